@@ -1,0 +1,48 @@
+"""python -m predictors --model_name edge --engine huggingface --model_dir /mnt/models"""
+
+import argparse
+
+from predictors.engines import ENGINES
+from predictors.server import run
+from predictors.settings import PredictorSettings, add_options, read_settings
+
+EXAMPLE = """example:
+  python -m predictors --model_name edge --engine huggingface --model_dir embedded:edge
+  curl localhost:8080/v2/models/edge/infer -H 'Content-Type: application/json' -d '
+    {"inputs": [{"name": "text_input", "shape": [1], "datatype": "BYTES", "data": ["1 + 1?"]}]}'
+
+`--engine NAME --help` shows the options of that engine."""
+
+
+def main() -> None:
+    # kserve reads sys.argv when it is imported; nothing else may.
+    from kserve.model_server import parser as kserve_parser
+
+    from predictors.model import PredictorModel
+    from predictors.server import serve
+
+    first = argparse.ArgumentParser(add_help=False)
+    add_options(first, PredictorSettings)
+    options, _ = first.parse_known_args()
+    settings = read_settings(PredictorSettings, vars(options))
+    engine_class = ENGINES.load(settings.engine)
+
+    parser = argparse.ArgumentParser(
+        prog="python -m predictors",
+        description="A KServe predictor: V2 over REST and gRPC in front of an engine. "
+        f"Engines: {', '.join(ENGINES.names())}.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[kserve_parser],
+        conflict_handler="resolve",
+    )
+    add_options(parser, PredictorSettings)
+    add_options(parser, engine_class.Settings)
+    given = vars(parser.parse_args())
+    engine = engine_class(read_settings(engine_class.Settings, given))
+    model = PredictorModel(settings.model_name, engine, settings.sampling())
+    serve(model, max_body_bytes=settings.max_body_bytes)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,12 @@
+"""Engines by name. A new engine is one file here and one line in this table."""
+
+from predictors.engines.base import Engine
+from predictors.registry import Registry
+
+ENGINES: Registry[Engine] = Registry(
+    "engine",
+    {
+        "huggingface": "predictors.engines.huggingface:HuggingFaceEngine",
+        "kserve": "predictors.engines.kserve:KServeEngine",
+    },
+)

@@ -1,0 +1,68 @@
+"""The one place where HTTP clients are built, and where their failures get a status.
+
+httpx over aiohttp's transport: httpx's own loses nine tenths of its rate at 32 concurrent calls.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from predictors.errors import HEMError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+
+# KServe servers close an idle connection after 65 s; the client must let go first.
+KEEPALIVE_EXPIRY_SECONDS = 30.0
+
+# Headers of the request being served that an engine's own calls carry on: tracing, no credentials.
+PASSED_ON: Final = frozenset({"x-request-id", "traceparent", "tracestate", "x-b3-traceid"})
+FORWARDED: ContextVar[Mapping[str, str]] = ContextVar("forwarded_headers", default={})  # noqa: B039
+
+
+@contextmanager
+def forwarded_headers(headers: Mapping[str, str] | None) -> Iterator[None]:
+    """Within it, FORWARDED holds those of `headers` that calls to other servers carry on."""
+    token = FORWARDED.set({k: v for k, v in (headers or {}).items() if k.lower() in PASSED_ON})
+    try:
+        yield
+    finally:
+        FORWARDED.reset(token)
+
+
+def build_client(timeout: httpx.Timeout, *, verify: str | bool = True) -> httpx.AsyncClient:
+    """A pooled client for calls inside a site or a cluster.
+
+    It opens as many connections as there are concurrent calls, keeps no cookies (one client
+    serves many callers), follows no redirects and ignores HTTP_PROXY. `verify` is a CA bundle's
+    path or a switch. Close it with `aclose()`.
+    """
+
+    def session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=0,
+            keepalive_timeout=KEEPALIVE_EXPIRY_SECONDS,
+            ssl=httpx.create_ssl_context(verify=verify),
+        )
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+    return httpx.AsyncClient(transport=AiohttpTransport(client=session), timeout=timeout)
+
+
+def upstream_failure(error: httpx.HTTPError | TimeoutError, url: str) -> HEMError:
+    """What a failed call means to our own caller: 502, 503 or 504, naming the URL.
+
+    The transport reports a dropped connection as `ConnectTimeout`; its cause tells them apart.
+    """
+    cause = error.__cause__
+    if isinstance(
+        cause, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError
+    ) and not isinstance(cause, aiohttp.ClientConnectorError):
+        return UpstreamUnavailable(f"{url} closed the connection before it answered")
+    if isinstance(error, TimeoutError | httpx.TimeoutException):
+        return UpstreamTimeout(f"{url} did not answer in time")
+    if isinstance(error, httpx.ConnectError):
+        return UpstreamUnavailable(f"{url} can't be reached: {error}")
+    return UpstreamError(f"{url} broke off its answer: {error or type(error).__name__}")

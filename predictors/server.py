@@ -1,0 +1,101 @@
+"""Runs one kserve model as a server, with the error bodies, limits and logs that all of ours have."""
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import kserve
+import uvloop
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import ORJSONResponse
+from kserve import model_server
+from starlette.exceptions import HTTPException
+
+from predictors.errors import ConfigurationError, HEMError
+from predictors.middleware import RequestGate
+
+logger = logging.getLogger("kserve.hem")
+
+
+def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: bool = True) -> None:
+    """Serves until a signal. kserve's options (ports, gRPC, logging) are read from sys.argv.
+
+    Raises ConfigurationError where a port is taken or the model can't start.
+    """
+    arguments = model_server.args
+    ports = {"--http_port": arguments.http_port}
+    if arguments.enable_grpc:
+        ports["--grpc_port"] = arguments.grpc_port
+    for option, port in ports.items():
+        _check_port(option, port)
+    if arguments.workers > 1:
+        raise ConfigurationError(
+            f"--workers {arguments.workers}: kserve workers lose the model's configuration; run "
+            "one worker, and replicas of the InferenceService"
+        )
+    install(model_server.app, max_body_bytes, cancel_on_disconnect)
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    server = kserve.ModelServer()
+    _quiet_logs()
+    server.start([model])
+
+
+def install(app: FastAPI, max_body_bytes: int, cancel_on_disconnect: bool) -> None:
+    """Puts the request gate and `{"error": ...}` bodies on a kserve app that has not started."""
+    app.add_middleware(
+        RequestGate, max_body_bytes=max_body_bytes, cancel_on_disconnect=cancel_on_disconnect
+    )
+    app.add_exception_handler(HEMError, _hem_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+    """Runs a server's main function; a ConfigurationError is one line and exit status 2."""
+    try:
+        main()
+    except ConfigurationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0)
+
+
+async def _hem_error(request: Request, error: Any) -> ORJSONResponse:
+    if error.status >= 500:
+        logger.error("%s: %s", type(error).__name__, error)
+    return ORJSONResponse({"error": str(error)}, status_code=error.status)
+
+
+async def _validation_error(request: Request, error: Any) -> ORJSONResponse:
+    # A body may be a V2 object or raw bytes; the faults of the first alternative say more.
+    faults = [fault for fault in error.errors() if "bytes" not in fault["loc"]] or error.errors()
+    where = ".".join(
+        str(part) for part in faults[0]["loc"] if part not in ("body", "InferenceRequest")
+    )
+    message = f"{where}: {faults[0]['msg']}" if where else faults[0]["msg"]
+    return ORJSONResponse({"error": f"invalid request: {message}"}, status_code=422)
+
+
+async def _http_exception(request: Request, error: Any) -> ORJSONResponse:
+    return ORJSONResponse(
+        {"error": str(error.detail)}, status_code=error.status_code, headers=error.headers
+    )
+
+
+def _check_port(option: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except (OSError, OverflowError) as error:
+            raise ConfigurationError(f"{option} {port} can't be used: {error}") from None
+
+
+def _quiet_logs() -> None:
+    """Two access lines and six timings for each request drown what an operator looks for."""
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    logging.getLogger("kserve.trace").setLevel(logging.WARNING)

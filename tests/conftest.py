@@ -1,0 +1,90 @@
+"""What tests of all rooms share: free ports, server processes, and the shared reference data."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Reference data beside the checkout; not part of the project's own tree."""
+    path = ROOT.parent / "shared"
+    if not path.is_dir():
+        pytest.skip("../shared is absent: the reference data is not part of the project")
+    return path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class ServerProcess:
+    """A server of ours as a real process, with its log."""
+
+    def __init__(self, module: str, arguments: Sequence[str], env: Mapping[str, str], log: Path):
+        self.port = free_port()
+        self.grpc_port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = log
+        ports = ["--http_port", str(self.port), "--grpc_port", str(self.grpc_port)]
+        command = [sys.executable, "-m", module, *arguments, *ports]
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                command, stdout=out, stderr=out, env={**os.environ, **env}, cwd=ROOT
+            )
+
+    def wait_ready(self, path: str, timeout: float = 90) -> None:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(self.url + path, timeout=5).status_code == 200:
+                    return
+            time.sleep(0.1)
+        raise AssertionError(f"{self.url}{path} is not ready:\n{self.log.read_text()[-4000:]}")
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+StartServer = Callable[..., ServerProcess]
+
+
+@pytest.fixture(scope="module")
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
+    """start_server("predictors", "--model_name", "m", env={...}, ready="/v2/models/m/ready")"""
+    started: list[ServerProcess] = []
+
+    def start(
+        module: str, *arguments: str, env: Mapping[str, str] | None = None, ready: str | None = None
+    ) -> ServerProcess:
+        log = tmp_path_factory.mktemp("server") / "log"
+        server = ServerProcess(module, arguments, env or {}, log)
+        started.append(server)
+        if ready is not None:
+            server.wait_ready(ready)
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
