@@ -29,6 +29,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(
         prog="python -m predictors",
+        usage="%(prog)s --model_name NAME --engine ENGINE [options]",
         description="A KServe predictor: V2 over REST and gRPC in front of an engine. "
         f"Engines: {', '.join(ENGINES.names())}.",
         epilog=EXAMPLE,

@@ -54,15 +54,14 @@ def build_client(timeout: httpx.Timeout, *, verify: str | bool = True) -> httpx.
 def upstream_failure(error: httpx.HTTPError | TimeoutError, url: str) -> HEMError:
     """What a failed call means to our own caller: 502, 503 or 504, naming the URL.
 
-    The transport reports a dropped connection as `ConnectTimeout`; its cause tells them apart.
+    The transport calls a refused and a dropped connection `ConnectTimeout`; aiohttp's own error,
+    its cause, tells them apart.
     """
     cause = error.__cause__
-    if isinstance(
-        cause, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError
-    ) and not isinstance(cause, aiohttp.ClientConnectorError):
-        return UpstreamUnavailable(f"{url} closed the connection before it answered")
-    if isinstance(error, TimeoutError | httpx.TimeoutException):
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        return UpstreamUnavailable(f"{url} can't be reached: {cause.os_error.strerror or cause}")
+    if isinstance(error, TimeoutError) or isinstance(cause, aiohttp.ServerTimeoutError):
         return UpstreamTimeout(f"{url} did not answer in time")
-    if isinstance(error, httpx.ConnectError):
-        return UpstreamUnavailable(f"{url} can't be reached: {error}")
+    if isinstance(cause, aiohttp.ClientConnectionError):
+        return UpstreamUnavailable(f"{url} closed the connection before it answered")
     return UpstreamError(f"{url} broke off its answer: {error or type(error).__name__}")

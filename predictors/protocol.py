@@ -225,7 +225,7 @@ def parse_answers(response: Any) -> list[Answer]:
         if name in columns and len(columns[name] or ()) != len(texts):
             raise ValueError(f"no V2 response: {name} and {TEXT_OUTPUT} differ in length")
     parameters = response.get("parameters") or {}
-    shared = {
+    shared: dict[str, Any] = {
         "served_by": parameters.get(SERVED_BY) or response.get("model_name"),
         "cached": parameters.get(CACHED) is True,
     }

@@ -1,4 +1,4 @@
-"""Runs one kserve model as a server, with the error bodies, limits and logs that all of ours have."""
+"""Runs one kserve model as a server, with the error bodies, limits and logs of all of ours."""
 
 import asyncio
 import logging
@@ -38,7 +38,10 @@ def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: boo
             "one worker, and replicas of the InferenceService"
         )
     install(model_server.app, max_body_bytes, cancel_on_disconnect)
+    # kserve runs asyncio.run() and leaves the choice of loop to the policy; before that it asks
+    # for a current loop.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.set_event_loop(asyncio.new_event_loop())
     server = kserve.ModelServer()
     _quiet_logs()
     server.start([model])

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from pydantic import ConfigDict
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictors.protocol import Answer, Query
@@ -16,7 +15,7 @@ class EngineSettings(BaseSettings):
     A subclass adds its fields with `Field(description=...)`; the description is the `--help`.
     """
 
-    model_config: ClassVar[ConfigDict] = SettingsConfigDict(
+    model_config = SettingsConfigDict(
         env_prefix="PREDICTOR_",
         frozen=True,
         extra="ignore",
