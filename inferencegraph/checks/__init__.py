@@ -1,0 +1,1 @@
+"""What `hem validate` looks for, one file per subject."""

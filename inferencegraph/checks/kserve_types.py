@@ -1,0 +1,118 @@
+"""The fields of KServe's kinds, in the notation of the kubernetes package's `openapi_types`.
+
+Names that are not keys of TYPES are that package's own (V1PodSpec ...). `EXTENDS` adds another
+type's fields. A test holds this against KServe's CRDs.
+"""
+
+from typing import Final
+
+TYPES: Final[dict[str, dict[str, str]]] = {
+    "InferenceGraph": {
+        "apiVersion": "str",
+        "kind": "str",
+        "metadata": "V1ObjectMeta",
+        "spec": "InferenceGraphSpec",
+        "status": "object",
+    },
+    "InferenceGraphSpec": {
+        "affinity": "V1Affinity",
+        "maxReplicas": "int",
+        "minReplicas": "int",
+        "nodeName": "str",
+        "nodeSelector": "dict[str, str]",
+        "nodes": "dict[str, InferenceRouter]",
+        "resources": "V1ResourceRequirements",
+        "routerTimeouts": "RouterTimeouts",
+        "scaleMetric": "str",
+        "scaleTarget": "int",
+        "serviceAccountName": "str",
+        "timeout": "int",
+        "tolerations": "list[V1Toleration]",
+    },
+    "InferenceRouter": {"routerType": "str", "steps": "list[InferenceStep]"},
+    "InferenceStep": {
+        "condition": "str",
+        "data": "str",
+        "dependency": "str",
+        "mapPredictionsToInstances": "bool",
+        "name": "str",
+        "nodeName": "str",
+        "serviceName": "str",
+        "serviceUrl": "str",
+        "weight": "int",
+    },
+    "RouterTimeouts": {
+        "serverIdle": "int",
+        "serverRead": "int",
+        "serverWrite": "int",
+        "serviceClient": "int",
+    },
+    "InferenceService": {
+        "apiVersion": "str",
+        "kind": "str",
+        "metadata": "V1ObjectMeta",
+        "spec": "InferenceServiceSpec",
+        "status": "object",
+    },
+    "InferenceServiceSpec": {
+        "canary": "object",
+        "explainer": "object",
+        "predictor": "PredictorSpec",
+        "transformer": "ComponentSpec",
+    },
+    "ComponentSpec": {
+        "annotations": "dict[str, str]",
+        "autoScaling": "object",
+        "batcher": "object",
+        "canaryTrafficPercent": "int",
+        "containerConcurrency": "int",
+        "deploymentStrategy": "V1DeploymentStrategy",
+        "labels": "dict[str, str]",
+        "logger": "object",
+        "maxReplicas": "int",
+        "minReplicas": "int",
+        "scaleMetric": "str",
+        "scaleMetricType": "str",
+        "scaleTarget": "int",
+        "storageUris": "object",
+        "timeout": "int",
+    },
+    "PredictorSpec": {
+        "model": "object",
+        "name": "str",
+        "storageContainerName": "str",
+        "workerSpec": "object",
+        **dict.fromkeys(
+            (
+                "huggingface",
+                "lightgbm",
+                "onnx",
+                "paddle",
+                "pmml",
+                "pytorch",
+                "sklearn",
+                "tensorflow",
+                "triton",
+                "xgboost",
+            ),
+            "object",
+        ),
+    },
+}
+EXTENDS: Final = {"ComponentSpec": "V1PodSpec", "PredictorSpec": "ComponentSpec"}
+REQUIRED: Final = {
+    "InferenceGraph": ("metadata", "spec"),
+    "InferenceGraphSpec": ("nodes",),
+    "InferenceRouter": ("routerType",),
+    "InferenceService": ("metadata", "spec"),
+    "InferenceServiceSpec": ("predictor",),
+}
+
+# The API group of KServe, and the version of each kind of it that this project knows.
+GROUP: Final = "serving.kserve.io"
+VERSIONS: Final = {
+    "InferenceGraph": "v1alpha1",
+    "InferenceService": "v1beta1",
+    "ServingRuntime": "v1alpha1",
+    "ClusterServingRuntime": "v1alpha1",
+}

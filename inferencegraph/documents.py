@@ -1,0 +1,90 @@
+"""Kubernetes YAML from files, with errors that name the file and the line."""
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from predictors.errors import ConfigurationError
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One Kubernetes object and the file it came from."""
+
+    path: Path
+    content: dict[str, Any]
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """API group, kind, namespace and name: what is unique in a cluster."""
+        metadata = self.content.get("metadata") or {}
+        group = str(self.content.get("apiVersion", "")).rpartition("/")[0]
+        namespace, name = str(metadata.get("namespace", "")), str(metadata.get("name", ""))
+        return group, str(self.content.get("kind", "")), namespace, name
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is written twice, as `kubectl apply` does; YAML alone takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} is written twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+def parse(path: Path) -> list[Any]:
+    """Every YAML document in `path` that isn't empty. Raises ConfigurationError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return [item for item in yaml.load_all(text, Loader=_Loader) if item is not None]
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: not UTF-8 text ({error.reason})") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ConfigurationError(f"{path}{line}: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path}: {' '.join(str(error).split())}") from error
+
+
+def read(path: Path) -> list[Document]:
+    """The objects of one file; the items of a `kind: List` count as objects of their own."""
+    return [Document(path, content) for item in parse(path) for content in _objects(item, path)]
+
+
+def _objects(item: Any, path: Path) -> Iterator[dict[str, Any]]:
+    if not isinstance(item, dict) or "kind" not in item or "apiVersion" not in item:
+        shown = ", ".join(map(str, item)) if isinstance(item, dict) else type(item).__name__
+        raise ConfigurationError(
+            f"{path}: not a Kubernetes object: apiVersion or kind is missing (found: {shown})"
+        )
+    if item["kind"] == "List":
+        for part in item.get("items") or []:
+            yield from _objects(part, path)
+    else:
+        yield item
+
+
+def refuse_duplicates(documents: list[Document]) -> None:
+    """Raises ConfigurationError where two documents are the same object."""
+    first: dict[tuple[str, str, str, str], Path] = {}
+    for document in documents:
+        identity = document.identity
+        if identity in first:
+            _, kind, _, name = identity
+            other = first[identity]
+            where = "twice" if other == document.path else f"already in {other}"
+            raise ConfigurationError(f"{document.path}: {kind} {name!r} is {where}; keep one")
+        first[identity] = document.path

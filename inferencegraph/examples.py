@@ -1,0 +1,141 @@
+"""The manifests that ship with the project, written from the builders.
+
+    python -m inferencegraph.examples manifests     rewrites manifests/ after a change here
+
+A test holds these files and the builders together. The embedded pair answers in a few tokens and
+greedily, so the example gives the same answers everywhere.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from inferencegraph.pods import Resources
+from inferencegraph.services import cloud_service, site_manifests
+from inferencegraph.sites import (
+    ANSWER_STAGE,
+    DEFAULT_IMAGES,
+    MINING_MODES,
+    QUERY_STAGE,
+    Mining,
+    Model,
+    Site,
+    Upstream,
+    predictor_url,
+)
+from predictors.protocol import Sampling
+
+SITE: Final = Site("qa")
+CLOUD_NAME: Final = "qa-cloud"
+FOLDER: Final = Path("answer-generation")
+# Difficulty above which ConfidenceRouter sends the embedded edge model's answer to the cloud.
+CONFIDENCE_THRESHOLD: Final = 0.5
+
+_SAMPLING: Final = Sampling(max_tokens=64, temperature=0.0)
+EDGE_MODEL: Final = Model(
+    Resources(cpu="1", memory="2Gi"), directory="embedded:edge", sampling=_SAMPLING
+)
+CLOUD_MODEL: Final = Model(
+    Resources(cpu="2", memory="4Gi"), directory="embedded:cloud", sampling=_SAMPLING
+)
+MINING: Final = {
+    QUERY_STAGE: Mining(QUERY_STAGE, "LinearRouter", router="embedded:linear"),
+    ANSWER_STAGE: Mining(ANSWER_STAGE, "ConfidenceRouter", threshold=CONFIDENCE_THRESHOLD),
+}
+
+# What a line of YAML is there for, put above the first line of a file that begins like this.
+COMMENTS: Final[Mapping[str, str]] = {
+    "serving.kserve.io/deploymentMode": "Plain Deployments and Services; no Knative needed.",
+    "node-role.kubernetes.io/edge": (
+        "Any node with the edge role. With several edge nodes add\n"
+        "kubernetes.io/hostname: NODE here and in the site's other files."
+    ),
+    "- key: node.kubernetes.io/unreachable": (
+        "Cut off from the control plane, the site stays and answers."
+    ),
+    "- --model_name=": "Equal to the InferenceService's name, which is what the graph calls.",
+    "- --url=": (
+        "The Service that KServe makes for qa-cloud; another cluster's or namespace's address\n"
+        "goes here. Where KServe runs with serviceClusterIPNone: true, add :8080."
+    ),
+    "- name: PROTOCOL": "Without it KServe's graph calls the V1 path.",
+    "- name: PREDICTOR_CONNECT_TIMEOUT": (
+        "Seconds. Both end before the graph's serviceClient, so that a dead cloud becomes an\n"
+        "error body here and the edge can answer instead."
+    ),
+    "- name: PREDICTOR_MAX_TOKENS": (
+        "For what a request leaves open. The uplink has the cloud's values, as it passes them on."
+    ),
+    "- name: HEM_ROUTER": (
+        "A router's directory; its own threshold holds, unless HEM_THRESHOLD is set beside it."
+    ),
+    "- name: HEM_THRESHOLD": "In [0, 1]; a score above it is hard and goes to the cloud.",
+    "- name: OMP_NUM_THREADS": "As many threads as CPUs below; more would only be throttled.",
+    "startupProbe:": "Standard mode's default is a TCP probe, which a loading model passes.",
+    "- name: mine": "Hard: if mining fails, its error is the answer.",
+    "- name: answer": "The annotated query goes on, not the client's.",
+    "- name: degrade": "The uplink answered with an error: the edge answers.",
+    "- name: escalate": "$request: the cloud gets the client's query, not the edge's answer.",
+    "routerType: Switch": "A condition tests that a path exists, so it always compares.",
+    "serverWrite:": (
+        "Seconds for a whole query; the default of 60 would drop the connection of a slow answer."
+    ),
+    "serviceClient:": "Seconds for one step; longer than the uplink's own PREDICTOR_TIMEOUT.",
+}
+
+
+def example(mode: str) -> dict[str, dict[str, Any]]:
+    """File name -> manifest, of one mode's folder."""
+    upstream = Upstream(predictor_url(CLOUD_NAME), CLOUD_NAME, _SAMPLING)
+    manifests = [
+        *site_manifests(SITE, EDGE_MODEL, MINING[mode], upstream),
+        cloud_service(CLOUD_NAME, CLOUD_MODEL, DEFAULT_IMAGES),
+    ]
+    return {_file_name(manifest): manifest for manifest in manifests}
+
+
+def annotated(manifest: Mapping[str, Any]) -> str:
+    """YAML with COMMENTS in it."""
+    return "\n".join(_commented(yaml.safe_dump(dict(manifest), sort_keys=False, width=1000))) + "\n"
+
+
+def write(root: Path) -> list[Path]:
+    """Writes every example's objects below `root`; its kustomizations are kept by hand."""
+    written = []
+    for mode in MINING_MODES:
+        for name, manifest in example(mode).items():
+            path = root / FOLDER / mode / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(annotated(manifest), encoding="utf-8")
+            written.append(path)
+    return written
+
+
+def _file_name(manifest: Mapping[str, Any]) -> str:
+    if manifest["kind"] == "InferenceGraph":
+        return "graph.yaml"
+    return str(manifest["metadata"]["name"]).removeprefix(f"{SITE.name}-") + ".yaml"
+
+
+def _commented(text: str) -> Iterator[str]:
+    waiting = dict(COMMENTS)
+    for line in text.splitlines():
+        stripped = line.lstrip()
+        for start in [start for start in waiting if stripped.startswith(start)]:
+            indent = " " * (len(line) - len(stripped))
+            yield from (f"{indent}# {comment}" for comment in waiting.pop(start).splitlines())
+        yield line
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(description="Writes the shipped manifests.")
+    parser.add_argument("root", type=Path, help="the manifests folder, e.g. manifests")
+    for path in write(parser.parse_args().root):
+        print(path)
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,135 @@
+"""What every pod of ours has in common: images, resources, the edge node it is pinned to, probes.
+
+Values come in as frozen dataclasses and go out as plain dicts in Kubernetes' own spelling. Plain
+dicts rather than kserve's models: those know required fields only, cost a second and a half to
+import (`hem render` would pay it), and the tests check what is built against KServe's CRDs, which
+is stricter.
+"""
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+STANDARD_MODE: Final = {"serving.kserve.io/deploymentMode": "Standard"}
+EDGE_ROLE: Final = "node-role.kubernetes.io/edge"
+HOST_LABEL: Final = "kubernetes.io/hostname"
+HTTP_PORT: Final = 8080
+GRPC_PORT: Final = 8081
+CONTAINER_NAME: Final = "kserve-container"
+
+_SECURITY_CONTEXT: Final = {
+    "allowPrivilegeEscalation": False,
+    "runAsNonRoot": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Image names as manifests carry them; kustomize's `images` sets registry and tag."""
+
+    predictor: str = "kserve-hem-predictor"
+    transformer: str = "kserve-hem-transformer"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Kubernetes quantities; requests equal limits, so the kubelet evicts such a pod last."""
+
+    cpu: str
+    memory: str
+    gpus: int = 0
+
+    @property
+    def threads(self) -> int:
+        """Whole CPUs, at least one: what a model may use without being throttled."""
+        cores = Decimal(self.cpu[:-1]) / 1000 if self.cpu.endswith("m") else Decimal(self.cpu)
+        return max(1, math.floor(cores))
+
+    def manifest(self) -> dict[str, dict[str, str]]:
+        amounts = {"cpu": self.cpu, "memory": self.memory}
+        if self.gpus:
+            amounts["nvidia.com/gpu"] = str(self.gpus)
+        return {"requests": dict(amounts), "limits": dict(amounts)}
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeNode:
+    """Where a site's pods run: any node with the edge role, or the one named `hostname`."""
+
+    hostname: str | None = None
+
+    def manifest(self) -> dict[str, Any]:
+        """nodeSelector and tolerations: the role's taint, and being cut off from the control
+        plane, which must not evict a site that answers on its own."""
+        selector = {EDGE_ROLE: ""}
+        if self.hostname:
+            selector[HOST_LABEL] = self.hostname
+        cut_off = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
+        tolerations = [{"key": EDGE_ROLE, "operator": "Exists", "effect": "NoSchedule"}]
+        tolerations += [{"key": k, "operator": "Exists", "effect": "NoExecute"} for k in cut_off]
+        return {"nodeSelector": selector, "tolerations": tolerations}
+
+
+ANY_EDGE_NODE: Final = EdgeNode()
+
+
+def container(
+    image: str,
+    model_name: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    resources: Resources,
+    start_seconds: int,
+) -> dict[str, Any]:
+    """A custom predictor's or transformer's container, serving V2.
+
+    `--model_name` is always there: KServe adds it to custom transformers only. `start_seconds`
+    is how long loading may take before the kubelet starts again.
+    """
+    return {
+        "name": CONTAINER_NAME,
+        "image": image,
+        "args": [f"--model_name={model_name}", *arguments],
+        "env": [
+            {"name": name, "value": value}
+            for name, value in {"PROTOCOL": "v2", **environment}.items()
+        ],
+        "ports": [
+            {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
+            {"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"},
+        ],
+        **_probes(model_name, start_seconds),
+        "resources": resources.manifest(),
+        "securityContext": copy.deepcopy(_SECURITY_CONTEXT),
+    }
+
+
+def _probes(model_name: str, start_seconds: int) -> dict[str, Any]:
+    """Over HTTP: Standard mode's own default is a TCP probe, which a loading model passes."""
+    ready = {"path": f"/v2/models/{model_name}/ready", "port": HTTP_PORT}
+    live = {"path": "/v2/health/live", "port": HTTP_PORT}
+    period, timeout = 10, 5
+    return {
+        "startupProbe": {
+            "httpGet": dict(ready),
+            "periodSeconds": period,
+            "timeoutSeconds": timeout,
+            "failureThreshold": math.ceil(start_seconds / period),
+        },
+        "readinessProbe": {
+            "httpGet": ready,
+            "periodSeconds": period,
+            "timeoutSeconds": timeout,
+        },
+        "livenessProbe": {
+            "httpGet": live,
+            "periodSeconds": period,
+            "timeoutSeconds": timeout,
+            "failureThreshold": 6,
+        },
+    }

@@ -1,0 +1,122 @@
+"""Offline checks of manifests, used by `hem validate` and before `hem up`.
+
+They find what kubectl's strict validation and KServe's webhook refuse, and what neither does:
+dangling nodeNames, bad gjson, a wrong PROTOCOL, containerConcurrency.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from inferencegraph.checks.calls import check_calls
+from inferencegraph.checks.containers import mapping
+from inferencegraph.checks.fields import check_fields
+from inferencegraph.checks.graphs import check_graph
+from inferencegraph.checks.kserve_types import GROUP, VERSIONS
+from inferencegraph.checks.names import check_name
+from inferencegraph.checks.problem import Finding, Problem, error, known, warning
+from inferencegraph.checks.services import check_service
+from predictors.errors import ConfigurationError
+
+__all__ = ["Problem", "refuse", "validate"]
+
+_CORE_KINDS = {
+    "v1": (
+        "ConfigMap",
+        "Namespace",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+    ),
+    "apps/v1": ("DaemonSet", "Deployment", "StatefulSet"),
+}
+# Kinds whose names and fields are KServe's, but which are checked for nothing else.
+_RUNTIMES = ("ServingRuntime", "ClusterServingRuntime")
+
+
+def validate(
+    documents: Sequence[Mapping[str, Any]],
+    files: Sequence[Path] | None = None,
+    *,
+    complete: bool = False,
+) -> list[Problem]:
+    """Every problem, in the order of the documents.
+
+    files: where each document came from, for the messages. complete: nothing but these documents
+    exists (`hem up`), so a step that names another InferenceService is an error, not a warning.
+    """
+    problems = []
+    for index, document in enumerate(documents):
+        file = files[index] if files else None
+        content = mapping(document)
+        name = f"{content.get('kind', '?')}/{mapping(content.get('metadata')).get('name', '?')}"
+        problems += [
+            Problem(finding.severity, name, finding.field, finding.message, file)
+            for finding in _findings(content, documents, complete)
+        ]
+    return problems
+
+
+def refuse(documents: Sequence[Mapping[str, Any]]) -> None:
+    """Raises ConfigurationError with every error, one to a line, where there is one."""
+    problems = validate(documents, complete=True)
+    errors = [str(problem) for problem in problems if problem.severity == "error"]
+    if errors:
+        raise ConfigurationError("\n".join(errors))
+
+
+def _findings(
+    content: Mapping[str, Any], documents: Sequence[Mapping[str, Any]], complete: bool
+) -> Iterator[Finding]:
+    kind, version = str(content.get("kind", "")), str(content.get("apiVersion", ""))
+    if kind in VERSIONS:
+        expected = f"{GROUP}/{VERSIONS[kind]}"
+        if version != expected:
+            yield error("apiVersion", f"is {version!r}; a {kind} has {expected!r}")
+    elif version.startswith(f"{GROUP}/"):
+        yield error("kind", f"unknown kind {kind!r}; {known(VERSIONS, kind)}")
+    elif kind not in _CORE_KINDS.get(version, ()):
+        yield warning("kind", f"{version} {kind} is not one that is checked here")
+    yield from _same(content, documents)
+    if kind == "InferenceGraph":
+        yield from check_fields(content, kind)
+        yield from check_graph(content)
+        yield from check_calls(content, _services(content, documents), complete)
+    elif kind == "InferenceService":
+        yield from check_fields(content, kind)
+        yield from check_service(content)
+    elif kind in _RUNTIMES:
+        yield from check_name(content, "")
+    elif kind in _CORE_KINDS.get(version, ()):
+        yield from check_fields(content, f"V1{kind}")
+
+
+def _same(content: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Reported at the second of two documents that are the same object."""
+    for other in documents:
+        if other is content:
+            return
+        if _identity(other) == _identity(content):
+            yield error("metadata.name", "another document is the same object; keep one")
+            return
+
+
+def _identity(content: Mapping[str, Any]) -> tuple[str, Any, Any, Any]:
+    metadata = mapping(content.get("metadata"))
+    group = str(content.get("apiVersion", "")).rpartition("/")[0]
+    return group, content.get("kind"), metadata.get("namespace"), metadata.get("name")
+
+
+def _services(
+    graph: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    """The InferenceServices of the graph's namespace."""
+    namespace = mapping(graph.get("metadata")).get("namespace")
+    return {
+        str(mapping(document.get("metadata")).get("name")): document
+        for document in documents
+        if document.get("kind") == "InferenceService"
+        and mapping(document.get("metadata")).get("namespace") == namespace
+    }
