@@ -1,0 +1,135 @@
+"""The uplink: forwards V2, and turns each failure of the far side into an error with its status."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from predictors.engines.kserve import KServeEngine, KServeSettings
+from predictors.errors import (
+    ConfigurationError,
+    HEMError,
+    InvalidRequest,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from predictors.http_client import forwarded_headers
+from predictors.protocol import Answer, Query, Sampling
+from predictors.settings import read_settings
+from tests.conftest import ServerProcess, StartServer, free_port
+
+Respond = Callable[[int, bytes], Awaitable[str]]
+QUERY = Query("hello", Sampling(temperature=0))
+
+
+@pytest.fixture
+async def respond() -> AsyncIterator[Respond]:
+    """respond(status, body) is the URL of a far side that always answers so."""
+    servers = []
+
+    async def start(status: int, body: bytes) -> str:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\n\r\n".encode())
+            writer.write(body)
+            await writer.drain()
+            writer.close()
+
+        servers.append(await asyncio.start_server(answer, "127.0.0.1", 0))
+        return f"http://127.0.0.1:{servers[-1].sockets[0].getsockname()[1]}"
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+async def ask(url: str, *queries: Query, timeout: float = 5.0) -> list[Answer]:
+    engine = KServeEngine(KServeSettings(url=url, upstream_model="m", timeout=timeout))
+    await engine.start()
+    try:
+        return await engine.generate(queries or (QUERY,))
+    finally:
+        await engine.close()
+
+
+async def test_rows_sampling_and_telemetry_cross_the_link(scripted: ServerProcess) -> None:
+    queries = [Query(text, Sampling(max_tokens=3, temperature=0.5)) for text in ("four", "b")]
+    answers = await ask(scripted.url, *queries)
+    assert [answer.text for answer in answers] == ["FOU", "B"]
+    assert [answer.mean_logprob for answer in answers] == [-0.5, -0.5]
+    assert answers[0].served_by == "m"
+    assert answers[0].mean_margin is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "reason"),
+    [
+        (400, b'{"error": "too long"}', InvalidRequest, "^too long$"),
+        (413, b'{"error": "too big"}', InvalidRequest, "^too big$"),
+        (401, b'{"error": "who?"}', UpstreamError, "answered 401: who"),
+        (404, b'{"error": "no model"}', UpstreamError, "answered 404: no model"),
+        (429, b"", UpstreamUnavailable, "answered 429"),
+        (500, b"<html>Oops</html>", UpstreamError, "answered 500: <html>"),
+        (503, b'{"error": "loading"}', UpstreamUnavailable, "loading"),
+        (504, b'["x"]', UpstreamTimeout, "answered 504"),
+        (200, b"<html>Login</html>", UpstreamError, "answered"),
+        (200, b'{"outputs": []}', UpstreamError, "no V2 response"),
+        (200, b'{"outputs":[{"name": "text_output", "data": ["a", "b"]}]}', UpstreamError, "2 a"),
+    ],
+)  # fmt: skip
+async def test_what_the_far_side_answers_decides_the_error(
+    respond: Respond, status: int, body: bytes, kind: type[HEMError], reason: str
+) -> None:
+    with pytest.raises(HEMError, match=reason) as raised:
+        await ask(await respond(status, body))
+    assert type(raised.value) is kind
+
+
+async def test_a_far_side_that_is_down_is_unavailable_at_once() -> None:
+    start = time.perf_counter()
+    with pytest.raises(UpstreamUnavailable, match="can't be reached"):
+        await ask(f"http://127.0.0.1:{free_port()}")
+    assert time.perf_counter() - start < 1
+
+
+async def test_a_far_side_that_is_too_slow_is_a_timeout(scripted: ServerProcess) -> None:
+    with pytest.raises(UpstreamTimeout):
+        await ask(scripted.url, Query("sleep 5", Sampling()), timeout=0.2)
+
+
+async def test_tracing_headers_cross_the_link() -> None:
+    seen: dict[str, Any] = {}
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen["head"] = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        body = json.dumps({"outputs": [{"name": "text_output", "data": ["a"]}]}).encode()
+        writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    with forwarded_headers({"x-request-id": "r-7", "authorization": "secret"}):
+        await ask(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    server.close()
+    assert "x-request-id: r-7" in seen["head"]
+    assert "secret" not in seen["head"]
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "localhost:80", ""])
+def test_a_url_that_is_none_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="--url"):
+        read_settings(KServeSettings, {"url": url, "upstream_model": "m"})
+
+
+def test_an_uplink_is_ready_though_the_far_side_is_down(start_server: StartServer) -> None:
+    uplink = start_server(
+        "predictors",
+        *("--model_name", "up", "--engine", "kserve", "--upstream_model", "cloud"),
+        *("--url", f"http://127.0.0.1:{free_port()}"),
+        ready="/v2/models/up/ready",
+    )
+    assert uplink.process.poll() is None

@@ -1,0 +1,58 @@
+"""python -m predictors: bad settings are one line and exit status 2, before anything starts."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+UPLINK = ["--engine", "kserve", "--url", "http://x", "--upstream_model", "m"]
+
+
+def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "predictors", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, cwd=ROOT, env={"PATH": "", **env}
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["--engine", "vlm"], "unknown engine 'vlm'; known: huggingface, kserve"),
+        (["--engine", "kserve", "--upstream_model", "m"], "--url is required"),
+        ([*UPLINK, "--top_p", "2"], "top_p"),
+        ([*UPLINK, "--tiemout", "2"], "--tiemout"),
+        (["--max_body_bytes", "-1"], "--max_body_bytes"),
+    ],
+)  # fmt: skip
+def test_a_bad_option_is_one_line(arguments: list[str], fault: str) -> None:
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert fault in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_a_bad_environment_variable_is_one_line() -> None:
+    result = run(*UPLINK, PREDICTOR_TEMPERATURE="hot")
+    assert result.returncode == 2
+    assert "temperature must be a number" in result.stderr.splitlines()[-1]
+
+
+def test_a_port_in_use_is_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = run(*UPLINK, "--http_port", port)
+    assert result.returncode == 2
+    assert f"--http_port {port} can't be used" in result.stderr.splitlines()[-1]
+
+
+def test_help_shows_an_example_and_the_engine_s_options() -> None:
+    result = run("--engine", "kserve", "--help")
+    assert result.returncode == 0
+    assert "python -m predictors --model_name edge" in result.stdout
+    assert "--connect_timeout" in result.stdout
