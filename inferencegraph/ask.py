@@ -1,0 +1,80 @@
+"""One V2 call to a graph, a gateway or a predictor, and what came back."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from predictors.errors import ConfigurationError, HEMError, UpstreamError, UpstreamUnavailable
+from predictors.http_client import upstream_failure
+from predictors.protocol import HEM_ROUTE, Answer, Scalar, parse_answers, text_request
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+_SHOWN_BODY = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`answers` in the order of the questions; `parameters` of the response, `hem_*` among them."""
+
+    answers: list[Answer]
+    parameters: Mapping[str, Any]
+    seconds: float
+
+    @property
+    def route(self) -> str | None:
+        """The decision; None where no mining took place."""
+        return self.parameters.get(HEM_ROUTE)
+
+
+async def ask(
+    client: httpx.AsyncClient, url: str, texts: Sequence[str], parameters: Mapping[str, Scalar]
+) -> Reply:
+    """Raises UpstreamUnavailable when nobody listens at `url`, UpstreamTimeout, and UpstreamError
+    with the server's own words when it refuses."""
+    began = time.perf_counter()
+    try:
+        response = await client.post(url, json=text_request(texts, parameters))
+    except (httpx.HTTPError, TimeoutError) as error:
+        raise _unreachable(error, url) from None
+    seconds = time.perf_counter() - began
+    if response.status_code != 200:
+        raise UpstreamError(f"{url} answered {response.status_code}: {error_text(response)}")
+    try:
+        body = response.json()
+        return Reply(parse_answers(body), body.get("parameters") or {}, seconds)
+    except ValueError as error:
+        raise UpstreamError(f"{url} answered 200 with {error}") from None
+
+
+def check_url(url: str) -> str:
+    """Raises ConfigurationError for what can't be asked at all."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigurationError(f"--url {url!r} is not a URL; e.g. {DEFAULT_URL}")
+    return url
+
+
+def error_text(response: httpx.Response) -> str:
+    """The body's `error` (or `detail`), else the start of the body."""
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        for name in ("error", "detail"):
+            if name in body:
+                return str(body[name])
+    return response.text[:_SHOWN_BODY] or "(empty body)"
+
+
+def _unreachable(error: httpx.HTTPError | TimeoutError, url: str) -> HEMError:
+    failure = upstream_failure(error, url)
+    if not isinstance(failure, UpstreamUnavailable):
+        return failure
+    return UpstreamUnavailable(
+        f"{failure}; is it up? `hem up` starts the example, --url asks another"
+    )

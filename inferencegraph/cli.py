@@ -1,0 +1,53 @@
+"""The `hem` command. Heavy imports stay inside the commands: `hem --help` loads no engine."""
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from inferencegraph.commands.ask import ask
+from inferencegraph.commands.evaluate import evaluate
+from inferencegraph.commands.router import router
+from inferencegraph.commands.score import score
+from inferencegraph.commands.train import train
+from inferencegraph.commands.up import up
+from inferencegraph.commands.validate import validate
+from predictors.errors import HEMError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="hem",
+    help="Edge-cloud joint inference on KServe: run it, ask it, train its router, measure it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (up, ask, validate, router, train, score, evaluate):
+    app.command()(command)
+
+
+def main() -> NoReturn:
+    """Runs `hem`; bad input ends in one line on stderr and exit code 2, without a traceback."""
+    try:
+        code = app(prog_name="hem", standalone_mode=False)
+    except HEMError as error:
+        _fail(str(error), BAD_INPUT)
+    except typer.Abort:
+        _fail("stopped", INTERRUPTED)
+    except Exception as error:
+        usage = getattr(error, "format_message", None)  # typer's errors, of whichever version
+        if usage is None:
+            raise
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "hem"
+        _fail(f"{usage().rstrip('.')}; see {command} --help", BAD_INPUT)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"hem: error: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,101 @@
+"""`hem ask`."""
+
+import asyncio
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from predictors import protocol
+
+if TYPE_CHECKING:
+    from inferencegraph.ask import Reply
+
+
+class Side(StrEnum):
+    edge = protocol.EDGE
+    cloud = protocol.CLOUD
+
+
+def ask(
+    query: Annotated[str, typer.Argument(help="The question.", show_default=False)],
+    url: Annotated[str, typer.Option(help="A graph, or a predictor's /v2/models/NAME/infer.")] = (
+        "http://127.0.0.1:8080"
+    ),
+    prefer: Annotated[
+        Side | None, typer.Option(help="Overrule mining and ask this side.", show_default=False)
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, show_default=False)] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, help="0 is greedy.", show_default=False)
+    ] = None,
+    top_p: Annotated[float | None, typer.Option(show_default=False)] = None,
+    repetition_penalty: Annotated[float | None, typer.Option(show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(show_default=False)] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="Ends the answer; repeatable.", show_default=False)
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds.")] = 120.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Asks one question; prints the answer, who gave it and why.
+
+    Example: `hem ask "What is 12 + 7?" --prefer cloud`
+    """
+    given: dict[str, Any] = {
+        protocol.HEM_PREFER: prefer.value if prefer else None,
+        protocol.MAX_TOKENS: max_tokens,
+        protocol.TEMPERATURE: temperature,
+        protocol.TOP_P: top_p,
+        protocol.REPETITION_PENALTY: repetition_penalty,
+        protocol.SEED: seed,
+        protocol.STOP: json.dumps(stop) if stop else None,
+    }
+    parameters = {name: value for name, value in given.items() if value is not None}
+    reply = asyncio.run(_ask(query, url, parameters, timeout))
+    print(json.dumps(_facts(reply), ensure_ascii=False) if as_json else _text(reply))
+
+
+async def _ask(query: str, url: str, parameters: dict[str, Any], timeout: float) -> "Reply":
+    import httpx
+
+    from inferencegraph.ask import ask as send
+    from inferencegraph.ask import check_url
+    from predictors.http_client import build_client
+
+    async with build_client(httpx.Timeout(timeout, connect=5.0)) as client:
+        return await send(client, check_url(url), [query], parameters)
+
+
+def _facts(reply: "Reply") -> dict[str, Any]:
+    answer = reply.answers[0]
+    hem = protocol.hem_parameters(reply.parameters)
+    return {
+        "answer": answer.text,
+        "route": reply.route,
+        "score": hem.get(protocol.HEM_SCORE),
+        "served_by": answer.served_by,
+        "seconds": round(reply.seconds, 4),
+        "completion_tokens": answer.completion_tokens,
+        "parameters": dict(reply.parameters),
+    }
+
+
+def _text(reply: "Reply") -> str:
+    """The answer, then one line about it; what the server didn't say is left out."""
+    facts = _facts(reply)
+    hem = reply.parameters
+    about = []
+    if facts["route"]:
+        about.append(f"route {facts['route']} ({hem.get(protocol.HEM_REASON, 'no reason')})")
+    if facts["score"] is not None:
+        threshold = hem.get(protocol.HEM_THRESHOLD)
+        beside = f", threshold {float(threshold):.2f}" if threshold is not None else ""
+        about.append(f"score {float(facts['score']):.2f}{beside}")
+    if hem.get(protocol.HEM_ALGORITHM):
+        about.append(str(hem[protocol.HEM_ALGORITHM]))
+    if facts["served_by"]:
+        about.append(f"served by {facts['served_by']}")
+    about.append(f"{reply.seconds * 1000:.0f} ms")
+    return f"{facts['answer']}\n  {' · '.join(about)}"

@@ -1,0 +1,110 @@
+"""`hem evaluate`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from inferencegraph.evaluate.benchmark import Benchmark
+    from inferencegraph.evaluate.comparison import Comparison
+    from inferencegraph.evaluate.outcome import Item
+
+
+def evaluate(
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "-f",
+            "--filename",
+            help="A benchmark: starts its manifests, asks, stops them.",
+            show_default=False,
+        ),
+    ] = None,
+    url: Annotated[str, typer.Option(help="A running graph; unused with -f.")] = (
+        "http://127.0.0.1:8080"
+    ),
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSONL rows {query, answer}. Default: the shipped test questions.",
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first questions.", show_default=False)
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Questions at a time (8).", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Accuracy, edge share and latency of a graph, beside edge only and cloud only.
+
+    Example: `hem evaluate --url http://127.0.0.1:8080 --limit 200`
+    """
+    from inferencegraph.ask import check_url
+    from inferencegraph.evaluate.benchmark import read_benchmark
+    from inferencegraph.evaluate.questions import read_questions
+    from inferencegraph.local.run import run_until_signal
+
+    benchmark = read_benchmark(file) if file else None
+    items = read_questions(data or (benchmark.data if benchmark else None), limit)
+    places = concurrency or (benchmark.concurrency if benchmark else 8)
+    if benchmark:
+        comparison = run_until_signal(lambda: _start_and_compare(benchmark, items, places))
+    else:
+        check_url(url)
+        comparison = run_until_signal(lambda: _compare(url, items, places))
+    if comparison is None:
+        raise typer.Abort
+    _print(comparison, benchmark.name if benchmark else "evaluation", as_json)
+
+
+async def _start_and_compare(
+    benchmark: "Benchmark", items: "list[Item]", concurrency: int
+) -> "Comparison":
+    from inferencegraph.local.observer import TextObserver
+    from inferencegraph.local.run import running
+
+    observer = TextObserver(logs=False)
+    async with running(benchmark.manifests, benchmark.graph, 0, [], observer) as stack:
+        return await _compare(stack.urls[0], items, concurrency)
+
+
+async def _compare(url: str, items: "list[Item]", concurrency: int) -> "Comparison":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from inferencegraph.evaluate.comparison import compare
+
+    console = Console(stderr=True)
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        tasks: dict[str, object] = {}
+
+        def on_answer(run: str) -> None:
+            if run not in tasks:
+                tasks[run] = progress.add_task(run, total=len(items))
+                if progress.disable:
+                    print(f"asking: {run}", file=sys.stderr)
+            progress.advance(tasks[run])  # type: ignore[arg-type]
+
+        return await compare(url, items, concurrency, on_answer)
+
+
+def _print(comparison: "Comparison", title: str, as_json: bool) -> None:
+    from rich.console import Console
+
+    from inferencegraph.evaluate.report import table
+
+    for error, count in comparison.errors().items():
+        print(f"hem: {count} failed: {error}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(comparison.facts()))
+    else:
+        console = Console()
+        # A pipe has no width of its own; a table cut to 80 columns helps nobody there.
+        console.print(table(comparison, title), width=None if console.is_terminal else 140)

@@ -1,0 +1,35 @@
+"""`hem router`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def router(
+    graph: Annotated[
+        Path,
+        typer.Option(
+            help="An InferenceGraph whose steps have serviceUrl: YAML, or its spec as JSON.",
+            show_default=False,
+        ),
+    ],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    name: Annotated[
+        str | None, typer.Option(help="Which graph, if the file has several.", show_default=False)
+    ] = None,
+) -> None:
+    """Runs only a graph's router; the services are somewhere else.
+
+    The environment's PROPAGATE_HEADERS names the headers to pass on: regular expressions with
+    commas between them.
+
+    Example: `hem router --graph graph.yaml --port 8080`
+    """
+    from inferencegraph.router import check, create_app, load_graph, patterns_from, run
+
+    found = load_graph(graph, name)
+    check(found)
+    app = create_app(found, propagate_headers=patterns_from(os.environ))
+    run(app, "127.0.0.1", port, lambda url: print(f"hem: ready {url}", flush=True))

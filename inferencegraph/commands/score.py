@@ -1,0 +1,23 @@
+"""`hem score`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def score(
+    router: Annotated[
+        Path, typer.Option(help="A directory that `hem train` wrote.", show_default=False)
+    ],
+    data: Annotated[Path, typer.Option(help="JSONL rows {id, query}.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Gets JSONL rows {id, score}.", show_default=False)],
+) -> None:
+    """Writes the difficulty of each query, from 0 (easy) to 1 (hard).
+
+    Example: `hem score --router my-router --data queries.jsonl --out scores.jsonl`
+    """
+    from transformers_hem.training import score_file
+
+    count = score_file(router, data, out)
+    print(f"{count} scores written to {out}")

@@ -1,0 +1,92 @@
+"""`hem up`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from predictors.errors import HEMError
+
+if TYPE_CHECKING:
+    from inferencegraph.local.observer import Observer
+    from inferencegraph.local.stack import Stack
+
+EXAMPLE_QUERY = "What is 12 + 7?"
+
+
+def up(
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "-f",
+            "--filename",
+            help="Manifests: a file, a folder, or a kustomization; repeatable. "
+            "Default: the embedded example.",
+            show_default=False,
+        ),
+    ] = None,
+    graph: Annotated[
+        str | None, typer.Option(help="Only this InferenceGraph.", show_default=False)
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Of the first graph; 0 takes a free one.")
+    ] = 8080,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=COMMAND",
+            help="What runs here in place of a container image; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    logs: Annotated[bool, typer.Option("--logs", help="Show the services' own lines.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
+) -> None:
+    """Runs manifests as local processes until Ctrl-C, with no cluster and no containers.
+
+    Example: `hem up -f manifests/answer-generation/inference-then-mining --port 9000`
+    """
+    from inferencegraph.local.observer import JsonObserver, TextObserver
+    from inferencegraph.local.run import run_until_signal
+
+    observer = (JsonObserver if as_json else TextObserver)(logs=logs)
+    run_until_signal(lambda: _up(files or [], graph, port, image or [], observer, as_json))
+    print("hem: stopped", file=sys.stderr)
+
+
+async def _up(
+    files: list[Path],
+    graph: str | None,
+    port: int,
+    images: list[str],
+    observer: "Observer",
+    as_json: bool,
+) -> None:
+    from inferencegraph.local.run import running
+
+    async with running(files, graph, port, images, observer) as stack:
+        print(_ready_json(stack) if as_json else _ready_text(stack), flush=True)
+        await stack.watch()
+    raise HEMError("no service is left; stopped")
+
+
+def _ready_json(stack: "Stack") -> str:
+    return json.dumps({"event": "all_ready", "urls": stack.urls})
+
+
+def _ready_text(stack: "Stack") -> str:
+    from predictors.protocol import text_request
+
+    ready = [f"hem: ready {url}" for url in stack.urls]
+    body = json.dumps(text_request([EXAMPLE_QUERY]))
+    url = stack.urls[0]
+    return "\n".join(
+        [
+            *ready,
+            f'  hem ask "{EXAMPLE_QUERY}" --url {url}',
+            f"  curl -s {url} -H 'content-type: application/json' -d '{body}'",
+            "  Ctrl-C stops everything.",
+        ]
+    )

@@ -1,0 +1,53 @@
+"""Puts every question to a graph, so many at a time."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+import httpx
+
+from inferencegraph.ask import ask
+from inferencegraph.evaluate.outcome import Item, Outcome
+from predictors.errors import HEMError
+from predictors.http_client import build_client
+from predictors.protocol import HEM_PREFER, Scalar
+
+TIMEOUT_SECONDS = 120.0
+
+
+async def ask_all(
+    url: str,
+    items: Sequence[Item],
+    prefer: str | None,
+    concurrency: int,
+    on_answer: Callable[[], None],
+) -> list[Outcome]:
+    """One outcome per item, in their order; `prefer` overrules mining.
+
+    A question that fails becomes an outcome with an error. Raises the HEMError of the first
+    question, which goes ahead alone: where that one fails, so would all.
+    """
+    parameters: dict[str, Scalar] = {} if prefer is None else {HEM_PREFER: prefer}
+    places = asyncio.Semaphore(concurrency)
+    async with build_client(httpx.Timeout(TIMEOUT_SECONDS, connect=5.0)) as client:
+
+        async def one(item: Item) -> Outcome:
+            async with places:
+                outcome = await _ask_one(client, url, item, parameters)
+                on_answer()
+                return outcome
+
+        await ask(client, url, [items[0].query], parameters)
+        return list(await asyncio.gather(*(one(item) for item in items)))
+
+
+async def _ask_one(
+    client: httpx.AsyncClient, url: str, item: Item, parameters: dict[str, Scalar]
+) -> Outcome:
+    began = time.perf_counter()
+    try:
+        reply = await ask(client, url, [item.query], parameters)
+    except HEMError as error:
+        return Outcome(item, time.perf_counter() - began, error=str(error))
+    answer = reply.answers[0]
+    return Outcome(item, reply.seconds, answer.text, reply.route, answer.served_by)

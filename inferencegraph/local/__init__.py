@@ -1,0 +1,1 @@
+"""Manifests as local processes: what `hem up` runs."""

@@ -1,0 +1,62 @@
+"""Which local command stands in for a container image: one line each.
+
+The tag, digest and registry of an image don't matter here; its last name does.
+"""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from predictors.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCommand:
+    """An image's ENTRYPOINT on this machine, and the options by which it takes its ports."""
+
+    entrypoint: tuple[str, ...]
+    http_port: str = "--http_port"
+    grpc_port: str | None = "--grpc_port"
+
+
+LOCAL_COMMANDS = {
+    "kserve-hem-predictor": LocalCommand((sys.executable, "-m", "predictors")),
+    "kserve-hem-transformer": LocalCommand((sys.executable, "-m", "transformers_hem")),
+}
+
+
+def image_name(image: str) -> str:
+    """`registry:5000/team/name:tag@digest` -> `name`."""
+    return image.rsplit("/", 1)[-1].split("@", 1)[0].split(":", 1)[0]
+
+
+def with_own_images(options: Sequence[str]) -> dict[str, LocalCommand]:
+    """The table plus the caller's `NAME=COMMAND` lines."""
+    table = dict(LOCAL_COMMANDS)
+    for option in options:
+        name, _, command = option.partition("=")
+        words = shlex.split(command)
+        if not name or not words:
+            raise ConfigurationError(
+                f"--image {option!r} is not NAME=COMMAND, e.g. my-model='python -m my_model'"
+            )
+        table[image_name(name)] = LocalCommand(_this_python(words))
+    return table
+
+
+def local_command(image: str, table: dict[str, LocalCommand], where: str) -> LocalCommand:
+    """The command for `image`; `where` names the container in the error."""
+    found = table.get(image_name(image))
+    if found is None:
+        known = ", ".join(sorted(table))
+        raise ConfigurationError(
+            f"{where}: no local command for image {image!r}; known: {known}; "
+            f"give one with --image {image_name(image) or 'NAME'}='COMMAND', or use a cluster"
+        )
+    return found
+
+
+def _this_python(words: Sequence[str]) -> tuple[str, ...]:
+    """`python` means the interpreter that runs `hem`, as an image's own does inside it."""
+    return (sys.executable if words[0] in {"python", "python3"} else words[0], *words[1:])

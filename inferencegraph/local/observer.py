@@ -1,0 +1,101 @@
+"""What a running stack tells: for people on a terminal, in plain lines, or as JSON lines."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from inferencegraph.local.plan import Component
+
+_SHOWN_LINES = 12
+
+
+class Observer(Protocol):
+    """Hears of everything that happens to a stack, in the order in which it happens."""
+
+    def started(self, component: Component, pid: int) -> None: ...
+    def ready(self, component: Component, seconds: float) -> None: ...
+    def died(self, component: Component, reason: str, last_lines: Sequence[str]) -> None: ...
+    def line(self, component: Component, text: str) -> None: ...
+    def loaded(self) -> None: ...
+
+
+class TextObserver:
+    """Lines on stderr, so that stdout is left to results; a live display where there is a
+    terminal. `logs` shows the services' own lines, each behind its service's name."""
+
+    def __init__(self, *, logs: bool) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._logs = logs
+        self._tasks: dict[str, TaskID] = {}
+        self._progress = Progress(
+            SpinnerColumn(finished_text="[green]✓[/]"),
+            TextColumn("{task.description}"),
+            TextColumn("[dim]{task.fields[state]}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            refresh_per_second=4,
+            disable=not self._console.is_terminal,
+        )
+
+    def started(self, component: Component, pid: int) -> None:
+        about = f"{component.name:<16} pid {pid:<7} {component.url}"
+        if self._progress.disable:
+            self._console.print(about, markup=False)
+            return
+        self._progress.start()
+        self._tasks[component.name] = self._progress.add_task(about, total=1, state="loading")
+
+    def ready(self, component: Component, seconds: float) -> None:
+        if self._progress.disable:
+            self._console.print(f"{component.name} ready after {seconds:.1f} s", markup=False)
+        else:
+            self._progress.update(self._tasks[component.name], completed=1, state="ready")
+
+    def died(self, component: Component, reason: str, last_lines: Sequence[str]) -> None:
+        notice = death_notice(component, reason, last_lines)
+        self._console.print(Text(f"hem: {notice}", style="red"))
+
+    def line(self, component: Component, text: str) -> None:
+        if self._logs:
+            self._console.print(Text(f"[{component.name}] {text}", style="dim"))
+
+    def loaded(self) -> None:
+        self._progress.stop()
+
+
+class JsonObserver:
+    """One JSON object per line on stdout, each with an `event`; `logs` as for `TextObserver`."""
+
+    def __init__(self, *, logs: bool) -> None:
+        self._logs = logs
+
+    def started(self, component: Component, pid: int) -> None:
+        self._print("started", component, pid=pid, url=component.url)
+
+    def ready(self, component: Component, seconds: float) -> None:
+        self._print("ready", component, seconds=round(seconds, 2))
+
+    def died(self, component: Component, reason: str, last_lines: Sequence[str]) -> None:
+        self._print("died", component, reason=reason, last_lines=list(last_lines))
+
+    def line(self, component: Component, text: str) -> None:
+        if self._logs:
+            self._print("line", component, text=text)
+
+    def loaded(self) -> None:
+        pass
+
+    def _print(self, event: str, component: Component, **fields: object) -> None:
+        about = {"name": component.name, "service": component.service}
+        print(json.dumps({"event": event, **about, **fields}), file=sys.stdout, flush=True)
+
+
+def death_notice(component: Component, reason: str, last_lines: Sequence[str]) -> str:
+    """Which, why, and the service's own last words."""
+    shown = "".join(f"\n    {line}" for line in list(last_lines)[-_SHOWN_LINES:])
+    return f"{component.name} died: {reason}" + (f"; its last lines:{shown}" if shown else "")

@@ -1,0 +1,132 @@
+"""One service as a child process: started in a group of its own, its last lines kept."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from inferencegraph.local.plan import Component
+from predictors.errors import ConfigurationError
+
+STOP_GRACE_SECONDS = 3.0
+_TAIL_LINES = 200
+_LONGEST_LINE = 4_000
+
+
+class Watchdog:
+    """A tiny process that ends the given groups when this process is gone."""
+
+    def __init__(self) -> None:
+        script = str(Path(__file__).with_name("watchdog.py"))
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", script], stdin=subprocess.PIPE, start_new_session=True
+        )
+
+    def watch(self, group: int) -> None:
+        self._write(f"+{group}\n")
+
+    def forget(self, group: int) -> None:
+        self._write(f"-{group}\n")
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait()
+
+    def _write(self, line: str) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
+
+
+class ServiceProcess:
+    """`on_line` gets each line of the service's output, stdout and stderr together."""
+
+    def __init__(self, component: Component, on_line: Callable[[Component, str], None]) -> None:
+        self.component = component
+        self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._on_line = on_line
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def start(self) -> None:
+        command = self.component.command
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *command,
+                env=dict(self.component.environment),
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self.component.name}: can't start {command[0]!r}: {error.strerror}"
+            ) from None
+        self._reader = asyncio.create_task(self._read())
+
+    async def wait(self) -> int:
+        """The exit code, negative for a signal; its last lines are in `tail` by then."""
+        assert self._process is not None and self._reader is not None
+        code = await self._process.wait()
+        # A grandchild may hold the pipe open; the lines it still writes are not waited for.
+        await asyncio.wait([self._reader], timeout=0.5)
+        return code
+
+    async def stop(self) -> None:
+        """Ends the whole group: SIGTERM, then SIGKILL to whatever is left."""
+        if self._process is None:
+            return
+        self._signal(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), STOP_GRACE_SECONDS)
+        self._signal(signal.SIGKILL)
+        await self._process.wait()
+        if self._reader is not None:
+            self._reader.cancel()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    async def _read(self) -> None:
+        assert self._process is not None and self._process.stdout is not None
+        rest = b""
+        while chunk := await self._process.stdout.read(65_536):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                self._keep(line)
+            if len(rest) > _LONGEST_LINE:
+                self._keep(rest)
+                rest = b""
+        if rest:
+            self._keep(rest)
+
+    def _keep(self, raw: bytes) -> None:
+        line = raw.decode(errors="replace").rstrip("\r")[:_LONGEST_LINE]
+        self.tail.append(line)
+        self._on_line(self.component, line)
+
+
+def exit_reason(code: int) -> str:
+    """`exit code 3`, or `signal SIGKILL` for a negative one."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"

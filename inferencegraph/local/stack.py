@@ -1,0 +1,144 @@
+"""A plan, running: the services as processes, the graphs' routers in this one."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from inferencegraph.local.observer import Observer, death_notice
+from inferencegraph.local.plan import Component, Plan
+from inferencegraph.local.process import ServiceProcess, Watchdog, exit_reason
+from inferencegraph.router import GraphServer, create_app
+from predictors.errors import ConfigurationError
+from predictors.http_client import build_client
+
+READY_TIMEOUT_SECONDS = 600.0
+_POLL_SECONDS = 0.2
+
+
+class Stack:
+    """Use as `async with Stack(...) as stack`: entered, every service and every graph answers;
+    left, nothing of it runs any more.
+
+    Entering raises ConfigurationError when a service dies, or isn't ready in time; what had been
+    started is stopped by then. A service that dies later is told to the observer, and the rest
+    goes on.
+    """
+
+    def __init__(self, plan: Plan, sockets: Sequence[socket.socket], observer: Observer) -> None:
+        self.plan = plan
+        self._observer = observer
+        self._processes = [ServiceProcess(item, observer.line) for item in plan.components]
+        self._graphs = [
+            GraphServer(create_app(graph, plan.infer_urls.__getitem__), bound)
+            for graph, bound in zip(plan.graphs, sockets, strict=True)
+        ]
+        self._exits: dict[asyncio.Task[int], ServiceProcess] = {}
+        self._watchdog: Watchdog | None = None
+
+    @property
+    def urls(self) -> list[str]:
+        """Where to ask: each graph, or each InferenceService where there is no graph."""
+        return [graph.url for graph in self._graphs] or list(self.plan.infer_urls.values())
+
+    async def __aenter__(self) -> "Stack":
+        try:
+            await self._start_processes()
+            await self._until_ready()
+            for graph in self._graphs:
+                await graph.start()
+        except BaseException:
+            await self._stop()
+            raise
+        finally:
+            self._observer.loaded()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stop()
+
+    async def watch(self) -> None:
+        """Tells of every death; returns when no service is left."""
+        while self._exits:
+            done, _ = await asyncio.wait(self._exits, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                process = self._buried(task)
+                reason = exit_reason(task.result())
+                self._observer.died(process.component, reason, list(process.tail))
+
+    async def _start_processes(self) -> None:
+        self._watchdog = Watchdog()
+        for process in self._processes:
+            await process.start()
+            self._watchdog.watch(process.pid)
+            self._exits[asyncio.create_task(process.wait())] = process
+            self._observer.started(process.component, process.pid)
+
+    async def _until_ready(self) -> None:
+        async with build_client(httpx.Timeout(2.0)) as client:
+            waiting = {
+                asyncio.create_task(self._becomes_ready(client, item)): item
+                for item in self.plan.components
+            }
+            try:
+                await self._all_or_first_death(waiting)
+            finally:
+                for task in waiting:
+                    task.cancel()
+
+    async def _all_or_first_death(self, waiting: dict[asyncio.Task[None], Component]) -> None:
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+        pending: set[asyncio.Task[Any]] = set(waiting)
+        while pending:
+            done, _ = await asyncio.wait(
+                pending | set(self._exits),
+                timeout=max(0.0, deadline - time.monotonic()),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in done & set(self._exits):
+                process = self._buried(task)
+                reason = f"{exit_reason(task.result())}, before it was ready"
+                raise ConfigurationError(death_notice(process.component, reason, process.tail))
+            if not done:
+                late = ", ".join(waiting[task].name for task in waiting if not task.done())
+                raise ConfigurationError(f"not ready after {READY_TIMEOUT_SECONDS:.0f} s: {late}")
+            pending -= done
+
+    async def _becomes_ready(self, client: httpx.AsyncClient, component: Component) -> None:
+        began = time.monotonic()
+        while not await _answers(client, component.url + component.ready_path):
+            await asyncio.sleep(_POLL_SECONDS)
+        self._observer.ready(component, time.monotonic() - began)
+
+    def _buried(self, task: asyncio.Task[int]) -> ServiceProcess:
+        process = self._exits.pop(task)
+        assert self._watchdog is not None
+        self._watchdog.forget(process.pid)
+        return process
+
+    async def _stop(self) -> None:
+        for task in self._exits:
+            task.cancel()
+        # All at once: a query under way fails with its service, and no longer holds its graph up.
+        graphs = [graph.stop() for graph in self._graphs]
+        await asyncio.gather(*graphs, *(process.stop() for process in self._processes))
+        if self._watchdog is not None:
+            for process in self._exits.values():
+                self._watchdog.forget(process.pid)
+            self._watchdog.close()
+
+
+async def _answers(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).status_code == 200
+    except httpx.HTTPError:
+        return False
