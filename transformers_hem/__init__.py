@@ -1,0 +1,1 @@
+"""First floor: decides. The hard-example mining (HEM) transformer, its algorithms and training."""

@@ -1,0 +1,68 @@
+"""What an algorithm is: a stage, typed parameters, and a difficulty per row."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+Stage = Literal["query", "answer"]
+Route = Literal["edge", "cloud"]
+Scores = NDArray[np.float64]
+
+# Scoring this many characters takes a cheap algorithm about 10 ms; more than that goes to a thread.
+INLINE_CHARACTERS = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The N rows of one request, as an algorithm sees them.
+
+    `texts` holds the N queries; it is empty in the answer stage when the request has no text.
+    The arrays, float [N] in nats (`mean_margin`: difference of probabilities), are the edge
+    model's telemetry on its own answers; None before there is an answer and where the engine
+    gives none.
+    """
+
+    size: int
+    texts: tuple[str, ...] = ()
+    mean_logprob: Scores | None = None
+    min_logprob: Scores | None = None
+    mean_margin: Scores | None = None
+
+
+class AlgorithmParameters(BaseModel):
+    """Base of every algorithm's parameters; values arrive as the strings of the CRDs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Algorithm(ABC):
+    """Says how difficult each row is for the edge model. It never applies a threshold.
+
+    One instance serves concurrent requests, at times from several threads: `score` changes
+    nothing on it.
+    """
+
+    stage: ClassVar[Stage]
+    # An algorithm that knows its route whatever the threshold names it here.
+    fixed_route: ClassVar[Route | None] = None
+    Parameters: ClassVar[type[AlgorithmParameters]] = AlgorithmParameters
+
+    def __init__(self, parameters: AlgorithmParameters) -> None:  # noqa: B027 - many load nothing
+        """Loads what scoring needs. Raises ConfigurationError for missing or damaged files."""
+
+    @property
+    def default_threshold(self) -> float | None:
+        """The threshold that came with the algorithm's own files, if any."""
+        return None
+
+    def blocks(self, batch: Batch) -> bool:
+        """True where scoring would hold the event loop too long and belongs in a thread."""
+        return sum(map(len, batch.texts)) > INLINE_CHARACTERS
+
+    @abstractmethod
+    def score(self, batch: Batch) -> Scores:
+        """Difficulty per row: float [N] in [0, 1], 1 = hardest; NaN where a signal is missing."""

@@ -1,0 +1,34 @@
+"""A coin: the baseline that a learned router has to beat."""
+
+import hashlib
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores, Stage
+
+
+class RandomParameters(AlgorithmParameters):
+    seed: int = Field(default=0, ge=0, lt=2**63)
+
+
+class Random(Algorithm):
+    """Scores spread evenly over [0, 1): at threshold t a share t of distinct queries is easy.
+
+    The score is a hash of seed and query, not a running generator: every replica, and every
+    repetition of a run, sends the same query the same way, whatever came before it.
+    """
+
+    stage: ClassVar[Stage] = "query"
+    Parameters: ClassVar[type[AlgorithmParameters]] = RandomParameters
+
+    def __init__(self, parameters: RandomParameters) -> None:
+        self._key = parameters.seed.to_bytes(8, "little")
+
+    def score(self, batch: Batch) -> Scores:
+        return np.array([self._draw(text) for text in batch.texts])
+
+    def _draw(self, text: str) -> float:
+        digest = hashlib.blake2b(text.encode(), key=self._key, digest_size=6).digest()
+        return int.from_bytes(digest, "little") / 2**48

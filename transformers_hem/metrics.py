@@ -1,0 +1,30 @@
+"""What Prometheus sees of mining, on /metrics beside kserve's own."""
+
+from prometheus_client import Counter, Histogram
+
+from transformers_hem.decision import Decision
+
+_DECISIONS = Counter(
+    "hem_decisions_total",
+    "Requests by route, reason and algorithm.",
+    ["route", "reason", "algorithm"],
+)
+_SCORE = Histogram(
+    "hem_score",
+    "Difficulty of scored requests.",
+    ["algorithm"],
+    buckets=[step / 20 for step in range(1, 21)],
+)
+_SECONDS = Histogram(
+    "hem_decision_seconds",
+    "Time to decide one request, scoring included.",
+    ["algorithm"],
+    buckets=(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0),
+)
+
+
+def observe(decision: Decision, seconds: float) -> None:
+    _DECISIONS.labels(decision.route, decision.reason, decision.algorithm).inc()
+    _SECONDS.labels(decision.algorithm).observe(seconds)
+    if decision.score is not None:
+        _SCORE.labels(decision.algorithm).observe(decision.score)

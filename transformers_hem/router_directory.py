@@ -1,0 +1,168 @@
+"""A LinearRouter on disk: config.json and weights.safetensors, checked when it is loaded."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from predictors.errors import ConfigurationError
+from transformers_hem import embedded
+from transformers_hem.features import LENGTHS, FeatureConfig, TextFeatures, Values, extract
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weights.safetensors"
+
+
+class RouterConfig(BaseModel):
+    """What config.json says.
+
+    `link` turns the linear sum z into a difficulty: `logistic` 1 / (1 + exp(-z)), or `clip`, z cut
+    to [0, 1]. `data_sha256` is of the training file, `weights_sha256` of weights.safetensors.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    version: Literal[1] = 1
+    algorithm: Literal["LinearRouter"] = "LinearRouter"
+    link: Literal["logistic", "clip"]
+    intercept: float
+    threshold: float = Field(ge=0, le=1)
+    features: FeatureConfig
+    seed: int
+    rows: int
+    data_sha256: str
+    metrics: dict[str, float | int | str]
+    weights_sha256: str = ""
+
+
+def locate(name: str) -> Path:
+    """The directory that `HEM_ROUTER` or a `router` parameter means."""
+    if name.startswith(embedded.PREFIX):
+        return embedded.directory(name)
+    if name.startswith("file://"):
+        return Path(name.removeprefix("file://"))
+    if "://" in name:
+        raise ConfigurationError(
+            f"router {name!r} must be mounted first: put it in the InferenceService's storageUri "
+            "and name the mount, /mnt/models"
+        )
+    return Path(name)
+
+
+@dataclass(frozen=True, slots=True)
+class LinearModel:
+    """A linear model over text features. `weights` is float32 [features.config.width]."""
+
+    config: RouterConfig
+    features: TextFeatures
+    weights: Values
+
+    def score(self, text: str) -> float:
+        """Difficulty of one query in [0, 1]."""
+        columns, values = self.features.row(extract(text, self.config.features.buckets))
+        return link(self.config.link, float(values @ self.weights[columns]) + self.config.intercept)
+
+    def save(self, out: Path) -> None:
+        """Writes the directory aside, then renames it into place; replaces an older router only."""
+        if out.exists() and not (out.is_dir() and _is_router(out)):
+            raise ConfigurationError(f"{out} exists and is not a router directory; choose another")
+        tensors = save_tensors(self._tensors())
+        config = self.config.model_copy(update={"weights_sha256": sha256(tensors)})
+        out.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+        try:
+            (aside / "new").mkdir()
+            (aside / "new" / WEIGHTS_FILE).write_bytes(tensors)
+            (aside / "new" / CONFIG_FILE).write_text(config.model_dump_json(indent=2) + "\n")
+            if out.exists():
+                os.rename(out, aside / "old")
+            os.rename(aside / "new", out)
+        finally:
+            shutil.rmtree(aside)
+
+    def _tensors(self) -> dict[str, np.ndarray]:
+        """Only the buckets that training saw: the rest weigh nothing."""
+        seen = np.flatnonzero(self.features.idf)
+        count = self.config.features.buckets
+        return {
+            "buckets": seen.astype(np.uint32),
+            "idf": self.features.idf[seen],
+            "weights": self.weights[seen],
+            "length_mean": self.features.mean,
+            "length_deviation": self.features.deviation,
+            "length_weights": self.weights[count:],
+        }
+
+    @classmethod
+    def load(cls, directory: Path) -> "LinearModel":
+        """Raises ConfigurationError naming the file and what is wrong with it."""
+        config = _read_config(directory / CONFIG_FILE)
+        path = directory / WEIGHTS_FILE
+        content = read_file(path)
+        if sha256(content) != config.weights_sha256:
+            raise ConfigurationError(
+                f"{path} is damaged, or belongs to another {CONFIG_FILE}: its sha256 differs"
+            )
+        try:
+            return cls._assemble(config, load_tensors(content))
+        except (SafetensorError, KeyError, ValueError, IndexError) as error:
+            raise ConfigurationError(f"{path} is not a router's weights: {error}") from error
+
+    @classmethod
+    def _assemble(cls, config: RouterConfig, tensors: dict[str, np.ndarray]) -> "LinearModel":
+        seen = tensors["buckets"].astype(np.int64)
+        idf = np.zeros(config.features.buckets, dtype=np.float32)
+        idf[seen] = tensors["idf"]
+        weights = np.zeros(config.features.width, dtype=np.float32)
+        weights[seen] = tensors["weights"]
+        weights[config.features.buckets :] = tensors["length_weights"]
+        mean, deviation = tensors["length_mean"], tensors["length_deviation"]
+        if mean.shape != (len(LENGTHS),) or deviation.shape != (len(LENGTHS),):
+            raise ValueError(f"it has not {len(LENGTHS)} lengths")
+        if not all(np.isfinite(array).all() for array in (idf, weights, mean, deviation)):
+            raise ValueError("it has values that are not finite")
+        return cls(config, TextFeatures(config.features, idf, mean, deviation), weights)
+
+
+def link(name: Literal["logistic", "clip"], total: float) -> float:
+    """From the linear sum to a difficulty in [0, 1]."""
+    if name == "clip":
+        return min(max(total, 0.0), 1.0)
+    return float(0.5 * (1.0 + np.tanh(total / 2)))  # never overflows, unlike 1 / (1 + exp(-z))
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _is_router(directory: Path) -> bool:
+    return (directory / CONFIG_FILE).is_file() or not any(directory.iterdir())
+
+
+def _read_config(path: Path) -> RouterConfig:
+    content = read_file(path)
+    try:
+        return RouterConfig.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise ConfigurationError(f"{path}: {where}: {first['msg']}") from error
+
+
+def read_file(path: Path) -> bytes:
+    """A file of a router directory. Raises ConfigurationError where it can't be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"no router in {path.parent}: {path.name}: {error.strerror}; `hem train` writes one"
+        ) from error

@@ -1,0 +1,137 @@
+"""Trains a LinearRouter: logistic or ridge on hashed features, as cross-validation says."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+
+from transformers_hem.features import Extract, FeatureConfig, TextFeatures, extract, fit
+from transformers_hem.router_directory import LinearModel, RouterConfig, link
+from transformers_hem.training.learner import Learner, Metrics
+from transformers_hem.training.quality import Floats, cheapest_cut, curve, gap_recovered
+from transformers_hem.training.rows import Labels
+from transformers_hem.training.targets import difference, require_learnable
+
+FOLDS = 5
+# The default threshold keeps this share of cloud-only's quality on out-of-fold scores.
+KEEP_QUALITY = 0.97
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """`strength` is C for logistic regression, alpha for ridge."""
+
+    link: Literal["logistic", "clip"]
+    strength: float
+
+    def fit(self, rows: csr_matrix, labels: Labels) -> tuple[Floats, float]:
+        """Coefficients, float [columns], and intercept."""
+        if self.link == "clip":
+            ridge = Ridge(alpha=self.strength).fit(rows, difference(labels))
+            return ridge.coef_, float(ridge.intercept_)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # cross-validation judges the fit
+            logistic = LogisticRegression(C=self.strength, solver="newton-cg")
+            logistic.fit(rows, labels.hard)
+        return logistic.coef_[0], float(logistic.intercept_[0])
+
+
+CANDIDATES = (
+    *(Candidate("clip", alpha) for alpha in (1.0, 3.0, 10.0)),
+    *(Candidate("logistic", c) for c in (1.0, 10.0, 100.0)),
+)
+
+
+class LinearLearner(Learner):
+    def train(self, labels: Labels, out: Path, seed: int) -> Metrics:
+        require_learnable(labels)
+        config = FeatureConfig()
+        texts = [extract(query, config.buckets) for query in labels.queries]
+        scores = _out_of_fold(config, texts, labels, seed)
+        areas = {c: curve(s, labels.edge, labels.cloud).mean() for c, s in scores.items()}
+        best = max(areas, key=areas.__getitem__)
+        metrics, threshold = _judge(scores[best], labels)
+        features, weights, intercept = _fit(best, config, texts, labels)
+        router = RouterConfig(
+            link=best.link,
+            intercept=intercept,
+            threshold=threshold,
+            features=config,
+            seed=seed,
+            rows=len(labels.queries),
+            data_sha256=labels.sha256,
+            metrics={"learner": f"{best.link} {best.strength:g}", **metrics},
+        )
+        LinearModel(router, features, weights).save(out)
+        return {**router.metrics, "rows": router.rows, "threshold": threshold}
+
+
+def _out_of_fold(
+    config: FeatureConfig, texts: Sequence[Extract], labels: Labels, seed: int
+) -> dict[Candidate, Floats]:
+    """Scores of every candidate on rows that it was not fitted to, features included."""
+    smallest = int(min(labels.hard.sum(), (~labels.hard).sum()))
+    folds = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=seed)
+    scores = {candidate: np.zeros(len(texts)) for candidate in CANDIDATES}
+    for train, test in folds.split(texts, labels.hard):
+        part = _subset(labels, train)
+        features = fit(config, [texts[i] for i in train])
+        rows = _matrix(features, [texts[i] for i in train])
+        held_out = _matrix(features, [texts[i] for i in test])
+        seen = np.unique(rows.indices)
+        for candidate in CANDIDATES:
+            coefficients, intercept = candidate.fit(rows[:, seen], part)
+            totals = held_out[:, seen] @ coefficients + intercept
+            scores[candidate][test] = [link(candidate.link, total) for total in totals]
+    return scores
+
+
+def _fit(
+    candidate: Candidate, config: FeatureConfig, texts: Sequence[Extract], labels: Labels
+) -> tuple[TextFeatures, NDArray[np.float32], float]:
+    features = fit(config, texts)
+    rows = _matrix(features, texts)
+    seen = np.unique(rows.indices)
+    coefficients, intercept = candidate.fit(rows[:, seen], labels)
+    weights = np.zeros(config.width, dtype=np.float32)
+    weights[seen] = coefficients
+    return features, weights, intercept
+
+
+def _judge(scores: Floats, labels: Labels) -> tuple[Metrics, float]:
+    """What out-of-fold scores promise, and the default threshold."""
+    cut = cheapest_cut(scores, labels.edge, labels.cloud, KEEP_QUALITY)
+    metrics: Metrics = {
+        "edge_quality": round(float(labels.edge.mean()), 4),
+        "cloud_quality": round(float(labels.cloud.mean()), 4),
+        "hard_share": round(float(labels.hard.mean()), 4),
+        "auroc": round(float(roc_auc_score(labels.hard, scores)), 4),
+        "routed_quality": round(cut.quality, 4),
+        "edge_share": round(cut.edge_share, 4),
+    }
+    apgr = gap_recovered(scores, labels.edge, labels.cloud)
+    if np.isfinite(apgr):
+        metrics["apgr"] = round(apgr, 4)
+    return metrics, cut.threshold
+
+
+def _matrix(features: TextFeatures, texts: Sequence[Extract]) -> csr_matrix:
+    rows = [features.row(text) for text in texts]
+    ends = np.cumsum([0, *(len(columns) for columns, _ in rows)])
+    columns = np.concatenate([columns for columns, _ in rows])
+    values = np.concatenate([values for _, values in rows])
+    return csr_matrix((values, columns, ends), shape=(len(rows), features.config.width))
+
+
+def _subset(labels: Labels, chosen: NDArray[np.int64]) -> Labels:
+    queries = [labels.queries[i] for i in chosen]
+    return Labels(queries, labels.edge[chosen], labels.cloud[chosen], labels.scale, labels.sha256)

@@ -1,0 +1,55 @@
+"""Quality of routing: what an order of queries by difficulty is worth, and where to cut it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Routing at one threshold. `quality` is the mean over all queries, as the labels count it."""
+
+    threshold: float
+    edge_share: float
+    quality: float
+
+
+def curve(scores: Floats, edge: Floats, cloud: Floats) -> Floats:
+    """Mean quality with the 0, 1, ... N easiest queries at the edge: float [N + 1]."""
+    gains = (edge - cloud)[np.argsort(scores, kind="stable")]
+    quality: Floats = (cloud.sum() + np.concatenate([[0.0], np.cumsum(gains)])) / len(scores)
+    return quality
+
+
+def gap_recovered(scores: Floats, edge: Floats, cloud: Floats) -> float:
+    """Average performance gap recovered over all cloud shares; 0.5 = a coin, NaN without a gap.
+
+    As RouteLLM's APGR (arXiv 2406.18665, section 4), over every share instead of ten of them.
+    """
+    gap = cloud.mean() - edge.mean()
+    return float((curve(scores, edge, cloud).mean() - edge.mean()) / gap) if gap > 0 else np.nan
+
+
+def cut_at(threshold: float, scores: Floats, edge: Floats, cloud: Floats) -> Cut:
+    hard = scores > threshold
+    return Cut(threshold, float(1 - hard.mean()), float(np.where(hard, cloud, edge).mean()))
+
+
+def cheapest_cut(scores: Floats, edge: Floats, cloud: Floats, keep: float) -> Cut:
+    """The threshold with the largest edge share whose quality is at least `keep` of cloud-only's.
+
+    It lies midway between two neighbouring scores, to four digits.
+    """
+    ordered = np.sort(scores)
+    quality = curve(scores, edge, cloud)
+    cuttable = np.concatenate([[True], ordered[:-1] < ordered[1:], [True]])
+    good = np.flatnonzero(cuttable & (quality >= keep * cloud.mean()))
+    at_edge = int(good[-1]) if len(good) else 0
+    bounds = np.concatenate([[0.0], ordered, [1.0]])
+    # Nobody or everybody at the edge: the ends of the range, whatever a later score may be.
+    inner = float(bounds[at_edge : at_edge + 2].mean())
+    threshold = {0: 0.0, len(scores): 1.0}.get(at_edge, round(inner, 4))
+    return cut_at(threshold, scores, edge, cloud)
