@@ -1,0 +1,107 @@
+"""The manifests that ship: what the builders make, what KServe's CRDs take, what kustomize tags."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from inferencegraph.checks.kserve_types import EXTENDS, REQUIRED, TYPES
+from inferencegraph.examples import FOLDER, annotated, example
+from inferencegraph.kustomize import load
+from inferencegraph.sites import MINING_MODES
+from inferencegraph.validate import validate
+from tests.inferencegraph.crds import FILES, spec_schema, violations
+
+ROOT = Path(__file__).resolve().parents[2]
+MANIFESTS = ROOT / "manifests"
+REWRITE = "run `python -m inferencegraph.examples manifests`"
+
+
+@pytest.mark.parametrize("mode", MINING_MODES)
+def test_the_files_are_what_the_builders_make(mode: str) -> None:
+    folder = MANIFESTS / FOLDER / mode
+    built = {name: annotated(manifest) for name, manifest in example(mode).items()}
+    shipped = {path.name: path.read_text() for path in folder.glob("*.yaml")}
+    assert set(shipped) - {"kustomization.yaml"} == set(built), REWRITE
+    for name, text in built.items():
+        assert shipped[name] == text, f"{name}: {REWRITE}"
+
+
+@pytest.mark.parametrize("mode", MINING_MODES)
+def test_comments_change_nothing(mode: str) -> None:
+    for manifest in example(mode).values():
+        assert yaml.safe_load(annotated(manifest)) == manifest
+        assert "&id" not in annotated(manifest)
+
+
+@pytest.mark.parametrize("mode", MINING_MODES)
+def test_the_kustomization_lists_every_file(mode: str) -> None:
+    loaded = load(MANIFESTS / FOLDER / mode)
+    assert sorted((m["kind"], m["metadata"]["name"]) for m in loaded) == sorted(
+        (m["kind"], m["metadata"]["name"]) for m in example(mode).values()
+    )
+
+
+@pytest.mark.parametrize("mode", MINING_MODES)
+def test_kserves_crds_take_them(mode: str, shared: Path) -> None:
+    for manifest in load(MANIFESTS / FOLDER / mode):
+        assert violations(shared / "crds", manifest) == []
+
+
+def test_the_crds_refuse_a_misspelt_field(shared: Path) -> None:
+    (graph,) = [m for m in example(MINING_MODES[0]).values() if m["kind"] == "InferenceGraph"]
+    graph["spec"]["nodes"]["root"]["steps"][0]["dependancy"] = "Hard"
+    (violation,) = violations(shared / "crds", graph)
+    assert "dependancy" in violation
+
+
+@pytest.mark.parametrize("mode", MINING_MODES)
+def test_our_own_checks_find_nothing(mode: str) -> None:
+    assert validate(load(MANIFESTS / FOLDER / mode), complete=True) == []
+
+
+@pytest.mark.parametrize("mode", MINING_MODES)
+def test_image_tags_come_from_one_place_and_are_the_projects_version(mode: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    images = {
+        container["image"]
+        for manifest in load(MANIFESTS / FOLDER / mode)
+        if manifest["kind"] == "InferenceService"
+        for component in manifest["spec"].values()
+        for container in component["containers"]
+    }
+    tag = project["version"]
+    assert images == {f"kserve-hem-predictor:{tag}", f"kserve-hem-transformer:{tag}"}
+
+
+def test_the_table_of_fields_is_kserves_own(shared: Path) -> None:
+    for kind in FILES:
+        schema = spec_schema(shared / "crds", kind)
+        assert set(TYPES[kind]) == set(schema["properties"])
+        spec = schema["properties"]["spec"]
+        assert set(TYPES[f"{kind}Spec"]) == set(spec["properties"])
+        assert set(REQUIRED[f"{kind}Spec"]) == set(spec["required"])
+    graph = spec_schema(shared / "crds", "InferenceGraph")["properties"]["spec"]["properties"]
+    router = graph["nodes"]["additionalProperties"]
+    assert set(TYPES["InferenceRouter"]) == set(router["properties"])
+    step = router["properties"]["steps"]["items"]
+    assert set(TYPES["InferenceStep"]) == set(step["properties"])
+    assert set(TYPES["RouterTimeouts"]) == set(graph["routerTimeouts"]["properties"])
+
+
+@pytest.mark.parametrize(
+    ("component", "type_name"), [("predictor", "PredictorSpec"), ("transformer", "ComponentSpec")]
+)
+def test_the_components_fields_are_kserves_own(
+    component: str, type_name: str, shared: Path
+) -> None:
+    from inferencegraph.checks.fields import fields_of
+
+    spec = spec_schema(shared / "crds", "InferenceService")["properties"]["spec"]["properties"]
+    theirs = set(spec[component]["properties"])
+    assert theirs <= set(fields_of(type_name))
+    own = set(TYPES[type_name])
+    if EXTENDS[type_name] in TYPES:
+        own |= set(TYPES[EXTENDS[type_name]])
+    assert own <= theirs
