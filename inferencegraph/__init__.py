@@ -1,0 +1,1 @@
+"""The roof: joins predictors and mining into InferenceGraphs, and runs them locally."""

@@ -1,0 +1,1 @@
+"""What the local router (`inferencegraph.router`) is made of."""
