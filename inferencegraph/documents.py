@@ -28,18 +28,27 @@ class Document:
         return group, str(self.content.get("kind", "")), namespace, name
 
 
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+
+
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is written twice, as `kubectl apply` does; YAML alone takes the last."""
+    """Reads YAML as kubectl does: a key that is written twice is refused, a date is a string."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]:
             if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
                 raise yaml.MarkedYAMLError(
                     problem=f"the key {key.value!r} is written twice", problem_mark=key.start_mark
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    start: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+    for start, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def parse(path: Path) -> list[Any]:
@@ -55,7 +64,9 @@ def parse(path: Path) -> list[Any]:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
         raise ConfigurationError(f"{path}{line}: {error.problem or error.context}") from error
-    except yaml.YAMLError as error:
+    except RecursionError as error:
+        raise ConfigurationError(f"{path}: nested too deeply") from error
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigurationError(f"{path}: {' '.join(str(error).split())}") from error
 
 

@@ -48,13 +48,13 @@ def validate(
     exists (`hem up`), so a step that names another InferenceService is an error, not a warning.
     """
     problems = []
-    for index, document in enumerate(documents):
+    contents = [mapping(document) for document in documents]
+    for index, content in enumerate(contents):
         file = files[index] if files else None
-        content = mapping(document)
         name = f"{content.get('kind', '?')}/{mapping(content.get('metadata')).get('name', '?')}"
         problems += [
             Problem(finding.severity, name, finding.field, finding.message, file)
-            for finding in _findings(content, documents, complete)
+            for finding in _findings(content, contents, complete)
         ]
     return problems
 
@@ -74,9 +74,11 @@ def _findings(
     if kind in VERSIONS:
         expected = f"{GROUP}/{VERSIONS[kind]}"
         if version != expected:
-            yield error("apiVersion", f"is {version!r}; a {kind} has {expected!r}")
+            yield error("apiVersion", f"is {version!r}; for {kind} it is {expected!r}")
     elif version.startswith(f"{GROUP}/"):
         yield error("kind", f"unknown kind {kind!r}; {known(VERSIONS, kind)}")
+    elif not kind or not version:
+        yield error("kind", "an object needs both apiVersion and kind")
     elif kind not in _CORE_KINDS.get(version, ()):
         yield warning("kind", f"{version} {kind} is not one that is checked here")
     yield from _same(content, documents)

@@ -75,7 +75,7 @@ def _check_step(
         found = f"found {' and '.join(given)}" if given else "found none"
         yield error(field, f"needs exactly one of {', '.join(TARGETS)}; {found}")
     target = step.get("nodeName")
-    if target and target not in nodes:
+    if isinstance(target, str) and target and target not in nodes:
         yield error(f"{field}.nodeName", f"unknown node {target!r}; {known(nodes, target)}")
     for name, values in _VALUES.items():
         value = step.get(name)
@@ -91,7 +91,7 @@ def _check_place(kind: str, steps: Steps, index: int, field: str) -> Iterator[Fi
     if kind == "Switch" and not condition:
         yield error(field, "a Switch never takes a step without condition; give it one")
     if kind in ("Splitter", "Ensemble") and condition:
-        yield warning(f"{field}.condition", f"a {kind} does not look at conditions; remove it")
+        yield warning(f"{field}.condition", f"the routerType {kind} ignores conditions; remove it")
     if kind != "Sequence":
         return
     if index == 0 and condition:
@@ -121,7 +121,7 @@ def _check_weights(steps: Steps, field: str) -> Iterator[Finding]:
 def _check_reach(nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """Nodes that lead back to themselves (the router never returns) or that nothing leads to."""
     leads_to = {
-        name: [str(s["nodeName"]) for s in steps_of(node) if s.get("nodeName") in nodes]
+        name: [s["nodeName"] for s in steps_of(node) if str(s.get("nodeName")) in nodes]
         for name, node in nodes.items()
     }
     reached = _reachable("root", leads_to) | {"root"}
