@@ -59,15 +59,15 @@ def check_url(url: str) -> str:
 
 
 def error_text(response: httpx.Response) -> str:
-    """The body's `error` (or `detail`), else the start of the body."""
+    """The body's `error` and its `cause` (a graph's), or its `detail`; else the body's start."""
     try:
         body = response.json()
     except ValueError:
         body = None
     if isinstance(body, dict):
-        for name in ("error", "detail"):
-            if name in body:
-                return str(body[name])
+        said = [str(body[name]) for name in ("error", "cause", "detail") if body.get(name)]
+        if said:
+            return ": ".join(said)
     return response.text[:_SHOWN_BODY] or "(empty body)"
 
 

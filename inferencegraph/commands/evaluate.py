@@ -105,6 +105,5 @@ def _print(comparison: "Comparison", title: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps(comparison.facts()))
     else:
-        console = Console()
         # A pipe has no width of its own; a table cut to 80 columns helps nobody there.
-        console.print(table(comparison, title), width=None if console.is_terminal else 140)
+        Console(width=None if sys.stdout.isatty() else 140).print(table(comparison, title))

@@ -1,0 +1,5 @@
+"""`python -m inferencegraph` is `hem`."""
+
+from inferencegraph.cli import main
+
+main()
