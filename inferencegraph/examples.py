@@ -34,7 +34,8 @@ FOLDER: Final = Path("answer-generation")
 # Difficulty above which ConfidenceRouter sends the embedded edge model's answer to the cloud.
 CONFIDENCE_THRESHOLD: Final = 0.5
 
-_SAMPLING: Final = Sampling(max_tokens=64, temperature=0.0)
+# No repetition penalty: it falsifies sums, and keeps queries out of the engine's shared batch.
+_SAMPLING: Final = Sampling(max_tokens=64, temperature=0.0, repetition_penalty=1.0)
 EDGE_MODEL: Final = Model(
     Resources(cpu="1", memory="2Gi"), directory="embedded:edge", sampling=_SAMPLING
 )
@@ -74,7 +75,9 @@ COMMENTS: Final[Mapping[str, str]] = {
     ),
     "- name: HEM_THRESHOLD": "In [0, 1]; a score above it is hard and goes to the cloud.",
     "- name: OMP_NUM_THREADS": "As many threads as CPUs below; more would only be throttled.",
-    "startupProbe:": "Standard mode's default is a TCP probe, which a loading model passes.",
+    "startupProbe:": "How long loading may take: failureThreshold times periodSeconds.",
+    "readinessProbe:": "Standard mode's default is a TCP probe, which a loading model passes.",
+    "- --predictor_request_timeout_seconds": "Ends before the graph's serviceClient.",
     "- name: mine": "Hard: if mining fails, its error is the answer.",
     "- name: answer": "The annotated query goes on, not the client's.",
     "- name: degrade": "The uplink answered with an error: the edge answers.",

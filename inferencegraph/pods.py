@@ -110,26 +110,17 @@ def container(
 
 
 def _probes(model_name: str, start_seconds: int) -> dict[str, Any]:
-    """Over HTTP: Standard mode's own default is a TCP probe, which a loading model passes."""
-    ready = {"path": f"/v2/models/{model_name}/ready", "port": HTTP_PORT}
+    """Over HTTP: Standard mode's own default is a TCP probe, which a loading model passes. Only
+    readiness asks for the model: a transformer's waits for its predictor's, however long."""
     live = {"path": "/v2/health/live", "port": HTTP_PORT}
-    period, timeout = 10, 5
+    ready = {"path": f"/v2/models/{model_name}/ready", "port": HTTP_PORT}
+    every = {"periodSeconds": 10, "timeoutSeconds": 5}
     return {
         "startupProbe": {
-            "httpGet": dict(ready),
-            "periodSeconds": period,
-            "timeoutSeconds": timeout,
-            "failureThreshold": math.ceil(start_seconds / period),
+            "httpGet": dict(live),
+            **every,
+            "failureThreshold": math.ceil(start_seconds / every["periodSeconds"]),
         },
-        "readinessProbe": {
-            "httpGet": ready,
-            "periodSeconds": period,
-            "timeoutSeconds": timeout,
-        },
-        "livenessProbe": {
-            "httpGet": live,
-            "periodSeconds": period,
-            "timeoutSeconds": timeout,
-            "failureThreshold": 6,
-        },
+        "livenessProbe": {"httpGet": live, **every, "failureThreshold": 6},
+        "readinessProbe": {"httpGet": ready, **every},
     }

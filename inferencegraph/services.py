@@ -43,7 +43,8 @@ def edge_service(site: Site, model: Model, mining: Mining | None = None) -> dict
     name = f"{site.name}-edge"
     components = {"predictor": _component(_model_container(name, model, site.images), site.node)}
     if mining is not None:
-        hem = _hem_container(name, mining, site.images)
+        limit = f"--predictor_request_timeout_seconds={site.timeouts.edge}"
+        hem = _hem_container(name, mining, site.images, limit)
         components["transformer"] = _component(hem, site.node)
     return _service(name, components)
 
@@ -87,9 +88,14 @@ def _model_container(name: str, model: Model, images: Images) -> dict[str, Any]:
     )
 
 
-def _hem_container(name: str, mining: Mining, images: Images) -> dict[str, Any]:
+def _hem_container(name: str, mining: Mining, images: Images, *arguments: str) -> dict[str, Any]:
     return container(
-        images.transformer, name, [], mining.environment(), mining.resources, _LIGHT_START_SECONDS
+        images.transformer,
+        name,
+        arguments,
+        mining.environment(),
+        mining.resources,
+        _LIGHT_START_SECONDS,
     )
 
 

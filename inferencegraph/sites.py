@@ -23,19 +23,22 @@ UPLINK_RESOURCES: Final = Resources(cpu="250m", memory="512Mi")
 class Timeouts:
     """Seconds, from the inside out; each has to outlast the one before it.
 
-    cloud: the uplink's limit on one call. service_client: the router's limit on one step; when it
+    cloud: the uplink's limit on one call. edge: HEM's limit on the edge model, where it stands in
+    front of it. service_client: the router's limit on one step; when it
     ends first, the graph answers 500 instead of the uplink's error body, and nothing degrades.
     """
 
     cloud_connect: float = 2.0
     cloud: float = 120.0
+    edge: int = 120
     service_client: int = 180
 
     def __post_init__(self) -> None:
-        if not 0 < self.cloud_connect <= self.cloud < self.service_client:
+        in_order = 0 < self.cloud_connect <= self.cloud < self.service_client
+        if not in_order or not 0 < self.edge < self.service_client:
             raise ConfigurationError(
-                f"timeouts need 0 < cloud_connect <= cloud < service_client, got "
-                f"{self.cloud_connect:g}, {self.cloud:g}, {self.service_client}"
+                "timeouts need 0 < cloud_connect <= cloud < service_client and 0 < edge < "
+                f"service_client, got {self}"
             )
 
     @property

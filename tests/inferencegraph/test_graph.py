@@ -67,17 +67,19 @@ def test_a_condition_compares_instead_of_testing_existence() -> None:
 
 @pytest.mark.parametrize("build", SHAPES)
 def test_the_router_outlasts_a_slow_cloud_and_the_edge_after_it(build: Any) -> None:
-    timeouts = Timeouts(cloud=300, service_client=400)
+    timeouts = Timeouts(cloud=300, edge=350, service_client=400)
     limits = build("qa", timeouts=timeouts)["spec"]["routerTimeouts"]
     assert timeouts.cloud < limits["serviceClient"]
     assert limits["serverWrite"] >= timeouts.cloud + 2 * limits["serviceClient"]
 
 
 @pytest.mark.parametrize(
-    "seconds", [(0, 10, 20), (5, 4, 20), (2, 180, 180), (2, 200, 180)], ids=str
+    "seconds",
+    [(0, 10, 10, 20), (5, 4, 10, 20), (2, 180, 10, 180), (2, 10, 0, 20), (2, 10, 20, 20)],
+    ids=str,
 )
 def test_time_limits_that_would_hide_the_uplinks_error_are_refused(
-    seconds: tuple[float, float, int],
+    seconds: tuple[float, float, int, int],
 ) -> None:
     with pytest.raises(ConfigurationError, match="cloud_connect <= cloud < service_client"):
         Timeouts(*seconds)

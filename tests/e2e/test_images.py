@@ -1,0 +1,128 @@
+"""The Dockerfiles, without a container engine: their rules, and their install steps for real."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PREDICTOR = ROOT / "predictors/Dockerfile"
+HEM = ROOT / "transformers_hem/Dockerfile"
+BOTH = pytest.mark.parametrize("dockerfile", [PREDICTOR, HEM], ids=lambda p: p.parent.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """`steps`: (instruction, rest of its line)."""
+
+    base: str
+    steps: tuple[tuple[str, str], ...]
+
+    def all(self, instruction: str) -> list[str]:
+        return [text for name, text in self.steps if name == instruction]
+
+
+def _stages(dockerfile: Path) -> list[Stage]:
+    text = dockerfile.read_text().replace("\\\n", " ")
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line and line[0] != "#"]
+    starts = [index for index, line in enumerate(lines) if line[0] == "FROM"]
+    ends = [*starts[1:], len(lines)]
+    return [
+        Stage(lines[start][1], tuple((line[0], line[1]) for line in lines[start + 1 : end]))
+        for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+@BOTH
+def test_an_image_is_built_in_one_stage_and_run_in_another_by_a_user_without_rights(
+    dockerfile: Path,
+) -> None:
+    builder, final = _stages(dockerfile)
+    assert builder.base.endswith(" AS builder")
+    (user,) = final.all("USER")
+    assert user.isdigit() and user != "0"
+    assert any(f"useradd --uid {user} " in run for run in final.all("RUN"))
+    assert final.all("COPY") == ["--from=builder /venv /venv"]
+    (entrypoint,) = final.all("ENTRYPOINT")
+    assert entrypoint == f'["python", "-m", "{dockerfile.parent.name}"]'
+
+
+@BOTH
+def test_everything_is_installed_in_the_tested_versions(dockerfile: Path) -> None:
+    builder, final = _stages(dockerfile)
+    installs = [run for run in builder.all("RUN") if "pip install" in run]
+    assert installs
+    assert all("--no-cache-dir -c .ci/constraints.txt" in run for run in installs)
+    assert not any("pip" in run for run in final.all("RUN"))
+
+
+@BOTH
+def test_what_is_copied_is_there_and_not_ignored(dockerfile: Path) -> None:
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"]
+    builder = _stages(dockerfile)[0]
+    for copy in builder.all("COPY"):
+        for source in copy.split()[:-1]:
+            assert (ROOT / source).exists(), source
+            assert source in allowed
+
+
+def _index_answers(scratch: Path) -> bool:
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--retries", "0"]
+    command += ["--timeout", "5", "-d", str(scratch), "certifi"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _run_builder(stage: Stage, folder: Path) -> Path:
+    """Executes COPY and RUN in `folder`; returns what stands for /venv."""
+    build, venv = folder / "build", folder / "venv"
+    build.mkdir()
+    python = Path(sys.executable).parent
+    env = {**os.environ, "PATH": f"{venv}/bin:{python}:{os.environ['PATH']}"}
+    for name, text in stage.steps:
+        if name == "COPY":
+            *sources, target = text.split()
+            for source in sources:
+                _copy(ROOT / source, build / target)
+        elif name == "RUN":
+            command = re.sub(r"/venv\b", str(venv), text)
+            subprocess.run(["bash", "-ec", command], cwd=build, env=env, check=True)
+    return venv
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    elif target.is_dir():
+        shutil.copy(source, target)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+
+
+@pytest.mark.slow
+def test_the_hem_image_installs_without_torch_and_starts_within_seconds(tmp_path: Path) -> None:
+    if not _index_answers(tmp_path / "probe"):
+        pytest.skip("no package index answers: an image can't be built from here")
+    venv = _run_builder(_stages(HEM)[0], tmp_path)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [str(venv / "bin/python"), *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    listed = run("-m", "pip", "list", "--format=freeze").stdout.lower()
+    packages = {line.split("==")[0] for line in listed.splitlines()}
+    assert "kserve-hem" in packages
+    assert not packages & {"torch", "transformers", "vllm", "triton"}
+    begin = time.monotonic()
+    help_text = run("-m", "transformers_hem", "--help")
+    assert help_text.returncode == 0, help_text.stderr
+    assert "LinearRouter" in help_text.stdout
+    assert time.monotonic() - begin < 20
+    manifests = venv.glob("lib/python*/site-packages/manifests/answer-generation/*/graph.yaml")
+    assert len(list(manifests)) == 2
