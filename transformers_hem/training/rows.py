@@ -44,7 +44,7 @@ def read_labels(path: Path) -> Labels:
 
     Other fields are ignored. Raises ConfigurationError with the line's number.
     """
-    content = _content(path)
+    content = read_content(path)
     queries: list[str] = []
     pairs: list[tuple[float, float]] = []
     kinds: dict[str, int] = {}
@@ -81,14 +81,15 @@ def sample(labels: Labels, limit: int | None, seed: int) -> Labels:
 
 def read_queries(path: Path) -> Iterator[tuple[str | int, str]]:
     """Rows {id, query}, as (id, query). Raises ConfigurationError with the line's number."""
-    for number, row in _rows(path, _content(path)):
+    for number, row in _rows(path, read_content(path)):
         name = row.get("id")
         if not isinstance(name, str | int) or isinstance(name, bool):
             raise ConfigurationError(f"{path}, line {number}: 'id' must be a string or an integer")
         yield name, _query(row, path, number)
 
 
-def _content(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
+    """A file's bytes, uncompressed. Raises ConfigurationError."""
     try:
         raw = path.read_bytes()
         return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
