@@ -109,6 +109,7 @@ def load_graph(path: Path, name: str | None = None) -> dict[str, Any]:
         return next(iter(graphs.values()))
     if name in graphs:
         return graphs[name]
-    found = ", ".join(graphs) or "none"
-    wanted = "say which one" if name is None else f"no InferenceGraph {name!r}"
-    raise ConfigurationError(f"{path}: {wanted}; InferenceGraphs in it: {found}")
+    if not graphs:
+        raise ConfigurationError(f"{path}: holds no InferenceGraph")
+    wanted = "choose one by name" if name is None else f"none is called {name!r}"
+    raise ConfigurationError(f"{path}: {wanted}; InferenceGraphs in it: {', '.join(graphs)}")
