@@ -1,17 +1,28 @@
 """The manifests that ship: what the builders make, what KServe's CRDs take, what kustomize tags."""
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from inferencegraph.checks.fields import fields_of
 from inferencegraph.checks.kserve_types import EXTENDS, REQUIRED, TYPES
-from inferencegraph.examples import FOLDER, annotated, example
+from inferencegraph.examples import FOLDER, MINING, annotated, example
 from inferencegraph.kustomize import load
 from inferencegraph.sites import MINING_MODES
 from inferencegraph.validate import validate
+from predictors.engines import ENGINES
+from predictors.settings import PredictorSettings
 from tests.inferencegraph.crds import FILES, spec_schema, violations
+from transformers_hem.settings import (
+    HEMSettings,
+    build_decider,
+    environment_name,
+    read_environment,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests"
@@ -75,6 +86,36 @@ def test_image_tags_come_from_one_place_and_are_the_projects_version(mode: str) 
     assert images == {f"kserve-hem-predictor:{tag}", f"kserve-hem-transformer:{tag}"}
 
 
+def _containers(mode: str) -> Iterator[dict[str, Any]]:
+    for manifest in example(mode).values():
+        if manifest["kind"] == "InferenceService":
+            for component in manifest["spec"].values():
+                yield from component["containers"]
+
+
+@pytest.mark.parametrize("mode", MINING_MODES)
+def test_every_setting_is_one_that_its_process_reads(mode: str) -> None:
+    for container in _containers(mode):
+        words = dict(word.removeprefix("--").split("=", 1) for word in container["args"])
+        names = {entry["name"] for entry in container["env"]} - {"PROTOCOL", "OMP_NUM_THREADS"}
+        if container["image"] == "kserve-hem-predictor":
+            fields = {*PredictorSettings.model_fields}
+            fields |= {*ENGINES.load(words["engine"]).Settings.model_fields}
+            assert {*words} <= fields
+            assert names <= {f"PREDICTOR_{field.upper()}" for field in fields}
+        else:
+            assert names <= {environment_name(field) for field in HEMSettings.model_fields}
+
+
+@pytest.mark.parametrize("mode", MINING_MODES)
+def test_hem_accepts_what_its_manifest_says(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (container,) = [c for c in _containers(mode) if c["image"] == "kserve-hem-transformer"]
+    for entry in container["env"]:
+        monkeypatch.setenv(entry["name"], entry["value"])
+    decider = build_decider(read_environment())
+    assert decider.name == MINING[mode].algorithm
+
+
 def test_the_table_of_fields_is_kserves_own(shared: Path) -> None:
     for kind in FILES:
         schema = spec_schema(shared / "crds", kind)
@@ -96,8 +137,6 @@ def test_the_table_of_fields_is_kserves_own(shared: Path) -> None:
 def test_the_components_fields_are_kserves_own(
     component: str, type_name: str, shared: Path
 ) -> None:
-    from inferencegraph.checks.fields import fields_of
-
     spec = spec_schema(shared / "crds", "InferenceService")["properties"]["spec"]["properties"]
     theirs = set(spec[component]["properties"])
     assert theirs <= set(fields_of(type_name))
