@@ -1,0 +1,13 @@
+"""Any causal language model of transformers, in this process.
+
+loading      a directory or hub id -> a model that is known to be whole, or one clear error
+sequence     one query while it is answered: its tokens, its end, its telemetry
+sampling     logits -> the next token of each sequence, by each one's own parameters
+continuous   many callers in one batch that they join and leave at any token
+plain        groups through `generate`, for models that can't be batched continuously
+engine       the Engine: queries in, answers out
+"""
+
+from predictors.engines.huggingface.engine import HuggingFaceEngine, HuggingFaceSettings
+
+__all__ = ["HuggingFaceEngine", "HuggingFaceSettings"]

@@ -1,0 +1,212 @@
+"""Continuous batching: queries join and leave the running batch at any token.
+
+transformers' manager runs the batch in a thread of its own and samples with one configuration for
+all. Its logits processors are the seam where every request may have its own way, so ours chooses
+the tokens there (`sampling.choose`) and hands the manager scores whose maximum is the chosen
+token. That gives each query its penalty, seed and telemetry, which the manager alone can't.
+
+It needs batches that are prepared after the last one was sampled, hence no asynchronous batches
+and no CUDA graphs; without flash attention the manager would use neither anyway.
+"""
+
+import asyncio
+import itertools
+import logging
+import threading
+from collections.abc import Sequence as Rows
+from typing import Any
+
+import torch
+from transformers import ContinuousBatchingConfig, GenerationConfig, LogitsProcessorList
+from transformers.generation.continuous_batching import ContinuousBatchingManager
+from transformers.generation.continuous_batching.cb_logits_processors import (
+    ContinuousBatchingLogitsProcessorList,
+)
+
+from predictors.engines.huggingface.loading import Loaded
+from predictors.engines.huggingface.sampling import choose
+from predictors.engines.huggingface.sequence import Sequence, resolve
+from predictors.errors import EngineError
+
+log = logging.getLogger(__name__)
+
+PAGE_TOKENS = 32
+# Prompt tokens computed per step on the CPU; what is longer is split, so that answers which
+# are being generated go on meanwhile.
+CPU_STEP_TOKENS = 512
+JOIN_SECONDS = 10.0
+
+
+class SequenceSampler(ContinuousBatchingLogitsProcessorList):
+    """Chooses every row's token by its own sequence. Lives in the manager's thread, except for
+    `sequences`: request id -> sequence, written by the event loop."""
+
+    def __init__(self) -> None:
+        super().__init__(LogitsProcessorList())
+        self.do_processing = True
+        self.sequences: dict[str, Sequence] = {}
+        self._rows: list[Sequence | None] = []
+
+    def prepare_tensor_args(
+        self, requests_in_batch: Rows[Any], arg_storage: torch.Tensor
+    ) -> torch.Tensor:
+        """Called before each step; the rows of its logits are the requests past their prompt."""
+        self._rows = [
+            self.sequences.get(request.state.request_id)
+            for request in requests_in_batch
+            if request.has_new_token
+        ]
+        return arg_storage
+
+    def __call__(
+        self, input_ids: torch.Tensor, scores: torch.Tensor, logits_processor_args: torch.Tensor
+    ) -> torch.Tensor:
+        """[rows, vocabulary] logits in; out the same shape, 1 at the chosen token, else 0.
+
+        A request whose prompt goes on in the next step has a row too; such rows come last.
+        """
+        unread = [None] * (scores.shape[0] - len(self._rows))
+        tokens = choose(scores, [*self._rows, *unread])
+        return torch.zeros_like(scores).scatter_(-1, tokens.unsqueeze(-1), 1.0)
+
+
+class ContinuousBatches:
+    """Runs sequences in one continuous batch.
+
+    `cache_tokens` bounds the key-value cache over all queries together; None leaves it to the
+    manager, which takes most of the free memory. When the manager's thread dies (out of memory,
+    say) the sequences in it fail and the next one starts a new manager.
+    """
+
+    def __init__(self, model: Loaded, cache_tokens: int | None, batch_size: int) -> None:
+        self._model = model
+        self._cache_tokens = cache_tokens
+        self._batch_size = batch_size
+        self._manager: ContinuousBatchingManager | None = None
+        self._sampler = SequenceSampler()
+        self._ids = itertools.count()
+        self._starting = asyncio.Lock()
+        self._closed = threading.Event()
+
+    async def start(self) -> None:
+        """Starts the manager's thread. Raises what transformers raises for a model without
+        paged attention."""
+        await asyncio.to_thread(self._start)
+
+    async def run(self, sequence: Sequence) -> None:
+        """Returns when the sequence has ended; cancelled, its place in the batch is free again.
+
+        Raises EngineError if the batch that it was in broke down.
+        """
+        manager = await self._running()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        request = f"query-{next(self._ids)}"
+
+        def on_end() -> None:
+            if sequence.stopped or sequence.failure:  # the manager knows of end and length only
+                manager.cancel_request(request)
+            loop.call_soon_threadsafe(resolve, done, sequence.failure)
+
+        sequence.on_end = on_end
+        self._sampler.sequences[request] = sequence
+        try:
+            manager.register_result_handler(request, lambda out: resolve(done, out.error))
+            self._submit(manager, request, sequence)
+            await done
+        except BaseException:
+            sequence.cancelled = True
+            manager.cancel_request(request)
+            raise
+        finally:
+            del self._sampler.sequences[request]
+            manager.output_router.result_handlers.pop(request, None)
+
+    async def healthy(self) -> bool:
+        """True also where a new manager had to be, and could be, started."""
+        try:
+            await self._running()
+        except Exception:
+            log.exception("continuous batching can't be started again")
+            return False
+        return True
+
+    @property
+    def capacity(self) -> int:
+        """Tokens that the cache holds, known once a sequence has run. A longer one could never be
+        scheduled, and the manager would break down over it."""
+        assert self._manager is not None
+        cache = self._manager.batch_processor.cache
+        return int(cache.num_blocks) * PAGE_TOKENS
+
+    async def close(self) -> None:
+        self._closed.set()
+        await asyncio.to_thread(self._stop)
+
+    def _submit(self, manager: ContinuousBatchingManager, request: str, sequence: Sequence) -> None:
+        manager.add_request(
+            sequence.prompt,
+            request_id=request,
+            max_new_tokens=sequence.max_tokens,
+            eos_token_id=sorted(self._model.end_tokens) or -1,
+        )
+        # Asked after the request was queued: a thread that dies later fails what is queued,
+        # one that died before would leave it there for ever.
+        reason = manager.background_thread_status.can_accept_new_requests()
+        if reason:
+            raise EngineError(f"continuous batching stopped: {_cause(manager) or reason}")
+
+    async def _running(self) -> ContinuousBatchingManager:
+        async with self._starting:
+            if self._manager is None or not _alive(self._manager):
+                if self._closed.is_set():
+                    raise EngineError("the engine is closed")
+                if self._manager is not None:
+                    cause = _cause(self._manager)
+                    log.error("continuous batching died and is started again: %s", cause)
+                await asyncio.to_thread(self._restart)
+            assert self._manager is not None
+            return self._manager
+
+    def _restart(self) -> None:
+        self._stop()
+        self._start()
+
+    def _start(self) -> None:
+        on_gpu = self._model.model.device.type != "cpu"
+        blocks = None if self._cache_tokens is None else -(-self._cache_tokens // PAGE_TOKENS)
+        manager = self._model.model.init_continuous_batching(
+            generation_config=GenerationConfig(
+                do_sample=False, eos_token_id=sorted(self._model.end_tokens) or -1
+            ),
+            continuous_batching_config=ContinuousBatchingConfig(
+                page_size=PAGE_TOKENS,
+                num_blocks=blocks,
+                max_batch_tokens=None if on_gpu else CPU_STEP_TOKENS,
+                max_requests_per_batch=self._batch_size,
+                use_async_batching=False,
+                use_cuda_graph=False,
+                auto_switch_to_flash=False,  # would fetch a kernel from the hub
+            ),
+        )
+        manager.logit_processor = self._sampler
+        # A thread inherits whether it is a daemon, and the manager's must be one: an interpreter
+        # that ends without `close` would wait for it for ever.
+        starter = threading.Thread(target=manager.start, daemon=True)
+        starter.start()
+        starter.join()
+        self._manager = manager
+
+    def _stop(self) -> None:
+        manager, self._manager = self._manager, None
+        if manager is not None:
+            manager.stop(block=True, timeout=JOIN_SECONDS, hard_stop=True)
+
+
+def _alive(manager: ContinuousBatchingManager) -> bool:
+    return manager.background_thread_status.can_accept_new_requests() is None
+
+
+def _cause(manager: ContinuousBatchingManager) -> Exception | None:
+    cause: Exception | None = manager.background_thread_status.fatal_error
+    return cause

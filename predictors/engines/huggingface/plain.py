@@ -1,0 +1,162 @@
+"""Groups through plain `generate`, for models that transformers can't batch continuously.
+
+Those are models without paged attention: state-space models, some attention of their own. What
+waits is taken as one group with left padding; a group runs until its last sequence has ended, and
+those that arrive meanwhile form the next one.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+
+import torch
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from predictors.engines.huggingface.checkpoint import first_line
+from predictors.engines.huggingface.loading import Loaded
+from predictors.engines.huggingface.sampling import choose
+from predictors.engines.huggingface.sequence import Sequence, resolve
+from predictors.errors import EngineError
+
+# How long an idle engine waits for more queries after the first: callers that start together
+# go together.
+LINGER_SECONDS = 0.005
+JOIN_SECONDS = 10.0
+CLOSED = "the engine is closed"
+
+log = logging.getLogger(__name__)
+
+
+class _Choose(LogitsProcessor):
+    """Chooses each row's token; the scores returned are 1 there, else 0."""
+
+    def __init__(self, group: list[Sequence]) -> None:
+        self._group = group
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        tokens = choose(scores, [s if _running(s) else None for s in self._group])
+        return torch.zeros_like(scores).scatter_(-1, tokens.unsqueeze(-1), 1.0)
+
+
+class _Stop(StoppingCriteria):
+    """Ends the rows whose sequences have ended or were cancelled; the group ends with its last."""
+
+    def __init__(self, group: list[Sequence]) -> None:
+        self._group = group
+
+    def __call__(
+        self, input_ids: torch.Tensor, scores: torch.Tensor | None, **kwargs: object
+    ) -> torch.Tensor:
+        ended = [not _running(sequence) for sequence in self._group]
+        return torch.tensor(ended, device=input_ids.device)
+
+
+def _running(sequence: Sequence) -> bool:
+    return not (sequence.ended or sequence.cancelled)
+
+
+@torch.no_grad()
+def generate_group(model: Loaded, group: list[Sequence]) -> None:
+    """Runs sequences to their ends as one padded batch, in the calling thread."""
+    width = max(len(sequence.prompt) for sequence in group)
+    padding = [width - len(sequence.prompt) for sequence in group]
+    rows = [[model.pad_token] * n + s.prompt for n, s in zip(padding, group, strict=True)]
+    mask = [[0] * n + [1] * (width - n) for n in padding]
+    device = model.model.device
+    model.model.generate(
+        input_ids=torch.tensor(rows, device=device),
+        attention_mask=torch.tensor(mask, device=device),
+        generation_config=GenerationConfig(
+            do_sample=False,
+            max_new_tokens=max(sequence.max_tokens for sequence in group),
+            pad_token_id=model.pad_token,
+        ),
+        logits_processor=LogitsProcessorList([_Choose(group)]),
+        stopping_criteria=StoppingCriteriaList([_Stop(group)]),
+    )
+
+
+class PlainGroups:
+    """Runs sequences in groups of at most `batch_size`, one group at a time, in one thread."""
+
+    def __init__(self, model: Loaded, batch_size: int) -> None:
+        self._model = model
+        self._batch_size = batch_size
+        self._waiting: queue.SimpleQueue[Sequence | None] = queue.SimpleQueue()
+        self._group: list[Sequence] = []
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, daemon=True, name="generate")
+
+    async def start(self) -> None:
+        self._thread.start()
+
+    async def run(self, sequence: Sequence) -> None:
+        """Returns when the sequence has ended; cancelled, its row stops counting at once and its
+        group goes on without it. Raises EngineError if the group broke down."""
+        if self._closed:
+            raise EngineError(CLOSED)
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def on_end() -> None:
+            loop.call_soon_threadsafe(resolve, done, sequence.failure)
+
+        sequence.on_end = on_end
+        self._waiting.put(sequence)
+        try:
+            await done
+        except asyncio.CancelledError:
+            sequence.cancelled = True
+            raise
+
+    async def healthy(self) -> bool:
+        return self._thread.is_alive()
+
+    async def close(self) -> None:
+        self._closed = True
+        self._waiting.put(None)
+        _fail(self._group, CLOSED)
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join, JOIN_SECONDS)
+
+    def _work(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            self._group = [s for s in self._take(first) if _running(s)]
+            if self._closed:
+                _fail(self._group, CLOSED)
+            elif self._group:
+                self._generate(self._group)
+
+    def _generate(self, group: list[Sequence]) -> None:
+        try:
+            generate_group(self._model, group)
+        except Exception as error:  # out of memory, or anything a model's own code raises
+            log.exception("a group of %d queries failed", len(group))
+            _fail(group, first_line(error))
+
+    def _take(self, first: Sequence) -> list[Sequence]:
+        group = [first]
+        deadline = time.monotonic() + LINGER_SECONDS
+        while len(group) < self._batch_size:
+            try:
+                item = self._waiting.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            if item is None:
+                self._waiting.put(None)
+                break
+            group.append(item)
+        return group
+
+
+def _fail(group: list[Sequence], cause: str) -> None:
+    for sequence in group:
+        sequence.end(failure=cause)

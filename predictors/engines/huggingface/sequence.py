@@ -1,0 +1,111 @@
+"""One query while it is answered."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from predictors.engines.huggingface.loading import Loaded
+from predictors.errors import EngineError
+from predictors.protocol import Answer, Query
+
+# A stop string of n bytes spans at most n tokens; some more for tokens that decode to nothing.
+STOP_MARGIN = 8
+
+
+class Sequence:
+    """Prompt, generated tokens, and the one place that decides when a sequence has ended.
+
+    A thread of the batching path adds tokens; the event loop reads the answer after `on_end` was
+    called (in that thread, once). `cancelled` may be set from anywhere: a path drops the sequence
+    before its next token.
+
+    The end-of-sequence token counts as generated: choosing it was a decision of the model with a
+    probability of its own. So it is part of `completion_tokens` and of the log-probabilities, but
+    not of the text.
+    """
+
+    def __init__(self, query: Query, prompt: list[int], max_tokens: int, model: Loaded) -> None:
+        self.query = query
+        self.sampling = query.sampling
+        self.prompt = prompt
+        self.max_tokens = max_tokens
+        self.tokens: list[int] = []
+        self.logprobs: list[float] = []
+        self.margins: list[float] = []
+        self.ended = False
+        self.stopped = False  # ended by a stop string
+        self.failure: str | None = None
+        self.cancelled = False
+        self.on_end: Callable[[], None] = lambda: None
+        self.memory: dict[str, Any] = {}  # what the sampler keeps per sequence
+        self._model = model
+        self._submitted = time.perf_counter()
+        self._first = self._last = math.nan
+        longest = max((len(stop.encode()) for stop in self.sampling.stop), default=0)
+        self._stop_window = longest + STOP_MARGIN
+
+    def add(self, token: int, logprob: float, margin: float) -> None:
+        """Takes the next token; `logprob` in nats and `margin` are of the model's distribution."""
+        if self.ended:
+            return
+        if math.isnan(logprob):
+            return self.end(failure="the model computed NaN instead of probabilities")
+        self._last = time.perf_counter()
+        if not self.tokens:
+            self._first = self._last
+        self.tokens.append(token)
+        self.logprobs.append(logprob)
+        self.margins.append(margin)
+        self.stopped = self._has_stop()
+        if self.stopped or self._at_end_token() or len(self.tokens) >= self.max_tokens:
+            self.end()
+
+    def end(self, failure: str | None = None) -> None:
+        if not self.ended:
+            self.failure = failure
+            self.ended = True
+            self.memory.clear()
+            self.on_end()
+
+    def answer(self) -> Answer:
+        count = len(self.tokens)
+        return Answer(
+            text=self._text(),
+            prompt_tokens=len(self.prompt),
+            completion_tokens=count,
+            time_to_first_token=self._first - self._submitted,
+            inter_token_latency=(self._last - self._first) / (count - 1) if count > 1 else None,
+            mean_logprob=math.fsum(self.logprobs) / count,
+            min_logprob=min(self.logprobs),
+            mean_margin=math.fsum(self.margins) / count,
+        )
+
+    def _at_end_token(self) -> bool:
+        return self.tokens[-1] in self._model.end_tokens
+
+    def _has_stop(self) -> bool:
+        if not self.sampling.stop:
+            return False
+        tail = self._decode(self.tokens[-self._stop_window :])
+        return any(stop in tail for stop in self.sampling.stop)
+
+    def _text(self) -> str:
+        text = self._decode(self.tokens[:-1] if self._at_end_token() else self.tokens)
+        found = [at for stop in self.sampling.stop if (at := text.find(stop)) >= 0]
+        return text[: min(found)] if found else text
+
+    def _decode(self, tokens: list[int]) -> str:
+        text: str = self._model.tokenizer.decode(tokens, skip_special_tokens=True)
+        return text
+
+
+def resolve(done: asyncio.Future[None], failure: str | None) -> None:
+    """Tells the event loop that a sequence has ended; also when it has heard so before."""
+    if done.done():
+        return
+    if failure:
+        done.set_exception(EngineError(f"generation failed: {failure}"))
+    else:
+        done.set_result(None)
