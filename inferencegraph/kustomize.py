@@ -1,7 +1,8 @@
 """Manifests from a file, a folder, or a kustomization, as `kubectl apply -f` and `-k` take them.
 
-Of kustomize it does what manifests of this project need, with the same order and the same
-restrictions; a field that it doesn't implement is refused, never skipped.
+Of kustomize it does what manifests of this project need, step by step as kustomize does and with
+its restrictions; a field that it doesn't implement is refused, never skipped. Objects stay in the
+order they are named in, where kubectl sorts them.
 """
 
 import difflib

@@ -1,14 +1,19 @@
 """Manifests from files, folders and kustomizations, as kubectl would take or refuse them."""
 
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from inferencegraph.examples import FOLDER
 from inferencegraph.kustomize import load
+from inferencegraph.sites import MINING_MODES
 from predictors.errors import ConfigurationError
 
+MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
 GRAPH = {
     "apiVersion": "serving.kserve.io/v1alpha1",
     "kind": "InferenceGraph",
@@ -257,3 +262,44 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert _refusal(tmp_path / "x") == f"{tmp_path / 'x'}: no such file or directory"
+
+
+def _by_name(contents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(contents, key=lambda content: (content["kind"], content["metadata"]["name"]))
+
+
+def _kubectl(folder: Path) -> list[dict[str, Any]]:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not installed: nothing to compare with")
+    command = [kubectl, "kustomize", str(folder)]
+    built = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return list(yaml.safe_load_all(built))
+
+
+@pytest.mark.parametrize("mode", MINING_MODES)
+def test_kubectl_makes_the_same_of_the_shipped_manifests(mode: str) -> None:
+    folder = MANIFESTS / FOLDER / mode
+    assert _by_name(load(folder)) == _by_name(_kubectl(folder))
+
+
+def test_kubectl_makes_the_same_of_every_field_that_is_implemented(tmp_path: Path) -> None:
+    images = [
+        {"name": "kserve-hem-predictor", "newTag": "7"},
+        {"name": "other/name", "newName": "reg:5000/a/b", "digest": "sha256:abc"},
+        {"name": "busybox", "newTag": "2"},
+    ]
+    _component(tmp_path / "images", images=images, commonAnnotations={"owner": "c"})
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+    _write(tmp_path / "base/all.yaml", SERVICE, namespace)
+    _kustomization(tmp_path / "base", resources=["all.yaml"], commonLabels={"site": "b"})
+    _write(tmp_path / "top/graph.yaml", GRAPH)
+    top = _kustomization(
+        tmp_path / "top",
+        resources=["../base", "graph.yaml"],
+        components=["../images"],
+        namespace="shop",
+        labels=[{"pairs": {"team": "a"}}],
+        images=[{"name": "kserve-hem-predictor", "newName": "p"}],
+    )
+    assert _by_name(load(top)) == _by_name(_kubectl(top))
