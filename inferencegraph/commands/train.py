@@ -19,7 +19,8 @@ def train(
     algorithm: Annotated[str, typer.Option(help="E.g. LinearRouter.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The router's directory.", show_default=False)],
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Train on this many rows, drawn by --seed.", show_default=False)
+        int | None,
+        typer.Option(min=1, help="Train on this many rows, drawn by --seed.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option()] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
