@@ -20,14 +20,11 @@ class GraphServer:
     """A router on a socket that is already bound, inside the running event loop."""
 
     def __init__(self, app: Router, bound: socket.socket) -> None:
+        host, port = bound.getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._socket = bound
         self._server = _Server(_config(app))
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def url(self) -> str:
-        host, port = self._socket.getsockname()[:2]
-        return f"http://{host}:{port}"
 
     async def start(self) -> None:
         """Returns when it answers. Raises ConfigurationError where it can't start."""
@@ -44,11 +41,6 @@ class GraphServer:
         if self._task is not None:
             await self._task
         self._socket.close()
-
-    async def wait(self) -> None:
-        """Until somebody stops it."""
-        if self._task is not None:
-            await asyncio.shield(self._task)
 
 
 class _Server(uvicorn.Server):
