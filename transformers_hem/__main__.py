@@ -70,6 +70,7 @@ def _serve_answer_stage(
         PredictorRefused,
         answer_refusal,
     )
+    from transformers_hem.readiness import add_ready_routes
 
     if not options.predictor_host:
         raise ConfigurationError(
@@ -77,9 +78,7 @@ def _serve_answer_stage(
         )
     if options.predictor_protocol == "grpc-v2":
         raise ConfigurationError("--predictor_protocol grpc-v2: HEM asks its predictor by REST, v2")
-    # kserve then answers readiness with the predictor's own.
-    model_server.args.predictor_protocol = "v2"
-    model_server.args.enable_predictor_health_check = True
+    model_server.args.enable_predictor_health_check = False  # add_ready_routes does it better
     model_server.app.add_exception_handler(PredictorRefused, answer_refusal)
     scheme = "https" if options.predictor_use_ssl else "http"
     predictor = PredictorClient(
@@ -87,6 +86,7 @@ def _serve_answer_stage(
         options.model_name,
         float(options.predictor_request_timeout_seconds),
     )
+    add_ready_routes(model_server.app, options.model_name, predictor)
     model = InferenceThenMining(options.model_name, decider, predictor)
     serve(model, max_body_bytes=settings.max_body_bytes)
 

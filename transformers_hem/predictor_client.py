@@ -8,12 +8,13 @@ import httpx
 import orjson
 from fastapi import Request, Response
 
-from predictors.errors import HEMError, UpstreamError
+from predictors.errors import HEMError, UpstreamError, UpstreamUnavailable
 from predictors.http_client import PASSED_ON, build_client, upstream_failure
 
 # Unlike a call to another model, this one is the caller's own: its credentials come along.
 _FORWARDED = PASSED_ON | {"authorization"}
 _CONNECT_SECONDS = 2.0
+_READY_SECONDS = 2.0
 
 
 class PredictorRefused(HEMError):
@@ -34,7 +35,8 @@ class PredictorClient:
     """A pooled client for one model of one predictor, V2 JSON over REST."""
 
     def __init__(self, base_url: str, model_name: str, timeout: float) -> None:
-        self._url = f"{base_url}/v2/models/{model_name}/infer"
+        self._model_url = f"{base_url}/v2/models/{model_name}"
+        self._url = f"{self._model_url}/infer"
         self._timeout = timeout
         self._client = build_client(httpx.Timeout(timeout, connect=_CONNECT_SECONDS))
 
@@ -53,6 +55,17 @@ class PredictorClient:
         if response.status_code >= 400:
             raise _refused(response)
         return self._parse(response)
+
+    async def require_ready(self) -> None:
+        """Raises UpstreamUnavailable, or another HEMError, where the predictor is not ready."""
+        url = f"{self._model_url}/ready"
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                response = await self._client.get(url)
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise upstream_failure(error, url) from error
+        if response.status_code != 200:
+            raise UpstreamUnavailable(f"{url} answered {response.status_code}")
 
     async def close(self) -> None:
         await self._client.aclose()

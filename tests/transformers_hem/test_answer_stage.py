@@ -141,7 +141,9 @@ def test_it_is_ready_when_its_predictor_is(
 ) -> None:
     predictor.ready = False
     try:
-        assert httpx.get(f"{hem.url}/v2/models/m/ready").status_code == 503
+        not_ready = httpx.get(f"{hem.url}/v2/models/m/ready")
+        assert not_ready.status_code == 503
+        assert "/v2/models/m/ready answered 503" in not_ready.json()["error"]
         assert httpx.get(f"{hem.url}/v2/health/live").status_code == 200
     finally:
         predictor.ready = True
@@ -158,4 +160,7 @@ def test_a_predictor_that_is_gone_is_unavailable(start_server: StartServer) -> N
     response = infer(hem, request("logprob -1"))
     assert response.status_code == 503
     assert "can't be reached" in response.json()["error"]
-    assert httpx.get(f"{hem.url}/v2/models/m/ready").status_code == 503
+    for path in ("/v2/models/m/ready", "/v2/health/ready"):
+        not_ready = httpx.get(hem.url + path)
+        assert not_ready.status_code == 503
+        assert "can't be reached" in not_ready.json()["error"]
