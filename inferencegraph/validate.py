@@ -59,9 +59,9 @@ def validate(
     return problems
 
 
-def refuse(documents: Sequence[Mapping[str, Any]]) -> None:
+def refuse(documents: Sequence[Mapping[str, Any]], files: Sequence[Path] | None = None) -> None:
     """Raises ConfigurationError with every error, one to a line, where there is one."""
-    problems = validate(documents, complete=True)
+    problems = validate(documents, files, complete=True)
     errors = [str(problem) for problem in problems if problem.severity == "error"]
     if errors:
         raise ConfigurationError("\n".join(errors))

@@ -47,7 +47,8 @@ def test_a_service_that_is_not_there_is_an_error_where_nothing_else_exists() -> 
 
 def test_what_is_about_to_run_is_refused_with_every_error_and_no_warning() -> None:
     with pytest.raises(ConfigurationError) as refused:
-        refuse(load(BAD / "node_dangling.yaml"))
+        refuse(load(BAD / "node_dangling.yaml"), [BAD / "node_dangling.yaml"])
+    assert str(refused.value).startswith(str(BAD / "node_dangling.yaml"))
     assert "unknown node 'anwser'; did you mean 'answer'?" in str(refused.value)
     assert "no step leads here" not in str(refused.value)
 
