@@ -14,7 +14,8 @@ from pathlib import Path
 from inferencegraph.local.plan import Component
 from predictors.errors import ConfigurationError
 
-STOP_GRACE_SECONDS = 3.0
+# Enough to finish an answer; a torch process needs longer than that just to take itself apart.
+STOP_GRACE_SECONDS = 2.0
 _TAIL_LINES = 200
 _LONGEST_LINE = 4_000
 

@@ -1,6 +1,7 @@
 """A plan, running: the services as processes, the graphs' routers in this one."""
 
 import asyncio
+import gc
 import socket
 import time
 from collections.abc import Sequence
@@ -17,7 +18,8 @@ from predictors.errors import ConfigurationError
 from predictors.http_client import build_client
 
 READY_TIMEOUT_SECONDS = 600.0
-_POLL_SECONDS = 0.2
+# A model that still loads logs each question whether it is ready, so they become rarer.
+_FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.2, 1.0
 
 
 class Stack:
@@ -51,6 +53,8 @@ class Stack:
             await self._until_ready()
             for graph in self._graphs:
                 await graph.start()
+            # What start-up has loaded stays; collecting it again would only hold up queries.
+            gc.freeze()
         except BaseException:
             await self._stop()
             raise
@@ -114,9 +118,10 @@ class Stack:
             pending -= done
 
     async def _becomes_ready(self, client: httpx.AsyncClient, component: Component) -> None:
-        began = time.monotonic()
+        began, pause = time.monotonic(), _FIRST_POLL_SECONDS
         while not await _answers(client, component.url + component.ready_path):
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.2, _LONGEST_POLL_SECONDS)
         self._observer.ready(component, time.monotonic() - began)
 
     def _buried(self, task: asyncio.Task[int]) -> ServiceProcess:

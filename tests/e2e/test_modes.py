@@ -1,0 +1,126 @@
+"""Both modes on real models through real KServe servers: a query comes in and is answered."""
+
+import json
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from inferencegraph.ask import error_text
+from predictors.embedded.questions import test_questions as shipped_questions
+from predictors.protocol import CLOUD, EDGE, HEM_ROUTE, SERVED_BY, Scalar, text_request
+from tests.inferencegraph.running_hem import RunningHem, hem
+
+pytestmark = pytest.mark.slow
+
+READY_WITHIN_SECONDS = 40
+RESIDENT_BELOW_BYTES = 2.5e9
+SERVERS = {EDGE: "qa-edge", CLOUD: "qa-cloud"}
+
+
+@dataclass(frozen=True)
+class Answered:
+    query: str
+    texts: list[str]
+    route: str
+    served_by: str
+
+
+def ask(stack: RunningHem, *queries: str, **parameters: Scalar) -> Answered:
+    """In the answer stage the cloud sees the client's own request, so only an answer of the edge
+    says how it was routed."""
+    response = stack.ask(*queries, **parameters)
+    assert response.status_code == 200, error_text(response)
+    body = response.json()
+    texts = next(out["data"] for out in body["outputs"] if out["name"] == "text_output")
+    said = body["parameters"]
+    return Answered(queries[0], texts, said.get(HEM_ROUTE, CLOUD), said[SERVED_BY])
+
+
+@pytest.fixture(scope="module")
+def answers(stack: RunningHem) -> list[Answered]:
+    """Test questions of every family and difficulty, as mining routed them."""
+    return [ask(stack, question.query) for question in shipped_questions()[:60]]
+
+
+def one_routed(answers: list[Answered], route: str) -> str:
+    return next(answer.query for answer in answers if answer.route == route)
+
+
+def test_the_stack_is_ready_in_time_and_small(stack: RunningHem) -> None:
+    resident = sum(process.memory_info().rss for process in stack.family())
+    print(f"ready after {stack.ready_seconds:.1f} s, {resident / 1e9:.2f} GB resident")
+    assert resident < RESIDENT_BELOW_BYTES
+
+
+def test_easy_queries_stay_at_the_edge_and_hard_ones_go_to_the_cloud(
+    answers: list[Answered],
+) -> None:
+    assert {answer.route for answer in answers} == {EDGE, CLOUD}
+    assert all(answer.served_by == SERVERS[answer.route] for answer in answers)
+
+
+@pytest.mark.parametrize("side", [EDGE, CLOUD])
+def test_the_caller_can_overrule_mining(
+    stack: RunningHem, answers: list[Answered], side: str
+) -> None:
+    other = EDGE if side == CLOUD else CLOUD
+    answer = ask(stack, one_routed(answers, other), hem_prefer=side)
+    assert answer.served_by == SERVERS[side]
+
+
+def test_a_batch_is_answered_row_by_row_and_routed_whole(
+    stack: RunningHem, answers: list[Answered]
+) -> None:
+    easy, hard = one_routed(answers, EDGE), one_routed(answers, CLOUD)
+    alone = next(answer for answer in answers if answer.query == easy)
+    together = ask(stack, easy, easy, easy)
+    assert (together.route, together.texts) == (EDGE, alone.texts * 3)
+    mixed = ask(stack, easy, hard, easy)
+    assert (mixed.served_by, len(mixed.texts)) == (SERVERS[CLOUD], 3)
+
+
+def test_the_same_question_gets_the_same_answer(stack: RunningHem, answers: list[Answered]) -> None:
+    first = answers[0]
+    assert ask(stack, first.query).texts == first.texts
+
+
+BAD_BODIES = {
+    "malformed JSON": b'{"inputs": [',
+    "no inputs": b"{}",
+    "empty inputs": b'{"inputs": []}',
+    "an empty query": json.dumps(text_request([""])).encode(),
+    "a wrong shape": json.dumps(text_request(["a"])).replace("[1]", "[2]").encode(),
+    "a wrong datatype": json.dumps(text_request(["a"])).replace("BYTES", "FP32").encode(),
+    "a temperature out of range": json.dumps(text_request(["a"], {"temperature": 9})).encode(),
+    "an unknown side": json.dumps(text_request(["a"], {"hem_prefer": "moon"})).encode(),
+    "not UTF-8": b'{"inputs": [{"name": "text_input", "data": ["\xff"]}]}',
+}
+
+
+@pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES.keys())
+def test_a_bad_request_is_told_what_is_wrong_and_the_next_one_works(
+    stack: RunningHem, body: bytes
+) -> None:
+    response = httpx.post(stack.url, content=body, headers={"Content-Type": "application/json"})
+    assert 400 <= response.status_code < 500, response.text
+    assert response.json()["error"]
+    assert ask(stack, "1 + 1").texts
+
+
+def test_routing_keeps_the_clouds_accuracy_with_much_at_the_edge(stack: RunningHem) -> None:
+    result = hem("evaluate", "--url", stack.url, "--json", timeout=600)
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
+    print(json.dumps(facts, indent=1))
+    routed = facts["runs"]["routed"]
+    assert facts["questions"] >= 1000
+    assert facts["errors"] == {}
+    assert routed["cloud_accuracy_kept"] >= 0.95
+    assert routed["edge_share"] >= 0.40
+
+
+def test_asking_from_the_command_line(stack: RunningHem) -> None:
+    facts = json.loads(hem("ask", "1 + 1", "--url", stack.url, "--json").stdout)
+    assert facts["answer"]
+    assert facts["served_by"] in SERVERS.values()
