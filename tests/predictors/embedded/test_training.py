@@ -1,0 +1,114 @@
+"""The training script, end to end on a tiny model."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from transformers import LlamaForCausalLM
+from typer.testing import CliRunner
+
+from predictors.embedded import train as script
+from predictors.embedded.answering import DirectModel
+from predictors.embedded.batches import Batch, Batches
+from predictors.embedded.optimizer import MuonWithAdamW
+from predictors.embedded.recipes import RECIPES, Recipe
+from predictors.embedded.tokenizer import build
+
+TINY = Recipe(hidden=32, layers=1, intermediate=64, heads=1, steps=6, batch=8)
+
+
+class Interrupted(Exception):
+    pass
+
+
+class FailingBatches(Batches):
+    def __iter__(self) -> Iterator[Batch]:
+        yield from islice(super().__iter__(), 5)
+        raise Interrupted
+
+
+def test_a_tiny_model_trains_in_a_few_steps_and_its_directory_answers(tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "of_the_last_time").touch()
+    out = script.train(TINY, tmp_path / "tiny", seed=1, compiled=False)
+    assert not (out / "of_the_last_time").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+    assert json.loads((out / "config.json").read_text())["dtype"] == "float32"
+    (reply,) = DirectModel(out).ask(["What is 47 + 385?"])
+    assert reply.mean_logprob < 0
+
+
+def test_an_interrupted_training_goes_on_from_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "_CHECKPOINT_STEPS", 3)
+    whole = script.train(TINY, tmp_path / "whole", seed=1, compiled=False)
+    with monkeypatch.context() as during, pytest.raises(Interrupted):
+        during.setattr(script, "Batches", FailingBatches)
+        script.train(TINY, tmp_path / "parts", seed=1, compiled=False)
+    assert (tmp_path / ".parts.checkpoints" / "checkpoint-3").is_dir()
+    parts = script.train(TINY, tmp_path / "parts", seed=1, resume=True, compiled=False)
+    first, second = ((out / "model.safetensors").read_bytes() for out in (whole, parts))
+    assert first == second
+
+
+def test_training_steps_make_the_loss_fall() -> None:
+    tokenizer = build()
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(TINY.config(tokenizer))
+    optimizer = MuonWithAdamW(model)
+    losses = []
+    for batch in islice(Batches(tokenizer, size=64, seed=1), 30):
+        loss = model(**batch).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+
+def test_batches_may_start_at_any_step() -> None:
+    tokenizer = build()
+    from_start = list(islice(Batches(tokenizer, size=4, seed=1), 40))
+    later = next(iter(Batches(tokenizer, size=4, seed=1, first=35)))
+    assert torch.equal(from_start[35]["input_ids"], later["input_ids"])
+
+
+def test_only_the_answer_counts_in_the_loss() -> None:
+    tokenizer = build()
+    batch = next(iter(Batches(tokenizer, size=8, seed=1)))
+    for tokens, labels in zip(batch["input_ids"], batch["labels"], strict=True):
+        prompt, _, answer = tokenizer.decode(tokens).partition("<|assistant|>")
+        assert prompt.startswith("<|user|>")
+        assert tokenizer.decode(labels[labels >= 0]) == answer.replace("<|pad|>", "")
+
+
+def test_the_prompt_is_what_the_chat_template_makes_of_a_question() -> None:
+    tokenizer = build()
+    batch = next(iter(Batches(tokenizer, size=1, seed=1)))
+    text = tokenizer.decode(batch["input_ids"][0])
+    query = text.removeprefix("<|user|>").partition("<|assistant|>")[0]
+    chat = [{"role": "user", "content": query}]
+    prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True)["input_ids"]
+    assert batch["input_ids"][0].tolist()[: len(prompt)] == prompt
+
+
+def test_the_recipes_keep_to_the_sizes_of_the_pair() -> None:
+    sizes = {
+        name: LlamaForCausalLM(replace(recipe, steps=1).config(build())).num_parameters()
+        for name, recipe in RECIPES.items()
+    }
+    assert sizes["edge"] < 1_100_000 < sizes["cloud"] < 5_000_000
+
+
+@pytest.mark.parametrize("module", ["train", "evaluate", "labels"])
+def test_help_shows_an_example(module: str) -> None:
+    command = typer.Typer()
+    command.command()(import_module(f"predictors.embedded.{module}").main)
+    assert f"python -m predictors.embedded.{module}" in CliRunner().invoke(command, "--help").output
