@@ -1,0 +1,96 @@
+"""When the model itself fails under load: waiting queries fail, the next ones are answered."""
+
+import asyncio
+
+import pytest
+import torch
+
+from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
+from predictors.errors import EngineError
+from predictors.protocol import Query, Sampling
+
+pytestmark = pytest.mark.asyncio(loop_scope="function")
+
+GREEDY = Sampling(max_tokens=30, temperature=0.0, repetition_penalty=1.0)
+
+
+class Fault:
+    """A forward hook on the model's head that fails once it is told to."""
+
+    def __init__(self, engine: HuggingFaceEngine) -> None:
+        self.armed = False
+        engine._loaded.model.lm_head.register_forward_hook(self)
+
+    def __call__(self, module, inputs, logits):
+        if self.armed:
+            raise torch.OutOfMemoryError("out of memory: tried to allocate 20.00 GiB")
+        return logits
+
+
+@pytest.fixture(params=["continuous", "plain"])
+async def broken(request, tiny_llama):
+    engine = HuggingFaceEngine(
+        HuggingFaceSettings(model_dir=str(tiny_llama), batching=request.param, threads=1)
+    )
+    await engine.start()
+    yield engine, Fault(engine)
+    await engine.close()
+
+
+async def test_a_breakdown_fails_every_query_in_it_and_the_next_is_answered(broken):
+    engine, fault = broken
+    (before,) = await engine.generate([Query("abc", GREEDY)])
+    fault.armed = True
+    tasks = [asyncio.ensure_future(engine.generate([Query("abc", GREEDY)])) for _ in range(8)]
+    results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), timeout=20)
+    assert all(isinstance(result, EngineError) for result in results)
+    assert any("out of memory" in str(result) for result in results)
+    fault.armed = False
+    (after,) = await asyncio.wait_for(engine.generate([Query("abc", GREEDY)]), timeout=20)
+    assert after.text == before.text
+    assert await engine.healthy()
+
+
+async def test_nan_from_the_model_fails_the_query_not_the_engine(broken):
+    engine, _ = broken
+    hook = engine._loaded.model.lm_head.register_forward_hook(lambda m, i, out: out * float("nan"))
+    with pytest.raises(EngineError, match="NaN"):
+        await engine.generate([Query("abc", GREEDY)])
+    with pytest.raises(EngineError, match="NaN"):
+        await engine.generate([Query("abc", Sampling(max_tokens=5))])
+    hook.remove()
+    (answer,) = await engine.generate([Query("abc", GREEDY)])
+    assert answer.completion_tokens == 30
+
+
+async def test_a_cache_smaller_than_all_queries_together_changes_no_answer(tiny_llama):
+    """Queries that don't fit are put back and computed again; their telemetry is not."""
+    engine = HuggingFaceEngine(
+        HuggingFaceSettings(model_dir=str(tiny_llama), kv_cache_tokens=64, threads=1)
+    )
+    await engine.start()
+    try:
+        sampling = Sampling(max_tokens=100, temperature=0.0, repetition_penalty=1.0)
+        (alone,) = await engine.generate([Query("abc", sampling)])
+        assert alone.prompt_tokens + alone.completion_tokens == 64
+        answers = await engine.generate([Query("abc", sampling)] * 8)
+        assert {answer.text for answer in answers} == {alone.text}
+        for answer in answers:
+            assert answer.completion_tokens == alone.completion_tokens
+            assert answer.mean_logprob == pytest.approx(alone.mean_logprob, abs=1e-4)
+    finally:
+        await engine.close()
+
+
+async def test_prompts_longer_than_one_step_are_split(tiny_llama):
+    engine = HuggingFaceEngine(
+        HuggingFaceSettings(model_dir=str(tiny_llama), batching="continuous", threads=1)
+    )
+    await engine.start()
+    try:
+        queries = [Query("x" * (100 + n) + "?", GREEDY) for n in range(12)]
+        together = await engine.generate(queries)
+        alone = [(await engine.generate([query]))[0] for query in queries]
+        assert [answer.text for answer in together] == [answer.text for answer in alone]
+    finally:
+        await engine.close()
