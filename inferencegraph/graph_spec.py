@@ -37,16 +37,6 @@ class Step(_Part):
     condition: str = ""
     dependency: str = ""
 
-    @property
-    def targets(self) -> list[str]:
-        """The fields that name who answers; exactly one of them should."""
-        given = {
-            "nodeName": self.node_name,
-            "serviceName": self.service_name,
-            "serviceUrl": self.service_url,
-        }
-        return [field for field, value in given.items() if value]
-
 
 class Node(_Part):
     router_type: str = ""

@@ -17,10 +17,14 @@ Steps = list[Mapping[str, Any]]
 
 
 def check_graph(graph: Mapping[str, Any]) -> Iterator[Finding]:
-    spec = mapping(graph.get("spec"))
-    nodes = {str(name): mapping(node) for name, node in mapping(spec.get("nodes")).items()}
     yield from check_name(graph, "")
     yield from check_deployment_mode(graph)
+    yield from check_spec(mapping(graph.get("spec")))
+
+
+def check_spec(spec: Mapping[str, Any]) -> Iterator[Finding]:
+    """What matters to the router alone, wherever it runs."""
+    nodes = {str(name): mapping(node) for name, node in mapping(spec.get("nodes")).items()}
     yield from _check_timeouts(mapping(spec.get("routerTimeouts")))
     if "root" not in nodes:
         yield error("spec.nodes", f"has no node 'root', where a query enters; {_found(nodes)}")
@@ -77,6 +81,9 @@ def _check_step(
     target = step.get("nodeName")
     if isinstance(target, str) and target and target not in nodes:
         yield error(f"{field}.nodeName", f"unknown node {target!r}; {known(nodes, target)}")
+    url = step.get("serviceUrl")
+    if isinstance(url, str) and url and not url.startswith(("http://", "https://")):
+        yield error(f"{field}.serviceUrl", f"{url!r} is no http or https URL")
     for name, values in _VALUES.items():
         value = step.get(name)
         if value is not None and value not in values:
@@ -113,6 +120,8 @@ def _check_weights(steps: Steps, field: str) -> Iterator[Finding]:
     for index, weight in enumerate(weights):
         if weight is None:
             yield error(f"{field}.steps[{index}].weight", "is missing; a Splitter needs one each")
+        elif isinstance(weight, int) and weight < 0:
+            yield error(f"{field}.steps[{index}].weight", f"is {weight}; at least 0 is needed")
     total = sum(weight for weight in weights if isinstance(weight, int))
     if None not in weights and total != 100:
         yield error(f"{field}.steps", f"the weights of a Splitter add up to {total}, not 100")

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inferencegraph.conditions import Condition
 from inferencegraph.routing.json_bodies import is_json
@@ -125,3 +127,50 @@ def test_the_deepest_json_can_be_tested(path: str) -> None:
 def test_many_brackets_side_by_side_or_in_strings_are_not_deep() -> None:
     assert is_json(json.dumps([[0, 0]] * 20_000).encode())
     assert is_json(json.dumps({"text": "[" * 20_000 + '"\\' * 3}).encode())
+
+
+_PIECES = [
+    "@this",
+    "@pretty:",
+    "@x",
+    "#(",
+    "#",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    ".",
+    "|",
+    "a",
+    "error",
+]
+_PIECES += [
+    "==",
+    "!=",
+    "%",
+    "<",
+    '"x"',
+    '""',
+    '"',
+    "\\",
+    "*",
+    ",",
+    ":",
+    "0",
+    "-1",
+    " ",
+    "\u00e9",
+    "\0",
+]
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=9).map("".join) | st.text(max_size=20))
+def test_any_text_is_a_condition_or_refused(path: str) -> None:
+    try:
+        condition = Condition(path)
+    except ConfigurationError:
+        return
+    for body in (REQUEST, b"null", b'[{"a": 1}, [2], "x"]', b'{"a": "\xff"}', b"{", b""):
+        assert condition.holds(body) in (True, False)

@@ -36,58 +36,67 @@ GOOD = [
     inference_then_mining("qa"),
 ]
 
+STEP = "spec.nodes.root.steps[0]"
 BAD = {
-    "no root": ({"nodes": {"other": {}}}, "no node 'root', where it starts; nodes: other"),
-    "no nodes": ({}, "no node 'root', where it starts; nodes: none"),
-    "unknown router type": (
-        spec("Broadcast"),
-        "node 'root': unknown routerType 'Broadcast'; known:",
+    "no root": ({"nodes": {"other": spec()["nodes"]["root"]}}, "spec.nodes: has no node 'root'"),
+    "no nodes": ({}, "spec.nodes: is missing"),
+    "unknown router type": (spec("Broadcast"), "spec.nodes.root.routerType: unknown type 'Broad"),
+    "no router type": (
+        {"nodes": {"root": {"steps": [A]}}},
+        "spec.nodes.root.routerType: is missin",
     ),
-    "no router type": ({"nodes": {"root": {"steps": [A]}}}, "unknown routerType ''"),
-    "no steps": (spec(steps=()), "node 'root': has no steps"),
+    "no steps": (spec(steps=()), "spec.nodes.root.steps: is empty"),
     "dangling node": (
         spec(steps=[to("nope")]),
-        "step 'to-nope': there is no node 'nope'; nodes: root",
+        f"{STEP}.nodeName: unknown node 'nope'; known: root",
     ),
-    "no target": (spec(steps=[{"name": "a"}]), "step 'a': has no target; give one of nodeName"),
-    "two targets": (spec(steps=[A | B]), "step 'b': has serviceName and serviceUrl; give one of"),
-    "nameless step": (spec(steps=[A, {}]), "node 'root', step 1: has no target"),
-    "same name twice": (spec(steps=[A, A]), "node 'root': two steps are called 'a'"),
-    "no weight": (spec("Splitter", [{**A, "weight": 100}, B]), "step 'b': weight is None;"),
-    "negative": (spec("Splitter", [{**A, "weight": 101}, {**B, "weight": -1}]), "weight is -1;"),
-    "90 percent": (spec("Splitter", [{**A, "weight": 90}]), "the weights add up to 90, not to 100"),
-    "no condition": (spec("Switch"), "step 'a': has no condition; a Switch has no default"),
-    "first condition": (spec(steps=[{**A, "condition": "x"}]), "no step before it gave a body"),
+    "no target": (
+        spec(steps=[{"name": "a"}]),
+        f"{STEP}: needs exactly one of nodeName, serviceName",
+    ),
+    "two targets": (spec(steps=[A | B]), "found serviceName and serviceUrl"),
+    "same name twice": (
+        spec(steps=[A, A]),
+        "spec.nodes.root.steps: more than one step is called 'a'",
+    ),
+    "no weight": (spec("Splitter", [A, {**B, "weight": 100}]), f"{STEP}.weight: is missing"),
+    "negative": (
+        spec("Splitter", [{**A, "weight": -1}, {**B, "weight": 101}]),
+        f"{STEP}.weight: is -1",
+    ),
+    "90 percent": (
+        spec("Splitter", [{**A, "weight": 90}]),
+        "weights of a Splitter add up to 90, not",
+    ),
+    "no condition": (spec("Switch"), f"{STEP}: a Switch never takes a step without condition"),
+    "first condition": (spec(steps=[{**A, "condition": "x"}]), "has no response to test"),
     "lacking gjson": (
         spec("Switch", [{**A, "condition": "@keys"}]),
-        "step 'a': condition '@keys' has",
+        f"{STEP}.condition: condition '@keys' has the modifier @keys",
     ),
-    "open query": (spec("Switch", [{**A, "condition": "#(a"}]), "a query that is never closed"),
-    "no URL": (spec(steps=[{"serviceUrl": "edge:8080"}]), "serviceUrl 'edge:8080' is no http"),
+    "open query": (spec("Switch", [{**A, "condition": "#(a"}]), "a bracket is never closed"),
+    "no URL": (spec(steps=[{"serviceUrl": "edge:8080"}]), f"{STEP}.serviceUrl: 'edge:8080' is no"),
     "data": (
-        spec(steps=[{**A, "data": "$response.predictions"}]),
-        "data '$response.predictions' is",
+        spec(steps=[{**A, "data": "$response.x"}]),
+        f"{STEP}.data: unknown value '$response.x'",
     ),
-    "dependency": (
-        spec(steps=[{**A, "dependency": "hard"}]),
-        "dependency 'hard' is unknown; known:",
-    ),
+    "dependency": (spec(steps=[{**A, "dependency": "hard"}]), f"{STEP}.dependency: unknown value"),
     "typo in a step": (spec(steps=[{"serviceURL": "http://e/"}]), "did you mean 'serviceUrl'?"),
     "typo in a node": ({"nodes": {"root": {"routertype": "Switch"}}}, "did you mean 'routerType'?"),
     "circle": (
         spec(steps=[to("n")], n={"routerType": "Sequence", "steps": [to("root")]}),
-        "the nodes go round in a circle: root -> n -> root",
+        "leads back to itself",
     ),
-    "own circle": (spec(steps=[to("root")]), "the nodes go round in a circle: root -> root"),
+    "own circle": (spec(steps=[to("root")]), "spec.nodes.root: leads back to itself"),
     "weight as text": (
         spec(steps=[{**A, "weight": "100"}]),
-        "nodes.root.steps.0.weight: Input should",
+        f"{STEP}.weight: must be a whole number",
     ),
     "steps as mapping": (
         {"nodes": {"root": {"steps": {"a": 1}}}},
-        "nodes.root.steps: Input should",
+        "spec.nodes.root.steps: must be",
     ),
-    "node as text": ({"nodes": {"root": "Sequence"}}, "nodes.root: Input should"),
+    "node as text": ({"nodes": {"root": "Sequence"}}, "spec.nodes.root: must be a mapping"),
     "spec as text": ({"spec": "x"}, "spec: has to be a mapping"),
 }
 
