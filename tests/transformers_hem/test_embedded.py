@@ -1,0 +1,40 @@
+"""The router that ships: what it promises, and that its labels make it again."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from transformers_hem import embedded
+from transformers_hem.algorithms.base import Batch
+from transformers_hem.algorithms.routers import open_router
+from transformers_hem.embedded.train import LABELS, confidence_cut
+from transformers_hem.router_directory import CONFIG_FILE, LinearModel
+from transformers_hem.training import train
+
+
+def test_it_promises_95_percent_of_the_clouds_accuracy_with_40_percent_at_the_edge() -> None:
+    promised = LinearModel.load(embedded.directory("embedded:linear")).config.metrics
+    assert float(promised["edge_share"]) >= 0.4
+    assert float(promised["routed_quality"]) >= 0.95 * float(promised["cloud_quality"])
+
+
+def test_its_labels_make_it_again(tmp_path: Path) -> None:
+    train(LABELS, "LinearRouter", tmp_path / "again", seed=0)
+    shipped = json.loads((embedded.directory("embedded:linear") / CONFIG_FILE).read_text())
+    again = json.loads((tmp_path / "again" / CONFIG_FILE).read_text())
+    assert again["data_sha256"] == shipped["data_sha256"]
+    batch = Batch(3, texts=("What is 2 + 3?", "Reverse the word BANERUTOLIKA.", "Why?"))
+    scores = [
+        open_router(name).score(batch) for name in ("embedded:linear", str(tmp_path / "again"))
+    ]
+    # Not to the last bit: another processor's linear algebra may round otherwise.
+    assert np.allclose(scores[0], scores[1], atol=1e-3)
+    assert again["threshold"] == pytest.approx(shipped["threshold"], abs=0.01)
+
+
+@pytest.mark.parametrize("signal", ["mean_logprob", "min_logprob"])
+def test_the_edge_models_confidence_can_keep_the_same_promise(signal: str) -> None:
+    cut = confidence_cut(LABELS, signal)
+    assert cut.edge_share >= 0.4
