@@ -151,9 +151,7 @@ def test_storage_that_is_not_here_is_refused_by_name(uri: str) -> None:
 
 def test_an_image_without_a_local_command_is_refused_with_the_way_out() -> None:
     foreign = container(image="ghcr.io/team/llama:1")
-    with pytest.raises(
-        ConfigurationError, match=r"'ghcr.io/team/llama:1'.*--image llama="
-    ):
+    with pytest.raises(ConfigurationError, match=r"'ghcr.io/team/llama:1'.*--image llama="):
         planned(service("a", foreign))
     made = planned(service("a", foreign), images=("llama=python serve.py --fast",))
     assert component(made, "a").command[:3] == (sys.executable, "serve.py", "--fast")
