@@ -2,8 +2,8 @@
 
 import argparse
 
+from predictors.command import run
 from predictors.engines import ENGINES
-from predictors.server import run
 from predictors.settings import PredictorSettings, add_options, read_settings
 
 EXAMPLE = """example:
@@ -15,17 +15,17 @@ EXAMPLE = """example:
 
 
 def main() -> None:
-    # kserve reads sys.argv when it is imported; nothing else may.
-    from kserve.model_server import parser as kserve_parser
-
-    from predictors.model import PredictorModel
-    from predictors.server import serve
-
     first = argparse.ArgumentParser(add_help=False)
     add_options(first, PredictorSettings)
     options, _ = first.parse_known_args()
     settings = read_settings(PredictorSettings, vars(options))
     engine_class = ENGINES.load(settings.engine)
+
+    # kserve takes seconds to import, and reads sys.argv then; nothing else may.
+    from kserve.model_server import parser as kserve_parser
+
+    from predictors.model import PredictorModel
+    from predictors.server import serve
 
     parser = argparse.ArgumentParser(
         prog="python -m predictors",

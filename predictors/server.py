@@ -3,9 +3,7 @@
 import asyncio
 import logging
 import socket
-import sys
-from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import kserve
 import uvloop
@@ -55,16 +53,6 @@ def install(app: FastAPI, max_body_bytes: int, cancel_on_disconnect: bool) -> No
     app.add_exception_handler(HEMError, _hem_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
-
-
-def run(main: Callable[[], None]) -> NoReturn:
-    """Runs a server's main function; a ConfigurationError is one line and exit status 2."""
-    try:
-        main()
-    except ConfigurationError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    sys.exit(0)
 
 
 async def _hem_error(request: Request, error: Any) -> ORJSONResponse:

@@ -3,8 +3,8 @@
 import argparse
 import sys
 
+from predictors.command import run
 from predictors.errors import ConfigurationError
-from predictors.server import run
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.decision import Decider
 from transformers_hem.settings import HEMSettings, build_decider, environment_name, read_environment

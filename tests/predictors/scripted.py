@@ -7,11 +7,11 @@ import asyncio
 from collections.abc import Sequence
 
 from predictors.__main__ import main
+from predictors.command import run
 from predictors.engines import ENGINES
 from predictors.engines.base import Engine
 from predictors.errors import EngineError
 from predictors.protocol import Answer, Query
-from predictors.server import run
 
 
 class ScriptedEngine(Engine):
