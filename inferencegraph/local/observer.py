@@ -96,6 +96,8 @@ class JsonObserver:
 
 
 def death_notice(component: Component, reason: str, last_lines: Sequence[str]) -> str:
-    """Which, why, and the service's own last words."""
+    """Which and why; its own last words where `reason` is no more than a code or a signal."""
     shown = "".join(f"\n    {line}" for line in list(last_lines)[-_SHOWN_LINES:])
-    return f"{component.name} died: {reason}" + (f"; its last lines:{shown}" if shown else "")
+    if not shown or ": " in reason:
+        return f"{component.name} died: {reason}"
+    return f"{component.name} died: {reason}; its last lines:{shown}"

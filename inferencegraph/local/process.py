@@ -8,7 +8,7 @@ import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from inferencegraph.local.plan import Component
@@ -123,11 +123,11 @@ class ServiceProcess:
         self._on_line(self.component, line)
 
 
-def exit_reason(code: int) -> str:
-    """`exit code 3`, or `signal SIGKILL` for a negative one."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"signal {signal.Signals(-code).name}"
-    except ValueError:
-        return f"signal {-code}"
+def exit_reason(code: int, tail: Iterable[str] = ()) -> str:
+    """`exit code 2: model_dir /x does not exist` where the service said so in a line that starts
+    with `error: `, as ours do; `signal SIGKILL` for a negative code."""
+    if code < 0:
+        known = {number.value for number in signal.Signals}
+        return f"signal {signal.Signals(-code).name if -code in known else -code}"
+    said = [line.removeprefix("error: ") for line in tail if line.startswith("error: ")]
+    return f"exit code {code}: {said[-1]}" if code and said else f"exit code {code}"

@@ -76,7 +76,7 @@ class Stack:
             done, _ = await asyncio.wait(self._exits, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 process = self._buried(task)
-                reason = exit_reason(task.result())
+                reason = exit_reason(task.result(), process.tail)
                 self._observer.died(process.component, reason, list(process.tail))
 
     async def _start_processes(self) -> None:
@@ -110,11 +110,14 @@ class Stack:
             )
             for task in done & set(self._exits):
                 process = self._buried(task)
-                reason = f"{exit_reason(task.result())}, before it was ready"
-                raise ConfigurationError(death_notice(process.component, reason, process.tail))
+                reason = exit_reason(task.result(), process.tail)
+                notice = death_notice(process.component, reason, process.tail)
+                raise ConfigurationError(f"not ready: {notice}")
             if not done:
                 late = ", ".join(waiting[task].name for task in waiting if not task.done())
                 raise ConfigurationError(f"not ready after {READY_TIMEOUT_SECONDS:.0f} s: {late}")
+            for task in done & pending:
+                task.result()
             pending -= done
 
     async def _becomes_ready(self, client: httpx.AsyncClient, component: Component) -> None:

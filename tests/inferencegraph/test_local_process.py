@@ -100,7 +100,8 @@ async def test_the_watchdog_ends_the_services_of_a_hem_that_was_killed() -> None
 
 def test_exit_codes_read_as_reasons() -> None:
     assert exit_reason(3) == "exit code 3"
-    assert exit_reason(-9) == "signal SIGKILL"
+    assert exit_reason(-9, ["error: not this"]) == "signal SIGKILL"
+    assert exit_reason(2, ["error: first", "error: no model", "noise"]) == "exit code 2: no model"
 
 
 async def gone(pid: int) -> None:

@@ -104,7 +104,7 @@ def test_a_service_that_dies_before_it_is_ready_ends_everything(tmp_path: Path) 
     broken = written(tmp_path, service("good"), service("broken", "--die=4"))
     result = hem("up", "-f", str(broken), "--image", IMAGE, "--port", "0")
     assert result.returncode == 2
-    assert "hem: error: broken died: exit code 4, before it was ready" in result.stderr
+    assert "hem: error: not ready: broken died: exit code 4; its last lines:" in result.stderr
     assert "model file is truncated" in result.stderr
     assert "Traceback" not in result.stderr
 
