@@ -1,6 +1,7 @@
 """The `hem` command. Heavy imports stay inside the commands: `hem --help` loads no engine."""
 
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 import typer
@@ -30,10 +31,13 @@ for command in (up, ask, validate, router, train, score, evaluate):
     app.command()(command)
 
 
-def main() -> NoReturn:
-    """Runs `hem`; bad input ends in one line on stderr and exit code 2, without a traceback."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs `hem` on `arguments`, or on the command line's own.
+
+    Bad input ends in one line on stderr and exit code 2, without a traceback.
+    """
     try:
-        code = app(prog_name="hem", standalone_mode=False)
+        code = app(arguments, prog_name="hem", standalone_mode=False)
     except HEMError as error:
         _fail(str(error), BAD_INPUT)
     except typer.Abort:

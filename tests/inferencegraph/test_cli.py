@@ -4,20 +4,43 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from inferencegraph.cli import app
+from inferencegraph.cli import app, main
 from inferencegraph.local.manifests import EXAMPLE
 from predictors.protocol import text_request
-from tests.inferencegraph.running_hem import HEM, hem
+from tests.inferencegraph.running_hem import HEM
 
 COMMANDS = [command.callback.__name__ for command in app.registered_commands if command.callback]
 HEAVY = {"torch", "kserve", "vllm", "tritonclient", "sklearn", "transformers", "scipy"}
+
+
+@dataclass(frozen=True)
+class Result:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Hem = Callable[..., Result]
+
+
+@pytest.fixture
+def hem(capsys: pytest.CaptureFixture[str]) -> Hem:
+    """hem("ask", "x"): the command in this process, which spares its start."""
+
+    def run(*arguments: str) -> Result:
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        return Result(int(end.value.code or 0), *capsys.readouterr())
+
+    return run
 
 
 class Scripted(BaseHTTPRequestHandler):
@@ -64,7 +87,7 @@ def loaded_by(*arguments: str) -> set[str]:
     return {name.split(".")[0] for name in result.stderr.splitlines()[-1].split()}
 
 
-def test_help_lists_every_command_and_loads_no_engine() -> None:
+def test_help_lists_every_command_and_loads_no_engine(hem: Hem) -> None:
     result = hem("--help")
     assert result.returncode == 0
     assert all(command in result.stdout for command in COMMANDS)
@@ -72,7 +95,7 @@ def test_help_lists_every_command_and_loads_no_engine() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_a_command_has_an_example(command: str) -> None:
+def test_the_help_of_a_command_has_an_example(hem: Hem, command: str) -> None:
     result = hem(command, "--help")
     assert result.returncode == 0
     assert f"Example: hem {command}" in result.stdout
@@ -103,7 +126,7 @@ def test_validating_loads_no_engine() -> None:
         (["evaluate", "--url", "http://127.0.0.1:9", "--limit", "1"], "`hem up` starts"),
     ],
 )
-def test_bad_input_ends_in_one_clear_line(arguments: list[str], message: str) -> None:
+def test_bad_input_ends_in_one_clear_line(hem: Hem, arguments: list[str], message: str) -> None:
     result = hem(*arguments)
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith("hem: error: ")
@@ -111,7 +134,9 @@ def test_bad_input_ends_in_one_clear_line(arguments: list[str], message: str) ->
     assert "Traceback" not in result.stderr
 
 
-def test_ask_prints_the_answer_and_who_gave_it(scripted: tuple[str, type[Scripted]]) -> None:
+def test_ask_prints_the_answer_and_who_gave_it(
+    hem: Hem, scripted: tuple[str, type[Scripted]]
+) -> None:
     url, handler = scripted
     handler.body = answered(hem_threshold=0.5, hem_algorithm="LinearRouter", served_by="qa-edge")
     lines = hem("ask", "What is 12 + 7?", "--url", url).stdout.splitlines()
@@ -121,7 +146,7 @@ def test_ask_prints_the_answer_and_who_gave_it(scripted: tuple[str, type[Scripte
     assert handler.asked == [text_request(["What is 12 + 7?"])]
 
 
-def test_ask_sends_what_it_was_told(scripted: tuple[str, type[Scripted]]) -> None:
+def test_ask_sends_what_it_was_told(hem: Hem, scripted: tuple[str, type[Scripted]]) -> None:
     url, handler = scripted
     options = ["--prefer", "cloud", "--max-tokens", "9", "--temperature", "0", "--stop", "."]
     assert hem("ask", "x", "--url", url, *options).returncode == 0
@@ -133,7 +158,7 @@ def test_ask_sends_what_it_was_told(scripted: tuple[str, type[Scripted]]) -> Non
     }
 
 
-def test_ask_as_json_is_for_programs(scripted: tuple[str, type[Scripted]]) -> None:
+def test_ask_as_json_is_for_programs(hem: Hem, scripted: tuple[str, type[Scripted]]) -> None:
     facts = json.loads(hem("ask", "x", "--url", scripted[0], "--json").stdout)
     assert facts["answer"] == "19"
     assert (facts["route"], facts["score"], facts["served_by"]) == ("edge", 0.25, "qa-edge")
@@ -151,7 +176,7 @@ def test_ask_as_json_is_for_programs(scripted: tuple[str, type[Scripted]]) -> No
     ],
 )
 def test_ask_shows_the_servers_own_words(
-    scripted: tuple[str, type[Scripted]], status: int, body: Any, message: str
+    hem: Hem, scripted: tuple[str, type[Scripted]], status: int, body: Any, message: str
 ) -> None:
     url, handler = scripted
     handler.status, handler.body = status, body
@@ -161,7 +186,7 @@ def test_ask_shows_the_servers_own_words(
     assert result.stderr.count("\n") == 1
 
 
-def test_validate_exits_with_1_on_an_error_and_names_it(tmp_path: Path) -> None:
+def test_validate_exits_with_1_on_an_error_and_names_it(hem: Hem, tmp_path: Path) -> None:
     graph = tmp_path / "graph.yaml"
     text = (EXAMPLE / "graph.yaml").read_text()
     graph.write_text(text.replace("nodeName: answer", "nodeName: anser"))
@@ -172,13 +197,15 @@ def test_validate_exits_with_1_on_an_error_and_names_it(tmp_path: Path) -> None:
     assert any(problem["severity"] == "error" for problem in problems)
 
 
-def test_validate_is_content_with_the_example() -> None:
+def test_validate_is_content_with_the_example(hem: Hem) -> None:
     result = hem("validate", "-f", str(EXAMPLE))
     assert result.returncode == 0
     assert "0 errors" in result.stdout
 
 
-def test_router_alone_serves_a_graph(scripted: tuple[str, type[Scripted]], tmp_path: Path) -> None:
+def test_router_alone_serves_a_graph(
+    hem: Hem, scripted: tuple[str, type[Scripted]], tmp_path: Path
+) -> None:
     url, handler = scripted
     steps = [{"name": "a", "serviceUrl": url}]
     graph = tmp_path / "graph.json"
@@ -196,7 +223,7 @@ def test_router_alone_serves_a_graph(scripted: tuple[str, type[Scripted]], tmp_p
 
 
 def test_evaluate_prints_a_table_and_names_what_failed(
-    scripted: tuple[str, type[Scripted]], tmp_path: Path
+    hem: Hem, scripted: tuple[str, type[Scripted]], tmp_path: Path
 ) -> None:
     url, _ = scripted
     data = tmp_path / "questions.jsonl"
