@@ -64,10 +64,10 @@ class Decider:
         self.policy: BatchPolicy = policy
 
     def decide(self, batch: Batch, prefer: Route | None = None) -> Decision:
-        """Who wins: privacy > `prefer` > the other guards > the algorithm; the last two are here.
+        """Who wins: privacy > `prefer` > the other guards > the algorithm, asked in that order.
 
-        A guard is asked in that order, before the algorithm is; an overruled algorithm does not
-        run. Raises EngineError where the algorithm breaks its contract.
+        There are no guards yet. What is overruled is not asked: then there is no score. Raises
+        EngineError where the algorithm breaks its contract.
         """
         if prefer is not None:
             return self._decision(prefer, None, "prefer")
