@@ -20,9 +20,11 @@ class LocalCommand:
     grpc_port: str | None = "--grpc_port"
 
 
+# -P: a folder of the same name where `hem up` happens to be called is not our package.
+_PYTHON = (sys.executable, "-P", "-m")
 LOCAL_COMMANDS = {
-    "kserve-hem-predictor": LocalCommand((sys.executable, "-m", "predictors")),
-    "kserve-hem-transformer": LocalCommand((sys.executable, "-m", "transformers_hem")),
+    "kserve-hem-predictor": LocalCommand((*_PYTHON, "predictors")),
+    "kserve-hem-transformer": LocalCommand((*_PYTHON, "transformers_hem")),
 }
 
 

@@ -41,7 +41,7 @@ def component(made: Plan, name: str) -> Component:
 def test_a_custom_predictor_gets_what_its_manifest_says_and_its_ports_last() -> None:
     made = planned(service("a", container("--model_name", "a", "--http_port", "8080")))
     assert component(made, "a").command == (
-        *(sys.executable, "-m", "predictors", "--model_name", "a", "--http_port", "8080"),
+        *(sys.executable, "-P", "-m", "predictors", "--model_name", "a", "--http_port", "8080"),
         *("--http_port", "20001", "--grpc_port", "20002"),
     )
 
@@ -49,8 +49,8 @@ def test_a_custom_predictor_gets_what_its_manifest_says_and_its_ports_last() -> 
 def test_a_transformer_gets_its_model_name_and_its_predictor_from_kserve() -> None:
     made = planned(service("a", container(), container(image="kserve-hem-transformer")))
     command = component(made, "a-transformer").command
-    assert command[:3] == (sys.executable, "-m", "transformers_hem")
-    assert command[3:7] == ("--model_name", "a", "--predictor_host", "127.0.0.1:20001")
+    assert command[:4] == (sys.executable, "-P", "-m", "transformers_hem")
+    assert command[4:8] == ("--model_name", "a", "--predictor_host", "127.0.0.1:20001")
 
 
 def test_a_transformer_keeps_the_model_name_it_was_given() -> None:
