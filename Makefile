@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint figures bench clean
 
 run: $(VENV)/.run
 	$(BIN)/hem up
@@ -16,6 +16,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+figures: $(VENV)/.dev
+	$(BIN)/hem evaluate -f manifests/answer-generation/benchmarks/mining-then-inference.yaml
+	$(BIN)/hem evaluate -f manifests/answer-generation/benchmarks/inference-then-mining.yaml
 
 bench: $(VENV)/.dev
 	$(BIN)/pytest tests/benchmarks -m benchmark -s
