@@ -1,5 +1,7 @@
 """`hem up` on scripted services: readiness, outages, and what is left when it ends."""
 
+import json
+import re
 import signal
 import socket
 import subprocess
@@ -8,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
@@ -136,6 +139,30 @@ def test_a_port_in_use_is_refused_before_any_service_starts(manifests: Path) -> 
     assert result.returncode == 2
     assert result.stderr.startswith(f"hem: error: port {port}")
     assert result.stderr.count("\n") == 1
+
+
+def test_a_benchmark_starts_its_manifests_asks_and_stops_them(tmp_path: Path) -> None:
+    services = [
+        service("qa-edge"),
+        service("qa-cloud"),
+        service("qa-hem", "--route=cloud"),
+        service("qa-uplink", "--forward=http://qa-cloud-predictor"),
+    ]
+    for item in services:
+        container = item["spec"]["predictor"]["containers"][0]
+        container |= {"image": "kserve-hem-predictor", "command": ["python", str(SCRIPT)]}
+    written(tmp_path, *services, mining_then_inference("qa"))
+    rows = [{"query": "1", "answer": "qa-cloud says 1"}, {"query": "2", "answer": "3"}]
+    (tmp_path / "questions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    bench = tmp_path / "bench.yaml"
+    bench.write_text("name: b\nmanifests: [manifests.yaml]\ndata: questions.jsonl\n")
+    result = hem("evaluate", "-f", str(bench), "--json")
+    assert result.returncode == 0, result.stderr
+    runs = json.loads(result.stdout)["runs"]
+    assert [runs[name]["accuracy"] for name in ("EdgeOnly", "routed", "CloudOnly")] == [0, 0.5, 0.5]
+    pids = [int(word) for word in re.findall(r"pid (\d+)", result.stderr)]
+    assert len(pids) == 4
+    assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
 def test_an_unknown_graph_lists_those_there_are(manifests: Path) -> None:
