@@ -19,6 +19,7 @@ def evaluate(
         typer.Option(
             "-f",
             "--filename",
+            metavar="PATH",
             help="A benchmark: starts its manifests, asks, stops them.",
             show_default=False,
         ),

@@ -17,7 +17,10 @@ def score(
 
     Example: `hem score --router my-router --data queries.jsonl --out scores.jsonl`
     """
+    from rich.console import Console
+
     from transformers_hem.training import score_file
 
-    count = score_file(router, data, out)
+    with Console(stderr=True).status(f"scoring {data}"):
+        count = score_file(router, data, out)
     print(f"{count} scores written to {out}")

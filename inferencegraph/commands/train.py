@@ -29,9 +29,12 @@ def train(
 
     Example: `hem train --data labels.jsonl --algorithm LinearRouter --out my-router`
     """
+    from rich.console import Console
+
     from transformers_hem.training import train as run
 
-    metrics = run(data, algorithm, out, limit, seed)
+    with Console(stderr=True).status(f"training {algorithm} on {data}"):
+        metrics = run(data, algorithm, out, limit, seed)
     if as_json:
         print(json.dumps(metrics))
         return

@@ -22,6 +22,7 @@ def up(
         typer.Option(
             "-f",
             "--filename",
+            metavar="PATH",
             help="Manifests: a file, a folder, or a kustomization; repeatable. "
             "Default: the embedded example.",
             show_default=False,

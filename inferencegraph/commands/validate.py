@@ -14,6 +14,7 @@ def validate(
         typer.Option(
             "-f",
             "--filename",
+            metavar="PATH",
             help="Manifests: a file, a folder, or a kustomization; repeatable.",
             show_default=False,
         ),

@@ -5,7 +5,7 @@ The tag, digest and registry of an image don't matter here; its last name does.
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from predictors.errors import ConfigurationError
@@ -47,7 +47,7 @@ def with_own_images(options: Sequence[str]) -> dict[str, LocalCommand]:
     return table
 
 
-def local_command(image: str, table: dict[str, LocalCommand], where: str) -> LocalCommand:
+def local_command(image: str, table: Mapping[str, LocalCommand], where: str) -> LocalCommand:
     """The command for `image`; `where` names the container in the error."""
     found = table.get(image_name(image))
     if found is None:

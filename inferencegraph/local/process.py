@@ -26,7 +26,11 @@ class Watchdog:
     def __init__(self) -> None:
         script = str(Path(__file__).with_name("watchdog.py"))
         self._process = subprocess.Popen(
-            [sys.executable, "-S", script], stdin=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-S", script],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,  # else a reader of ours would wait for its end, too
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
 
     def watch(self, group: int) -> None:

@@ -82,6 +82,19 @@ def test_the_addresses_of_other_services_become_local_ones() -> None:
     assert made.environment["OTHER"] == "http://elsewhere.example/far"
 
 
+def test_a_graphs_own_urls_become_local_ones_too() -> None:
+    step = {"name": "a", "serviceUrl": "http://far-predictor.default.svc.cluster.local/v2/x"}
+    nodes = {"root": {"routerType": "Sequence", "steps": [step]}}
+    graph = {"kind": "InferenceGraph", "metadata": {"name": "g"}, "spec": {"nodes": nodes}}
+    services = [service("far", container()), service("near", container("--url=http://g"))]
+    made = plan(services, [graph], [8080], LOCAL_COMMANDS, iter(range(20_001, 20_100)))
+    assert made.graphs[0]["spec"]["nodes"]["root"]["steps"][0]["serviceUrl"] == (
+        "http://127.0.0.1:20001/v2/x"
+    )
+    assert "--url=http://127.0.0.1:8080" in component(made, "near").command
+    assert step["serviceUrl"].startswith("http://far-predictor")
+
+
 def test_a_collocated_transformer_takes_the_traffic_and_finds_its_predictor() -> None:
     model = container("--http_port=8085", env={"PROTOCOL": "v2"})
     hem = container(
