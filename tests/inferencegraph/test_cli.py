@@ -230,7 +230,7 @@ def test_evaluate_prints_a_table_and_names_what_failed(
     rows = [{"query": "12 + 7", "answer": "19"}, {"query": "1 + 1", "answer": "2"}]
     data.write_text("\n".join(map(json.dumps, rows)))
     table = hem("evaluate", "--url", url, "--data", str(data)).stdout
-    assert all(name in table for name in ("EdgeOnly", "routed", "CloudOnly", "50.0 %"))
+    assert all(name in table for name in ("EdgeOnly", "routed", "CloudOnly", "50.0%"))
     facts = json.loads(hem("evaluate", "--url", url, "--data", str(data), "--json").stdout)
     assert facts["questions"] == 2
     assert facts["runs"]["routed"]["accuracy"] == 0.5

@@ -10,4 +10,4 @@ def kept(run: Run, cloud: Run) -> float | None:
     return accuracy(run, cloud) / reference if reference else None
 
 
-KEPT = Metric("cloud_accuracy_kept", "of cloud's accuracy", kept, percent)
+KEPT = Metric("cloud_accuracy_kept", "kept", kept, percent)

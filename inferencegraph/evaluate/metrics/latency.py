@@ -16,7 +16,7 @@ def percentile(rank: int, run: Run, cloud: Run) -> float | None:
 
 
 def milliseconds(value: float) -> str:
-    return f"{1000 * value:.0f} ms"
+    return f"{1000 * value:.0f}ms"
 
 
 LATENCY_P50 = Metric("latency_p50_seconds", "p50", partial(percentile, 50), milliseconds)
