@@ -12,6 +12,8 @@ def table(comparison: Comparison, title: str) -> Table:
     made = Table(
         title=title,
         box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
         caption=f"{questions} questions, {comparison.concurrency} at a time, {comparison.url}; "
         "kept: share of CloudOnly's accuracy",
         title_justify="left",
