@@ -87,7 +87,11 @@ class RunningHem:
         return time.monotonic() - began
 
     def close(self) -> None:
-        self.stop()
+        try:
+            self.stop()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()
         self._errors.close()
