@@ -9,37 +9,37 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from predictors.errors import ConfigurationError
 from transformers_hem import embedded
+from transformers_hem.calibration import CalibratedConfig
 from transformers_hem.features import LENGTHS, FeatureConfig, TextFeatures, Values, extract
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
 
 
-class RouterConfig(BaseModel):
+class RouterConfig(CalibratedConfig):
     """What config.json says.
 
     `link` turns the linear sum z into a difficulty: `logistic` 1 / (1 + exp(-z)), or `clip`, z cut
-    to [0, 1]. `data_sha256` is of the training file, `weights_sha256` of weights.safetensors.
+    to [0, 1]. `data_sha256` is of the training file, `weights_sha256` of weights.safetensors;
+    `epsilon` is what the edge was allowed to be worse by, on the labels' scale.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     version: Literal[1] = 1
     algorithm: Literal["LinearRouter"] = "LinearRouter"
     link: Literal["logistic", "clip"]
     intercept: float
-    threshold: float = Field(ge=0, le=1)
     features: FeatureConfig
     seed: int
     rows: int
     data_sha256: str
+    epsilon: float = Field(default=0.0, ge=0)
     metrics: dict[str, float | int | str]
     weights_sha256: str = ""
 

@@ -11,8 +11,8 @@ def train(
     data: Annotated[
         Path,
         typer.Option(
-            help="JSONL rows {query, edge_correct, cloud_correct} or "
-            "{query, edge_score, cloud_score}.",
+            help="JSONL rows {query, edge_correct, cloud_correct}, "
+            "{query, edge_score, cloud_score} or {query, winner}.",
             show_default=False,
         ),
     ],
@@ -23,6 +23,9 @@ def train(
         typer.Option(min=1, help="Train on this many rows, drawn by --seed.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option()] = 0,
+    epsilon: Annotated[
+        float, typer.Option(min=0, help="Hard: the edge's label is below the cloud's by more.")
+    ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Trains a router on queries that both models have answered.
@@ -34,7 +37,7 @@ def train(
     from transformers_hem.training import train as run
 
     with Console(stderr=True).status(f"training {algorithm} on {data}"):
-        metrics = run(data, algorithm, out, limit, seed)
+        metrics = run(data, algorithm, out, limit, seed, epsilon)
     if as_json:
         print(json.dumps(metrics))
         return

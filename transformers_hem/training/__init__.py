@@ -15,12 +15,18 @@ LEARNERS: Registry[Learner] = Registry(
 
 
 def train(
-    data: Path, algorithm: str, out: Path, limit: int | None = None, seed: int = 0
+    data: Path,
+    algorithm: str,
+    out: Path,
+    limit: int | None = None,
+    seed: int = 0,
+    epsilon: float = 0.0,
 ) -> Metrics:
     """Trains `algorithm` on labelled rows and writes the router directory `out`.
 
-    `limit` trains on that many rows, drawn by `seed`. The same data and seed give the same bytes.
+    `limit` trains on that many rows, drawn by `seed`. A row is hard where the edge is worse by
+    more than `epsilon`, on the labels' scale. The same data and seed give the same bytes.
     Raises ConfigurationError for bad data; nothing half-written is left.
     """
     learner = LEARNERS.load(algorithm)()
-    return learner.train(sample(read_labels(data), limit, seed), out, seed)
+    return learner.train(sample(read_labels(data, epsilon), limit, seed), out, seed)

@@ -69,6 +69,7 @@ class LinearLearner(Learner):
             seed=seed,
             rows=len(labels.queries),
             data_sha256=labels.sha256,
+            epsilon=labels.epsilon,
             metrics={"learner": f"{best.link} {best.strength:g}", **metrics},
         )
         LinearModel(router, features, weights).save(out)
@@ -83,7 +84,7 @@ def _out_of_fold(
     folds = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=seed)
     scores = {candidate: np.zeros(len(texts)) for candidate in CANDIDATES}
     for train, test in folds.split(texts, labels.hard):
-        part = _subset(labels, train)
+        part = labels.subset(train)
         features = fit(config, [texts[i] for i in train])
         rows = _matrix(features, [texts[i] for i in train])
         held_out = _matrix(features, [texts[i] for i in test])
@@ -130,8 +131,3 @@ def _matrix(features: TextFeatures, texts: Sequence[Extract]) -> csr_matrix:
     columns = np.concatenate([columns for columns, _ in rows])
     values = np.concatenate([values for _, values in rows])
     return csr_matrix((values, columns, ends), shape=(len(rows), features.config.width))
-
-
-def _subset(labels: Labels, chosen: NDArray[np.int64]) -> Labels:
-    queries = [labels.queries[i] for i in chosen]
-    return Labels(queries, labels.edge[chosen], labels.cloud[chosen], labels.scale, labels.sha256)

@@ -5,7 +5,7 @@ import hashlib
 import math
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from predictors.errors import ConfigurationError
 
 LABELS = (("edge_correct", "cloud_correct"), ("edge_score", "cloud_score"))
+WINNERS = {"edge": (1.0, 0.0), "cloud": (0.0, 1.0), "tie": (0.5, 0.5)}
 LEAST_ROWS = 8
+MAX_QUERY_BYTES = 1_000_000  # as UTF-8; no model reads that much, and one such line is a mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Labels:
     """How both models did on each query: `edge` and `cloud` are float [N], higher is better.
 
     `scale` is the width of the labels' range (1 for correctness). `sha256` is of the file's
-    uncompressed content.
+    uncompressed content. `epsilon`, on the labels' scale, is what the edge may be worse by.
     """
 
     queries: list[str]
@@ -32,24 +34,43 @@ class Labels:
     cloud: NDArray[np.float64]
     scale: float
     sha256: str
+    epsilon: float = 0.0
 
     @property
     def hard(self) -> NDArray[np.bool_]:
-        """Rows that the cloud does better than the edge."""
-        return self.cloud > self.edge
+        """Rows that the cloud does better than the edge, by more than epsilon."""
+        return is_hard(self.edge, self.cloud, self.epsilon)
+
+    def subset(self, chosen: NDArray[np.integer]) -> "Labels":
+        """The rows at `chosen`, in that order."""
+        queries = [self.queries[i] for i in chosen]
+        return replace(self, queries=queries, edge=self.edge[chosen], cloud=self.cloud[chosen])
 
 
-def read_labels(path: Path) -> Labels:
-    """Rows {query, edge_correct, cloud_correct} or {query, edge_score, cloud_score}.
+def is_hard(
+    edge: NDArray[np.float64], cloud: NDArray[np.float64], epsilon: float
+) -> NDArray[np.bool_]:
+    """Hybrid LLM's rule (arXiv 2404.14618, section 3): hard iff edge < cloud - epsilon."""
+    return edge < cloud - epsilon
 
-    Other fields are ignored. Raises ConfigurationError with the line's number.
+
+def read_labels(path: Path, epsilon: float = 0.0) -> Labels:
+    """Rows {query, edge_correct, cloud_correct}, {query, edge_score, cloud_score}, or preferences
+    {query, winner}: edge, cloud or tie, the winner's score 1, the loser's 0, a tie 0.5 each.
+
+    Other fields are ignored, but an `id` must be the row's own. Raises ConfigurationError with
+    the line's number.
     """
+    if not (math.isfinite(epsilon) and epsilon >= 0):
+        raise ConfigurationError(f"epsilon must be 0 or more, not {epsilon}")
     content = read_content(path)
     queries: list[str] = []
     pairs: list[tuple[float, float]] = []
     kinds: dict[str, int] = {}
-    for number, row in _rows(path, content):
-        queries.append(_query(row, path, number))
+    names: dict[object, int] = {}
+    for number, row in read_rows(path, content):
+        queries.append(read_query(row, path, number))
+        require_new(row.get("id"), names, path, number)
         kind, pair = _pair(row, f"{path}, line {number}")
         kinds.setdefault(kind, number)
         pairs.append(pair)
@@ -57,9 +78,9 @@ def read_labels(path: Path) -> Labels:
         (first, _), (other, line) = kinds.items()
         raise ConfigurationError(f"{path}, line {line}: {other} where earlier rows have {first}")
     values = np.array(pairs)
-    scale = 1.0 if "edge_correct" in kinds else float(np.ptp(values)) or 1.0
+    scale = (float(np.ptp(values)) or 1.0) if "edge_score" in kinds else 1.0
     fingerprint = hashlib.sha256(content).hexdigest()
-    return Labels(queries, values[:, 0], values[:, 1], scale, fingerprint)
+    return Labels(queries, values[:, 0], values[:, 1], scale, fingerprint, epsilon)
 
 
 def sample(labels: Labels, limit: int | None, seed: int) -> Labels:
@@ -69,23 +90,16 @@ def sample(labels: Labels, limit: int | None, seed: int) -> Labels:
     if limit < LEAST_ROWS:
         raise ConfigurationError(f"a limit of {limit} rows is too few; at least {LEAST_ROWS}")
     order = np.random.default_rng(seed).permutation(len(labels.queries))
-    chosen = np.sort(order[:limit])
-    return Labels(
-        [labels.queries[i] for i in chosen],
-        labels.edge[chosen],
-        labels.cloud[chosen],
-        labels.scale,
-        labels.sha256,
-    )
+    return labels.subset(np.sort(order[:limit]))
 
 
 def read_queries(path: Path) -> Iterator[tuple[str | int, str]]:
     """Rows {id, query}, as (id, query). Raises ConfigurationError with the line's number."""
-    for number, row in _rows(path, read_content(path)):
+    for number, row in read_rows(path, read_content(path)):
         name = row.get("id")
         if not isinstance(name, str | int) or isinstance(name, bool):
             raise ConfigurationError(f"{path}, line {number}: 'id' must be a string or an integer")
-        yield name, _query(row, path, number)
+        yield name, read_query(row, path, number)
 
 
 def read_content(path: Path) -> bytes:
@@ -99,7 +113,8 @@ def read_content(path: Path) -> bytes:
         raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
 
 
-def _rows(path: Path, content: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_rows(path: Path, content: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number and object of each line that is not blank. Raises ConfigurationError."""
     found = False
     for number, line in enumerate(content.split(b"\n"), start=1):
         if not line.strip():
@@ -116,21 +131,44 @@ def _rows(path: Path, content: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
         raise ConfigurationError(f"{path} has no rows")
 
 
-def _query(row: dict[str, Any], path: Path, number: int) -> str:
+def read_query(row: dict[str, Any], path: Path, number: int) -> str:
+    """A row's query. Raises ConfigurationError where it is missing, empty or huge."""
     query = row.get("query")
     if not isinstance(query, str) or not query.strip():
         raise ConfigurationError(f"{path}, line {number}: 'query' must be a non-empty string")
+    size = len(query.encode())
+    if size > MAX_QUERY_BYTES:
+        raise ConfigurationError(
+            f"{path}, line {number}: 'query' has {size} bytes; at most {MAX_QUERY_BYTES}"
+        )
     return query
+
+
+def require_new(name: object, seen: dict[object, int], path: Path, number: int) -> None:
+    """Notes an id at its line. Raises ConfigurationError where an earlier row has it; None may
+    come again."""
+    if not isinstance(name, str | int | None):
+        raise ConfigurationError(f"{path}, line {number}: 'id' must be a string or an integer")
+    if name is not None and seen.setdefault(name, number) != number:
+        raise ConfigurationError(f"{path}, line {number}: id {name!r} is line {seen[name]}'s too")
 
 
 def _pair(row: dict[str, Any], where: str) -> tuple[str, tuple[float, float]]:
     for edge, cloud in LABELS:
         if edge in row or cloud in row:
             return edge, (_number(row, edge, where), _number(row, cloud, where))
+    if "winner" in row:
+        return "winner", _preference(row["winner"], where)
     raise ConfigurationError(
         f"{where}: has no labels; a row needs edge_correct and cloud_correct, "
-        "or edge_score and cloud_score"
+        "edge_score and cloud_score, or winner"
     )
+
+
+def _preference(winner: object, where: str) -> tuple[float, float]:
+    if not isinstance(winner, str) or winner not in WINNERS:
+        raise ConfigurationError(f"{where}: 'winner' must be edge, cloud or tie, not {winner!r}")
+    return WINNERS[winner]
 
 
 def _number(row: dict[str, Any], name: str, where: str) -> float:

@@ -1,12 +1,13 @@
 """What a router learns to predict, from how both models did on a query.
 
-`hard` (for a classifier): the cloud does better than the edge, score_edge < score_cloud; Hybrid
-LLM's deterministic rule (arXiv 2404.14618, section 3.1) with no margin. Its probability is the
-difficulty; for right and wrong answers it is P(edge wrong and cloud right), RouteLLM's win
-probability of the strong model (arXiv 2406.18665, section 3) without ties.
+`hard` (for a classifier): the cloud does better than the edge, score_edge < score_cloud - epsilon;
+Hybrid LLM's deterministic rule (arXiv 2404.14618, section 3), epsilon 0 unless given. Its
+probability is the difficulty; for right and wrong answers it is P(edge wrong and cloud right),
+RouteLLM's win probability of the strong model (arXiv 2406.18665, section 3) without ties.
 
 `difference` (for a regression): (1 + (cloud - edge) / scale) / 2. It also learns from queries where
-the edge does better, and 0.5 means that the two are expected to do equally well.
+the edge does better, and 0.5 means that the two are expected to do equally well. Epsilon has no
+part in it.
 """
 
 import numpy as np
