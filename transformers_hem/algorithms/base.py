@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from transformers_hem.calibration import CalibratedConfig
+
 Stage = Literal["query", "answer"]
 Route = Literal["edge", "cloud"]
 Scores = NDArray[np.float64]
@@ -55,9 +57,14 @@ class Algorithm(ABC):
         """Loads what scoring needs. Raises ConfigurationError for missing or damaged files."""
 
     @property
+    def calibrated(self) -> CalibratedConfig | None:
+        """What a trained router's config.json says of thresholds and scores; None without one."""
+        return None
+
+    @property
     def default_threshold(self) -> float | None:
         """The threshold that came with the algorithm's own files, if any."""
-        return None
+        return self.calibrated.served_threshold if self.calibrated else None
 
     def blocks(self, batch: Batch) -> bool:
         """True where scoring would hold the event loop too long and belongs in a thread."""

@@ -5,6 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores, Stage
+from transformers_hem.calibration import CalibratedConfig
 from transformers_hem.router_directory import LinearModel, locate
 
 
@@ -15,7 +16,8 @@ class LinearParameters(AlgorithmParameters):
 
 
 class LinearRouter(Algorithm):
-    """score = the model's difficulty of the query (see `transformers_hem.training.targets`)."""
+    """score = the model's difficulty of the query (see `transformers_hem.training.targets`), made a
+    probability where the router brings a map for it."""
 
     stage: ClassVar[Stage] = "query"
     Parameters: ClassVar[type[AlgorithmParameters]] = LinearParameters
@@ -24,8 +26,9 @@ class LinearRouter(Algorithm):
         self._model = LinearModel.load(locate(parameters.router))
 
     @property
-    def default_threshold(self) -> float | None:
-        return self._model.config.threshold
+    def calibrated(self) -> CalibratedConfig:
+        return self._model.config
 
     def score(self, batch: Batch) -> Scores:
-        return np.array([self._model.score(text) for text in batch.texts])
+        raw = np.array([self._model.score(text) for text in batch.texts])
+        return self._model.config.difficulty(raw)
