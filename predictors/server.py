@@ -3,15 +3,17 @@
 import asyncio
 import logging
 import socket
-from typing import Any
+import warnings
+from typing import Any, Final
 
 import kserve
 import uvloop
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import ORJSONResponse
+from fastapi.exceptions import FastAPIDeprecationWarning, RequestValidationError
+from kserve import errors as kserve_errors
 from kserve import model_server
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 
 from predictors.errors import ConfigurationError, HEMError
 from predictors.middleware import RequestGate
@@ -55,24 +57,24 @@ def install(app: FastAPI, max_body_bytes: int, cancel_on_disconnect: bool) -> No
     app.add_exception_handler(HTTPException, _http_exception)
 
 
-async def _hem_error(request: Request, error: Any) -> ORJSONResponse:
+async def _hem_error(request: Request, error: Any) -> JSONResponse:
     if error.status >= 500:
         logger.error("%s: %s", type(error).__name__, error)
-    return ORJSONResponse({"error": str(error)}, status_code=error.status)
+    return JSONResponse({"error": str(error)}, status_code=error.status)
 
 
-async def _validation_error(request: Request, error: Any) -> ORJSONResponse:
+async def _validation_error(request: Request, error: Any) -> JSONResponse:
     # A body may be a V2 object or raw bytes; the faults of the first alternative say more.
     faults = [fault for fault in error.errors() if "bytes" not in fault["loc"]] or error.errors()
     where = ".".join(
         str(part) for part in faults[0]["loc"] if part not in ("body", "InferenceRequest")
     )
     message = f"{where}: {faults[0]['msg']}" if where else faults[0]["msg"]
-    return ORJSONResponse({"error": f"invalid request: {message}"}, status_code=422)
+    return JSONResponse({"error": f"invalid request: {message}"}, status_code=422)
 
 
-async def _http_exception(request: Request, error: Any) -> ORJSONResponse:
-    return ORJSONResponse(
+async def _http_exception(request: Request, error: Any) -> JSONResponse:
+    return JSONResponse(
         {"error": str(error.detail)}, status_code=error.status_code, headers=error.headers
     )
 
@@ -86,7 +88,27 @@ def _check_port(option: str, port: int) -> None:
             raise ConfigurationError(f"{option} {port} can't be used: {error}") from None
 
 
+# What callers and probes bring about every day; kserve logs each with a traceback of its own.
+EXPECTED: Final = (
+    kserve_errors.InvalidInput,
+    kserve_errors.ModelNotFound,
+    kserve_errors.ModelNotReady,
+    kserve_errors.ServerNotReady,
+)
+
+
 def _quiet_logs() -> None:
     """Two access lines and six timings for each request drown what an operator looks for."""
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     logging.getLogger("kserve.trace").setLevel(logging.WARNING)
+    logging.getLogger("kserve").addFilter(_expected_is_one_line)
+    warnings.filterwarnings("ignore", category=FastAPIDeprecationWarning)  # kserve's own use
+
+
+def _expected_is_one_line(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, EXPECTED):
+        record.exc_info = None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg, record.args = f"{type(error).__name__}: {error}", ()
+    return True

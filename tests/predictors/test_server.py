@@ -176,3 +176,10 @@ def test_metrics_are_exposed(scripted: ServerProcess) -> None:
         "request_predict_seconds"
         in httpx.get(f"{scripted.url}/metrics", follow_redirects=True).text
     )
+
+
+def test_a_probe_of_an_unknown_model_is_one_line_in_the_log(scripted: ServerProcess) -> None:
+    assert httpx.get(f"{scripted.url}/v2/models/elsewhere/ready").status_code == 404
+    told = [line for line in scripted.log.read_text().splitlines() if "elsewhere" in line]
+    assert len(told) == 1
+    assert "ModelNotFound: Model with name elsewhere does not exist." in told[0]
