@@ -8,6 +8,7 @@ plain        groups through `generate`, for models that can't be batched continu
 engine       the Engine: queries in, answers out
 """
 
-from predictors.engines.huggingface.engine import HuggingFaceEngine, HuggingFaceSettings
+from predictors.engines.huggingface.engine import HuggingFaceEngine
+from predictors.engines.huggingface.settings import HuggingFaceSettings
 
 __all__ = ["HuggingFaceEngine", "HuggingFaceSettings"]

@@ -20,6 +20,11 @@ HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.py", "
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "tekken.json")
 
 
+def is_local(model: str) -> bool:
+    """Whether it can be checked without a network."""
+    return model.startswith(EMBEDDED) or Path(model).expanduser().exists() or not _is_hub_id(model)
+
+
 def resolve(model: str, revision: str | None) -> Path:
     """The directory of `embedded:NAME`, of a path, or of a hub id (fetched where not yet here).
 
@@ -32,9 +37,13 @@ def resolve(model: str, revision: str | None) -> Path:
         return path
     if path.exists():
         raise ConfigurationError(f"model_dir {model} is a file; give the directory it is in")
-    if not HUB_ID.fullmatch(model):
+    if not _is_hub_id(model):
         raise ConfigurationError(f"model_dir {model} does not exist")
     return _from_hub(model, revision)
+
+
+def _is_hub_id(model: str) -> bool:
+    return HUB_ID.fullmatch(model) is not None
 
 
 def _from_hub(model: str, revision: str | None) -> Path:

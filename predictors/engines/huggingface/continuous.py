@@ -79,6 +79,7 @@ class ContinuousBatches:
     """
 
     def __init__(self, model: Loaded, cache_tokens: int | None, batch_size: int) -> None:
+        self.context = model.context
         self._model = model
         self._cache_tokens = cache_tokens
         self._batch_size = batch_size
@@ -131,14 +132,6 @@ class ContinuousBatches:
             return False
         return True
 
-    @property
-    def capacity(self) -> int:
-        """Tokens that the cache holds, known once a sequence has run. A longer one could never be
-        scheduled, and the manager would break down over it."""
-        assert self._manager is not None
-        cache = self._manager.batch_processor.cache
-        return int(cache.num_blocks) * PAGE_TOKENS
-
     async def close(self) -> None:
         self._closed.set()
         await asyncio.to_thread(self._stop)
@@ -190,6 +183,11 @@ class ContinuousBatches:
             ),
         )
         manager.logit_processor = self._sampler
+        manager.warmup()  # allocates the cache here, where an error is raised and not logged
+        # A sequence longer than the cache could never be scheduled, and the manager would break
+        # down over it.
+        capacity = int(manager.batch_processor.cache.num_blocks) * PAGE_TOKENS
+        self.context = min(self._model.context, capacity)
         # A thread inherits whether it is a daemon, and the manager's must be one: an interpreter
         # that ends without `close` would wait for it for ever.
         starter = threading.Thread(target=manager.start, daemon=True)

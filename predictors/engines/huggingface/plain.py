@@ -88,6 +88,7 @@ class PlainGroups:
     """Runs sequences in groups of at most `batch_size`, one group at a time, in one thread."""
 
     def __init__(self, model: Loaded, batch_size: int) -> None:
+        self.context = model.context
         self._model = model
         self._batch_size = batch_size
         self._waiting: queue.SimpleQueue[Sequence | None] = queue.SimpleQueue()

@@ -1,12 +1,15 @@
 """The text of a query to the tokens of a prompt that fits the model."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from predictors.engines.huggingface.checkpoint import first_line
-from predictors.engines.huggingface.loading import Loaded
 from predictors.engines.huggingface.sequence import Sequence
 from predictors.errors import InvalidRequest
 from predictors.protocol import Query
+
+if TYPE_CHECKING:
+    from predictors.engines.huggingface.loading import Loaded
 
 # Shorter texts are encoded faster than a thread takes over.
 INLINE_CHARACTERS = 2_000
@@ -14,7 +17,7 @@ INLINE_CHARACTERS = 2_000
 TOKEN_CHARACTERS = 256
 
 
-async def encode(query: Query, model: Loaded, context: int) -> Sequence:
+async def encode(query: Query, model: "Loaded", context: int) -> Sequence:
     """The query as one user message through the tokenizer's chat template, if it has one.
 
     `max_tokens` is cut to what the context leaves. Raises InvalidRequest if not even one token
@@ -40,7 +43,7 @@ async def encode(query: Query, model: Loaded, context: int) -> Sequence:
     return Sequence(query, prompt, max_tokens, model)
 
 
-def _tokens(text: str, model: Loaded) -> list[int]:
+def _tokens(text: str, model: "Loaded") -> list[int]:
     tokenizer = model.tokenizer
     if tokenizer.chat_template:
         try:

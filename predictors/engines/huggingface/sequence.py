@@ -4,11 +4,13 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from predictors.engines.huggingface.loading import Loaded
 from predictors.errors import EngineError
 from predictors.protocol import Answer, Query
+
+if TYPE_CHECKING:
+    from predictors.engines.huggingface.loading import Loaded
 
 # A stop string of n bytes spans at most n tokens; some more for tokens that decode to nothing.
 STOP_MARGIN = 8
@@ -26,7 +28,7 @@ class Sequence:
     not of the text.
     """
 
-    def __init__(self, query: Query, prompt: list[int], max_tokens: int, model: Loaded) -> None:
+    def __init__(self, query: Query, prompt: list[int], max_tokens: int, model: "Loaded") -> None:
         self.query = query
         self.sampling = query.sampling
         self.prompt = prompt

@@ -21,8 +21,8 @@ GREEDY = Sampling(max_tokens=5, temperature=0.0)
 
 
 def start_error(model_dir: str | Path, **settings: object) -> ConfigurationError:
-    engine = HuggingFaceEngine(HuggingFaceSettings(model_dir=str(model_dir), **settings))
     with pytest.raises(ConfigurationError) as caught:
+        engine = HuggingFaceEngine(HuggingFaceSettings(model_dir=str(model_dir), **settings))
         asyncio.run(engine.start())
     assert "\n" not in str(caught.value)
     return caught.value

@@ -1,5 +1,7 @@
 """The engine behind a real server process: it stays alive, and notices who has gone."""
 
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -60,3 +62,16 @@ def test_a_query_longer_than_the_context_is_a_400_with_both_numbers(server):
     assert response.status_code == 400
     assert "8194 tokens" in response.json()["error"]
     assert "8192 tokens" in response.json()["error"]
+
+
+def test_a_broken_model_directory_is_one_line_and_no_server(tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    command = [sys.executable, "-m", "predictors", "--engine", "huggingface"]
+    done = subprocess.run(
+        [*command, "--model_dir", str(tmp_path)], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stdout + done.stderr == (
+        f"error: model_dir {tmp_path}: config.json can't be read: Expecting property name "
+        "enclosed in double quotes: line 1 column 2 (char 1)\n"
+    )

@@ -1,0 +1,96 @@
+"""Chooses how a model's queries are batched, and tries it before anyone depends on it."""
+
+import asyncio
+import logging
+from typing import Protocol
+
+import torch
+
+from predictors.engines.huggingface.checkpoint import first_line
+from predictors.engines.huggingface.continuous import ContinuousBatches
+from predictors.engines.huggingface.loading import Loaded
+from predictors.engines.huggingface.plain import PlainGroups, generate_group
+from predictors.engines.huggingface.prompt import encode
+from predictors.engines.huggingface.sequence import Sequence
+from predictors.engines.huggingface.settings import CPU_CACHE_TOKENS, HuggingFaceSettings
+from predictors.errors import ConfigurationError, EngineError
+from predictors.protocol import Query, Sampling
+
+log = logging.getLogger(__name__)
+
+# The query that every model answers before it is ready, on both paths where it can.
+PROBE = Query("1 + 1 =", Sampling(max_tokens=8, temperature=0.0, repetition_penalty=1.0))
+# How far (nats) both paths may be apart there: well above rounding, well below what a wrong
+# position or mask does.
+PROBE_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.05}
+
+
+class Batches(Protocol):
+    """Runs sequences together. `context` bounds a sequence's prompt and answer, in tokens."""
+
+    context: int
+
+    async def run(self, sequence: Sequence) -> None: ...
+
+    async def healthy(self) -> bool: ...
+
+    async def close(self) -> None: ...
+
+
+async def start_batches(model: Loaded, settings: HuggingFaceSettings) -> Batches:
+    """Returns once a query was answered. Raises ConfigurationError where the model can't."""
+    if settings.batching != "plain":
+        batches = await _try_continuous(model, settings)
+        if not isinstance(batches, str):
+            return batches
+        if settings.batching == "continuous":
+            raise ConfigurationError(
+                f"model_dir {settings.model_dir} can't be batched continuously: {batches}; "
+                "set batching to auto or plain"
+            )
+        log.warning("no continuous batching, queries go in groups: %s", batches)
+    groups = PlainGroups(model, settings.max_batch_size)
+    try:
+        await groups.start()
+        await groups.run(await encode(PROBE, model, model.context))
+    except EngineError as error:
+        await groups.close()
+        raise ConfigurationError(f"model_dir {settings.model_dir} can't answer: {error}") from error
+    return groups
+
+
+async def _try_continuous(model: Loaded, settings: HuggingFaceSettings) -> ContinuousBatches | str:
+    """Running, or why this model can't: transformers may refuse it, or compute nonsense for
+    a kind of attention that it takes for another."""
+    if not model.model.is_backend_compatible():
+        return "its attention can't be replaced by the paged one"
+    plain = await encode(PROBE, model, model.context)
+    probe = await encode(PROBE, model, model.context)
+    batches = ContinuousBatches(model, _cache_tokens(model, settings), settings.max_batch_size)
+    try:
+        await asyncio.to_thread(generate_group, model, [plain])
+        await batches.start()
+        await batches.run(probe)
+    except Exception as error:  # transformers raises whatever its parts do
+        await batches.close()
+        return first_line(error)
+    if not _agree(plain, probe, PROBE_TOLERANCE[model.model.dtype]):
+        await batches.close()
+        return "its probabilities there are not those of plain generation"
+    return batches
+
+
+def _cache_tokens(model: Loaded, settings: HuggingFaceSettings) -> int | None:
+    if settings.kv_cache_tokens is None and model.model.device.type == "cpu":
+        return CPU_CACHE_TOKENS
+    return settings.kv_cache_tokens
+
+
+def _agree(one: Sequence, other: Sequence, tolerance: float) -> bool:
+    """Whether both saw the same distributions, up to where a tie was broken differently."""
+    for index, (token, logprob) in enumerate(zip(one.tokens, one.logprobs, strict=True)):
+        if index == len(other.tokens) or abs(logprob - other.logprobs[index]) > tolerance:
+            return False
+        if token != other.tokens[index]:
+            return True
+    return True

@@ -1,0 +1,31 @@
+"""Options of the engine."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from predictors.engines.base import EngineSettings
+
+CPU_CACHE_TOKENS = 8192
+
+
+class HuggingFaceSettings(EngineSettings):
+    model_dir: str = Field(
+        description="directory in Hugging Face format, hub id, embedded:edge or embedded:cloud"
+    )
+    revision: str | None = Field(None, description="branch, tag or commit of a hub id")
+    trust_remote_code: bool = Field(False, description="run code that comes with the model")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="auto: the checkpoint's own on a GPU, float32 on the CPU"
+    )
+    threads: int | None = Field(None, ge=1, description="CPU threads per operation of torch")
+    batching: Literal["auto", "continuous", "plain"] = Field(
+        "auto", description="plain: in groups; auto: continuous where the model can"
+    )
+    max_batch_size: int = Field(32, ge=1, description="queries generated at once; others wait")
+    kv_cache_tokens: int | None = Field(
+        None,
+        ge=64,
+        description="tokens of all running queries together that the key-value cache of "
+        f"continuous batching holds (CPU: {CPU_CACHE_TOKENS}; GPU: what memory is left)",
+    )
