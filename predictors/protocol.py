@@ -17,6 +17,9 @@ CLOUD: Final = "cloud"
 
 TEXT_INPUT: Final = "text_input"
 TEXT_OUTPUT: Final = "text_output"
+PROBABILITIES: Final = "probabilities"  # FP32 [N, C], of a classifier
+BOXES: Final = "boxes"  # FP32 [N, M, 6]: xmin, ymin, xmax, ymax, score, label; label < 0 fills up
+BOX_FIELDS: Final = 6
 
 MAX_TOKENS: Final = "max_tokens"
 TEMPERATURE: Final = "temperature"

@@ -1,16 +1,21 @@
 """The edge model's V2 response, as an answer-stage algorithm sees it."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from predictors.protocol import TEXT_OUTPUT
+from predictors.protocol import BOX_FIELDS, BOXES, PROBABILITIES, TEXT_OUTPUT
 from transformers_hem.algorithms.base import Batch, Scores
+
+logger = logging.getLogger("kserve.hem")
+
+Outputs = Mapping[str, Mapping[str, Any]]
 
 
 def answer_batch(response: Mapping[str, Any], texts: Sequence[str]) -> Batch:
-    """N rows with whatever telemetry there is; a malformed tensor is no signal, never an easy one.
+    """N rows with whatever signals there are; a malformed tensor is no signal, never an easy one.
 
     N is that of `texts`, or of the answers where the request has no text.
     """
@@ -23,13 +28,30 @@ def answer_batch(response: Mapping[str, Any], texts: Sequence[str]) -> Batch:
     return Batch(
         size=size,
         texts=tuple(texts),
-        mean_logprob=_column(outputs, "mean_logprob", size),
-        min_logprob=_column(outputs, "min_logprob", size),
-        mean_margin=_column(outputs, "mean_margin", size),
+        mean_logprob=_tensor(outputs, "mean_logprob", (size,)),
+        min_logprob=_tensor(outputs, "min_logprob", (size,)),
+        mean_margin=_tensor(outputs, "mean_margin", (size,)),
+        probabilities=_tensor(outputs, PROBABILITIES, (size, -1)),
+        boxes=_tensor(outputs, BOXES, (size, -1, BOX_FIELDS)),
+        answers=answer_texts(response, size),
     )
 
 
-def _rows(outputs: Mapping[str, Mapping[str, Any]]) -> int:
+def answer_texts(response: Mapping[str, Any], size: int) -> tuple[str, ...]:
+    """The `size` answers of a V2 response; none where there are not just so many strings."""
+    for output in response["outputs"]:
+        if isinstance(output, dict) and output.get("name") == TEXT_OUTPUT:
+            data = output.get("data")
+            if isinstance(data, list) and len(data) == size and all(map(_is_text, data)):
+                return tuple(data)
+    return ()
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _rows(outputs: Outputs) -> int:
     """First dimension of the answers, else of the first output; 1 where none says."""
     for output in (outputs.get(TEXT_OUTPUT, {}), *outputs.values()):
         shape = output.get("shape")
@@ -38,10 +60,29 @@ def _rows(outputs: Mapping[str, Mapping[str, Any]]) -> int:
     return 1
 
 
-def _column(outputs: Mapping[str, Mapping[str, Any]], name: str, size: int) -> Scores | None:
-    """Float [size]; null elements are NaN. None where the tensor is missing or malformed."""
-    try:
-        values = np.array(outputs[name]["data"], dtype=np.float64).reshape(-1)
-    except (KeyError, TypeError, ValueError):
+def _tensor(outputs: Outputs, name: str, shape: tuple[int, ...]) -> Scores | None:
+    """Float64 of this shape (-1: any length), read-only; null elements are NaN. None where the
+    tensor is missing or malformed."""
+    if name not in outputs:
         return None
-    return values if len(values) == size else None
+    try:
+        values = _numbers(outputs[name]["data"])
+        values = values.reshape(outputs[name]["shape"] if len(shape) > 1 else -1)
+    except (KeyError, TypeError, ValueError) as error:
+        logger.warning("the predictor's %s is malformed: %s", name, error)
+        return None
+    if len(values.shape) != len(shape) or any(
+        wanted not in (-1, given) for wanted, given in zip(shape, values.shape, strict=True)
+    ):
+        wanted = ["any" if each == -1 else each for each in shape]
+        logger.warning("the predictor's %s has shape %s, not %s", name, values.shape, wanted)
+        return None
+    values.setflags(write=False)
+    return values
+
+
+def _numbers(data: Any) -> Scores:
+    """numpy would read numbers out of strings, too."""
+    if np.array(data).dtype.kind in "SUb":
+        raise ValueError("its data are not numbers")
+    return np.array(data, dtype=np.float64)

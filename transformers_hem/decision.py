@@ -1,5 +1,6 @@
 """The one place that turns difficulties into a route."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,9 +18,10 @@ from predictors.protocol import (
     Scalar,
 )
 from transformers_hem.algorithms.base import Algorithm, Batch, Route, Scores
+from transformers_hem.guards.base import Guard
 
 BatchPolicy = Literal["any", "majority", "all"]
-Reason = Literal["algorithm", "prefer", "no_signal"]
+Reason = str  # "algorithm", "prefer", "no_signal", or the name of the guard that decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +55,41 @@ DECIDED = frozenset({HEM_ROUTE, HEM_SCORE, HEM_ALGORITHM, HEM_THRESHOLD, HEM_REA
 
 
 class Decider:
-    """An algorithm with its threshold and batch policy; safe to share between requests."""
+    """An algorithm with its threshold, batch policy and guards; safe to share between requests.
+
+    Who wins: guards of privacy > the caller's `prefer` > the other guards > the algorithm, asked
+    in that order. What is overruled is not asked: then there is no score.
+    """
 
     def __init__(
-        self, name: str, algorithm: Algorithm, threshold: float, policy: BatchPolicy = "any"
+        self,
+        name: str,
+        algorithm: Algorithm,
+        threshold: float,
+        policy: BatchPolicy = "any",
+        guards: Mapping[str, Guard] | None = None,
     ) -> None:
         self.name = name
         self.algorithm = algorithm
         self.threshold = threshold
         self.policy: BatchPolicy = policy
+        self.guards: Mapping[str, Guard] = guards or {}
 
     def decide(self, batch: Batch, prefer: Route | None = None) -> Decision:
-        """Who wins: privacy > `prefer` > the other guards > the algorithm, asked in that order.
+        """Raises EngineError where the algorithm breaks its contract."""
+        return self.overrule(batch, prefer) or self.judge(batch)
 
-        There are no guards yet. What is overruled is not asked: then there is no score. Raises
-        EngineError where the algorithm breaks its contract.
-        """
-        if prefer is not None:
-            return self._decision(prefer, None, "prefer")
+    def overrule(self, batch: Batch, prefer: Route | None) -> Decision | None:
+        """The decision of somebody above the algorithm, if any; never blocks."""
+        private = {name: guard for name, guard in self.guards.items() if guard.privacy}
+        return (
+            self._guarded(private, batch)
+            or (self._decision(prefer, None, "prefer") if prefer is not None else None)
+            or self._guarded(self.guards, batch)
+        )
+
+    def judge(self, batch: Batch) -> Decision:
+        """The algorithm's own decision. Raises EngineError where it breaks its contract."""
         score = request_score(self._scores(batch), self.policy)
         if self.algorithm.fixed_route is not None:
             return self._decision(self.algorithm.fixed_route, score, "algorithm")
@@ -79,9 +98,12 @@ class Decider:
         hard = score > self.threshold
         return self._decision(CLOUD if hard else EDGE, score, "algorithm")
 
-    def blocks(self, batch: Batch, prefer: Route | None) -> bool:
-        """True where `decide` would hold the event loop too long."""
-        return prefer is None and self.algorithm.blocks(batch)
+    def _guarded(self, guards: Mapping[str, Guard], batch: Batch) -> Decision | None:
+        for name, guard in guards.items():
+            route = guard.route(batch)
+            if route is not None:
+                return self._decision(route, None, name)
+        return None
 
     def _decision(self, route: Route, score: float | None, reason: Reason) -> Decision:
         return Decision(route, score, self.name, self.threshold, reason)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import orjson
@@ -30,6 +30,7 @@ from transformers_hem.decision import DECIDED, Decider, Decision
 from transformers_hem.metrics import observe
 from transformers_hem.predictor_client import PredictorClient
 from transformers_hem.request_json import request_json, without
+from transformers_hem.samples import sample_answers
 
 logger = logging.getLogger("kserve.hem")
 
@@ -75,10 +76,10 @@ class HEMTransformer(Model):
         self, batch: Batch, prefer: Route | None, request: InferRequest, headers: Headers | None
     ) -> Decision:
         started = time.perf_counter()
-        if self._decider.blocks(batch, prefer):
-            decision = await asyncio.to_thread(self._decider.decide, batch, prefer)
-        else:
-            decision = self._decider.decide(batch, prefer)
+        decision = self._decider.overrule(batch, prefer)
+        if decision is None:
+            batch = await self._with_samples(batch, request, headers)
+            decision = await self._judge(batch)
         seconds = time.perf_counter() - started
         observe(decision, seconds)
         logger.info(
@@ -94,6 +95,17 @@ class HEMTransformer(Model):
             seconds * 1000,
         )
         return decision
+
+    async def _with_samples(
+        self, batch: Batch, request: InferRequest, headers: Headers | None
+    ) -> Batch:
+        """Only the answer stage has a predictor to ask."""
+        return batch
+
+    async def _judge(self, batch: Batch) -> Decision:
+        if self._decider.algorithm.blocks(batch):
+            return await asyncio.to_thread(self._decider.judge, batch)
+        return self._decider.judge(batch)
 
 
 class MiningThenInference(HEMTransformer):
@@ -164,6 +176,16 @@ class InferenceThenMining(HEMTransformer):
         parse_prefer(parameters)
         body = request_json(payload, parameters, outputs=False)
         return Exchange(payload, parameters, await self._predictor.infer(body, headers or {}))
+
+    async def _with_samples(
+        self, batch: Batch, request: InferRequest, headers: Headers | None
+    ) -> Batch:
+        extra = self._decider.algorithm.sampling
+        if extra is None or not batch.texts:
+            return batch
+        parameters = without(request_parameters(request), DECIDED)
+        samples = await sample_answers(self._predictor, batch.texts, parameters, extra, headers)
+        return replace(batch, samples=samples)
 
     async def postprocess(
         self,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from predictors.errors import ConfigurationError
+from tests.conftest import ROOT
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import INLINE_CHARACTERS, Algorithm, Batch
 from transformers_hem.algorithms.parameters import parse, read_parameters
@@ -18,10 +19,22 @@ def queries(*texts: str) -> Batch:
     return Batch(len(texts), texts=texts)
 
 
+LABELLED = ROOT / "tests/data/labels/two_queries.jsonl"
+NEEDED = {"OracleRouter": {"labels": str(LABELLED)}}
+
+
 @pytest.mark.parametrize("name", ALGORITHMS.names())
 def test_every_row_of_the_table_scores_a_batch(name: str) -> None:
-    batch = Batch(2, texts=("What is 2 + 2?", "ü"), mean_logprob=np.array([-0.1, -3.0]))
-    scores = algorithm(name).score(batch)
+    batch = Batch(
+        2,
+        texts=("What is 2 + 2?", "ü"),
+        mean_logprob=np.array([-0.1, -3.0]),
+        probabilities=np.array([[0.9, 0.1], [0.5, 0.5]]),
+        boxes=np.array([[[0, 0, 1, 1, 0.9, 3]], [[0, 0, 1, 1, 0.4, 3]]]),
+        answers=("4", "?"),
+        samples=(("4", "4"), ("a", "b")),
+    )
+    scores = algorithm(name, **NEEDED.get(name, {})).score(batch)
     assert scores.shape == (2,)
     assert ((scores >= 0) & (scores <= 1)).all()
 
@@ -95,9 +108,9 @@ def test_malformed_parameters_are_refused(text: str, fault: str) -> None:
 
 def test_a_bad_parameter_is_named_with_its_value_and_the_known_ones() -> None:
     kind = ALGORITHMS.load("Random")
-    with pytest.raises(ConfigurationError, match=r"Random has no parameter 'sede' .*'1'.*: seed"):
+    with pytest.raises(ConfigurationError, match=r"Random has no parameter 'sede' .*'1'.* seed"):
         parse("Random", kind, {"sede": "1"})
-    with pytest.raises(ConfigurationError, match=r"Random: parameter 'seed' can't be 'x'.*: seed"):
+    with pytest.raises(ConfigurationError, match=r"Random: parameter 'seed' can't be 'x'.* seed"):
         parse("Random", kind, {"seed": "x"})
     with pytest.raises(ConfigurationError, match=r"EdgeOnly has no parameter 'a'.*known: none"):
         parse("EdgeOnly", ALGORITHMS.load("EdgeOnly"), {"a": ""})

@@ -23,9 +23,15 @@ class Batch:
     """The N rows of one request, as an algorithm sees them.
 
     `texts` holds the N queries; it is empty in the answer stage when the request has no text.
-    The arrays, float [N] in nats (`mean_margin`: difference of probabilities), are the edge
-    model's telemetry on its own answers; None before there is an answer and where the engine
-    gives none.
+    `answers` holds the edge model's N answers, and `samples` k more of each where the algorithm
+    has a `sampling`; both are empty where there are none. The arrays can't be written to; each is
+    None before there is an answer and where the engine gives none or a malformed one:
+
+    - the edge model's telemetry on its own answers, float [N] in nats (`mean_margin`: difference
+      of probabilities);
+    - `probabilities`, float [N, C], of the classes;
+    - `boxes`, float [N, M, 6]: xmin, ymin, xmax, ymax, score, label. A row with fewer boxes than M
+      is filled up with boxes whose label is below 0.
     """
 
     size: int
@@ -33,12 +39,24 @@ class Batch:
     mean_logprob: Scores | None = None
     min_logprob: Scores | None = None
     mean_margin: Scores | None = None
+    probabilities: Scores | None = None
+    boxes: Scores | None = None
+    answers: tuple[str, ...] = ()
+    samples: tuple[tuple[str, ...], ...] = ()
 
 
 class AlgorithmParameters(BaseModel):
     """Base of every algorithm's parameters; values arrive as the strings of the CRDs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraAnswers:
+    """What an answer-stage algorithm wants more of: `count` sampled answers to every query."""
+
+    count: int
+    temperature: float
 
 
 class Algorithm(ABC):
@@ -52,6 +70,10 @@ class Algorithm(ABC):
     # An algorithm that knows its route whatever the threshold names it here.
     fixed_route: ClassVar[Route | None] = None
     Parameters: ClassVar[type[AlgorithmParameters]] = AlgorithmParameters
+    # Parameters of its own that set `default_threshold`: HEM_THRESHOLD must not contradict them.
+    threshold_parameters: ClassVar[frozenset[str]] = frozenset()
+    # The edge model is asked for these, beyond its answer, whenever nobody overrules the algorithm.
+    sampling: ExtraAnswers | None = None
 
     def __init__(self, parameters: AlgorithmParameters) -> None:  # noqa: B027 - many load nothing
         """Loads what scoring needs. Raises ConfigurationError for missing or damaged files."""

@@ -1,20 +1,24 @@
 """Parameters of an algorithm: from the CRD's list of strings, or JSON, to a typed model."""
 
 import difflib
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from pydantic import ValidationError
 
 from predictors.errors import ConfigurationError
-from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters
+from transformers_hem.algorithms.base import AlgorithmParameters
+
+# A block as Sedna writes it has the first two; as Ianvs writes it, the others. `type` is always
+# hard_example_mining and `url` the file of the class, which here is in a table.
+_LISTS: Final = ("parameters", "hyperparameters")
+_BLOCK: Final = frozenset({"name", *_LISTS, "type", "url"})
 
 
 def read_parameters(text: str) -> tuple[str | None, dict[str, str]]:
     """Reads `HEM_PARAMETERS`: the algorithm's name where the text holds one, and name -> value.
 
-    Three forms: `{"seed": 7}`; the CRD's list `[{"key"|"name": "seed", "value": "7"}]`; and the
-    CRD's whole block `{"name": "Random", "parameters": [...]}`.
+    The forms are those of `read_block`, as JSON.
     """
     if not text.strip():
         return None, {}
@@ -22,42 +26,66 @@ def read_parameters(text: str) -> tuple[str | None, dict[str, str]]:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise ConfigurationError(f"HEM_PARAMETERS is not JSON: {error}") from error
+    return read_block(value, "HEM_PARAMETERS")
+
+
+def read_block(value: object, source: str) -> tuple[str | None, dict[str, str]]:
+    """The name of a block where it has one, and its parameters, name -> value.
+
+    Four forms: `{"seed": 7}`; the CRD's list `[{"key"|"name": "seed", "value": "7"}]`; the CRD's
+    whole block `{"name": "Random", "parameters": [...]}`; and Ianvs's, whose list is
+    `"hyperparameters": [{"seed": {"values": [7]}}]`. `source` is named in errors.
+    """
     name = None
-    if isinstance(value, dict) and isinstance(value.get("parameters"), list):
-        name = value.pop("name", None)
-        entries = value.pop("parameters")
-        if value or not isinstance(name, str | None):
-            raise ConfigurationError(
-                "HEM_PARAMETERS takes 'name' (a string) and 'parameters' (a list) only, "
-                f"not {text.strip()!r}"
-            )
-        value = entries
+    if isinstance(value, dict) and _is_block(value):
+        name, value = _named(value, source)
     if isinstance(value, list):
         value = _from_list(value)
     if not isinstance(value, dict):
         raise ConfigurationError(
-            f"HEM_PARAMETERS must be a JSON object or a list of name and value, not {text!r}"
+            f"{source} must be a JSON object or a list of name and value, not {_shown(value)}"
         )
     return name, {key: _as_string(key, item) for key, item in value.items()}
+
+
+def _is_block(value: dict[str, Any]) -> bool:
+    listed = any(isinstance(value.get(key), list) for key in _LISTS)
+    return listed or ("name" in value and set(value) <= _BLOCK)
+
+
+def _named(block: dict[str, Any], source: str) -> tuple[str | None, list[Any]]:
+    lists = [block[key] for key in _LISTS if block.get(key) is not None]
+    name = block.get("name")
+    if len(lists) > 1 or not set(block) <= _BLOCK or not isinstance(name, str | None):
+        raise ConfigurationError(
+            f"{source} takes 'name' (a string) and 'parameters' (a list) only, not {_shown(block)}"
+        )
+    return name, lists[0] if lists else []
 
 
 def _from_list(entries: list[Any]) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
     for entry in entries:
-        names = [entry[k] for k in ("key", "name") if k in entry] if isinstance(entry, dict) else []
-        if (
-            len(names) != 1
-            or not isinstance(names[0], str)
-            or set(entry) - {"key", "name", "value"}
-        ):
-            raise ConfigurationError(
-                "a parameter is {'key' or 'name': ..., 'value': ...}, "
-                f"not {orjson.dumps(entry).decode()}"
-            )
-        if names[0] in parameters:
-            raise ConfigurationError(f"parameter {names[0]!r} is given twice")
-        parameters[names[0]] = entry.get("value", "")
+        name, value = _entry(entry)
+        if name in parameters:
+            raise ConfigurationError(f"parameter {name!r} is given twice")
+        parameters[name] = value
     return parameters
+
+
+def _entry(entry: object) -> tuple[str, Any]:
+    match entry:
+        case {"key": str(name), **rest} | {"name": str(name), **rest} if set(rest) <= {"value"}:
+            return name, rest.get("value", "")
+        case dict() if len(entry) == 1:
+            ((key, of_key),) = entry.items()
+            match of_key:
+                case {"values": [value], **others} if not others:
+                    return str(key), value
+    raise ConfigurationError(
+        "a parameter is {'key' or 'name': ..., 'value': ...}, or {name: {'values': [one value]}}, "
+        f"not {_shown(entry)}"
+    )
 
 
 def _as_string(name: str, value: object) -> str:
@@ -68,12 +96,18 @@ def _as_string(name: str, value: object) -> str:
     raise ConfigurationError(f"parameter {name!r} must be a string or a number, not {value!r}")
 
 
-def parse(name: str, algorithm: type[Algorithm], values: dict[str, str]) -> AlgorithmParameters:
-    """Checks `values` against the algorithm's own model.
+def _shown(value: object) -> str:
+    shown = orjson.dumps(value, default=str).decode()
+    return shown if len(shown) <= 200 else f"{shown[:197]}..."
+
+
+def parse(name: str, owner: Any, values: dict[str, str]) -> AlgorithmParameters:
+    """Checks `values` against `owner.Parameters`; `owner` is an Algorithm's or a Guard's class.
 
     Raises ConfigurationError naming the algorithm, the parameter, its value and the known ones.
     """
-    known = sorted(algorithm.Parameters.model_fields)
+    model: type[AlgorithmParameters] = owner.Parameters
+    known = sorted(model.model_fields)
     for unknown in (key for key in values if key not in known):
         near = difflib.get_close_matches(unknown, known, n=1)
         raise ConfigurationError(
@@ -82,11 +116,18 @@ def parse(name: str, algorithm: type[Algorithm], values: dict[str, str]) -> Algo
             + (f"; did you mean {near[0]!r}?" if near else "")
         )
     try:
-        return algorithm.Parameters.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0])
         raise ConfigurationError(
-            f"{name}: parameter {key!r} can't be {values.get(key)!r}: {first['msg']}; "
-            f"known: {', '.join(known)}"
+            f"{name}: {_fault(error, values)}; known: {', '.join(known)}"
         ) from error
+
+
+def _fault(error: ValidationError, values: dict[str, str]) -> str:
+    first = error.errors()[0]
+    if not first["loc"]:
+        return first["msg"].removeprefix("Value error, ")
+    key = str(first["loc"][0])
+    if key not in values:
+        return f"parameter {key!r} is missing"
+    return f"parameter {key!r} can't be {values[key]!r}: {first['msg']}"

@@ -10,7 +10,12 @@ from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Bat
 
 
 class RandomParameters(AlgorithmParameters):
+    """`random_ratio`: the share that goes to the cloud (Sedna's `Random`). The other way round,
+    `threshold` is the share that stays at the edge (Ianvs's `RandomRouter`), as it is for every
+    score that is spread evenly."""
+
     seed: int = Field(default=0, ge=0, lt=2**63)
+    random_ratio: float | None = Field(default=None, ge=0, le=1)
 
 
 class Random(Algorithm):
@@ -22,9 +27,15 @@ class Random(Algorithm):
 
     stage: ClassVar[Stage] = "query"
     Parameters: ClassVar[type[AlgorithmParameters]] = RandomParameters
+    threshold_parameters: ClassVar[frozenset[str]] = frozenset({"random_ratio"})
 
     def __init__(self, parameters: RandomParameters) -> None:
         self._key = parameters.seed.to_bytes(8, "little")
+        self._cloud_share = parameters.random_ratio
+
+    @property
+    def default_threshold(self) -> float | None:
+        return None if self._cloud_share is None else 1 - self._cloud_share
 
     def score(self, batch: Batch) -> Scores:
         return np.array([self._draw(text) for text in batch.texts])
