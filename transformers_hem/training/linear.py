@@ -11,19 +11,17 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from transformers_hem.features import Extract, FeatureConfig, TextFeatures, extract, fit
 from transformers_hem.router_directory import LinearModel, RouterConfig, link
+from transformers_hem.training.judgement import judge
 from transformers_hem.training.learner import Learner, Metrics
-from transformers_hem.training.quality import Floats, cheapest_cut, curve, gap_recovered
+from transformers_hem.training.quality import Floats, curve
 from transformers_hem.training.rows import Labels
 from transformers_hem.training.targets import difference, require_learnable
 
 FOLDS = 5
-# The default threshold keeps this share of cloud-only's quality on out-of-fold scores.
-KEEP_QUALITY = 0.97
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +57,23 @@ class LinearLearner(Learner):
         scores = _out_of_fold(config, texts, labels, seed)
         areas = {c: curve(s, labels.edge, labels.cloud).mean() for c, s in scores.items()}
         best = max(areas, key=areas.__getitem__)
-        metrics, threshold = _judge(scores[best], labels)
+        judgement = judge(scores[best], labels, seed)
         features, weights, intercept = _fit(best, config, texts, labels)
         router = RouterConfig(
             link=best.link,
             intercept=intercept,
-            threshold=threshold,
+            threshold=judgement.threshold,
+            probability=judgement.probability,
+            scores=judgement.scores,
             features=config,
             seed=seed,
             rows=len(labels.queries),
             data_sha256=labels.sha256,
             epsilon=labels.epsilon,
-            metrics={"learner": f"{best.link} {best.strength:g}", **metrics},
+            metrics={"learner": f"{best.link} {best.strength:g}", **judgement.metrics},
         )
         LinearModel(router, features, weights).save(out)
-        return {**router.metrics, "rows": router.rows, "threshold": threshold}
+        return {**router.metrics, "rows": router.rows, "threshold": router.threshold}
 
 
 def _out_of_fold(
@@ -106,23 +106,6 @@ def _fit(
     weights = np.zeros(config.width, dtype=np.float32)
     weights[seen] = coefficients
     return features, weights, intercept
-
-
-def _judge(scores: Floats, labels: Labels) -> tuple[Metrics, float]:
-    """What out-of-fold scores promise, and the default threshold."""
-    cut = cheapest_cut(scores, labels.edge, labels.cloud, KEEP_QUALITY)
-    metrics: Metrics = {
-        "edge_quality": round(float(labels.edge.mean()), 4),
-        "cloud_quality": round(float(labels.cloud.mean()), 4),
-        "hard_share": round(float(labels.hard.mean()), 4),
-        "auroc": round(float(roc_auc_score(labels.hard, scores)), 4),
-        "routed_quality": round(cut.quality, 4),
-        "edge_share": round(cut.edge_share, 4),
-    }
-    apgr = gap_recovered(scores, labels.edge, labels.cloud)
-    if np.isfinite(apgr):
-        metrics["apgr"] = round(apgr, 4)
-    return metrics, cut.threshold
 
 
 def _matrix(features: TextFeatures, texts: Sequence[Extract]) -> csr_matrix:

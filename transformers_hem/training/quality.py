@@ -25,9 +25,10 @@ def curve(scores: Floats, edge: Floats, cloud: Floats) -> Floats:
 
 
 def gap_recovered(scores: Floats, edge: Floats, cloud: Floats) -> float:
-    """Average performance gap recovered over all cloud shares; 0.5 = a coin, NaN without a gap.
+    """Average performance gap recovered over all N + 1 cuts; 0.5 = a coin, NaN without a gap.
 
-    As RouteLLM's APGR (arXiv 2406.18665, section 4), over every share instead of ten of them.
+    It chooses between candidates, with less noise than RouteLLM's APGR, which has ten bins; what
+    is reported as `apgr` is that one, `transformers_hem.training.metrics.recovered`.
     """
     gap = cloud.mean() - edge.mean()
     return float((curve(scores, edge, cloud).mean() - edge.mean()) / gap) if gap > 0 else np.nan
@@ -38,10 +39,17 @@ def cut_at(threshold: float, scores: Floats, edge: Floats, cloud: Floats) -> Cut
     return Cut(threshold, float(1 - hard.mean()), float(np.where(hard, cloud, edge).mean()))
 
 
+def between(low: float, high: float) -> float:
+    """About midway in low <= x < high, in as few digits as that takes, at least four."""
+    middle = (low + high) / 2
+    rounded = (round(middle, digits) for digits in range(4, 17))
+    return next((value for value in rounded if low <= value < high), low)
+
+
 def cheapest_cut(scores: Floats, edge: Floats, cloud: Floats, keep: float) -> Cut:
     """The threshold with the largest edge share whose quality is at least `keep` of cloud-only's.
 
-    It lies midway between two neighbouring scores, to four digits.
+    It lies midway between two neighbouring scores, in four digits where those can tell them apart.
     """
     ordered = np.sort(scores)
     quality = curve(scores, edge, cloud)
@@ -50,6 +58,6 @@ def cheapest_cut(scores: Floats, edge: Floats, cloud: Floats, keep: float) -> Cu
     at_edge = int(good[-1]) if len(good) else 0
     bounds = np.concatenate([[0.0], ordered, [1.0]])
     # Nobody or everybody at the edge: the ends of the range, whatever a later score may be.
-    inner = float(bounds[at_edge : at_edge + 2].mean())
-    threshold = {0: 0.0, len(scores): 1.0}.get(at_edge, round(inner, 4))
+    inner = between(float(bounds[at_edge]), float(bounds[at_edge + 1]))
+    threshold = {0: 0.0, len(scores): 1.0}.get(at_edge, inner)
     return cut_at(threshold, scores, edge, cloud)
