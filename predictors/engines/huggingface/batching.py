@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 PROBE = Query("1 + 1 =", Sampling(max_tokens=8, temperature=0.0, repetition_penalty=1.0))
 # How far (nats) both paths may be apart there: well above rounding, well below what a wrong
 # position or mask does.
-PROBE_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.05}
+PROBE_TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.2}
 
 
 class Batches(Protocol):
@@ -74,7 +74,7 @@ async def _try_continuous(model: Loaded, settings: HuggingFaceSettings) -> Conti
     except Exception as error:  # transformers raises whatever its parts do
         await batches.close()
         return first_line(error)
-    if not _agree(plain, probe, PROBE_TOLERANCE[model.model.dtype]):
+    if not _agree(plain, probe, PROBE_TOLERANCE.get(model.model.dtype, 0.2)):
         await batches.close()
         return "its probabilities there are not those of plain generation"
     return batches

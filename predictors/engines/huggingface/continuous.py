@@ -23,6 +23,7 @@ from transformers.generation.continuous_batching.cb_logits_processors import (
     ContinuousBatchingLogitsProcessorList,
 )
 
+from predictors.engines.huggingface.checkpoint import first_line
 from predictors.engines.huggingface.loading import Loaded
 from predictors.engines.huggingface.sampling import choose
 from predictors.engines.huggingface.sequence import Sequence, resolve
@@ -127,8 +128,8 @@ class ContinuousBatches:
         """True also where a new manager had to be, and could be, started."""
         try:
             await self._running()
-        except Exception:
-            log.exception("continuous batching can't be started again")
+        except EngineError as error:
+            log.error("not healthy: %s", error)
             return False
         return True
 
@@ -157,13 +158,18 @@ class ContinuousBatches:
                 if self._manager is not None:
                     cause = _cause(self._manager)
                     log.error("continuous batching died and is started again: %s", cause)
-                await asyncio.to_thread(self._restart)
+                await self._restart()
             assert self._manager is not None
             return self._manager
 
-    def _restart(self) -> None:
-        self._stop()
-        self._start()
+    async def _restart(self) -> None:
+        try:
+            await asyncio.to_thread(self._stop)
+            await asyncio.to_thread(self._start)
+        except Exception as error:  # no memory for a new cache, say
+            raise EngineError(
+                f"continuous batching can't be started again: {first_line(error)}"
+            ) from error
 
     def _start(self) -> None:
         on_gpu = self._model.model.device.type != "cpu"

@@ -94,3 +94,15 @@ async def test_prompts_longer_than_one_step_are_split(tiny_llama):
         assert [answer.text for answer in together] == [answer.text for answer in alone]
     finally:
         await engine.close()
+
+
+@pytest.mark.parametrize("broken", ["continuous"], indirect=True)
+async def test_an_engine_that_can_not_recover_says_so_and_is_not_healthy(broken):
+    engine, fault = broken
+    fault.armed = True
+    with pytest.raises(EngineError, match="out of memory"):
+        await engine.generate([Query("abc", GREEDY)])
+    engine._batches._cache_tokens = 10**12  # more memory than any machine has
+    with pytest.raises(EngineError, match="can't be started again"):
+        await engine.generate([Query("abc", GREEDY)])
+    assert not await engine.healthy()
