@@ -33,12 +33,10 @@ def choose_threshold(
 ) -> float:
     """`given` are the names of the algorithm's own parameters that are set; `parameter` is what
     `take_threshold` took. Raises ConfigurationError where two of them contradict each other."""
-    chosen = {}
-    for name in sorted(given & algorithm.threshold_parameters):
-        chosen[f"parameter {name!r}"] = algorithm.default_threshold
-    chosen[f"parameter {THRESHOLD!r}"] = parameter
-    chosen["HEM_THRESHOLD"] = environment
-    said = [(name, value) for name, value in chosen.items() if value is not None]
+    own = sorted(given & algorithm.threshold_parameters)
+    chosen = [(f"parameter {name!r}", algorithm.default_threshold) for name in own]
+    chosen += [(f"parameter {THRESHOLD!r}", parameter), ("HEM_THRESHOLD", environment)]
+    said = [(name, value) for name, value in chosen if value is not None]
     if not said:
         default = algorithm.default_threshold
         return DEFAULT_THRESHOLD if default is None else default

@@ -19,7 +19,7 @@ def queries(*texts: str) -> Batch:
     return Batch(len(texts), texts=texts)
 
 
-LABELLED = ROOT / "tests/data/labels/two_queries.jsonl"
+LABELLED = ROOT / "tests/data/labels/few_queries.jsonl"
 NEEDED = {"OracleRouter": {"labels": str(LABELLED)}}
 
 

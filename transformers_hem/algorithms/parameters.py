@@ -53,7 +53,7 @@ def _is_block(value: dict[str, Any]) -> bool:
     return listed or ("name" in value and set(value) <= _BLOCK)
 
 
-def _named(block: dict[str, Any], source: str) -> tuple[str | None, list[Any]]:
+def _named(block: dict[str, Any], source: str) -> tuple[str | None, Any]:
     lists = [block[key] for key in _LISTS if block.get(key) is not None]
     name = block.get("name")
     if len(lists) > 1 or not set(block) <= _BLOCK or not isinstance(name, str | None):
