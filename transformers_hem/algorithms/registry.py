@@ -16,7 +16,10 @@ class AlgorithmRegistry(Registry[Algorithm]):
 
     def __init__(self, table: Mapping[str, str], aliases: Mapping[str, str]) -> None:
         super().__init__("algorithm", {**table, **{a: table[name] for a, name in aliases.items()}})
-        self.aliases = dict(aliases)
+
+    def names(self) -> list[str]:
+        """Of this package's algorithms, their aliases, and those of installed packages."""
+        return sorted({*self._table, *(entry.name for entry in entry_points(group=ENTRY_POINTS))})
 
     def load(self, name: str) -> type[Algorithm]:
         """Imports the class. Raises ConfigurationError for a name that nobody or two have."""

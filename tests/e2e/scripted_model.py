@@ -1,0 +1,88 @@
+"""A model behind V2 whose answer follows from its input, over real HTTP, in a thread of this
+process.
+
+text_input   `text_output` is the text itself; a text with "wavering" is answered differently in
+             every row
+image        FP32 [N, 1]: the pixel p gives `probabilities` [p, 1 - p] and two `boxes` of score p;
+             a negative pixel gives tensors that are malformed
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class ScriptedModel(ThreadingHTTPServer):
+    """`requests` holds the body of every inference."""
+
+    request_queue_size = 64
+
+    def __init__(self, name: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.name = name
+        self.requests: list[dict[str, Any]] = []
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+
+@contextmanager
+def running(name: str) -> Iterator[ScriptedModel]:
+    server = ScriptedModel(name)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: ScriptedModel
+
+    def do_GET(self) -> None:
+        self._send({"ready": True})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.requests.append(body)
+        parameters = body.get("parameters") or {}
+        hem = {name: value for name, value in parameters.items() if name.startswith("hem_")}
+        answer = {
+            "model_name": self.server.name,
+            "parameters": {**hem, "served_by": self.server.name},
+            "outputs": _outputs(body["inputs"][0]),
+        }
+        self._send(answer)
+
+    def _send(self, body: object) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def _outputs(tensor: dict[str, Any]) -> list[dict[str, Any]]:
+    if tensor["name"] == "text_input":
+        rows = enumerate(tensor["data"])
+        texts = [f"{text} {row}" if "wavering" in text else text for row, text in rows]
+        return [_output("text_output", "BYTES", [len(texts)], texts)]
+    pixels = [row[0] for row in tensor["data"]]
+    classes = [[p, 1 - p] for p in pixels]
+    boxes = [[[0, 0, 4, 4, p, 1], [1, 1, 2, 2, p, 2]] for p in pixels]
+    return [
+        _output("probabilities", "FP32", [len(pixels), 2], classes),
+        _output("boxes", "FP32", [len(pixels), 2, 6], boxes),
+    ]
+
+
+def _output(name: str, datatype: str, shape: list[int], data: list[Any]) -> dict[str, Any]:
+    return {"name": name, "shape": shape, "datatype": datatype, "data": data}
