@@ -7,6 +7,7 @@ from typing import NoReturn
 import typer
 
 from inferencegraph.commands.ask import ask
+from inferencegraph.commands.calibrate import calibrate
 from inferencegraph.commands.evaluate import evaluate
 from inferencegraph.commands.router import router
 from inferencegraph.commands.score import score
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (up, ask, validate, router, train, score, evaluate):
+for command in (up, ask, validate, router, train, score, calibrate, evaluate):
     app.command()(command)
 
 

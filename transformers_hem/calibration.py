@@ -100,11 +100,13 @@ class Calibration(Section):
 class CalibratedConfig(Section):
     """The part that every trained router's configuration shares.
 
-    `threshold` is training's own; a calibration's takes its place. `probability` is applied to
+    `threshold` is training's own; a calibration's takes its place. `data_sha256` is of the training
+    file's uncompressed content. `probability` is applied to
     raw scores before anything else; `scores` is the spread of the scores after it.
     """
 
     threshold: float = Field(ge=0, le=1)
+    data_sha256: str
     probability: ProbabilityMap | None = None
     scores: ScoreSpread | None = None
     calibration: Calibration | None = None

@@ -46,6 +46,26 @@ def between(low: float, high: float) -> float:
     return next((value for value in rounded if low <= value < high), low)
 
 
+def cuttable(ordered: Floats) -> NDArray[np.bool_]:
+    """[N + 1]: whether a threshold can leave exactly the first 0, 1, ... N of ascending scores at
+    the edge. Equal scores can't be cut apart, nor 0 be hard; infinity stands for no score, which
+    is never easy."""
+    rises = ordered[:-1] < ordered[1:]
+    return np.concatenate([[bool(ordered[0] > 0)], rises, [bool(np.isfinite(ordered[-1]))]])
+
+
+def threshold_after(ordered: Floats, at_edge: int) -> float:
+    """A threshold with that many of ascending scores at the edge, for a count that is cuttable.
+
+    With nobody or everybody there it is the end of the range, whatever a later score may be.
+    """
+    if at_edge == 0:
+        return 0.0
+    if at_edge == len(ordered) or np.isinf(ordered[at_edge]):
+        return 1.0
+    return between(float(ordered[at_edge - 1]), float(ordered[at_edge]))
+
+
 def cheapest_cut(scores: Floats, edge: Floats, cloud: Floats, keep: float) -> Cut:
     """The threshold with the largest edge share whose quality is at least `keep` of cloud-only's.
 
@@ -53,11 +73,6 @@ def cheapest_cut(scores: Floats, edge: Floats, cloud: Floats, keep: float) -> Cu
     """
     ordered = np.sort(scores)
     quality = curve(scores, edge, cloud)
-    cuttable = np.concatenate([[True], ordered[:-1] < ordered[1:], [True]])
-    good = np.flatnonzero(cuttable & (quality >= keep * cloud.mean()))
+    good = np.flatnonzero(cuttable(ordered) & (quality >= keep * cloud.mean()))
     at_edge = int(good[-1]) if len(good) else 0
-    bounds = np.concatenate([[0.0], ordered, [1.0]])
-    # Nobody or everybody at the edge: the ends of the range, whatever a later score may be.
-    inner = between(float(bounds[at_edge]), float(bounds[at_edge + 1]))
-    threshold = {0: 0.0, len(scores): 1.0}.get(at_edge, inner)
-    return cut_at(threshold, scores, edge, cloud)
+    return cut_at(threshold_after(ordered, at_edge), scores, edge, cloud)

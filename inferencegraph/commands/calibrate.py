@@ -1,0 +1,126 @@
+"""`hem calibrate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from predictors.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from transformers_hem.algorithms.base import Algorithm
+    from transformers_hem.calibration import Calibration
+    from transformers_hem.training.calibration import Target
+
+
+def calibrate(
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="JSONL rows that the router was not trained on: {query} and labels as for "
+            "`hem train`; edge_mean_logprob and the like for algorithms that mine the answer.",
+            show_default=False,
+        ),
+    ],
+    router: Annotated[
+        str | None,
+        typer.Option(help="A directory that `hem train` wrote; gets the threshold."),
+    ] = None,
+    algorithm: Annotated[
+        str | None, typer.Option(help="Instead of --router: e.g. ConfidenceRouter.")
+    ] = None,
+    parameters: Annotated[str, typer.Option(help="Of --algorithm, as HEM_PARAMETERS.")] = "",
+    edge_ratio: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of queries to keep at the edge.")
+    ] = None,
+    max_quality_loss: Annotated[
+        float | None,
+        typer.Option(min=0, help="At most this much below cloud-only, e.g. 0.02 of accuracy."),
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(min=0, help="To spend per 1,000 queries at most.")
+    ] = None,
+    confidence: Annotated[
+        float, typer.Option(min=0.5, max=0.9999, help="That the promise holds.")
+    ] = 0.9,
+    cloud_cost: Annotated[float, typer.Option(min=0, help="With --budget: of the cloud.")] = 1.0,
+    edge_cost: Annotated[float, typer.Option(min=0, help="With --budget: of the edge.")] = 0.0,
+    per: Annotated[
+        Literal["query", "token"],
+        typer.Option(help="What both costs are for; token: by the rows' token counts."),
+    ] = "query",
+    out: Annotated[
+        Path | None, typer.Option(help="Write a calibrated copy of the router here instead.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw quality against share of cloud calls: a .png or .svg.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Chooses the threshold and says what it promises, on how many rows; refuses where they are
+    too few.
+
+    Example: `hem calibrate --router my-router --data held-out.jsonl --max-quality-loss 0.02`
+    """
+    from transformers_hem.calibration import ScoreSpread
+    from transformers_hem.training import calibration as calibrating
+    from transformers_hem.training.curve_plot import plot_sample, require_plot
+
+    target = _target(edge_ratio, max_quality_loss, budget, cloud_cost, edge_cost, per)
+    if router is not None:
+        calibrating.require_writable(router, out)
+    elif out is not None:
+        raise ConfigurationError("--out is for a copy of --router; an --algorithm has no directory")
+    if plot is not None:
+        require_plot(plot)
+    mining = _open(router, algorithm, parameters)
+    sample = calibrating.read_sample(data, mining)
+    found = calibrating.calibrate(mining, sample, target, confidence)
+    if plot is not None:
+        plot_sample(sample, found.threshold, Path(router or algorithm or "").name, plot)
+    if router is not None:
+        spread = ScoreSpread.of(sample.scores[sample.scores <= 1])
+        out = calibrating.write_calibration(router, found, spread, out)
+    _print(found, out, as_json)
+
+
+def _target(
+    edge_ratio: float | None,
+    max_quality_loss: float | None,
+    budget: float | None,
+    cloud_cost: float,
+    edge_cost: float,
+    per: Literal["query", "token"],
+) -> "Target":
+    from transformers_hem.training.calibration import Budget, EdgeRatio, MaxQualityLoss
+
+    if sum(value is not None for value in (edge_ratio, max_quality_loss, budget)) != 1:
+        raise ConfigurationError("give one of --edge-ratio, --max-quality-loss and --budget")
+    if edge_ratio is not None:
+        return EdgeRatio(edge_ratio)
+    if max_quality_loss is not None:
+        return MaxQualityLoss(max_quality_loss)
+    return Budget(budget or 0.0, cloud_cost, edge_cost, per)
+
+
+def _open(router: str | None, name: str | None, parameters: str) -> "Algorithm":
+    from transformers_hem.algorithms.routers import open_router
+    from transformers_hem.settings import HEMSettings, build_decider
+
+    if (router is None) == (name is None):
+        raise ConfigurationError("give one of --router and --algorithm")
+    if router is not None:
+        return open_router(router)
+    settings = HEMSettings.model_construct(algorithm=name, parameters=parameters)
+    return build_decider(settings).algorithm
+
+
+def _print(found: "Calibration", out: Path | None, as_json: bool) -> None:
+    if as_json:
+        print(found.model_dump_json())
+        return
+    print(f"threshold {found.threshold:g}: {found.promise}")
+    if out is not None:
+        print(f"written to {out}")
+    else:
+        print(f"set HEM_THRESHOLD={found.threshold:g}")

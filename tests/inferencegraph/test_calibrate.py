@@ -1,0 +1,148 @@
+"""`hem calibrate`, from rows to a threshold that HEM serves."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inferencegraph.cli import main
+from transformers_hem.settings import HEMSettings, build_decider
+from transformers_hem.training import train
+
+
+def table(seed: int, count: int = 600) -> list[dict[str, Any]]:
+    """Sums are easy for the edge, towns are not."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number in rng.integers(0, 10**6, count):
+        town = bool(number % 2)
+        right = rng.random() > (0.6 if town else 0.05)
+        text = f"Name town number {number}." if town else f"Add {number} and {number}."
+        rows.append({"query": text, "edge_correct": int(right), "cloud_correct": 1})
+    return rows
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("calibrate")
+    train(write(folder / "train.jsonl", table(0)), "LinearRouter", folder / "router")
+    write(folder / "held-out.jsonl", table(1))
+    return folder
+
+
+@pytest.fixture
+def router(trained: Path, tmp_path: Path) -> Path:
+    """A router of the test's own, not yet calibrated."""
+    copy = tmp_path / "router"
+    copy.mkdir()
+    for file in (trained / "router").iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    return copy
+
+
+def calibrate(router: Path | str, data: Path, *arguments: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(["calibrate", "--router", str(router), "--data", str(data), *arguments])
+    return int(end.value.code or 0)
+
+
+def test_hem_serves_the_threshold_that_was_calibrated(
+    trained: Path, router: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = build_decider(HEMSettings(router=str(router))).threshold
+    data = trained / "held-out.jsonl"
+    assert calibrate(router, data, "--max-quality-loss", "0.1", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    config = json.loads((router / "config.json").read_text())
+    assert config["calibration"] == told
+    assert told["version"] == 1 and told["rows"] == 600
+    assert build_decider(HEMSettings(router=str(router))).threshold == told["threshold"] != before
+    assert build_decider(HEMSettings(router=str(router), threshold=0.25)).threshold == 0.25
+    assert config["threshold"] == before  # training's own stays on record
+    assert config["scores"]["rows"] == 600  # drift is measured against the calibration's rows
+
+
+def test_it_says_what_it_promises_and_draws_it(
+    trained: Path, router: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plot = tmp_path / "curve.png"
+    data = trained / "held-out.jsonl"
+    assert calibrate(router, data, "--edge-ratio", "0.5", "--plot", str(plot)) == 0
+    assert "of the queries at the edge, " in capsys.readouterr().out
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    assert plot.stat().st_size > 20_000
+
+
+def test_a_copy_is_calibrated_and_the_router_left_alone(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = trained / "held-out.jsonl", tmp_path / "copy"
+    arguments = ("--budget", "600", "--out", str(out))
+    assert calibrate(trained / "router", data, *arguments) == 0
+    assert f"written to {out}" in capsys.readouterr().out
+    assert "calibration" in json.loads((out / "config.json").read_text())
+    assert json.loads((trained / "router" / "config.json").read_text())["calibration"] is None
+    assert calibrate(trained / "router", data, *arguments) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["--max-quality-loss", "0.0001"], "about "),
+        ([], "give one of --edge-ratio"),
+        (["--edge-ratio", "0.5", "--budget", "3"], "give one of --edge-ratio"),
+        (["--edge-ratio", "1.5"], "--edge-ratio"),
+        (["--edge-ratio", "0.5", "--plot", "curve.txt"], "must end in .png"),
+        (["--edge-ratio", "0.5", "--algorithm", "Random"], "give one of --router and --algorithm"),
+    ],
+)
+def test_what_can_not_be_promised_is_one_line_and_status_2(
+    trained: Path,
+    router: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    fault: str,
+) -> None:
+    before = (router / "config.json").read_bytes()
+    assert calibrate(router, trained / "held-out.jsonl", *arguments) == 2
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert fault in shown
+    assert (router / "config.json").read_bytes() == before
+
+
+def test_rows_that_the_router_was_trained_on_promise_nothing(
+    trained: Path, router: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert calibrate(router, trained / "train.jsonl", "--edge-ratio", "0.5") == 2
+    assert "is the file that this router was trained on" in capsys.readouterr().err
+
+
+def test_the_shipped_router_is_calibrated_as_a_copy_only(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = trained / "held-out.jsonl"
+    assert calibrate("embedded:linear", data, "--edge-ratio", "0.5") == 2
+    assert "name a directory for the calibrated copy with --out" in capsys.readouterr().err
+
+
+def test_an_algorithm_without_a_directory_gets_a_threshold_to_set(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {**row, "edge_mean_logprob": -0.001 * n - 0.3 * (1 - row["edge_correct"])}
+        for n, row in enumerate(table(2))
+    ]
+    data = write(tmp_path / "answers.jsonl", rows)
+    name = "ConfidenceRouter"
+    with pytest.raises(SystemExit) as end:
+        main(["calibrate", "--algorithm", name, "--data", str(data), "--max-quality-loss", "0.1"])
+    assert not end.value.code
+    assert "set HEM_THRESHOLD=0." in capsys.readouterr().out

@@ -1,0 +1,107 @@
+"""What a calibration can aim at, each with the threshold that keeps it and the promise it makes."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from predictors.errors import ConfigurationError
+from transformers_hem.algorithms.base import Stage
+from transformers_hem.training.calibration.bounds import Floats
+from transformers_hem.training.calibration.budget import threshold_within
+from transformers_hem.training.calibration.edge_ratio import threshold_for
+from transformers_hem.training.calibration.quality_loss import Losses, certified_threshold
+from transformers_hem.training.calibration.sample import Sample
+
+TargetName = Literal["edge_ratio", "max_quality_loss", "budget"]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """`text` continues after the edge share and ends before the number of rows."""
+
+    threshold: float
+    text: str
+
+
+class Target(ABC):
+    name: ClassVar[TargetName]
+    limit: float
+
+    @abstractmethod
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
+        """Raises ConfigurationError where the sample can't support it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRatio(Target):
+    """That share of the queries stays at the edge."""
+
+    name: ClassVar[TargetName] = "edge_ratio"
+    limit: float
+
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
+        found = threshold_for(sample.scores, self.limit, confidence)
+        return Promise(
+            found.threshold,
+            f"{found.low:.1%} to {found.high:.1%} with confidence {confidence:g}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MaxQualityLoss(Target):
+    """Mean quality is below cloud-only's by that much at most, in the labels' units."""
+
+    name: ClassVar[TargetName] = "max_quality_loss"
+    limit: float
+
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
+        labels = sample.labels
+        if labels is None:
+            raise ConfigurationError(
+                f"{sample.path} has no labels, which a quality loss is measured by; rows need "
+                "edge_correct and cloud_correct, or edge_score and cloud_score"
+            )
+        losses = labels.cloud - labels.edge
+        threshold = certified_threshold(
+            Losses.of(sample.scores, losses / labels.scale), self.limit / labels.scale, confidence
+        )
+        seen = float(np.where(sample.scores <= threshold, losses, 0.0).mean())
+        return Promise(
+            threshold,
+            f"a quality loss against cloud-only of at most {self.limit:g} with confidence "
+            f"{confidence:g} ({seen:.4f} on these rows)",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Budget(Target):
+    """Spending per 1,000 queries, in the unit of the two costs, per query or per token.
+
+    A query that goes to the cloud costs the cloud's part; the edge's too where the edge answers
+    first, in the answer stage.
+    """
+
+    name: ClassVar[TargetName] = "budget"
+    limit: float
+    cloud_cost: float = 1.0
+    edge_cost: float = 0.0
+    per: Literal["query", "token"] = "query"
+
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
+        edge = self._costs(sample, "edge", self.edge_cost)
+        cloud = self._costs(sample, "cloud", self.cloud_cost)
+        if stage == "answer":
+            cloud = cloud + edge
+        found = threshold_within(sample.scores, edge, cloud, self.limit, confidence)
+        return Promise(
+            found.threshold,
+            f"at most {self.limit:g} spent per 1,000 queries with confidence {confidence:g} "
+            f"({found.mean:.4g} on these rows)",
+        )
+
+    def _costs(self, sample: Sample, side: Literal["edge", "cloud"], cost: float) -> Floats:
+        if self.per == "query" or cost == 0:
+            return np.full(len(sample.scores), cost)
+        return cost * sample.tokens(side)
