@@ -82,7 +82,8 @@ def _tensor(outputs: Outputs, name: str, shape: tuple[int, ...]) -> Scores | Non
 
 
 def _numbers(data: Any) -> Scores:
-    """numpy would read numbers out of strings, too."""
-    if np.array(data).dtype.kind in "SUb":
+    """Numbers and nulls only: numpy would also read numbers out of strings."""
+    values = np.array(data)
+    if values.dtype.kind not in "iufO":
         raise ValueError("its data are not numbers")
-    return np.array(data, dtype=np.float64)
+    return values.astype(np.float64)

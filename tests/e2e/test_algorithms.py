@@ -98,7 +98,7 @@ CASES = {
         block("SelfConsistency", k=3),
         easy=(text("steady"), text("steady", "sure")),
         hard=(text("wavering"), text("steady", "wavering")),
-        no_signal=(image(0.9),),
+        no_signal=(image(0.9), text("brittle")),
     ),
 }
 
@@ -173,3 +173,9 @@ def test_samples_are_asked_for_in_one_request_that_may_differ(
     edge.requests.clear()
     httpx.post(url, json=text("wavering", hem_prefer="edge"), timeout=20)
     assert len(edge.requests) == 1
+
+
+def test_the_caller_overrules_a_guard(servers: dict[str, ServerProcess]) -> None:
+    url = f"{servers['ResourceSensitiveRouter'].url}/v2/models/qa-hem/infer"
+    parameters = httpx.post(url, json=text("a", hem_prefer="edge"), timeout=20).json()["parameters"]
+    assert (parameters["hem_route"], parameters["hem_reason"]) == ("edge", "prefer")

@@ -9,6 +9,9 @@ from pydantic import Field
 from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores, Stage
 from transformers_hem.algorithms.vision import doubt, in_unit_interval, threshold_for
 
+# The entropy of this many probabilities takes some 10 ms; more than that goes to a thread.
+INLINE_CLASSES = 50_000
+
 
 class CrossEntropyParameters(AlgorithmParameters):
     """`threshold_cross_entropy`: below this confidence, in [0, 1], an answer is hard."""
@@ -35,6 +38,9 @@ class CrossEntropy(Algorithm):
     @property
     def default_threshold(self) -> float:
         return threshold_for(self._limit)
+
+    def blocks(self, batch: Batch) -> bool:
+        return batch.probabilities is not None and batch.probabilities.size > INLINE_CLASSES
 
     def score(self, batch: Batch) -> Scores:
         if batch.probabilities is None or batch.probabilities.shape[1] == 0:

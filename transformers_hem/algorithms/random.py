@@ -12,7 +12,7 @@ from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Bat
 class RandomParameters(AlgorithmParameters):
     """`random_ratio`: the share that goes to the cloud (Sedna's `Random`). The other way round,
     `threshold` is the share that stays at the edge (Ianvs's `RandomRouter`), as it is for every
-    score that is spread evenly."""
+    score that is spread evenly. Without either, half and half."""
 
     seed: int = Field(default=0, ge=0, lt=2**63)
     random_ratio: float | None = Field(default=None, ge=0, le=1)

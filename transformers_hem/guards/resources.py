@@ -6,6 +6,7 @@ Ianvs's `ResourceSensitiveRouter`, by real readings: of the whole node, in a con
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import ClassVar
@@ -61,11 +62,8 @@ class ResourceSensitiveRouter(Guard):
         self._parameters = parameters
         self._read = read or read_machine
         self._short: tuple[str, ...] = ()
-        first = self._read(_FIRST_SECONDS)
-        self._take(first)
-        absent = [field.name for field in fields(first) if getattr(first, field.name) is None]
-        if absent:
-            logger.info("resources: no reading of %s here, so no threshold", ", ".join(absent))
+        self._absent: frozenset[str] = frozenset()
+        self._measure(_FIRST_SECONDS)
         threading.Thread(target=self._watch, name="hem-resources", daemon=True).start()
 
     def route(self, batch: Batch) -> Route | None:
@@ -73,13 +71,27 @@ class ResourceSensitiveRouter(Guard):
 
     def _watch(self) -> None:
         while True:
-            self._take(self._read(_SECONDS))
+            self._measure(_SECONDS)
 
-    def _take(self, reading: Reading) -> None:
+    def _measure(self, seconds: float) -> None:
+        try:
+            reading = self._read(seconds)
+        except (OSError, RuntimeError, psutil.Error) as error:
+            logger.warning("resources: %s", error)
+            time.sleep(seconds)
+            reading = Reading()
+        self._say_absent(reading)
         short = shortages(reading, self._parameters)
         if short != self._short:
             logger.info("resources: %s", f"short of {', '.join(short)}" if short else "enough")
         self._short = short
+
+    def _say_absent(self, reading: Reading) -> None:
+        names = (field.name for field in fields(reading))
+        absent = [name for name in names if getattr(reading, name) is None]
+        if not self._absent.issuperset(absent):
+            logger.info("resources: no reading of %s here, so no threshold", ", ".join(absent))
+        self._absent |= set(absent)
 
 
 def shortages(reading: Reading, limits: ResourceParameters) -> tuple[str, ...]:

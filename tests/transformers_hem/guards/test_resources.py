@@ -24,13 +24,16 @@ class ScriptedMachine:
     """Gives the readings that the test puts; waits for the next one."""
 
     def __init__(self, first: Reading) -> None:
-        self.readings: queue.Queue[Reading] = queue.Queue()
+        self.readings: queue.Queue[Reading | OSError] = queue.Queue()
         self.readings.put(first)
         self.seconds: list[float] = []
 
     def __call__(self, seconds: float) -> Reading:
         self.seconds.append(seconds)
-        return self.readings.get()
+        reading = self.readings.get()
+        if isinstance(reading, OSError):
+            raise reading
+        return reading
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
@@ -83,6 +86,15 @@ def test_what_the_machine_lacks_is_ignored_and_said_once(
         assert eventually(lambda: len(machine.seconds) == 3)
     assert guard.route(BATCH) is None
     assert caplog.text.count("no reading of temperature, battery here") == 1
+
+
+def test_a_machine_that_cannot_be_read_is_not_short_and_is_read_again() -> None:
+    machine = ScriptedMachine(Reading(cpu=99))
+    guard = ResourceSensitiveRouter(ResourceParameters(), machine)
+    machine.readings.put(OSError("no /proc"))
+    assert eventually(lambda: guard.route(BATCH) is None)
+    machine.readings.put(Reading(cpu=99))
+    assert eventually(lambda: guard.route(BATCH) == "cloud")
 
 
 def test_this_machine_is_read() -> None:
