@@ -18,6 +18,7 @@ from predictors.protocol import (
     Scalar,
 )
 from transformers_hem.algorithms.base import Algorithm, Batch, Route, Scores
+from transformers_hem.drift import ScoreDrift
 from transformers_hem.guards.base import Guard
 
 BatchPolicy = Literal["any", "majority", "all"]
@@ -74,6 +75,8 @@ class Decider:
         self.threshold = threshold
         self.policy: BatchPolicy = policy
         self.guards: Mapping[str, Guard] = guards or {}
+        spread = algorithm.calibrated.scores if algorithm.calibrated else None
+        self.drift = ScoreDrift(name, spread) if spread else None
 
     def decide(self, batch: Batch, prefer: Route | None = None) -> Decision:
         """Raises EngineError where the algorithm breaks its contract."""
@@ -90,7 +93,10 @@ class Decider:
 
     def judge(self, batch: Batch) -> Decision:
         """The algorithm's own decision. Raises EngineError where it breaks its contract."""
-        score = request_score(self._scores(batch), self.policy)
+        scores = self._scores(batch)
+        if self.drift:
+            self.drift.add(scores)
+        score = request_score(scores, self.policy)
         if self.algorithm.fixed_route is not None:
             return self._decision(self.algorithm.fixed_route, score, "algorithm")
         if score is None:

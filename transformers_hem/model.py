@@ -27,7 +27,7 @@ from predictors.protocol import (
 from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.answer_batch import answer_batch
 from transformers_hem.decision import DECIDED, Decider, Decision
-from transformers_hem.metrics import observe
+from transformers_hem.metrics import observe, watch
 from transformers_hem.predictor_client import PredictorClient
 from transformers_hem.request_json import request_json, without
 from transformers_hem.samples import sample_answers
@@ -47,6 +47,8 @@ class HEMTransformer(Model):
     def __init__(self, name: str, decider: Decider) -> None:
         super().__init__(name)
         self._decider = decider
+        if decider.drift:
+            watch(decider.drift, decider.name)
         self.ready = True
 
     def get_input_types(self) -> list[dict[str, Any]]:
