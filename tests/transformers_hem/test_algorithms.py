@@ -1,5 +1,8 @@
 """Every algorithm gives a difficulty in [0, 1], or NaN where its signal is missing."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,6 +11,7 @@ from tests.conftest import ROOT
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import INLINE_CHARACTERS, Algorithm, Batch
 from transformers_hem.algorithms.parameters import parse, read_parameters
+from transformers_hem.algorithms.self_consistency import normalised
 
 
 def algorithm(name: str, **parameters: str) -> Algorithm:
@@ -65,6 +69,55 @@ def test_confidence_has_no_score_without_its_signal() -> None:
     router = algorithm("ConfidenceRouter")
     assert np.isnan(router.score(Batch(2))).all()
     assert np.isnan(router.score(Batch(2, mean_logprob=np.array([np.nan, -1])))).tolist() == [1, 0]
+
+
+def test_self_consistency_is_the_share_of_samples_that_disagree() -> None:
+    samples = (("4", "4.", " 4 "), ("b", "Paris", "  paris!"), ("-5", "5", ".5"))
+    batch = Batch(3, texts=("q",) * 3, answers=("4", "Paris.", "5"), samples=samples)
+    scores = algorithm("SelfConsistency", k="3").score(batch)
+    assert scores == pytest.approx([0, 1 / 3, 2 / 3])
+
+
+@pytest.mark.parametrize("samples", [(), (("4",),)])
+def test_self_consistency_has_no_score_without_samples_of_every_row(
+    samples: tuple[tuple[str, ...], ...],
+) -> None:
+    batch = Batch(2, texts=("q", "r"), answers=("4", "5"), samples=samples)
+    assert np.isnan(algorithm("SelfConsistency").score(batch)).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("**3.5**.", "3.5"),
+        ("-3", "-3"),
+        ("(B)", "b"),
+        ("The  answer:\n42 .", "the answer 42"),
+        ("\u201cYes\u201d", "yes"),
+        ("ﬁve", "five"),
+    ],
+)
+def test_answers_are_compared_without_case_spacing_and_closing_marks(text: str, bare: str) -> None:
+    assert normalised(text) == bare
+
+
+def test_an_oracle_refuses_labels_that_contradict_each_other(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.jsonl"
+    rows = [{"query": "q", "edge_correct": right, "cloud_correct": True} for right in (True, False)]
+    labels.write_text("\n".join(json.dumps(row) for row in rows))
+    with pytest.raises(ConfigurationError, match=r"labels.jsonl has different labels .*'q'"):
+        algorithm("OracleRouter", labels=str(labels))
+    labels.write_text("\n".join([json.dumps(rows[0])] * 2))
+    assert algorithm("OracleRouter", labels=str(labels)).score(queries("q")).tolist() == [0.5]
+
+
+def test_an_oracle_of_scores_ranks_queries_by_what_the_cloud_adds(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.jsonl"
+    gains = {"a": (0.9, 0.1), "b": (0.5, 0.5), "c": (0.2, 0.5), "d": (0.1, 0.9)}
+    rows = [{"query": q, "edge_score": e, "cloud_score": c} for q, (e, c) in gains.items()]
+    labels.write_text("\n".join(json.dumps(row) for row in rows))
+    scores = algorithm("OracleRouter", labels=str(labels)).score(queries(*gains))
+    assert scores == pytest.approx([0, 0.5, 0.6875, 1])
 
 
 def test_long_texts_belong_in_a_thread() -> None:

@@ -51,8 +51,12 @@ def _disagreement(answer: str, samples: tuple[str, ...]) -> float:
     return sum(normalised(sample) != given for sample in samples) / len(samples)
 
 
+_MARKUP = "\"'`*()[]\u2018\u2019\u201c\u201d"  # and typographic quotes
+_CLOSING = ".,;:!?"
+
+
 def normalised(text: str) -> str:
     """Without case, spacing, quotes, brackets and closing punctuation: "**3.5** ." -> "3.5"."""
     words = unicodedata.normalize("NFKC", text).casefold().split()
-    bare = (word.strip("\"'`*()[]").rstrip(".,;:!?").rstrip("\"'`*()[]") for word in words)
+    bare = (word.strip(_MARKUP).rstrip(_CLOSING).rstrip(_MARKUP) for word in words)
     return " ".join(word for word in bare if word)
