@@ -20,6 +20,10 @@ from transformers_hem.algorithms.base import (
 )
 
 
+_MARKUP = "\"'`*()[]\u2018\u2019\u201c\u201d"  # and typographic quotes
+_CLOSING = ".,;:!?"
+
+
 class SelfConsistencyParameters(AlgorithmParameters):
     """`k`: sampled answers per query. `temperature`: of the sampling, (0, 2]."""
 
@@ -49,10 +53,6 @@ class SelfConsistency(Algorithm):
 def _disagreement(answer: str, samples: tuple[str, ...]) -> float:
     given = normalised(answer)
     return sum(normalised(sample) != given for sample in samples) / len(samples)
-
-
-_MARKUP = "\"'`*()[]\u2018\u2019\u201c\u201d"  # and typographic quotes
-_CLOSING = ".,;:!?"
 
 
 def normalised(text: str) -> str:
