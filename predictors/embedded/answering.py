@@ -27,11 +27,12 @@ class Reply:
 
 
 class DirectModel:
-    """A model directory loaded for batched greedy answers."""
+    """A model directory loaded for batched greedy answers, on a GPU where there is one."""
 
     def __init__(self, directory: Path) -> None:
         self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(directory)
-        self.model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(directory).eval()
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(directory)
+        self.model = model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
     def ask(self, queries: Sequence[str], batch: int = 256) -> list[Reply]:
         """Replies in the order of the queries; queries of like length are asked together."""

@@ -1,4 +1,7 @@
-"""Sums and differences of growing length; differences never fall below zero."""
+"""Sums and differences, of more digits in the shorter operand, then in the longer.
+
+Differences never fall below zero.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +42,8 @@ def _number(rng: Random, digits: int) -> int:
 
 LEVELS: dict[int, Level] = {
     1: _up_to_two_digits,
-    2: _of_digits(2, 2),
-    3: _of_digits(3, 1),
+    2: _of_digits(3, 1),
+    3: _of_digits(2, 2),
     4: _of_digits(3, 2),
     5: _of_digits(3, 3),
 }

@@ -15,6 +15,7 @@ from rich.table import Table
 from predictors.embedded import MODELS, PREFIX, directory
 from predictors.embedded.answering import DirectModel
 from predictors.embedded.questions import Question, held_out_questions, is_right, test_questions
+from predictors.errors import ConfigurationError
 
 Kind = tuple[str, int]
 Accuracy = dict[Kind, float]  # right answers / questions, by family and difficulty
@@ -51,7 +52,11 @@ def table(results: dict[str, Accuracy], questions: int) -> Table:
 
 def locate(name: str) -> Path:
     """A shipped model's directory, or the directory of that name."""
-    return directory(name) if name.startswith(PREFIX) else Path(name)
+    if name.startswith(PREFIX):
+        return directory(name)
+    if not (Path(name) / "config.json").is_file():
+        raise ConfigurationError(f"{name!r} is no model directory: it has no config.json")
+    return Path(name)
 
 
 def main(
@@ -70,8 +75,12 @@ def main(
     """
     questions = held_out_questions(count, seed) if count else test_questions()
     names = model or [PREFIX + name for name in MODELS]
+    try:
+        places = {name: locate(name) for name in names}
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error), param_hint="--model") from error
     with Console(stderr=True).status("asking"):
-        results = {name: accuracy(DirectModel(locate(name)), questions) for name in names}
+        results = {name: accuracy(DirectModel(place), questions) for name, place in places.items()}
     if as_json:
         flat = {
             name: {f"{family}/{level or 'any'}": share for (family, level), share in found.items()}

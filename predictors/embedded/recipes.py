@@ -38,6 +38,6 @@ class Recipe:
 
 
 RECIPES = {
-    "edge": Recipe(hidden=128, layers=4, intermediate=352, heads=4, steps=1000),
-    "cloud": Recipe(hidden=256, layers=4, intermediate=688, heads=8, steps=8000),
+    "edge": Recipe(hidden=128, layers=4, intermediate=352, heads=4, steps=1060),
+    "cloud": Recipe(hidden=256, layers=4, intermediate=688, heads=8, steps=3500),
 }

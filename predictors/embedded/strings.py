@@ -73,10 +73,17 @@ def _level(operations: tuple[Operation, ...], least: int, most: int) -> Level:
     return level
 
 
+def _either(first: Level, second: Level) -> Level:
+    def level(rng: Random) -> Draft:
+        return rng.choice((first, second))(rng)
+
+    return level
+
+
 LEVELS: dict[int, Level] = {
     1: _level((_FIRST, _LAST), 3, 8),
     2: _level((_COPY, _BEHEAD, _COUNT), 3, 6),
     3: _level((_REVERSE,), 3, 5),
-    4: _level((_REVERSE, _NO_VOWELS), 6, 8),
-    5: _level((_REVERSE,), 9, 12),
+    4: _level((_REVERSE,), 6, 8),
+    5: _either(_level((_REVERSE,), 9, 12), _level((_NO_VOWELS,), 6, 8)),
 }

@@ -48,7 +48,6 @@ def build(questions: int = 20_000, seed: int = 0) -> PreTrainedTokenizerFast:
         pad_token="<|pad|>",
         eos_token="<|end|>",
         bos_token="<|end|>",
-        additional_special_tokens=list(SPECIAL[2:]),
         model_max_length=CONTEXT,
         padding_side="left",
         chat_template=CHAT_TEMPLATE,
