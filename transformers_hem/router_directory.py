@@ -4,9 +4,11 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -21,6 +23,8 @@ from transformers_hem.features import LENGTHS, FeatureConfig, TextFeatures, Valu
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
+
+Config = TypeVar("Config", bound=CalibratedConfig)
 
 
 class RouterConfig(CalibratedConfig):
@@ -73,21 +77,11 @@ class LinearModel:
 
     def save(self, out: Path) -> None:
         """Writes the directory aside, then renames it into place; replaces an older router only."""
-        if out.exists() and not (out.is_dir() and _is_router(out)):
-            raise ConfigurationError(f"{out} exists and is not a router directory; choose another")
         tensors = save_tensors(self._tensors())
         config = self.config.model_copy(update={"weights_sha256": sha256(tensors)})
-        out.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        try:
-            (aside / "new").mkdir()
-            (aside / "new" / WEIGHTS_FILE).write_bytes(tensors)
-            (aside / "new" / CONFIG_FILE).write_text(config.model_dump_json(indent=2) + "\n")
-            if out.exists():
-                os.rename(out, aside / "old")
-            os.rename(aside / "new", out)
-        finally:
-            shutil.rmtree(aside)
+        with new_directory(out) as aside:
+            (aside / WEIGHTS_FILE).write_bytes(tensors)
+            write_config(aside, config)
 
     def _tensors(self) -> dict[str, np.ndarray]:
         """Only the buckets that training saw: the rest weigh nothing."""
@@ -105,7 +99,7 @@ class LinearModel:
     @classmethod
     def load(cls, directory: Path) -> "LinearModel":
         """Raises ConfigurationError naming the file and what is wrong with it."""
-        config = _read_config(directory / CONFIG_FILE)
+        config = read_config(directory, RouterConfig)
         path = directory / WEIGHTS_FILE
         content = read_file(path)
         if sha256(content) != config.weights_sha256:
@@ -144,14 +138,43 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@contextmanager
+def new_directory(out: Path) -> Iterator[Path]:
+    """A directory aside that becomes `out` when the block ends well, in place of an older router.
+
+    Raises ConfigurationError where `out` is something else; whatever is raised, `out` stays as it
+    was and nothing half-written is left.
+    """
+    if out.exists() and not (out.is_dir() and _is_router(out)):
+        raise ConfigurationError(f"{out} exists and is not a router directory; choose another")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        (aside / "new").mkdir()
+        yield aside / "new"
+        if out.exists():
+            os.rename(out, aside / "old")
+        os.rename(aside / "new", out)
+    finally:
+        shutil.rmtree(aside)
+
+
 def _is_router(directory: Path) -> bool:
-    return (directory / CONFIG_FILE).is_file() or not any(directory.iterdir())
+    """An empty one counts; a language model's, which has a config.json of its own, does not."""
+    path = directory / CONFIG_FILE
+    return b'"algorithm"' in path.read_bytes() if path.is_file() else not any(directory.iterdir())
 
 
-def _read_config(path: Path) -> RouterConfig:
+def write_config(directory: Path, config: CalibratedConfig) -> None:
+    (directory / CONFIG_FILE).write_text(config.model_dump_json(indent=2) + "\n")
+
+
+def read_config(directory: Path, kind: type[Config]) -> Config:
+    """Raises ConfigurationError naming the file, the field and what is wrong with it."""
+    path = directory / CONFIG_FILE
     content = read_file(path)
     try:
-        return RouterConfig.model_validate_json(content)
+        return kind.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"
