@@ -9,6 +9,7 @@ import typer
 from inferencegraph.commands.ask import ask
 from inferencegraph.commands.calibrate import calibrate
 from inferencegraph.commands.evaluate import evaluate
+from inferencegraph.commands.label import label
 from inferencegraph.commands.router import router
 from inferencegraph.commands.score import score
 from inferencegraph.commands.train import train
@@ -28,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (up, ask, validate, router, train, score, calibrate, evaluate):
+for command in (up, ask, validate, router, label, train, score, calibrate, evaluate):
     app.command()(command)
 
 

@@ -1,18 +1,15 @@
 """Scores a file of queries with a router, in batches."""
 
-import gzip
-import os
-import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import orjson
 
-from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Algorithm, Batch
 from transformers_hem.algorithms.routers import open_router
 from transformers_hem.training.rows import read_queries
+from transformers_hem.training.writing import write_lines
 
 BATCH_ROWS = 256
 
@@ -25,11 +22,7 @@ def score_file(router: Path | str, data: Path, out: Path) -> int:
     """
     algorithm = open_router(str(router))
     lines = list(_scored(algorithm, read_queries(data)))
-    content = b"".join(lines)
-    try:
-        _replace(out, gzip.compress(content, mtime=0) if out.suffix == ".gz" else content)
-    except OSError as error:
-        raise ConfigurationError(f"{out} can't be written: {error.strerror}") from error
+    write_lines(out, lines)
     return len(lines)
 
 
@@ -39,16 +32,3 @@ def _scored(algorithm: Algorithm, rows: Iterator[tuple[str | int, str]]) -> Iter
         scores = algorithm.score(Batch(len(texts), texts=texts))
         for name, score in zip(names, scores, strict=True):
             yield orjson.dumps({"id": name, "score": float(score)}) + b"\n"
-
-
-def _replace(out: Path, content: bytes) -> None:
-    """Writes aside, then renames: a reader never sees half a file."""
-    handle, aside = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(aside, 0o644)
-        os.rename(aside, out)
-    except OSError:
-        Path(aside).unlink(missing_ok=True)
-        raise

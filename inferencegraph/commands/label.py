@@ -1,0 +1,136 @@
+"""`hem label`."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from predictors import protocol
+
+if TYPE_CHECKING:
+    from transformers_hem.labels.job import Job, Result
+
+UNLABELLED = 1
+INTERRUPTED = 130
+_SHOWN_FAILURES = 20
+
+
+def label(
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="JSONL rows {id?, query, reference}; edge_answer and cloud_answer, where a row "
+            "has them, are not asked for.",
+            show_default=False,
+        ),
+    ],
+    scorer: Annotated[
+        str,
+        typer.Option(
+            help="exact_match, multiple_choice, numeric, token_f1, rouge_l, bartscore, llm_judge.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Gets the labels, JSONL.", show_default=False)],
+    edge: Annotated[
+        str | None, typer.Option(help="Edge's /v2/models/NAME/infer.", show_default=False)
+    ] = None,
+    cloud: Annotated[
+        str | None, typer.Option(help="Cloud's /v2/models/NAME/infer.", show_default=False)
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Instead of both: a graph.", show_default=False)
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="Of the scorer, name=value; repeatable.", show_default=False),
+    ] = None,
+    epsilon: Annotated[
+        float, typer.Option(min=0, help="Hard: the edge's score is below the cloud's by more.")
+    ] = 0.0,
+    concurrency: Annotated[int, typer.Option(min=1, help="Questions at a time.")] = 8,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first rows.", show_default=False)
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, show_default=False)] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, help="0 is greedy.", show_default=False)
+    ] = None,
+    top_p: Annotated[float | None, typer.Option(show_default=False)] = None,
+    repetition_penalty: Annotated[float | None, typer.Option(show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(show_default=False)] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds of one attempt.")] = 120.0,
+    attempts: Annotated[
+        int, typer.Option(min=1, help="Where trying again can help: unreachable, 502 to 504.")
+    ] = 4,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Asks both models a file of questions, scores the answers and writes rows for `hem train`.
+
+    The same command goes on where it was stopped: nothing is asked twice.
+
+    Example: `hem label --data queries.jsonl --url http://127.0.0.1:8080 --scorer numeric
+    --out labels.jsonl`
+    """
+    from transformers_hem.labels.asking import Models
+    from transformers_hem.labels.job import Job
+
+    given: dict[str, Any] = {
+        protocol.MAX_TOKENS: max_tokens,
+        protocol.TEMPERATURE: temperature,
+        protocol.TOP_P: top_p,
+        protocol.REPETITION_PENALTY: repetition_penalty,
+        protocol.SEED: seed,
+    }
+    parameters = {name: value for name, value in given.items() if value is not None}
+    asks = any((edge, cloud, url))
+    models = Models.at(edge, cloud, url, parameters) if asks else None
+    job = Job(
+        data, out, scorer, option or (), models, epsilon, concurrency, limit, timeout, attempts
+    )
+    _run(job, as_json)
+
+
+def _run(job: "Job", as_json: bool) -> None:
+    from inferencegraph.labelling import run_with_progress
+
+    result, stopped = run_with_progress(job)
+    if result is None:
+        raise typer.Abort
+    print(json.dumps(_facts(job, result)) if as_json else _text(job, result))
+    for failure in result.failures[:_SHOWN_FAILURES]:
+        print(f"hem: {failure.id}: {failure.reason}", file=sys.stderr)
+    if len(result.failures) > _SHOWN_FAILURES:
+        hidden = len(result.failures) - _SHOWN_FAILURES
+        print(f"hem: and {hidden} more; {job.out.name}.journal has them all", file=sys.stderr)
+    if result.gone:
+        print(f"hem: gave up: {result.gone}", file=sys.stderr)
+    if result.summary.missing:
+        told = f"{result.summary.missing} questions have no labels; the same command goes on"
+        print(f"hem: error: {told}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED if stopped else UNLABELLED)
+
+
+def _facts(job: "Job", result: "Result") -> dict[str, Any]:
+    return {
+        "out": str(job.out),
+        "scorer": job.scorer,
+        **asdict(result.summary),
+        "asked": result.asked,
+        "failures": [asdict(failure) for failure in result.failures],
+        "gone": result.gone,
+    }
+
+
+def _text(job: "Job", result: "Result") -> str:
+    summary = result.summary
+    if summary.edge is None or summary.cloud is None or summary.hard_share is None:
+        return f"no labels; {result.asked} answers asked for"
+    return (
+        f"{summary.rows} labels in {job.out}, {result.asked} answers asked for\n"
+        f"  {job.scorer}: edge {summary.edge:.4g}, cloud {summary.cloud:.4g}, "
+        f"hard {summary.hard_share:.1%}"
+    )

@@ -1,0 +1,133 @@
+"""`hem label` as a user runs it: interrupted, killed, gone on with, and told what is wrong."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import free_port
+from tests.inferencegraph.running_hem import HEM, hem
+from tests.transformers_hem.labels.servers import Server, answered, query_of, serving
+
+COUNT, PLACES = 60, 4
+
+
+def echo(body: dict[str, Any]) -> tuple[int, Any]:
+    return answered(query_of(body).upper())
+
+
+def slow_echo(body: dict[str, Any]) -> tuple[int, Any]:
+    time.sleep(0.1)
+    return echo(body)
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[Server, Server]]:
+    with serving(slow_echo) as edge, serving(echo) as cloud:
+        yield edge, cloud
+
+
+@pytest.fixture
+def command(tmp_path: Path, servers: tuple[Server, Server]) -> list[str]:
+    rows = [{"id": i, "query": f"question {i}", "reference": f"QUESTION {i}"} for i in range(COUNT)]
+    (tmp_path / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    edge, cloud = servers
+    asked = ["label", "--edge", edge.url, "--cloud", cloud.url, "--concurrency", str(PLACES)]
+    files = ["--data", str(tmp_path / "q.jsonl"), "--out", str(tmp_path / "labels.jsonl")]
+    return [*asked, *files, "--scorer", "exact_match"]
+
+
+def interrupted(command: list[str], server: Server, number: signal.Signals) -> tuple[int, str]:
+    """Exit code and stderr of a run that got the signal after a third of the questions."""
+    process = subprocess.Popen([*HEM, *command], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while len(server.requests) < COUNT // 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
+def test_after_ctrl_c_the_same_command_goes_on_and_asks_nothing_twice(
+    command: list[str], servers: tuple[Server, Server], tmp_path: Path
+) -> None:
+    code, errors = interrupted(command, servers[0], signal.SIGINT)
+    assert code == 130
+    assert "stopping after the questions in flight" in errors
+    assert "have no labels; the same command goes on" in errors
+    kept = len((tmp_path / "labels.jsonl").read_text().splitlines())
+    assert COUNT // 3 <= kept < COUNT
+    result = hem(*command, "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["asked"] == 2 * (COUNT - kept)
+    assert len((tmp_path / "labels.jsonl").read_text().splitlines()) == COUNT
+    for server in servers:
+        assert sorted(server.asked.values()) == [1] * COUNT
+
+
+def test_a_killed_run_loses_only_what_was_in_flight(
+    command: list[str], servers: tuple[Server, Server], tmp_path: Path
+) -> None:
+    code, _ = interrupted(command, servers[0], signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    journal = tmp_path / "labels.jsonl.journal"
+    journal.write_bytes(journal.read_bytes()[:-7])  # as a power cut leaves it
+    result = hem(*command)
+    assert result.returncode == 0, result.stderr
+    assert f"{COUNT} labels in" in result.stdout
+    for server in servers:
+        assert len(server.asked) == COUNT
+        assert len(server.requests) <= COUNT + PLACES + 1
+
+
+def test_what_failed_is_listed_and_the_exit_says_so(
+    command: list[str], servers: tuple[Server, Server]
+) -> None:
+    servers[0].reply = lambda body: (
+        (500, {"error": "no such luck"}) if query_of(body).endswith("7") else echo(body)
+    )
+    result = hem(*command)
+    assert result.returncode == 1
+    assert "hem: 57: http://127.0.0.1" in result.stderr
+    assert "answered 500: no such luck" in result.stderr
+    assert "hem: error: 6 questions have no labels; the same command goes on" in result.stderr
+    assert "edge 1, cloud 1, hard 0.0%" in result.stdout
+
+
+def test_progress_is_told_where_there_is_no_terminal(
+    command: list[str], servers: tuple[Server, Server]
+) -> None:
+    def slower(body: dict[str, Any]) -> tuple[int, Any]:
+        time.sleep(1.1)
+        return echo(body)
+
+    servers[0].reply = slower
+    result = hem(*command, "--limit", "3", "--concurrency", "1")
+    assert result.returncode == 0
+    assert "labelling: 2 of 3" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        (["--scorer", "multiple_choice"], "line 1: multiple_choice: reference 'QUESTION 0' is"),
+        (["--scorer", "bleu"], "unknown scorer 'bleu'; known: bartscore"),
+        (["--data", "/no/such/file"], "/no/such/file can't be read: No such file"),
+        (["--url", "http://127.0.0.1:1"], "give --edge and --cloud, or a graph's --url"),
+        (["--cloud", f"http://127.0.0.1:{free_port()}/x"], "can't be reached"),
+        (["--epsilon", "-1"], "see hem label --help"),
+    ],
+)
+def test_bad_input_is_one_line_and_asks_nothing(
+    command: list[str], servers: tuple[Server, Server], extra: list[str], told: str
+) -> None:
+    result = hem(*command, *extra)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert told in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert len(servers[0].requests) <= 1 and servers[1].requests == []

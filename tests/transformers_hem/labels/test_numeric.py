@@ -1,0 +1,91 @@
+"""The number an answer ends on, and how it compares with what was published for real answers."""
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.transformers_hem.labels.questions import question
+from transformers_hem.labels.scorers.base import Pair
+from transformers_hem.labels.scorers.numeric import Numeric, NumericOptions, final_number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("42", 42),
+        ("6*7=<<6*7=42>>42\n#### 42", 42),
+        ("#### 42\n\n(7 of them are red)", 42),
+        ("It costs $1,234.50.", 1234.5),
+        ("#### $-15", -15),
+        ("a loss of -$3", -3),
+        ("3 - 5 = \u22122", -2),
+        ("10-5", 5),
+        ("60 minutes", 60),
+        ("50%", 50),
+        ("1.5e3 metres", 1500),
+        ("The answer is 12 cups. There are 3 left over.", 12),
+        (r"so \(x = \boxed{1{,}024}\), for 3 of them", 1024),
+        (r"\boxed{\frac{3}{4}}", 0.75),
+        ("**7**", 7),
+        ("half is 1/2", 0.5),
+        ("on 9/10/2024", 2024),
+        ("1,2,3", 3),
+        (".5", 0.5),
+        ("#### \nabout 9", 9),
+        ("nobody knows", None),
+        ("", None),
+        ("1/0", None),
+        ("1e999", None),
+        ("9" * 400, None),
+    ],
+)
+def test_the_number_an_answer_ends_on(text: str, number: float | None) -> None:
+    assert final_number(text) == number
+
+
+async def test_numbers_are_equal_within_a_relative_tolerance() -> None:
+    close, exact = Numeric(NumericOptions()), Numeric(NumericOptions(tolerance=0))
+    asked = question("q", "#### 33.33")
+    assert await close.score(asked, "33.333", "33.4") == Pair(1, 0)
+    assert await exact.score(asked, "33.333", "33.33 dollars") == Pair(0, 1)
+
+
+async def test_the_best_of_several_references_counts() -> None:
+    assert await Numeric(NumericOptions()).score(question("q", "1", "2"), "2", "3") == Pair(1, 0)
+
+
+def test_a_reference_without_a_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="reference 'none' has no number"):
+        Numeric(NumericOptions()).check(question("q", "none"))
+
+
+def published_number(answer: str) -> str:
+    """What the published labels compare: the last run of digits. It reads $8.00 as 00."""
+    digits = re.findall(r"\d+", answer.replace(",", ""))
+    return str(digits[-1]) if digits else ""
+
+
+async def test_real_answers_get_the_published_label_or_a_better_one(shared: Path) -> None:
+    """807 GSM8K questions, two models, 1,614 answers: 97.9% agree. We count 30 right that were
+    published as wrong for their cents or minutes, and 4 wrong: two of the wrong sign, 7.8 for 8,
+    and one (gsm8k-648) that names other numbers after its result."""
+    data = gzip.decompress((shared / "data" / "gsm8k_mixtral_gpt4.jsonl.gz").read_bytes())
+    scorer = Numeric(NumericOptions())
+    stricter, kinder, count = set(), [], 0
+    for row in map(json.loads, data.splitlines()):
+        asked = question(row["query"], row["reference"])
+        pair = await scorer.score(asked, row["edge_answer"], row["cloud_answer"])
+        for side, ours in zip(("edge", "cloud"), pair, strict=True):
+            answer, published = row[f"{side}_answer"], row[f"{side}_correct"]
+            assert published == (published_number(answer) == published_number(row["reference"]))
+            count += 1
+            if published and not ours:
+                stricter.add(row["id"])
+            if ours and not published:
+                kinder.append(answer)
+    assert (len(stricter) + len(kinder)) / count < 0.022
+    assert stricter == {"gsm8k-158", "gsm8k-648", "gsm8k-1229", "gsm8k-1257"}
+    assert all(re.search(r"\d[.:]\d\d\D*$", answer.strip()) for answer in kinder)

@@ -1,0 +1,1 @@
+"""Labels for training: both models asked, both answers scored."""

@@ -1,0 +1,148 @@
+"""What has been asked and scored so far: a file that only grows, and survives a power cut.
+
+Its first line says with which settings it was begun; each other line is one answer, one pair of
+scores or one failure. It stays beside the labels: the same command again asks only what is new.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from predictors.errors import ConfigurationError
+from predictors.protocol import Answer
+from transformers_hem.labels.question import Question, Side
+from transformers_hem.labels.scorers.base import Pair
+
+SUFFIX: Final = ".journal"
+_VERSION: Final = 1
+_SYNC_SECONDS: Final = 1.0
+
+
+class Journal:
+    """Open it with `open`, close it with `close`. `answers` and `scores` are by question id."""
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self.path = path
+        self.answers: dict[str | int, dict[Side, Answer]] = {}
+        self.scores: dict[str | int, Pair] = {}
+        self._fingerprints: dict[str | int, str] = {}
+        self._handle = handle
+        self._synced = time.monotonic()
+
+    @classmethod
+    def open(
+        cls, out: Path, settings: Mapping[str, Any], questions: Iterable[Question]
+    ) -> "Journal":
+        """The journal of the labels `out`, locked. Raises ConfigurationError where it belongs to
+        other settings, other questions or another process, or is damaged before its last line."""
+        path = out.with_name(out.name + SUFFIX)
+        if out.exists() and not path.exists():
+            raise ConfigurationError(f"{out} exists, and has no {path.name}; choose another --out")
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise ConfigurationError(f"{path} can't be written: {error.strerror}") from None
+        journal = cls(path, handle)
+        try:
+            journal._begin(settings)
+            journal._require_same(questions)
+        except BaseException:
+            os.close(handle)
+            raise
+        return journal
+
+    def answered(self, question: Question, side: Side, answer: Answer) -> None:
+        self.answers.setdefault(question.id, {})[side] = answer
+        told = {name: value for name, value in asdict(answer).items() if value is not None}
+        self._write(question, {"side": side, "answer": told})
+
+    def scored(self, question: Question, pair: Pair) -> None:
+        self.scores[question.id] = pair
+        self._write(question, {"scores": list(pair)})
+
+    def failed(self, question: Question, reason: str) -> None:
+        """For the reader only: what failed is tried again by the next run."""
+        self._write(question, {"failed": reason})
+
+    def close(self) -> None:
+        """A journal that says nothing goes away."""
+        os.fsync(self._handle)
+        if not (self.answers or self.scores):
+            self.path.unlink(missing_ok=True)
+        os.close(self._handle)
+
+    def _write(self, question: Question, record: dict[str, Any]) -> None:
+        self._append({"id": question.id, "of": question.fingerprint, **record})
+        if time.monotonic() - self._synced > _SYNC_SECONDS:
+            os.fsync(self._handle)
+            self._synced = time.monotonic()
+
+    def _append(self, record: dict[str, Any]) -> None:
+        """One write per line: what a killed process has written, the next one reads."""
+        try:
+            os.write(self._handle, orjson.dumps(record) + b"\n")
+        except OSError as error:
+            raise ConfigurationError(f"{self.path} can't be written: {error.strerror}") from None
+
+    def _begin(self, settings: Mapping[str, Any]) -> None:
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(f"{self.path} is being written by another process") from None
+        content = self.path.read_bytes()
+        whole = content.rfind(b"\n") + 1  # a line that a kill or a power cut left unfinished goes
+        os.ftruncate(self._handle, whole)
+        lines = content[:whole].splitlines()
+        for number, line in enumerate(lines[1:], start=2):
+            self._read(line, number)
+        header = {"hem_label": _VERSION, "settings": dict(settings)}
+        if self.answers or self.scores:
+            self._require_settings(lines[0], settings)
+        elif lines[:1] != [orjson.dumps(header)]:
+            os.ftruncate(self._handle, 0)
+            self._append(header)
+
+    def _read(self, line: bytes, number: int) -> None:
+        try:
+            record = orjson.loads(line)
+            name = record["id"]
+            if "answer" in record:
+                self.answers.setdefault(name, {})[record["side"]] = Answer(**record["answer"])
+            elif "scores" in record:
+                self.scores[name] = Pair(*record["scores"])
+            self._fingerprints[name] = record["of"]
+        except (orjson.JSONDecodeError, TypeError, KeyError) as error:
+            raise ConfigurationError(
+                f"{self.path}, line {number}: damaged: {error}; remove the line, or choose "
+                "another --out"
+            ) from None
+
+    def _require_settings(self, line: bytes, settings: Mapping[str, Any]) -> None:
+        try:
+            header = orjson.loads(line)
+            version, before = header["hem_label"], dict(header["settings"])
+        except (orjson.JSONDecodeError, TypeError, KeyError, ValueError):
+            raise ConfigurationError(f"{self.path}, line 1: not the start of a journal") from None
+        if version != _VERSION:
+            raise ConfigurationError(f"{self.path} is of version {version}, this is {_VERSION}")
+        for name in sorted(before.keys() | settings.keys()):
+            if before.get(name) != settings.get(name):
+                raise ConfigurationError(
+                    f"{self.path} was begun with {name} {before.get(name)!r}, not "
+                    f"{settings.get(name)!r}; choose another --out"
+                )
+
+    def _require_same(self, questions: Iterable[Question]) -> None:
+        for question in questions:
+            before = self._fingerprints.get(question.id, question.fingerprint)
+            if before != question.fingerprint:
+                raise ConfigurationError(
+                    f"{question.where}: id {question.id!r} was another question, or had another "
+                    f"reference, when {self.path} was begun; choose another --out"
+                )

@@ -1,0 +1,90 @@
+"""Asks both models every question that is not answered yet, and scores the answers."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from predictors.errors import HEMError
+from predictors.protocol import CLOUD, EDGE, Answer
+from transformers_hem.labels.asking import Models, require_two_models
+from transformers_hem.labels.calls import Caller, is_systemic
+from transformers_hem.labels.journal import Journal
+from transformers_hem.labels.question import Question, Side
+from transformers_hem.labels.scorers.base import Scorer
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    id: str | int
+    reason: str
+
+
+@dataclass
+class Labelling:
+    """`models` is None where every question brings its answers along. `on_done` is called after
+    each question. What came of them is in the journal, and in `failures`."""
+
+    models: Models | None
+    scorer: Scorer
+    caller: Caller
+    journal: Journal
+    concurrency: int
+    on_done: Callable[[], None]
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    failures: list[Failure] = field(default_factory=list)
+    asked: int = 0
+    gone: str | None = None
+    _in_a_row: int = 0
+
+    async def run(self, questions: Sequence[Question]) -> None:
+        """Ends early when `stop` is set, after the questions in flight, and when a server is
+        `gone`. Raises the HEMError of the first question where all would fail in that way."""
+        pending = deque(q for q in questions if q.id not in self.journal.scores)
+        if not pending or self.stop.is_set():
+            return
+        await self._label(pending.popleft(), first=True)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self.concurrency, len(pending))):
+                group.create_task(self._work(pending))
+
+    async def _work(self, pending: deque[Question]) -> None:
+        while pending and not self.stop.is_set():
+            await self._label(pending.popleft())
+
+    async def _label(self, question: Question, first: bool = False) -> None:
+        try:
+            edge = await self._answer(question, EDGE, first)
+            cloud = await self._answer(question, CLOUD, first)
+            pair = await self.scorer.score(question, edge.text, cloud.text)
+        except HEMError as error:
+            if first and is_systemic(error):
+                raise
+            self._failed(question, error)
+        else:
+            self._in_a_row = 0
+            self.journal.scored(question, pair)
+        self.on_done()
+
+    async def _answer(self, question: Question, side: Side, first: bool) -> Answer:
+        """The row's own, the journal's, else the model's. The first question is not tried again:
+        a wrong URL is told at once."""
+        known = self.journal.answers.get(question.id, {})
+        given = question.answers.get(side) or known.get(side)
+        if given is not None:
+            return given
+        assert self.models is not None
+        self.asked += 1
+        answer = await self.models.ask(self.caller, side, question.query, retry=not first)
+        if self.models.through_graph and side == CLOUD and EDGE in known:
+            require_two_models(known[EDGE], answer)
+        self.journal.answered(question, side, answer)
+        return answer
+
+    def _failed(self, question: Question, error: HEMError) -> None:
+        self.failures.append(Failure(question.id, str(error)))
+        self.journal.failed(question, str(error))
+        self._in_a_row = self._in_a_row + 1 if is_systemic(error) else 0
+        if self._in_a_row >= 2 * self.concurrency:
+            self.gone = str(error)
+            self.stop.set()

@@ -1,0 +1,100 @@
+"""The questions to label, from a JSONL file."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import orjson
+
+from predictors.errors import ConfigurationError
+from predictors.protocol import CLOUD, EDGE, TELEMETRY, Answer
+from transformers_hem.training.rows import read_content, read_query, read_rows, require_new
+
+Side = Literal["edge", "cloud"]
+SIDES: Final[tuple[Side, Side]] = (EDGE, CLOUD)
+_REFERENCES: Final = ("reference", "answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`references` are answers that are right, none where the row has none; `reference` is the
+    row's own value. `answers` are those that the row brings along. `fingerprint` is of them all,
+    `where` the file and line."""
+
+    id: str | int
+    query: str
+    reference: Any
+    references: tuple[str, ...]
+    answers: Mapping[Side, Answer]
+    fingerprint: str
+    where: str
+
+
+def read_questions(path: Path, limit: int | None) -> list[Question]:
+    """Rows {id?, query, reference?, edge_answer?, cloud_answer?}, the first `limit`.
+
+    `answer` is another name of `reference`: a string, a number or a list of those. A row without
+    an id gets one made of its content, so that it keeps it when the file grows. Raises
+    ConfigurationError with the line.
+    """
+    seen: dict[object, int] = {}
+    questions: list[Question] = []
+    for number, row in read_rows(path, read_content(path)):
+        require_new(row.get("id"), seen, path, number)
+        question = _question(row, path, number)
+        if row.get("id") is None:
+            require_new(question.id, seen, path, number)
+        questions.append(question)
+    return questions[:limit]
+
+
+def _question(row: dict[str, Any], path: Path, number: int) -> Question:
+    where = f"{path}, line {number}"
+    query = read_query(row, path, number)
+    value = next((row[name] for name in _REFERENCES if row.get(name) is not None), None)
+    references = _references(value, where)
+    answers = {side: a for side in SIDES if (a := _answer(row, side, where)) is not None}
+    content = orjson.dumps([query, references, {side: a.text for side, a in answers.items()}])
+    fingerprint = hashlib.sha256(content).hexdigest()[:16]
+    name = fingerprint if row.get("id") is None else row["id"]
+    return Question(name, query, value, references, answers, fingerprint, where)
+
+
+def _references(value: Any, where: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(map(_is_reference, values)):
+        raise ConfigurationError(
+            f"{where}: 'reference' must be a non-empty string, a number or a list of those, "
+            f"not {str(value)[:80]!r}"
+        )
+    return tuple(str(item) for item in values)
+
+
+def _is_reference(item: Any) -> bool:
+    if isinstance(item, str):
+        return bool(item.strip())
+    return _is_number(item)
+
+
+def _is_number(item: Any) -> bool:
+    return isinstance(item, int | float) and not isinstance(item, bool) and math.isfinite(item)
+
+
+def _answer(row: dict[str, Any], side: Side, where: str) -> Answer | None:
+    text = row.get(f"{side}_answer")
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise ConfigurationError(f"{where}: '{side}_answer' must be a string, not {text!r:.80}")
+    telemetry = {name: row[key] for name in TELEMETRY if (key := f"{side}_{name}") in row}
+    for name, value in telemetry.items():
+        if not _is_number(value):
+            raise ConfigurationError(
+                f"{where}: '{side}_{name}' must be a number, not {value!r:.80}"
+            )
+    return Answer(text, **telemetry)
