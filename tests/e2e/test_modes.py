@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -130,3 +131,20 @@ def test_asking_from_the_command_line(stack: RunningHem) -> None:
     facts = json.loads(hem("ask", "1 + 1", "--url", stack.url, "--json").stdout)
     assert facts["answer"]
     assert facts["served_by"] in SERVERS.values()
+
+
+def test_labels_are_made_of_both_models_answers(stack: RunningHem, tmp_path: Path) -> None:
+    asked = shipped_questions()[::100]
+    rows = [{"id": q.id, "query": q.query, "reference": q.answer} for q in asked]
+    (tmp_path / "questions").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    files = ["--data", str(tmp_path / "questions"), "--out", str(tmp_path / "labels")]
+    result = hem("label", "--url", stack.url, "--scorer", "exact_match", "--json", *files)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["asked"] == 2 * len(asked)
+    labels = [json.loads(line) for line in (tmp_path / "labels").read_text().splitlines()]
+    for row, question in zip(labels, asked, strict=True):
+        for side in (EDGE, CLOUD):
+            (text,) = ask(stack, question.query, hem_prefer=side).texts
+            assert row[f"{side}_answer"] == text
+            assert row[f"{side}_correct"] == (text.strip() == question.answer)
+        assert row["edge_mean_logprob"] <= 0 < row["cloud_completion_tokens"]

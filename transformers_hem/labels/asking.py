@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from predictors.errors import ConfigurationError, HEMError, UpstreamError, UpstreamUnavailable
 from predictors.protocol import (
+    CLOUD,
     EDGE,
     HEM_PREFER,
     HEM_REASON,
@@ -86,11 +87,14 @@ def require_two_models(edge: Answer, cloud: Answer) -> None:
 
 
 def _require_route(parameters: Mapping[str, Any], side: Side, url: str) -> None:
+    """In the answer stage the cloud sees the client's own request: its answer tells no route."""
     route = parameters.get(HEM_ROUTE)
-    if route != side:
-        reason = parameters.get(HEM_REASON)
-        told = f"it went to {route!r}, reason {reason!r}" if route else "it told no hem_route"
-        raise WrongModel(f"{url} was asked for the {side}'s answer, but {told}")
+    if route == side or (route is None and side == CLOUD):
+        return
+    if route is None:
+        raise UpstreamError(f"{url} answered without {HEM_ROUTE}; --url is for graphs")
+    told = f"it went to {route!r}, reason {parameters.get(HEM_REASON)!r}"
+    raise WrongModel(f"{url} was asked for the {side}'s answer, but {told}")
 
 
 def _checked(option: str, url: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from predictors.errors import ConfigurationError, HEMError, UpstreamUnavailable
+from predictors.errors import ConfigurationError, HEMError, UpstreamError, UpstreamUnavailable
 from tests.conftest import free_port
 from tests.transformers_hem.labels.servers import Server, answered, query_of, says, serving
 from transformers_hem.labels.asking import Models
@@ -237,6 +237,21 @@ class Graph:
             return answered("0", "qa-edge", hem_route="edge", hem_reason="privacy")
         name = prefer if self.cloud_up else "edge"
         return answered(query_of(body), f"qa-{name}", hem_route=prefer, hem_reason="prefer")
+
+
+async def test_a_graph_of_the_answer_stage_tells_no_route_of_the_cloud(job: Job) -> None:
+    def reply(body: dict[str, Any]) -> tuple[int, Any]:
+        routed = {} if body["parameters"]["hem_prefer"] == "cloud" else {"hem_route": "edge"}
+        return answered(query_of(body), "qa-edge" if routed else "qa-cloud", **routed)
+
+    with serving(reply, "/") as server:
+        result = await run(replace(job, models=Models.at(None, None, server.url, {})))
+    assert result.failures == []
+
+
+async def test_a_predictor_is_no_graph(job: Job, edge: Server) -> None:
+    with pytest.raises(UpstreamError, match="without hem_route; --url is for graphs"):
+        await run(replace(job, models=Models.at(None, None, edge.url, {})))
 
 
 async def test_a_graph_is_asked_with_prefer_and_must_answer_with_the_model_meant(
