@@ -96,6 +96,8 @@ def test_a_copy_is_calibrated_and_the_router_left_alone(
     ("arguments", "fault"),
     [
         (["--max-quality-loss", "0.0001"], "about "),
+        (["--max-quality-loss", "0"], "above 0 and below 1"),
+        (["--max-quality-loss", "1"], "above 0 and below 1"),
         ([], "give one of --edge-ratio"),
         (["--edge-ratio", "0.5", "--budget", "3"], "give one of --edge-ratio"),
         (["--edge-ratio", "1.5"], "--edge-ratio"),

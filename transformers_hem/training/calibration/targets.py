@@ -63,6 +63,11 @@ class MaxQualityLoss(Target):
                 f"{sample.path} has no labels, which a quality loss is measured by; rows need "
                 "edge_correct and cloud_correct, or edge_score and cloud_score"
             )
+        if not 0 < self.limit < labels.scale:
+            raise ConfigurationError(
+                f"a largest quality loss must be above 0 and below {labels.scale:g}, the range of "
+                f"the labels, not {self.limit:g}"
+            )
         losses = labels.cloud - labels.edge
         threshold = certified_threshold(
             Losses.of(sample.scores, losses / labels.scale), self.limit / labels.scale, confidence
