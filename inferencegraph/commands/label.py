@@ -66,6 +66,14 @@ def label(
     attempts: Annotated[
         int, typer.Option(min=1, help="Where trying again can help: unreachable, 502 to 504.")
     ] = 4,
+    mixinstruct: Annotated[
+        bool,
+        typer.Option(
+            "--from-mixinstruct",
+            help="Asks nothing: --edge and --cloud are models of MixInstruct's rows in --data, "
+            "--scorer one of their scores, or comparison.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Asks both models a file of questions, scores the answers and writes rows for `hem train`.
@@ -75,6 +83,9 @@ def label(
     Example: `hem label --data queries.jsonl --url http://127.0.0.1:8080 --scorer numeric
     --out labels.jsonl`
     """
+    if mixinstruct:
+        _convert(data, out, edge, cloud, scorer, as_json)
+        return
     from transformers_hem.labels.asking import Models
     from transformers_hem.labels.job import Job
 
@@ -92,6 +103,21 @@ def label(
         data, out, scorer, option or (), models, epsilon, concurrency, limit, timeout, attempts
     )
     _run(job, as_json)
+
+
+def _convert(
+    data: Path, out: Path, edge: str | None, cloud: str | None, score: str, as_json: bool
+) -> None:
+    from predictors.errors import ConfigurationError
+    from transformers_hem.labels.mixinstruct import convert
+
+    if edge is None or cloud is None:
+        raise ConfigurationError("--from-mixinstruct needs --edge and --cloud, two models' names")
+    rows, skipped = convert(data, out, edge, cloud, score)
+    if as_json:
+        print(json.dumps({"out": str(out), "scorer": score, "rows": rows, "skipped": skipped}))
+    else:
+        print(f"{rows} labels in {out}, {skipped} rows have no such comparison")
 
 
 def _run(job: "Job", as_json: bool) -> None:

@@ -131,3 +131,12 @@ def test_bad_input_is_one_line_and_asks_nothing(
     assert told in result.stderr
     assert result.stderr.count("\n") == 1
     assert len(servers[0].requests) <= 1 and servers[1].requests == []
+
+
+def test_mixinstruct_is_converted_without_asking(tmp_path: Path) -> None:
+    candidates = [{"model": m, "text": m, "scores": {"bleu": v}} for m, v in (("e", 1), ("c", 2))]
+    (tmp_path / "mix").write_text(json.dumps([{"input": "hello", "candidates": candidates}]))
+    files = ["--data", str(tmp_path / "mix"), "--out", str(tmp_path / "labels")]
+    named = ["--from-mixinstruct", "--edge", "e", "--cloud", "c"]
+    result = hem("label", *files, *named, "--scorer", "bleu")
+    assert result.stdout == f"1 labels in {tmp_path / 'labels'}, 0 rows have no such comparison\n"
