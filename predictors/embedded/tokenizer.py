@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from predictors.embedded.questions import train_questions
 
 VOCABULARY = 512
-CONTEXT = 512
+CONTEXT = 1024  # the default of 512 new tokens must fit beside a prompt
 SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] }}"
