@@ -1,6 +1,7 @@
 """`hem label` as a user runs it: interrupted, killed, gone on with, and told what is wrong."""
 
 import json
+import resource
 import signal
 import subprocess
 import time
@@ -97,6 +98,44 @@ def test_what_failed_is_listed_and_the_exit_says_so(
     assert "answered 500: no such luck" in result.stderr
     assert "hem: error: 6 questions have no labels; the same command goes on" in result.stderr
     assert "edge 1, cloud 1, hard 0.0%" in result.stdout
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
+    command: list[str], servers: tuple[Server, Server]
+) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    result = subprocess.run([*HEM, *command], capture_output=True, text=True, preexec_fn=limit)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1 and "labels.jsonl" in result.stderr
+    assert "can't be written: " in result.stderr
+    assert hem(*command).returncode == 0
+    assert len(servers[1].requests) <= COUNT + PLACES + 1
+
+
+def test_a_second_ctrl_c_stops_at_once_and_keeps_the_answers(
+    command: list[str], servers: tuple[Server, Server], tmp_path: Path
+) -> None:
+    def hangs(body: dict[str, Any]) -> tuple[int, Any]:
+        if query_of(body).endswith("9"):
+            time.sleep(8)
+        return echo(body)
+
+    servers[1].reply = hangs
+    process = subprocess.Popen([*HEM, *command], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while servers[1].asked["question 9"] == 0 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, time.monotonic() - began < 4) == (130, True)
+    assert errors.endswith("hem: error: stopped\n")
+    kept = (tmp_path / "labels.jsonl").read_text().splitlines()
+    assert 8 <= len(kept) < COUNT
 
 
 def test_progress_is_told_where_there_is_no_terminal(

@@ -85,10 +85,16 @@ class Journal:
 
     def _append(self, record: dict[str, Any]) -> None:
         """One write per line: what a killed process has written, the next one reads."""
+        line = orjson.dumps(record) + b"\n"
+        before = os.fstat(self._handle).st_size
         try:
-            os.write(self._handle, orjson.dumps(record) + b"\n")
+            whole = os.write(self._handle, line) == len(line)
+            reason = "no room for a whole line"
         except OSError as error:
-            raise ConfigurationError(f"{self.path} can't be written: {error.strerror}") from None
+            whole, reason = False, error.strerror
+        if not whole:
+            os.ftruncate(self._handle, before)
+            raise ConfigurationError(f"{self.path} can't be written: {reason}")
 
     def _begin(self, settings: Mapping[str, Any]) -> None:
         try:

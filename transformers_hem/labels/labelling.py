@@ -44,9 +44,12 @@ class Labelling:
         if not pending or self.stop.is_set():
             return
         await self._label(pending.popleft(), first=True)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self.concurrency, len(pending))):
-                group.create_task(self._work(pending))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self.concurrency, len(pending))):
+                    group.create_task(self._work(pending))
+        except BaseExceptionGroup as errors:  # a journal that can't be written stops them all
+            raise errors.exceptions[0] from None
 
     async def _work(self, pending: deque[Question]) -> None:
         while pending and not self.stop.is_set():
