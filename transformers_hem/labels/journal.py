@@ -91,7 +91,7 @@ class Journal:
             whole = os.write(self._handle, line) == len(line)
             reason = "no room for a whole line"
         except OSError as error:
-            whole, reason = False, error.strerror
+            whole, reason = False, str(error.strerror)
         if not whole:
             os.ftruncate(self._handle, before)
             raise ConfigurationError(f"{self.path} can't be written: {reason}")
