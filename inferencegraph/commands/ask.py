@@ -98,4 +98,4 @@ def _text(reply: "Reply") -> str:
     if facts["served_by"]:
         about.append(f"served by {facts['served_by']}")
     about.append(f"{reply.seconds * 1000:.0f} ms")
-    return f"{facts['answer']}\n  {' · '.join(about)}"
+    return f"{facts['answer'] or '(an empty answer)'}\n  {' · '.join(about)}"
