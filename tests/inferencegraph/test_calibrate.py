@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
 from inferencegraph.cli import main
+from tests.conftest import StartServer
 from transformers_hem.settings import HEMSettings, build_decider
 from transformers_hem.training import train
 
@@ -67,6 +69,24 @@ def test_hem_serves_the_threshold_that_was_calibrated(
     assert build_decider(HEMSettings(router=str(router), threshold=0.25)).threshold == 0.25
     assert config["threshold"] == before  # training's own stays on record
     assert config["scores"]["rows"] == 600  # drift is measured against the calibration's rows
+
+
+def test_a_running_hem_says_the_calibrated_threshold(
+    trained: Path, router: Path, start_server: StartServer
+) -> None:
+    assert calibrate(router, trained / "held-out.jsonl", "--edge-ratio", "0.5") == 0
+    server = start_server(
+        "transformers_hem",
+        "--model_name",
+        "hem",
+        env={"HEM_ROUTER": str(router)},
+        ready="/v2/models/hem/ready",
+    )
+    tensor = {"name": "text_input", "shape": [1], "datatype": "BYTES", "data": ["Add 3 and 3."]}
+    decided = httpx.post(f"{server.url}/v2/models/hem/infer", json={"inputs": [tensor]}).json()
+    config = json.loads((router / "config.json").read_text())
+    assert decided["parameters"]["hem_threshold"] == config["calibration"]["threshold"]
+    assert decided["parameters"]["hem_route"] == "edge"
 
 
 def test_it_says_what_it_promises_and_draws_it(

@@ -56,6 +56,14 @@ def test_scores_without_any_signal_still_get_the_share_of_hard_ones() -> None:
     assert made.apply(np.array([0.3])) == pytest.approx(0.25, abs=0.01)
 
 
+@pytest.mark.parametrize("hard_rows", [0, 1, 19, 20])
+def test_a_class_with_a_row_or_none_is_no_obstacle(hard_rows: int) -> None:
+    raw = np.linspace(0.1, 0.9, 20)
+    made = calibrate_probabilities(raw, np.arange(20) >= 20 - hard_rows, seed=0)
+    assert np.isfinite(made.held_out).all()
+    assert made.map.apply(raw).mean() == pytest.approx(hard_rows / 20, abs=0.05)
+
+
 def test_scores_that_point_the_wrong_way_do_not_come_out_upside_down() -> None:
     raw, hard = draw(1000, 3, "sigmoid")
     made = calibrate_probabilities(1 - raw, hard, seed=0).map

@@ -47,8 +47,11 @@ def calibrate_probabilities(raw: Floats, hard: Flags, seed: int) -> Calibrated:
 
 
 def _cross_fitted(fit: Fit, raw: Floats, hard: Flags, seed: int) -> Floats:
-    """NaN where there is no fit."""
+    """NaN where there is no fit; fitted to the rows themselves where a class has one row only."""
     smallest = int(min(hard.sum(), (~hard).sum()))
+    if smallest < 2:
+        fitted = fit(raw, hard)
+        return fitted.apply(raw) if fitted else np.full(len(raw), np.nan)
     folds = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=seed)
     scores = np.full(len(raw), np.nan)
     for train, test in folds.split(raw, hard):
@@ -82,6 +85,8 @@ def _platt_of_odds(raw: Floats, hard: Flags) -> ProbabilityMap | None:
 
 def _sigmoid(raw: Floats, hard: Flags, of: Callable[[Floats], Floats]) -> ProbabilityMap | None:
     """None where hard queries don't score higher: then no ascending line fits."""
+    if hard.all() or not hard.any():
+        return None
     model = LogisticRegression(C=1e6).fit(of(raw)[:, None], hard)
     slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
     if slope <= 0:

@@ -12,6 +12,7 @@ from predictors.errors import ConfigurationError
 from transformers_hem import embedded
 from transformers_hem.calibration import Calibration, ScoreSpread
 from transformers_hem.router_directory import CONFIG_FILE, locate, read_file
+from transformers_hem.training.writing import write_lines
 
 
 def write_calibration(
@@ -58,7 +59,5 @@ def _copy(source: Path, out: Path, config: dict[str, Any]) -> None:
 
 
 def _replace(path: Path, config: dict[str, Any]) -> None:
-    """Writes aside, then renames: a server that starts meanwhile reads the old or the new one."""
-    aside = path.with_name(f".{path.name}-new")
-    aside.write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2) + b"\n")
-    os.rename(aside, path)
+    """A server that starts meanwhile reads the old or the new one."""
+    write_lines(path, [orjson.dumps(config, option=orjson.OPT_INDENT_2) + b"\n"])
