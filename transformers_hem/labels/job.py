@@ -15,6 +15,7 @@ from transformers_hem.labels.options import make_scorer, require_scorable
 from transformers_hem.labels.output import Summary, write_labels
 from transformers_hem.labels.question import SIDES, Question, read_questions
 from transformers_hem.labels.scorers.base import Scorer
+from transformers_hem.training.rows import require_margin
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ async def label(job: Job, watcher: Watcher) -> Result:
     Raises ConfigurationError for bad input before anything is asked, and UpstreamError where the
     first question shows that a model or judge can't be used.
     """
+    require_margin(job.epsilon)
     questions = read_questions(job.data, job.limit)
     scorer = make_scorer(job.scorer, job.options)
     require_scorable(scorer, job.scorer, questions)

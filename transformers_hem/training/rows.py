@@ -54,6 +54,12 @@ def is_hard(
     return edge < cloud - epsilon
 
 
+def require_margin(epsilon: float) -> None:
+    """Raises ConfigurationError unless it is finite and not negative."""
+    if not (math.isfinite(epsilon) and epsilon >= 0):
+        raise ConfigurationError(f"epsilon must be 0 or more, not {epsilon}")
+
+
 def read_labels(path: Path, epsilon: float = 0.0) -> Labels:
     """Rows {query, edge_correct, cloud_correct}, {query, edge_score, cloud_score}, or preferences
     {query, winner}: edge, cloud or tie, the winner's score 1, the loser's 0, a tie 0.5 each.
@@ -61,8 +67,7 @@ def read_labels(path: Path, epsilon: float = 0.0) -> Labels:
     Other fields are ignored, but an `id` must be the row's own. Raises ConfigurationError with
     the line's number.
     """
-    if not (math.isfinite(epsilon) and epsilon >= 0):
-        raise ConfigurationError(f"epsilon must be 0 or more, not {epsilon}")
+    require_margin(epsilon)
     content = read_content(path)
     queries: list[str] = []
     pairs: list[tuple[float, float]] = []
