@@ -160,7 +160,7 @@ def test_progress_is_told_where_there_is_no_terminal(
         (["--url", "http://127.0.0.1:1"], "give --edge and --cloud, or a graph's --url"),
         (["--cloud", f"http://127.0.0.1:{free_port()}/x"], "can't be reached"),
         (["--epsilon", "-1"], "see hem label --help"),
-        (["--epsilon", "nan"], "epsilon must be 0 or more, not nan"),
+        (["--epsilon", "inf"], "epsilon must be 0 or more, not inf"),
     ],
 )
 def test_bad_input_is_one_line_and_asks_nothing(
