@@ -1,10 +1,18 @@
 """`hem train`."""
 
 import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from predictors.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def train(
@@ -16,7 +24,10 @@ def train(
             show_default=False,
         ),
     ],
-    algorithm: Annotated[str, typer.Option(help="E.g. LinearRouter.", show_default=False)],
+    algorithm: Annotated[
+        str,
+        typer.Option(help="LinearRouter, KNNRouter, BERTRouter or LLMRouter.", show_default=False),
+    ],
     out: Annotated[Path, typer.Option(help="The router's directory.", show_default=False)],
     limit: Annotated[
         int | None,
@@ -26,21 +37,68 @@ def train(
     epsilon: Annotated[
         float, typer.Option(min=0, help="Hard: the edge's label is below the cloud's by more.")
     ] = 0.0,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="KNN, BERT, LLM: model to start from, a directory or hub id."),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="KNN, BERT, LLM: format=safetensors, onnx or int8; max_tokens=256; BERT, LLM: "
+            "epochs=3, learning_rate=5e-5, batch_size=16, patience=4, "
+            "objective=difference or hard. Repeat for several.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Trains a router on queries that both models have answered.
 
     Example: `hem train --data labels.jsonl --algorithm LinearRouter --out my-router`
+
+    Example: `hem train --data labels.jsonl --algorithm BERTRouter --encoder my-minilm
+    --set epochs=2 --set format=int8 --out my-router`
     """
     from rich.console import Console
 
     from transformers_hem.training import train as run
 
-    with Console(stderr=True).status(f"training {algorithm} on {data}"):
-        metrics = run(data, algorithm, out, limit, seed, epsilon)
+    parameters = _parameters(setting or [], encoder)
+    console = Console(stderr=True)
+    with _told(console), console.status(f"training {algorithm} on {data}"):
+        metrics = run(data, algorithm, out, limit, seed, epsilon, parameters)
     if as_json:
         print(json.dumps(metrics))
         return
     print(f"{algorithm} written to {out}")
     for name, value in metrics.items():
         print(f"  {name:<20} {value:.4g}" if isinstance(value, float) else f"  {name:<20} {value}")
+
+
+def _parameters(settings: Sequence[str], encoder: str | None) -> dict[str, str]:
+    pairs = [("encoder", encoder)] if encoder is not None else []
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--set {setting!r} must be NAME=VALUE")
+        pairs.append((name.strip(), value.strip()))
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ConfigurationError(f"set twice: {', '.join(sorted(name for name, _ in pairs))}")
+    return found
+
+
+@contextmanager
+def _told(console: "Console") -> Iterator[None]:
+    """Shows what training logs, above the spinner."""
+    from rich.logging import RichHandler
+
+    logger = logging.getLogger("kserve.hem.training")
+    handler = RichHandler(console=console, show_path=False, show_level=False)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

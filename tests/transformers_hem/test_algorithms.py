@@ -28,7 +28,9 @@ NEEDED = {"OracleRouter": {"labels": str(LABELLED)}}
 
 
 @pytest.mark.parametrize("name", ALGORITHMS.names())
-def test_every_row_of_the_table_scores_a_batch(name: str) -> None:
+def test_every_row_of_the_table_scores_a_batch(name: str, encoder_routers: dict[str, Path]) -> None:
+    own = "BERTRouter" if name == "BertRouter" else name
+    router = {"router": str(encoder_routers[own])} if own in encoder_routers else {}
     batch = Batch(
         2,
         texts=("What is 2 + 2?", "ü"),
@@ -38,7 +40,7 @@ def test_every_row_of_the_table_scores_a_batch(name: str) -> None:
         answers=("4", "?"),
         samples=(("4", "4"), ("a", "b")),
     )
-    scores = algorithm(name, **NEEDED.get(name, {})).score(batch)
+    scores = algorithm(name, **router, **NEEDED.get(name, {})).score(batch)
     assert scores.shape == (2,)
     assert ((scores >= 0) & (scores <= 1)).all()
 

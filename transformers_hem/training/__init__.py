@@ -1,8 +1,10 @@
 """`hem train` and `hem score`: labels in, a router directory out; queries in, difficulties out."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from predictors.registry import Registry
+from transformers_hem.algorithms.parameters import parse
 from transformers_hem.training.learner import Learner, Metrics
 from transformers_hem.training.rows import read_labels, sample
 from transformers_hem.training.scoring import score_file
@@ -10,7 +12,13 @@ from transformers_hem.training.scoring import score_file
 __all__ = ["LEARNERS", "score_file", "train"]
 
 LEARNERS: Registry[Learner] = Registry(
-    "trainable algorithm", {"LinearRouter": "transformers_hem.training.linear:LinearLearner"}
+    "trainable algorithm",
+    {
+        "LinearRouter": "transformers_hem.training.linear:LinearLearner",
+        "BERTRouter": "transformers_hem.training.encoder:BERTLearner",
+        "LLMRouter": "transformers_hem.training.encoder:LLMLearner",
+        "KNNRouter": "transformers_hem.training.knn:KNNLearner",
+    },
 )
 
 
@@ -21,12 +29,15 @@ def train(
     limit: int | None = None,
     seed: int = 0,
     epsilon: float = 0.0,
+    parameters: Mapping[str, str] | None = None,
 ) -> Metrics:
     """Trains `algorithm` on labelled rows and writes the router directory `out`.
 
     `limit` trains on that many rows, drawn by `seed`. A row is hard where the edge is worse by
-    more than `epsilon`, on the labels' scale. The same data and seed give the same bytes.
-    Raises ConfigurationError for bad data; nothing half-written is left.
+    more than `epsilon`, on the labels' scale. `parameters` are the learner's own, as strings. The
+    same data, seed and parameters give the same bytes. Raises ConfigurationError for bad data or
+    parameters; nothing half-written is left.
     """
-    learner = LEARNERS.load(algorithm)()
+    kind = LEARNERS.load(algorithm)
+    learner = kind(parse(f"training {algorithm}", kind, dict(parameters or {})))
     return learner.train(sample(read_labels(data, epsilon), limit, seed), out, seed)

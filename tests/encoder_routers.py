@@ -1,0 +1,44 @@
+"""Routers with encoders, trained once for all tests that serve them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from transformers_hem.training import train
+
+
+def additions(count: int) -> list[dict[str, object]]:
+    """The edge fails at what is said to be hard; the rest both get right, bar one in ten."""
+    return [
+        {
+            "query": f"{'hard' if i % 2 else 'easy'} what is {i % 90} + {i * 7 % 90} ?",
+            "edge_correct": i % 2 == 0,
+            "cloud_correct": i % 10 > 0,
+        }
+        for i in range(count)
+    ]
+
+
+def write_rows(path: Path, rows: list[dict[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture(scope="session")
+def encoder_routers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A router directory by its algorithm's name. The KNNRouter's runs in onnxruntime, in int8."""
+    from tests.transformers_hem.tiny_models import write_bert, write_llama
+
+    room = tmp_path_factory.mktemp("encoders")
+    data = write_rows(room / "rows.jsonl", additions(80))
+    bert, llama = write_bert(room / "bert"), write_llama(room / "llama")
+    chosen = {"epochs": "4", "learning_rate": "0.01", "max_tokens": "32"}
+    trainings = {
+        "BERTRouter": {"encoder": str(bert), **chosen},
+        "LLMRouter": {"encoder": str(llama), "objective": "hard", **chosen},
+        "KNNRouter": {"encoder": str(bert), "max_tokens": "32", "format": "int8"},
+    }
+    for name, parameters in trainings.items():
+        train(data, name, room / name, parameters=parameters)
+    return {name: room / name for name in trainings}

@@ -1,0 +1,3 @@
+"""Fixtures of this floor."""
+
+from tests.encoder_routers import encoder_routers as encoder_routers

@@ -1,0 +1,63 @@
+"""Mines the query by the nearest labelled queries in an encoder's embedding space."""
+
+from typing import ClassVar
+
+from predictors.errors import ConfigurationError
+from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores, Stage
+from transformers_hem.algorithms.bert import EncoderParameters
+from transformers_hem.calibration import CalibratedConfig
+from transformers_hem.encoder_router import (
+    ENCODER,
+    NEIGHBOURS_FILE,
+    NeighbourConfig,
+    read_encoder_config,
+)
+from transformers_hem.encoders.directory import EncoderDirectory
+from transformers_hem.encoders.fifo import FairRunner
+from transformers_hem.encoders.neighbours import Neighbours, embed
+from transformers_hem.encoders.network import open_network
+from transformers_hem.encoders.tokens import QueryTokens
+from transformers_hem.router_directory import locate
+
+
+class KNNParameters(EncoderParameters):
+    """`router` is required: it holds the labelled queries' embeddings."""
+
+    router: str
+
+
+class KNNRouter(Algorithm):
+    """score = mean difficulty of the k nearest labelled queries, weighted by their cosine.
+
+    Queries are scored in the order that they came, in a thread of the router's own.
+    """
+
+    stage: ClassVar[Stage] = "query"
+    Parameters: ClassVar[type[AlgorithmParameters]] = KNNParameters
+
+    def __init__(self, parameters: KNNParameters) -> None:
+        path = locate(parameters.router)
+        self._config = read_encoder_config(path, NeighbourConfig)
+        self._neighbours = Neighbours.load(path / NEIGHBOURS_FILE)
+        if len(self._neighbours.targets) < self._config.k:
+            raise ConfigurationError(
+                f"{path / NEIGHBOURS_FILE} has {len(self._neighbours.targets)} queries; "
+                f"config.json asks for the nearest {self._config.k}"
+            )
+        directory = EncoderDirectory.open(str(path / ENCODER), self._config.max_tokens)
+        network = open_network(
+            directory, parameters.backend, head=False, threads=parameters.threads
+        )
+        self._runner = FairRunner(QueryTokens(directory), network)
+
+    @property
+    def calibrated(self) -> CalibratedConfig:
+        return self._config
+
+    def blocks(self, batch: Batch) -> bool:
+        return True
+
+    def score(self, batch: Batch) -> Scores:
+        queries = embed(self._runner.run(batch.texts))
+        raw = self._neighbours.difficulty(queries, self._config.k, self._config.temperature)
+        return self._config.difficulty(raw)

@@ -1,0 +1,62 @@
+"""Runs a model by torch and transformers, on a GPU where there is one."""
+
+from typing import Any, ClassVar
+
+import torch
+from transformers import AutoModel, AutoModelForSequenceClassification
+from transformers.utils import logging
+
+from predictors.engines.huggingface.checkpoint import first_line
+from predictors.errors import ConfigurationError
+from transformers_hem.encoders.directory import EncoderDirectory
+from transformers_hem.encoders.network import Network, Output
+from transformers_hem.encoders.tokens import Padded
+
+
+class TorchNetwork(Network):
+    batch_tokens: ClassVar[int] = 4096
+
+    def __init__(self, directory: EncoderDirectory, head: bool, threads: int) -> None:
+        if threads:
+            torch.set_num_threads(threads)
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._head = head
+        self._model = load_model(directory, head).to(self._device).eval()
+
+    def run(self, padded: Padded) -> Output:
+        ids = torch.from_numpy(padded.ids).to(self._device)
+        mask = torch.from_numpy(padded.mask).to(self._device)
+        with torch.inference_mode():
+            answered = self._model(input_ids=ids, attention_mask=mask)
+            found = answered.logits if self._head else answered.last_hidden_state
+        output: Output = found.float().cpu().numpy()
+        return output
+
+
+def load_model(directory: EncoderDirectory, head: bool, **config: Any) -> Any:
+    """The directory's model in float32, from safetensors only: other weights could run code.
+
+    A head that the weights lack is an error here, unless `config` asks for a new one. Raises
+    ConfigurationError.
+    """
+    kind = AutoModelForSequenceClassification if head else AutoModel
+    logging.disable_progress_bar()
+    try:
+        model, told = kind.from_pretrained(
+            directory.path,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            **{"pad_token_id": directory.pad_id, **config},
+        )
+    except Exception as error:  # transformers raises whatever a config's class does
+        raise ConfigurationError(
+            f"model {directory.path} can't be loaded: {first_line(error)}"
+        ) from error
+    missing = sorted(told["missing_keys"])
+    if head and missing and not config:
+        raise ConfigurationError(
+            f"model {directory.path} has no weights for {', '.join(missing[:3])}: it was not "
+            "trained to classify; `hem train` makes a router of it"
+        )
+    return model

@@ -1,0 +1,134 @@
+"""Trains a BERTRouter or an LLMRouter: an encoder or a causal model with a head, fine-tuned."""
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from transformers_hem.algorithms.base import AlgorithmParameters
+from transformers_hem.encoder_router import ENCODER, ClassifierConfig, fingerprints
+from transformers_hem.encoders.heads import CLOUD_RIGHT, DIFFERENCE, EDGE_RIGHT, HARD, Head
+from transformers_hem.encoders.tokens import QueryTokens
+from transformers_hem.router_directory import new_directory, write_config
+from transformers_hem.training.encoder_files import (
+    EncoderTraining,
+    open_source,
+    require_libraries,
+    run_all,
+    write_encoder,
+)
+from transformers_hem.training.held_out import Split, split
+from transformers_hem.training.judgement import Judgement, judge
+from transformers_hem.training.learner import Learner, Metrics
+from transformers_hem.training.rows import Labels
+from transformers_hem.training.targets import require_learnable
+
+
+class ClassifierTraining(EncoderTraining):
+    """`objective`: two heads learn whether either model is right (difference), or one learns which
+    queries are hard. `held_out`: share of the rows to stop on, and as many to judge on.
+    `patience`: see `fine_tune.Schedule`."""
+
+    objective: Literal["difference", "hard"] = "difference"
+    epochs: float = Field(default=3, gt=0, le=100)
+    learning_rate: float = Field(default=5e-5, gt=0, lt=1)
+    batch_size: int = Field(default=16, ge=1)
+    patience: int = Field(default=4, ge=1)
+    held_out: float = Field(default=0.1, ge=0.02, le=0.4)
+
+
+class BERTLearner(Learner):
+    Parameters: ClassVar[type[AlgorithmParameters]] = ClassifierTraining
+    algorithm: ClassVar[Literal["BERTRouter", "LLMRouter"]] = "BERTRouter"
+
+    def __init__(self, parameters: ClassifierTraining) -> None:
+        require_libraries(parameters.format)
+        self._parameters = parameters
+
+    def train(self, labels: Labels, out: Path, seed: int) -> Metrics:
+        require_learnable(labels)
+        parts = split(labels, self._parameters.held_out, seed)
+        with new_directory(out) as aside:
+            self._write_encoder(parts, aside / ENCODER, seed, aside.parent / "checkpoints")
+            judgement = self._judge(aside / ENCODER, parts.judged, seed)
+            config = self._config(labels, parts, judgement, fingerprints(aside), seed)
+            write_config(aside, config)
+        return {**config.metrics, "rows": config.rows, "threshold": config.threshold}
+
+    def _write_encoder(self, parts: Split, to: Path, seed: int, scratch: Path) -> None:
+        from transformers_hem.encoders.torch_network import load_model
+        from transformers_hem.training.fine_tune import Examples, Schedule, fine_tune, seed_all
+
+        chosen = self._parameters
+        source = open_source(chosen)
+        tokens = QueryTokens(source)
+        seed_all(seed)
+        model = load_model(source, head=True, **_new_head(chosen.objective))
+        train, validation = (
+            Examples(tokens.rows(part.queries), _targets(part, chosen.objective, parts))
+            for part in (parts.train, parts.validation)
+        )
+        plan = Schedule(
+            chosen.epochs, chosen.learning_rate, chosen.batch_size, chosen.patience, seed
+        )
+        model = fine_tune(model, tokens, train, validation, plan, scratch)
+        write_encoder(model, tokens, to, chosen.format, head=True)
+
+    def _judge(self, encoder: Path, judged: Labels, seed: int) -> Judgement:
+        head = Head(None) if self._parameters.objective == DIFFERENCE else Head(0)
+        raw = run_all(
+            encoder,
+            self._parameters.max_tokens,
+            judged.queries,
+            head=True,
+            of=lambda outputs: head.difficulty(np.stack(outputs)),
+        )
+        return judge(raw, judged, seed)
+
+    def _config(
+        self, labels: Labels, parts: Split, judgement: Judgement, files: dict[str, str], seed: int
+    ) -> ClassifierConfig:
+        chosen = self._parameters
+        return ClassifierConfig(
+            algorithm=self.algorithm,
+            hard_label=DIFFERENCE if chosen.objective == DIFFERENCE else HARD,
+            max_tokens=chosen.max_tokens,
+            encoder=chosen.source,
+            threshold=judgement.threshold,
+            probability=judgement.probability,
+            scores=judgement.scores,
+            seed=seed,
+            rows=len(labels.queries),
+            held_out_rows=len(parts.judged.queries),
+            data_sha256=labels.sha256,
+            epsilon=labels.epsilon,
+            metrics={"learner": f"{chosen.source} {chosen.objective}", **judgement.metrics},
+            files=files,
+        )
+
+
+class LLMLearner(BERTLearner):
+    algorithm: ClassVar[Literal["BERTRouter", "LLMRouter"]] = "LLMRouter"
+
+
+def _new_head(objective: str) -> dict[str, Any]:
+    names = [EDGE_RIGHT, CLOUD_RIGHT] if objective == DIFFERENCE else [HARD]
+    return {
+        "id2label": dict(enumerate(names)),
+        "label2id": {name: index for index, name in enumerate(names)},
+        "problem_type": "multi_label_classification",
+        "ignore_mismatched_sizes": True,
+    }
+
+
+def _targets(labels: Labels, objective: str, parts: Split) -> NDArray[np.float32]:
+    """[N, 2]: how well either model did, on a scale from 0 to 1; or [N, 1]: whether it's hard."""
+    if objective != DIFFERENCE:
+        return labels.hard.astype(np.float32)[:, None]
+    both = (parts.train, parts.validation, parts.judged)
+    least = min(float(min(part.edge.min(), part.cloud.min())) for part in both)
+    low = least if labels.scale != 1 else 0.0
+    pair = np.stack([labels.edge, labels.cloud], axis=1)
+    return np.asarray(np.clip((pair - low) / labels.scale, 0, 1), dtype=np.float32)

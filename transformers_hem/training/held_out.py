@@ -1,0 +1,44 @@
+"""Sets rows apart before an encoder is fine-tuned: to stop early on, and to judge it on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from predictors.errors import ConfigurationError
+from transformers_hem.training.rows import Labels
+
+LEAST_OF_A_KIND = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """`train` is learned from, `validation` stops the training, `judged` gives the calibration,
+    the threshold and the metrics: nothing else has seen it."""
+
+    train: Labels
+    validation: Labels
+    judged: Labels
+
+
+def split(labels: Labels, share: float, seed: int) -> Split:
+    """`share` of the rows to validate on and as many to judge on, hard ones in equal parts.
+
+    Raises ConfigurationError where a part would have fewer than two rows of a kind.
+    """
+    count = len(labels.queries)
+    size = int(np.ceil(share * count))
+    smallest = min(int(labels.hard.sum()), int((~labels.hard).sum()))
+    if smallest * size / count < LEAST_OF_A_KIND:
+        raise ConfigurationError(
+            f"{count} rows, {smallest} of them of the rarer kind, are too few to set {share:.0%} "
+            f"apart twice with at least {LEAST_OF_A_KIND} of either kind: give more rows, or train "
+            "a LinearRouter"
+        )
+    rest, judged = train_test_split(
+        np.arange(count), test_size=size, random_state=seed, stratify=labels.hard
+    )
+    train, validation = train_test_split(
+        rest, test_size=size, random_state=seed, stratify=labels.hard[rest]
+    )
+    return Split(*(labels.subset(np.sort(part)) for part in (train, validation, judged)))
