@@ -10,6 +10,7 @@ import yaml
 
 from predictors.errors import ConfigurationError
 from tests.conftest import ROOT
+from tests.transformers_hem.tiny_models import write_bert
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.decision import Decider
 from transformers_hem.settings import HEMSettings, build_decider
@@ -22,6 +23,13 @@ NAMES = [f"{system}-{case['block']['name']}" for system, cases in BLOCKS.items()
 @pytest.fixture(autouse=True)
 def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture(scope="module")
+def routellm_bert(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Says of every query that the strong model wins, with p = 0.91."""
+    labels = ("LABEL_0", "LABEL_1", "LABEL_2")
+    return str(write_bert(tmp_path_factory.mktemp("bert"), labels, (3.0, 0.0, 0.0)))
 
 
 def decider(block: Any, **settings: Any) -> Decider:
@@ -41,8 +49,10 @@ def batch_of(kind: str, value: Any) -> Batch:
 
 
 @pytest.mark.parametrize(("block", "decides"), CASES, ids=NAMES)
-def test_a_block_loads_and_decides_as_documented(block: Any, decides: dict[str, Any]) -> None:
-    mined = decider(block)
+def test_a_block_loads_and_decides_as_documented(
+    block: Any, decides: dict[str, Any], routellm_bert: str
+) -> None:
+    mined = decider(json.loads(json.dumps(block).replace("$ROUTELLM_BERT", routellm_bert)))
     assert mined.algorithm.stage == decides["stage"]
     if "threshold" in decides:
         assert mined.threshold == pytest.approx(decides["threshold"])
@@ -52,9 +62,9 @@ def test_a_block_loads_and_decides_as_documented(block: Any, decides: dict[str, 
         routes = [mined.decide(queries(f"question {i}")).route for i in range(2000)]
         assert routes.count("cloud") / 2000 == pytest.approx(decides["cloud_share"], abs=0.03)
     for kind in {"boxes", "classes", "texts"} & set(decides):
-        examples = decides[kind]
-        assert mined.decide(batch_of(kind, examples["easy"])).route == "edge"
-        assert mined.decide(batch_of(kind, examples["hard"])).route == "cloud"
+        for side, example in decides[kind].items():
+            route = mined.decide(batch_of(kind, example)).route
+            assert route == {"easy": "edge", "hard": "cloud"}[side]
 
 
 def test_fault_corrected_random_means_the_edge_in_one_system_and_the_cloud_in_the_other() -> None:
@@ -117,6 +127,14 @@ def test_fault_corrected_the_oracle_asks_both_models_and_then_one_again() -> Non
         ({"name": "Random", "parameters": [], "seed": 1}, "only"),
         ({"name": ["Random"], "parameters": []}, "only"),
         ({"name": "IBT", "parameters": [{"key": "threshold_img", "value": "2"}]}, "threshold_img"),
+        (
+            {"name": "BERTRouter", "parameters": {"task": "fill-mask", "model": "m"}},
+            "'task' can't be",
+        ),
+        (
+            {"name": "BERTRouter", "parameters": {"max_length": "9", "max_tokens": "9"}},
+            "'max_length' is another name of 'max_tokens'; give one",
+        ),
         ({"name": "OracleRouter"}, "parameter 'labels' is missing"),
         ({"name": "OracleRouter", "parameters": [{"key": "labels", "value": "no"}]}, "can't be"),
     ],

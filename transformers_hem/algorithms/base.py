@@ -1,6 +1,7 @@
 """What an algorithm is: a stage, typed parameters, and a difficulty per row."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -49,6 +50,8 @@ class AlgorithmParameters(BaseModel):
     """Base of every algorithm's parameters; values arrive as the strings of the CRDs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # What Sedna or Ianvs call a parameter -> its name here.
+    aliases: ClassVar[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)

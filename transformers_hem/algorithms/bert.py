@@ -1,5 +1,6 @@
 """Mines the query by a sequence classifier: any encoder, or a causal model with such a head."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -29,11 +30,14 @@ class EncoderParameters(AlgorithmParameters):
 class BERTParameters(EncoderParameters):
     """`model`, instead of a router: a directory or hub id of a sequence classifier. `hard_label`:
     index or name of its label that means hard, or `difference` for two heads, P(edge right) and
-    P(cloud right). `max_tokens`: a longer query is cut; by default at the model's own limit."""
+    P(cloud right). `max_tokens`: a longer query is cut; by default at the model's own limit. `task`
+    is Sedna's, and can't be another; `max_length`, which cut characters there, is `max_tokens`."""
 
+    aliases: ClassVar[Mapping[str, str]] = {"max_length": "max_tokens"}
     model: str | None = None
     hard_label: str | None = None
     max_tokens: int | None = Field(default=None, ge=1)
+    task: Literal["text-classification"] = "text-classification"
 
     @model_validator(mode="after")
     def _one_source(self) -> "BERTParameters":

@@ -108,6 +108,7 @@ def parse(name: str, owner: Any, values: dict[str, str]) -> AlgorithmParameters:
     """
     model: type[AlgorithmParameters] = owner.Parameters
     known = sorted(model.model_fields)
+    values = _under_own_names(name, model, values)
     for unknown in (key for key in values if key not in known):
         near = difflib.get_close_matches(unknown, known, n=1)
         raise ConfigurationError(
@@ -121,6 +122,15 @@ def parse(name: str, owner: Any, values: dict[str, str]) -> AlgorithmParameters:
         raise ConfigurationError(
             f"{name}: {_fault(error, values)}; known: {', '.join(known)}"
         ) from error
+
+
+def _under_own_names(
+    name: str, model: type[AlgorithmParameters], values: dict[str, str]
+) -> dict[str, str]:
+    for alias, own in model.aliases.items():
+        if alias in values and own in values:
+            raise ConfigurationError(f"{name}: {alias!r} is another name of {own!r}; give one")
+    return {model.aliases.get(key, key): value for key, value in values.items()}
 
 
 def _fault(error: ValidationError, values: dict[str, str]) -> str:

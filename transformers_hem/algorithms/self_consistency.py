@@ -19,7 +19,6 @@ from transformers_hem.algorithms.base import (
     Stage,
 )
 
-
 _MARKUP = "\"'`*()[]\u2018\u2019\u201c\u201d"  # and typographic quotes
 _CLOSING = ".,;:!?"
 
