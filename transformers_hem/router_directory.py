@@ -1,10 +1,11 @@
 """A LinearRouter on disk: config.json and weights.safetensors, checked when it is loaded."""
 
 import hashlib
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,20 +26,22 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
 
 Config = TypeVar("Config", bound=CalibratedConfig)
+Link = Literal["logistic", "clip", "difference"]
+SUMS: dict[Link, int] = {"logistic": 1, "clip": 1, "difference": 2}
 
 
 class RouterConfig(CalibratedConfig):
     """What config.json says.
 
-    `link` turns the linear sum z into a difficulty: `logistic` 1 / (1 + exp(-z)), or `clip`, z cut
-    to [0, 1]. `data_sha256` is of the training file, `weights_sha256` of weights.safetensors;
-    `epsilon` is what the edge was allowed to be worse by, on the labels' scale.
+    `link` turns the linear sums into a difficulty, see the function of that name; `intercepts` has
+    one number a sum. `data_sha256` is of the training file, `weights_sha256` of
+    weights.safetensors; `epsilon` is what the edge was allowed to be worse by, in labels' units.
     """
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     algorithm: Literal["LinearRouter"] = "LinearRouter"
-    link: Literal["logistic", "clip"]
-    intercept: float
+    link: Link
+    intercepts: tuple[float, ...]
     features: FeatureConfig
     seed: int
     rows: int
@@ -64,7 +67,7 @@ def locate(name: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class LinearModel:
-    """A linear model over text features. `weights` is float32 [features.config.width]."""
+    """A linear model over text features. `weights` is float32 [features.config.width, sums]."""
 
     config: RouterConfig
     features: TextFeatures
@@ -72,8 +75,12 @@ class LinearModel:
 
     def score(self, text: str) -> float:
         """Difficulty of one query in [0, 1]."""
+        return link(self.config.link, self.sums(text))
+
+    def sums(self, text: str) -> list[float]:
         columns, values = self.features.row(extract(text, self.config.features.buckets))
-        return link(self.config.link, float(values @ self.weights[columns]) + self.config.intercept)
+        totals: list[float] = (values @ self.weights[columns]).tolist()
+        return [total + more for total, more in zip(totals, self.config.intercepts, strict=True)]
 
     def save(self, out: Path) -> None:
         """Writes the directory aside, then renames it into place; replaces an older router only."""
@@ -84,13 +91,14 @@ class LinearModel:
             write_config(aside, config)
 
     def _tensors(self) -> dict[str, np.ndarray]:
-        """Only the buckets that training saw: the rest weigh nothing."""
+        """Only the buckets that training saw: the rest weigh nothing. In half precision, which
+        training has rounded to already."""
         seen = np.flatnonzero(self.features.idf)
         count = self.config.features.buckets
         return {
             "buckets": seen.astype(np.uint32),
-            "idf": self.features.idf[seen],
-            "weights": self.weights[seen],
+            "idf": self.features.idf[seen].astype(np.float16),
+            "weights": self.weights[seen].astype(np.float16),
             "length_mean": self.features.mean,
             "length_deviation": self.features.deviation,
             "length_weights": self.weights[count:],
@@ -116,7 +124,10 @@ class LinearModel:
         seen = tensors["buckets"].astype(np.int64)
         idf = np.zeros(config.features.buckets, dtype=np.float32)
         idf[seen] = tensors["idf"]
-        weights = np.zeros(config.features.width, dtype=np.float32)
+        sums = SUMS[config.link]
+        if len(config.intercepts) != sums:
+            raise ValueError(f"{config.link} has {sums} sums, not {len(config.intercepts)}")
+        weights = np.zeros((config.features.width, sums), dtype=np.float32)
         weights[seen] = tensors["weights"]
         weights[config.features.buckets :] = tensors["length_weights"]
         mean, deviation = tensors["length_mean"], tensors["length_deviation"]
@@ -127,11 +138,16 @@ class LinearModel:
         return cls(config, TextFeatures(config.features, idf, mean, deviation), weights)
 
 
-def link(name: Literal["logistic", "clip"], total: float) -> float:
-    """From the linear sum to a difficulty in [0, 1]."""
+def link(name: Link, sums: Sequence[float]) -> float:
+    """From linear sums to a difficulty in [0, 1].
+
+    `clip`: z cut to [0, 1]; `logistic`: P(hard) = 1 / (1 + exp(-z)); `difference`: of P(edge right)
+    and P(cloud right), in that order, (1 + P(cloud right) - P(edge right)) / 2.
+    """
     if name == "clip":
-        return min(max(total, 0.0), 1.0)
-    return float(0.5 * (1.0 + np.tanh(total / 2)))  # never overflows, unlike 1 / (1 + exp(-z))
+        return min(max(sums[0], 0.0), 1.0)
+    chances = [0.5 * (1.0 + math.tanh(z / 2)) for z in sums]  # never overflows, as exp(-z) does
+    return chances[0] if name == "logistic" else (1.0 + chances[1] - chances[0]) / 2
 
 
 def sha256(content: bytes) -> str:

@@ -12,7 +12,7 @@ import pytest
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.algorithms.routers import open_router
-from transformers_hem.router_directory import CONFIG_FILE, WEIGHTS_FILE, LinearModel
+from transformers_hem.router_directory import CONFIG_FILE, WEIGHTS_FILE, LinearModel, link
 from transformers_hem.training import score_file, train
 
 Rows = list[dict[str, object]]
@@ -62,7 +62,7 @@ def test_the_same_seed_gives_the_same_bytes(
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     config = json.loads((tmp_path / "a" / CONFIG_FILE).read_text())
-    assert (config["rows"], config["seed"], config["version"]) == (40, 3, 1)
+    assert (config["rows"], config["seed"], config["version"]) == (40, 3, 2)
 
 
 def test_compressed_rows_have_the_fingerprint_of_plain_ones(
@@ -88,6 +88,19 @@ def test_eight_rows_with_graded_scores_are_enough(
     train(written(rows), "LinearRouter", tmp_path / "router")
     score = LinearModel.load(tmp_path / "router").score("question 1")
     assert 0 <= score <= 1
+
+
+def test_a_cloud_that_is_always_right_is_learned_from_too(
+    written: Callable[[Rows], Path], tmp_path: Path
+) -> None:
+    rows = [{**row, "cloud_correct": True} for row in labelled(100)]
+    assert float(train(written(rows), "LinearRouter", tmp_path / "router")["auroc"]) > 0.9
+
+
+def test_two_chances_of_being_right_make_one_difficulty() -> None:
+    assert link("difference", (0.0, 0.0)) == 0.5
+    assert link("difference", (-1000.0, 1000.0)) == 1.0
+    assert link("difference", (1000.0, -1000.0)) == 0.0
 
 
 GOOD = '{"query": "q", "edge_correct": true, "cloud_correct": false}\n'
@@ -160,7 +173,7 @@ def router(written: Callable[[Rows], Path], tmp_path: Path) -> Path:
         (WEIGHTS_FILE, lambda content: content[:-50], "weights.safetensors is damaged"),
         (WEIGHTS_FILE, None, "weights.safetensors: No such file"),
         (CONFIG_FILE, lambda content: content[:-50], "config.json names no algorithm"),
-        (CONFIG_FILE, lambda c: c.replace(b'"version": 1', b'"version": 2'), "version: Input"),
+        (CONFIG_FILE, lambda c: c.replace(b'"version": 2', b'"version": 1'), "version: Input"),
         (CONFIG_FILE, lambda c: c.replace(b'"seed"', b'"sead"'), "config.json: seed: Field req"),
         (CONFIG_FILE, None, "config.json: No such file.*hem train"),
     ],

@@ -1,10 +1,14 @@
-"""Trains a LinearRouter: logistic or ridge on hashed features, as cross-validation says."""
+"""Trains a LinearRouter: the learner on hashed features that cross-validation prefers.
 
+Of ridge on the difference, one logistic regression on *hard*, and one each on what the two models
+get right, the last is mostly best on real traffic: many queries are wrong or right for both.
+"""
+
+import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +18,12 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import StratifiedKFold
 
 from transformers_hem.features import Extract, FeatureConfig, TextFeatures, extract, fit
-from transformers_hem.router_directory import LinearModel, RouterConfig, link
+from transformers_hem.router_directory import SUMS, LinearModel, Link, RouterConfig, link
 from transformers_hem.training.judgement import judge
 from transformers_hem.training.learner import Learner, Metrics
 from transformers_hem.training.quality import Floats, curve
 from transformers_hem.training.rows import Labels
-from transformers_hem.training.targets import difference, require_learnable
+from transformers_hem.training.targets import difference, require_learnable, rightness
 
 FOLDS = 5
 
@@ -28,23 +32,35 @@ FOLDS = 5
 class Candidate:
     """`strength` is C for logistic regression, alpha for ridge."""
 
-    link: Literal["logistic", "clip"]
+    link: Link
     strength: float
 
-    def fit(self, rows: csr_matrix, labels: Labels) -> tuple[Floats, float]:
-        """Coefficients, float [columns], and intercept."""
+    def fit(self, rows: csr_matrix, labels: Labels) -> tuple[Floats, Floats]:
+        """Coefficients, float [columns, sums], and intercepts, float [sums]."""
         if self.link == "clip":
             ridge = Ridge(alpha=self.strength).fit(rows, difference(labels))
-            return ridge.coef_, float(ridge.intercept_)
+            return ridge.coef_[:, None], np.array([ridge.intercept_])
+        targets = (labels.hard.astype(float),) if self.link == "logistic" else rightness(labels)
+        parts = [self._logistic(rows, target) for target in targets]
+        return np.stack([part for part, _ in parts], axis=1), np.array([each for _, each in parts])
+
+    def _logistic(self, rows: csr_matrix, target: Floats) -> tuple[Floats, float]:
+        """A target between 0 and 1 counts as a row of either kind, weighted by its share."""
+        right, wrong = np.flatnonzero(target > 0), np.flatnonzero(target < 1)
+        if len(right) == 0 or len(wrong) == 0:  # a model that is never, or always, right
+            return np.zeros(rows.shape[1]), math.log((len(right) + 0.5) / (len(wrong) + 0.5))
+        kinds = np.repeat([1, 0], [len(right), len(wrong)])
+        shares = np.concatenate([target[right], 1 - target[wrong]])
+        model = LogisticRegression(C=self.strength, solver="newton-cg")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # cross-validation judges the fit
-            logistic = LogisticRegression(C=self.strength, solver="newton-cg")
-            logistic.fit(rows, labels.hard)
-        return logistic.coef_[0], float(logistic.intercept_[0])
+            model.fit(rows[np.concatenate([right, wrong])], kinds, sample_weight=shares)
+        return model.coef_[0], float(model.intercept_[0])
 
 
 CANDIDATES = (
-    *(Candidate("clip", alpha) for alpha in (1.0, 3.0, 10.0)),
+    *(Candidate("difference", c) for c in (0.3, 1.0, 3.0, 10.0)),
+    *(Candidate("clip", alpha) for alpha in (3.0, 10.0)),
     *(Candidate("logistic", c) for c in (1.0, 10.0, 100.0)),
 )
 
@@ -58,10 +74,10 @@ class LinearLearner(Learner):
         areas = {c: curve(s, labels.edge, labels.cloud).mean() for c, s in scores.items()}
         best = max(areas, key=areas.__getitem__)
         judgement = judge(scores[best], labels, seed)
-        features, weights, intercept = _fit(best, config, texts, labels)
+        features, weights, intercepts = _fit(best, config, texts, labels)
         router = RouterConfig(
             link=best.link,
-            intercept=intercept,
+            intercepts=intercepts,
             threshold=judgement.threshold,
             probability=judgement.probability,
             scores=judgement.scores,
@@ -90,22 +106,23 @@ def _out_of_fold(
         held_out = _matrix(features, [texts[i] for i in test])
         seen = np.unique(rows.indices)
         for candidate in CANDIDATES:
-            coefficients, intercept = candidate.fit(rows[:, seen], part)
-            totals = held_out[:, seen] @ coefficients + intercept
-            scores[candidate][test] = [link(candidate.link, total) for total in totals]
+            coefficients, intercepts = candidate.fit(rows[:, seen], part)
+            totals = (held_out[:, seen] @ coefficients + intercepts).tolist()
+            scores[candidate][test] = [link(candidate.link, sums) for sums in totals]
     return scores
 
 
 def _fit(
     candidate: Candidate, config: FeatureConfig, texts: Sequence[Extract], labels: Labels
-) -> tuple[TextFeatures, NDArray[np.float32], float]:
+) -> tuple[TextFeatures, NDArray[np.float32], tuple[float, ...]]:
     features = fit(config, texts)
     rows = _matrix(features, texts)
     seen = np.unique(rows.indices)
-    coefficients, intercept = candidate.fit(rows[:, seen], labels)
-    weights = np.zeros(config.width, dtype=np.float32)
-    weights[seen] = coefficients
-    return features, weights, intercept
+    coefficients, intercepts = candidate.fit(rows[:, seen], labels)
+    weights = np.zeros((config.width, SUMS[candidate.link]), dtype=np.float32)
+    weights[seen] = coefficients.astype(np.float16)
+    idf = features.idf.astype(np.float16).astype(np.float32)
+    return replace(features, idf=idf), weights, tuple(intercepts.tolist())
 
 
 def _matrix(features: TextFeatures, texts: Sequence[Extract]) -> csr_matrix:
