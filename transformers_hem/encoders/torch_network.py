@@ -41,6 +41,7 @@ def load_model(directory: EncoderDirectory, head: bool, **config: Any) -> Any:
     """
     kind = AutoModelForSequenceClassification if head else AutoModel
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what it would tell of missing weights is told below
     try:
         model, told = kind.from_pretrained(
             directory.path,

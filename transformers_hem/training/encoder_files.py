@@ -67,6 +67,7 @@ def write_encoder(
         return
     from transformers_hem.encoders.export import export_onnx
 
+    model.config.architectures = [type(model).__name__]  # as save_pretrained does
     model.config.save_pretrained(directory)
     export_onnx(model, directory, head=head, int8=wanted == "int8")
 

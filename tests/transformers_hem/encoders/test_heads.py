@@ -73,6 +73,17 @@ def test_a_label_that_nobody_named_is_not_guessed(
         find_head(labels, hard_label, "m")
 
 
+def test_two_labels_that_nobody_named_have_numbers(tmp_path: Path) -> None:
+    """transformers leaves its default names out of config.json."""
+    model = write_bert(tmp_path / "bert", ("LABEL_0", "LABEL_1"), (0.0, 2.0))
+    assert "id2label" not in (model / "config.json").read_text()
+    with pytest.raises(ConfigurationError, match="has labels LABEL_0, LABEL_1: set hard_label"):
+        build_decider(HEMSettings(algorithm="BERTRouter", parameters=f'{{"model": "{model}"}}'))
+    block = f'{{"model": "{model}", "hard_label": "1"}}'
+    decider = build_decider(HEMSettings(algorithm="BERTRouter", parameters=block))
+    assert decider.decide(Batch(1, texts=("what ?",))).score == pytest.approx(0.881, abs=0.001)
+
+
 def test_logits_become_difficulties() -> None:
     logits = np.log(np.array([[2, 1, 1], [1, 1, 2]], dtype=np.float32))
     assert Head(0).difficulty(logits) == pytest.approx([0.5, 0.25])
