@@ -48,7 +48,7 @@ def train(
             metavar="NAME=VALUE",
             help="KNN, BERT, LLM: format=safetensors, onnx or int8; max_tokens=256; BERT, LLM: "
             "epochs=3, learning_rate=5e-5, batch_size=16, patience=4, "
-            "objective=difference or hard. Repeat for several.",
+            "objective=difference or hard, held_out=0.1. Repeat for several.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -68,6 +68,8 @@ def test_an_onnx_router_is_judged_as_it_is_served(
     train(room / "rows.jsonl", "BERTRouter", tmp_path / "router", parameters=parameters)
     held = {path.name for path in (tmp_path / "router" / "encoder").iterdir()}
     assert held == {"config.json", "tokenizer.json", "model.onnx"}
+    metrics = json.loads((tmp_path / "router" / "config.json").read_text())["metrics"]
+    assert abs(metrics["apgr_lost_in_int8"]) < 0.1
     rows = [{"id": i, "query": row["query"]} for i, row in enumerate(additions(20))]
     queries = write_rows(tmp_path / "queries.jsonl", rows)
     assert score_file(tmp_path / "router", queries, tmp_path / "scores.jsonl") == 20

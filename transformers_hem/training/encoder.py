@@ -22,6 +22,7 @@ from transformers_hem.training.encoder_files import (
 from transformers_hem.training.held_out import Split, split
 from transformers_hem.training.judgement import Judgement, judge
 from transformers_hem.training.learner import Learner, Metrics
+from transformers_hem.training.quality import Floats, gap_recovered
 from transformers_hem.training.rows import Labels
 from transformers_hem.training.targets import require_learnable
 
@@ -51,13 +52,20 @@ class BERTLearner(Learner):
         require_learnable(labels)
         parts = split(labels, self._parameters.held_out, seed)
         with new_directory(out) as aside:
-            self._write_encoder(parts, aside / ENCODER, seed, aside.parent / "checkpoints")
-            judgement = self._judge(aside / ENCODER, parts.judged, seed)
+            scratch = aside.parent
+            model, tokens = self._fine_tuned(parts, seed, scratch / "checkpoints")
+            write_encoder(model, tokens, aside / ENCODER, self._parameters.format, head=True)
+            raw = self._scores(aside / ENCODER, parts.judged)
+            judgement = judge(raw, parts.judged, seed)
+            if self._parameters.format == "int8":
+                write_encoder(model, tokens, scratch / "float32", "onnx", head=True)
+                unrounded = self._scores(scratch / "float32", parts.judged)
+                judgement.metrics["apgr_lost_in_int8"] = _lost(unrounded, raw, parts.judged)
             config = self._config(labels, parts, judgement, fingerprints(aside), seed)
             write_config(aside, config)
         return {**config.metrics, "rows": config.rows, "threshold": config.threshold}
 
-    def _write_encoder(self, parts: Split, to: Path, seed: int, scratch: Path) -> None:
+    def _fine_tuned(self, parts: Split, seed: int, scratch: Path) -> tuple[Any, QueryTokens]:
         from transformers_hem.encoders.torch_network import load_model
         from transformers_hem.training.fine_tune import Examples, Schedule, fine_tune, seed_all
 
@@ -73,19 +81,17 @@ class BERTLearner(Learner):
         plan = Schedule(
             chosen.epochs, chosen.learning_rate, chosen.batch_size, chosen.patience, seed
         )
-        model = fine_tune(model, tokens, train, validation, plan, scratch)
-        write_encoder(model, tokens, to, chosen.format, head=True)
+        return fine_tune(model, tokens, train, validation, plan, scratch), tokens
 
-    def _judge(self, encoder: Path, judged: Labels, seed: int) -> Judgement:
+    def _scores(self, encoder: Path, judged: Labels) -> Floats:
         head = Head(None) if self._parameters.objective == DIFFERENCE else Head(0)
-        raw = run_all(
+        return run_all(
             encoder,
             self._parameters.max_tokens,
             judged.queries,
             head=True,
             of=lambda outputs: head.difficulty(np.stack(outputs)),
         )
-        return judge(raw, judged, seed)
 
     def _config(
         self, labels: Labels, parts: Split, judgement: Judgement, files: dict[str, str], seed: int
@@ -111,6 +117,13 @@ class BERTLearner(Learner):
 
 class LLMLearner(BERTLearner):
     algorithm: ClassVar[Literal["BERTRouter", "LLMRouter"]] = "LLMRouter"
+
+
+def _lost(unrounded: Floats, rounded: Floats, judged: Labels) -> float:
+    """By every threshold: ten bins would hide so small a difference in their noise."""
+    areas = [gap_recovered(scores, judged.edge, judged.cloud) for scores in (unrounded, rounded)]
+    lost = areas[0] - areas[1]
+    return round(lost, 4) if np.isfinite(lost) else 0.0
 
 
 def _new_head(objective: str) -> dict[str, Any]:
