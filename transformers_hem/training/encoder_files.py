@@ -33,7 +33,7 @@ class EncoderTraining(AlgorithmParameters):
     def source(self) -> str:
         """Of the encoder, without the place that it has on this machine."""
         path = Path(self.encoder).expanduser()
-        return path.resolve().name if path.is_dir() else self.encoder
+        return path.absolute().name if path.is_dir() else self.encoder
 
 
 def require_libraries(wanted: Format) -> None:
