@@ -26,7 +26,10 @@ def train(
     ],
     algorithm: Annotated[
         str,
-        typer.Option(help="LinearRouter, KNNRouter, BERTRouter or LLMRouter.", show_default=False),
+        typer.Option(
+            help="LinearRouter, CombinedRouter, KNNRouter, BERTRouter or LLMRouter.",
+            show_default=False,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The router's directory.", show_default=False)],
     limit: Annotated[

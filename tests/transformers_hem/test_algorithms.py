@@ -35,6 +35,7 @@ def test_every_row_of_the_table_scores_a_batch(name: str, encoder_routers: dict[
         2,
         texts=("What is 2 + 2?", "ü"),
         mean_logprob=np.array([-0.1, -3.0]),
+        min_logprob=np.array([-0.2, -4.0]),
         probabilities=np.array([[0.9, 0.1], [0.5, 0.5]]),
         boxes=np.array([[[0, 0, 1, 1, 0.9, 3]], [[0, 0, 1, 1, 0.4, 3]]]),
         answers=("4", "?"),

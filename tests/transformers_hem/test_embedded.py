@@ -12,6 +12,9 @@ from transformers_hem.algorithms.routers import open_router
 from transformers_hem.embedded.train import LABELS, confidence_cut
 from transformers_hem.router_directory import CONFIG_FILE, LinearModel
 from transformers_hem.training import train
+from transformers_hem.training.metrics import Judged
+from transformers_hem.training.metrics.recovered import apgr
+from transformers_hem.training.rows import read_labels
 
 
 def test_it_promises_95_percent_of_the_clouds_accuracy_with_40_percent_at_the_edge() -> None:
@@ -32,6 +35,26 @@ def test_its_labels_make_it_again(tmp_path: Path) -> None:
     # Not to the last bit: another processor's linear algebra may round otherwise.
     assert np.allclose(scores[0], scores[1], atol=1e-3)
     assert again["threshold"] == pytest.approx(shipped["threshold"], abs=0.01)
+
+
+def test_query_and_answer_together_recover_more_than_either_alone() -> None:
+    """On the training questions; the shipped ones' metrics are of scores from other folds."""
+    labels = read_labels(LABELS)
+    assert labels.telemetry is not None
+    rest = {"threshold": 0.5, "edge": labels.edge, "cloud": labels.cloud, "hard": labels.hard}
+    alone = [
+        apgr(Judged(scores=-np.expm1(labels.telemetry.values[name]), **rest))
+        for name in ("mean_logprob", "min_logprob")
+    ]
+    linear, combined = (promised(f"embedded:{name}")["apgr"] for name in ("linear", "combined"))
+    assert float(combined) > max(*alone, float(linear))
+
+
+def promised(name: str) -> dict[str, float | int | str]:
+    found: dict[str, float | int | str] = json.loads(
+        (embedded.directory(name) / CONFIG_FILE).read_text()
+    )["metrics"]
+    return found
 
 
 @pytest.mark.parametrize("signal", ["mean_logprob", "min_logprob"])

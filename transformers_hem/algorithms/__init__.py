@@ -9,6 +9,7 @@ ALGORITHMS = AlgorithmRegistry(
         "Random": "transformers_hem.algorithms.random:Random",
         "OracleRouter": "transformers_hem.algorithms.oracle:OracleRouter",
         "LinearRouter": "transformers_hem.algorithms.linear:LinearRouter",
+        "CombinedRouter": "transformers_hem.algorithms.combined:CombinedRouter",
         "KNNRouter": "transformers_hem.algorithms.knn:KNNRouter",
         "BERTRouter": "transformers_hem.algorithms.bert:BERTRouter",
         "LLMRouter": "transformers_hem.algorithms.bert:LLMRouter",

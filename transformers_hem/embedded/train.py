@@ -1,4 +1,4 @@
-"""Trains the shipped router on the embedded pair's own results on training questions.
+"""Trains the shipped routers on the embedded pair's own results on training questions.
 
 The same labels and seed give the same bytes. It also says which threshold suits ConfidenceRouter
 on the same rows: the manifests of inference-then-mining carry it.
@@ -18,7 +18,8 @@ from transformers_hem.training.quality import Cut, cheapest_cut
 from transformers_hem.training.rows import read_content, read_labels
 
 LABELS = Path(pair.__file__).parent / "data" / "labels.jsonl.gz"
-OUT = Path(__file__).parent / "linear"
+HERE = Path(__file__).parent
+ROUTERS = {"LinearRouter": HERE / "linear", "CombinedRouter": HERE / "combined"}
 KEEP_QUALITY = 0.97
 
 
@@ -40,14 +41,16 @@ def main() -> None:
         prog="python -m transformers_hem.embedded.train",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="example:\n  python -m transformers_hem.embedded.train --out /tmp/linear",
+        epilog="example:\n  python -m transformers_hem.embedded.train --out /tmp/routers",
     )
     parser.add_argument("--data", type=Path, default=LABELS, help="labels (default: shipped)")
-    parser.add_argument("--out", type=Path, default=OUT, help="router directory (default: shipped)")
+    parser.add_argument("--out", type=Path, help="folder for both (default: the shipped ones)")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     options = parser.parse_args()
-    for name, value in train(options.data, "LinearRouter", options.out, seed=options.seed).items():
-        print(f"LinearRouter {name}: {value}")
+    for algorithm, shipped in ROUTERS.items():
+        out = options.out / shipped.name if options.out else shipped
+        for name, value in train(options.data, algorithm, out, seed=options.seed).items():
+            print(f"{algorithm} {name}: {value}")
     for signal in ("mean_logprob", "min_logprob"):
         cut = confidence_cut(options.data, signal)
         print(

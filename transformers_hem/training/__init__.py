@@ -15,6 +15,7 @@ LEARNERS: Registry[Learner] = Registry(
     "trainable algorithm",
     {
         "LinearRouter": "transformers_hem.training.linear:LinearLearner",
+        "CombinedRouter": "transformers_hem.training.combined:CombinedLearner",
         "BERTRouter": "transformers_hem.training.encoder:BERTLearner",
         "LLMRouter": "transformers_hem.training.encoder:LLMLearner",
         "KNNRouter": "transformers_hem.training.knn:KNNLearner",

@@ -67,29 +67,39 @@ CANDIDATES = (
 
 class LinearLearner(Learner):
     def train(self, labels: Labels, out: Path, seed: int) -> Metrics:
-        require_learnable(labels)
-        config = FeatureConfig()
-        texts = [extract(query, config.buckets) for query in labels.queries]
-        scores = _out_of_fold(config, texts, labels, seed)
-        areas = {c: curve(s, labels.edge, labels.cloud).mean() for c, s in scores.items()}
-        best = max(areas, key=areas.__getitem__)
-        judgement = judge(scores[best], labels, seed)
-        features, weights, intercepts = _fit(best, config, texts, labels)
-        router = RouterConfig(
-            link=best.link,
-            intercepts=intercepts,
-            threshold=judgement.threshold,
-            probability=judgement.probability,
-            scores=judgement.scores,
-            features=config,
-            seed=seed,
-            rows=len(labels.queries),
-            data_sha256=labels.sha256,
-            epsilon=labels.epsilon,
-            metrics={"learner": f"{best.link} {best.strength:g}", **judgement.metrics},
-        )
-        LinearModel(router, features, weights).save(out)
-        return {**router.metrics, "rows": router.rows, "threshold": router.threshold}
+        model, _ = learn(labels, seed)
+        model.save(out)
+        return {
+            **model.config.metrics,
+            "rows": model.config.rows,
+            "threshold": model.config.threshold,
+        }
+
+
+def learn(labels: Labels, seed: int) -> tuple[LinearModel, Floats]:
+    """The router, and its learner's raw difficulty of each row from the other folds."""
+    require_learnable(labels)
+    config = FeatureConfig()
+    texts = [extract(query, config.buckets) for query in labels.queries]
+    scores = _out_of_fold(config, texts, labels, seed)
+    areas = {c: curve(s, labels.edge, labels.cloud).mean() for c, s in scores.items()}
+    best = max(areas, key=areas.__getitem__)
+    judgement = judge(scores[best], labels, seed)
+    features, weights, intercepts = _fit(best, config, texts, labels)
+    router = RouterConfig(
+        link=best.link,
+        intercepts=intercepts,
+        threshold=judgement.threshold,
+        probability=judgement.probability,
+        scores=judgement.scores,
+        features=config,
+        seed=seed,
+        rows=len(labels.queries),
+        data_sha256=labels.sha256,
+        epsilon=labels.epsilon,
+        metrics={"learner": f"{best.link} {best.strength:g}", **judgement.metrics},
+    )
+    return LinearModel(router, features, weights), scores[best]
 
 
 def _out_of_fold(

@@ -14,6 +14,7 @@ import orjson
 from numpy.typing import NDArray
 
 from predictors.errors import ConfigurationError
+from transformers_hem.training.row_telemetry import TELEMETRY_FIELDS, RowTelemetry
 
 LABELS = (("edge_correct", "cloud_correct"), ("edge_score", "cloud_score"))
 WINNERS = {"edge": (1.0, 0.0), "cloud": (0.0, 1.0), "tie": (0.5, 0.5)}
@@ -27,6 +28,7 @@ class Labels:
 
     `scale` is the width of the labels' range (1 for correctness). `sha256` is of the file's
     uncompressed content. `epsilon`, on the labels' scale, is what the edge may be worse by.
+    `telemetry` is the edge model's own on its answers.
     """
 
     queries: list[str]
@@ -35,6 +37,7 @@ class Labels:
     scale: float
     sha256: str
     epsilon: float = 0.0
+    telemetry: RowTelemetry | None = None
 
     @property
     def hard(self) -> NDArray[np.bool_]:
@@ -44,7 +47,14 @@ class Labels:
     def subset(self, chosen: NDArray[np.integer]) -> "Labels":
         """The rows at `chosen`, in that order."""
         queries = [self.queries[i] for i in chosen]
-        return replace(self, queries=queries, edge=self.edge[chosen], cloud=self.cloud[chosen])
+        telemetry = self.telemetry.subset(chosen) if self.telemetry else None
+        return replace(
+            self,
+            queries=queries,
+            edge=self.edge[chosen],
+            cloud=self.cloud[chosen],
+            telemetry=telemetry,
+        )
 
 
 def is_hard(
@@ -73,7 +83,11 @@ def read_labels(path: Path, epsilon: float = 0.0) -> Labels:
     pairs: list[tuple[float, float]] = []
     kinds: dict[str, int] = {}
     names: dict[object, int] = {}
+    lines: list[int] = []
+    told: list[dict[str, Any]] = []
     for number, row in read_rows(path, content):
+        lines.append(number)
+        told.append({name: row.get(name) for name in TELEMETRY_FIELDS})
         queries.append(read_query(row, path, number))
         require_new(row.get("id"), names, path, number)
         kind, pair = _pair(row, f"{path}, line {number}")
@@ -85,7 +99,8 @@ def read_labels(path: Path, epsilon: float = 0.0) -> Labels:
     values = np.array(pairs)
     scale = (float(np.ptp(values)) or 1.0) if "edge_score" in kinds else 1.0
     fingerprint = hashlib.sha256(content).hexdigest()
-    return Labels(queries, values[:, 0], values[:, 1], scale, fingerprint, epsilon)
+    telemetry = RowTelemetry.of(path, lines, told)
+    return Labels(queries, values[:, 0], values[:, 1], scale, fingerprint, epsilon, telemetry)
 
 
 def sample(labels: Labels, limit: int | None, seed: int) -> Labels:

@@ -1,0 +1,89 @@
+"""Trains a CombinedRouter: logistic regression on a linear router's out-of-fold difficulties and
+the edge model's telemetry on its answers."""
+
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+from transformers_hem.combined_router import (
+    QUERY,
+    CombinedConfig,
+    Floats,
+    Signal,
+    features,
+    plain,
+    probability,
+)
+from transformers_hem.router_directory import LinearModel, new_directory, write_config
+from transformers_hem.training.judgement import judge
+from transformers_hem.training.learner import Learner, Metrics
+from transformers_hem.training.linear import learn
+from transformers_hem.training.rows import Labels
+
+FOLDS = 5
+REQUIRED: tuple[Signal, ...] = ("mean_logprob", "min_logprob")
+
+
+class CombinedLearner(Learner):
+    def train(self, labels: Labels, out: Path, seed: int) -> Metrics:
+        names, values = _signals(labels)
+        query, difficulty = learn(labels, seed)
+        columns = plain(difficulty, values)
+        centre, spread = columns.mean(axis=0), columns.std(axis=0)
+        scale = np.where(spread > 0, spread, 1.0)
+        rows = features((columns - centre) / scale)
+        judgement = judge(_out_of_fold(rows, labels, seed), labels, seed)
+        model = _logistic(rows, labels)
+        config = CombinedConfig(
+            threshold=judgement.threshold,
+            data_sha256=labels.sha256,
+            probability=judgement.probability,
+            scores=judgement.scores,
+            signals=names,
+            centre=tuple(centre.tolist()),
+            scale=tuple(scale.tolist()),
+            weights=tuple(model.coef_[0].tolist()),
+            intercept=float(model.intercept_[0]),
+            seed=seed,
+            rows=len(labels.queries),
+            epsilon=labels.epsilon,
+            metrics={"learner": f"{', '.join(names)} and query", **judgement.metrics},
+            query_sha256="",
+        )
+        _save(config, query, out)
+        return {**config.metrics, "rows": config.rows, "threshold": config.threshold}
+
+
+def _signals(labels: Labels) -> tuple[tuple[Signal, ...], list[Floats]]:
+    """The margin counts where every row has one. Raises ConfigurationError naming the line of a
+    row that lacks a log-probability."""
+    assert labels.telemetry is not None
+    telemetry = labels.telemetry
+    for name in REQUIRED:
+        telemetry.require(name)
+    names = tuple(n for n in get_args(Signal) if not np.isnan(telemetry.values[n]).any())
+    return names, [probability(name, telemetry.values[name]) for name in names]
+
+
+def _logistic(rows: Floats, labels: Labels) -> LogisticRegression:
+    return LogisticRegression(C=1.0, max_iter=5000).fit(rows, labels.hard)
+
+
+def _out_of_fold(rows: Floats, labels: Labels, seed: int) -> Floats:
+    smallest = int(min(labels.hard.sum(), (~labels.hard).sum()))
+    folds = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=seed)
+    scores = np.zeros(len(rows))
+    for train, test in folds.split(rows, labels.hard):
+        model = _logistic(rows[train], labels.subset(train))
+        scores[test] = model.predict_proba(rows[test])[:, 1]
+    return scores
+
+
+def _save(config: CombinedConfig, query: LinearModel, out: Path) -> None:
+    with new_directory(out) as aside:
+        query.save(aside / QUERY)
+        saved = LinearModel.load(aside / QUERY).config.weights_sha256
+        write_config(aside, config.model_copy(update={"query_sha256": saved}))
