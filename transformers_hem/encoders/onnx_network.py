@@ -26,6 +26,8 @@ class OnnxNetwork(Network):
     def __init__(self, directory: EncoderDirectory, threads: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        # Threads that spin for work would take the cores of the edge model beside it.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         path = directory.path / ONNX_FILE
         try:
             self._session = onnxruntime.InferenceSession(
