@@ -6,6 +6,7 @@ A KNNRouter's has neighbours.safetensors beside them.
 from pathlib import Path
 from typing import Literal
 
+import orjson
 from pydantic import Field
 
 from predictors.errors import ConfigurationError
@@ -54,8 +55,9 @@ def fingerprints(directory: Path) -> dict[str, str]:
     return {path.relative_to(directory).as_posix(): sha256(path.read_bytes()) for path in paths}
 
 
-def read_encoder_config(directory: Path, kind: type[Config]) -> Config:
+def read_encoder_config(directory: Path, kind: type[Config], algorithm: str) -> Config:
     """Raises ConfigurationError where a file is missing, damaged, or of another router."""
+    _require(directory, algorithm)
     config = read_config(directory, kind)
     assert isinstance(config, EncoderConfig)
     for name, expected in config.files.items():
@@ -65,3 +67,12 @@ def read_encoder_config(directory: Path, kind: type[Config]) -> Config:
                 "its sha256 differs"
             )
     return config
+
+
+def _require(directory: Path, algorithm: str) -> None:
+    try:
+        named = orjson.loads(read_file(directory / CONFIG_FILE)).get("algorithm")
+    except (orjson.JSONDecodeError, AttributeError):
+        return  # what is wrong with it is told by read_config
+    if named not in (None, algorithm):
+        raise ConfigurationError(f"{directory} is a {named}'s, not {algorithm}'s")

@@ -159,6 +159,8 @@ def test_a_router_whose_files_changed_is_refused(
 def test_a_router_of_one_algorithm_is_not_anothers(encoder_routers: dict[str, Path]) -> None:
     from transformers_hem.algorithms.bert import BERTParameters, BERTRouter, LLMRouter
 
-    for kind, other in ((BERTRouter, "LLMRouter"), (LLMRouter, "BERTRouter")):
-        with pytest.raises(ConfigurationError, match=f"is a {other}'s, not {kind.name}"):
+    for kind, other in ((BERTRouter, "LLMRouter"), (LLMRouter, "KNNRouter")):
+        with pytest.raises(ConfigurationError, match=f"is a {other}'s, not {kind.name}'s"):
             kind(BERTParameters(router=str(encoder_routers[other])))
+    with pytest.raises(ConfigurationError, match="linear is a LinearRouter's, not BERTRouter's"):
+        BERTRouter(BERTParameters(router="embedded:linear"))

@@ -6,7 +6,6 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores, Stage
 from transformers_hem.calibration import CalibratedConfig
 from transformers_hem.encoder_router import ENCODER, ClassifierConfig, read_encoder_config
@@ -65,9 +64,7 @@ class BERTRouter(Algorithm):
         max_tokens = parameters.max_tokens
         if parameters.router is not None:
             path = locate(parameters.router)
-            self._config = read_encoder_config(path, ClassifierConfig)
-            if self._config.algorithm != self.name:
-                raise ConfigurationError(f"{path} is a {self._config.algorithm}'s, not {self.name}")
+            self._config = read_encoder_config(path, ClassifierConfig, self.name)
             model = str(path / ENCODER)
             hard_label, max_tokens = self._config.hard_label, self._config.max_tokens
         assert model is not None

@@ -37,7 +37,7 @@ class KNNRouter(Algorithm):
 
     def __init__(self, parameters: KNNParameters) -> None:
         path = locate(parameters.router)
-        self._config = read_encoder_config(path, NeighbourConfig)
+        self._config = read_encoder_config(path, NeighbourConfig, "KNNRouter")
         self._neighbours = Neighbours.load(path / NEIGHBOURS_FILE)
         if len(self._neighbours.targets) < self._config.k:
             raise ConfigurationError(
