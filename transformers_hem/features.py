@@ -3,6 +3,8 @@
 Word 1-2-grams, hashed by CRC-32, weighted by TF-IDF (binary tf) and scaled to length 1, then a few
 lengths. Numbers and all-capital words appear by their shape (385 -> 000, USB -> AAA), so that
 "how long is the operand" is seen where the operand itself never was; numbers also as they are.
+Where only some queries offer options to choose from, the lengths of the others stand in columns of
+their own too: a long word problem is hard for other reasons than a long list of options.
 """
 
 import re
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 _TOKEN = re.compile(r"\d+|[^\W\d_]+|[^\w\s]")
+_OPTION = re.compile(r"^\s*\(?([AB])[.):]\s", re.MULTILINE)
 _SHAPE_LIMIT = 16  # longer numbers and words share one shape
 LENGTHS = ("characters", "words", "digits", "longest number", "longest word", "marks")
 
@@ -37,19 +40,21 @@ class FeatureConfig(BaseModel):
 
     @property
     def width(self) -> int:
-        """Columns of a row: the buckets, then the lengths."""
-        return self.buckets + len(LENGTHS)
+        """Columns of a row: the buckets, the lengths, then those of open queries."""
+        return self.buckets + 2 * len(LENGTHS)
 
 
 @dataclass(frozen=True, slots=True)
 class Extract:
     """What a text holds, before any weights.
 
-    `buckets`: distinct, ascending; `lengths`: float32 [len(LENGTHS)], log(1 + count).
+    `buckets`: distinct, ascending; `lengths`: float32 [len(LENGTHS)], log(1 + count). `open`: it
+    offers no options A and B.
     """
 
     buckets: Columns
     lengths: Values
+    open: bool
 
 
 def extract(text: str, buckets: int) -> Extract:
@@ -60,7 +65,8 @@ def extract(text: str, buckets: int) -> Extract:
     grams = {*words, *map(" ".join, pairwise(words))}
     grams.update("=" + number for number in numbers)
     hashed = {zlib.crc32(gram.encode()) % buckets for gram in grams}
-    return Extract(np.array(sorted(hashed), dtype=np.int64), _lengths(text, found, numbers))
+    columns = np.array(sorted(hashed), dtype=np.int64)
+    return Extract(columns, _lengths(text, found, numbers), len(set(_OPTION.findall(text))) < 2)
 
 
 def _shape(token: str) -> str:
@@ -89,14 +95,14 @@ def _lengths(text: str, found: list[str], numbers: list[str]) -> Values:
 class TextFeatures:
     """Features fitted to a set of texts.
 
-    `idf` is float32 [buckets], 0 for a bucket that training never saw; `mean` and `deviation`
-    are float32 [len(LENGTHS)].
+    `idf` is float32 [buckets], 0 for a bucket that training never saw; `mean` and `rate`, one over
+    the deviation, are float32 [2, len(LENGTHS)], of all texts and of open ones.
     """
 
     config: FeatureConfig
     idf: Values
     mean: Values
-    deviation: Values
+    rate: Values
 
     def row(self, found: Extract) -> tuple[Columns, Values]:
         """Columns and values of one text."""
@@ -104,11 +110,11 @@ class TextFeatures:
         norm = np.sqrt(weights @ weights)
         if norm > 0:
             weights = weights / norm
-        lengths = (
-            (found.lengths - self.mean) / self.deviation * np.float32(self.config.length_scale)
-        )
+        lengths = (found.lengths - self.mean) * self.rate * np.float32(self.config.length_scale)
+        if not found.open:
+            lengths[1] = 0
         columns = np.arange(self.config.buckets, self.config.width)
-        return np.concatenate([found.buckets, columns]), np.concatenate([weights, lengths])
+        return np.concatenate([found.buckets, columns]), np.concatenate([weights, lengths.ravel()])
 
 
 def fit(config: FeatureConfig, texts: Sequence[Extract]) -> TextFeatures:
@@ -117,10 +123,20 @@ def fit(config: FeatureConfig, texts: Sequence[Extract]) -> TextFeatures:
     frequency = np.bincount(found, minlength=config.buckets)
     idf = np.log((1 + len(texts)) / (1 + frequency)) + 1
     lengths = np.stack([text.lengths for text in texts])
-    deviation = lengths.std(axis=0)
+    is_open = np.array([text.open for text in texts])
+    mean, rate = _spread(lengths)
+    open_mean, open_rate = _spread(lengths[is_open] if is_open.any() else lengths)
+    if is_open.all() or not is_open.any():
+        open_rate = np.zeros_like(rate)  # one kind only: these columns would say the same again
     return TextFeatures(
         config,
         np.where(frequency > 0, idf, 0.0).astype(np.float32),
-        lengths.mean(axis=0),
-        np.where(deviation > 0, deviation, 1.0).astype(np.float32),
+        np.stack([mean, open_mean]),
+        np.stack([rate, open_rate]),
     )
+
+
+def _spread(lengths: Values) -> tuple[Values, Values]:
+    """Mean and one over the deviation, float32 [len(LENGTHS)]."""
+    deviation = lengths.std(axis=0)
+    return lengths.mean(axis=0), (1 / np.where(deviation > 0, deviation, 1)).astype(np.float32)

@@ -100,7 +100,7 @@ class LinearModel:
             "idf": self.features.idf[seen].astype(np.float16),
             "weights": self.weights[seen].astype(np.float16),
             "length_mean": self.features.mean,
-            "length_deviation": self.features.deviation,
+            "length_rate": self.features.rate,
             "length_weights": self.weights[count:],
         }
 
@@ -130,12 +130,12 @@ class LinearModel:
         weights = np.zeros((config.features.width, sums), dtype=np.float32)
         weights[seen] = tensors["weights"]
         weights[config.features.buckets :] = tensors["length_weights"]
-        mean, deviation = tensors["length_mean"], tensors["length_deviation"]
-        if mean.shape != (len(LENGTHS),) or deviation.shape != (len(LENGTHS),):
-            raise ValueError(f"it has not {len(LENGTHS)} lengths")
-        if not all(np.isfinite(array).all() for array in (idf, weights, mean, deviation)):
+        mean, rate = tensors["length_mean"], tensors["length_rate"]
+        if mean.shape != (2, len(LENGTHS)) or rate.shape != (2, len(LENGTHS)):
+            raise ValueError(f"it has not {len(LENGTHS)} lengths, twice")
+        if not all(np.isfinite(array).all() for array in (idf, weights, mean, rate)):
             raise ValueError("it has values that are not finite")
-        return cls(config, TextFeatures(config.features, idf, mean, deviation), weights)
+        return cls(config, TextFeatures(config.features, idf, mean, rate), weights)
 
 
 def link(name: Link, sums: Sequence[float]) -> float:

@@ -50,6 +50,15 @@ def test_query_and_answer_together_recover_more_than_either_alone() -> None:
     assert float(combined) > max(*alone, float(linear))
 
 
+def test_the_general_one_is_small_and_better_than_a_coin() -> None:
+    files = embedded.directory("embedded:general").iterdir()
+    assert sum(path.stat().st_size for path in files) < 3_000_000
+    assert float(promised("embedded:general")["apgr"]) > 0.65
+    texts = ("What is 2 + 2?", "Which is prime?\nA. 8\nB. 9\nC. 11\nD. 12\nAnswer:")
+    scores = open_router("embedded:general").score(Batch(2, texts=texts))
+    assert ((scores > 0) & (scores < 1)).all()
+
+
 def promised(name: str) -> dict[str, float | int | str]:
     found: dict[str, float | int | str] = json.loads(
         (embedded.directory(name) / CONFIG_FILE).read_text()

@@ -24,7 +24,7 @@ def test_the_word_part_has_length_one_and_unseen_words_weigh_nothing() -> None:
     words = values[columns < CONFIG.buckets]
     assert np.linalg.norm(words) == np.float32(1)
     assert np.count_nonzero(words) == 2
-    assert columns[-len(LENGTHS) :].tolist() == list(range(CONFIG.buckets, CONFIG.width))
+    assert columns[-2 * len(LENGTHS) :].tolist() == list(range(CONFIG.buckets, CONFIG.width))
 
 
 def test_a_text_of_nothing_known_still_has_lengths() -> None:
@@ -32,3 +32,15 @@ def test_a_text_of_nothing_known_still_has_lengths() -> None:
     for text in ("", "ü" * 100_000, "\u0663\u0664 \u00b2 _ \x00"):
         _, values = features.row(extract(text, CONFIG.buckets))
         assert np.isfinite(values).all()
+
+
+def test_lengths_of_open_queries_stand_apart_where_others_offer_options() -> None:
+    count = len(LENGTHS)
+    choice, open_ = "Which?\nA. one\nB. two two", "How many apples, then, A or B?"
+    found = [extract(text, CONFIG.buckets) for text in (choice, open_, "And how many pears?")]
+    assert [each.open for each in found] == [False, True, True]
+    rows = [fit(CONFIG, found).row(each)[1] for each in found]
+    assert not rows[0][-count:].any()
+    assert rows[1][-count:].any()
+    alone = fit(CONFIG, found[1:])
+    assert not alone.row(found[1])[1][-count:].any()
