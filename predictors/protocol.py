@@ -218,24 +218,40 @@ def text_request(
 
 def parse_answers(response: Any) -> list[Answer]:
     """The answers in a V2 JSON response. Raises ValueError where it breaks the contract."""
-    if not isinstance(response, dict) or not isinstance(response.get("outputs"), list):
-        raise ValueError("no V2 response: it has no outputs")
-    columns = {out.get("name"): out.get("data") for out in response["outputs"]}
+    columns = _columns(response)
     texts = columns.get(TEXT_OUTPUT)
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise ValueError(f"no V2 response: its {TEXT_OUTPUT} is not a list of strings")
-    for name in TELEMETRY:
-        if name in columns and len(columns[name] or ()) != len(texts):
+    given = {name: columns[name] for name in TELEMETRY if name in columns}
+    for name, column in given.items():
+        if not isinstance(column, list) or len(column) != len(texts):
             raise ValueError(f"no V2 response: {name} and {TEXT_OUTPUT} differ in length")
+        if not all(isinstance(value, int | float) for value in column):
+            raise ValueError(f"no V2 response: {name} is not made of numbers")
     parameters = response.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise ValueError("no V2 response: its parameters are no object")
+    served_by = parameters.get(SERVED_BY) or response.get("model_name")
     shared: dict[str, Any] = {
-        "served_by": parameters.get(SERVED_BY) or response.get("model_name"),
+        "served_by": served_by if isinstance(served_by, str) else None,
         "cached": parameters.get(CACHED) is True,
     }
     return [
-        Answer(text, **{n: columns[n][i] for n in TELEMETRY if n in columns}, **shared)
+        Answer(text, **{name: column[i] for name, column in given.items()}, **shared)
         for i, text in enumerate(texts)
     ]
+
+
+def _columns(response: Any) -> dict[str, Any]:
+    """The data of each output, by its name."""
+    if not isinstance(response, dict) or not isinstance(response.get("outputs"), list):
+        raise ValueError("no V2 response: it has no outputs")
+    columns = {}
+    for output in response["outputs"]:
+        if not isinstance(output, dict) or not isinstance(output.get("name"), str):
+            raise ValueError("no V2 response: an output has no name")
+        columns[output["name"]] = output.get("data")
+    return columns
 
 
 def _integer(parameters: Mapping[str, Any], name: str, low: int, high: int) -> int:

@@ -167,6 +167,11 @@ def test_answers_are_read_from_a_response() -> None:
     )
 )
 def test_anything_that_is_no_response_is_a_value_error(response: Any) -> None:
+    for whole in (response, {"outputs": response}, {"outputs": [response]}):
+        _is_answers_or_a_value_error(whole)
+
+
+def _is_answers_or_a_value_error(response: Any) -> None:
     try:
         answers = parse_answers(response)
     except ValueError:
