@@ -92,11 +92,12 @@ def test_it_costs_a_decision_next_to_nothing() -> None:
 
 
 def test_a_trained_router_serves_probabilities(tmp_path: Path) -> None:
+    # No number is in two queries, so that nothing but the wording tells hard from easy.
     rows = [
-        {"query": f"Add {n} and {n * n}.", "edge_correct": int(n % 10 > 6), "cloud_correct": 1}
+        {"query": f"Add {n} and {n + 1000}.", "edge_correct": int(n % 10 > 6), "cloud_correct": 1}
         for n in range(200)
     ] + [
-        {"query": f"Name town number {n}.", "edge_correct": int(n % 10 > 2), "cloud_correct": 1}
+        {"query": f"Name town number {n + 2000}.", "edge_correct": int(n % 10 > 2), "cloud_correct": 1}
         for n in range(200)
     ]
     data = tmp_path / "rows.jsonl"
@@ -104,5 +105,5 @@ def test_a_trained_router_serves_probabilities(tmp_path: Path) -> None:
     metrics = train(data, "LinearRouter", tmp_path / "router")
     assert metrics["ece"] < metrics["ece_before"]
     router = open_router(str(tmp_path / "router"))
-    shown = router.score(Batch(2, texts=("Add 777 and 778.", "Name town number 777.")))
+    shown = router.score(Batch(2, texts=("Add 777 and 1777.", "Name town number 2777.")))
     assert shown == pytest.approx([0.7, 0.3], abs=0.1)
