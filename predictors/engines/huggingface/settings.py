@@ -18,7 +18,11 @@ class HuggingFaceSettings(EngineSettings):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="auto: the checkpoint's own on a GPU, float32 on the CPU"
     )
-    threads: int | None = Field(None, ge=1, description="CPU threads per operation of torch")
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="CPU threads per operation of torch (small models: 1; others: torch's own)",
+    )
     batching: Literal["auto", "continuous", "plain"] = Field(
         "auto", description="plain: in groups; auto: continuous where the model can"
     )
