@@ -97,7 +97,11 @@ def test_a_trained_router_serves_probabilities(tmp_path: Path) -> None:
         {"query": f"Add {n} and {n + 1000}.", "edge_correct": int(n % 10 > 6), "cloud_correct": 1}
         for n in range(200)
     ] + [
-        {"query": f"Name town number {n + 2000}.", "edge_correct": int(n % 10 > 2), "cloud_correct": 1}
+        {
+            "query": f"Name town number {n + 2000}.",
+            "edge_correct": int(n % 10 > 2),
+            "cloud_correct": 1,
+        }
         for n in range(200)
     ]
     data = tmp_path / "rows.jsonl"
