@@ -47,7 +47,10 @@ class KServeSettings(EngineSettings):
     @field_validator("url")
     @classmethod
     def _http_url(cls, url: str) -> str:
-        parsed = httpx.URL(url)
+        try:
+            parsed = httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise ValueError(f"is no URL: {error}") from None
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise ValueError("must be http://host[:port] or https://host[:port]")
         return url.rstrip("/")
