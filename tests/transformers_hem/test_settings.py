@@ -60,7 +60,7 @@ def test_a_crd_block_names_the_algorithm(monkeypatch: pytest.MonkeyPatch) -> Non
         ),
         (
             {"HEM_ROUTER": "embedded:large"},
-            "unknown router 'embedded:large'; known: embedded:linear",
+            "unknown router 'embedded:large'; known: .*embedded:linear",
         ),
         ({"HEM_ROUTER": "s3://bucket/router"}, "storageUri"),
         ({"HEM_ROUTER": "/nowhere"}, "no router in /nowhere"),
