@@ -2,7 +2,6 @@
 
 import logging
 import math
-import timeit
 from pathlib import Path
 
 import numpy as np
@@ -90,12 +89,6 @@ def test_every_row_that_is_scored_counts_and_what_is_overruled_does_not() -> Non
     assert math.isnan(routed.drift.index())
     routed.decide(Batch(2, texts=("What is 2 + 2?",) * 2))
     assert routed.drift.index() > 0.2
-
-
-def test_a_decision_pays_next_to_nothing_for_it() -> None:
-    watched, score = drift(), np.array([0.3])
-    watched.add(RNG.beta(2, 5, WINDOW))
-    assert min(timeit.repeat(lambda: watched.add(score), number=500, repeat=5)) / 500 < 30e-6
 
 
 def test_prometheus_sees_it(start_server: StartServer, tmp_path: Path) -> None:
