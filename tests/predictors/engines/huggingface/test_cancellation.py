@@ -30,7 +30,8 @@ async def test_a_cancelled_query_leaves_the_continuous_batch(tiny_llama):
     try:
         await cancelled(engine, [Query("long", LONG)] * 4, after=0.02)
         await until(lambda: not scheduler.has_pending_requests())
-        assert scheduler.cache.compute_free_capacity() == 1.0
+        # The manager's thread forgets a request a moment before it frees its last blocks.
+        await until(lambda: scheduler.cache.compute_free_capacity() == 1.0)
         assert engine._batches._sampler.sequences == {}
         assert engine._batches._manager.output_router.result_handlers == {}
     finally:
