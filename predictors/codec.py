@@ -21,6 +21,15 @@ from predictors.protocol import (
     parse_sampling,
     parse_texts,
 )
+from predictors.tensors import (
+    Tensor,
+    TensorRequest,
+    TensorResponse,
+    json_data,
+    parse_raw_tensor,
+    parse_tensor,
+    raw_elements,
+)
 
 
 def request_parameters(request: InferRequest) -> dict[str, Any]:
@@ -46,7 +55,7 @@ def request_texts(request: InferRequest) -> list[str]:
     tensor = text_input(request)
     data = tensor.data
     if tensor._raw_data is not None:
-        data = _raw_bytes_elements(tensor._raw_data)
+        data = raw_elements(TEXT_INPUT, tensor._raw_data)
     return parse_texts(tensor.shape, tensor.datatype, data)
 
 
@@ -87,6 +96,56 @@ def encode_answers(
     )
 
 
+def has_text(request: InferRequest) -> bool:
+    return any(tensor.name == TEXT_INPUT for tensor in request.inputs)
+
+
+def decode_tensors(request: InferRequest) -> TensorRequest:
+    """A request to a model of tensors. Raises InvalidRequest, naming what is wrong."""
+    inputs: dict[str, Tensor] = {}
+    for tensor in request.inputs:
+        if tensor.name in inputs:
+            raise InvalidRequest(f"the request has more than one input {tensor.name!r}")
+        inputs[tensor.name] = _tensor(tensor)
+    if not inputs:
+        raise InvalidRequest("the request has no inputs")
+    wanted = tuple(output.name for output in request.request_outputs or ())
+    return TensorRequest(inputs, request_parameters(request), wanted)
+
+
+def encode_tensors(
+    request: InferRequest, response: TensorResponse, model_name: str
+) -> InferResponse:
+    """The response: the tensors, `served_by`, `cached`, and `hem_*` carried back.
+
+    Raises InvalidRequest for an output that the request names and the model doesn't give.
+    """
+    given = response.outputs
+    wanted = [output.name for output in request.request_outputs or ()] or list(given)
+    for name in wanted:
+        if name not in given:
+            raise InvalidRequest(f"unknown output {name!r}; this model gives {', '.join(given)}")
+    outputs = [
+        InferOutput(
+            name=name,
+            shape=list(given[name].values.shape),
+            datatype=given[name].datatype,
+            data=json_data(given[name]),
+        )
+        for name in wanted
+    ]
+    parameters: dict[str, Any] = hem_parameters(request_parameters(request))
+    parameters[SERVED_BY] = response.served_by or model_name
+    parameters[CACHED] = response.cached
+    return build_response(request, outputs, parameters, model_name)
+
+
+def _tensor(tensor: InferInput) -> Tensor:
+    if tensor._raw_data is not None:
+        return parse_raw_tensor(tensor.name, tensor.datatype, tensor.shape, tensor._raw_data)
+    return parse_tensor(tensor.name, tensor.datatype, tensor.shape, tensor.data)
+
+
 def build_response(
     request: InferRequest,
     outputs: list[InferOutput],
@@ -112,17 +171,3 @@ def _output(name: str, datatype: str, column: list[Any]) -> InferOutput:
 
 def _without_floats(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {k: repr(v) if isinstance(v, float) else v for k, v in parameters.items()}
-
-
-def _raw_bytes_elements(raw: bytes) -> list[bytes]:
-    """Elements of a raw BYTES tensor: 4-byte little-endian length, then the bytes, repeated."""
-    elements = []
-    offset = 0
-    while offset < len(raw):
-        start = offset + 4
-        end = start + int.from_bytes(raw[offset:start], "little")
-        if end > len(raw):
-            raise InvalidRequest(f"{TEXT_INPUT} has broken raw contents")
-        elements.append(raw[start:end])
-        offset = end
-    return elements

@@ -2,23 +2,30 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kserve import InferRequest, InferResponse, Model
 
-from predictors.codec import decode_request, encode_answers
-from predictors.engines.base import Engine
+from predictors.codec import (
+    decode_request,
+    decode_tensors,
+    encode_answers,
+    encode_tensors,
+    has_text,
+)
+from predictors.engines.base import Engine, TensorEngine, TextEngine
 from predictors.errors import HEMError, InvalidRequest
 from predictors.grpc_status import to_grpc
 from predictors.http_client import forwarded_headers
 from predictors.protocol import TELEMETRY, TEXT_INPUT, TEXT_OUTPUT, Sampling
+from predictors.tensors import BYTES, TensorType
 
 logger = logging.getLogger("kserve.hem")
 
 
 class PredictorModel(Model):
-    """decode -> engine.generate -> encode, over V2 REST and gRPC.
+    """decode -> engine.generate, or engine.infer -> encode, over V2 REST and gRPC.
 
     Live as soon as the server listens, ready once the engine can answer. `sampling` holds the
     defaults of requests that don't say.
@@ -28,6 +35,7 @@ class PredictorModel(Model):
         super().__init__(name)
         self._engine = engine
         self._sampling = sampling
+        self._answers_text = isinstance(engine, TextEngine)
         self._started = False
         self.engine = True  # kserve then awaits start_engine beside its servers
         self.ready = True  # kserve registers only ready models; healthy() tells the truth
@@ -53,11 +61,15 @@ class PredictorModel(Model):
         return self._started and await self._engine.healthy()
 
     def get_input_types(self) -> list[dict[str, Any]]:
-        return [{"name": TEXT_INPUT, "datatype": "BYTES", "shape": [-1]}]
+        text = [TensorType(TEXT_INPUT, BYTES, (-1,))] if self._answers_text else []
+        tensors = self._engine.inputs() if isinstance(self._engine, TensorEngine) else []
+        return _metadata([*text, *tensors])
 
     def get_output_types(self) -> list[dict[str, Any]]:
-        outputs = {TEXT_OUTPUT: "BYTES", **TELEMETRY}
-        return [{"name": n, "datatype": d, "shape": [-1]} for n, d in outputs.items()]
+        named = {TEXT_OUTPUT: BYTES, **TELEMETRY} if self._answers_text else {}
+        text = [TensorType(name, datatype, (-1,)) for name, datatype in named.items()]
+        tensors = self._engine.outputs() if isinstance(self._engine, TensorEngine) else []
+        return _metadata([*text, *tensors])
 
     async def predict(
         self,
@@ -68,11 +80,22 @@ class PredictorModel(Model):
         if not isinstance(payload, InferRequest):
             raise InvalidRequest(f"send a V2 request to /v2/models/{self.name}/infer")
         try:
-            queries = decode_request(payload, self._sampling)
             with forwarded_headers(headers):
-                answers = await self._engine.generate(queries)
-            return encode_answers(payload, answers, self.name)
+                return await self._answer(payload)
         except HEMError as error:
             if payload.from_grpc:
                 raise to_grpc(error) from error
             raise
+
+    async def _answer(self, request: InferRequest) -> InferResponse:
+        engine = self._engine
+        if isinstance(engine, TensorEngine) and not (self._answers_text and has_text(request)):
+            response = await engine.infer(decode_tensors(request))
+            return encode_tensors(request, response, self.name)
+        assert isinstance(engine, TextEngine)
+        answers = await engine.generate(decode_request(request, self._sampling))
+        return encode_answers(request, answers, self.name)
+
+
+def _metadata(types: Sequence[TensorType]) -> list[dict[str, Any]]:
+    return [{"name": t.name, "datatype": t.datatype, "shape": list(t.shape)} for t in types]

@@ -1,4 +1,4 @@
-"""The seam between the predictor and whatever generates."""
+"""The seam between the predictor and whatever answers: text by text, or tensors by tensors."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictors.protocol import Answer, Query
+from predictors.tensors import TensorRequest, TensorResponse, TensorType
 
 
 class EngineSettings(BaseSettings):
@@ -25,9 +26,10 @@ class EngineSettings(BaseSettings):
 
 
 class Engine(ABC):
-    """Generates answers. One engine serves many callers at once on one event loop.
+    """What every engine has. One serves many callers at once on one event loop.
 
-    `generate` must not block the loop: a model runs in threads or processes of its own.
+    It answers text (TextEngine), tensors (TensorEngine), or both; then a request with `text_input`
+    is text. Neither may block the loop: a model runs in threads or processes of its own.
     """
 
     Settings: ClassVar[type[EngineSettings]] = EngineSettings
@@ -42,6 +44,18 @@ class Engine(ABC):
         Raises ConfigurationError that names what is wrong (directory, file, URL, option).
         """
 
+    async def healthy(self) -> bool:
+        """Whether a started engine can still answer; False takes the predictor out of service."""
+        return True
+
+    async def close(self) -> None:
+        """Releases threads, connections and memory. Called once, also after a failed start."""
+        return None
+
+
+class TextEngine(Engine):
+    """Generates answers to queries."""
+
     @abstractmethod
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
         """Answers row by row, in order.
@@ -50,10 +64,22 @@ class Engine(ABC):
         HEMError: InvalidRequest for what this model can't take, EngineError or UpstreamError.
         """
 
-    async def healthy(self) -> bool:
-        """Whether a started engine can still answer; False takes the predictor out of service."""
-        return True
 
-    async def close(self) -> None:
-        """Releases threads, connections and memory. Called once, also after a failed start."""
-        return None
+class TensorEngine(Engine):
+    """Maps tensors to tensors: classifiers, detectors, and servers of any model."""
+
+    @abstractmethod
+    async def infer(self, request: TensorRequest) -> TensorResponse:
+        """Answers one request. Cancelled when the caller is gone.
+
+        Raises HEMError: InvalidRequest where an input is missing or has the wrong type or shape,
+        EngineError or UpstreamError.
+        """
+
+    def inputs(self) -> list[TensorType]:
+        """What a started model takes, for the V2 metadata; empty where it isn't known."""
+        return []
+
+    def outputs(self) -> list[TensorType]:
+        """What a started model gives, for the V2 metadata; empty where it isn't known."""
+        return []

@@ -13,7 +13,7 @@ import httpx
 import orjson
 from pydantic import Field, field_validator
 
-from predictors.engines.base import Engine, EngineSettings
+from predictors.engines.base import EngineSettings, TextEngine
 from predictors.errors import (
     ConfigurationError,
     HEMError,
@@ -56,7 +56,7 @@ class KServeSettings(EngineSettings):
         return url.rstrip("/")
 
 
-class KServeEngine(Engine):
+class KServeEngine(TextEngine):
     """V2 JSON over REST, one call for all rows."""
 
     Settings = KServeSettings

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from predictors.__main__ import main
 from predictors.command import run
 from predictors.engines import ENGINES
-from predictors.engines.base import Engine
+from predictors.engines.base import TextEngine
 from predictors.errors import EngineError
 from predictors.protocol import Answer, Query
 
 
-class ScriptedEngine(Engine):
+class ScriptedEngine(TextEngine):
     """`sleep N` takes N seconds, `fail` and `crash` raise, anything else comes back in capitals."""
 
     async def start(self) -> None:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence as Rows
 from typing import TYPE_CHECKING, ClassVar
 
-from predictors.engines.base import Engine, EngineSettings
+from predictors.engines.base import EngineSettings, TextEngine
 from predictors.engines.huggingface.checkpoint import check, is_local, resolve
 from predictors.engines.huggingface.prompt import encode
 from predictors.engines.huggingface.settings import HuggingFaceSettings
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ONE_THREAD_PARAMETERS = 10_000_000
 
 
-class HuggingFaceEngine(Engine):
+class HuggingFaceEngine(TextEngine):
     """A causal language model of transformers, on the GPU where there is one.
 
     Raises ConfigurationError where a model directory on this machine is not whole.
