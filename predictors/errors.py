@@ -14,6 +14,7 @@
 `str(error)` is one clear line; over HTTP it is the body `{"error": str(error)}`.
 """
 
+from enum import StrEnum
 from typing import ClassVar
 
 
@@ -47,15 +48,47 @@ class Overloaded(HEMError):
     status = 503
 
 
+class Failure(StrEnum):
+    """In what way a far side failed: the `kind` of `hem_upstream_failures_total`."""
+
+    UNREACHABLE = "unreachable"  # no connection, or it was closed
+    TIMEOUT = "timeout"
+    SERVER_ERROR = "server_error"  # it answered 5xx
+    REFUSED = "refused"  # it answered 4xx that our caller can't mend: a wrong key, too many calls
+    UNUSABLE = "unusable"  # it answered with what is no answer: HTML, a missing output
+
+
 class UpstreamError(HEMError):
-    """The far side answered, but with something unusable."""
+    """The far side answered, but with something unusable.
+
+    `retryable`: the same call may succeed in a moment. `retry_after`: the seconds that the far
+    side asked to wait before that.
+    """
 
     status = 502
+    usual: ClassVar[Failure] = Failure.UNUSABLE
+    usually_retryable: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        failure: Failure | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.failure = self.usual if failure is None else failure
+        self.retryable = self.usually_retryable if retryable is None else retryable
+        self.retry_after = retry_after
 
 
 class UpstreamUnavailable(UpstreamError):
     status = 503
+    usual = Failure.UNREACHABLE
+    usually_retryable = True
 
 
 class UpstreamTimeout(UpstreamError):
     status = 504
+    usual = Failure.TIMEOUT
