@@ -22,6 +22,8 @@ from predictors.protocol import (
     parse_texts,
 )
 from predictors.tensors import (
+    BYTES,
+    FP16,
     Tensor,
     TensorRequest,
     TensorResponse,
@@ -118,26 +120,60 @@ def encode_tensors(
 ) -> InferResponse:
     """The response: the tensors, `served_by`, `cached`, and `hem_*` carried back.
 
-    Raises InvalidRequest for an output that the request names and the model doesn't give.
+    Raises InvalidRequest for an output that the request names and the model doesn't give, and for
+    one that JSON can't carry.
     """
     given = response.outputs
     wanted = [output.name for output in request.request_outputs or ()] or list(given)
     for name in wanted:
         if name not in given:
             raise InvalidRequest(f"unknown output {name!r}; this model gives {', '.join(given)}")
-    outputs = [
-        InferOutput(
-            name=name,
-            shape=list(given[name].values.shape),
-            datatype=given[name].datatype,
-            data=json_data(given[name]),
-        )
-        for name in wanted
-    ]
+    as_arrays = not request.from_grpc or _is_raw(request, [given[name] for name in wanted])
+    outputs = [_tensor_output(name, given[name], as_arrays, request.from_grpc) for name in wanted]
+    if not request.from_grpc:
+        for name in set(wanted) - _binary_outputs(request, wanted):
+            _check_json(name, given[name])
     parameters: dict[str, Any] = hem_parameters(request_parameters(request))
     parameters[SERVED_BY] = response.served_by or model_name
     parameters[CACHED] = response.cached
     return build_response(request, outputs, parameters, model_name)
+
+
+def _is_raw(request: InferRequest, tensors: Sequence[Tensor]) -> bool:
+    """Over gRPC all outputs are raw, or none is; typed contents have no FP16."""
+    return request.use_binary_outputs or any(tensor.datatype == FP16 for tensor in tensors)
+
+
+def _tensor_output(name: str, tensor: Tensor, as_array: bool, from_grpc: bool) -> InferOutput:
+    """kserve makes JSON or binary data of an array; over gRPC it takes typed contents as a list,
+    and fails on an array beside raw ones unless it is raw already."""
+    values = tensor.values
+    data = values if as_array else values.ravel().tolist()
+    output = InferOutput(name, list(values.shape), tensor.datatype, data)
+    if from_grpc and as_array:
+        output.set_data_from_numpy(values, binary_data=True)
+        output.parameters = None  # a binary_data_size, which is HTTP's
+    return output
+
+
+def _binary_outputs(request: InferRequest, names: Sequence[str]) -> set[str]:
+    """Of a REST request: what goes behind the JSON. Outputs that it names say so each."""
+    if request.request_outputs:
+        return {output.name for output in request.request_outputs if output.binary_data}
+    return set(names) if request.use_binary_outputs else set()
+
+
+def _check_json(name: str, tensor: Tensor) -> None:
+    way_out = "ask for it with the parameter binary_data"
+    if tensor.datatype == FP16:
+        raise InvalidRequest(f"output {name!r} is FP16, which V2 JSON can't carry; {way_out}")
+    if tensor.datatype == BYTES:
+        try:
+            json_data(tensor)
+        except ValueError:
+            raise InvalidRequest(
+                f"output {name!r} is not UTF-8, which JSON can't carry; {way_out}"
+            ) from None
 
 
 def _tensor(tensor: InferInput) -> Tensor:

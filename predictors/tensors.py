@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from predictors.errors import InvalidRequest
 from predictors.protocol import Scalar
 
+BOOL: Final = "BOOL"
 BYTES: Final = "BYTES"
+FP16: Final = "FP16"
 DTYPES: Final[Mapping[str, np.dtype[Any]]] = {
-    "BOOL": np.dtype(np.bool_),
+    BOOL: np.dtype(np.bool_),
     **{f"UINT{bits}": np.dtype(f"uint{bits}") for bits in (8, 16, 32, 64)},
     **{f"INT{bits}": np.dtype(f"int{bits}") for bits in (8, 16, 32, 64)},
     **{f"FP{bits}": np.dtype(f"float{bits}") for bits in (16, 32, 64)},
@@ -76,7 +78,7 @@ def parse_tensor(name: str, datatype: str, shape: Sequence[int], data: Any) -> T
     check_shape(name, shape)
     try:
         values = _bytes_array(data) if datatype == BYTES else _numbers(data, dtype)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidRequest(f"the data of {name!r} are not {datatype}: {error}") from None
     return Tensor(datatype, _shaped(name, values, shape))
 
@@ -90,7 +92,11 @@ def parse_raw_tensor(name: str, datatype: str, shape: Sequence[int], raw: bytes)
         return Tensor(datatype, _shaped(name, _bytes_array(raw_elements(name, raw)), shape))
     if len(raw) != math.prod(shape) * dtype.itemsize:
         raise InvalidRequest(f"{name!r}: {len(raw)} bytes don't fill {datatype} {list(shape)}")
-    return Tensor(datatype, np.frombuffer(raw, dtype=dtype).reshape(tuple(shape)))
+    if datatype == BOOL:  # any byte but 0 is true; numpy would keep the byte
+        return Tensor(datatype, _shaped(name, np.frombuffer(raw, dtype=np.uint8) != 0, shape))
+    little = dtype.newbyteorder("<")
+    values = np.frombuffer(raw, dtype=little).astype(dtype, copy=False)
+    return Tensor(datatype, _shaped(name, values, shape))
 
 
 def raw_elements(name: str, raw: bytes) -> list[bytes]:
@@ -134,22 +140,52 @@ def check_shape(name: str, shape: Sequence[int]) -> None:
 def _shaped(name: str, values: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
     if values.size != math.prod(shape):
         raise InvalidRequest(f"{name!r} has shape {list(shape)} but {values.size} elements")
-    return values.reshape(tuple(shape))
+    try:
+        return values.reshape(tuple(shape))
+    except ValueError as error:  # more dimensions than numpy's, or lengths beside a 0 too large
+        raise InvalidRequest(f"{name!r} has shape {list(shape)}: {error}") from None
 
 
 def _numbers(data: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Raises ValueError for what is no number, no BOOL where one is due, or out of range."""
     found = np.asarray(data)
+    if found.dtype.kind == "f" and dtype.kind == "u":
+        found = _without_rounding(data, found)
     if found.size == 0:
         return found.astype(dtype)
     if found.dtype.kind not in "biuf" or (found.dtype.kind == "b") != (dtype.kind == "b"):
-        raise ValueError(f"found {np.ravel(found)[0]!r}")
+        raise ValueError(_stranger(data, bool if dtype.kind == "b" else int | float))
     if dtype.kind in "iu":
-        if found.dtype.kind == "f" and not (found == np.floor(found)).all():
-            raise ValueError("found a fraction")
-        limits = np.iinfo(dtype)
-        if found.min() < limits.min or found.max() > limits.max:
-            raise ValueError(f"out of range {limits.min} to {limits.max}")
-    return found.astype(dtype)
+        _check_integers(found, np.iinfo(dtype))
+        return found.astype(dtype)
+    with np.errstate(over="ignore"):
+        cast = found.astype(dtype)
+    if dtype.kind == "f" and (np.isinf(cast) & ~np.isinf(found)).any():
+        raise ValueError(f"out of range {np.finfo(dtype).min} to {np.finfo(dtype).max}")
+    return cast
+
+
+def _without_rounding(data: Any, found: NDArray[Any]) -> NDArray[Any]:
+    """numpy makes floats of integers below and above 2^63 in one list."""
+    if all(isinstance(item, int) for item in _flat(data)):
+        return np.asarray(data, dtype=np.uint64)
+    return found
+
+
+def _check_integers(found: NDArray[Any], limits: "np.iinfo[Any]") -> None:
+    if found.dtype.kind == "f" and not (np.isfinite(found) & (found == np.floor(found))).all():
+        raise ValueError("found a fraction")
+    # Python's own integers: numpy would round the limits of 64 bits to floats.
+    if int(found.min()) < limits.min or int(found.max()) > limits.max:
+        raise ValueError(f"out of range {limits.min} to {limits.max}")
+
+
+def _stranger(data: Any, wanted: Any) -> str:
+    """What keeps `data` from being numbers, or truth values."""
+    for item in _flat(data):
+        if not isinstance(item, wanted) or (isinstance(item, bool) and wanted is not bool):
+            return f"found {item!r:.80}"
+    return "found a number of more than 64 bits"
 
 
 def _bytes_array(data: Any) -> NDArray[Any]:
