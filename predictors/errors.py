@@ -92,3 +92,9 @@ class UpstreamUnavailable(UpstreamError):
 class UpstreamTimeout(UpstreamError):
     status = 504
     usual = Failure.TIMEOUT
+
+
+def first_line(error: BaseException) -> str:
+    """The part of a library's error that fits into one line of ours."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -5,8 +5,7 @@ from typing import ClassVar
 import numpy as np
 import onnxruntime
 
-from predictors.engines.huggingface.checkpoint import first_line
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, first_line
 from transformers_hem.encoders.directory import ONNX_FILE, EncoderDirectory
 from transformers_hem.encoders.network import Network, Output
 from transformers_hem.encoders.tokens import Padded

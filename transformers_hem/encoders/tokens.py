@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictors.engines.huggingface.checkpoint import first_line
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, first_line
 from transformers_hem.encoders.directory import TOKENIZER_FILE, EncoderDirectory
 
 Row = list[int]

@@ -6,8 +6,7 @@ import torch
 from transformers import AutoModel, AutoModelForSequenceClassification
 from transformers.utils import logging
 
-from predictors.engines.huggingface.checkpoint import first_line
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, first_line
 from transformers_hem.encoders.directory import EncoderDirectory
 from transformers_hem.encoders.network import Network, Output
 from transformers_hem.encoders.tokens import Padded

@@ -6,14 +6,12 @@ from typing import Protocol
 
 import torch
 
-from predictors.engines.huggingface.checkpoint import first_line
 from predictors.engines.huggingface.continuous import ContinuousBatches
 from predictors.engines.huggingface.loading import Loaded
 from predictors.engines.huggingface.plain import PlainGroups, generate_group
-from predictors.engines.huggingface.prompt import encode
 from predictors.engines.huggingface.sequence import Sequence
 from predictors.engines.huggingface.settings import CPU_CACHE_TOKENS, HuggingFaceSettings
-from predictors.errors import ConfigurationError, EngineError
+from predictors.errors import ConfigurationError, EngineError, first_line
 from predictors.protocol import Query, Sampling
 
 log = logging.getLogger(__name__)
@@ -52,7 +50,7 @@ async def start_batches(model: Loaded, settings: HuggingFaceSettings) -> Batches
     groups = PlainGroups(model, settings.max_batch_size)
     try:
         await groups.start()
-        await groups.run(await encode(PROBE, model, model.context))
+        await groups.run(await Sequence.of(PROBE, model, model.context))
     except EngineError as error:
         await groups.close()
         raise ConfigurationError(f"model_dir {settings.model_dir} can't answer: {error}") from error
@@ -64,8 +62,8 @@ async def _try_continuous(model: Loaded, settings: HuggingFaceSettings) -> Conti
     a kind of attention that it takes for another."""
     if not model.model.is_backend_compatible():
         return "its attention can't be replaced by the paged one"
-    plain = await encode(PROBE, model, model.context)
-    probe = await encode(PROBE, model, model.context)
+    plain = await Sequence.of(PROBE, model, model.context)
+    probe = await Sequence.of(PROBE, model, model.context)
     batches = ContinuousBatches(model, _cache_tokens(model, settings), settings.max_batch_size)
     try:
         await asyncio.to_thread(generate_group, model, [plain])

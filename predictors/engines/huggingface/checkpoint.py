@@ -12,7 +12,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from predictors.embedded import directory as embedded_directory
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, first_line
 
 EMBEDDED = "embedded:"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -108,9 +108,3 @@ def _read_json(path: Path, name: str, why: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigurationError(f"model_dir {path}: {name} is not a JSON object")
     return content
-
-
-def first_line(error: Exception) -> str:
-    """The part of a library's error that fits into one line of ours."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

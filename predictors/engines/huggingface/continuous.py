@@ -23,11 +23,10 @@ from transformers.generation.continuous_batching.cb_logits_processors import (
     ContinuousBatchingLogitsProcessorList,
 )
 
-from predictors.engines.huggingface.checkpoint import first_line
 from predictors.engines.huggingface.loading import Loaded
 from predictors.engines.huggingface.sampling import choose
 from predictors.engines.huggingface.sequence import Sequence, resolve
-from predictors.errors import EngineError
+from predictors.errors import EngineError, first_line
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from predictors.engines.base import EngineSettings, TextEngine
 from predictors.engines.huggingface.checkpoint import check, is_local, resolve
-from predictors.engines.huggingface.prompt import encode
+from predictors.engines.huggingface.sequence import Sequence
 from predictors.engines.huggingface.settings import HuggingFaceSettings
+from predictors.engines.rows import side_by_side
 from predictors.protocol import Answer, Query
 
 if TYPE_CHECKING:
@@ -48,15 +49,8 @@ class HuggingFaceEngine(TextEngine):
     async def generate(self, queries: Rows[Query]) -> list[Answer]:
         model, batches = self._loaded, self._batches
         assert model is not None and batches is not None, "start() comes first"
-        sequences = [await encode(query, model, batches.context) for query in queries]
-        tasks = [asyncio.ensure_future(batches.run(sequence)) for sequence in sequences]
-        try:
-            await asyncio.gather(*tasks)
-        except BaseException:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            raise
+        sequences = [await Sequence.of(query, model, batches.context) for query in queries]
+        await side_by_side(batches.run(sequence) for sequence in sequences)
         return [sequence.answer() for sequence in sequences]
 
     async def healthy(self) -> bool:

@@ -8,8 +8,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from predictors.engines.huggingface.checkpoint import check, first_line, resolve
-from predictors.errors import ConfigurationError
+from predictors.engines.huggingface.checkpoint import check, resolve
+from predictors.errors import ConfigurationError, first_line
 
 # Tokenizers that know no limit say 1e30.
 NO_LIMIT = 1 << 31

@@ -20,11 +20,10 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from predictors.engines.huggingface.checkpoint import first_line
 from predictors.engines.huggingface.loading import Loaded
 from predictors.engines.huggingface.sampling import choose
 from predictors.engines.huggingface.sequence import Sequence, resolve
-from predictors.errors import EngineError
+from predictors.errors import EngineError, first_line
 
 # How long an idle engine waits for more queries after the first: callers that start together
 # go together.

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from predictors.engines.prompt import Prompt, encode
 from predictors.errors import EngineError
 from predictors.protocol import Answer, Query
 
@@ -28,11 +29,11 @@ class Sequence:
     not of the text.
     """
 
-    def __init__(self, query: Query, prompt: list[int], max_tokens: int, model: "Loaded") -> None:
+    def __init__(self, query: Query, prompt: Prompt, model: "Loaded") -> None:
         self.query = query
         self.sampling = query.sampling
-        self.prompt = prompt
-        self.max_tokens = max_tokens
+        self.prompt = prompt.tokens
+        self.max_tokens = prompt.max_tokens
         self.tokens: list[int] = []
         self.logprobs: list[float] = []
         self.margins: list[float] = []
@@ -47,6 +48,11 @@ class Sequence:
         self._first = self._last = math.nan
         longest = max((len(stop.encode()) for stop in self.sampling.stop), default=0)
         self._stop_window = longest + STOP_MARGIN
+
+    @classmethod
+    async def of(cls, query: Query, model: "Loaded", context: int) -> "Sequence":
+        """Raises InvalidRequest where the query doesn't fit the context."""
+        return cls(query, await encode(query, model.tokenizer, context), model)
 
     def add(self, token: int, logprob: float, margin: float) -> None:
         """Takes the next token; `logprob` in nats and `margin` are of the model's distribution."""

@@ -1,0 +1,60 @@
+"""The text of a query to the tokens of a prompt that fits the model; the same for every engine
+that has the model's tokenizer."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from predictors.errors import InvalidRequest, first_line
+from predictors.protocol import Query
+
+# Shorter texts are encoded faster than a thread takes over.
+INLINE_CHARACTERS = 2_000
+# No vocabulary has tokens this long, so that a text of megabytes is refused unread.
+TOKEN_CHARACTERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """`max_tokens` is the query's, cut to what the context leaves."""
+
+    tokens: list[int]
+    max_tokens: int
+
+
+async def encode(query: Query, tokenizer: Any, context: int) -> Prompt:
+    """The query as one user message through the tokenizer's chat template, if it has one.
+
+    `tokenizer` is one of transformers, `context` the most tokens of prompt and answer together.
+    Raises InvalidRequest if not even one token of answer fits, or the text has no tokens.
+    """
+    characters = len(query.text)
+    if characters > context * TOKEN_CHARACTERS:
+        raise InvalidRequest(
+            f"the query has {characters} characters, more than a context of {context} tokens holds"
+        )
+    if characters > INLINE_CHARACTERS:
+        tokens = await asyncio.to_thread(_tokens, query.text, tokenizer)
+    else:
+        tokens = _tokens(query.text, tokenizer)
+    if not tokens:
+        raise InvalidRequest("the query has no tokens for this model")
+    if len(tokens) + 1 > context:
+        raise InvalidRequest(
+            f"the query has {len(tokens)} tokens, which leaves no room for an answer "
+            f"in the context of {context} tokens"
+        )
+    return Prompt(tokens, min(query.sampling.max_tokens, context - len(tokens)))
+
+
+def _tokens(text: str, tokenizer: Any) -> list[int]:
+    chat = bool(tokenizer.chat_template)
+    if chat:
+        try:
+            text = tokenizer.apply_chat_template(
+                [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
+            )
+        except Exception as error:  # whatever the model's own template raises
+            raise InvalidRequest(f"the chat template refuses: {first_line(error)}") from error
+    tokens: list[int] = tokenizer.encode(text, add_special_tokens=not chat)
+    return tokens
