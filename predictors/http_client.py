@@ -12,7 +12,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from predictors.errors import HEMError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from predictors.errors import Failure, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 
 # KServe servers close an idle connection after 65 s; the client must let go first.
 KEEPALIVE_EXPIRY_SECONDS = 30.0
@@ -32,7 +32,9 @@ def forwarded_headers(headers: Mapping[str, str] | None) -> Iterator[None]:
         FORWARDED.reset(token)
 
 
-def build_client(timeout: httpx.Timeout, *, verify: str | bool = True) -> httpx.AsyncClient:
+def build_client(
+    timeout: httpx.Timeout, *, verify: str | bool = True, proxy: httpx.Proxy | None = None
+) -> httpx.AsyncClient:
     """A pooled client for calls inside a site or a cluster.
 
     It opens as many connections as there are concurrent calls, keeps no cookies (one client
@@ -50,21 +52,44 @@ def build_client(timeout: httpx.Timeout, *, verify: str | bool = True) -> httpx.
 
     # The transport's own context is never used, the session brings one: verify=False only keeps
     # it from loading a bundle of certificates, which takes tens of milliseconds.
-    transport = AiohttpTransport(client=session, verify=False)
+    transport = _Transport(client=session, verify=False, proxy=proxy)
     return httpx.AsyncClient(transport=transport, timeout=timeout)
 
 
-def upstream_failure(error: httpx.HTTPError | TimeoutError, url: str) -> HEMError:
+class _Transport(AiohttpTransport):
+    """aiohttp's transport lets some of aiohttp's own errors through, that of broken HTTP first."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await super().handle_async_request(request)
+        except aiohttp.ClientError as error:
+            raise httpx.RemoteProtocolError(str(error)) from error
+
+
+def upstream_failure(error: httpx.HTTPError | TimeoutError, url: str) -> UpstreamError:
     """What a failed call means to our own caller: 502, 503 or 504, naming the URL.
 
     The transport calls a refused and a dropped connection `ConnectTimeout`; aiohttp's own error,
     its cause, tells them apart.
     """
     cause = error.__cause__
+    if isinstance(cause, aiohttp.ClientConnectorCertificateError):
+        reason = getattr(cause.certificate_error, "verify_message", cause.certificate_error)
+        text = f"the certificate of {url} does not verify: {reason}"
+        return UpstreamError(text, failure=Failure.UNREACHABLE)
     if isinstance(cause, aiohttp.ClientConnectorError):
-        return UpstreamUnavailable(f"{url} can't be reached: {cause.os_error.strerror or cause}")
+        where = f"the proxy to {url}" if isinstance(error, httpx.ProxyError) else url
+        text = f"{where} can't be reached: {cause.os_error.strerror or cause}"
+        return UpstreamUnavailable(text, retryable=not isinstance(cause, aiohttp.ClientSSLError))
+    if isinstance(cause, aiohttp.ConnectionTimeoutError):
+        return UpstreamTimeout(f"{url} can't be reached: no connection in time", retryable=True)
     if isinstance(error, TimeoutError) or isinstance(cause, aiohttp.ServerTimeoutError):
         return UpstreamTimeout(f"{url} did not answer in time")
     if isinstance(cause, aiohttp.ClientConnectionError):
         return UpstreamUnavailable(f"{url} closed the connection before it answered")
-    return UpstreamError(f"{url} broke off its answer: {error or type(error).__name__}")
+    if isinstance(cause, aiohttp.ClientHttpProxyError):
+        return UpstreamError(f"the proxy to {url} answered {cause.status}: {cause.message}")
+    if isinstance(error, httpx.RemoteProtocolError):
+        return UpstreamError(f"{url} answered with no HTTP: {' '.join(str(error).split())}")
+    text = f"{url} broke off its answer: {error or type(error).__name__}"
+    return UpstreamError(text, failure=Failure.UNREACHABLE)

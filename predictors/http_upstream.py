@@ -1,0 +1,244 @@
+"""POSTs JSON to one far side, and gives each way in which it fails its place in our errors."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Annotated, Any, Final, TypeVar
+
+import httpx
+import orjson
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings
+
+from predictors.errors import (
+    ConfigurationError,
+    Failure,
+    HEMError,
+    InvalidRequest,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from predictors.http_client import FORWARDED, build_client, upstream_failure
+from predictors.upstream import Upstream, UpstreamSettings
+
+T = TypeVar("T")
+
+# What the caller can mend stays a client error; anything else says that the far side is at fault.
+CALLERS_FAULT: Final = frozenset({400, 413, 422})
+STATUS_ERRORS: Final[Mapping[int, type[UpstreamError]]] = {
+    408: UpstreamTimeout,
+    429: UpstreamUnavailable,
+    503: UpstreamUnavailable,
+    504: UpstreamTimeout,
+}
+# A moment later the same call may succeed. Not 500: the model failed on this very query.
+RETRYABLE: Final = frozenset({429, 502, 503, 504})
+
+MIN_SECRET: Final = 8  # shorter words of a header are no keys, and stand in many texts
+MAX_REASON: Final = 300  # characters of a far side's own words in an error of ours
+
+
+def http_url(url: str) -> str:
+    """A base URL without its last slash. Raises ValueError."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"is no URL: {error}") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError("must be http://host[:port] or https://host[:port]")
+    if parsed.userinfo:
+        raise ValueError("must not hold a password: it is shown in errors and metrics")
+    return url.rstrip("/")
+
+
+HTTPURL = Annotated[str, AfterValidator(http_url)]
+
+
+def json_object(settings: BaseSettings, field: str) -> dict[str, Any]:
+    """The JSON object in a secret field; none where it is empty. Raises ConfigurationError."""
+    try:
+        found = orjson.loads(getattr(settings, field).get_secret_value() or "{}")
+    except orjson.JSONDecodeError as error:
+        raise ConfigurationError(f"--{field} is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"--{field} is JSON, but no object")
+    return found
+
+
+class HTTPUpstreamSettings(UpstreamSettings):
+    """What every engine has that calls another server by HTTP."""
+
+    ca_bundle: str = Field("", description="PEM file to verify https with; the system's if empty")
+    proxy: SecretStr = Field(
+        SecretStr(""), description="http://[user:password@]host:port to call through; none if empty"
+    )
+    extra_headers: SecretStr = Field(
+        SecretStr(""), description="JSON object of headers to send, such as an authorization"
+    )
+
+    def headers(self) -> dict[str, str]:
+        """Raises ConfigurationError without the value, which may hold a password."""
+        return {name: str(value) for name, value in json_object(self, "extra_headers").items()}
+
+
+class HTTPUpstream:
+    """One base URL. `headers` go with each call, and no error repeats what they hold, whatever the
+    far side says. `key_hint` says where the key is set, for a far side that refuses it."""
+
+    def __init__(
+        self,
+        url: str,
+        settings: HTTPUpstreamSettings,
+        *,
+        headers: Mapping[str, str],
+        key_hint: str = "",
+    ) -> None:
+        """Raises ConfigurationError for a CA bundle or a proxy that is none."""
+        self.url = url
+        self._key_hint = key_hint
+        self._secrets = _secrets(headers)
+        self._upstream = Upstream(url, settings)
+        self._client = _client(settings)
+        self._client.headers.update(headers)
+
+    async def post(self, path: str, body: Any, read: Callable[[Any], T]) -> T:
+        """What `read` makes of the JSON answer to a POST of `body` as JSON.
+
+        `read` raises ValueError where the answer is not what it should be. Raises InvalidRequest
+        where the far side says that the caller is at fault, else UpstreamError or Overloaded.
+        """
+        content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+        return await self._upstream.call(lambda: self._json("POST", path, content, read))
+
+    async def get(self, path: str, read: Callable[[Any], T]) -> T:
+        """The same for a GET."""
+        return await self._upstream.call(lambda: self._json("GET", path, None, read))
+
+    async def stream(
+        self, path: str, body: Any, read: Callable[[httpx.Response], Awaitable[T]]
+    ) -> T:
+        """What `read` makes of a streamed answer; it raises as that of `post`."""
+        content = orjson.dumps(body)
+        return await self._upstream.call(lambda: self._streamed(path, content, read))
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _json(
+        self, method: str, path: str, content: bytes | None, read: Callable[[Any], T]
+    ) -> T:
+        url = self.url + path
+        request = self._request(method, url, content)
+        try:
+            response = await self._client.send(request)
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise upstream_failure(error, url) from error
+        self._check(response, url)
+        try:
+            return read(orjson.loads(response.content))
+        except ValueError as error:
+            raise self._unusable(url, error) from None
+
+    async def _streamed(
+        self, path: str, content: bytes, read: Callable[[httpx.Response], Awaitable[T]]
+    ) -> T:
+        url = self.url + path
+        request = self._request("POST", url, content)
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                if response.status_code != 200:
+                    await response.aread()
+                self._check(response, url)
+                return await read(response)
+            finally:
+                await response.aclose()
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise upstream_failure(error, url) from error
+        except ValueError as error:
+            raise self._unusable(url, error) from None
+
+    def _request(self, method: str, url: str, content: bytes | None) -> httpx.Request:
+        headers = dict(FORWARDED.get())
+        if content is not None:
+            headers["content-type"] = "application/json"
+        return self._client.build_request(method, url, content=content, headers=headers)
+
+    def _check(self, response: httpx.Response, url: str) -> None:
+        status = response.status_code
+        if status == 200:
+            return
+        if status in (401, 403) and self._key_hint:  # its own words may repeat some of the key
+            raise refusal(response, url, self._key_hint)
+        raise refusal(response, url, self._without_secrets(error_reason(response)))
+
+    def _unusable(self, url: str, error: ValueError) -> UpstreamError:
+        return UpstreamError(f"{url} answered {self._without_secrets(str(error))}")
+
+    def _without_secrets(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def _secrets(headers: Mapping[str, str]) -> list[str]:
+    """Their values, and the words of those: of `Bearer KEY` the key alone. Short ones are none."""
+    words = [word for value in headers.values() for word in (value, *value.split())]
+    return [word for word in words if len(word) >= MIN_SECRET]
+
+
+def refusal(response: httpx.Response, url: str, reason: str) -> HEMError:
+    """The error for a status that is not 200."""
+    status = response.status_code
+    if status in CALLERS_FAULT:
+        return InvalidRequest(reason or f"{url} answered {status}")
+    kind = STATUS_ERRORS.get(status, UpstreamError)
+    return kind(
+        f"{url} answered {status}: {reason}" if reason else f"{url} answered {status}",
+        failure=Failure.SERVER_ERROR if status >= 500 else Failure.REFUSED,
+        retryable=status in RETRYABLE,
+        retry_after=retry_after(response.headers),
+    )
+
+
+def error_reason(response: httpx.Response) -> str:
+    """What a body says is wrong: V2's `{"error": "..."}`, OpenAI's `{"error": {"message": "..."}}`,
+    FastAPI's `{"detail": ...}`, `{"message": "..."}`; else how it begins, on one line."""
+    try:
+        found = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        found = response.text
+    for key in ("error", "message", "detail"):
+        if isinstance(found, dict):
+            found = found.get(key, found)
+    text = found if isinstance(found, str) else orjson.dumps(found).decode()
+    return " ".join(text.split())[:MAX_REASON]
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds, from `Retry-After` (RFC 9110: seconds or a date); None where absent or broken."""
+    value = headers.get("retry-after", "")
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _client(settings: HTTPUpstreamSettings) -> httpx.AsyncClient:
+    limits = httpx.Timeout(settings.timeout, connect=settings.connect_timeout)
+    given = settings.proxy.get_secret_value()
+    try:
+        proxy = httpx.Proxy(given) if given else None
+    except (ValueError, httpx.InvalidURL):
+        raise ConfigurationError(
+            "--proxy is no URL of a proxy: http://[user:password@]host:port"
+        ) from None
+    try:
+        return build_client(limits, verify=settings.ca_bundle or True, proxy=proxy)
+    except OSError as error:
+        raise ConfigurationError(f"--ca_bundle {settings.ca_bundle!r}: {error}") from None
