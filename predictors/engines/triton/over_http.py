@@ -1,0 +1,116 @@
+"""Triton over HTTP, tensors in binary."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Final
+
+import aiohttp
+from tritonclient.http import InferInput, InferRequestedOutput, InferResult
+from tritonclient.http.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from predictors.engines.triton.client import Described, Tensors, TritonClient, tensor
+from predictors.engines.triton.failures import failure
+from predictors.engines.triton.settings import TritonSettings
+from predictors.errors import Failure, UpstreamError
+from predictors.http_client import FORWARDED
+from predictors.protocol import Scalar
+from predictors.tensors import Tensor, TensorType
+
+ERRORS: Final = (InferenceServerException, aiohttp.ClientError, TimeoutError)
+NONSENSE: Final = (ValueError, KeyError, TypeError, AttributeError)  # what is no V2 body
+
+
+class HttpClient(TritonClient):
+    """As many connections as calls at once; Upstream bounds those."""
+
+    def __init__(self, settings: TritonSettings) -> None:
+        super().__init__(settings)
+        self._client = InferenceServerClient(
+            settings.address,
+            conn_limit=0,
+            conn_timeout=settings.timeout,
+            ssl=settings.secure,
+            ssl_context=settings.tls() or True,
+        )
+
+    async def ready(self) -> bool:
+        try:
+            return bool(await self._client.is_model_ready(self._model, self._version))
+        except ERRORS as error:
+            raise failure(error, self._where, self._model) from None
+
+    async def describe(self) -> Described:
+        try:
+            metadata, config = await asyncio.gather(
+                self._client.get_model_metadata(self._model, self._version),
+                self._client.get_model_config(self._model, self._version),
+            )
+            return _described(self._model, metadata, config)
+        except ERRORS as error:
+            raise failure(error, self._where, self._model) from None
+        except NONSENSE as error:
+            raise self._unusable(error) from None
+
+    async def infer(
+        self, inputs: Tensors, parameters: Mapping[str, Scalar], outputs: Sequence[str] = ()
+    ) -> Tensors:
+        try:
+            result = await self._client.infer(
+                self._model,
+                _encoded(inputs),
+                self._version,
+                outputs=[InferRequestedOutput(name) for name in outputs] or None,
+                parameters=dict(parameters),
+                headers=dict(FORWARDED.get()),
+            )
+            return _decoded(result)
+        except ERRORS as error:
+            raise failure(error, self._where, self._model) from None
+        except NONSENSE as error:
+            raise self._unusable(error) from None
+
+    async def stream(
+        self, inputs: Tensors, parameters: Mapping[str, Scalar]
+    ) -> AsyncGenerator[Tensors, None]:
+        raise UpstreamError(
+            f"model {self._model!r} of {self._where} is decoupled, which V2 over HTTP can't carry; "
+            "set --transport grpc and Triton's gRPC port",
+            failure=Failure.REFUSED,
+        )
+        yield {}  # what makes it a generator
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def _unusable(self, error: Exception) -> UpstreamError:
+        return UpstreamError(f"{self._where} answers nothing of Triton's: {error!r:.200}")
+
+
+def _described(name: str, metadata: Mapping[str, Any], config: Mapping[str, Any]) -> Described:
+    policy = config.get("model_transaction_policy") or {}
+    return Described(
+        name,
+        _types(metadata["inputs"]),
+        _types(metadata["outputs"]),
+        bool(policy.get("decoupled")),
+    )
+
+
+def _types(described: Sequence[Mapping[str, Any]]) -> dict[str, TensorType]:
+    return {t["name"]: TensorType(t["name"], t["datatype"], tuple(t["shape"])) for t in described}
+
+
+def _encoded(inputs: Tensors) -> list[InferInput]:
+    encoded = []
+    for name, given in inputs.items():
+        item = InferInput(name, list(given.values.shape), given.datatype)
+        encoded.append(item.set_data_from_numpy(given.values, binary_data=True))
+    return encoded
+
+
+def _decoded(result: InferResult) -> dict[str, Tensor]:
+    return {
+        output["name"]: tensor(output["name"], output["datatype"], result.as_numpy(output["name"]))
+        for output in result.get_response()["outputs"]
+    }
