@@ -2,6 +2,7 @@
 
 import argparse
 
+from predictors.cache.settings import CacheSettings
 from predictors.command import run
 from predictors.engines import ENGINES
 from predictors.settings import PredictorSettings, add_options, read_settings
@@ -24,6 +25,7 @@ def main() -> None:
     # kserve takes seconds to import, and reads sys.argv then; nothing else may.
     from kserve.model_server import parser as kserve_parser
 
+    from predictors.cache import with_cache
     from predictors.model import PredictorModel
     from predictors.server import serve
 
@@ -38,10 +40,14 @@ def main() -> None:
         conflict_handler="resolve",
     )
     add_options(parser, PredictorSettings)
+    add_options(parser, CacheSettings)
     add_options(parser, engine_class.Settings)
     given = vars(parser.parse_args())
+    sampling = settings.sampling()
     engine = engine_class(read_settings(engine_class.Settings, given))
-    model = PredictorModel(settings.model_name, engine, settings.sampling())
+    cache = read_settings(CacheSettings, given)
+    engine = with_cache(engine, cache, settings.model_name, settings.engine, sampling)
+    model = PredictorModel(settings.model_name, engine, sampling)
     serve(model, max_body_bytes=settings.max_body_bytes)
 
 

@@ -8,5 +8,6 @@ ENGINES: Registry[Engine] = Registry(
     {
         "huggingface": "predictors.engines.huggingface:HuggingFaceEngine",
         "kserve": "predictors.engines.kserve:KServeEngine",
+        "recorded": "predictors.engines.recorded:RecordedEngine",
     },
 )

@@ -1,0 +1,73 @@
+"""Which queries are the same, and of which model: digests of canonical JSON.
+
+Everything that may change an answer is part of a key, so that a wrong hit can't happen; the price
+is that a harmless change (an engine's timeout) starts a cache on disk anew.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from predictors.embedded import PREFIX, directory
+from predictors.engines.base import EngineSettings
+from predictors.errors import ConfigurationError
+from predictors.protocol import Query
+
+FORMAT: Final = 1  # of records and keys; another number makes what older versions wrote a miss
+DIGEST_BYTES: Final = 16
+# Two versions of a model differ in practically every weight, so both ends of a file will do.
+END_BYTES: Final = 64 * 1024
+
+
+def model_identity(model_name: str, engine: str, settings: EngineSettings) -> bytes:
+    """Digest of the served model: its name, its engine with every option, and, for an option that
+    names a file or directory, what lies there: names, sizes, and both ends of each file. Secrets
+    (SecretStr) don't count. Raises ConfigurationError where such a file can't be read."""
+    options = settings.model_dump(mode="json")
+    try:
+        content = {name: list(_content(path)) for name, path in _paths(options)}
+    except OSError as error:
+        raise ConfigurationError(f"cache: the model can't be read: {error}") from None
+    project = version("kserve-hem")
+    return _digest([FORMAT, project, model_name, engine, options, content])
+
+
+def answer_key(identity: bytes, query: Query) -> bytes:
+    """Greedy decoding reads neither `top_p` nor `seed`, so they make no difference there."""
+    sampling = asdict(query.sampling)
+    if query.sampling.greedy:
+        del sampling["top_p"], sampling["seed"]
+    return _digest([identity.hex(), query.text, sampling])
+
+
+def _digest(content: list[Any]) -> bytes:
+    canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(canonical, digest_size=DIGEST_BYTES).digest()
+
+
+def _paths(options: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    for name, value in options.items():
+        if not isinstance(value, str) or not value:
+            continue
+        try:
+            path = directory(value) if value.startswith(PREFIX) else Path(value).expanduser()
+            if path.exists():
+                yield name, path
+        except (ConfigurationError, OSError, ValueError, RuntimeError):
+            continue  # no path; an engine that needs one says so itself
+
+
+def _content(path: Path) -> Iterator[tuple[str, int, str]]:
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    for file in files:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            ends = hashlib.blake2b(stream.read(END_BYTES), digest_size=DIGEST_BYTES)
+            stream.seek(max(0, size - END_BYTES))
+            ends.update(stream.read(END_BYTES))
+        yield str(file.relative_to(path)), size, ends.hexdigest()
