@@ -8,6 +8,7 @@ ENGINES: Registry[Engine] = Registry(
     {
         "huggingface": "predictors.engines.huggingface:HuggingFaceEngine",
         "kserve": "predictors.engines.kserve:KServeEngine",
+        "vllm": "predictors.engines.vllm.engine:VLLMEngine",
         "recorded": "predictors.engines.recorded:RecordedEngine",
     },
 )

@@ -1,0 +1,129 @@
+"""The Engine: queries in, answers out.
+
+vLLM is imported when the engine starts: a broken model directory is then reported before the
+seconds that the import takes, and before any server runs.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, ClassVar
+
+from predictors.engines.base import EngineSettings, TextEngine
+from predictors.engines.huggingface.checkpoint import check, is_local, resolve
+from predictors.engines.prompt import Prompt, encode
+from predictors.engines.rows import side_by_side
+from predictors.engines.vllm.failures import Failures
+from predictors.engines.vllm.settings import VLLMSettings
+from predictors.errors import (
+    ConfigurationError,
+    EngineError,
+    HEMError,
+    InvalidRequest,
+    Overloaded,
+    first_line,
+)
+from predictors.protocol import Answer, Query, Sampling
+
+if TYPE_CHECKING:
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+if find_spec("vllm") is None:
+    raise ModuleNotFoundError("No module named 'vllm'", name="vllm")
+
+log = logging.getLogger(__name__)
+
+# The first query makes vLLM import and compile what it needs; nobody should wait for that.
+PROBE = Query("1 + 1 =", Sampling(max_tokens=4))
+
+
+class VLLMEngine(TextEngine):
+    """A model behind vLLM's asynchronous engine, whose processes end with this one.
+
+    Raises ConfigurationError where a model directory on this machine is not whole.
+    """
+
+    Settings: ClassVar[type[EngineSettings]] = VLLMSettings
+
+    def __init__(self, settings: VLLMSettings) -> None:
+        super().__init__(settings)
+        self._settings = settings
+        self._llm: AsyncLLM | None = None
+        self._ids = itertools.count()
+        self._failures = Failures()
+        if is_local(settings.model_dir):
+            check(resolve(settings.model_dir, settings.revision))
+
+    async def start(self) -> None:
+        self._llm = await asyncio.to_thread(self._load)
+        try:
+            await self.generate([PROBE])
+        except HEMError as error:
+            raise ConfigurationError(
+                f"model_dir {self._settings.model_dir} can't answer: {error}"
+            ) from error
+
+    async def generate(self, queries: Sequence[Query]) -> list[Answer]:
+        llm = self._started()
+        tokenizer, context = llm.get_tokenizer(), llm.model_config.max_model_len
+        prompts = [await encode(query, tokenizer, context) for query in queries]
+        pairs = zip(queries, prompts, strict=True)
+        return await side_by_side(self._answer(query, prompt) for query, prompt in pairs)
+
+    async def healthy(self) -> bool:
+        return self._llm is not None and not self._llm.errored
+
+    async def close(self) -> None:
+        llm, self._llm = self._llm, None
+        if llm is not None:
+            if llm.output_handler is not None and not llm.get_num_unfinished_requests():
+                llm.output_handler.cancel()  # else it logs the end as a failure
+            await asyncio.to_thread(llm.shutdown)
+        self._failures.close()
+
+    async def _answer(self, query: Query, prompt: Prompt) -> Answer:
+        """Cancelled, vLLM drops the query before its next token."""
+        from vllm.inputs import tokens_input
+
+        from predictors.engines.vllm.answers import answer
+        from predictors.engines.vllm.sampling import sampling_params
+
+        outputs = self._started().generate(
+            tokens_input(prompt.tokens),
+            sampling_params(query.sampling, prompt.max_tokens),
+            request_id=f"query-{next(self._ids)}",
+        )
+        try:
+            async for output in outputs:
+                if output.finished:
+                    return answer(output)
+        except Exception as error:
+            raise _ours(error, self._failures) from error
+        raise EngineError("generation failed: vLLM gave no answer")
+
+    def _load(self) -> "AsyncLLM":
+        from predictors.engines.vllm.loading import load
+
+        return load(self._settings, self._failures)
+
+    def _started(self) -> "AsyncLLM":
+        if self._llm is None:
+            raise EngineError("the engine is closed")
+        return self._llm
+
+
+def _ours(error: Exception, failures: Failures) -> HEMError:
+    from vllm.exceptions import GracefulHTTPError, VLLMClientError
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    if isinstance(error, HEMError):
+        return error
+    if isinstance(error, GracefulHTTPError):  # max_num_queued_reqs, max_num_queued_tokens
+        return Overloaded(first_line(error))
+    if isinstance(error, VLLMClientError):
+        return InvalidRequest(first_line(error))
+    if isinstance(error, EngineDeadError):
+        return EngineError(f"generation failed: vLLM has died: {failures.cause(error)}")
+    return EngineError(f"generation failed: {first_line(error.__cause__ or error)}")

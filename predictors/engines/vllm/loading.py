@@ -1,0 +1,109 @@
+"""From settings to a started vLLM, or one clear error."""
+
+import dataclasses
+import difflib
+import os
+from pathlib import Path
+from typing import Any
+
+from predictors.engines.huggingface.checkpoint import check, resolve
+from predictors.engines.vllm.failures import Failures
+from predictors.engines.vllm.settings import CPU_KV_CACHE_GIB, VLLMSettings
+from predictors.errors import ConfigurationError
+
+# Read by vLLM when it is imported; what the user has set stays.
+_ENVIRONMENT = {
+    # Its processes are started from one that has threads and open gRPC channels: no fork.
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+    # A predictor talks to nobody it wasn't told to.
+    "VLLM_NO_USAGE_STATS": "1",
+}
+for _name, _value in _ENVIRONMENT.items():
+    os.environ.setdefault(_name, _value)
+if "OMP_NUM_THREADS" in os.environ:
+    # Else vLLM binds its threads to cores by number, and two predictors of one machine to the same.
+    os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+
+from vllm import AsyncEngineArgs  # noqa: E402
+from vllm.config.logging import LoggingConfig  # noqa: E402
+from vllm.logger import DEFAULT_LOGGING_CONFIG  # noqa: E402
+from vllm.platforms import current_platform  # noqa: E402
+from vllm.v1.engine.async_llm import AsyncLLM  # noqa: E402
+
+GIB = 1 << 30
+# Settings of ours that are a field of vLLM's by the same name; None leaves it to vLLM.
+SAME_NAME = (
+    "trust_remote_code",
+    "quantization",
+    "max_model_len",
+    "max_num_seqs",
+    "tensor_parallel_size",
+    "pipeline_parallel_size",
+    "gpu_memory_utilization",
+    "enable_prefix_caching",
+    "enforce_eager",
+)
+OURS = {*SAME_NAME, "model", "revision", "dtype", "device_ids", "speculative_config", "runner"}
+
+
+def load(settings: VLLMSettings, failures: Failures) -> AsyncLLM:
+    """Blocks until the model is loaded. Raises ConfigurationError."""
+    path = resolve(settings.model_dir, settings.revision)
+    check(path)
+    try:
+        return AsyncLLM.from_engine_args(_arguments(settings, path, failures))
+    except ConfigurationError:
+        raise
+    except Exception as error:  # vLLM raises whatever its parts do
+        raise ConfigurationError(
+            f"model_dir {settings.model_dir}: vLLM can't run it: {failures.cause(error)}"
+        ) from error
+
+
+def _arguments(settings: VLLMSettings, path: Path, failures: Failures) -> AsyncEngineArgs:
+    _check_names(settings.engine_args)
+    given = {name: getattr(settings, name) for name in SAME_NAME}
+    arguments: dict[str, Any] = {
+        "model": str(path),
+        "runner": "generate",
+        "dtype": _dtype(settings.dtype),
+        "kv_cache_memory_bytes": _kv_cache_bytes(settings.kv_cache_gib),
+        "device_ids": settings.device_ids or None,
+        "speculative_config": settings.speculative_config or None,
+        **{name: value for name, value in given.items() if value is not None},
+        **settings.engine_args,
+    }
+    if "logging_config" not in arguments and not os.environ.get("VLLM_LOGGING_CONFIG_PATH"):
+        config = failures.logging_config(DEFAULT_LOGGING_CONFIG)
+        arguments["logging_config"] = LoggingConfig(pylogging_config_file=str(config))
+    return AsyncEngineArgs(**arguments)
+
+
+def _check_names(engine_args: dict[str, Any]) -> None:
+    known = [field.name for field in dataclasses.fields(AsyncEngineArgs) if field.init]
+    for name in engine_args:
+        if name in OURS:
+            raise ConfigurationError(
+                f"--engine_args {name!r} has an option of its own: {_own(name)}"
+            )
+        if name not in known or name.startswith("_"):
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(f"--engine_args {name!r} is no field of AsyncEngineArgs{hint}")
+
+
+def _own(name: str) -> str:
+    return {"model": "--model_dir", "runner": "this engine only generates"}.get(name, f"--{name}")
+
+
+def _dtype(dtype: str) -> str:
+    """As with the huggingface engine: on the CPU float32, which gives the same answers; vLLM
+    would halve float32 weights everywhere."""
+    return "float32" if dtype == "auto" and current_platform.is_cpu() else dtype
+
+
+def _kv_cache_bytes(gib: float | None) -> int | None:
+    """On the CPU vLLM would take nearly all memory; VLLM_CPU_KVCACHE_SPACE wins there."""
+    if gib is None and current_platform.is_cpu():
+        gib = CPU_KV_CACHE_GIB
+    return None if gib is None else int(gib * GIB)
