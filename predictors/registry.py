@@ -13,12 +13,16 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """Maps names to classes without importing them.
 
-    `kind` is the word used in errors ("engine", "algorithm").
+    `kind` is the word used in errors ("engine", "algorithm"). `extras`: which extra of the project
+    brings what a name needs, where that is not an extra of the same name.
     """
 
-    def __init__(self, kind: str, table: Mapping[str, str]) -> None:
+    def __init__(
+        self, kind: str, table: Mapping[str, str], extras: Mapping[str, str] | None = None
+    ) -> None:
         self.kind = kind
         self._table = dict(table)
+        self._extras = dict(extras or {})
 
     def names(self) -> list[str]:
         return sorted(self._table)
@@ -43,6 +47,6 @@ class Registry(Generic[T]):
         except ModuleNotFoundError as missing:
             raise ConfigurationError(
                 f"{self.kind} {name!r} needs the package {missing.name!r}, which is not installed; "
-                f"try: pip install 'kserve-hem[{name}]'"
+                f"try: pip install 'kserve-hem[{self._extras.get(name, name)}]'"
             ) from missing
         return cast(type[T], getattr(module, attribute))

@@ -1,0 +1,108 @@
+"""ONNX files by onnxruntime."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from predictors.engines.classifier.head import Head
+from predictors.engines.classifier.rows import decoded
+from predictors.engines.classifier.settings import ClassifierSettings
+from predictors.engines.classifier.source import Arrays, Port, Source, common_batch, cpu_threads
+from predictors.errors import ConfigurationError
+from predictors.protocol import BOXES, PROBABILITIES
+from predictors.tensors import BYTES, TensorType
+
+# onnxruntime's element types -> V2's.
+DATATYPES: Final[Mapping[str, str]] = {
+    "tensor(bool)": "BOOL",
+    **{f"tensor(uint{bits})": f"UINT{bits}" for bits in (8, 16, 32, 64)},
+    **{f"tensor(int{bits})": f"INT{bits}" for bits in (8, 16, 32, 64)},
+    "tensor(float16)": "FP16",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+    "tensor(string)": BYTES,
+}
+
+
+class OnnxSource(Source):
+    """Tensors by the model's own names."""
+
+    def __init__(self, path: Any, settings: ClassifierSettings) -> None:
+        super().__init__(path, settings)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = cpu_threads(settings)
+        # Threads that spin for work would take the cores of whatever runs beside.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(
+            str(path), options, providers=_providers(settings.device)
+        )
+        self._head = Head(settings.output, settings.activation)
+        self._inputs = [self._port(each) for each in self._session.get_inputs()]
+        self._outputs = self._described()
+        firsts = [_shape(each)[0] for each in self._session.get_inputs()]
+        self._batch = common_batch(firsts)
+
+    @property
+    def inputs(self) -> Sequence[Port]:
+        return self._inputs
+
+    @property
+    def outputs(self) -> Sequence[TensorType]:
+        return self._outputs
+
+    @property
+    def batch(self) -> int | None:
+        return self._batch
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        fed = {n: decoded(n, v) if v.dtype == np.object_ else v for n, v in inputs.items()}
+        names = [output.name for output in self._session.get_outputs()]
+        return self._head(dict(zip(names, self._session.run(None, fed), strict=True)))
+
+    def _port(self, given: Any) -> Port:
+        return Port(given.name, (_datatype(given),), (-1, *_shape(given)[1:]))
+
+    def _described(self) -> list[TensorType]:
+        found = self._session.get_outputs()
+        shapes = {each.name: _shape(each) for each in found}
+        types = {each.name: _datatype(each) for each in found}
+        names = self._head.names(shapes)
+        return [
+            TensorType(
+                meant,
+                "FP32" if meant in (PROBABILITIES, BOXES) else types[name],
+                (-1, *shapes[name][1:]),
+            )
+            for name, meant in names.items()
+        ]
+
+
+def _providers(device: str) -> list[str]:
+    there = onnxruntime.get_available_providers()
+    cuda = "CUDAExecutionProvider"
+    if device == "cuda" and cuda not in there:
+        raise ConfigurationError(
+            f"--device cuda: this onnxruntime has {', '.join(there)}; install onnxruntime-gpu"
+        )
+    return (
+        [cuda, "CPUExecutionProvider"]
+        if device != "cpu" and cuda in there
+        else ["CPUExecutionProvider"]
+    )
+
+
+def _shape(tensor: Any) -> tuple[int, ...]:
+    """-1 where a length is free. Raises ConfigurationError for a tensor without rows."""
+    if not tensor.shape:
+        raise ConfigurationError(f"{tensor.name!r} is a single number; tensors need rows here")
+    return tuple(each if isinstance(each, int) else -1 for each in tensor.shape)
+
+
+def _datatype(tensor: Any) -> str:
+    if tensor.type not in DATATYPES:
+        hint = "; export with zipmap=False" if tensor.type.startswith("seq(") else ""
+        raise ConfigurationError(f"{tensor.name!r} is {tensor.type}, which V2 lacks{hint}")
+    return DATATYPES[tensor.type]
