@@ -6,6 +6,7 @@ from predictors.registry import Registry
 ENGINES: Registry[Engine] = Registry(
     "engine",
     {
+        "classifier": "predictors.engines.classifier:ClassifierEngine",
         "huggingface": "predictors.engines.huggingface:HuggingFaceEngine",
         "kserve": "predictors.engines.kserve:KServeEngine",
         "vllm": "predictors.engines.vllm.engine:VLLMEngine",
