@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import httpx
 import orjson
@@ -23,6 +23,7 @@ from predictors.http_client import FORWARDED, build_client, upstream_failure
 from predictors.upstream import Upstream, UpstreamSettings
 
 T = TypeVar("T")
+ReadStream: TypeAlias = Callable[[httpx.Response, float], Awaitable[T]]
 
 # What the caller can mend stays a client error; anything else says that the far side is at fault.
 CALLERS_FAULT: Final = frozenset({400, 413, 422})
@@ -56,9 +57,10 @@ HTTPURL = Annotated[str, AfterValidator(http_url)]
 
 
 def json_object(settings: BaseSettings, field: str) -> dict[str, Any]:
-    """The JSON object in a secret field; none where it is empty. Raises ConfigurationError."""
+    """The JSON object in a secret field; empty where it has none. Raises ConfigurationError."""
+    given: SecretStr | None = getattr(settings, field)
     try:
-        found = orjson.loads(getattr(settings, field).get_secret_value() or "{}")
+        found = orjson.loads(given.get_secret_value()) if given else {}
     except orjson.JSONDecodeError as error:
         raise ConfigurationError(f"--{field} is no JSON: {error}") from None
     if not isinstance(found, dict):
@@ -70,16 +72,20 @@ class HTTPUpstreamSettings(UpstreamSettings):
     """What every engine has that calls another server by HTTP."""
 
     ca_bundle: str = Field("", description="PEM file to verify https with; the system's if empty")
-    proxy: SecretStr = Field(
-        SecretStr(""), description="http://[user:password@]host:port to call through; none if empty"
+    proxy: SecretStr | None = Field(
+        None, description="http://[user:password@]host:port to call through"
     )
-    extra_headers: SecretStr = Field(
-        SecretStr(""), description="JSON object of headers to send, such as an authorization"
+    extra_headers: SecretStr | None = Field(
+        None, description="JSON object of headers to send, such as an authorization"
     )
 
     def headers(self) -> dict[str, str]:
-        """Raises ConfigurationError without the value, which may hold a password."""
-        return {name: str(value) for name, value in json_object(self, "extra_headers").items()}
+        """Raises ConfigurationError without the values, which may hold a password."""
+        found = {name: str(value) for name, value in json_object(self, "extra_headers").items()}
+        for name, value in found.items():
+            if not (name and (name + value).isascii() and (name + value).isprintable()):
+                raise ConfigurationError(f"--extra_headers: {name!r} can't be sent as a header")
+        return found
 
 
 class HTTPUpstream:
@@ -115,10 +121,11 @@ class HTTPUpstream:
         """The same for a GET."""
         return await self._upstream.call(lambda: self._json("GET", path, None, read))
 
-    async def stream(
-        self, path: str, body: Any, read: Callable[[httpx.Response], Awaitable[T]]
-    ) -> T:
-        """What `read` makes of a streamed answer; it raises as that of `post`."""
+    async def stream(self, path: str, body: Any, read: ReadStream[T]) -> T:
+        """What `read` makes of a streamed answer and of when its request left (perf_counter).
+
+        It raises as that of `post`.
+        """
         content = orjson.dumps(body)
         return await self._upstream.call(lambda: self._streamed(path, content, read))
 
@@ -140,18 +147,17 @@ class HTTPUpstream:
         except ValueError as error:
             raise self._unusable(url, error) from None
 
-    async def _streamed(
-        self, path: str, content: bytes, read: Callable[[httpx.Response], Awaitable[T]]
-    ) -> T:
+    async def _streamed(self, path: str, content: bytes, read: ReadStream[T]) -> T:
         url = self.url + path
         request = self._request("POST", url, content)
+        begin = time.perf_counter()
         try:
             response = await self._client.send(request, stream=True)
             try:
                 if response.status_code != 200:
                     await response.aread()
                 self._check(response, url)
-                return await read(response)
+                return await read(response, begin)
             finally:
                 await response.aclose()
         except (httpx.HTTPError, TimeoutError) as error:
@@ -231,9 +237,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _client(settings: HTTPUpstreamSettings) -> httpx.AsyncClient:
     limits = httpx.Timeout(settings.timeout, connect=settings.connect_timeout)
-    given = settings.proxy.get_secret_value()
     try:
-        proxy = httpx.Proxy(given) if given else None
+        proxy = httpx.Proxy(settings.proxy.get_secret_value()) if settings.proxy else None
     except (ValueError, httpx.InvalidURL):
         raise ConfigurationError(
             "--proxy is no URL of a proxy: http://[user:password@]host:port"

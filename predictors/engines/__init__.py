@@ -9,6 +9,7 @@ ENGINES: Registry[Engine] = Registry(
         "classifier": "predictors.engines.classifier:ClassifierEngine",
         "huggingface": "predictors.engines.huggingface:HuggingFaceEngine",
         "kserve": "predictors.engines.kserve:KServeEngine",
+        "openai_api": "predictors.engines.openai_api:OpenAIAPIEngine",
         "vllm": "predictors.engines.vllm.engine:VLLMEngine",
         "recorded": "predictors.engines.recorded:RecordedEngine",
     },

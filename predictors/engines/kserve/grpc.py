@@ -107,7 +107,7 @@ def _plain(response: TensorResponse) -> dict[str, Any]:
 
 def _channel(settings: KServeSettings) -> grpc.aio.Channel:
     """Connects when first asked, and again at once when a probe of the breaker asks."""
-    if settings.proxy.get_secret_value():
+    if settings.proxy:
         raise ConfigurationError("--proxy works with --transport rest only")
     url = urlsplit(settings.url)
     if url.path:

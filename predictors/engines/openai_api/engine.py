@@ -1,0 +1,79 @@
+"""The engine: one call per row, rows side by side."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import httpx
+
+from predictors.engines.base import TextEngine
+from predictors.engines.openai_api.answer import streamed_answer, whole_answer
+from predictors.engines.openai_api.api import APIS
+from predictors.engines.openai_api.request import request_body
+from predictors.engines.openai_api.settings import OpenAIAPISettings
+from predictors.engines.rows import side_by_side
+from predictors.errors import UpstreamError
+from predictors.http_upstream import HTTPUpstream, json_object
+from predictors.protocol import Answer, Query
+
+KEY_HINT = "it refused the key; see --api_key and --api_key_file (PREDICTOR_API_KEY)"
+SHOWN_MODELS = 10
+
+
+class OpenAIAPIEngine(TextEngine):
+    """Ready once started, whether or not the far side is: it may be an uplink."""
+
+    Settings = OpenAIAPISettings
+    _http: HTTPUpstream
+
+    async def start(self) -> None:
+        settings = self._options = cast(OpenAIAPISettings, self.settings)
+        key = settings.key()
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._http = HTTPUpstream(
+            settings.url, settings, headers={**headers, **settings.headers()}, key_hint=KEY_HINT
+        )
+        self._api = APIS[settings.api]
+        self._extra = json_object(settings, "extra_body")
+        self._listed = ""
+
+    async def generate(self, queries: Sequence[Query]) -> list[Answer]:
+        model = self._options.upstream_model or self._listed or await self._only_model()
+        if len(queries) == 1:
+            return [await self._row(queries[0], model)]
+        return await side_by_side(self._row(query, model) for query in queries)
+
+    async def _row(self, query: Query, model: str) -> Answer:
+        body = request_body(query, model, self._options, self._extra)
+        try:
+            if self._options.stream:
+                return await self._streamed(body)
+            return await self._http.post(
+                self._api.path, body, lambda response: whole_answer(response, self._api)
+            )
+        except UpstreamError:
+            self._listed = ""  # the server may have come back with another model
+            raise
+
+    async def _streamed(self, body: dict[str, Any]) -> Answer:
+        async def read(response: httpx.Response, begin: float) -> Answer:
+            return await streamed_answer(response, self._api, begin)
+
+        return await self._http.stream(self._api.path, body, read)
+
+    async def _only_model(self) -> str:
+        self._listed = await self._http.get("/models", self._read_models)
+        return self._listed
+
+    def _read_models(self, response: Any) -> str:
+        try:
+            names = [str(model["id"]) for model in response["data"]]
+        except (KeyError, TypeError):
+            raise ValueError("no list of models; name one with --upstream_model") from None
+        if len(names) != 1:
+            listed = ", ".join(names[:SHOWN_MODELS]) or "none"
+            raise ValueError(f"a list of models ({listed}); choose one with --upstream_model")
+        return names[0]
+
+    async def close(self) -> None:
+        if hasattr(self, "_http"):
+            await self._http.close()
