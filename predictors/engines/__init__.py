@@ -10,7 +10,8 @@ ENGINES: Registry[Engine] = Registry(
         "huggingface": "predictors.engines.huggingface:HuggingFaceEngine",
         "kserve": "predictors.engines.kserve:KServeEngine",
         "openai_api": "predictors.engines.openai_api:OpenAIAPIEngine",
-        "vllm": "predictors.engines.vllm.engine:VLLMEngine",
+        "triton": "predictors.engines.triton:TritonEngine",
         "recorded": "predictors.engines.recorded:RecordedEngine",
+        "vllm": "predictors.engines.vllm.engine:VLLMEngine",
     },
 )
