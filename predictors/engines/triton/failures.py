@@ -25,6 +25,8 @@ TOO_LATE: Final = {"DEADLINE_EXCEEDED", "408", "504"}
 NOT_THERE: Final = {"NOT_FOUND", "404"}
 REFUSED: Final = {"UNAUTHENTICATED", "PERMISSION_DENIED", "401", "403", "RESOURCE_EXHAUSTED"}
 
+NO_REQUEST_ID: Final = "[request id: <id_unknown>] "
+
 Failed: TypeAlias = InferenceServerException | grpc.RpcError | aiohttp.ClientError | TimeoutError
 
 
@@ -74,7 +76,8 @@ def _connection_failure(error: aiohttp.ClientError | TimeoutError, where: str) -
         return UpstreamTimeout(f"{where} did not answer in time")
     if isinstance(error, aiohttp.ClientConnectionError):
         return UpstreamUnavailable(f"{where} closed the connection before it answered")
-    return UpstreamError(f"{where} broke off its answer: {error or type(error).__name__}")
+    reason = _line(str(error) or type(error).__name__)
+    return UpstreamError(f"{where} gave no answer of HTTP: {reason}")
 
 
 def _certificate(reason: str) -> str:
@@ -83,5 +86,5 @@ def _certificate(reason: str) -> str:
 
 def _line(message: str | None) -> str:
     """One line of at most 500 characters: a Python model's error brings its traceback."""
-    words = " ".join((message or "no reason given").split())
+    words = " ".join((message or "no reason given").split()).removeprefix(NO_REQUEST_ID)
     return words if len(words) <= 500 else f"{words[:497]}..."

@@ -5,12 +5,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 import grpc
-from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
-from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from predictors.engines.triton.client import Described, Tensors, TritonClient, tensor
 from predictors.engines.triton.failures import failure
+from predictors.engines.triton.library import (
+    InferenceServerClient,
+    InferInput,
+    InferRequestedOutput,
+    InferResult,
+)
 from predictors.engines.triton.settings import TritonSettings
 from predictors.http_client import FORWARDED
 from predictors.protocol import Scalar

@@ -1,0 +1,114 @@
+"""Runs the tritonserver of an nvidia-pytriton wheel: what stands in for Triton's image here.
+
+    python -m inferencegraph.local.tritonserver --model-repository DIR --http-port 8000
+
+The wheel is looked for in $HEM_TRITON_VENV, in .venv-triton (made by `make triton`) and in the
+environment that runs this. Its Python backend takes the first `python3` on the PATH for its
+models; that is the environment in which the wheel is. Of a cluster's image it has the Python
+backend alone.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from predictors.command import run
+from predictors.errors import ConfigurationError
+
+VARIABLE = "HEM_TRITON_VENV"
+FOLDER = ".venv-triton"
+STUB = "triton_python_backend_stub"
+_LAYOUT = "lib/python3.*/site-packages/pytriton/tritonserver"
+
+
+@dataclass(frozen=True, slots=True)
+class TritonInstallation:
+    """`root`: the wheel's `tritonserver` folder. `environment`: the prefix in which it is."""
+
+    root: Path
+    environment: Path
+
+    @property
+    def command(self) -> list[str]:
+        """The server with its backends; options follow."""
+        binary = str(self.root / "bin/tritonserver")
+        return [binary, "--backend-directory", str(self.root / "backends")]
+
+    @property
+    def python_version(self) -> str:
+        """`3.11`, from lib/python3.11."""
+        return self.root.parents[2].name.removeprefix("python")
+
+    def variables(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """`inherited` with what the Python backend needs to find its interpreter and libpython."""
+        libraries = self._base_prefix() / "lib"
+        return {
+            **inherited,
+            "PATH": _joined(self.environment / "bin", inherited.get("PATH")),
+            "LD_LIBRARY_PATH": _joined(libraries, inherited.get("LD_LIBRARY_PATH")),
+        }
+
+    def prepare(self) -> None:
+        """Puts the stub of this Python where the backend looks for it. Raises ConfigurationError
+        for a Python that the wheel has no stub for."""
+        stub = self.root / "python_backend_stubs" / self.python_version / STUB
+        link = self.root / "backends/python" / STUB
+        if link.exists():
+            return
+        if not stub.is_file():
+            raise ConfigurationError(f"{self.root} has no stub for Python {self.python_version}")
+        try:
+            link.symlink_to(stub)
+        except FileExistsError:
+            pass  # another server, started at the same time
+        except OSError as error:
+            raise ConfigurationError(f"can't link {link}: {error.strerror}") from None
+
+    def _base_prefix(self) -> Path:
+        """Where the environment's interpreter comes from; its `lib` holds libpython."""
+        configuration = self.environment / "pyvenv.cfg"
+        text = configuration.read_text() if configuration.is_file() else ""
+        home = re.search(r"^home\s*=\s*(.+?)\s*$", text, re.MULTILINE)
+        return Path(home[1]).parent if home else self.environment
+
+
+def find_triton() -> TritonInstallation:
+    """Raises ConfigurationError that says how to install it."""
+    places = list(_places())
+    for environment in places:
+        for root in sorted(environment.glob(_LAYOUT)):
+            if os.access(root / "bin/tritonserver", os.X_OK):
+                return TritonInstallation(root, environment)
+    looked = ", ".join(str(place) for place in dict.fromkeys(places))
+    raise ConfigurationError(
+        f"no tritonserver in {looked}; `make triton` installs one into {FOLDER} (Linux, x86-64), "
+        f"or set {VARIABLE} to an environment that has nvidia-pytriton"
+    )
+
+
+def main() -> None:
+    installation = find_triton()
+    installation.prepare()
+    command = [*installation.command, *sys.argv[1:]]
+    sys.stdout.flush()
+    os.execve(command[0], command, installation.variables(os.environ))
+
+
+def _places() -> Iterator[Path]:
+    if given := os.environ.get(VARIABLE):
+        yield Path(given).absolute()
+        return
+    yield Path.cwd() / FOLDER
+    yield Path(__file__).resolve().parents[2] / FOLDER
+    yield Path(sys.prefix)
+
+
+def _joined(first: Path, rest: str | None) -> str:
+    return f"{first}{os.pathsep}{rest}" if rest else str(first)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,47 @@
+"""Writes model repositories: one copy of `causal_lm` per Hugging Face directory."""
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from predictors.embedded import directory as embedded_directory
+from predictors.errors import ConfigurationError
+
+CAUSAL_LM = Path(__file__).parent / "causal_lm"
+EMBEDDED = "embedded:"
+_NAME = re.compile(r"[A-Za-z0-9][-.\w]*")
+
+
+def write_repository(directory: Path, models: Mapping[str, str]) -> None:
+    """`models`: Triton's name -> Hugging Face directory, or `embedded:edge`, `embedded:cloud`.
+
+    Raises ConfigurationError for a model directory that is none, and for one that is there.
+    """
+    for name, model_dir in models.items():
+        source = _model_directory(model_dir)
+        if not _NAME.fullmatch(name):
+            raise ConfigurationError(f"{name!r} can't be a model's name in Triton")
+        try:
+            shutil.copytree(CAUSAL_LM, directory / name, ignore=shutil.ignore_patterns("__*"))
+            with (directory / name / "config.pbtxt").open("a") as config:
+                config.write(_parameter("model_dir", str(source)))
+        except OSError as error:
+            raise ConfigurationError(
+                f"can't write {directory / name}: {error.strerror or error}"
+            ) from None
+
+
+def _model_directory(model_dir: str) -> Path:
+    embedded = model_dir.startswith(EMBEDDED)
+    found = embedded_directory(model_dir.removeprefix(EMBEDDED)) if embedded else Path(model_dir)
+    if not (found / "config.json").is_file():
+        raise ConfigurationError(f"{model_dir!r} is no Hugging Face directory: no config.json")
+    return found.resolve()
+
+
+def _parameter(name: str, value: str) -> str:
+    return (
+        f"parameters {{ key: {json.dumps(name)} value {{ string_value: {json.dumps(value)} }} }}\n"
+    )
