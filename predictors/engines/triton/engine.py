@@ -160,7 +160,7 @@ class TritonEngine(TextEngine, TensorEngine):
         settings, client = self._settings, self._client
         assert client is not None
         try:
-            async with asyncio.timeout(WATCH_TIMEOUT_SECONDS):
+            async with asyncio.timeout(min(WATCH_TIMEOUT_SECONDS, settings.timeout)):
                 ready = await client.ready()
                 if ready and self._known is None:
                     self._known = await client.describe()

@@ -101,4 +101,5 @@ def _is_address(text: str) -> bool:
         parsed = httpx.URL(f"http://{text}")
     except httpx.InvalidURL:
         return False
-    return bool(parsed.host and parsed.port and parsed.raw_path == b"/" and not text.endswith("/"))
+    port = parsed.port or 0
+    return bool(parsed.host) and 0 < port < 65536 and text.endswith(f":{port}")

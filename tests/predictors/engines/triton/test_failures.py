@@ -1,0 +1,160 @@
+"""What can be told of a Triton that isn't there or is none, without one."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aiohttp
+import grpc
+import pytest
+from tritonclient.utils import InferenceServerException
+
+from predictors.engines.triton import TritonEngine, TritonSettings
+from predictors.engines.triton.failures import failure
+from predictors.errors import (
+    HEMError,
+    InvalidRequest,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from predictors.protocol import Query
+from tests.conftest import ROOT, free_port
+
+Listen = Callable[[bytes], Awaitable[str]]
+
+
+@pytest.fixture
+async def listen() -> AsyncIterator[Listen]:
+    """listen(reply) is the address of a server that answers anything with those bytes."""
+    servers = []
+    silent: list[asyncio.StreamWriter] = []
+
+    async def start(reply: bytes) -> str:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1024)
+            writer.write(reply)
+            await writer.drain()
+            if reply:
+                writer.close()
+            else:
+                silent.append(writer)
+
+        servers.append(await asyncio.start_server(answer, "127.0.0.1", 0))
+        return f"127.0.0.1:{servers[-1].sockets[0].getsockname()[1]}"
+
+    yield start
+    for writer in silent:
+        writer.close()
+    for server in servers:
+        server.close()
+
+
+async def ask(address: str, transport: str, timeout: float = 5.0) -> None:
+    settings = TritonSettings(
+        url=address, upstream_model="m", transport=transport, timeout=timeout, retries=0
+    )
+    engine = TritonEngine(settings)
+    await engine.start()
+    try:
+        assert not await engine.healthy()
+        await engine.generate([Query("hello")])
+    finally:
+        await engine.close()
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+async def test_a_triton_that_is_not_there_is_unavailable(transport: str) -> None:
+    port = free_port()
+    with pytest.raises(UpstreamUnavailable, match=rf"{transport}://127.0.0.1:{port} .*onnect"):
+        await ask(f"127.0.0.1:{port}", transport)
+
+
+@pytest.mark.parametrize(
+    ("transport", "reply"),
+    [
+        ("http", b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n<html></html>"),
+        ("http", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]"),
+        ("http", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"),
+        ("http", b"HTTP/1.1 500 X\r\ncontent-length: 4\r\n\r\nOops"),
+        ("http", b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"),
+        ("http", b"nonsense\r\n\r\n"),
+        ("grpc", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    ],
+)
+async def test_a_server_that_is_no_triton_is_the_far_sides_fault(
+    listen: Listen, transport: str, reply: bytes
+) -> None:
+    address = await listen(reply)
+    with pytest.raises(UpstreamError, match=address) as raised:
+        await ask(address, transport)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+async def test_a_server_that_says_nothing_is_a_timeout(listen: Listen, transport: str) -> None:
+    with pytest.raises(HEMError) as raised:
+        await ask(await listen(b""), transport, timeout=0.3)
+    assert isinstance(raised.value, UpstreamTimeout | UpstreamUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        ("StatusCode.INVALID_ARGUMENT", "unexpected shape", InvalidRequest),
+        ("400", "unexpected shape", InvalidRequest),
+        ("400", "Request for unknown model: 'm' is not found", UpstreamUnavailable),
+        ("StatusCode.NOT_FOUND", "no such version", UpstreamUnavailable),
+        ("StatusCode.UNAVAILABLE", "Exceeds maximum queue size", UpstreamUnavailable),
+        ("429", "slow down", UpstreamUnavailable),
+        ("StatusCode.DEADLINE_EXCEEDED", "late", UpstreamTimeout),
+        ("504", "late", UpstreamTimeout),
+        ("StatusCode.INTERNAL", "the model broke", UpstreamError),
+        ("500", "the model broke", UpstreamError),
+        ("StatusCode.UNAUTHENTICATED", "who?", UpstreamError),
+        (None, "Error generating stream: x", UpstreamError),
+    ],
+)
+def test_tritons_status_decides_the_error(
+    status: str | None, message: str, kind: type[HEMError]
+) -> None:
+    error = failure(InferenceServerException(message, status), "grpc://t:1", "m")
+    assert type(error) is kind
+    assert message in str(error)
+
+
+def test_a_model_that_is_missing_is_not_asked_for_again_and_no_outage() -> None:
+    error = failure(InferenceServerException("gone", "404"), "grpc://t:1", "m")
+    assert isinstance(error, UpstreamUnavailable)
+    assert not error.retryable
+    assert error.failure == "refused"
+
+
+def test_a_models_traceback_is_one_short_line() -> None:
+    message = "ValueError: x\n\nAt:\n  /models/m/1/model.py(3): execute\n" * 50
+    error = failure(InferenceServerException(message, "500"), "http://t:1", "m")
+    assert "\n" not in str(error)
+    assert len(str(error)) < 600
+
+
+def test_a_stream_error_has_the_status_of_grpc() -> None:
+    broken = grpc.aio.AioRpcError(
+        grpc.StatusCode.INVALID_ARGUMENT, grpc.aio.Metadata(), grpc.aio.Metadata(), "bad input"
+    )
+    assert isinstance(failure(broken, "grpc://t:1", "m"), InvalidRequest)
+    assert isinstance(failure(aiohttp.ServerDisconnectedError(), "x", "m"), UpstreamUnavailable)
+
+
+@pytest.mark.parametrize(
+    "first", ["kserve.protocol.grpc.grpc_predict_v2_pb2", "predictors.engines.triton"]
+)
+def test_tritonclient_and_kserve_live_in_one_process(first: str) -> None:
+    code = (
+        f"import {first}, kserve.protocol.grpc.grpc_predict_v2_pb2 as ours\n"
+        "import predictors.engines.triton, tritonclient.grpc.service_pb2 as theirs\n"
+        "a, b = ours.ModelReadyRequest(name='m'), theirs.ModelReadyRequest(name='m')\n"
+        "assert a.SerializeToString() == b.SerializeToString()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-300:]

@@ -1,0 +1,221 @@
+"""Queries as the tensors of each LLM back end, and its responses as answers."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from predictors.engines.triton.client import Described, Tensors
+from predictors.engines.triton.gathering import StreamedAnswer, row_answers
+from predictors.engines.triton.text import (
+    check_text,
+    takes_rows,
+    text_inputs,
+    text_parameters,
+)
+from predictors.errors import InvalidRequest, UpstreamError
+from predictors.protocol import Sampling
+from predictors.tensors import Tensor, TensorType
+
+GREEDY = Sampling(max_tokens=5, temperature=0.0, stop=("\n", "Q:"), seed=7)
+
+
+def model(inputs: dict[str, tuple[str, tuple[int, ...]]], *, decoupled: bool = False) -> Described:
+    types = {name: TensorType(name, *kind) for name, kind in inputs.items()}
+    outputs = {"text_output": TensorType("text_output", "BYTES", (-1,))}
+    return Described("m", types, outputs, decoupled)
+
+
+def lists(tensors: Tensors) -> dict[str, Any]:
+    return {name: (tensor.datatype, tensor.values.tolist()) for name, tensor in tensors.items()}
+
+
+VLLM = model(
+    {
+        "text_input": ("BYTES", (1,)),
+        "image": ("BYTES", (-1,)),
+        "stream": ("BOOL", (1,)),
+        "sampling_parameters": ("BYTES", (1,)),
+        "exclude_input_in_output": ("BOOL", (1,)),
+        "return_logprobs": ("BOOL", (1,)),
+        "return_num_output_tokens": ("BOOL", (1,)),
+    },
+    decoupled=True,
+)
+
+
+def test_vllm_gets_its_options_as_json_in_one_tensor() -> None:
+    tensors = lists(text_inputs(VLLM, ["grüß"], GREEDY))
+    datatype, (options,) = tensors.pop("sampling_parameters")
+    assert datatype == "BYTES"
+    assert json.loads(options) == {
+        **{"max_tokens": 5, "temperature": 0.0, "top_p": 0.8, "repetition_penalty": 1.05},
+        **{"stop": ["\n", "Q:"], "seed": 7, "logprobs": 2},
+    }
+    yes = ("BOOL", [True])
+    assert tensors == {
+        "text_input": ("BYTES", ["grüß".encode()]),
+        **{"stream": yes, "exclude_input_in_output": yes},
+        **{"return_logprobs": yes, "return_num_output_tokens": yes},
+    }
+    assert text_parameters(VLLM, GREEDY) == {}
+
+
+def test_an_older_vllm_backend_is_not_asked_for_what_it_can_not_give() -> None:
+    older = model({"text_input": ("BYTES", (1,)), "sampling_parameters": ("BYTES", (1,))})
+    tensors = lists(text_inputs(older, ["a"], Sampling()))
+    assert set(tensors) == {"text_input", "sampling_parameters"}
+    assert set(json.loads(tensors["sampling_parameters"][1][0])) == {
+        *("max_tokens", "temperature", "top_p", "repetition_penalty"),
+    }
+
+
+def test_tensorrt_llm_gets_a_tensor_per_option_and_row() -> None:
+    batched = model(
+        {
+            "text_input": ("BYTES", (-1, 1)),
+            "max_tokens": ("INT32", (-1, 1)),
+            "temperature": ("FP32", (-1, 1)),
+            "stop_words": ("BYTES", (-1, -1)),
+            "random_seed": ("UINT64", (-1, 1)),
+        }
+    )
+    assert lists(text_inputs(batched, ["a", "b"], GREEDY)) == {
+        "text_input": ("BYTES", [[b"a"], [b"b"]]),
+        "max_tokens": ("INT32", [[5], [5]]),
+        "temperature": ("FP32", [[0.0], [0.0]]),
+        "stop_words": ("BYTES", [[b"\n", b"Q:"]] * 2),
+        "random_seed": ("UINT64", [[7], [7]]),
+    }
+    absent = text_inputs(batched, ["a"], Sampling())
+    assert "stop_words" not in absent and "random_seed" not in absent
+    assert text_parameters(batched, GREEDY) == {}
+
+
+def test_a_model_without_options_gets_them_as_parameters_none_a_float() -> None:
+    plain = model({"text_input": ("BYTES", (-1,))})
+    assert lists(text_inputs(plain, ["a", "b"], GREEDY)) == {"text_input": ("BYTES", [b"a", b"b"])}
+    assert text_parameters(plain, GREEDY) == {
+        **{"max_tokens": 5, "temperature": "0.0", "top_p": "0.8", "repetition_penalty": "1.05"},
+        **{"stop": '["\\n", "Q:"]', "seed": 7},
+    }
+
+
+def test_a_model_of_single_queries_gets_them_one_by_one() -> None:
+    assert takes_rows(model({"text_input": ("BYTES", (-1,))}))
+    assert takes_rows(model({"text_input": ("BYTES", (-1, 1))}))
+    assert not takes_rows(model({"text_input": ("BYTES", (1,))}))
+    assert not takes_rows(model({"text_input": ("BYTES", (-1,))}, decoupled=True))
+
+
+def test_a_model_of_other_tensors_is_named_with_what_it_has() -> None:
+    with pytest.raises(InvalidRequest, match=r"'m' takes IMAGE FP32 \[-1, 784\] and gives text_"):
+        check_text(model({"IMAGE": ("FP32", (-1, 784))}))
+    numbers = Described("m", {"text_input": TensorType("text_input", "BYTES", (-1,))}, {})
+    with pytest.raises(UpstreamError, match="gives nothing"):
+        check_text(numbers)
+
+
+def part(text: str, tokens: int | None = None, **others: Any) -> Tensors:
+    tensors = {"text_output": Tensor.of(np.array([text.encode()], dtype=np.object_))}
+    if tokens is not None:
+        tensors["num_output_tokens"] = Tensor.of(np.array([tokens], dtype=np.uint32))
+    for name, value in others.items():
+        tensors[name] = Tensor.of(np.array(value))
+    return tensors
+
+
+def test_parts_become_one_answer_with_the_times_of_its_tokens() -> None:
+    streamed = StreamedAnswer(10.0, streamed=True)
+    streamed.add(part("two words", 2, num_input_tokens=np.uint32(9)), 10.5)
+    streamed.add(part(" three", 1, num_input_tokens=np.uint32(9)), 10.75)
+    streamed.add(part(" five so", 2, num_input_tokens=np.uint32(9)), 11.25)
+    answer = streamed.answer("m")
+    assert answer.text == "two words three five so"
+    assert (answer.prompt_tokens, answer.completion_tokens) == (9, 5)
+    assert answer.time_to_first_token == 0.5
+    assert answer.inter_token_latency == 0.25  # 3 tokens in 0.75 s after the first response
+    assert answer.served_by == "m"
+    assert answer.mean_logprob is None
+
+
+def test_half_a_character_waits_for_its_other_half() -> None:
+    whole = "ü".encode()
+    streamed = StreamedAnswer(0.0, streamed=True)
+    for half in (whole[:1], whole[1:]):
+        streamed.add({"text_output": Tensor.of(np.array([half], dtype=np.object_))}, 1.0)
+    assert streamed.answer("m").text == "ü"
+
+
+def test_what_was_not_streamed_or_counted_has_no_times() -> None:
+    at_once = StreamedAnswer(0.0, streamed=False)
+    at_once.add(part("all of it", 3), 9.0)
+    assert at_once.answer("m").time_to_first_token is None
+    assert at_once.answer("m").inter_token_latency is None
+    uncounted = StreamedAnswer(0.0, streamed=True)
+    uncounted.add(part("a"), 1.0)
+    uncounted.add(part("b"), 2.0)
+    assert uncounted.answer("m").time_to_first_token == 1.0
+    assert uncounted.answer("m").completion_tokens is None
+    assert uncounted.answer("m").inter_token_latency is None
+
+
+def logprobs(*tokens: dict[str, float]) -> np.ndarray:
+    entries = [{k: {"logprob": v, "rank": 1} for k, v in token.items()} for token in tokens]
+    return np.array([json.dumps(entries).encode()], dtype=np.object_)
+
+
+def test_log_probabilities_are_those_of_the_sampled_tokens_margins_of_the_likeliest() -> None:
+    streamed = StreamedAnswer(0.0, streamed=True)
+    first = logprobs({"7": np.log(0.25), "3": np.log(0.5), "7b": np.log(0.125)})
+    streamed.add(part("a", 1, logprobs=first), 1.0)
+    streamed.add(part("b", 1, logprobs=logprobs({"1": 0.0, "2": np.log(0.5)})), 1.0)
+    answer = streamed.answer("m")
+    assert answer.mean_logprob == pytest.approx(np.log(0.25) / 2)
+    assert answer.min_logprob == pytest.approx(np.log(0.25))
+    assert answer.mean_margin == pytest.approx((0.25 + 0.5) / 2)
+
+
+def test_without_log_probabilities_the_answer_has_none() -> None:
+    streamed = StreamedAnswer(0.0, streamed=True)
+    streamed.add(part("a", 1, logprobs=np.array([b"null"], dtype=np.object_)), 1.0)
+    answer = streamed.answer("m")
+    assert answer.mean_logprob is answer.min_logprob is answer.mean_margin is None
+
+
+@pytest.mark.parametrize("broken", [b"{", b"7", b'[{"1": 3}]', b"[{}]", b'["a"]'])
+def test_log_probabilities_that_can_not_be_read_are_the_far_sides_fault(broken: bytes) -> None:
+    streamed = StreamedAnswer(0.0, streamed=True)
+    response = part("a", 1, logprobs=np.array([broken], dtype=np.object_))
+    with pytest.raises(UpstreamError, match="'logprobs' can't be read"):
+        streamed.add(response, 1.0)
+
+
+def test_a_stream_that_is_no_answer_is_the_far_sides_fault() -> None:
+    with pytest.raises(UpstreamError, match="without a response"):
+        StreamedAnswer(0.0, streamed=True).answer("m")
+    with pytest.raises(UpstreamError, match="no 'text_output', but other"):
+        StreamedAnswer(0.0, streamed=True).add({"other": Tensor.of(np.zeros(1))}, 1.0)
+    broken = StreamedAnswer(0.0, streamed=True)
+    broken.add({"text_output": Tensor.of(np.array([b"\xff"], dtype=np.object_))}, 1.0)
+    with pytest.raises(UpstreamError, match="not UTF-8"):
+        broken.answer("m")
+
+
+def test_rows_keep_the_telemetry_that_the_model_gives_by_the_contracts_names() -> None:
+    texts = Tensor.of(np.array([[b"a"], [b"b"]], dtype=np.object_))
+    first, second = row_answers(
+        {
+            "text_output": texts,
+            "completion_tokens": Tensor.of(np.array([1, 2], np.uint32)),
+            "mean_logprob": Tensor.of(np.array([-0.5, -1.0], np.float32)),
+            "min_logprob": Tensor.of(np.zeros(1)),  # not one per row: left out
+        },
+        2,
+        "m",
+    )
+    assert (first.text, first.completion_tokens, first.mean_logprob) == ("a", 1, -0.5)
+    assert (second.text, second.completion_tokens, second.min_logprob) == ("b", 2, None)
+    with pytest.raises(UpstreamError, match="2 answers to 3 queries"):
+        row_answers({"text_output": texts}, 3, "m")
