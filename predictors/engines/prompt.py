@@ -22,11 +22,12 @@ class Prompt:
     max_tokens: int
 
 
-async def encode(query: Query, tokenizer: Any, context: int) -> Prompt:
+async def encode(query: Query, tokenizer: Any, context: int, *, apart: bool = False) -> Prompt:
     """The query as one user message through the tokenizer's chat template, if it has one.
 
-    `tokenizer` is one of transformers, `context` the most tokens of prompt and answer together.
-    Raises InvalidRequest if not even one token of answer fits, or the text has no tokens.
+    `tokenizer` is one of transformers, `context` the most tokens of prompt and answer together,
+    or of each where they are `apart`, as encoder and decoder have them. Raises InvalidRequest if
+    not even one token of answer fits, or the text has no tokens.
     """
     characters = len(query.text)
     if characters > context * TOKEN_CHARACTERS:
@@ -39,12 +40,17 @@ async def encode(query: Query, tokenizer: Any, context: int) -> Prompt:
         tokens = _tokens(query.text, tokenizer)
     if not tokens:
         raise InvalidRequest("the query has no tokens for this model")
-    if len(tokens) + 1 > context:
+    if apart and len(tokens) > context:
+        raise InvalidRequest(
+            f"the query has {len(tokens)} tokens, more than the context of {context} tokens"
+        )
+    room = context - (1 if apart else len(tokens))  # a decoder begins with a token of its own
+    if room < 1:
         raise InvalidRequest(
             f"the query has {len(tokens)} tokens, which leaves no room for an answer "
             f"in the context of {context} tokens"
         )
-    return Prompt(tokens, min(query.sampling.max_tokens, context - len(tokens)))
+    return Prompt(tokens, min(query.sampling.max_tokens, room))
 
 
 def _tokens(text: str, tokenizer: Any) -> list[int]:

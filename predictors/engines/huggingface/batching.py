@@ -60,6 +60,8 @@ async def start_batches(model: Loaded, settings: HuggingFaceSettings) -> Batches
 async def _try_continuous(model: Loaded, settings: HuggingFaceSettings) -> ContinuousBatches | str:
     """Running, or why this model can't: transformers may refuse it, or compute nonsense for
     a kind of attention that it takes for another."""
+    if model.encoder_decoder:
+        return "it is an encoder-decoder"
     if not model.model.is_backend_compatible():
         return "its attention can't be replaced by the paged one"
     plain = await Sequence.of(PROBE, model, model.context)

@@ -25,7 +25,7 @@ ONE_THREAD_PARAMETERS = 10_000_000
 
 
 class HuggingFaceEngine(TextEngine):
-    """A causal language model of transformers, on the GPU where there is one.
+    """A model of transformers that generates text, on the GPU where there is one.
 
     Raises ConfigurationError where a model directory on this machine is not whole.
     """
@@ -71,6 +71,7 @@ class HuggingFaceEngine(TextEngine):
             dtype=settings.dtype,
             revision=settings.revision,
             trust_remote_code=settings.trust_remote_code,
+            quantization=settings.quantization,
         )
         small = loaded.model.num_parameters() < ONE_THREAD_PARAMETERS
         if settings.threads is not None or small:

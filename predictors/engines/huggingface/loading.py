@@ -1,14 +1,25 @@
-"""From a checkpoint to a causal language model and its tokenizer, or one clear error."""
+"""From a checkpoint to a model that generates text and its tokenizer, or one clear error."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    GenerationConfig,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+)
 
 from predictors.engines.huggingface.checkpoint import check, resolve
+from predictors.engines.huggingface.quantization import Bits, method
 from predictors.errors import ConfigurationError, first_line
 
 # Tokenizers that know no limit say 1e30.
@@ -17,58 +28,81 @@ NO_LIMIT = 1 << 31
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model that is ready to run. `context` is the most tokens of prompt and answer together."""
+    """A model that is ready to run.
+
+    `context` is the most tokens of prompt and answer together; of each, for an encoder-decoder.
+    `beginning` is how the decoder of one begins: options of transformers' GenerationConfig.
+    """
 
     model: Any
     tokenizer: Any
     context: int
     end_tokens: frozenset[int]
+    encoder_decoder: bool = False
+    beginning: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def pad_token(self) -> int:
-        """Fills the left of shorter prompts in a group; masked, so that any token will do."""
+        """Fills up shorter prompts in a group; masked, so that any token will do."""
         pad: int | None = self.tokenizer.pad_token_id
         return pad if pad is not None else min(self.end_tokens, default=0)
 
 
-def load(model_dir: str, *, dtype: str, revision: str | None, trust_remote_code: bool) -> Loaded:
-    """Loads onto the GPU where there is one. `dtype` "auto" is the checkpoint's own there and
-    float32 on the CPU. Raises ConfigurationError."""
+def load(
+    model_dir: str,
+    *,
+    dtype: str,
+    revision: str | None,
+    trust_remote_code: bool,
+    quantization: Bits = "none",
+) -> Loaded:
+    """Loads onto the GPU where there is one. `dtype` "auto" is what the quantization needs, else
+    the checkpoint's own on a GPU and float32 on the CPU. Raises ConfigurationError."""
     path = resolve(model_dir, revision)
     check(path)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    if dtype == "auto" and device == "cpu":
-        dtype = "float32"
+    quantized = method(quantization, device)
+    if dtype == "auto":
+        dtype = quantized.dtype
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
-        _check_causal(path, config)
+        _check_generates(path, config)
+        quantized.check(path, config)
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
-        model, report = AutoModelForCausalLM.from_pretrained(
+        model_class = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        model, report = model_class.from_pretrained(
             path,
             config=config,
             dtype=dtype,
             trust_remote_code=trust_remote_code,
             output_loading_info=True,
+            **quantized.loading(),
         )
+        _check_complete(path, model, tokenizer, report)
+        model = quantized.apply(model).eval()
     except ConfigurationError:
         raise
     except Exception as error:  # transformers raises whatever its backends do
         raise ConfigurationError(f"model_dir {path}: {first_line(error)}") from error
-    _check_complete(path, model, tokenizer, report)
-    return _loaded(model.to(device).eval(), tokenizer)
+    return _loaded(model, tokenizer)
 
 
-def _check_causal(path: Path, config: Any) -> None:
+def _check_generates(path: Path, config: Any) -> None:
     """A model type alone says little: a BERT classifier has a causal sibling of its type."""
+    mapping, auto_class = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, "AutoModelForCausalLM"
+    if config.is_encoder_decoder:
+        mapping, auto_class = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES, "AutoModelForSeq2SeqLM"
     architectures = config.architectures or []
-    known = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
-    remote = "AutoModelForCausalLM" in (getattr(config, "auto_map", None) or {})
-    causal = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    remote = auto_class in (getattr(config, "auto_map", None) or {})
+    generates = config.model_type in mapping
     if architectures:
-        causal = bool(known.intersection(architectures))
-    if not remote and (not causal or config.is_encoder_decoder):
+        generates = bool(set(mapping.values()).intersection(architectures))
+    if not remote and not generates:
         what = ", ".join(architectures) or config.model_type
-        raise ConfigurationError(f"model_dir {path}: {what} is not a causal language model")
+        raise ConfigurationError(
+            f"model_dir {path}: {what} is not a causal language model or an encoder-decoder that "
+            "generates text; for a classifier use --engine classifier"
+        )
 
 
 def _check_complete(path: Path, model: Any, tokenizer: Any, report: dict[str, Any]) -> None:
@@ -87,13 +121,18 @@ def _check_complete(path: Path, model: Any, tokenizer: Any, report: dict[str, An
 
 
 def _loaded(model: Any, tokenizer: Any) -> Loaded:
-    ends = model.generation_config.eos_token_id
+    own = model.generation_config
+    ends = own.eos_token_id
     if ends is None:
         ends = tokenizer.eos_token_id
     end_tokens = frozenset([ends] if isinstance(ends, int) else ends or [])
+    encoder_decoder = bool(model.config.is_encoder_decoder)
+    names = ("decoder_start_token_id", "forced_bos_token_id") if encoder_decoder else ()
+    beginning = {name: value for name in names if (value := getattr(own, name, None)) is not None}
     # The checkpoint's own sampling defaults go: the contract's are the same for every engine.
     model.generation_config = GenerationConfig()
-    return Loaded(model, tokenizer, _context(model, tokenizer), end_tokens)
+    context = _context(model, tokenizer)
+    return Loaded(model, tokenizer, context, end_tokens, encoder_decoder, beginning)
 
 
 def _context(model: Any, tokenizer: Any) -> int:

@@ -65,22 +65,33 @@ def _running(sequence: Sequence) -> bool:
 @torch.no_grad()
 def generate_group(model: Loaded, group: list[Sequence]) -> None:
     """Runs sequences to their ends as one padded batch, in the calling thread."""
-    width = max(len(sequence.prompt) for sequence in group)
-    padding = [width - len(sequence.prompt) for sequence in group]
-    rows = [[model.pad_token] * n + s.prompt for n, s in zip(padding, group, strict=True)]
-    mask = [[0] * n + [1] * (width - n) for n in padding]
-    device = model.model.device
+    rows, mask = _padded(model, group)
     model.model.generate(
-        input_ids=torch.tensor(rows, device=device),
-        attention_mask=torch.tensor(mask, device=device),
+        input_ids=rows,
+        attention_mask=mask,
         generation_config=GenerationConfig(
             do_sample=False,
             max_new_tokens=max(sequence.max_tokens for sequence in group),
             pad_token_id=model.pad_token,
+            **model.beginning,
         ),
         logits_processor=LogitsProcessorList([_Choose(group)]),
         stopping_criteria=StoppingCriteriaList([_Stop(group)]),
     )
+
+
+def _padded(model: Loaded, group: list[Sequence]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Prompts and their mask, both [rows, longest prompt]. On the left, where the answer goes on
+    at the right end; on the right for an encoder, which counts positions from the left."""
+    width = max(len(sequence.prompt) for sequence in group)
+    rows, mask = [], []
+    for sequence in group:
+        padding = width - len(sequence.prompt)
+        pad, real = [model.pad_token] * padding, [1] * len(sequence.prompt)
+        rows.append(sequence.prompt + pad if model.encoder_decoder else pad + sequence.prompt)
+        mask.append(real + [0] * padding if model.encoder_decoder else [0] * padding + real)
+    device = model.model.device
+    return torch.tensor(rows, device=device), torch.tensor(mask, device=device)
 
 
 class PlainGroups:

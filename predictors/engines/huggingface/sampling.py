@@ -36,7 +36,7 @@ def choose(logits: torch.Tensor, rows: Rows[Sequence | None]) -> torch.Tensor:
 
 def _penalised(logits: torch.Tensor, rows: Rows[Sequence | None]) -> torch.Tensor:
     """Applies each row's repetition penalty (CTRL, arXiv 1909.05858, section 4.1) to the tokens
-    of its prompt and of its answer so far."""
+    of its prompt (for an encoder-decoder: not) and of its answer so far."""
     scores = logits
     for row, sequence in enumerate(rows):
         if sequence is None or sequence.sampling.repetition_penalty == 1.0:
@@ -54,7 +54,7 @@ def _seen(sequence: Sequence, logits: torch.Tensor) -> torch.Tensor:
     seen: torch.Tensor | None = sequence.memory.get("seen")
     if seen is None:
         seen = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
-        seen[torch.tensor(sequence.prompt, device=logits.device)] = True
+        seen[torch.tensor(sequence.continued, dtype=torch.long, device=logits.device)] = True
         sequence.memory["seen"] = seen
     return seen
 

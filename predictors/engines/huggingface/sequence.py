@@ -52,7 +52,13 @@ class Sequence:
     @classmethod
     async def of(cls, query: Query, model: "Loaded", context: int) -> "Sequence":
         """Raises InvalidRequest where the query doesn't fit the context."""
-        return cls(query, await encode(query, model.tokenizer, context), model)
+        prompt = await encode(query, model.tokenizer, context, apart=model.encoder_decoder)
+        return cls(query, prompt, model)
+
+    @property
+    def continued(self) -> list[int]:
+        """The tokens that the answer continues; an encoder's are not those of its decoder."""
+        return [] if self._model.encoder_decoder else self.prompt
 
     def add(self, token: int, logprob: float, margin: float) -> None:
         """Takes the next token; `logprob` in nats and `margin` are of the model's distribution."""

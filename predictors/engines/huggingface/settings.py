@@ -16,7 +16,12 @@ class HuggingFaceSettings(EngineSettings):
     revision: str | None = Field(None, description="branch, tag or commit of a hub id")
     trust_remote_code: bool = Field(False, description="run code that comes with the model")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="auto: the checkpoint's own on a GPU, float32 on the CPU"
+        "auto",
+        description="auto: the checkpoint's own on a GPU, float32 on the CPU; where weights are "
+        "quantised, what suits them",
+    )
+    quantization: Literal["none", "8bit", "4bit"] = Field(
+        "none", description="of the weights: by bitsandbytes on a GPU, by torchao on the CPU"
     )
     threads: int | None = Field(
         None,
