@@ -3,7 +3,7 @@
 import argparse
 
 from predictors.cache.settings import CacheSettings
-from predictors.command import run
+from predictors.command import command_line, run
 from predictors.engines import ENGINES
 from predictors.settings import PredictorSettings, add_options, read_settings
 
@@ -16,14 +16,19 @@ EXAMPLE = """example:
 
 
 def main() -> None:
-    first = argparse.ArgumentParser(add_help=False)
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     add_options(first, PredictorSettings)
     options, _ = first.parse_known_args()
     settings = read_settings(PredictorSettings, vars(options))
     engine_class = ENGINES.load(settings.engine)
 
-    # kserve takes seconds to import, and reads sys.argv then; nothing else may.
-    from kserve.model_server import parser as kserve_parser
+    add_options(first, CacheSettings)
+    add_options(first, engine_class.Settings)
+    _, others = first.parse_known_args()
+    # kserve takes seconds to import, and reads sys.argv then; nothing else may. It would take
+    # --timeout for an abbreviation of its --timeout-keep-alive.
+    with command_line(others):
+        from kserve.model_server import parser as kserve_parser
 
     from predictors.cache import with_cache
     from predictors.model import PredictorModel
@@ -38,6 +43,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[kserve_parser],
         conflict_handler="resolve",
+        allow_abbrev=False,
     )
     add_options(parser, PredictorSettings)
     add_options(parser, CacheSettings)

@@ -21,7 +21,7 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (["--engine", "vlm"], "unknown engine 'vlm'; known: huggingface, kserve"),
+        (["--engine", "vlm"], "unknown engine 'vlm'; known: classifier, huggingface"),
         (["--engine", "kserve", "--upstream_model", "m"], "--url is required"),
         ([*UPLINK, "--top_p", "2"], "top_p"),
         ([*UPLINK, "--tiemout", "2"], "--tiemout"),
