@@ -9,7 +9,7 @@ VLLM := .venv-vllm
 # A tritonserver, its Python backend, and what models need there.
 TRITON := .venv-triton
 
-.PHONY: run test test-engines test-engines-vllm test-engines-triton triton lint figures bench clean
+.PHONY: run test test-engines test-engines-vllm test-engines-triton triton lint figures bench bench-vllm clean
 
 run: $(VENV)/.run
 	$(BIN)/hem up
@@ -38,6 +38,9 @@ figures: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/pytest tests/benchmarks -m benchmark -s
+
+bench-vllm: $(VLLM)/.engine
+	$(VLLM)/bin/pytest tests/benchmarks/bench_vllm.py -m benchmark -s
 
 clean:
 	rm -rf $(VENV) $(VLLM) $(TRITON) build dist *.egg-info
