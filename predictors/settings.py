@@ -21,7 +21,7 @@ class PredictorSettings(EngineSettings):
     """What every predictor has, whichever its engine."""
 
     model_name: str = Field("model", min_length=1, description="name in the V2 path")
-    engine: str = Field("huggingface", description="engine that answers")
+    engine: str = Field("huggingface", description="engine that answers, or module:Class")
     max_body_bytes: int = Field(
         DEFAULT_MAX_BODY_BYTES, gt=0, description="largest request body in bytes; above it: 413"
     )
