@@ -7,6 +7,7 @@ So while it loads, vLLM's logging also writes its errors to a file that is read 
 
 import json
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from predictors.errors import first_line
 
+ERRORS = "errors.log"
 # The last line of a traceback: `RuntimeError: ...`, `torch.OutOfMemoryError: ...`.
 _RAISED = re.compile(r"(?:^|\s)([A-Za-z_][\w.]*(?:Error|Exception|Interrupt)): (.+)$")
 # Some of vLLM's errors list all that it knows.
@@ -23,17 +25,17 @@ _SEEN_ELSEWHERE = ("initialization failed", "See root cause", "See stack trace",
 
 
 class Failures:
-    """The errors that vLLM's processes log, in a folder that is gone after `close`."""
+    """The errors that vLLM's processes log, from `logging_config` until `close`."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="vllm-")
-        self._file = Path(self._folder.name) / "errors.log"
+        self._folder: Path | None = None
 
     def logging_config(self, config: dict[str, Any]) -> Path:
         """A file with the `dictConfig` given, plus a handler for errors."""
+        folder = self._folder = Path(tempfile.mkdtemp(prefix="vllm-"))
         handler = {
             "class": "logging.FileHandler",
-            "filename": str(self._file),
+            "filename": str(folder / ERRORS),
             "level": "ERROR",
             "delay": True,
         }
@@ -42,30 +44,34 @@ class Failures:
             for name, logger in config["loggers"].items()
         }
         handlers = {**config["handlers"], "failures": handler}
-        path = Path(self._folder.name) / "logging.json"
+        path = folder / "logging.json"
         path.write_text(json.dumps({**config, "handlers": handlers, "loggers": loggers}))
         return path
 
     def cause(self, error: Exception) -> str:
         """What a process of vLLM's raised first, else what `error` says."""
-        logged = self._file.read_text(errors="replace") if self._file.exists() else ""
-        for line in logged.splitlines():
+        for line in self._logged().splitlines():
             raised = _RAISED.search(line)
             if raised and not any(words in raised[2] for words in _SEEN_ELSEWHERE):
                 return _cut(raised[2])
         return _said(error)
 
     def close(self) -> None:
-        self._folder.cleanup()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _logged(self) -> str:
+        file = self._folder / ERRORS if self._folder is not None else None
+        return file.read_text(errors="replace") if file is not None and file.exists() else ""
 
 
 def _said(error: Exception) -> str:
     said = first_line(error)
     if isinstance(error, ValidationError):
         fault = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in fault["loc"])
         said = fault["msg"].removeprefix("Value error, ").splitlines()[0]
-        said = f"{name} {fault['input']!r}: {said}" if name else said
+        if fault["loc"]:
+            said = f"{fault['loc'][0]} {fault['input']!r}: {said}"
     return _cut(said)
 
 

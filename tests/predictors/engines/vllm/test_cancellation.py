@@ -1,0 +1,82 @@
+"""A caller that is gone frees its place in vLLM; the others don't notice."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import pytest_asyncio
+
+from predictors.engines.vllm.engine import VLLMEngine
+from predictors.engines.vllm.settings import VLLMSettings
+from predictors.errors import EngineError, Overloaded
+from predictors.protocol import Query, Sampling
+from tests.predictors.engines.vllm.conftest import GREEDY, write_endless
+
+pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="module")]
+
+LONG = Query("Tell me everything.", Sampling(900, 0.0, 1.0, 1.0))
+SHORT = Query("1 + 1?", GREEDY)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[VLLMEngine]:
+    """One query at a time, three that may be here, and answers that nothing ends."""
+    model_dir = write_endless("embedded:edge", tmp_path_factory.mktemp("endless") / "model")
+    engine = VLLMEngine(
+        VLLMSettings(
+            model_dir=str(model_dir),
+            enforce_eager=True,
+            max_num_seqs=1,
+            engine_args={"max_num_queued_reqs": 3},
+        )
+    )
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_cancelled_query_is_aborted_in_the_engine(engine: VLLMEngine) -> None:
+    """With one place, the short query is answered before the long one could have ended."""
+    (whole,) = await engine.generate([LONG])
+    assert whole.completion_tokens == 900
+    task = asyncio.ensure_future(engine.generate([LONG, LONG]))
+    await until(lambda: engine._llm.get_num_unfinished_requests() == 2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert engine._llm.get_num_unfinished_requests() == 0
+    (answer,) = await engine.generate([SHORT])
+    assert answer.time_to_first_token < 900 * whole.inter_token_latency / 2
+
+
+async def test_more_queries_than_may_wait_are_refused_as_overload(engine: VLLMEngine) -> None:
+    waiting = asyncio.ensure_future(engine.generate([LONG] * 3))
+    await until(lambda: engine._llm.get_num_unfinished_requests() == 3)
+    with pytest.raises(Overloaded):
+        await engine.generate([SHORT])
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert (await engine.generate([SHORT]))[0].completion_tokens
+
+
+async def test_a_dead_engine_fails_who_waits_and_is_not_healthy(engine: VLLMEngine) -> None:
+    assert await engine.healthy()
+    waiting = asyncio.ensure_future(engine.generate([LONG]))
+    await until(lambda: engine._llm.get_num_unfinished_requests() == 1)
+    for process in engine._llm.engine_core.resources.engine_manager.processes:
+        process.kill()
+    with pytest.raises(EngineError, match="died"):
+        await asyncio.wait_for(waiting, timeout=60)
+    assert not await engine.healthy()
+    with pytest.raises(EngineError, match="died"):
+        await engine.generate([SHORT])
+    await engine.close()
+    with pytest.raises(EngineError, match="closed"):
+        await engine.generate([SHORT])
+    assert not await engine.healthy()

@@ -1,0 +1,54 @@
+"""The answer-generation example with vllm on one side: one value of its manifest changes."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from inferencegraph.ask import error_text
+from inferencegraph.local.manifests import MANIFESTS
+from predictors.embedded.questions import test_questions as shipped_questions
+from predictors.protocol import CLOUD, EDGE, HEM_ROUTE
+from tests.inferencegraph.running_hem import RunningHem
+
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
+
+EXAMPLE = Path("answer-generation") / "mining-then-inference"
+QUESTIONS = [question.query for question in shipped_questions()[:40]]
+
+
+def with_vllm(side: str, into: Path) -> Path:
+    shutil.copytree(MANIFESTS, into, ignore=shutil.ignore_patterns("__pycache__"))
+    manifest = into / EXAMPLE / f"{side}.yaml"
+    text = manifest.read_text()
+    assert text.count("--engine=huggingface") == 1
+    manifest.write_text(text.replace("--engine=huggingface", "--engine=vllm"))
+    return into / EXAMPLE
+
+
+def answers(hem: RunningHem) -> list[tuple[str, str]]:
+    """(route, answer) of each question."""
+    found = []
+    for question in QUESTIONS:
+        response = hem.ask(question)
+        assert response.status_code == 200, error_text(response)
+        body = response.json()
+        (text,) = next(out["data"] for out in body["outputs"] if out["name"] == "text_output")
+        found.append((body["parameters"][HEM_ROUTE], text))
+    return found
+
+
+@pytest.fixture(scope="module")
+def as_shipped() -> list[tuple[str, str]]:
+    with RunningHem(["-f", str(MANIFESTS / EXAMPLE)], timeout=300) as hem:
+        return answers(hem)
+
+
+@pytest.mark.parametrize("side", [EDGE, CLOUD])
+def test_the_example_answers_as_before_with_vllm_on_one_side(
+    side: str, as_shipped: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    assert {route for route, _ in as_shipped} == {EDGE, CLOUD}
+    with RunningHem(["-f", str(with_vllm(side, tmp_path / "manifests"))], timeout=500) as hem:
+        assert any("EngineCore" in " ".join(p.cmdline()) for p in hem.family())
+        assert answers(hem) == as_shipped

@@ -1,0 +1,51 @@
+"""Settings reach vLLM, and those about speed change no answer."""
+
+import pytest
+
+from predictors.engines.vllm.engine import VLLMEngine
+from predictors.engines.vllm.settings import VLLMSettings
+from predictors.errors import InvalidRequest
+from predictors.protocol import Query
+from tests.predictors.engines.vllm.conftest import GREEDY, queries
+
+pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def test_settings_reach_vllm_and_answers_stay(huggingface) -> None:
+    engine = VLLMEngine(
+        VLLMSettings(
+            model_dir=huggingface.settings.model_dir,
+            enforce_eager=True,
+            max_model_len=96,
+            max_num_seqs=3,
+            kv_cache_gib=0.25,
+            enable_prefix_caching=False,
+            speculative_config={
+                "method": "ngram",
+                "num_speculative_tokens": 3,
+                "prompt_lookup_max": 3,
+            },
+            engine_args={"block_size": 64, "disable_log_stats": True},
+        )
+    )
+    await engine.start()
+    try:
+        config = engine._llm.vllm_config
+        assert config.model_config.max_model_len == 96
+        assert config.scheduler_config.max_num_seqs == 3
+        assert config.cache_config.kv_cache_memory_bytes == 1 << 28
+        assert config.cache_config.enable_prefix_caching is False
+        assert config.cache_config.block_size == 64
+        assert config.speculative_config.num_speculative_tokens == 3
+        asked = queries(100)
+        here, there = await engine.generate(asked), await huggingface.generate(asked)
+        assert [a.text for a in here] == [a.text for a in there]
+        assert [a.completion_tokens for a in here] == [a.completion_tokens for a in there]
+        for ours, theirs in zip(here, there, strict=True):
+            assert ours.mean_logprob == pytest.approx(theirs.mean_logprob, abs=1e-3)
+        # disable_log_stats: times aren't measured, and none are made up.
+        assert here[0].time_to_first_token is None
+        with pytest.raises(InvalidRequest, match="context of 96 tokens"):
+            await engine.generate([Query("1 + " * 60, GREEDY)])
+    finally:
+        await engine.close()
