@@ -36,16 +36,17 @@ def forwarded_headers(headers: Mapping[str, str] | None) -> Iterator[None]:
 
 
 def build_client(
-    timeout: httpx.Timeout, *, verify: str | bool = True, proxy: httpx.Proxy | None = None
+    timeout: httpx.Timeout, *, verify: str | bool = True, proxy: str | None = None
 ) -> httpx.AsyncClient:
     """A pooled client for calls inside a site or a cluster.
 
     It opens as many connections as there are concurrent calls, keeps no cookies (one client
     serves many callers), follows no redirects and ignores HTTP_PROXY. `verify` is a CA bundle's
-    path or a switch. Close it with `aclose()`.
-    """
+    path or a switch; `proxy` is http://[user:password@]host:port. Close it with `aclose()`.
 
-    context = True if verify is True else httpx.create_ssl_context(verify=verify)
+    Raises OSError for a bundle that is none, ValueError for such a proxy.
+    """
+    context = _ssl_context(verify)
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
@@ -55,8 +56,24 @@ def build_client(
 
     # The transport's own context is never used, the session brings one: verify=False only keeps
     # it from loading a bundle of certificates, which takes tens of milliseconds.
-    transport = _Transport(client=session, verify=False, proxy=proxy)
+    transport = _Transport(client=session, verify=False, proxy=_proxy(proxy) if proxy else None)
     return httpx.AsyncClient(transport=transport, timeout=timeout)
+
+
+def _ssl_context(verify: str | bool) -> ssl.SSLContext | bool:
+    if isinstance(verify, str):
+        return ssl.create_default_context(cafile=verify)
+    return True if verify else httpx.create_ssl_context(verify=False)
+
+
+def _proxy(url: str) -> httpx.Proxy:
+    try:
+        proxy = httpx.Proxy(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(str(error)) from None
+    if not proxy.url.host:
+        raise ValueError("it has no host")
+    return proxy
 
 
 class _Transport(AiohttpTransport):
@@ -81,7 +98,8 @@ def upstream_failure(error: httpx.HTTPError | TimeoutError, url: str) -> Upstrea
         text = f"the certificate of {url} does not verify: {reason}"
         return UpstreamError(text, failure=Failure.UNREACHABLE)
     if isinstance(cause, aiohttp.ClientConnectorError):
-        where = f"the proxy to {url}" if isinstance(error, httpx.ProxyError) else url
+        proxy = isinstance(cause, aiohttp.ClientProxyConnectionError)
+        where = f"the proxy to {url}" if proxy else url
         text = f"{where} can't be reached: {_reason(cause.os_error)}"
         return UpstreamUnavailable(text, retryable=not isinstance(cause, aiohttp.ClientSSLError))
     if isinstance(cause, aiohttp.ConnectionTimeoutError):

@@ -237,13 +237,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _client(settings: HTTPUpstreamSettings) -> httpx.AsyncClient:
     limits = httpx.Timeout(settings.timeout, connect=settings.connect_timeout)
-    try:
-        proxy = httpx.Proxy(settings.proxy.get_secret_value()) if settings.proxy else None
-    except (ValueError, httpx.InvalidURL):
-        raise ConfigurationError(
-            "--proxy is no URL of a proxy: http://[user:password@]host:port"
-        ) from None
+    proxy = settings.proxy.get_secret_value() if settings.proxy else None
     try:
         return build_client(limits, verify=settings.ca_bundle or True, proxy=proxy)
     except OSError as error:
         raise ConfigurationError(f"--ca_bundle {settings.ca_bundle!r}: {error}") from None
+    except ValueError:
+        raise ConfigurationError(
+            "--proxy is no URL of a proxy: http://[user:password@]host:port"
+        ) from None

@@ -2,8 +2,9 @@
 
 import argparse
 import math
+import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings
@@ -13,6 +14,8 @@ from predictors.errors import ConfigurationError, InvalidRequest
 from predictors.protocol import Sampling, parse_sampling
 
 S = TypeVar("S", bound=BaseSettings)
+
+PASSWORD: Final = re.compile(r"//[^/@\s]*@")  # in a URL
 
 DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024
 
@@ -82,4 +85,4 @@ def _first_fault(error: ValidationError) -> str:
         return f"--{name} is required"
     value = fault["input"]
     shown = "NaN" if isinstance(value, float) and math.isnan(value) else repr(value)
-    return f"--{name} {shown}: {fault['msg']}"
+    return f"--{name} {PASSWORD.sub('//***@', shown)}: {fault['msg']}"

@@ -1,0 +1,379 @@
+"""What the engine sends, what it makes of broken answers, and what it keeps to itself."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
+from predictors.errors import (
+    ConfigurationError,
+    InvalidRequest,
+    UpstreamError,
+    UpstreamUnavailable,
+)
+from predictors.http_client import forwarded_headers
+from predictors.protocol import Answer, Query, Sampling
+from predictors.settings import read_settings
+from tests.conftest import free_port
+from tests.predictors.engines.answering import answering
+from tests.predictors.engines.far_side import MODEL, FarSide
+
+KEY = "sk-0123456789abcdef"
+PLAIN = Sampling(temperature=0, repetition_penalty=1)
+
+
+@pytest.fixture(scope="module")
+def far() -> Iterator[FarSide]:
+    with FarSide() as far:
+        yield far
+
+
+Ask = Callable[..., Awaitable[list[Answer]]]
+
+
+@pytest.fixture
+async def ask(far: FarSide) -> AsyncIterator[Ask]:
+    """ask(query, ..., sampling=..., option=...): the answers of an engine in front of `far`."""
+    far.requests.clear()
+
+    async def ask(*queries: str, sampling: Sampling = PLAIN, **options: Any) -> list[Answer]:
+        given = {"url": f"{far.url}/v1", "upstream_model": MODEL, "retries": 0, **options}
+        engine = OpenAIAPIEngine(read_settings(OpenAIAPISettings, given))
+        try:
+            await engine.start()
+            return await engine.generate([Query(query, sampling) for query in queries])
+        finally:
+            await engine.close()
+
+    yield ask
+
+
+async def test_a_chat_request_has_the_sampling_and_asks_for_log_probabilities(
+    ask: Ask, far: FarSide
+) -> None:
+    sampling = Sampling(7, 0.5, 0.9, 1.2, ("\n", "END"), 3)
+    (answer,) = await ask("hello", sampling=sampling)
+    assert answer == Answer("HELLO", served_by=MODEL)
+    assert far.requests[0].path == "/v1/chat/completions"
+    assert far.requests[0].body == {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": "hello"}],
+        "max_tokens": 7,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "repetition_penalty": 1.2,
+        "stop": ["\n", "END"],
+        "seed": 3,
+        "logprobs": True,
+        "top_logprobs": 2,
+    }
+
+
+async def test_a_completions_request_sends_the_bare_text(ask: Ask, far: FarSide) -> None:
+    await ask("hello", api="completions", top_logprobs="5")
+    assert far.requests[0].path == "/v1/completions"
+    assert (far.requests[0].body["prompt"], far.requests[0].body["logprobs"]) == ("hello", 5)
+
+
+async def test_dialects_differ_by_settings(ask: Ask, far: FarSide) -> None:
+    await ask(
+        "hello",
+        sampling=Sampling(9, repetition_penalty=1.1),
+        max_tokens_field="max_completion_tokens",
+        repetition_penalty_field="repeat_penalty",
+        top_logprobs="0",
+        extra_body='{"reasoning_effort": "low", "top_p": null}',
+    )
+    body = far.requests[0].body
+    assert (body["max_completion_tokens"], body["repeat_penalty"]) == (9, 1.1)
+    assert body["reasoning_effort"] == "low"
+    assert not {"max_tokens", "repetition_penalty", "top_p", "logprobs", "stop"} & set(body)
+
+
+async def test_a_penalty_that_the_server_lacks_is_refused_and_never_another_one(
+    ask: Ask, far: FarSide
+) -> None:
+    with pytest.raises(InvalidRequest, match=r"no repetition_penalty \(1.05 was asked\): send 1"):
+        await ask("hello", sampling=Sampling(), repetition_penalty_field="none")
+    assert far.requests == []
+    await ask("hello", repetition_penalty_field="none")
+    assert not {name for name in far.requests[0].body if "penalty" in name}
+
+
+async def test_the_one_model_that_is_listed_is_asked(ask: Ask, far: FarSide) -> None:
+    await ask("hello", upstream_model="")
+    assert [request.path for request in far.requests] == ["/v1/models", "/v1/chat/completions"]
+    assert far.requests[1].body["model"] == MODEL
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ('{"data": [{"id": "a"}, {"id": "b"}]}', r"models \(a, b\); choose .* --upstream_model"),
+        ('{"data": []}', r"models \(none\)"),
+        ('{"object": "list", "data": null}', "no list of models"),
+        ('["a"]', "no list of models"),
+    ],
+)
+async def test_a_list_without_the_one_model_says_how_to_choose(
+    ask: Ask, listed: str, said: str
+) -> None:
+    async with answering(listed.encode()) as url:
+        with pytest.raises(UpstreamError, match=said):
+            await ask("hello", url=url, upstream_model="")
+
+
+async def test_rows_are_asked_side_by_side_and_answered_in_order(ask: Ask) -> None:
+    queries = ["late 0.3", *(f"q{n}" for n in range(30))]
+    answers = await ask(*queries)
+    assert [answer.text for answer in answers] == [query.upper() for query in queries]
+
+
+async def test_a_row_that_fails_ends_the_others(ask: Ask) -> None:
+    async with asyncio.timeout(20):
+        with pytest.raises(UpstreamError, match="answered 500"):
+            await ask("late 50", "status 500", "late 50")
+
+
+async def test_tracing_headers_go_on_and_the_key_and_extra_headers_go_with_them(
+    ask: Ask, far: FarSide, tmp_path: Path
+) -> None:
+    key = tmp_path / "key"
+    key.write_text(KEY + "\n")
+    with forwarded_headers({"traceparent": "t-1", "authorization": "the caller's"}):
+        await ask("hello", api_key_file=str(key), extra_headers='{"x-team": "edge"}')
+    headers = far.requests[0].headers
+    assert headers["authorization"] == f"Bearer {KEY}"
+    assert (headers["traceparent"], headers["x-team"]) == ("t-1", "edge")
+
+
+async def test_no_key_no_header(ask: Ask, far: FarSide) -> None:
+    await ask("hello")
+    assert "authorization" not in far.requests[0].headers
+
+
+async def test_an_extra_header_may_stand_for_the_key(ask: Ask, far: FarSide) -> None:
+    with pytest.raises(UpstreamError) as raised:
+        await ask("status 500", extra_headers=json.dumps({"Authorization": f"Basic {KEY}"}))
+    assert far.requests[0].headers["authorization"] == f"Basic {KEY}"
+    assert KEY not in str(raised.value)
+
+
+def test_settings_never_show_the_key() -> None:
+    settings = OpenAIAPISettings(
+        api_key=KEY, extra_headers=f'{{"api-key": "{KEY}"}}', proxy=f"http://u:{KEY}@p:1"
+    )
+    assert KEY not in repr(settings) + str(settings) + str(settings.model_dump())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"api_key": f"{KEY}\n{KEY}"}, "--api_key holds what is no key"),
+        ({"api_key": f"{KEY} ünïcode"}, "--api_key holds what is no key"),
+        ({"api_key": KEY, "api_key_file": "/dev/null"}, "give one of"),
+        ({"api_key_file": "/nowhere/key"}, "--api_key_file '/nowhere/key': .*No such file"),
+        ({"api_key_file": "/dev/null"}, "is empty"),
+        ({"extra_headers": f'{{"a": "{KEY}'}, "--extra_headers is no JSON"),
+        ({"extra_headers": f'["{KEY}"]'}, "--extra_headers is JSON, but no object"),
+        ({"extra_headers": f'{{"a": "{KEY}\\n"}}'}, "--extra_headers: 'a' can't be sent"),
+        ({"extra_body": f"{KEY}"}, "--extra_body is no JSON"),
+        ({"proxy": f"{KEY}"}, "--proxy is no URL"),
+        ({"ca_bundle": "/nowhere.pem"}, "--ca_bundle '/nowhere.pem'"),
+        ({"url": f"http://user:{KEY}@x/v1"}, "--url .* must not hold a password"),
+        ({"api": "chats"}, "--api 'chats'"),
+        ({"top_logprobs": "21"}, "--top_logprobs '21'"),
+        ({"retries": "-1"}, "--retries '-1'"),
+    ],
+)
+async def test_a_bad_setting_is_one_line_without_the_key(
+    ask: Ask, options: dict[str, str], said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=said) as raised:
+        await ask("never asked", **options)
+    assert KEY not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def event(**delta: Any) -> str:
+    return f"data: {json.dumps({'choices': [{'index': 0, 'delta': delta}]})}\n\n"
+
+
+@pytest.mark.parametrize(
+    ("stream", "said"),
+    [
+        ("", "a stream that broke off"),
+        (event(content="Hel"), "a stream that broke off"),
+        (event(content="Hel") + 'data: {"choices": [{"delta"\n\n', "unexpected end"),
+        (event(content="Hel") + 'data: {"error": {"message": "out of blocks"}}\n\n', "out of bl"),
+        (event(content=["Hel"]), "delta.content is no string"),
+        ('data: {"choices": [7]}\n\n', "its choice is no object"),
+        ('data: "text"\n\n', "no JSON object"),
+    ],
+)
+async def test_a_broken_stream_is_a_bad_gateway(ask: Ask, stream: str, said: str) -> None:
+    async with answering(stream.encode(), "text/event-stream") as url:
+        with pytest.raises(UpstreamError, match=said) as raised:
+            await ask("hello", url=url, stream="true")
+    assert raised.value.status == 502
+
+
+async def test_a_stream_that_is_none_is_a_bad_gateway(ask: Ask) -> None:
+    with pytest.raises(UpstreamError, match="answered no event stream"):
+        await ask("html", stream="true")
+
+
+async def test_a_refused_stream_says_why(ask: Ask) -> None:
+    with pytest.raises(InvalidRequest, match="the far side's words"):
+        await ask("status 400", stream="true")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"choices": []}', "it has no choices"),
+        ('{"choices": [{}]}', "a choice without message"),
+        ('{"choices": [{"message": {"content": 7}}]}', "message.content is no string"),
+        ('{"choices": [{"finish_reason": "abort", "message": {}}]}', "ended with 'abort'"),
+        ('{"error": {"message": "no GPU"}}', "an error: no GPU"),
+        ('{"id": 7}', "it has no choices"),
+        ("[]", "no JSON object"),
+    ],
+)
+async def test_an_answer_that_is_none_is_a_bad_gateway(ask: Ask, body: str, said: str) -> None:
+    async with answering(body.encode()) as url:
+        with pytest.raises(UpstreamError, match=said):
+            await ask("hello", url=url)
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [
+        None,
+        7,
+        {},
+        {"content": []},
+        {"content": None},
+        {"content": [{"token": "a"}]},
+        {"content": [{"logprob": None}]},
+        {"token_logprobs": [None, -1]},
+        {"token_logprobs": [-1, -1], "top_logprobs": [{"a": -1}]},
+    ],
+)
+async def test_broken_log_probabilities_are_left_out(ask: Ask, logprobs: Any) -> None:
+    choice = {"message": {"content": None}, "logprobs": logprobs}
+    body = {"choices": [choice], "usage": {"prompt_tokens": "7", "completion_tokens": -1}}
+    async with answering(json.dumps(body).encode()) as url:
+        assert await ask("hello", url=url) == [Answer("")]
+
+
+async def test_one_alternative_gives_no_margin(ask: Ask) -> None:
+    token = {"logprob": -0.5, "top_logprobs": [{"token": "a", "logprob": -0.5}]}
+    choice = {"message": {"content": "a"}, "logprobs": {"content": [token]}}
+    async with answering(json.dumps({"choices": [choice]}).encode()) as url:
+        (answer,) = await ask("hello", url=url)
+    assert (answer.mean_logprob, answer.mean_margin) == (-0.5, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"error": {"message": "too long", "type": "invalid_request_error"}}', "^too long$"),
+        ('{"object": "error", "message": "too long", "code": 400}', "^too long$"),
+        ('{"detail": [{"loc": ["body"], "msg": "too long"}]}', "too long"),
+        ('{"error": "too long"}', "^too long$"),
+        ("too\n long", "^too long$"),
+        ("", "answered 400$"),
+    ],
+    ids=["openai", "sglang and lmdeploy", "fastapi", "v2", "text", "empty"],
+)
+async def test_each_server_has_its_own_shape_of_error(ask: Ask, body: str, said: str) -> None:
+    async with answering(body.encode(), status=400) as url:
+        with pytest.raises(InvalidRequest, match=said):
+            await ask("hello", url=url)
+
+
+async def test_a_far_side_that_is_down_is_unavailable(ask: Ask) -> None:
+    with pytest.raises(UpstreamUnavailable, match="can't be reached: Connection refused"):
+        await ask("hello", url=f"http://127.0.0.1:{free_port()}/v1")
+
+
+async def test_a_host_that_has_no_address_is_unavailable(ask: Ask) -> None:
+    with pytest.raises(UpstreamUnavailable, match=r"nowhere\.invalid.* can't be reached"):
+        await ask("hello", url="http://nowhere.invalid/v1")
+
+
+@pytest.mark.filterwarnings("ignore:.*(BasicAuth|proxy_auth):DeprecationWarning")  # httpx_aiohttp
+async def test_calls_go_through_the_proxy(ask: Ask, far: FarSide) -> None:
+    """FarSide takes the absolute URL of a proxied request for a path."""
+    proxy = far.url.replace("//", "//user:password@")
+    await ask("hello", url="http://cloud.example/v1", proxy=proxy)
+    request = far.requests[0]
+    assert request.path == "http://cloud.example/v1/chat/completions"
+    assert request.headers["proxy-authorization"].startswith("Basic ")
+
+
+async def test_a_proxy_that_is_down_is_named(ask: Ask) -> None:
+    with pytest.raises(UpstreamUnavailable, match=r"the proxy to http://cloud\.example"):
+        await ask("x", url="http://cloud.example/v1", proxy=f"http://127.0.0.1:{free_port()}")
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def secure(authority: trustme.CA) -> Iterator[FarSide]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with FarSide(context) as far:
+        yield far
+
+
+async def test_a_certificate_verifies_by_the_bundle(
+    ask: Ask, secure: FarSide, authority: trustme.CA, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    answers = await ask("hello", url=f"{secure.url}/v1", ca_bundle=str(bundle))
+    assert answers[0].text == "HELLO"
+
+
+async def test_a_certificate_that_does_not_verify_is_a_bad_gateway(
+    ask: Ask, secure: FarSide
+) -> None:
+    secure.requests.clear()
+    with pytest.raises(UpstreamError, match=r"certificate of .* does not verify: ") as raised:
+        await ask("hello", url=f"{secure.url}/v1", api_key=KEY)
+    assert raised.value.status == 502
+    assert secure.requests == []
+
+
+async def test_a_caller_who_leaves_closes_the_connection() -> None:
+    gone = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        gone.set()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    engine = OpenAIAPIEngine(OpenAIAPISettings(url=url, upstream_model="m"))
+    await engine.start()
+    task = asyncio.create_task(engine.generate([Query("a", PLAIN), Query("b", PLAIN)]))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.wait([task])
+        await gone.wait()
+    assert task.cancelled()
+    await engine.close()
+    server.close()
