@@ -8,6 +8,8 @@ import pytest
 
 from transformers_hem.training import train
 
+ROWS = 240
+
 
 def additions(count: int) -> list[dict[str, object]]:
     """The edge fails at what is said to be hard; the rest both get right, bar one in ten."""
@@ -41,12 +43,13 @@ def encoder_routers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
     from tests.transformers_hem.tiny_models import write_bert, write_llama
 
     room = tmp_path_factory.mktemp("encoders")
-    data = write_rows(room / "rows.jsonl", additions(80))
+    data = write_rows(room / "rows.jsonl", additions(ROWS))
     bert, llama = write_bert(room / "bert"), write_llama(room / "llama")
-    chosen = {"epochs": "4", "learning_rate": "0.01", "max_tokens": "32"}
+    chosen = {"epochs": "15", "learning_rate": "0.005", "patience": "60", "max_tokens": "32"}
     trainings = {
         "BERTRouter": {"encoder": str(bert), **chosen},
         "LLMRouter": {"encoder": str(llama), "objective": "hard", **chosen},
+        "EnsembleRouter": {"encoder": str(bert), **chosen},
         "KNNRouter": {"encoder": str(bert), "max_tokens": "32", "format": "int8"},
     }
     for name, parameters in trainings.items():

@@ -8,13 +8,14 @@ import pytest
 
 from inferencegraph.cli import main
 from predictors.errors import ConfigurationError
-from tests.encoder_routers import additions, write_rows
+from tests.encoder_routers import ROWS, additions, write_rows
 from tests.transformers_hem.tiny_models import write_bert
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.algorithms.routers import open_router
+from transformers_hem.algorithms.trained import TrainedRouter
 from transformers_hem.training import score_file, train
 
-NAMES = ("BERTRouter", "KNNRouter", "LLMRouter")
+NAMES = ("BERTRouter", "EnsembleRouter", "KNNRouter", "LLMRouter")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -31,15 +32,34 @@ def test_its_configuration_says_where_it_is_from_and_no_places(
 ) -> None:
     text = (encoder_routers[name] / "config.json").read_text()
     config = json.loads(text)
-    assert (config["version"], config["algorithm"], config["rows"]) == (1, name, 80)
+    assert (config["version"], config["algorithm"], config["rows"]) == (1, name, ROWS)
     assert config["encoder"] == ("llama" if name == "LLMRouter" else "bert")
-    assert config["held_out_rows"] == (80 if name == "KNNRouter" else 8)
+    assert config["held_out_rows"] == (ROWS if name == "KNNRouter" else ROWS // 10)
     assert {"apgr", "auroc", "ece"} <= config["metrics"].keys()
     assert str(encoder_routers[name].parent) not in text
     held = {path.name for path in encoder_routers[name].rglob("*") if path.is_file()}
     weights = "model.onnx" if name == "KNNRouter" else "model.safetensors"
-    extra = {"neighbours.safetensors"} if name == "KNNRouter" else set()
-    assert held == {"config.json", "tokenizer.json", weights, *extra}
+    extra = {"KNNRouter": {"neighbours.safetensors"}, "EnsembleRouter": {"weights.safetensors"}}
+    assert held == {"config.json", "tokenizer.json", weights, *extra.get(name, set())}
+
+
+def test_an_ensemble_scores_between_its_members(encoder_routers: dict[str, Path]) -> None:
+    router = encoder_routers["EnsembleRouter"]
+    weight = json.loads((router / "config.json").read_text())["linear_weight"]
+    queries = tuple(str(row["query"]) for row in additions(12))
+    linear, bert, both = (
+        open_trained(path).raw(Batch(12, texts=queries))
+        for path in (router / "linear", router / "bert", router)
+    )
+    assert weight == 0.25
+    assert both == pytest.approx(0.25 * linear + 0.75 * bert)
+    assert abs(linear - bert).max() > 0.01
+
+
+def open_trained(path: Path) -> TrainedRouter:
+    router = open_router(str(path))
+    assert isinstance(router, TrainedRouter)
+    return router
 
 
 def test_the_same_seed_gives_the_same_bytes(
@@ -87,7 +107,7 @@ def test_the_command_takes_an_encoder_and_settings(
     with pytest.raises(SystemExit) as ended:
         main(["train", "--algorithm", "KNNRouter", *data, *out, *chosen, "--json"])
     assert ended.value.code == 0
-    assert json.loads(capsys.readouterr().out)["rows"] == 80
+    assert json.loads(capsys.readouterr().out)["rows"] == ROWS
 
 
 @pytest.mark.parametrize(
@@ -147,7 +167,7 @@ def test_a_router_whose_files_changed_is_refused(
 ) -> None:
     router = tmp_path / "router"
     shutil.copytree(encoder_routers[name], router)
-    tokenizer = router / "encoder" / "tokenizer.json"
+    tokenizer = next(router.rglob("tokenizer.json"))
     tokenizer.write_text(tokenizer.read_text() + " ")
     with pytest.raises(ConfigurationError, match=r"tokenizer\.json is damaged, or belongs to"):
         open_router(str(router))

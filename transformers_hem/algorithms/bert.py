@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores, Stage
-from transformers_hem.calibration import CalibratedConfig
+from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Scores, Stage
+from transformers_hem.algorithms.trained import TrainedRouter
 from transformers_hem.encoder_router import ENCODER, ClassifierConfig, read_encoder_config
 from transformers_hem.encoders.directory import EncoderDirectory
 from transformers_hem.encoders.fifo import FairRunner
@@ -47,7 +47,7 @@ class BERTParameters(EncoderParameters):
         return self
 
 
-class BERTRouter(Algorithm):
+class BERTRouter(TrainedRouter):
     """score = the probability of the label that means hard, or (1 + P(cloud right) - P(edge right))
     / 2 of two heads (see `encoders.heads`), made a probability where the router brings a map.
 
@@ -59,30 +59,24 @@ class BERTRouter(Algorithm):
     name: ClassVar[str] = "BERTRouter"
 
     def __init__(self, parameters: BERTParameters) -> None:
-        self._config: ClassifierConfig | None = None
         model, hard_label = parameters.model, parameters.hard_label
         max_tokens = parameters.max_tokens
         if parameters.router is not None:
             path = locate(parameters.router)
-            self._config = read_encoder_config(path, ClassifierConfig, self.name)
+            config = self._config = read_encoder_config(path, ClassifierConfig, self.name)
             model = str(path / ENCODER)
-            hard_label, max_tokens = self._config.hard_label, self._config.max_tokens
+            hard_label, max_tokens = config.hard_label, config.max_tokens
         assert model is not None
         directory = EncoderDirectory.open(model, max_tokens)
         self._head = find_head(directory.labels, hard_label, model)
         network = open_network(directory, parameters.backend, head=True, threads=parameters.threads)
         self._runner = FairRunner(QueryTokens(directory), network)
 
-    @property
-    def calibrated(self) -> CalibratedConfig | None:
-        return self._config
-
     def blocks(self, batch: Batch) -> bool:
         return True
 
-    def score(self, batch: Batch) -> Scores:
-        raw = self._head.difficulty(np.stack(self._runner.run(batch.texts)))
-        return self._config.difficulty(raw) if self._config else raw
+    def raw(self, batch: Batch) -> Scores:
+        return self._head.difficulty(np.stack(self._runner.run(batch.texts)))
 
 
 class LLMRouter(BERTRouter):

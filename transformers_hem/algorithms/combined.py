@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores, Stage
-from transformers_hem.calibration import CalibratedConfig
+from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Scores, Stage
+from transformers_hem.algorithms.trained import TrainedRouter
 from transformers_hem.combined_router import load_combined, probability
 from transformers_hem.router_directory import locate
 
@@ -16,7 +16,7 @@ class CombinedParameters(AlgorithmParameters):
     router: str = "embedded:combined"
 
 
-class CombinedRouter(Algorithm):
+class CombinedRouter(TrainedRouter):
     """score = P(the cloud does better), given the query's difficulty and how sure the edge model
     was of its answer. A row without one of the signals that it was trained on has no score."""
 
@@ -24,16 +24,14 @@ class CombinedRouter(Algorithm):
     Parameters: ClassVar[type[AlgorithmParameters]] = CombinedParameters
 
     def __init__(self, parameters: CombinedParameters) -> None:
-        self._config, self._query = load_combined(locate(parameters.router))
+        config, self._query = load_combined(locate(parameters.router))
+        self._config = config
+        self._signals, self._chances = config.signals, config.raw
 
-    @property
-    def calibrated(self) -> CalibratedConfig:
-        return self._config
-
-    def score(self, batch: Batch) -> Scores:
-        known = {name: getattr(batch, name) for name in self._config.signals}
+    def raw(self, batch: Batch) -> Scores:
+        known = {name: getattr(batch, name) for name in self._signals}
         if len(batch.texts) != batch.size or any(values is None for values in known.values()):
             return np.full(batch.size, np.nan)
         signals = {name: probability(name, values) for name, values in known.items()}
         difficulty = np.array([self._query.score(text) for text in batch.texts])
-        return self._config.difficulty(self._config.raw(difficulty, signals))
+        return self._chances(difficulty, signals)

@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 from predictors.errors import ConfigurationError
-from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores, Stage
+from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Scores, Stage
 from transformers_hem.algorithms.bert import EncoderParameters
-from transformers_hem.calibration import CalibratedConfig
+from transformers_hem.algorithms.trained import TrainedRouter
 from transformers_hem.encoder_router import (
     ENCODER,
     NEIGHBOURS_FILE,
@@ -26,7 +26,7 @@ class KNNParameters(EncoderParameters):
     router: str
 
 
-class KNNRouter(Algorithm):
+class KNNRouter(TrainedRouter):
     """score = mean difficulty of the k nearest labelled queries, weighted by their cosine.
 
     Queries are scored in the order that they came, in a thread of the router's own.
@@ -37,27 +37,23 @@ class KNNRouter(Algorithm):
 
     def __init__(self, parameters: KNNParameters) -> None:
         path = locate(parameters.router)
-        self._config = read_encoder_config(path, NeighbourConfig, "KNNRouter")
+        config = self._config = read_encoder_config(path, NeighbourConfig, "KNNRouter")
+        self._k, self._temperature = config.k, config.temperature
         self._neighbours = Neighbours.load(path / NEIGHBOURS_FILE)
-        if len(self._neighbours.targets) < self._config.k:
+        if len(self._neighbours.targets) < config.k:
             raise ConfigurationError(
                 f"{path / NEIGHBOURS_FILE} has {len(self._neighbours.targets)} queries; "
-                f"config.json asks for the nearest {self._config.k}"
+                f"config.json asks for the nearest {config.k}"
             )
-        directory = EncoderDirectory.open(str(path / ENCODER), self._config.max_tokens)
+        directory = EncoderDirectory.open(str(path / ENCODER), config.max_tokens)
         network = open_network(
             directory, parameters.backend, head=False, threads=parameters.threads
         )
         self._runner = FairRunner(QueryTokens(directory), network)
 
-    @property
-    def calibrated(self) -> CalibratedConfig:
-        return self._config
-
     def blocks(self, batch: Batch) -> bool:
         return True
 
-    def score(self, batch: Batch) -> Scores:
+    def raw(self, batch: Batch) -> Scores:
         queries = embed(self._runner.run(batch.texts))
-        raw = self._neighbours.difficulty(queries, self._config.k, self._config.temperature)
-        return self._config.difficulty(raw)
+        return self._neighbours.difficulty(queries, self._k, self._temperature)

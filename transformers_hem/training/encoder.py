@@ -10,6 +10,7 @@ from pydantic import Field
 from transformers_hem.algorithms.base import AlgorithmParameters
 from transformers_hem.encoder_router import ENCODER, ClassifierConfig, fingerprints
 from transformers_hem.encoders.heads import CLOUD_RIGHT, DIFFERENCE, EDGE_RIGHT, HARD, Head
+from transformers_hem.encoders.network import Output
 from transformers_hem.encoders.tokens import QueryTokens
 from transformers_hem.router_directory import new_directory, write_config
 from transformers_hem.training.encoder_files import (
@@ -47,8 +48,16 @@ class BERTLearner(Learner):
     def __init__(self, parameters: ClassifierTraining) -> None:
         require_libraries(parameters.format)
         self._parameters = parameters
+        self._head = Head(None) if parameters.objective == DIFFERENCE else Head(0)
 
     def train(self, labels: Labels, out: Path, seed: int) -> Metrics:
+        config, _, _ = self.learn(labels, out, seed)
+        return {**config.metrics, "rows": config.rows, "threshold": config.threshold}
+
+    def learn(
+        self, labels: Labels, out: Path, seed: int
+    ) -> tuple[ClassifierConfig, NDArray[np.int64], Floats]:
+        """Writes the router; also which rows it was judged on, and its raw difficulties of them."""
         require_learnable(labels)
         parts = split(labels, self._parameters.held_out, seed)
         with new_directory(out) as aside:
@@ -63,7 +72,7 @@ class BERTLearner(Learner):
                 judgement.metrics["apgr_lost_in_int8"] = _lost(unrounded, raw, parts.judged)
             config = self._config(labels, parts, judgement, fingerprints(aside), seed)
             write_config(aside, config)
-        return {**config.metrics, "rows": config.rows, "threshold": config.threshold}
+        return config, parts.judged_rows, raw
 
     def _fine_tuned(self, parts: Split, seed: int, scratch: Path) -> tuple[Any, QueryTokens]:
         from transformers_hem.encoders.torch_network import load_model
@@ -74,23 +83,30 @@ class BERTLearner(Learner):
         tokens = QueryTokens(source)
         seed_all(seed)
         model = load_model(source, head=True, **_new_head(chosen.objective))
+        targets = [
+            _targets(part, chosen.objective, parts) for part in (parts.train, parts.validation)
+        ]
         train, validation = (
-            Examples(tokens.rows(part.queries), _targets(part, chosen.objective, parts))
-            for part in (parts.train, parts.validation)
+            Examples(tokens.rows(part.queries), target)
+            for part, target in zip((parts.train, parts.validation), targets, strict=True)
         )
         plan = Schedule(
             chosen.epochs, chosen.learning_rate, chosen.batch_size, chosen.patience, seed
         )
-        return fine_tune(model, tokens, train, validation, plan, scratch), tokens
+        tuned = fine_tune(model, tokens, train, validation, self._error, plan, scratch)
+        return tuned, tokens
+
+    def _error(self, logits: Output, targets: NDArray[np.float32]) -> float:
+        """Mean squared error of the difficulty."""
+        return float(np.mean((self._head.difficulty(logits) - _difficulty(targets)) ** 2))
 
     def _scores(self, encoder: Path, judged: Labels) -> Floats:
-        head = Head(None) if self._parameters.objective == DIFFERENCE else Head(0)
         return run_all(
             encoder,
             self._parameters.max_tokens,
             judged.queries,
             head=True,
-            of=lambda outputs: head.difficulty(np.stack(outputs)),
+            of=lambda outputs: self._head.difficulty(np.stack(outputs)),
         )
 
     def _config(
@@ -134,6 +150,13 @@ def _new_head(objective: str) -> dict[str, Any]:
         "problem_type": "multi_label_classification",
         "ignore_mismatched_sizes": True,
     }
+
+
+def _difficulty(targets: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[N], of targets as `_targets` has them."""
+    if targets.shape[1] == 1:
+        return targets[:, 0]
+    return (1 + targets[:, 1] - targets[:, 0]) / np.float32(2)
 
 
 def _targets(labels: Labels, objective: str, parts: Split) -> NDArray[np.float32]:

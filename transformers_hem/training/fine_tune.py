@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,19 @@ from transformers import (
     set_seed,
 )
 
+from transformers_hem.encoders.network import Output
 from transformers_hem.encoders.tokens import QueryTokens, Row
 
 logger = logging.getLogger("kserve.hem.training")
 
 EVALUATIONS_PER_EPOCH = 4
+ERROR = "error"
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """`patience`: evaluations on the validation rows without a better loss, before it stops; there
-    are four per epoch. The learning rate rises over the first tenth, then falls to 0."""
+    """`patience`: evaluations on the validation rows without a smaller error, before it stops;
+    there are four per epoch. The learning rate rises over the first tenth, then falls to 0."""
 
     epochs: float
     learning_rate: float
@@ -54,10 +56,18 @@ class Examples(Dataset[dict[str, Any]]):
 
 
 def fine_tune(
-    model: Any, tokens: QueryTokens, train: Examples, validation: Examples, plan: Schedule, to: Path
+    model: Any,
+    tokens: QueryTokens,
+    train: Examples,
+    validation: Examples,
+    error: Callable[[Output, NDArray[np.float32]], float],
+    plan: Schedule,
+    to: Path,
 ) -> Any:
-    """The model at its best validation loss, binary cross-entropy on each output.
+    """The model, trained by binary cross-entropy on each output, where `error` was lowest.
 
+    `error` is of the logits and targets, both [N, C], of the validation rows. Cross-entropy itself
+    would stop too early: it rises with confidence while the order of queries still gets better.
     `to` is an empty folder for checkpoints. The same seed gives the same model on the same machine
     and number of threads.
     """
@@ -77,11 +87,19 @@ def fine_tune(
         data_collator=collate,
         train_dataset=train,
         eval_dataset=validation,
+        compute_metrics=lambda answered: {ERROR: error(answered.predictions, answered.label_ids)},
         callbacks=[EarlyStoppingCallback(plan.patience), _Report()],
     )
     trainer.remove_callback(PrinterCallback)  # stdout is the caller's
     trainer.train()
-    return trainer.model
+    return _in_float32(trainer.model)
+
+
+def _in_float32(model: Any) -> Any:
+    """Without the autocast that mixed precision leaves on the instance's `forward`; accelerate's
+    own way to take it off takes the model's decorators with it."""
+    vars(model).pop("forward", None)
+    return model
 
 
 def seed_all(seed: int) -> None:
@@ -91,6 +109,7 @@ def seed_all(seed: int) -> None:
 
 def _arguments(plan: Schedule, rows: int, to: Path) -> TrainingArguments:
     gpu = torch.cuda.is_available()
+    half = torch.cuda.is_bf16_supported() if gpu else _cpu_has_bf16()
     steps = math.ceil(rows / plan.batch_size)
     every = max(1, steps // EVALUATIONS_PER_EPOCH)
     return TrainingArguments(
@@ -109,10 +128,12 @@ def _arguments(plan: Schedule, rows: int, to: Path) -> TrainingArguments:
         save_total_limit=1,
         save_only_model=True,
         load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
+        metric_for_best_model=ERROR,
+        greater_is_better=False,
         logging_steps=every,
-        bf16=gpu and torch.cuda.is_bf16_supported(),
-        fp16=gpu and not torch.cuda.is_bf16_supported(),
+        use_cpu=not gpu,
+        bf16=half,
+        fp16=gpu and not half,
         full_determinism=gpu,
         seed=plan.seed,
         data_seed=plan.seed,
@@ -123,6 +144,12 @@ def _arguments(plan: Schedule, rows: int, to: Path) -> TrainingArguments:
     )
 
 
+def _cpu_has_bf16() -> bool:
+    """Whether products of bfloat16 are faster than of float32; without such instructions they are
+    many times slower."""
+    return any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
+
+
 class _Report(TrainerCallback):
     """One log line per evaluation."""
 
@@ -130,10 +157,10 @@ class _Report(TrainerCallback):
         self, args: Any, state: Any, control: Any, metrics: Mapping[str, float], **_: Any
     ) -> None:
         logger.info(
-            "epoch %.2f of %g, step %d of %d: validation loss %.4f",
+            "epoch %.2f of %g, step %d of %d: validation error %.4f",
             state.epoch,
             args.num_train_epochs,
             state.global_step,
             state.max_steps,
-            metrics["eval_loss"],
+            metrics[f"eval_{ERROR}"],
         )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from predictors.errors import ConfigurationError
@@ -14,11 +15,12 @@ LEAST_OF_A_KIND = 2
 @dataclass(frozen=True, slots=True)
 class Split:
     """`train` is learned from, `validation` stops the training, `judged` gives the calibration,
-    the threshold and the metrics: nothing else has seen it."""
+    the threshold and the metrics: nothing else has seen it. `judged_rows` says which rows it is."""
 
     train: Labels
     validation: Labels
     judged: Labels
+    judged_rows: NDArray[np.int64]
 
 
 def split(labels: Labels, share: float, seed: int) -> Split:
@@ -41,4 +43,5 @@ def split(labels: Labels, share: float, seed: int) -> Split:
     train, validation = train_test_split(
         rest, test_size=size, random_state=seed, stratify=labels.hard[rest]
     )
-    return Split(*(labels.subset(np.sort(part)) for part in (train, validation, judged)))
+    train, validation, judged = (np.sort(part) for part in (train, validation, judged))
+    return Split(labels.subset(train), labels.subset(validation), labels.subset(judged), judged)

@@ -1,0 +1,41 @@
+"""Mines the query by an encoder and a linear model together: each knows what the other misses."""
+
+from typing import ClassVar
+
+from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Scores, Stage
+from transformers_hem.algorithms.bert import BERTParameters, BERTRouter, EncoderParameters
+from transformers_hem.algorithms.linear import LinearParameters, LinearRouter
+from transformers_hem.algorithms.trained import TrainedRouter
+from transformers_hem.encoder_router import BERT, LINEAR, EnsembleConfig, read_encoder_config
+from transformers_hem.router_directory import locate
+
+
+class EnsembleParameters(EncoderParameters):
+    """`router`: a directory that `hem train` wrote, or `embedded:best`."""
+
+    router: str = "embedded:best"
+
+
+class EnsembleRouter(TrainedRouter):
+    """score = weighted mean of a BERTRouter's and a LinearRouter's raw difficulty (that mean beats
+    either on real traffic), made a probability. Queries are scored in the order that they came."""
+
+    stage: ClassVar[Stage] = "query"
+    Parameters: ClassVar[type[AlgorithmParameters]] = EnsembleParameters
+
+    def __init__(self, parameters: EnsembleParameters) -> None:
+        path = locate(parameters.router)
+        config = self._config = read_encoder_config(path, EnsembleConfig, "EnsembleRouter")
+        self._blend = config.blend
+        self._linear = LinearRouter(LinearParameters(router=str(path / LINEAR)))
+        self._bert = BERTRouter(
+            BERTParameters(
+                router=str(path / BERT), backend=parameters.backend, threads=parameters.threads
+            )
+        )
+
+    def blocks(self, batch: Batch) -> bool:
+        return True
+
+    def raw(self, batch: Batch) -> Scores:
+        return self._blend(self._linear.raw(batch), self._bert.raw(batch))
