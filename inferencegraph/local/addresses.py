@@ -1,12 +1,13 @@
 """Cluster host names in arguments and environment -> this machine's ports.
 
 A Service is known by four names (`x`, `x.ns`, `x.ns.svc`, `x.ns.svc.cluster.local`), whatever port
-is written behind them: inside a cluster that port is the Service's, here it is the process's.
+is written behind them: inside a cluster that port is the Service's, here it is the process's. Only
+a port on which its container says that it speaks gRPC is another one here, too.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LOOPBACK = "127.0.0.1"
 _ADDRESS = re.compile(
@@ -28,10 +29,12 @@ def host_names(service: str, namespace: str) -> list[str]:
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """`services`: host name -> local port. `pod`: port inside the pod -> local port, for
-    containers that meet on `localhost` (a collocated transformer and its predictor)."""
+    containers that meet on `localhost` (a collocated transformer and its predictor). `grpc`: host
+    name and the port on which that service speaks gRPC -> local port."""
 
     services: Mapping[str, int]
     pod: Mapping[int, int]
+    grpc: Mapping[tuple[str, int], int] = field(default_factory=dict)
 
     def localize(self, text: str) -> str:
         """`text` with every address of a known service replaced by its local one.
@@ -49,6 +52,8 @@ class Addresses:
     def _local_port(self, host: str, port: str | None, *, in_url: bool) -> int | None:
         if host in {"localhost", LOOPBACK}:
             return self.pod.get(int(port[1:])) if port else None
+        if port and (there := self.grpc.get((host, int(port[1:])))):
+            return there
         is_host = in_url or port or host.endswith(".svc") or ".svc." in host
         if is_host or host.split(".")[0].endswith(_COMPONENTS):
             return self.services.get(host)

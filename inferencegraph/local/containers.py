@@ -58,10 +58,12 @@ def command_line(
     """ENTRYPOINT and CMD as Kubernetes composes them: `command` replaces the image's entrypoint,
     `$(NAME)` is a variable of the container. `injected` stands last, as KServe appends it."""
     entrypoint = [str(word) for word in container.get("command") or []]
+    arguments = [str(word) for word in container.get("args") or []]
     if entrypoint and entrypoint[0] in {"python", "python3"}:
         entrypoint[0] = sys.executable
-    words = entrypoint or list(local.entrypoint)
-    words += [str(word) for word in container.get("args") or []]
+    elif local.program and (entrypoint or arguments)[:1] == [local.program]:
+        entrypoint, arguments = [], [*entrypoint, *arguments][1:]
+    words = [*(entrypoint or local.entrypoint), *arguments]
     return [_expand(word, environment) for word in words] + list(injected)
 
 

@@ -13,11 +13,17 @@ from predictors.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class LocalCommand:
-    """An image's ENTRYPOINT on this machine, and the options by which it takes its ports."""
+    """An image's ENTRYPOINT on this machine, and the options by which it takes its ports.
+
+    `program`: the word by which a container's `command` or `args` call the entrypoint, where the
+    image has a shell of its own before it. `models`: what the image carries at /mnt/models.
+    """
 
     entrypoint: tuple[str, ...]
     http_port: str = "--http_port"
     grpc_port: str | None = "--grpc_port"
+    program: str | None = None
+    models: str | None = None
 
 
 # -P: a folder of the same name where `hem up` happens to be called is not our package.
@@ -25,6 +31,13 @@ _PYTHON = (sys.executable, "-P", "-m")
 LOCAL_COMMANDS = {
     "kserve-hem-predictor": LocalCommand((*_PYTHON, "predictors")),
     "kserve-hem-transformer": LocalCommand((*_PYTHON, "transformers_hem")),
+    "tritonserver": LocalCommand(
+        # Its metrics would take one more port, the same for each server.
+        (*_PYTHON, "inferencegraph.local.tritonserver", "--allow-metrics=false"),
+        http_port="--http-port",
+        grpc_port="--grpc-port",
+        program="tritonserver",
+    ),
 }
 
 

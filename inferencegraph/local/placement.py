@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inferencegraph.local.addresses import LOOPBACK, host_names
+from inferencegraph.pods import CONTAINER_NAME
 from predictors.errors import ConfigurationError
 
 TRANSFORMER_CONTAINER = "transformer-container"
@@ -28,7 +29,9 @@ class Placed:
         own = self.container.get("name", "")
         if self.role == "transformer":
             return f"{self.service}-transformer"
-        return f"{self.service}-transformer" if own == TRANSFORMER_CONTAINER else self.service
+        if own == TRANSFORMER_CONTAINER:
+            return f"{self.service}-transformer"
+        return self.service if own in ("", CONTAINER_NAME) else f"{self.service}-{own}"
 
     @property
     def where(self) -> str:
@@ -63,11 +66,23 @@ class Placement:
             hosts |= dict.fromkeys(part, self.entry(item.service, item.role).http_port)
         return hosts
 
+    def grpc_hosts(self) -> dict[tuple[str, int], int]:
+        """Host name and gRPC port of a container that says which -> its port here."""
+        hosts: dict[tuple[str, int], int] = {}
+        for item in self.placed:
+            port = _grpc_pod_port(item.container)
+            for name in (item.service, f"{item.service}-{item.role}") if port else ():
+                for host in host_names(name, item.namespace):
+                    hosts[host, port] = item.grpc_port
+        return hosts
+
     def pod(self, item: Placed) -> dict[int, int]:
         """Port inside the pod of `item` -> port here, for its containers."""
         together = (item.service, item.role)
         neighbours = [other for other in self.placed if (other.service, other.role) == together]
-        return {_pod_port(other.container): other.http_port for other in neighbours}
+        grpc = {_grpc_pod_port(other.container): other.grpc_port for other in neighbours}
+        grpc.pop(0, None)
+        return grpc | {_pod_port(other.container): other.http_port for other in neighbours}
 
     def infer_urls(self) -> dict[str, str]:
         """InferenceService -> where a graph's step with that serviceName posts."""
@@ -100,11 +115,25 @@ def _place(service: Mapping[str, Any], ports: Iterator[int]) -> Iterator[Placed]
 
 def _pod_port(container: Mapping[str, Any]) -> int:
     """The port on which its neighbours in the pod reach a container."""
-    words = " ".join(str(word) for word in container.get("args") or [])
-    if given := re.search(r"(?:^| )--http_port[= ](\d+)", words):
-        return int(given[1])
+    if given := _option(container, "--http[_-]port"):
+        return given
     declared = container.get("ports") or [{}]
     return int(declared[0].get("containerPort", _KSERVE_HTTP_PORT))
+
+
+def _grpc_pod_port(container: Mapping[str, Any]) -> int:
+    """Where the container says that it speaks gRPC; 0 where it doesn't."""
+    if given := _option(container, "--grpc[_-]port"):
+        return given
+    named = [port for port in container.get("ports") or [] if port.get("name") == "grpc"]
+    return int(named[0].get("containerPort", 0)) if named else 0
+
+
+def _option(container: Mapping[str, Any], pattern: str) -> int:
+    """The number after an option; 0 where it is not given."""
+    words = " ".join(str(word) for word in container.get("args") or [])
+    given = re.search(rf"(?:^| ){pattern}[= ](\d+)", words)
+    return int(given[1]) if given else 0
 
 
 def _protocol(container: Mapping[str, Any]) -> str:

@@ -60,8 +60,9 @@ def plan(
     placement = Placement(services, ports)
     hosts = {**_graph_hosts(graphs, graph_ports), **placement.hosts()}
     threads = max(1, (os.cpu_count() or 1) // max(1, len(placement.placed)))
+    grpc = placement.grpc_hosts()
     components = [
-        _component(item, Addresses(hosts, placement.pod(item)), images, threads)
+        _component(item, Addresses(hosts, placement.pod(item), grpc), images, threads)
         for item in placement.placed
     ]
     localized_graphs = [_localized_graph(graph, Addresses(hosts, {})) for graph in graphs]
@@ -92,7 +93,7 @@ def _component(
 ) -> Component:
     local = local_command(str(item.container.get("image", "")), images, item.where)
     declared = manifest_environment(item.container, item.where)
-    directory = model_directory(declared.get("STORAGE_URI"), item.where)
+    directory = model_directory(declared.get("STORAGE_URI"), item.where) or local.models
     environment = {key: localized(value, addresses, directory) for key, value in declared.items()}
     words = command_line(item.container, local, declared, tuple(_injected(item)))
     words = [localized(word, addresses, directory) for word in words]

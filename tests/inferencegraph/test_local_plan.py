@@ -9,7 +9,12 @@ import pytest
 from inferencegraph.kustomize import load
 from inferencegraph.local.addresses import Addresses, host_names
 from inferencegraph.local.containers import manifest_environment, model_directory
-from inferencegraph.local.images import LOCAL_COMMANDS, image_name, with_own_images
+from inferencegraph.local.images import (
+    LOCAL_COMMANDS,
+    LocalCommand,
+    image_name,
+    with_own_images,
+)
 from inferencegraph.local.manifests import MANIFESTS
 from inferencegraph.local.plan import Component, Plan, plan
 from predictors.errors import ConfigurationError
@@ -107,6 +112,47 @@ def test_a_collocated_transformer_takes_the_traffic_and_finds_its_predictor() ->
     made = planned(document)
     assert made.infer_urls["a"].startswith("http://127.0.0.1:20003/")
     assert "--predictor_host=127.0.0.1:20001" in component(made, "a-transformer").command
+
+
+def triton(*args: str, **fields: Any) -> dict[str, Any]:
+    words = ("--model-repository=/mnt/models", "--http-port=8080", "--grpc-port=9000", *args)
+    return container(*words, image="nvcr.io/nvidia/tritonserver:25.10-py3", **fields)
+
+
+@pytest.mark.parametrize("word", [{}, {"command": ["tritonserver"]}, {"args": ["tritonserver"]}])
+def test_tritons_image_is_the_local_binary_with_ports_and_models_of_here(
+    tmp_path: Path, word: dict[str, Any]
+) -> None:
+    given = triton(env={"STORAGE_URI": f"file://{tmp_path}"})
+    given |= {**word, "args": [*word.get("args", []), *given["args"]]}
+    command = component(planned(service("far", given)), "far").command
+    assert command == (
+        *(sys.executable, "-P", "-m", "inferencegraph.local.tritonserver"),
+        *("--allow-metrics=false", f"--model-repository={tmp_path}"),
+        *("--http-port=8080", "--grpc-port=9000", "--http-port", "20001", "--grpc-port", "20002"),
+    )
+
+
+def test_an_image_that_carries_its_models_finds_them_here() -> None:
+    images = {"tritonserver": LocalCommand(("run",), models="/usr/share/digits")}
+    made = plan([service("far", triton())], [], [], images, iter(range(20_001, 20_100)))
+    assert "--model-repository=/usr/share/digits" in component(made, "far").command
+
+
+def test_a_port_that_speaks_grpc_is_that_port_here() -> None:
+    asking = container("--url=far-predictor.default:9000", "--other=http://far:80/x")
+    made = planned(service("near", asking), service("far", triton()))
+    command = component(made, "near").command
+    assert "--url=127.0.0.1:20004" in command
+    assert "--other=http://127.0.0.1:20003/x" in command
+
+
+def test_a_triton_beside_its_predictor_is_found_on_localhost() -> None:
+    pod = {"containers": [container("--url=localhost:9000"), triton(name="triton")]}
+    document = {"kind": "InferenceService", "metadata": {"name": "a"}, "spec": {"predictor": pod}}
+    made = planned(document)
+    assert "--url=127.0.0.1:20004" in component(made, "a").command
+    assert component(made, "a-triton").port == 20_003
 
 
 @pytest.mark.parametrize("host", host_names("far", "site"))
