@@ -15,6 +15,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from predictors.connector import PatientConnector
 from predictors.errors import Failure, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 
 # KServe servers close an idle connection after 65 s; the client must let go first.
@@ -49,7 +50,7 @@ def build_client(
     context = _ssl_context(verify)
 
     def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        connector = PatientConnector(
             limit=0, keepalive_timeout=KEEPALIVE_EXPIRY_SECONDS, ssl=context
         )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())

@@ -1,6 +1,9 @@
 """A failed call gets the status that says who is at fault."""
 
 import asyncio
+import contextlib
+import socket
+import time
 from collections.abc import AsyncIterator
 
 import httpx
@@ -78,3 +81,39 @@ def test_tracing_headers_are_passed_on_and_credentials_are_not() -> None:
     with forwarded_headers({"X-Request-Id": "7", "authorization": "secret", "traceparent": "t"}):
         assert FORWARDED.get() == {"X-Request-Id": "7", "traceparent": "t"}
     assert FORWARDED.get() == {}
+
+
+async def test_a_server_that_takes_no_connection_is_a_timeout_that_may_pass() -> None:
+    """Linux drops connections that the queue of a listener has no room for."""
+    with socket.socket() as listener, contextlib.ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                filler.connect(listener.getsockname())
+        failure = await failure_of(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout=0.2)
+    assert isinstance(failure, UpstreamTimeout)
+    assert "no connection in time" in str(failure)
+    assert failure.retryable
+
+
+async def test_a_busy_loop_is_not_taken_for_a_server_that_is_down() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    client = build_client(httpx.Timeout(30, connect=0.2))
+    calls = [asyncio.create_task(client.post(url)) for _ in range(3)]
+    for _ in range(4):
+        await asyncio.sleep(0)
+        time.sleep(0.3)  # what a burst of requests does to the loop
+    responses = await asyncio.gather(*calls)
+    await client.aclose()
+    server.close()
+    assert [response.status_code for response in responses] == [200, 200, 200]
