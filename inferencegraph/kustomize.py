@@ -77,15 +77,19 @@ def _apply(
     file = _required_file(folder, kind)
     if folder in parents:
         raise ConfigurationError(f"{file}: includes itself through {parents[-1]}")
+    if any(parent.is_relative_to(folder) for parent in parents):
+        raise ConfigurationError(
+            f"{file}: contains {parents[-1]}, which names it; kustomize takes that for a circle"
+        )
     fields = _read_kustomization(file, kind)
     parents = (*parents, folder)
     for entry in _names(fields, "resources", file):
         documents = documents + _resource(folder, entry, parents, file)
     for entry in _names(fields, "components", file):
         documents = _apply(_local(folder, entry, file), parents, "Component", documents)
-    for name, value in fields.items():
-        if name in TRANSFORMERS:
-            TRANSFORMERS[name]([d.content for d in documents], value, f"{file}: {name}")
+    for name, transform in TRANSFORMERS.items():
+        if name in fields:
+            transform([d.content for d in documents], fields[name], f"{file}: {name}")
     return documents
 
 

@@ -1,15 +1,17 @@
-"""The kustomization fields that change objects: namespace, labels, annotations, images.
+"""The kustomization fields that change objects: patches, namespace, labels, annotations, images,
+replacements.
 
 Each takes the objects, the field's value, and where it stands (for errors), and changes the
 objects in place.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from inferencegraph.kustomize_patches import apply_patches
+from inferencegraph.kustomize_replacements import apply_replacements
+from inferencegraph.kustomize_select import Objects
 from predictors.errors import ConfigurationError
-
-Objects = Sequence[dict[str, Any]]
 
 # Objects without a namespace, which kustomize's `namespace` leaves alone.
 _CLUSTER_KINDS: Final = frozenset(
@@ -132,10 +134,13 @@ def _metadata(content: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
+# In kustomize's order, whatever the order in the file.
 TRANSFORMERS: Final[Mapping[str, Callable[[Objects, Any, str], None]]] = {
+    "patches": apply_patches,
     "namespace": set_namespace,
     "labels": add_labels,
     "commonLabels": add_common_labels,
     "commonAnnotations": add_annotations,
     "images": set_images,
+    "replacements": apply_replacements,
 }

@@ -13,8 +13,9 @@ from inferencegraph.checks.containers import mapping
 from inferencegraph.checks.fields import check_fields
 from inferencegraph.checks.graphs import check_graph
 from inferencegraph.checks.kserve_types import GROUP, VERSIONS
-from inferencegraph.checks.names import check_name
+from inferencegraph.checks.multi_node import check_multi_node
 from inferencegraph.checks.problem import Finding, Problem, error, known, warning
+from inferencegraph.checks.runtimes import check_model, check_runtime
 from inferencegraph.checks.services import check_service
 from predictors.errors import ConfigurationError
 
@@ -32,7 +33,6 @@ _CORE_KINDS = {
     ),
     "apps/v1": ("DaemonSet", "Deployment", "StatefulSet"),
 }
-# Kinds whose names and fields are KServe's, but which are checked for nothing else.
 _RUNTIMES = ("ServingRuntime", "ClusterServingRuntime")
 
 
@@ -45,7 +45,7 @@ def validate(
     """Every problem, in the order of the documents.
 
     files: where each document came from, for the messages. complete: nothing but these documents
-    exists (`hem up`), so a step that names another InferenceService is an error, not a warning.
+    exists (`hem up`), so whatever names an object that is not here is an error, not a warning.
     """
     problems = []
     contents = [mapping(document) for document in documents]
@@ -85,12 +85,18 @@ def _findings(
     if kind == "InferenceGraph":
         yield from check_fields(content, kind)
         yield from check_graph(content)
-        yield from check_calls(content, _services(content, documents), complete)
+        yield from check_calls(
+            content, _beside(content, documents, ("InferenceService",)), complete
+        )
     elif kind == "InferenceService":
         yield from check_fields(content, kind)
         yield from check_service(content)
+        runtimes = _beside(content, documents, _RUNTIMES)
+        yield from check_model(content, runtimes, complete)
+        yield from check_multi_node(content, runtimes)
     elif kind in _RUNTIMES:
-        yield from check_name(content, "")
+        yield from check_fields(content, kind)
+        yield from check_runtime(content)
     elif kind in _CORE_KINDS.get(version, ()):
         yield from check_fields(content, f"V1{kind}")
 
@@ -111,14 +117,18 @@ def _identity(content: Mapping[str, Any]) -> tuple[str, Any, Any, Any]:
     return group, content.get("kind"), metadata.get("namespace"), metadata.get("name")
 
 
-def _services(
-    graph: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]
+def _beside(
+    content: Mapping[str, Any], documents: Sequence[Mapping[str, Any]], kinds: Sequence[str]
 ) -> dict[str, Mapping[str, Any]]:
-    """The InferenceServices of the graph's namespace."""
-    namespace = mapping(graph.get("metadata")).get("namespace")
+    """By name, the documents of these kinds that `content` can name: those of its namespace, and
+    those that have none."""
+    namespace = mapping(content.get("metadata")).get("namespace")
     return {
         str(mapping(document.get("metadata")).get("name")): document
         for document in documents
-        if document.get("kind") == "InferenceService"
-        and mapping(document.get("metadata")).get("namespace") == namespace
+        if document.get("kind") in kinds
+        and (
+            str(document.get("kind")).startswith("Cluster")
+            or mapping(document.get("metadata")).get("namespace") == namespace
+        )
     }

@@ -39,6 +39,7 @@ def _absent(name: str, services: Services, complete: bool, field: str) -> Findin
 def _check_called(name: str, service: Mapping[str, Any], field: str) -> Iterator[Finding]:
     found = entry_container(service)
     if found is None:
+        yield from _check_called_model(name, service, field)
         return
     path, container = found
     if environment(container, "PROTOCOL") != "v2":
@@ -52,6 +53,18 @@ def _check_called(name: str, service: Mapping[str, Any], field: str) -> Iterator
             field,
             f"{path} of {name!r} has no --model_name (KServe adds it to transformers only); "
             f"add --model_name={name}",
+        )
+
+
+def _check_called_model(name: str, service: Mapping[str, Any], field: str) -> Iterator[Finding]:
+    """A predictor that a ServingRuntime serves."""
+    model = mapping(mapping(mapping(service.get("spec")).get("predictor")).get("model"))
+    if model and model.get("protocolVersion") != "v2":
+        yield error(
+            field,
+            f"KServe would call {name!r} by V1: its spec.predictor.model has no protocolVersion "
+            "v2; where its runtime has the OpenAI API only, put a predictor with the engine "
+            "openai_api before it",
         )
 
 

@@ -78,10 +78,10 @@ TYPES: Final[dict[str, dict[str, str]]] = {
         "timeout": "int",
     },
     "PredictorSpec": {
-        "model": "object",
+        "model": "ModelSpec",
         "name": "str",
         "storageContainerName": "str",
-        "workerSpec": "object",
+        "workerSpec": "WorkerSpec",
         **dict.fromkeys(
             (
                 "huggingface",
@@ -98,14 +98,81 @@ TYPES: Final[dict[str, dict[str, str]]] = {
             "object",
         ),
     },
+    "ModelSpec": {
+        "confidential": "object",
+        "modelFormat": "ModelFormat",
+        "protocolVersion": "str",
+        "runtime": "str",
+        "runtimeVersion": "str",
+        "storage": "object",
+        "storageUri": "str",
+    },
+    "ModelFormat": {"name": "str", "version": "str"},
+    "WorkerSpec": {"pipelineParallelSize": "int", "tensorParallelSize": "int"},
+    **{
+        kind: {
+            "apiVersion": "str",
+            "kind": "str",
+            "metadata": "V1ObjectMeta",
+            "spec": "ServingRuntimeSpec",
+            "status": "object",
+        }
+        for kind in ("ServingRuntime", "ClusterServingRuntime")
+    },
+    "RuntimePodSpec": {
+        "affinity": "V1Affinity",
+        "annotations": "dict[str, str]",
+        "containers": "list[V1Container]",
+        "hostIPC": "bool",
+        "imagePullSecrets": "list[V1LocalObjectReference]",
+        "labels": "dict[str, str]",
+        "nodeSelector": "dict[str, str]",
+        "resourceClaims": "list[V1PodResourceClaim]",
+        "schedulerName": "str",
+        "tolerations": "list[V1Toleration]",
+        "volumes": "list[V1Volume]",
+    },
+    "ServingRuntimeSpec": {
+        "builtInAdapter": "object",
+        "disabled": "bool",
+        "grpcDataEndpoint": "str",
+        "grpcEndpoint": "str",
+        "httpDataEndpoint": "str",
+        "multiModel": "bool",
+        "protocolVersions": "list[str]",
+        "replicas": "int",
+        "storageHelper": "object",
+        "supportedModelFormats": "list[SupportedModelFormat]",
+        "workerSpec": "RuntimeWorkerSpec",
+    },
+    "RuntimeWorkerSpec": {"pipelineParallelSize": "int", "tensorParallelSize": "int"},
+    "SupportedModelFormat": {
+        "autoSelect": "bool",
+        "name": "str",
+        "priority": "int",
+        "version": "str",
+    },
 }
-EXTENDS: Final = {"ComponentSpec": "V1PodSpec", "PredictorSpec": "ComponentSpec"}
+EXTENDS: Final = {
+    "ComponentSpec": "V1PodSpec",
+    "PredictorSpec": "ComponentSpec",
+    "ModelSpec": "V1Container",
+    "WorkerSpec": "V1PodSpec",
+    "ServingRuntimeSpec": "RuntimePodSpec",
+    "RuntimeWorkerSpec": "RuntimePodSpec",
+}
 REQUIRED: Final = {
     "InferenceGraph": ("metadata", "spec"),
     "InferenceGraphSpec": ("nodes",),
     "InferenceRouter": ("routerType",),
     "InferenceService": ("metadata", "spec"),
     "InferenceServiceSpec": ("predictor",),
+    "ModelFormat": ("name",),
+    "ModelSpec": ("modelFormat",),
+    **dict.fromkeys(("ServingRuntime", "ClusterServingRuntime"), ("metadata", "spec")),
+    "ServingRuntimeSpec": ("containers",),
+    "RuntimeWorkerSpec": ("containers",),
+    "SupportedModelFormat": ("name",),
 }
 
 # The API group of KServe, and the version of each kind of it that this project knows.

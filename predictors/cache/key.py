@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
+from pydantic import SecretBytes, SecretStr
 
 from predictors.embedded import PREFIX, directory
 from predictors.engines.base import EngineSettings
@@ -26,9 +27,9 @@ END_BYTES: Final = 64 * 1024
 
 def model_identity(model_name: str, engine: str, settings: EngineSettings) -> bytes:
     """Digest of the served model: its name, its engine with every option, and, for an option that
-    names a file or directory, what lies there: names, sizes, and both ends of each file. Secrets
-    (SecretStr) don't count. Raises ConfigurationError where such a file can't be read."""
-    options = settings.model_dump(mode="json")
+    names a file or directory, what lies there: names, sizes, and both ends of each file. Raises
+    ConfigurationError where such a file can't be read."""
+    options = {name: _plain(value) for name, value in settings.model_dump().items()}
     try:
         content = {name: list(_content(path)) for name, path in _paths(options)}
     except OSError as error:
@@ -46,8 +47,13 @@ def answer_key(identity: bytes, query: Query) -> bytes:
 
 
 def _digest(content: list[Any]) -> bytes:
-    canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)
     return hashlib.blake2b(canonical, digest_size=DIGEST_BYTES).digest()
+
+
+def _plain(value: Any) -> Any:
+    """A secret may hold what changes answers, too; nothing but its digest leaves this file."""
+    return value.get_secret_value() if isinstance(value, SecretStr | SecretBytes) else value
 
 
 def _paths(options: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:

@@ -7,7 +7,12 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
-FILES = {"InferenceGraph": "inferencegraphs.yaml", "InferenceService": "inferenceservices.yaml"}
+FILES = {
+    "InferenceGraph": "inferencegraphs.yaml",
+    "InferenceService": "inferenceservices.yaml",
+    "ServingRuntime": "servingruntimes.yaml",
+    "ClusterServingRuntime": "clusterservingruntimes.yaml",
+}
 
 
 def spec_schema(crds: Path, kind: str) -> dict[str, Any]:

@@ -153,6 +153,18 @@ def test_namespace_labels_and_annotations_reach_every_object(tmp_path: Path) -> 
     assert "namespace" not in space["metadata"]
 
 
+def _patch(text: str, **target: str) -> dict[str, Any]:
+    return {"target": {"kind": "InferenceService", **target}, "patch": text}
+
+
+def _replacement(into: str = "metadata.labels", **source: str) -> dict[str, Any]:
+    """From the service's name into a field of the same service."""
+    return {
+        "source": {"kind": "InferenceService", "fieldPath": "metadata.name", **source},
+        "targets": [{"select": {"kind": "InferenceService"}, "fieldPaths": [into]}],
+    }
+
+
 def _refusal(path: Path) -> str:
     with pytest.raises(ConfigurationError) as refused:
         load(path)
@@ -164,7 +176,33 @@ def _refusal(path: Path) -> str:
     ("fields", "reason"),
     [
         ({"namePrefix": "a-"}, "namePrefix is not implemented here: kustomize would not rename"),
-        ({"patches": []}, "patches is not implemented here: implemented: apiVersion, kind"),
+        ({"vars": []}, "vars is not implemented here: implemented: apiVersion, kind"),
+        ({"patches": {}}, "patches: must be a list of {target: ..., patch: ...}"),
+        ({"patches": [{"path": "p.yaml"}]}, "patches: path is not implemented here"),
+        ({"patches": [{"patch": "kind: X", "target": {"kind": "X"}}]}, "strategic merge patches"),
+        ({"patches": [_patch("[}")]}, "patches: while parsing"),
+        ({"patches": [_patch("[1]")]}, "1 is no JSON 6902 operation"),
+        ({"patches": [_patch("[{op: add, path: /a/b, value: 1}]")]}, "InferenceService 'qa-edge':"),
+        ({"patches": [_patch("[{op: remove, path: /a}]")]}, "InferenceService 'qa-edge':"),
+        ({"patches": [_patch("[{op: up, path: /a}]")]}, "InferenceService 'qa-edge':"),
+        ({"patches": [_patch("[{op: remove, path: /metadata/name}]")]}, "what an object is called"),
+        ({"patches": [{"patch": "[{op: remove, path: /a}]"}]}, "target: must name a kind, a name"),
+        ({"patches": [_patch("[{op: remove, path: /a}]", group="x")]}, "group is not implemented"),
+        ({"patches": [_patch("[{op: remove, path: /a}]", name="(")]}, "'(' is no pattern"),
+        (
+            {"patches": [_patch("[{op: remove, path: /a}]", labelSelector="a in (b)")]},
+            "labelSelector 'a in (b)' is not implemented here",
+        ),
+        ({"replacements": [{"path": "r.yaml"}]}, "replacements: path is not implemented here"),
+        ({"replacements": [_replacement(kind="Secret")]}, "selects 0 objects, not one"),
+        ({"replacements": [_replacement(name="qa-.*")]}, "'qa-.*' is no name; versions of"),
+        ({"replacements": [_replacement(fieldPath="spec")]}, "is no single value"),
+        ({"replacements": [_replacement(fieldPath="a")]}, "'qa-edge' has no field a"),
+        (
+            {"replacements": [_replacement(into="spec.nowhere")]},
+            "InferenceService 'qa-edge' has no field spec.nowhere",
+        ),
+        ({"replacements": [{"source": {"kind": "X"}, "targets": []}]}, "selects 0 objects"),
         ({"resource": ["a.yaml"]}, "resource is not implemented here: did you mean 'resources'?"),
         ({"bases": ["../base"]}, "bases is not implemented here: name the folders under resources"),
         ({"resources": "edge.yaml"}, "resources must be a list of paths, not 'edge.yaml'"),
@@ -174,6 +212,7 @@ def _refusal(path: Path) -> str:
         ({"resources": ["plain"]}, "plain: has no kustomization.yaml"),
         ({"resources": ["component"]}, "kind is 'Component', but 'Kustomization' is needed"),
         ({"resources": ["."]}, "includes itself"),
+        ({"resources": [".."]}, "which names it; kustomize takes that for a circle"),
         ({"components": ["plain-kustomization"]}, "kind is 'Kustomization', but 'Component' is"),
         ({"components": ["nowhere"]}, "nowhere: no such folder"),
         ({"apiVersion": "v1"}, "apiVersion is 'v1'; a Kustomization has"),
@@ -192,6 +231,7 @@ def test_what_it_does_not_do_is_refused_with_file_and_field(
 ) -> None:
     folder = tmp_path / "top"
     _write(tmp_path / "outside.yaml", SERVICE)
+    _kustomization(tmp_path, resources=["outside.yaml"])
     _write(folder / "edge.yaml", SERVICE)
     _write(folder / "plain/edge.yaml", SERVICE)
     _component(folder / "component")
@@ -302,4 +342,67 @@ def test_kubectl_makes_the_same_of_every_field_that_is_implemented(tmp_path: Pat
         labels=[{"pairs": {"team": "a"}}],
         images=[{"name": "kserve-hem-predictor", "newName": "p"}],
     )
+    assert _by_name(load(top)) == _by_name(_kubectl(top))
+
+
+def test_patches_and_replacements_do_what_kubectl_does(tmp_path: Path) -> None:
+    names = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "names"},
+        "data": {"image": "reg/first:1", "with.dots": "reg/second:2", "count": "3"},
+    }
+    labelled = {**SERVICE, "metadata": {"name": "qa-cloud", "labels": {"size": "big", "a": "b"}}}
+    _write(tmp_path / "top/all.yaml", SERVICE, labelled, names, GRAPH)
+    _component(
+        tmp_path / "names",
+        replacements=[
+            {
+                "source": {"kind": "ConfigMap", "name": "names", "fieldPath": "data.image"},
+                "targets": [
+                    {
+                        "select": {"kind": "InferenceService"},
+                        "fieldPaths": [
+                            "spec.predictor.containers.0.image",
+                            "spec.predictor.initContainers.[image=busybox:1].image",
+                        ],
+                    }
+                ],
+            },
+            {
+                "source": {"kind": "ConfigMap", "fieldPath": "data.with\\.dots"},
+                "targets": [
+                    {
+                        "select": {"name": "qa-cloud"},
+                        "fieldPaths": ["spec.predictor.containers.*.image"],
+                    }
+                ],
+            },
+        ],
+    )
+    top = _kustomization(
+        tmp_path / "top",
+        resources=["all.yaml"],
+        components=["../names"],
+        images=[{"name": "reg/patched", "newTag": "9"}],
+        patches=[
+            {
+                "target": {"kind": "InferenceService", "labelSelector": "size=big,a"},
+                "patch": "- op: move\n  from: /metadata/labels/size\n  path: /metadata/labels/s~1t",
+            },
+            {
+                "target": {"kind": "Inference.*", "name": "qa-edge"},
+                "patch": '[{"op": "add", "path": "/spec/predictor/containers/-", '
+                '"value": {"image": "reg/patched"}}]',
+            },
+            {
+                "target": {"kind": "Nothing"},
+                "patch": '[{"op": "remove", "path": "/spec"}]',
+            },
+        ],
+    )
+    edge, cloud, *_ = load(top)
+    assert _images(edge) == ["reg/first:1", "other/name:2", "reg/patched:9"]
+    assert _images(cloud) == ["reg/second:2", "reg/second:2"]
+    assert cloud["metadata"]["labels"] == {"s/t": "big", "a": "b"}
     assert _by_name(load(top)) == _by_name(_kubectl(top))

@@ -121,14 +121,33 @@ def test_the_table_of_fields_is_kserves_own(shared: Path) -> None:
         schema = spec_schema(shared / "crds", kind)
         assert set(TYPES[kind]) == set(schema["properties"])
         spec = schema["properties"]["spec"]
-        assert set(TYPES[f"{kind}Spec"]) == set(spec["properties"])
-        assert set(REQUIRED[f"{kind}Spec"]) == set(spec["required"])
+        spec_type = TYPES[kind]["spec"]
+        assert set(fields_of(spec_type)) == set(spec["properties"])
+        assert set(REQUIRED[spec_type]) == set(spec["required"])
     graph = spec_schema(shared / "crds", "InferenceGraph")["properties"]["spec"]["properties"]
     router = graph["nodes"]["additionalProperties"]
     assert set(TYPES["InferenceRouter"]) == set(router["properties"])
     step = router["properties"]["steps"]["items"]
     assert set(TYPES["InferenceStep"]) == set(step["properties"])
     assert set(TYPES["RouterTimeouts"]) == set(graph["routerTimeouts"]["properties"])
+
+
+def test_the_fields_of_runtimes_and_models_are_kserves_own(shared: Path) -> None:
+    runtime = spec_schema(shared / "crds", "ServingRuntime")["properties"]["spec"]["properties"]
+    workers = runtime["workerSpec"]
+    assert set(fields_of("RuntimeWorkerSpec")) == set(workers["properties"])
+    assert set(REQUIRED["RuntimeWorkerSpec"]) == set(workers["required"])
+    model_format = runtime["supportedModelFormats"]["items"]
+    assert set(TYPES["SupportedModelFormat"]) == set(model_format["properties"])
+    assert set(REQUIRED["SupportedModelFormat"]) == set(model_format["required"])
+    service = spec_schema(shared / "crds", "InferenceService")["properties"]["spec"]["properties"]
+    predictor = service["predictor"]["properties"]
+    assert set(predictor["model"]["properties"]) <= set(fields_of("ModelSpec"))
+    assert set(TYPES["ModelSpec"]) <= set(predictor["model"]["properties"])
+    assert set(predictor["workerSpec"]["properties"]) <= set(fields_of("WorkerSpec"))
+    assert set(TYPES["ModelFormat"]) == set(
+        predictor["model"]["properties"]["modelFormat"]["properties"]
+    )
 
 
 @pytest.mark.parametrize(
