@@ -6,7 +6,6 @@ seconds that the import takes, and before any server runs.
 
 import asyncio
 import itertools
-import logging
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
@@ -17,14 +16,7 @@ from predictors.engines.prompt import Prompt, encode
 from predictors.engines.rows import side_by_side
 from predictors.engines.vllm.failures import Failures
 from predictors.engines.vllm.settings import VLLMSettings
-from predictors.errors import (
-    ConfigurationError,
-    EngineError,
-    HEMError,
-    InvalidRequest,
-    Overloaded,
-    first_line,
-)
+from predictors.errors import ConfigurationError, EngineError, HEMError
 from predictors.protocol import Answer, Query, Sampling
 
 if TYPE_CHECKING:
@@ -32,8 +24,6 @@ if TYPE_CHECKING:
 
 if find_spec("vllm") is None:
     raise ModuleNotFoundError("No module named 'vllm'", name="vllm")
-
-log = logging.getLogger(__name__)
 
 # The first query makes vLLM import and compile what it needs; nobody should wait for that.
 PROBE = Query("1 + 1 =", Sampling(max_tokens=4))
@@ -84,24 +74,10 @@ class VLLMEngine(TextEngine):
         self._failures.close()
 
     async def _answer(self, query: Query, prompt: Prompt) -> Answer:
-        """Cancelled, vLLM drops the query before its next token."""
-        from vllm.inputs import tokens_input
+        from predictors.engines.vllm.generation import generate
 
-        from predictors.engines.vllm.answers import answer
-        from predictors.engines.vllm.sampling import sampling_params
-
-        outputs = self._started().generate(
-            tokens_input(prompt.tokens),
-            sampling_params(query.sampling, prompt.max_tokens),
-            request_id=f"query-{next(self._ids)}",
-        )
-        try:
-            async for output in outputs:
-                if output.finished:
-                    return answer(output)
-        except Exception as error:
-            raise _ours(error, self._failures) from error
-        raise EngineError("generation failed: vLLM gave no answer")
+        request = f"query-{next(self._ids)}"
+        return await generate(self._started(), prompt, query.sampling, request, self._failures)
 
     def _load(self) -> "AsyncLLM":
         from predictors.engines.vllm.loading import load
@@ -112,18 +88,3 @@ class VLLMEngine(TextEngine):
         if self._llm is None:
             raise EngineError("the engine is closed")
         return self._llm
-
-
-def _ours(error: Exception, failures: Failures) -> HEMError:
-    from vllm.exceptions import GracefulHTTPError, VLLMClientError
-    from vllm.v1.engine.exceptions import EngineDeadError
-
-    if isinstance(error, HEMError):
-        return error
-    if isinstance(error, GracefulHTTPError):  # max_num_queued_reqs, max_num_queued_tokens
-        return Overloaded(first_line(error))
-    if isinstance(error, VLLMClientError):
-        return InvalidRequest(first_line(error))
-    if isinstance(error, EngineDeadError):
-        return EngineError(f"generation failed: vLLM has died: {failures.cause(error)}")
-    return EngineError(f"generation failed: {first_line(error.__cause__ or error)}")
