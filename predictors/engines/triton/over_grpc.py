@@ -20,7 +20,7 @@ from predictors.http_client import FORWARDED
 from predictors.protocol import Scalar
 from predictors.tensors import Tensor, TensorType
 
-# Errors within a stream come with their status then, not as text alone (Triton 24.08 and later).
+# Errors within a stream then come with their status, not as text alone; older Tritons ignore it.
 STREAM_STATUS: Final = {"triton_grpc_error": "true"}
 ERRORS: Final = (InferenceServerException, grpc.RpcError)
 

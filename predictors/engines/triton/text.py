@@ -80,7 +80,7 @@ def text_parameters(model: Described, sampling: Sampling) -> dict[str, Scalar]:
 
 
 def without_floats(parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """As our contract has it over gRPC; Triton before 24.06 takes no floats."""
+    """As our contract has it over gRPC: older Tritons take no floats."""
     return {k: repr(v) if isinstance(v, float) else v for k, v in parameters.items()}
 
 
