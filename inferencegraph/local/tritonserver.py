@@ -2,7 +2,7 @@
 
     python -m inferencegraph.local.tritonserver --model-repository DIR --http-port 8000
 
-The wheel is looked for in $HEM_TRITON_VENV, in .venv-triton (made by `make triton`) and in the
+The wheel is looked for in $TRITON_VENV, in .venv-triton (made by `make triton`) and in the
 environment that runs this. Its Python backend takes the first `python3` on the PATH for its
 models; that is the environment in which the wheel is. Of a cluster's image it has the Python
 backend alone.
@@ -18,7 +18,7 @@ from pathlib import Path
 from predictors.command import run
 from predictors.errors import ConfigurationError
 
-VARIABLE = "HEM_TRITON_VENV"
+VARIABLE = "TRITON_VENV"  # no HEM_ name: `hem up` passes none of those on to its services
 FOLDER = ".venv-triton"
 STUB = "triton_python_backend_stub"
 _LAYOUT = "lib/python3.*/site-packages/pytriton/tritonserver"
