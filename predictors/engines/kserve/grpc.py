@@ -121,6 +121,10 @@ def _channel(settings: KServeSettings) -> grpc.aio.Channel:
         ("grpc.min_reconnect_backoff_ms", connect),  # also bounds one attempt to connect
         ("grpc.initial_reconnect_backoff_ms", min(100, connect)),
         ("grpc.max_reconnect_backoff_ms", connect),
+        # As seldom as servers allow. It also makes the kernel close, after 20 s, a connection to a
+        # node that is gone; else calls would go into it for a quarter of an hour.
+        ("grpc.keepalive_time_ms", 300_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
     ]
     if url.scheme == "http":
         return grpc.aio.insecure_channel(f"{url.hostname}:{url.port or 80}", options)

@@ -11,7 +11,7 @@ from predictors.engines.openai_api.api import APIS
 from predictors.engines.openai_api.request import request_body
 from predictors.engines.openai_api.settings import OpenAIAPISettings
 from predictors.engines.rows import side_by_side
-from predictors.errors import UpstreamError
+from predictors.errors import Failure, UpstreamError
 from predictors.http_upstream import HTTPUpstream, json_object
 from predictors.protocol import Answer, Query
 
@@ -50,8 +50,9 @@ class OpenAIAPIEngine(TextEngine):
             return await self._http.post(
                 self._api.path, body, lambda response: whole_answer(response, self._api)
             )
-        except UpstreamError:
-            self._listed = ""  # the server may have come back with another model
+        except UpstreamError as error:
+            if error.failure is Failure.REFUSED and not error.retryable:
+                self._listed = ""  # the server may have come back with another model
             raise
 
     async def _streamed(self, body: dict[str, Any]) -> Answer:

@@ -3,12 +3,14 @@
 Each fault is counted, and the predictor answers the next query.
 """
 
+import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import httpx
 import pytest
+import trustme
 
 from predictors.protocol import text_request
 from tests.conftest import ServerProcess, StartServer
@@ -155,3 +157,15 @@ def test_a_cloud_that_hangs_is_not_waited_for_until_it_is_well(
         assert up.metric("breaker") == 1
         assert up.ask("well again").json()["outputs"][0]["data"] == ["WELL AGAIN"]
         assert up.metric("breaker") == 0
+
+
+def test_a_certificate_that_does_not_verify_is_a_bad_gateway(start_server: StartServer) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with FarSide(context) as far:
+        up = start_uplink(start_server, "openai_api", far, "--retries", "0")
+        response = up.ask("never sent")
+        assert response.status_code == 502
+        assert "does not verify: " in response.json()["error"]
+        assert up.metric("failures_total", kind="unreachable") == 1
+        assert far.requests == []

@@ -1,6 +1,7 @@
 """What the engine sends, what it makes of broken answers, and what it keeps to itself."""
 
 import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -110,6 +111,21 @@ async def test_the_one_model_that_is_listed_is_asked(ask: Ask, far: FarSide) -> 
     await ask("hello", upstream_model="")
     assert [request.path for request in far.requests] == ["/v1/models", "/v1/chat/completions"]
     assert far.requests[1].body["model"] == MODEL
+
+
+async def test_a_server_that_comes_back_with_another_model_is_asked_for_its_name(
+    far: FarSide,
+) -> None:
+    engine = OpenAIAPIEngine(OpenAIAPISettings(url=f"{far.url}/v1", retries=0))
+    await engine.start()
+    far.requests.clear()
+    for query in ("hello", "status 500", "hello", "status 404", "hello"):
+        with contextlib.suppress(UpstreamError):
+            await engine.generate([Query(query, PLAIN)])
+    await engine.close()
+    asked = [request.path.removeprefix("/v1/") for request in far.requests]
+    chat = "chat/completions"
+    assert asked == ["models", chat, chat, chat, chat, "models", chat]
 
 
 @pytest.mark.parametrize(
