@@ -81,7 +81,8 @@ class TritonEngine(TextEngine, TensorEngine):
         if takes_rows(model):
             return await self._call(self._rows, model, queries)
         if model.decoupled:
-            return await _all(self._call(self._streamed, model, query) for query in queries)
+            began = time.perf_counter()
+            return await _all(self._call(self._streamed, model, query, began) for query in queries)
         rows = await _all(self._call(self._rows, model, [query]) for query in queries)
         return [answer for answers in rows for answer in answers]
 
@@ -119,10 +120,10 @@ class TritonEngine(TextEngine, TensorEngine):
         response = await self._client.infer(*self._request(model, queries))
         return row_answers(response, len(queries), model.name)
 
-    async def _streamed(self, model: Described, query: Query) -> Answer:
+    async def _streamed(self, model: Described, query: Query, began: float) -> Answer:
         assert self._client is not None
         inputs, parameters = self._request(model, [query])
-        answer = StreamedAnswer(time.perf_counter(), streamed=STREAM in inputs)
+        answer = StreamedAnswer(began, streamed=STREAM in inputs)
         async with contextlib.aclosing(self._client.stream(inputs, parameters)) as responses:
             async for response in responses:
                 answer.add(response, time.perf_counter())

@@ -25,6 +25,8 @@ TOO_LATE: Final = {"DEADLINE_EXCEEDED", "408", "504"}
 NOT_THERE: Final = {"NOT_FOUND", "404"}
 REFUSED: Final = {"UNAUTHENTICATED", "PERMISSION_DENIED", "401", "403", "RESOURCE_EXHAUSTED"}
 
+# vLLM's words for a prompt that it can't take; Triton passes them on as an error of its own.
+TOO_LONG: Final = ("maximum model length", "maximum context length")
 NO_REQUEST_ID: Final = "[request id: <id_unknown>] "
 
 Failed: TypeAlias = InferenceServerException | grpc.RpcError | aiohttp.ClientError | TimeoutError
@@ -43,13 +45,14 @@ def failure(error: Failed, where: str, model: str) -> HEMError:
             failure=Failure.REFUSED,
             retryable=False,
         )
-    if status in CALLERS_FAULT:
+    if status in CALLERS_FAULT or any(sign in message for sign in TOO_LONG):
         return InvalidRequest(message)
     if status in TOO_LATE:
         return UpstreamTimeout(f"{where} did not answer in time: {message}")
     if status in UNAVAILABLE:
         return UpstreamUnavailable(f"{where} is not available: {message}")
-    kind = Failure.REFUSED if status in REFUSED else Failure.SERVER_ERROR
+    # A model that fails on a query is alive: five such queries must not shut out everybody else.
+    kind = Failure.REFUSED if status in REFUSED else Failure.UNUSABLE
     return UpstreamError(f"{where}, model {model!r}: {message}", failure=kind)
 
 

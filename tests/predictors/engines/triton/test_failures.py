@@ -113,6 +113,7 @@ async def test_a_server_that_says_nothing_is_a_timeout(listen: Listen, transport
         ("StatusCode.INTERNAL", "the model broke", UpstreamError),
         ("500", "the model broke", UpstreamError),
         ("StatusCode.UNAUTHENTICATED", "who?", UpstreamError),
+        ("StatusCode.INTERNAL", "prompt longer than the maximum model length", InvalidRequest),
         (None, "Error generating stream: x", UpstreamError),
     ],
 )
