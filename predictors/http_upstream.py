@@ -48,6 +48,8 @@ def http_url(url: str) -> str:
         raise ValueError(f"is no URL: {error}") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ValueError("must be http://host[:port] or https://host[:port]")
+    if parsed.query or parsed.fragment:
+        raise ValueError("must be a base URL, without ? and #")
     if parsed.userinfo:
         raise ValueError("must not hold a password: it is shown in errors and metrics")
     return url.rstrip("/")
@@ -80,8 +82,9 @@ class HTTPUpstreamSettings(UpstreamSettings):
     )
 
     def headers(self) -> dict[str, str]:
-        """Raises ConfigurationError without the values, which may hold a password."""
-        found = {name: str(value) for name, value in json_object(self, "extra_headers").items()}
+        """Names in lower case. Raises ConfigurationError, never with a value: it may be secret."""
+        given = json_object(self, "extra_headers")
+        found = {name.lower(): str(value) for name, value in given.items()}
         for name, value in found.items():
             if not (name and (name + value).isascii() and (name + value).isprintable()):
                 raise ConfigurationError(f"--extra_headers: {name!r} can't be sent as a header")

@@ -54,7 +54,7 @@ class GRPCLink(Link):
     def __init__(self, settings: KServeSettings) -> None:
         self._model = settings.upstream_model
         self._url = settings.url
-        self._metadata = {name.lower(): value for name, value in settings.headers().items()}
+        self._metadata = settings.headers()
         self._upstream = Upstream(settings.url, settings)
         self._channel = _channel(settings)
         self._infer = GRPCInferenceServiceStub(self._channel).ModelInfer

@@ -119,7 +119,7 @@ async def test_tracing_headers_cross_the_link() -> None:
     assert "secret" not in seen["head"]
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "localhost:80", "", "http://x:port"])
+@pytest.mark.parametrize("url", ["ftp://x", "localhost:80", "", "http://x:port", "http://x/v2?a=b"])
 def test_a_url_that_is_none_is_refused_at_the_start(url: str) -> None:
     with pytest.raises(ConfigurationError, match="--url"):
         read_settings(KServeSettings, {"url": url, "upstream_model": "m"})

@@ -176,7 +176,8 @@ async def test_no_key_no_header(ask: Ask, far: FarSide) -> None:
 
 async def test_an_extra_header_may_stand_for_the_key(ask: Ask, far: FarSide) -> None:
     with pytest.raises(UpstreamError) as raised:
-        await ask("status 500", extra_headers=json.dumps({"Authorization": f"Basic {KEY}"}))
+        headers = json.dumps({"Authorization": f"Basic {KEY}"})
+        await ask("status 500", api_key="sk-other", extra_headers=headers)
     assert far.requests[0].headers["authorization"] == f"Basic {KEY}"
     assert KEY not in str(raised.value)
 
