@@ -3,18 +3,18 @@
     python -m inferencegraph.examples manifests     rewrites manifests/ after a change here
 
 A test holds these files and the builders together. The embedded pair answers in a few tokens and
-greedily, so the example gives the same answers everywhere.
+greedily, so that example gives the same answers everywhere.
 """
 
 import argparse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import yaml
 
 from inferencegraph.pods import Resources
-from inferencegraph.services import cloud_service, site_manifests
+from inferencegraph.services import cloud_service, site_manifests, triton_service
 from inferencegraph.sites import (
     ANSWER_STAGE,
     DEFAULT_IMAGES,
@@ -26,7 +26,10 @@ from inferencegraph.sites import (
     Upstream,
     predictor_url,
 )
+from predictors.digits import TRITON_MODEL
 from predictors.protocol import Sampling
+
+Files: TypeAlias = dict[str, dict[str, Any]]  # file name -> manifest
 
 SITE: Final = Site("qa")
 CLOUD_NAME: Final = "qa-cloud"
@@ -34,6 +37,16 @@ FOLDER: Final = Path("answer-generation")
 # Difficulty above which ConfidenceRouter sends the embedded edge model's answer to the cloud.
 # Chosen on training questions by `python -m transformers_hem.embedded.train`.
 CONFIDENCE_THRESHOLD: Final = 0.1605
+
+# The same for digits: above that entropy of the edge model's probabilities. Chosen on training
+# images by `python -m predictors.digits.train`.
+DIGITS: Final = Site("digits")
+DIGITS_CLOUD: Final = TRITON_MODEL
+DIGITS_FOLDER: Final = Path("digit-recognition")
+DIGITS_MINING: Final = Mining(ANSWER_STAGE, "CrossEntropy", threshold=0.077)
+DIGITS_EDGE: Final = Model(
+    Resources(cpu="1", memory="512Mi"), directory="digits:edge", engine="classifier"
+)
 
 # No repetition penalty: it falsifies sums, and keeps queries out of the engine's shared batch.
 _SAMPLING: Final = Sampling(max_tokens=64, temperature=0.0, repetition_penalty=1.0)
@@ -60,8 +73,8 @@ COMMENTS: Final[Mapping[str, str]] = {
     ),
     "- --model_name=": "Equal to the InferenceService's name, which is what the graph calls.",
     "- --url=": (
-        "The Service that KServe makes for qa-cloud; another cluster's or namespace's address\n"
-        "goes here. Where KServe runs with serviceClusterIPNone: true, add :8080."
+        "The Service that KServe makes for the cloud model; the address of another cluster or\n"
+        "namespace goes here. Where KServe runs with serviceClusterIPNone: true, add :8080."
     ),
     "- name: PROTOCOL": "Without it KServe's graph calls the V1 path.",
     "- name: PREDICTOR_CONNECT_TIMEOUT": (
@@ -87,18 +100,34 @@ COMMENTS: Final[Mapping[str, str]] = {
     "serverWrite:": (
         "Seconds for a whole query; the default of 60 would drop the connection of a slow answer."
     ),
+    "- name: shared-memory": "Triton's Python backend passes tensors through it.",
     "serviceClient:": "Seconds for one step; longer than the uplink's own PREDICTOR_TIMEOUT.",
 }
 
 
-def example(mode: str) -> dict[str, dict[str, Any]]:
-    """File name -> manifest, of one mode's folder."""
+def examples() -> dict[Path, Files]:
+    """Folder below manifests/ -> its files."""
+    answer_generation = {FOLDER / mode: example(mode) for mode in MINING_MODES}
+    return {**answer_generation, DIGITS_FOLDER: digit_recognition()}
+
+
+def example(mode: str) -> Files:
+    """Answer generation, by one mode."""
     upstream = Upstream(predictor_url(CLOUD_NAME), CLOUD_NAME, _SAMPLING)
-    manifests = [
+    return _files(
         *site_manifests(SITE, EDGE_MODEL, MINING[mode], upstream),
         cloud_service(CLOUD_NAME, CLOUD_MODEL, DEFAULT_IMAGES),
-    ]
-    return {_file_name(manifest): manifest for manifest in manifests}
+    )
+
+
+def digit_recognition() -> Files:
+    """A classifier at the edge, and Triton in the cloud."""
+    upstream = Upstream(predictor_url(DIGITS_CLOUD), DIGITS_CLOUD)
+    resources = Resources(cpu="1", memory="1Gi")
+    return _files(
+        *site_manifests(DIGITS, DIGITS_EDGE, DIGITS_MINING, upstream),
+        triton_service(DIGITS_CLOUD, DEFAULT_IMAGES.digits_triton, resources),
+    )
 
 
 def annotated(manifest: Mapping[str, Any]) -> str:
@@ -109,19 +138,24 @@ def annotated(manifest: Mapping[str, Any]) -> str:
 def write(root: Path) -> list[Path]:
     """Writes every example's objects below `root`; its kustomizations are kept by hand."""
     written = []
-    for mode in MINING_MODES:
-        for name, manifest in example(mode).items():
-            path = root / FOLDER / mode / name
+    for folder, files in examples().items():
+        for name, manifest in files.items():
+            path = root / folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(annotated(manifest), encoding="utf-8")
             written.append(path)
     return written
 
 
+def _files(*manifests: dict[str, Any]) -> Files:
+    """By names without the site's: edge.yaml, uplink.yaml, ..., and graph.yaml."""
+    return {_file_name(manifest): manifest for manifest in manifests}
+
+
 def _file_name(manifest: Mapping[str, Any]) -> str:
     if manifest["kind"] == "InferenceGraph":
         return "graph.yaml"
-    return str(manifest["metadata"]["name"]).removeprefix(f"{SITE.name}-") + ".yaml"
+    return str(manifest["metadata"]["name"]).partition("-")[2] + ".yaml"
 
 
 def _commented(text: str) -> Iterator[str]:

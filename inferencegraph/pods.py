@@ -34,6 +34,7 @@ class Images:
 
     predictor: str = "kserve-hem-predictor"
     transformer: str = "kserve-hem-transformer"
+    digits_triton: str = "kserve-hem-digits-triton"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +87,30 @@ def container(
     resources: Resources,
     start_seconds: int,
 ) -> dict[str, Any]:
-    """A custom predictor's or transformer's container, serving V2.
+    """A container of ours, a custom predictor's or transformer's.
 
-    `--model_name` is always there: KServe adds it to custom transformers only. `start_seconds`
-    is how long loading may take before the kubelet starts again.
+    `--model_name` is always there: KServe adds it to custom transformers only.
+    """
+    words = [f"--model_name={model_name}", *arguments]
+    return v2_container(image, model_name, words, environment, resources, start_seconds)
+
+
+def v2_container(
+    image: str,
+    model_name: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    resources: Resources,
+    start_seconds: int,
+) -> dict[str, Any]:
+    """Any V2 server's container, which serves `model_name` on our ports.
+
+    `start_seconds` is how long loading may take before the kubelet starts again.
     """
     return {
         "name": CONTAINER_NAME,
         "image": image,
-        "args": [f"--model_name={model_name}", *arguments],
+        "args": list(arguments),
         "env": [
             {"name": name, "value": value}
             for name, value in {"PROTOCOL": "v2", **environment}.items()

@@ -11,7 +11,16 @@ A model name always equals its InferenceService's name, which is what KServe res
 from typing import Any, Final
 
 from inferencegraph.graph import inference_then_mining, mining_then_inference
-from inferencegraph.pods import STANDARD_MODE, EdgeNode, Images, container
+from inferencegraph.pods import (
+    GRPC_PORT,
+    HTTP_PORT,
+    STANDARD_MODE,
+    EdgeNode,
+    Images,
+    Resources,
+    container,
+    v2_container,
+)
 from inferencegraph.sites import (
     QUERY_STAGE,
     UPLINK_RESOURCES,
@@ -74,6 +83,21 @@ def uplink_service(site: Site, upstream: Upstream) -> dict[str, Any]:
 def cloud_service(name: str, model: Model, images: Images) -> dict[str, Any]:
     """The large model; the scheduler chooses its node."""
     return _service(name, {"predictor": _component(_model_container(name, model, images))})
+
+
+def triton_service(name: str, image: str, resources: Resources) -> dict[str, Any]:
+    """A large model that Triton serves under `name`, from the repository in its image."""
+    arguments = [
+        "tritonserver",
+        "--model-repository=/mnt/models",
+        f"--http-port={HTTP_PORT}",
+        f"--grpc-port={GRPC_PORT}",
+    ]
+    triton = v2_container(image, name, arguments, {}, resources, _LIGHT_START_SECONDS)
+    # Triton's Python backend passes tensors through shared memory; a pod's own is 64 MiB.
+    triton["volumeMounts"] = [{"name": "shared-memory", "mountPath": "/dev/shm"}]
+    memory = {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": "256Mi"}}
+    return _service(name, {"predictor": {**_component(triton), "volumes": [memory]}})
 
 
 def _model_container(name: str, model: Model, images: Images) -> dict[str, Any]:

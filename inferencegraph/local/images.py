@@ -6,8 +6,9 @@ The tag, digest and registry of an image don't matter here; its last name does.
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from predictors.digits import TRITON_REPOSITORY
 from predictors.errors import ConfigurationError
 
 
@@ -28,16 +29,18 @@ class LocalCommand:
 
 # -P: a folder of the same name where `hem up` happens to be called is not our package.
 _PYTHON = (sys.executable, "-P", "-m")
+_TRITON = LocalCommand(
+    # Its metrics would take one more port, the same for each server.
+    (*_PYTHON, "inferencegraph.local.tritonserver", "--allow-metrics=false"),
+    http_port="--http-port",
+    grpc_port="--grpc-port",
+    program="tritonserver",
+)
 LOCAL_COMMANDS = {
     "kserve-hem-predictor": LocalCommand((*_PYTHON, "predictors")),
     "kserve-hem-transformer": LocalCommand((*_PYTHON, "transformers_hem")),
-    "tritonserver": LocalCommand(
-        # Its metrics would take one more port, the same for each server.
-        (*_PYTHON, "inferencegraph.local.tritonserver", "--allow-metrics=false"),
-        http_port="--http-port",
-        grpc_port="--grpc-port",
-        program="tritonserver",
-    ),
+    "tritonserver": _TRITON,
+    "kserve-hem-digits-triton": replace(_TRITON, models=str(TRITON_REPOSITORY)),
 }
 
 

@@ -1,5 +1,6 @@
 """The manifests that ship: what the builders make, what KServe's CRDs take, what kustomize tags."""
 
+import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,15 @@ import yaml
 
 from inferencegraph.checks.fields import fields_of
 from inferencegraph.checks.kserve_types import EXTENDS, REQUIRED, TYPES
-from inferencegraph.examples import FOLDER, MINING, annotated, example
+from inferencegraph.examples import (
+    DIGITS_FOLDER,
+    DIGITS_MINING,
+    FOLDER,
+    MINING,
+    annotated,
+    example,
+    examples,
+)
 from inferencegraph.kustomize import load
 from inferencegraph.sites import MINING_MODES
 from inferencegraph.validate import validate
@@ -26,37 +35,38 @@ from transformers_hem.settings import (
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "manifests"
+EXAMPLES = examples()
+MININGS = {DIGITS_FOLDER: DIGITS_MINING, **{FOLDER / mode: m for mode, m in MINING.items()}}
 REWRITE = "run `python -m inferencegraph.examples manifests`"
 
 
-@pytest.mark.parametrize("mode", MINING_MODES)
-def test_the_files_are_what_the_builders_make(mode: str) -> None:
-    folder = MANIFESTS / FOLDER / mode
-    built = {name: annotated(manifest) for name, manifest in example(mode).items()}
-    shipped = {path.name: path.read_text() for path in folder.glob("*.yaml")}
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_the_files_are_what_the_builders_make(folder: Path) -> None:
+    built = {name: annotated(manifest) for name, manifest in EXAMPLES[folder].items()}
+    shipped = {path.name: path.read_text() for path in (MANIFESTS / folder).glob("*.yaml")}
     assert set(shipped) - {"kustomization.yaml"} == set(built), REWRITE
     for name, text in built.items():
         assert shipped[name] == text, f"{name}: {REWRITE}"
 
 
-@pytest.mark.parametrize("mode", MINING_MODES)
-def test_comments_change_nothing(mode: str) -> None:
-    for manifest in example(mode).values():
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_comments_change_nothing(folder: Path) -> None:
+    for manifest in EXAMPLES[folder].values():
         assert yaml.safe_load(annotated(manifest)) == manifest
         assert "&id" not in annotated(manifest)
 
 
-@pytest.mark.parametrize("mode", MINING_MODES)
-def test_the_kustomization_lists_every_file(mode: str) -> None:
-    loaded = load(MANIFESTS / FOLDER / mode)
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_the_kustomization_lists_every_file(folder: Path) -> None:
+    loaded = load(MANIFESTS / folder)
     assert sorted((m["kind"], m["metadata"]["name"]) for m in loaded) == sorted(
-        (m["kind"], m["metadata"]["name"]) for m in example(mode).values()
+        (m["kind"], m["metadata"]["name"]) for m in EXAMPLES[folder].values()
     )
 
 
-@pytest.mark.parametrize("mode", MINING_MODES)
-def test_kserves_crds_take_them(mode: str, shared: Path) -> None:
-    for manifest in load(MANIFESTS / FOLDER / mode):
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_kserves_crds_take_them(folder: Path, shared: Path) -> None:
+    for manifest in load(MANIFESTS / folder):
         assert violations(shared / "crds", manifest) == []
 
 
@@ -67,35 +77,40 @@ def test_the_crds_refuse_a_misspelt_field(shared: Path) -> None:
     assert "dependancy" in violation
 
 
-@pytest.mark.parametrize("mode", MINING_MODES)
-def test_our_own_checks_find_nothing(mode: str) -> None:
-    assert validate(load(MANIFESTS / FOLDER / mode), complete=True) == []
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_our_own_checks_find_nothing(folder: Path) -> None:
+    assert validate(load(MANIFESTS / folder), complete=True) == []
 
 
-@pytest.mark.parametrize("mode", MINING_MODES)
-def test_image_tags_come_from_one_place_and_are_the_projects_version(mode: str) -> None:
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_image_tags_come_from_one_place_and_are_the_projects_version(folder: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     images = {
         container["image"]
-        for manifest in load(MANIFESTS / FOLDER / mode)
+        for manifest in load(MANIFESTS / folder)
         if manifest["kind"] == "InferenceService"
         for component in manifest["spec"].values()
         for container in component["containers"]
     }
     tag = project["version"]
-    assert images == {f"kserve-hem-predictor:{tag}", f"kserve-hem-transformer:{tag}"}
+    ours = {"kserve-hem-predictor", "kserve-hem-transformer"}
+    if folder == DIGITS_FOLDER:
+        ours.add("kserve-hem-digits-triton")
+    assert images == {f"{name}:{tag}" for name in ours}
 
 
-def _containers(mode: str) -> Iterator[dict[str, Any]]:
-    for manifest in example(mode).values():
+def _containers(folder: Path) -> Iterator[dict[str, Any]]:
+    for manifest in EXAMPLES[folder].values():
         if manifest["kind"] == "InferenceService":
             for component in manifest["spec"].values():
                 yield from component["containers"]
 
 
-@pytest.mark.parametrize("mode", MINING_MODES)
-def test_every_setting_is_one_that_its_process_reads(mode: str) -> None:
-    for container in _containers(mode):
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_every_setting_is_one_that_its_process_reads(folder: Path) -> None:
+    for container in _containers(folder):
+        if container["image"] == "kserve-hem-digits-triton":
+            continue  # Triton's own options
         words = dict(word.removeprefix("--").split("=", 1) for word in container["args"])
         names = {entry["name"] for entry in container["env"]} - {"PROTOCOL", "OMP_NUM_THREADS"}
         if container["image"] == "kserve-hem-predictor":
@@ -107,13 +122,13 @@ def test_every_setting_is_one_that_its_process_reads(mode: str) -> None:
             assert names <= {environment_name(field) for field in HEMSettings.model_fields}
 
 
-@pytest.mark.parametrize("mode", MINING_MODES)
-def test_hem_accepts_what_its_manifest_says(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    (container,) = [c for c in _containers(mode) if c["image"] == "kserve-hem-transformer"]
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_hem_accepts_what_its_manifest_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (container,) = [c for c in _containers(folder) if c["image"] == "kserve-hem-transformer"]
     for entry in container["env"]:
         monkeypatch.setenv(entry["name"], entry["value"])
     decider = build_decider(read_environment())
-    assert decider.name == MINING[mode].algorithm
+    assert decider.name == MININGS[folder].algorithm
 
 
 def test_the_table_of_fields_is_kserves_own(shared: Path) -> None:
@@ -163,3 +178,8 @@ def test_the_components_fields_are_kserves_own(
     if EXTENDS[type_name] in TYPES:
         own |= set(TYPES[EXTENDS[type_name]])
     assert own <= theirs
+
+
+def test_the_threshold_of_digits_is_the_one_that_training_chose() -> None:
+    card = json.loads((ROOT / "predictors/digits/training.json").read_text())
+    assert DIGITS_MINING.threshold == card["threshold"]
