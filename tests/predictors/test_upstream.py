@@ -205,10 +205,10 @@ async def test_half_open_one_probe_asks_and_its_answer_closes() -> None:
 
 
 async def test_a_probe_that_fails_opens_again() -> None:
-    far = upstream("b5", breaker_failures=3, retries=0, breaker_seconds=0.2)
+    far = upstream("b5", breaker_failures=3, retries=0, breaker_seconds=1)
     for _ in range(3):
         await fail(far, UpstreamTimeout("late"))
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(1.1)
     await fail(far, UpstreamTimeout("the probe"))
     assert metric("rejected_total", upstream="b5", reason="breaker_open") == 0
     with pytest.raises(UpstreamUnavailable, match="at last: the probe"):
