@@ -2,12 +2,14 @@
 process.
 
 text_input   `text_output` is the text itself; a text with "wavering" is answered differently in
-             every row; more than one row with "brittle" is 503
+             every row; more than one row with "brittle" is 503; where all texts have "certain"
+             or "unsure" in them, there are log-probabilities of 99% or 10% a token
 image        FP32 [N, 1]: the pixel p gives `probabilities` [p, 1 - p] and two `boxes` of score p;
              a negative pixel gives tensors that are malformed
 """
 
 import json
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,7 +79,7 @@ def _outputs(tensor: dict[str, Any]) -> list[dict[str, Any]]:
     if tensor["name"] == "text_input":
         rows = enumerate(tensor["data"])
         texts = [f"{text} {row}" if "wavering" in text else text for row, text in rows]
-        return [_output("text_output", "BYTES", [len(texts)], texts)]
+        return [_output("text_output", "BYTES", [len(texts)], texts), *_log_probabilities(texts)]
     pixels = [row[0] for row in tensor["data"]]
     classes = [[p, 1 - p] for p in pixels]
     boxes = [[[0, 0, 4, 4, p, 1], [1, 1, 2, 2, p, 2]] for p in pixels]
@@ -85,6 +87,14 @@ def _outputs(tensor: dict[str, Any]) -> list[dict[str, Any]]:
         _output("probabilities", "FP32", [len(pixels), 2], classes),
         _output("boxes", "FP32", [len(pixels), 2, 6], boxes),
     ]
+
+
+def _log_probabilities(texts: list[str]) -> list[dict[str, Any]]:
+    if not all("certain" in text or "unsure" in text for text in texts):
+        return []
+    chances = [math.log(0.99 if "certain" in text else 0.1) for text in texts]
+    names = ("mean_logprob", "min_logprob")
+    return [_output(name, "FP32", [len(texts)], chances) for name in names]
 
 
 def _output(name: str, datatype: str, shape: list[int], data: list[Any]) -> dict[str, Any]:

@@ -93,6 +93,20 @@ CASES = {
         hard=(image(0.5), image(0.9, 0.2)),
         no_signal=(image(-0.5), text("no boxes")),
     ),
+    "ConfidenceRouter": Case(
+        "answer",
+        {"HEM_ALGORITHM": "ConfidenceRouter", "HEM_THRESHOLD": "0.5"},
+        easy=(text("certain"), text("certain", "quite certain")),
+        hard=(text("unsure"), text("certain", "unsure")),
+        no_signal=(image(0.9), text("says nothing")),
+    ),
+    "CombinedRouter": Case(
+        "answer",
+        {"HEM_ALGORITHM": "CombinedRouter"},
+        easy=(text("certain: what is 2 + 3?"),),
+        hard=(text("unsure: what is 2 + 3?"), text("certain: what is 2 + 3?", "unsure: why?")),
+        no_signal=(image(0.9), text("what is 2 + 3?")),
+    ),
     "SelfConsistency": Case(
         "answer",
         block("SelfConsistency", k=3),

@@ -6,7 +6,7 @@ import numpy as np
 
 from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Scores, Stage
 from transformers_hem.algorithms.trained import TrainedRouter
-from transformers_hem.combined_router import load_combined, probability
+from transformers_hem.combined_router import load_combined
 from transformers_hem.router_directory import locate
 
 
@@ -29,9 +29,8 @@ class CombinedRouter(TrainedRouter):
         self._signals, self._chances = config.signals, config.raw
 
     def raw(self, batch: Batch) -> Scores:
-        known = {name: getattr(batch, name) for name in self._signals}
-        if len(batch.texts) != batch.size or any(values is None for values in known.values()):
+        signals = {name: getattr(batch, name) for name in self._signals}
+        if len(batch.texts) != batch.size or any(values is None for values in signals.values()):
             return np.full(batch.size, np.nan)
-        signals = {name: probability(name, values) for name, values in known.items()}
         difficulty = np.array([self._query.score(text) for text in batch.texts])
         return self._chances(difficulty, signals)

@@ -14,8 +14,6 @@ from transformers_hem.combined_router import (
     Floats,
     Signal,
     features,
-    plain,
-    probability,
 )
 from transformers_hem.router_directory import LinearModel, new_directory, write_config
 from transformers_hem.training.judgement import judge
@@ -29,12 +27,12 @@ REQUIRED: tuple[Signal, ...] = ("mean_logprob", "min_logprob")
 
 class CombinedLearner(Learner):
     def train(self, labels: Labels, out: Path, seed: int) -> Metrics:
-        names, values = _signals(labels)
+        signals = _signals(labels)
         query, difficulty = learn(labels, seed)
-        columns = plain(difficulty, values)
+        columns = features(difficulty, signals)
         centre, spread = columns.mean(axis=0), columns.std(axis=0)
         scale = np.where(spread > 0, spread, 1.0)
-        rows = features((columns - centre) / scale)
+        rows = (columns - centre) / scale
         judgement = judge(_out_of_fold(rows, labels, seed), labels, seed)
         model = _logistic(rows, labels)
         config = CombinedConfig(
@@ -42,7 +40,7 @@ class CombinedLearner(Learner):
             data_sha256=labels.sha256,
             probability=judgement.probability,
             scores=judgement.scores,
-            signals=names,
+            signals=tuple(signals),
             centre=tuple(centre.tolist()),
             scale=tuple(scale.tolist()),
             weights=tuple(model.coef_[0].tolist()),
@@ -50,22 +48,22 @@ class CombinedLearner(Learner):
             seed=seed,
             rows=len(labels.queries),
             epsilon=labels.epsilon,
-            metrics={"learner": f"{', '.join(names)} and query", **judgement.metrics},
+            metrics={"learner": f"{', '.join(signals)} and query", **judgement.metrics},
             query_sha256="",
         )
         _save(config, query, out)
         return {**config.metrics, "rows": config.rows, "threshold": config.threshold}
 
 
-def _signals(labels: Labels) -> tuple[tuple[Signal, ...], list[Floats]]:
+def _signals(labels: Labels) -> dict[Signal, Floats]:
     """The margin counts where every row has one. Raises ConfigurationError naming the line of a
     row that lacks a log-probability."""
     assert labels.telemetry is not None
     telemetry = labels.telemetry
     for name in REQUIRED:
         telemetry.require(name)
-    names = tuple(n for n in get_args(Signal) if not np.isnan(telemetry.values[n]).any())
-    return names, [probability(name, telemetry.values[name]) for name in names]
+    found: dict[Signal, Floats] = {name: telemetry.values[name] for name in get_args(Signal)}
+    return {name: values for name, values in found.items() if not np.isnan(values).any()}
 
 
 def _logistic(rows: Floats, labels: Labels) -> LogisticRegression:

@@ -93,12 +93,12 @@ class BERTLearner(Learner):
         plan = Schedule(
             chosen.epochs, chosen.learning_rate, chosen.batch_size, chosen.patience, seed
         )
-        tuned = fine_tune(model, tokens, train, validation, self._error, plan, scratch)
+        tuned = fine_tune(model, tokens, train, validation, self._errors, plan, scratch)
         return tuned, tokens
 
-    def _error(self, logits: Output, targets: NDArray[np.float32]) -> float:
-        """Mean squared error of the difficulty."""
-        return float(np.mean((self._head.difficulty(logits) - _difficulty(targets)) ** 2))
+    def _errors(self, logits: Output, targets: NDArray[np.float32]) -> Floats:
+        """Squared, of each row's difficulty."""
+        return np.square(self._head.difficulty(logits) - _difficulty(targets))
 
     def _scores(self, encoder: Path, judged: Labels) -> Floats:
         return run_all(

@@ -43,5 +43,7 @@ def split(labels: Labels, share: float, seed: int) -> Split:
     train, validation = train_test_split(
         rest, test_size=size, random_state=seed, stratify=labels.hard[rest]
     )
-    train, validation, judged = (np.sort(part) for part in (train, validation, judged))
+    train, judged = np.sort(train), np.sort(judged)
+    # Rows of like length are evaluated together, without padding.
+    validation = np.array(sorted(validation, key=lambda row: len(labels.queries[row])))
     return Split(labels.subset(train), labels.subset(validation), labels.subset(judged), judged)

@@ -17,16 +17,18 @@ from tests.conftest import ROOT
 FILE = ROOT / "tests" / "data" / "embedded_outcomes.npz"
 COUNT = 24_000
 SEED = 11
+LOGPROBS = ("mean_logprob", "min_logprob")
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """`edge`, `cloud`: right or wrong, [N]; `mean_logprob`: the edge's own, nats, [N]."""
+    """`edge`, `cloud`: right or wrong, [N]; the log-probabilities are the edge's own, nats, [N]."""
 
     queries: list[str]
     edge: NDArray[np.float64]
     cloud: NDArray[np.float64]
     mean_logprob: NDArray[np.float64]
+    min_logprob: NDArray[np.float64]
 
 
 def fingerprint(questions: list[Question]) -> str:
@@ -44,8 +46,8 @@ def read() -> Outcomes:
             "run python -m tests.transformers_hem.calibration.outcomes"
         )
         right = np.unpackbits(kept["right"], axis=1, count=COUNT).astype(np.float64)
-        logprob = kept["mean_logprob"].astype(np.float64)
-    return Outcomes([question.query for question in questions], right[0], right[1], logprob)
+        logprobs = [kept[name].astype(np.float64) for name in LOGPROBS]
+    return Outcomes([question.query for question in questions], right[0], right[1], *logprobs)
 
 
 def main(out: Path = FILE) -> None:
@@ -59,7 +61,8 @@ def main(out: Path = FILE) -> None:
         out,
         fingerprint=np.array(made),
         right=np.packbits(np.array(right, dtype=np.uint8), axis=1),
-        mean_logprob=np.array([row["edge_mean_logprob"] for row in rows], dtype=np.float16),
+        allow_pickle=False,
+        **{n: np.array([row[f"edge_{n}"] for row in rows], dtype=np.float16) for n in LOGPROBS},
     )
     print(f"{out}: right {np.mean(right, axis=1).round(4).tolist()}")
 
