@@ -1,0 +1,68 @@
+"""What makes a model, and a query to it, another one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from predictors.cache.key import END_BYTES, answer_key, model_identity
+from predictors.engines.base import EngineSettings
+from predictors.errors import ConfigurationError
+from predictors.protocol import Query, Sampling
+
+
+class Settings(EngineSettings):
+    model_dir: str = "embedded:edge"
+    revision: str | None = None
+    body: SecretStr = SecretStr("{}")
+
+
+def identity(name: str = "m", engine: str = "e", **options: Any) -> bytes:
+    return model_identity(name, engine, Settings(**options))
+
+
+def test_a_model_is_its_name_its_engine_and_every_option() -> None:
+    others = [
+        identity("other"),
+        identity(engine="other"),
+        identity(model_dir="embedded:cloud"),
+        identity(revision="v2"),
+        identity(body=SecretStr('{"top_k": 1}')),
+    ]
+    assert identity() == identity()
+    assert len({identity(), *others}) == 1 + len(others)
+
+
+def test_a_directory_is_what_lies_in_it_wherever_in_a_file_it_changed(tmp_path: Path) -> None:
+    weights = tmp_path / "model.safetensors"
+    content = bytearray(3 * END_BYTES)
+    found = []
+    for position in (None, 0, len(content) - 1):
+        if position is not None:
+            content[position] += 1
+        weights.write_bytes(content)
+        found.append(identity(model_dir=str(tmp_path)))
+    (tmp_path / "config.json").write_text("{}")
+    found.append(identity(model_dir=str(tmp_path)))
+    assert len(set(found)) == 4
+
+
+def test_a_directory_that_can_not_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert identity(model_dir=str(tmp_path)) != identity(model_dir=str(tmp_path / "loop"))
+    with pytest.raises(ConfigurationError, match="cache: the model can't be read"):
+        identity(model_dir="/proc/self/mem")
+
+
+def test_a_greedy_query_is_the_same_whatever_top_p_and_seed_are() -> None:
+    def key(text: str = "q", **sampling: Any) -> bytes:
+        return answer_key(b"model", Query(text, Sampling(**sampling)))
+
+    greedy = {"temperature": 0.0}
+    assert key(**greedy) == key(**greedy, top_p=0.1, seed=3)
+    assert key() != key(top_p=0.1)
+    assert key() != key(seed=3)
+    assert key(**greedy) != key(**greedy, stop=("a",))
+    assert key(**greedy) != key("Q", **greedy)
+    assert key() != answer_key(b"other", Query("q", Sampling()))
