@@ -33,11 +33,25 @@ class Reply:
 async def ask(
     client: httpx.AsyncClient, url: str, texts: Sequence[str], parameters: Mapping[str, Scalar]
 ) -> Reply:
-    """Raises UpstreamUnavailable when nobody listens at `url`, UpstreamTimeout, and UpstreamError
-    with the server's own words when it refuses."""
+    """Raises what `infer` does."""
+    body, seconds = await infer(client, url, text_request(texts, parameters))
+    try:
+        return Reply(parse_answers(body), body.get("parameters") or {}, seconds)
+    except ValueError as error:
+        raise UpstreamError(f"{url} answered 200 with {error}") from None
+
+
+async def infer(
+    client: httpx.AsyncClient, url: str, request: Mapping[str, Any]
+) -> tuple[dict[str, Any], float]:
+    """The JSON object that answers a V2 request, and the seconds that it took.
+
+    Raises UpstreamUnavailable when nobody listens at `url`, UpstreamTimeout, and UpstreamError
+    with the server's own words when it refuses.
+    """
     began = time.perf_counter()
     try:
-        response = await client.post(url, json=text_request(texts, parameters))
+        response = await client.post(url, json=dict(request))
     except (httpx.HTTPError, TimeoutError) as error:
         raise _unreachable(error, url) from None
     seconds = time.perf_counter() - began
@@ -45,9 +59,11 @@ async def ask(
         raise UpstreamError(f"{url} answered {response.status_code}: {error_text(response)}")
     try:
         body = response.json()
-        return Reply(parse_answers(body), body.get("parameters") or {}, seconds)
     except ValueError as error:
         raise UpstreamError(f"{url} answered 200 with {error}") from None
+    if not isinstance(body, dict):
+        raise UpstreamError(f"{url} answered 200 with no V2 response: it has no outputs")
+    return body, seconds
 
 
 def check_url(url: str) -> str:

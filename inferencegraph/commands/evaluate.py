@@ -30,7 +30,7 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="JSONL rows {query, answer}. Default: the shipped test questions.",
+            help="JSONL rows {query, answer} or {inputs, answer}. Default: shipped questions.",
             show_default=False,
         ),
     ] = None,

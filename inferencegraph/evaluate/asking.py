@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from inferencegraph.ask import ask
+from inferencegraph.ask import infer
+from inferencegraph.evaluate.answers import read_answer
 from inferencegraph.evaluate.outcome import Item, Outcome
-from predictors.errors import HEMError
+from predictors.errors import HEMError, UpstreamError
 from predictors.http_client import build_client
 from predictors.protocol import HEM_PREFER, Scalar
 
@@ -37,7 +38,7 @@ async def ask_all(
                 on_answer()
                 return outcome
 
-        await ask(client, url, [items[0].query], parameters)
+        await _answer(client, url, items[0], parameters)
         return list(await asyncio.gather(*(one(item) for item in items)))
 
 
@@ -46,8 +47,17 @@ async def _ask_one(
 ) -> Outcome:
     began = time.perf_counter()
     try:
-        reply = await ask(client, url, [item.query], parameters)
+        return await _answer(client, url, item, parameters)
     except HEMError as error:
         return Outcome(item, time.perf_counter() - began, error=str(error))
-    answer = reply.answers[0]
-    return Outcome(item, reply.seconds, answer.text, reply.route, answer.served_by)
+
+
+async def _answer(
+    client: httpx.AsyncClient, url: str, item: Item, parameters: dict[str, Scalar]
+) -> Outcome:
+    body, seconds = await infer(client, url, item.request(parameters))
+    try:
+        read = read_answer(body)
+    except ValueError as error:
+        raise UpstreamError(f"{url} answered 200 with {error}") from None
+    return Outcome(item, seconds, read.text, read.route, read.served_by)

@@ -1,16 +1,25 @@
 """What became of each question."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+from predictors.protocol import Scalar, text_request
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A question and the one answer that is right."""
+    """The V2 inputs of one row, and the one answer that is right: a text, or a class's number."""
 
-    query: str
+    inputs: Sequence[Mapping[str, Any]]
     answer: str
+
+    @classmethod
+    def of_text(cls, query: str, answer: str) -> "Item":
+        return cls(text_request([query])["inputs"], answer)
+
+    def request(self, parameters: Mapping[str, Scalar]) -> dict[str, Any]:
+        return {"inputs": list(self.inputs), "parameters": dict(parameters)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,12 @@
-"""The questions to evaluate on: the shipped test set, or a JSONL file of {query, answer}."""
+"""The questions to evaluate on: the shipped test set, or a JSONL file.
+
+Its rows are {query, answer}, or {inputs, answer} with the V2 inputs of one row; the answer to a
+classifier is the number of the class.
+"""
 
 import json
 from pathlib import Path
+from typing import Any
 
 from inferencegraph.evaluate.outcome import Item
 from predictors.errors import ConfigurationError
@@ -18,7 +23,7 @@ def read_questions(path: Path | None, limit: int | None) -> list[Item]:
 def _shipped() -> list[Item]:
     from predictors.embedded.questions import test_questions
 
-    return [Item(question.query, question.answer) for question in test_questions()]
+    return [Item.of_text(question.query, question.answer) for question in test_questions()]
 
 
 def _read(path: Path) -> list[Item]:
@@ -35,8 +40,23 @@ def _item(line: str, where: str) -> Item:
     except ValueError as error:
         raise ConfigurationError(f"{where}: not JSON: {error}") from None
     if not isinstance(row, dict):
-        raise ConfigurationError(f"{where}: not an object with query and answer")
-    for name in ("query", "answer"):
-        if not isinstance(row.get(name), str) or not row[name].strip():
-            raise ConfigurationError(f"{where}: {name} must be a non-empty string")
-    return Item(row["query"], row["answer"])
+        raise ConfigurationError(f"{where}: not an object with query (or inputs) and answer")
+    if not isinstance(row.get("answer"), str) or not row["answer"].strip():
+        raise ConfigurationError(f"{where}: answer must be a non-empty string")
+    if "inputs" in row:
+        return Item(_inputs(row["inputs"], where), row["answer"])
+    if not isinstance(row.get("query"), str) or not row["query"].strip():
+        raise ConfigurationError(f"{where}: query must be a non-empty string")
+    return Item.of_text(row["query"], row["answer"])
+
+
+def _inputs(given: Any, where: str) -> list[dict[str, Any]]:
+    """The shape of it only: what the model takes, the model says."""
+    if not isinstance(given, list) or not given:
+        raise ConfigurationError(f"{where}: inputs must be a list of V2 tensors")
+    for tensor in given:
+        fields = ("name", "datatype", "shape", "data")
+        absent = [f for f in fields if not isinstance(tensor, dict) or f not in tensor]
+        if absent:
+            raise ConfigurationError(f"{where}: an input has no {absent[0]}")
+    return given

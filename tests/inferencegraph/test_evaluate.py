@@ -1,18 +1,22 @@
 """What `hem evaluate` counts, on outcomes that are known and on scripted servers."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from inferencegraph.evaluate.answers import Read, read_answer
 from inferencegraph.evaluate.benchmark import read_benchmark
 from inferencegraph.evaluate.comparison import CLOUD_ONLY, ROUTED, Comparison
 from inferencegraph.evaluate.metrics import METRICS
 from inferencegraph.evaluate.outcome import Item, Outcome
 from inferencegraph.evaluate.questions import read_questions
 from inferencegraph.local.manifests import MANIFESTS
+from predictors.digits.questions import rows
 from predictors.errors import ConfigurationError
 
-ITEM = Item("1 + 1", "2")
+ITEM = Item.of_text("1 + 1", "2")
 
 
 def outcome(text: str | None, route: str = "edge", seconds: float = 0.1) -> Outcome:
@@ -68,12 +72,70 @@ def test_metric_names_are_unique() -> None:
 def test_questions_come_from_a_file_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "questions.jsonl"
     path.write_text('{"query": "a", "answer": "b"}\n\n{"query": "c", "answer": "d"}\n')
-    assert read_questions(path, None) == [Item("a", "b"), Item("c", "d")]
-    assert read_questions(path, 1) == [Item("a", "b")]
+    assert read_questions(path, None) == [Item.of_text("a", "b"), Item.of_text("c", "d")]
+    assert read_questions(path, 1) == [Item.of_text("a", "b")]
+
+
+TENSOR = {"name": "image", "datatype": "FP32", "shape": [1, 2], "data": [0, 1]}
+
+
+def test_a_question_may_be_tensors(tmp_path: Path) -> None:
+    path = tmp_path / "images.jsonl"
+    path.write_text(json.dumps({"inputs": [TENSOR], "answer": "7"}))
+    (item,) = read_questions(path, None)
+    assert item.request({"hem_prefer": "edge"}) == {
+        "inputs": [TENSOR],
+        "parameters": {"hem_prefer": "edge"},
+    }
+
+
+def answer(name: str, data: Any, **parameters: Any) -> dict[str, Any]:
+    output = {"name": name, "datatype": "FP32", "shape": [1, 3], "data": data}
+    return {"model_name": "m", "outputs": [output], "parameters": parameters}
+
+
+def test_the_answer_is_the_text_or_the_likeliest_class() -> None:
+    classified = answer("probabilities", [0.1, 0.7, 0.2], hem_route="edge", served_by="small")
+    assert read_answer(classified) == Read("1", "edge", "small")
+    assert read_answer(answer("probabilities", [1, 0])) == Read("0", None, "m")
+    assert read_answer(answer("text_output", ["2"], served_by="big")) == Read("2", None, "big")
 
 
 @pytest.mark.parametrize(
-    "line", ["no json", "[]", '{"query": "a"}', '{"query": "", "answer": "b"}', '{"query": 1}']
+    "response",
+    [
+        {},
+        {"outputs": 7},
+        {"outputs": [7]},
+        answer("boxes", [1]),
+        answer("probabilities", None),
+        answer("probabilities", []),
+        answer("probabilities", ["1"]),
+    ],
+)
+def test_an_answer_of_neither_kind_is_a_value_error(response: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="no V2 response"):
+        read_answer(response)
+
+
+def test_the_shipped_images_are_the_test_half() -> None:
+    path = MANIFESTS / "digit-recognition/benchmarks/test.jsonl"
+    assert path.read_text().splitlines() == list(rows())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "no json",
+        "[]",
+        '{"query": "a"}',
+        '{"query": "", "answer": "b"}',
+        '{"query": 1}',
+        '{"inputs": [], "answer": "1"}',
+        '{"inputs": [7], "answer": "1"}',
+        '{"inputs": [{"name": "x"}], "answer": "1"}',
+        '{"inputs": "x", "answer": 1}',
+    ],
 )
 def test_a_bad_question_is_named_by_its_line(tmp_path: Path, line: str) -> None:
     path = tmp_path / "questions.jsonl"
