@@ -33,8 +33,8 @@ pytestmark = [
 ]
 
 CONCURRENCY = 16
-REQUESTS = 240
-ROUNDS = 7
+REQUESTS = 160
+ROUNDS = 5
 TOKENS = 64
 TARGET = 0.95
 
@@ -119,6 +119,7 @@ async def test_requests_per_second_beside_vllms_own_server(ways: dict[str, Way])
     for _ in range(ROUNDS):
         for name, way in ways.items():
             rates[name].append(await way.requests_per_second())
+            print(f"{name}: {rates[name][-1]:.1f} requests/s", flush=True)
     found = {name: round(median(values), 1) for name, values in rates.items()}
     found |= {f"of_{name}": round(_share(rates, name), 3) for name in ways if name != "predictor"}
     print(json.dumps(found))

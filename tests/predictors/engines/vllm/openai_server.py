@@ -13,7 +13,7 @@ import httpx
 from tests.conftest import free_port
 
 MAX_MODEL_LEN = 512
-READY_SECONDS = 400
+READY_SECONDS = 800  # half a minute on an idle machine
 
 
 @contextlib.contextmanager

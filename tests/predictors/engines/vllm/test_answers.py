@@ -10,7 +10,11 @@ from predictors.errors import InvalidRequest
 from predictors.protocol import Answer, Query, Sampling
 from tests.predictors.engines.vllm.conftest import GREEDY, queries
 
-pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [
+    pytest.mark.engines,
+    pytest.mark.timeout(900),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 QUESTIONS = 400
 # Nats, and probability. Both compute in float32, in another order.

@@ -12,7 +12,11 @@ from predictors.errors import EngineError, Overloaded
 from predictors.protocol import Query, Sampling
 from tests.predictors.engines.vllm.conftest import GREEDY, write_endless
 
-pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.engines,
+    pytest.mark.timeout(900),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 LONG = Query("Tell me everything.", Sampling(900, 0.0, 1.0, 1.0))
 SHORT = Query("1 + 1?", GREEDY)

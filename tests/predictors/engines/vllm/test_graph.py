@@ -11,7 +11,7 @@ from predictors.embedded.questions import test_questions as shipped_questions
 from predictors.protocol import CLOUD, EDGE, HEM_ROUTE
 from tests.inferencegraph.running_hem import RunningHem
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
 
 EXAMPLE = Path("answer-generation") / "mining-then-inference"
 QUESTIONS = [question.query for question in shipped_questions()[:40]]
@@ -49,6 +49,6 @@ def test_the_example_answers_as_before_with_vllm_on_one_side(
     side: str, as_shipped: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     assert {route for route, _ in as_shipped} == {EDGE, CLOUD}
-    with RunningHem(["-f", str(with_vllm(side, tmp_path / "manifests"))], timeout=500) as hem:
+    with RunningHem(["-f", str(with_vllm(side, tmp_path / "manifests"))], timeout=800) as hem:
         assert any("EngineCore" in " ".join(p.cmdline()) for p in hem.family())
         assert answers(hem) == as_shipped

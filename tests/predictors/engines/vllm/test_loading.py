@@ -13,7 +13,7 @@ from predictors.engines.vllm.engine import VLLMEngine
 from predictors.engines.vllm.settings import VLLMSettings
 from predictors.errors import ConfigurationError
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
 
 
 def start_error(**settings: Any) -> str:

@@ -13,7 +13,7 @@ from predictors.protocol import Answer, Query, Sampling
 from tests.predictors.engines.vllm.conftest import GREEDY, queries
 from tests.predictors.engines.vllm.openai_server import running
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
 
 MODEL = "embedded:cloud"
 TOLERANCE = 1e-3

@@ -22,7 +22,7 @@ from predictors.protocol import TELEMETRY, parse_answers, text_request
 from tests.conftest import ServerProcess, StartServer
 from tests.inferencegraph.running_hem import still_there
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
 
 QUESTIONS = [question.query for question in shipped_questions()[::40]]
 
@@ -37,7 +37,7 @@ def server(start_server: StartServer) -> ServerProcess:
     )
     server.wait_ready("/v2/health/live")  # before the model is loaded
     assert httpx.get(f"{server.url}/v2/models/qa/ready").status_code == 503
-    server.wait_ready("/v2/models/qa/ready", timeout=300)
+    server.wait_ready("/v2/models/qa/ready", timeout=800)
     return server
 
 

@@ -8,7 +8,11 @@ from predictors.errors import InvalidRequest
 from predictors.protocol import Query
 from tests.predictors.engines.vllm.conftest import GREEDY, queries
 
-pytestmark = [pytest.mark.engines, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [
+    pytest.mark.engines,
+    pytest.mark.timeout(900),
+    pytest.mark.asyncio(loop_scope="session"),
+]
 
 
 async def test_settings_reach_vllm_and_answers_stay(huggingface) -> None:
