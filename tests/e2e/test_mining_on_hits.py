@@ -5,19 +5,21 @@ import httpx
 from predictors.protocol import text_request
 from tests.conftest import StartServer
 
+START_SECONDS = 240  # torch and transformers, on a machine where much else runs
+
 
 def test_a_hit_has_the_score_of_the_answer_that_was_computed(start_server: StartServer) -> None:
     edge = start_server(
         *("predictors", "--model_name", "qa-edge", "--model_dir", "embedded:edge"),
         *("--cache", "memory"),
-        ready="/v2/models/qa-edge/ready",
     )
+    edge.wait_ready("/v2/models/qa-edge/ready", START_SECONDS)
     hem = start_server(
         *("transformers_hem", "--model_name", "qa-edge"),
         *("--predictor_host", f"127.0.0.1:{edge.port}"),
         env={"HEM_ALGORITHM": "ConfidenceRouter", "HEM_THRESHOLD": "0.5"},
-        ready="/v2/models/qa-edge/ready",
     )
+    hem.wait_ready("/v2/models/qa-edge/ready", START_SECONDS)
     body = text_request(["What is 12 + 7?"], {"temperature": 0, "max_tokens": 32})
     said = [
         httpx.post(f"{hem.url}/v2/models/qa-edge/infer", json=body, timeout=30).json()["parameters"]
