@@ -63,7 +63,11 @@ def theirs(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield url
     finally:
         process.terminate()
-        process.wait(30)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
