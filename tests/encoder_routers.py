@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from transformers_hem.algorithms.routers import open_router
+from transformers_hem.algorithms.trained import TrainedRouter
 from transformers_hem.training import train
 
 ROWS = 240
@@ -26,6 +28,12 @@ def additions(count: int) -> list[dict[str, object]]:
 def write_rows(path: Path, rows: list[dict[str, object]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def open_trained(path: Path) -> TrainedRouter:
+    router = open_router(str(path))
+    assert isinstance(router, TrainedRouter)
+    return router
 
 
 @pytest.fixture(scope="session")

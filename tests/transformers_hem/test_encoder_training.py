@@ -8,11 +8,10 @@ import pytest
 
 from inferencegraph.cli import main
 from predictors.errors import ConfigurationError
-from tests.encoder_routers import ROWS, additions, write_rows
+from tests.encoder_routers import ROWS, additions, open_trained, write_rows
 from tests.transformers_hem.tiny_models import write_bert
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.algorithms.routers import open_router
-from transformers_hem.algorithms.trained import TrainedRouter
 from transformers_hem.training import score_file, train
 
 NAMES = ("BERTRouter", "EnsembleRouter", "KNNRouter", "LLMRouter")
@@ -54,12 +53,6 @@ def test_an_ensemble_scores_between_its_members(encoder_routers: dict[str, Path]
     assert weight == 0.25
     assert both == pytest.approx(0.25 * linear + 0.75 * bert)
     assert abs(linear - bert).max() > 0.01
-
-
-def open_trained(path: Path) -> TrainedRouter:
-    router = open_router(str(path))
-    assert isinstance(router, TrainedRouter)
-    return router
 
 
 def test_the_same_seed_gives_the_same_bytes(
