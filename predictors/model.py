@@ -61,15 +61,15 @@ class PredictorModel(Model):
         return self._started and await self._engine.healthy()
 
     def get_input_types(self) -> list[dict[str, Any]]:
-        text = [TensorType(TEXT_INPUT, BYTES, (-1,))] if self._answers_text else []
         tensors = self._engine.inputs() if isinstance(self._engine, TensorEngine) else []
-        return _metadata([*text, *tensors])
+        text = TensorType(TEXT_INPUT, BYTES, (-1,))
+        return _metadata(tensors or ([text] if self._answers_text else []))
 
     def get_output_types(self) -> list[dict[str, Any]]:
+        tensors = self._engine.outputs() if isinstance(self._engine, TensorEngine) else []
         named = {TEXT_OUTPUT: BYTES, **TELEMETRY} if self._answers_text else {}
         text = [TensorType(name, datatype, (-1,)) for name, datatype in named.items()]
-        tensors = self._engine.outputs() if isinstance(self._engine, TensorEngine) else []
-        return _metadata([*text, *tensors])
+        return _metadata(tensors or text)
 
     async def predict(
         self,

@@ -27,7 +27,8 @@ def train(
     algorithm: Annotated[
         str,
         typer.Option(
-            help="LinearRouter, CombinedRouter, KNNRouter, BERTRouter or LLMRouter.",
+            help="LinearRouter, CombinedRouter, KNNRouter, BERTRouter, LLMRouter or "
+            "EnsembleRouter.",
             show_default=False,
         ),
     ],
@@ -42,16 +43,17 @@ def train(
     ] = 0.0,
     encoder: Annotated[
         str | None,
-        typer.Option(help="KNN, BERT, LLM: model to start from, a directory or hub id."),
+        typer.Option(help="KNN, BERT, LLM, Ensemble: model to start from, a directory or hub id."),
     ] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="KNN, BERT, LLM: format=safetensors, onnx or int8; max_tokens=256; BERT, LLM: "
-            "epochs=3, learning_rate=5e-5, batch_size=16, patience=4, "
-            "objective=difference or hard, held_out=0.1. Repeat for several.",
+            help="KNN, BERT, LLM, Ensemble: format=safetensors, onnx or int8; max_tokens=256; "
+            "BERT, LLM, Ensemble: epochs=3, learning_rate=5e-5, head_learning_rate=1e-3, batch_size=16, "
+            "patience=4, objective=difference or hard, held_out=0.1; Ensemble: linear_weight=0.25. "
+            "Repeat for several.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -36,6 +36,7 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(6 * 3600)]
 BOTH, ENCODER = "EnsembleRouter", "BERTRouter"
 FEW_DRAWS = range(4)
 EPOCHS = {"mmlu": 1.0, "gsm8k": 3.0, "few": 3.0}
+RATE = {"mmlu": 1e-4, "gsm8k": 5e-5, "few": 5e-5}
 HELD_OUT = {"mmlu": 0.1, "gsm8k": 0.05, "few": 0.05}
 
 Scores = dict[str, Floats]
@@ -55,7 +56,11 @@ def learned(labels: Labels, split: tuple[Rows, Rows], kind: str, encoder: Path, 
     encoder runs once for both that have it."""
     train, test = split
     chosen = EnsembleTraining(
-        encoder=str(encoder), format="int8", epochs=EPOCHS[kind], held_out=HELD_OUT[kind]
+        encoder=str(encoder),
+        format="int8",
+        epochs=EPOCHS[kind],
+        learning_rate=RATE[kind],
+        held_out=HELD_OUT[kind],
     )
     EnsembleLearner(chosen).train(labels.subset(train), to, seed=0)
     batch = Batch(len(test), texts=tuple(labels.queries[i] for i in test))

@@ -36,6 +36,7 @@ class ClassifierTraining(EncoderTraining):
     objective: Literal["difference", "hard"] = "difference"
     epochs: float = Field(default=3, gt=0, le=100)
     learning_rate: float = Field(default=5e-5, gt=0, lt=1)
+    head_learning_rate: float = Field(default=1e-3, gt=0, lt=1)
     batch_size: int = Field(default=16, ge=1)
     patience: int = Field(default=4, ge=1)
     held_out: float = Field(default=0.1, ge=0.02, le=0.4)
@@ -91,7 +92,12 @@ class BERTLearner(Learner):
             for part, target in zip((parts.train, parts.validation), targets, strict=True)
         )
         plan = Schedule(
-            chosen.epochs, chosen.learning_rate, chosen.batch_size, chosen.patience, seed
+            chosen.epochs,
+            chosen.learning_rate,
+            chosen.head_learning_rate,
+            chosen.batch_size,
+            chosen.patience,
+            seed,
         )
         tuned = fine_tune(model, tokens, train, validation, self._errors, plan, scratch)
         return tuned, tokens

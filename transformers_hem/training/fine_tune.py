@@ -36,11 +36,12 @@ Errors = Callable[[Output, NDArray[np.float32]], NDArray[np.float64]]
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """`patience`: evaluations in a row on the validation rows that are clearly worse than the best
-    one, before it stops; there are four per epoch. The learning rate rises over the first tenth,
-    then falls to 0."""
+    one, before it stops; there are four per epoch. The learning rates rise over the first tenth,
+    then fall to 0; the new head, which knows nothing, has one of its own."""
 
     epochs: float
     learning_rate: float
+    head_learning_rate: float
     batch_size: int
     patience: int
     seed: int
@@ -125,6 +126,7 @@ def fine_tune(
         train_dataset=train,
         eval_dataset=validation,
         compute_metrics=LatestGood(errors),
+        optimizer_cls_and_kwargs=(torch.optim.AdamW, {"params": _groups(model, plan)}),
         callbacks=[EarlyStoppingCallback(plan.patience), _Report()],
     )
     trainer.remove_callback(PrinterCallback)  # stdout is the caller's
@@ -137,6 +139,15 @@ def _in_float32(model: Any) -> Any:
     own way to take it off takes the model's decorators with it."""
     vars(model).pop("forward", None)
     return model
+
+
+def _groups(model: Any, plan: Schedule) -> list[dict[str, Any]]:
+    body = {id(weights) for weights in model.base_model.parameters()}
+    head = [weights for weights in model.parameters() if id(weights) not in body]
+    return [
+        {"params": list(model.base_model.parameters()), "lr": plan.learning_rate},
+        {"params": head, "lr": plan.head_learning_rate},
+    ]
 
 
 def seed_all(seed: int) -> None:
