@@ -1,4 +1,5 @@
-"""The answer-generation example with vllm on one side: one value of its manifest changes."""
+"""The answer-generation example with vLLM on one side: in the predictor's own process, where one
+value of its manifest changes, or in vLLM's own server behind the engine openai_api."""
 
 import shutil
 from pathlib import Path
@@ -7,9 +8,11 @@ import pytest
 
 from inferencegraph.ask import error_text
 from inferencegraph.local.manifests import MANIFESTS
+from predictors.embedded import directory
 from predictors.embedded.questions import test_questions as shipped_questions
 from predictors.protocol import CLOUD, EDGE, HEM_ROUTE
 from tests.inferencegraph.running_hem import RunningHem
+from tests.predictors.engines.vllm.openai_server import running
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
 
@@ -17,12 +20,15 @@ EXAMPLE = Path("answer-generation") / "mining-then-inference"
 QUESTIONS = [question.query for question in shipped_questions()[:40]]
 
 
-def with_vllm(side: str, into: Path) -> Path:
+def changed(side: str, into: Path, values: dict[str, str]) -> Path:
+    """The example with other values in one side's manifest."""
     shutil.copytree(MANIFESTS, into, ignore=shutil.ignore_patterns("__pycache__"))
     manifest = into / EXAMPLE / f"{side}.yaml"
     text = manifest.read_text()
-    assert text.count("--engine=huggingface") == 1
-    manifest.write_text(text.replace("--engine=huggingface", "--engine=vllm"))
+    for old, new in values.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    manifest.write_text(text)
     return into / EXAMPLE
 
 
@@ -49,6 +55,22 @@ def test_the_example_answers_as_before_with_vllm_on_one_side(
     side: str, as_shipped: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     assert {route for route, _ in as_shipped} == {EDGE, CLOUD}
-    with RunningHem(["-f", str(with_vllm(side, tmp_path / "manifests"))], timeout=800) as hem:
+    example = changed(side, tmp_path / "manifests", {"--engine=huggingface": "--engine=vllm"})
+    with RunningHem(["-f", str(example)], timeout=800) as hem:
         assert any("EngineCore" in " ".join(p.cmdline()) for p in hem.family())
         assert answers(hem) == as_shipped
+
+
+@pytest.mark.parametrize("side", [EDGE, CLOUD])
+def test_the_example_answers_as_before_with_an_openai_server_behind_one_side(
+    side: str, as_shipped: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    model = f"embedded:{side}"
+    with running(directory(model), model, tmp_path / "log", "--enforce-eager") as url:
+        values = {
+            "--engine=huggingface": "--engine=openai_api",
+            f"--model_dir={model}": f"--url={url}",
+        }
+        example = changed(side, tmp_path / "manifests", values)
+        with RunningHem(["-f", str(example)], timeout=300) as hem:
+            assert answers(hem) == as_shipped
