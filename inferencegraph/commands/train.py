@@ -53,7 +53,7 @@ def train(
             help="KNN, BERT, LLM, Ensemble: format=safetensors, onnx or int8; max_tokens=256; "
             "BERT, LLM, Ensemble: epochs=3, learning_rate=5e-5, head_learning_rate=1e-3, "
             "batch_size=16, patience=4, objective=difference or hard, held_out=0.1; "
-            "Ensemble: linear_weight=0.25. Repeat for several.",
+            "Ensemble: linear_weight=0.33. Repeat for several.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

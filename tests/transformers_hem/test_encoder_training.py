@@ -50,8 +50,8 @@ def test_an_ensemble_scores_between_its_members(encoder_routers: dict[str, Path]
         open_trained(path).raw(Batch(12, texts=queries))
         for path in (router / "linear", router / "bert", router)
     )
-    assert weight == 0.25
-    assert both == pytest.approx(0.25 * linear + 0.75 * bert)
+    assert weight == 0.33
+    assert both == pytest.approx(weight * linear + (1 - weight) * bert)
     assert abs(linear - bert).max() > 0.01
 
 

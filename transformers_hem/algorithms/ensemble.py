@@ -11,9 +11,9 @@ from transformers_hem.router_directory import locate
 
 
 class EnsembleParameters(EncoderParameters):
-    """`router`: a directory that `hem train` wrote, or `embedded:best`."""
+    """`router` is required: it holds both members."""
 
-    router: str = "embedded:best"
+    router: str
 
 
 class EnsembleRouter(TrainedRouter):
