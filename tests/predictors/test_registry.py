@@ -5,7 +5,6 @@ from predictors.engines.base import Engine
 from predictors.errors import ConfigurationError
 from predictors.registry import Registry
 
-
 # Not installed beside our other extras; `make test-engines` loads and runs them.
 OWN_ENVIRONMENT = {"vllm"}
 

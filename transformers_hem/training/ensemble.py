@@ -17,7 +17,8 @@ from transformers_hem.training.rows import Labels
 
 class EnsembleTraining(ClassifierTraining):
     """`linear_weight`: share of the linear router's difficulty in the score. A third lies between
-    what single splits of MMLU liked best: at most a quarter with 1,530 labels, a half with 6,300."""
+    what single splits of MMLU liked best: a quarter at most with 1,530 labels, a half with 6,300.
+    """
 
     linear_weight: float = Field(default=0.33, gt=0, lt=1)
 
