@@ -17,8 +17,6 @@ def answer(output: RequestOutput) -> Answer:
     if completion.finish_reason in ("abort", "error"):
         raise EngineError(f"generation failed: vLLM ended it with {completion.finish_reason!r}")
     count = len(completion.token_ids)
-    assert isinstance(completion.logprobs, FlatLogprobs)
-    logprobs, margins = _telemetry(completion.logprobs, count)
     first, between = _times(output.metrics, count)
     return Answer(
         text=completion.text,
@@ -26,24 +24,30 @@ def answer(output: RequestOutput) -> Answer:
         completion_tokens=count,
         time_to_first_token=first,
         inter_token_latency=between,
-        mean_logprob=math.fsum(logprobs) / count,
-        min_logprob=min(logprobs),
-        mean_margin=math.fsum(margins) / count,
+        **_telemetry(completion.logprobs, count),
     )
 
 
-def _telemetry(flat: FlatLogprobs, count: int) -> tuple[list[float], list[float]]:
-    """Log-probabilities (nats) and margins p(top1) - p(top2) of the first `count` tokens.
+def _telemetry(flat: object, count: int) -> dict[str, float]:
+    """Of the log-probabilities (nats) and margins p(top1) - p(top2) of the first `count` tokens;
+    empty where vLLM was not asked for them.
 
     Of each token `flat` has the chosen one's, then the two best ones', all of the model itself:
     before penalty, temperature and top_p (vLLM's logprobs_mode raw_logprobs).
     """
+    if flat is None:
+        return {}
+    assert isinstance(flat, FlatLogprobs)
     starts = flat.start_indices[:count]
     if any(math.isnan(flat.logprobs[start]) for start in starts):
         raise EngineError("generation failed: the model computed NaN instead of probabilities")
     chosen = [flat.logprobs[start] for start in starts]
     margins = [math.exp(flat.logprobs[at + 1]) - math.exp(flat.logprobs[at + 2]) for at in starts]
-    return chosen, margins
+    return {
+        "mean_logprob": math.fsum(chosen) / count,
+        "min_logprob": min(chosen),
+        "mean_margin": math.fsum(margins) / count,
+    }
 
 
 def _times(stats: RequestStateStats | None, count: int) -> tuple[float | None, float | None]:

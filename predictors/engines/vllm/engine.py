@@ -74,10 +74,11 @@ class VLLMEngine(TextEngine):
         self._failures.close()
 
     async def _answer(self, query: Query, prompt: Prompt) -> Answer:
-        from predictors.engines.vllm.generation import generate
+        from predictors.engines.vllm.generation import generate, sampling_params
 
         request = f"query-{next(self._ids)}"
-        return await generate(self._started(), prompt, query.sampling, request, self._failures)
+        parameters = sampling_params(query.sampling, prompt.max_tokens, self._settings.logprobs)
+        return await generate(self._started(), prompt, parameters, request, self._failures)
 
     def _load(self) -> "AsyncLLM":
         from predictors.engines.vllm.loading import load

@@ -18,13 +18,12 @@ TOP_TOKENS = 2
 
 
 async def generate(
-    llm: AsyncLLM, prompt: Prompt, sampling: Sampling, request: str, failures: Failures
+    llm: AsyncLLM, prompt: Prompt, parameters: SamplingParams, request: str, failures: Failures
 ) -> Answer:
     """`request` is an id of its own. Cancelled, vLLM drops the query before its next token.
 
     Raises InvalidRequest, Overloaded or EngineError; why vLLM died comes from `failures`.
     """
-    parameters = sampling_params(sampling, prompt.max_tokens)
     final = None
     try:
         # To its end: a generator that is left before is taken for a caller who is gone.
@@ -37,7 +36,7 @@ async def generate(
     return answer(final)
 
 
-def sampling_params(sampling: Sampling, max_tokens: int) -> SamplingParams:
+def sampling_params(sampling: Sampling, max_tokens: int, logprobs: bool) -> SamplingParams:
     """`max_tokens` is what the context leaves for the answer. The order of the steps is that of
     the huggingface engine: penalty, temperature, top_p."""
     return SamplingParams(
@@ -47,7 +46,7 @@ def sampling_params(sampling: Sampling, max_tokens: int) -> SamplingParams:
         repetition_penalty=sampling.repetition_penalty,
         stop=list(sampling.stop),
         seed=sampling.seed,
-        logprobs=TOP_TOKENS,
+        logprobs=TOP_TOKENS if logprobs else None,
         flat_logprobs=True,
         output_kind=RequestOutputKind.FINAL_ONLY,
         skip_clone=True,  # ours alone, for one request

@@ -45,6 +45,11 @@ class VLLMSettings(EngineSettings):
     max_num_seqs: int | None = Field(
         None, ge=1, description="queries generated at once; others wait (default: vLLM's)"
     )
+    logprobs: bool = Field(
+        True,
+        description="log-probabilities and margins of the answers; false is faster, where nothing "
+        "mines them",
+    )
     tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share each layer")
     pipeline_parallel_size: int = Field(1, ge=1, description="groups of GPUs that share the layers")
     device_ids: JsonArray = Field(

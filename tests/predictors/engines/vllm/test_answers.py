@@ -139,3 +139,19 @@ async def test_one_row_that_is_refused_refuses_the_request_and_starts_nothing(
     with pytest.raises(InvalidRequest):
         await engine.generate([Query(QUESTION, GREEDY), Query("1 + " * 600, GREEDY)])
     assert engine._llm.get_num_unfinished_requests() == 0
+
+
+async def test_log_probabilities_can_be_left_out() -> None:
+    from predictors.engines.vllm.engine import VLLMEngine
+    from predictors.engines.vllm.settings import VLLMSettings
+
+    settings = VLLMSettings(model_dir="embedded:edge", enforce_eager=True, logprobs=False)
+    engine = VLLMEngine(settings)
+    await engine.start()
+    try:
+        answers = await engine.generate(queries(4))
+    finally:
+        await engine.close()
+    assert all(answer.text and answer.completion_tokens for answer in answers)
+    told = [(a.mean_logprob, a.min_logprob, a.mean_margin) for a in answers]
+    assert told == [(None, None, None)] * 4
