@@ -89,7 +89,7 @@ async def test_a_call_costs_little_more_than_by_httpx(
     p50 = {name: round(median(values), 3) for name, values in times.items()}
     added = {name: round(p50[name] - p50["httpx"], 3) for name in ("engine", "predictor")}
     print(json.dumps({"benchmark": "openai_api", "p50_ms": p50, "added_p50_ms": added}))
-    assert added["engine"] <= LIMIT_MS
+    assert max(added.values()) <= LIMIT_MS
 
 
 async def test_500_at_once_are_all_answered(predictor: ServerProcess) -> None:
