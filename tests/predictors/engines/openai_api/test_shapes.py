@@ -1,8 +1,9 @@
-"""What each server documents as its answer, read into text, counts and telemetry.
+"""The answers of each server, read into text, counts and telemetry.
 
-The files in tests/data/openai_api have the fields and nesting of each server's documentation or
-source (OpenAI's API reference; vllm, sglang and lmdeploy: entrypoints' protocol.py; ollama:
-openai.go; llama.cpp: tools/server), with short answers.
+The files in tests/data/openai_api are written by hand, with short answers; none is a recording.
+Fields and nesting follow, of sglang and lmdeploy their protocol.py, of ollama its openai.go, of
+llama.cpp its server's tests, and of OpenAI and vLLM the API as it is commonly known; the engine
+is tested against a running vLLM server besides.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
