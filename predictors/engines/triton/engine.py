@@ -8,10 +8,11 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeVar
 
 from predictors.engines.base import EngineSettings, TensorEngine, TextEngine
+from predictors.engines.rows import side_by_side
 from predictors.engines.triton.client import Described, Tensors, TritonClient
 from predictors.engines.triton.gathering import StreamedAnswer, row_answers
 from predictors.engines.triton.over_grpc import GrpcClient
@@ -82,8 +83,10 @@ class TritonEngine(TextEngine, TensorEngine):
             return await self._call(self._rows, model, queries)
         if model.decoupled:
             began = time.perf_counter()
-            return await _all(self._call(self._streamed, model, query, began) for query in queries)
-        rows = await _all(self._call(self._rows, model, [query]) for query in queries)
+            return await side_by_side(
+                self._call(self._streamed, model, query, began) for query in queries
+            )
+        rows = await side_by_side(self._call(self._rows, model, [query]) for query in queries)
         return [answer for answers in rows for answer in answers]
 
     async def infer(self, request: TensorRequest) -> TensorResponse:
@@ -193,15 +196,3 @@ def _forwarded(parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
             if name not in RESERVED and not name.startswith((HEM_PREFIX, "triton_"))
         }
     )
-
-
-async def _all(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Their results in order; the first that fails, or being cancelled, ends the others."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
-    try:
-        return await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
