@@ -17,8 +17,10 @@ class EnsembleParameters(EncoderParameters):
 
 
 class EnsembleRouter(TrainedRouter):
-    """score = weighted mean of a BERTRouter's and a LinearRouter's raw difficulty (that mean beats
-    either on real traffic), made a probability. Queries are scored in the order that they came."""
+    """score = weighted mean of a BERTRouter's and a LinearRouter's raw difficulty, made a probability.
+
+    Queries are scored in the order that they came.
+    """
 
     stage: ClassVar[Stage] = "query"
     Parameters: ClassVar[type[AlgorithmParameters]] = EnsembleParameters
