@@ -17,7 +17,8 @@ class EnsembleParameters(EncoderParameters):
 
 
 class EnsembleRouter(TrainedRouter):
-    """score = weighted mean of a BERTRouter's and a LinearRouter's raw difficulty, made a probability.
+    """score = weighted mean of the raw difficulties of a BERTRouter and a LinearRouter, made a
+    probability.
 
     Queries are scored in the order that they came.
     """
