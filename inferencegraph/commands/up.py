@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from inferencegraph.local.observer import Observer
     from inferencegraph.local.stack import Stack
 
-EXAMPLE_QUERY = "What is 12 + 7?"
-
 
 def up(
     files: Annotated[
@@ -65,10 +63,15 @@ async def _up(
     observer: "Observer",
     as_json: bool,
 ) -> None:
+    from inferencegraph.commands.first_request import suggestions
     from inferencegraph.local.run import running
 
     async with running(files, graph, port, images, observer) as stack:
         print(_ready_json(stack) if as_json else _ready_text(stack), flush=True)
+        if not as_json:
+            for line in await suggestions(stack.plan, stack.urls[0]):
+                print(f"  {line}")
+            print("  Ctrl-C stops everything.", flush=True)
         await stack.watch()
     raise HEMError("no service is left; stopped")
 
@@ -78,16 +81,4 @@ def _ready_json(stack: "Stack") -> str:
 
 
 def _ready_text(stack: "Stack") -> str:
-    from predictors.protocol import text_request
-
-    ready = [f"hem: ready {url}" for url in stack.urls]
-    body = json.dumps(text_request([EXAMPLE_QUERY]))
-    url = stack.urls[0]
-    return "\n".join(
-        [
-            *ready,
-            f'  hem ask "{EXAMPLE_QUERY}" --url {url}',
-            f"  curl -s {url} -H 'content-type: application/json' -d '{body}'",
-            "  Ctrl-C stops everything.",
-        ]
-    )
+    return "\n".join(f"hem: ready {url}" for url in stack.urls)

@@ -1,6 +1,9 @@
 """Digit recognition through its graph: with Triton in the cloud, and with a predictor of ours."""
 
 import json
+import shlex
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ from inferencegraph.sites import DEFAULT_IMAGES, Model
 from predictors.digits import FILES
 from predictors.digits.data import split
 from predictors.protocol import CLOUD, EDGE, HEM_ROUTE, SERVED_BY
-from tests.inferencegraph.running_hem import RunningHem
+from tests.inferencegraph.running_hem import HEM, RunningHem
 
 CARD: dict[str, Any] = json.loads((FILES["edge"].parents[1] / "training.json").read_text())
 _, TEST = split()
@@ -97,6 +100,24 @@ def test_a_wrong_shape_is_the_callers_fault_on_either_side(stack: RunningHem) ->
     response = httpx.post(stack.url, json={"inputs": [tensor]}, timeout=60)
     assert response.status_code == 400
     assert "this model takes 'image' FP32 [-1, 8, 8]" in response.json()["error"]
+
+
+def test_the_request_that_hem_up_suggests_is_answered(tmp_path: Path) -> None:
+    command = [*HEM, "up", "--port", "0", "-f", str(without_triton(tmp_path))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        try:
+            ready, takes, curl, _ = (process.stdout.readline().decode() for _ in range(4))
+            assert takes.startswith("  takes image FP32 [-1, 8, 8]; its model: curl -s http://")
+            model = httpx.get(takes.split()[-1], timeout=60)
+            assert (model.status_code, model.json()["name"]) == (200, "digits-edge")
+            *_, url, _, header, _, body = shlex.split(curl)
+            assert f"hem: ready {url}\n" == ready
+            headers = dict([header.split(": ")])
+            digit, _, _ = said(httpx.post(url, content=body, headers=headers, timeout=60))
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert digit in range(10)
 
 
 def test_the_edge_answers_when_the_cloud_is_gone(stack: RunningHem) -> None:
