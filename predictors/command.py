@@ -1,11 +1,14 @@
 """How a server's command line ends. Imports nothing heavy: a bad setting is told at once."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from predictors.errors import ConfigurationError
+
+CONFIGURATION_STATUS: Final = 2
 
 
 @contextmanager
@@ -24,6 +27,18 @@ def run(main: Callable[[], None]) -> NoReturn:
     try:
         main()
     except ConfigurationError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _tell(error)
+        sys.exit(CONFIGURATION_STATUS)
     sys.exit(0)
+
+
+def end_at_once(error: ConfigurationError) -> NoReturn:
+    """Ends as `run` does, but from within running servers, which are not told: taken down while
+    they start, uvicorn and gRPC bury the one line that matters under their own tracebacks."""
+    _tell(error)
+    sys.stdout.flush()
+    os._exit(CONFIGURATION_STATUS)
+
+
+def _tell(error: ConfigurationError) -> None:
+    print(f"error: {error}", file=sys.stderr, flush=True)

@@ -15,6 +15,7 @@ from kserve import model_server
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from predictors.command import end_at_once
 from predictors.errors import ConfigurationError, HEMError
 from predictors.middleware import RequestGate
 
@@ -24,7 +25,7 @@ logger = logging.getLogger("kserve.hem")
 def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: bool = True) -> None:
     """Serves until a signal. kserve's options (ports, gRPC, logging) are read from sys.argv.
 
-    Raises ConfigurationError where a port is taken or the model can't start.
+    Raises ConfigurationError where a port is taken; a model that can't start ends the process.
     """
     arguments = model_server.args
     ports = {"--http_port": arguments.http_port}
@@ -42,9 +43,18 @@ def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: boo
     # for a current loop.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.set_event_loop(asyncio.new_event_loop())
-    server = kserve.ModelServer()
+    server = _Server()
     _quiet_logs()
     server.start([model])
+
+
+class _Server(kserve.ModelServer):
+    async def _serve(self) -> None:
+        """Its REST and gRPC servers beside the start of the model's engine, until a signal."""
+        try:
+            await super()._serve()
+        except ConfigurationError as error:
+            end_at_once(error)
 
 
 def install(app: FastAPI, max_body_bytes: int, cancel_on_disconnect: bool) -> None:

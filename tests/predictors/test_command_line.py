@@ -1,12 +1,15 @@
 """python -m predictors: bad settings are one line and exit status 2, before anything starts."""
 
+import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from predictors.embedded import directory
+from tests.conftest import ROOT, free_port
 
 UPLINK = ["--engine", "kserve", "--url", "http://x", "--upstream_model", "m"]
 
@@ -49,6 +52,37 @@ def test_a_port_in_use_is_one_line() -> None:
         result = run(*UPLINK, "--http_port", port)
     assert result.returncode == 2
     assert f"--http_port {port} can't be used" in result.stderr.splitlines()[-1]
+
+
+def engine_that_can_not_start(engine: str, folder: Path) -> list[str]:
+    """Options that only the engine's `start` finds wrong, beside its running servers."""
+    bundle = ["--ca_bundle", "/no/such.pem"]
+    model = folder / "model"
+    if engine == "classifier":
+        model.mkdir()
+        (model / "model.onnx").write_bytes(b"no ONNX")
+    if engine == "huggingface":
+        shutil.copytree(directory("edge"), model)
+        (model / "model.safetensors").write_bytes(b"no weights")
+    return {
+        "classifier": ["--model_dir", str(model)],
+        "huggingface": ["--model_dir", str(model)],
+        "kserve": ["--url", "https://x", "--upstream_model", "m", *bundle],
+        "triton": ["--url", "grpcs://x:1", "--upstream_model", "m", *bundle],
+    }[engine]
+
+
+@pytest.mark.parametrize("engine", ["classifier", "huggingface", "kserve", "triton"])
+def test_an_engine_that_can_not_start_is_one_line(engine: str, tmp_path: Path) -> None:
+    options = engine_that_can_not_start(engine, tmp_path)
+    ports = ["--http_port", str(free_port()), "--grpc_port", str(free_port())]
+    result = run("--model_name", "m", "--engine", engine, *options, *ports)
+    assert result.returncode == 2
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("error: ") and options[-1] in last
+    assert result.stderr.count("error: ") == 1
+    assert "Traceback" not in result.stdout + result.stderr
+    assert "Exception ignored" not in result.stderr
 
 
 def test_help_shows_an_example_and_the_engine_s_options() -> None:
