@@ -1,18 +1,22 @@
 """The manifests that ship with the project, written from the builders.
 
     python -m inferencegraph.examples manifests     rewrites manifests/ after a change here
+    python -m inferencegraph.examples DIR --engine cloud=triton     writes them with another engine
 
 A test holds these files and the builders together. The embedded pair answers in a few tokens and
 greedily, so that example gives the same answers everywhere.
 """
 
 import argparse
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import yaml
 
+from inferencegraph.local.manifests import MANIFESTS
 from inferencegraph.pods import Resources
 from inferencegraph.services import cloud_service, site_manifests, triton_service
 from inferencegraph.sites import (
@@ -26,8 +30,11 @@ from inferencegraph.sites import (
     Upstream,
     predictor_url,
 )
+from predictors.command import run
 from predictors.digits import TRITON_MODEL
-from predictors.protocol import Sampling
+from predictors.engines import ENGINES
+from predictors.errors import ConfigurationError
+from predictors.protocol import CLOUD, EDGE, Sampling
 
 Files: TypeAlias = dict[str, dict[str, Any]]  # file name -> manifest
 
@@ -43,6 +50,8 @@ CONFIDENCE_THRESHOLD: Final = 0.1605
 DIGITS: Final = Site("digits")
 DIGITS_CLOUD: Final = TRITON_MODEL
 DIGITS_FOLDER: Final = Path("digit-recognition")
+IMAGES_FOLDER: Final = Path("images")
+KUSTOMIZATION: Final = "kustomization.yaml"
 DIGITS_MINING: Final = Mining(ANSWER_STAGE, "CrossEntropy", threshold=0.077)
 DIGITS_EDGE: Final = Model(
     Resources(cpu="1", memory="512Mi"), directory="digits:edge", engine="classifier"
@@ -56,11 +65,16 @@ EDGE_MODEL: Final = Model(
 CLOUD_MODEL: Final = Model(
     Resources(cpu="2", memory="4Gi"), directory="embedded:cloud", sampling=_SAMPLING
 )
+MODELS: Final[Mapping[str, Model]] = {EDGE: EDGE_MODEL, CLOUD: CLOUD_MODEL}
 MINING: Final = {
     QUERY_STAGE: Mining(QUERY_STAGE, "LinearRouter", router="embedded:linear"),
     ANSWER_STAGE: Mining(ANSWER_STAGE, "ConfidenceRouter", threshold=CONFIDENCE_THRESHOLD),
 }
 
+_CLOUD_ADDRESS: Final = (
+    "The Service that KServe makes for the cloud model; the address of another cluster or\n"
+    "namespace goes here. Where KServe runs with serviceClusterIPNone: true, add :8080."
+)
 # What a line of YAML is there for, put above the first line of a file that begins like this.
 COMMENTS: Final[Mapping[str, str]] = {
     "serving.kserve.io/deploymentMode": "Plain Deployments and Services; no Knative needed.",
@@ -72,10 +86,8 @@ COMMENTS: Final[Mapping[str, str]] = {
         "Cut off from the control plane, the site stays and answers."
     ),
     "- --model_name=": "Equal to the InferenceService's name, which is what the graph calls.",
-    "- --url=": (
-        "The Service that KServe makes for the cloud model; the address of another cluster or\n"
-        "namespace goes here. Where KServe runs with serviceClusterIPNone: true, add :8080."
-    ),
+    f"- --url={predictor_url(CLOUD_NAME)}": _CLOUD_ADDRESS,
+    f"- --url={predictor_url(DIGITS_CLOUD)}": _CLOUD_ADDRESS,
     "- name: PROTOCOL": "Without it KServe's graph calls the V1 path.",
     "- name: PREDICTOR_CONNECT_TIMEOUT": (
         "Seconds. Both end before the graph's serviceClient, so that a dead cloud becomes an\n"
@@ -100,24 +112,38 @@ COMMENTS: Final[Mapping[str, str]] = {
     "serverWrite:": (
         "Seconds for a whole query; the default of 60 would drop the connection of a slow answer."
     ),
-    "- name: shared-memory": "Triton's Python backend passes tensors through it.",
+    "- name: shared-memory": "The server's processes pass tensors through it.",
     "serviceClient:": "Seconds for one step; longer than the uplink's own PREDICTOR_TIMEOUT.",
 }
 
 
-def examples() -> dict[Path, Files]:
-    """Folder below manifests/ -> its files."""
-    answer_generation = {FOLDER / mode: example(mode) for mode in MINING_MODES}
+def examples(models: Mapping[str, Model] = MODELS) -> dict[Path, Files]:
+    """Folder below manifests/ -> its files; `models` are those of answer generation."""
+    answer_generation = {FOLDER / mode: example(mode, models) for mode in MINING_MODES}
     return {**answer_generation, DIGITS_FOLDER: digit_recognition()}
 
 
-def example(mode: str) -> Files:
+def example(mode: str, models: Mapping[str, Model] = MODELS) -> Files:
     """Answer generation, by one mode."""
-    upstream = Upstream(predictor_url(CLOUD_NAME), CLOUD_NAME, _SAMPLING)
+    upstream = Upstream(predictor_url(CLOUD_NAME), CLOUD_NAME, models[CLOUD].sampling)
     return _files(
-        *site_manifests(SITE, EDGE_MODEL, MINING[mode], upstream),
-        cloud_service(CLOUD_NAME, CLOUD_MODEL, DEFAULT_IMAGES),
+        *site_manifests(SITE, models[EDGE], MINING[mode], upstream),
+        cloud_service(CLOUD_NAME, models[CLOUD], DEFAULT_IMAGES),
     )
+
+
+def with_engines(options: Sequence[str]) -> dict[str, Model]:
+    """The models of answer generation, each option `SIDE=ENGINE`."""
+    models = dict(MODELS)
+    for option in options:
+        side, _, engine = option.partition("=")
+        if side not in models or not engine:
+            raise ConfigurationError(f"--engine {option!r} is not edge=ENGINE or cloud=ENGINE")
+        if ":" not in engine and engine not in ENGINES.names():
+            known = ", ".join(ENGINES.names())
+            raise ConfigurationError(f"--engine {option!r}: unknown engine; known: {known}")
+        models[side] = replace(models[side], engine=engine)
+    return models
 
 
 def digit_recognition() -> Files:
@@ -135,15 +161,22 @@ def annotated(manifest: Mapping[str, Any]) -> str:
     return "\n".join(_commented(yaml.safe_dump(dict(manifest), sort_keys=False, width=1000))) + "\n"
 
 
-def write(root: Path) -> list[Path]:
-    """Writes every example's objects below `root`; its kustomizations are kept by hand."""
+def write(root: Path, models: Mapping[str, Model] = MODELS) -> list[Path]:
+    """Writes every example's objects below `root`; its kustomizations are kept by hand, and copied
+    where it has none yet."""
     written = []
-    for folder, files in examples().items():
+    for folder, files in examples(models).items():
         for name, manifest in files.items():
             path = root / folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(annotated(manifest), encoding="utf-8")
             written.append(path)
+    for folder in (*examples(), IMAGES_FOLDER):
+        kustomization = root / folder / KUSTOMIZATION
+        if not kustomization.exists():
+            kustomization.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(MANIFESTS / folder / KUSTOMIZATION, kustomization)
+            written.append(kustomization)
     return written
 
 
@@ -171,9 +204,17 @@ def _commented(text: str) -> Iterator[str]:
 def _main() -> None:
     parser = argparse.ArgumentParser(description="Writes the shipped manifests.")
     parser.add_argument("root", type=Path, help="the manifests folder, e.g. manifests")
-    for path in write(parser.parse_args().root):
+    parser.add_argument(
+        "--engine",
+        action="append",
+        default=[],
+        metavar="SIDE=ENGINE",
+        help="answer generation with another engine on one side, e.g. cloud=triton; repeatable",
+    )
+    given = parser.parse_args()
+    for path in write(given.root, with_engines(given.engine)):
         print(path)
 
 
 if __name__ == "__main__":
-    _main()
+    run(_main)

@@ -35,6 +35,8 @@ class Images:
     predictor: str = "kserve-hem-predictor"
     transformer: str = "kserve-hem-transformer"
     digits_triton: str = "kserve-hem-digits-triton"
+    triton: str = "kserve-hem-triton"
+    openai_server: str = "kserve-hem-openai-server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,30 @@ class EdgeNode:
 ANY_EDGE_NODE: Final = EdgeNode()
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a server listens and how it is asked for its health: `ports` by name, the first one
+    HTTP; `live` and `ready` are paths there."""
+
+    ports: Mapping[str, int]
+    live: str
+    ready: str
+
+    @property
+    def http_port(self) -> int:
+        return next(iter(self.ports.values()))
+
+
+# A pod's own /dev/shm is 64 MiB, through which several processes of one server pass tensors.
+SHARED_MEMORY: Final = "shared-memory"
+SHARED_MEMORY_MOUNT: Final = {"name": SHARED_MEMORY, "mountPath": "/dev/shm"}
+
+
+def shared_memory(size: str) -> dict[str, Any]:
+    """The volume for SHARED_MEMORY_MOUNT; what is in it counts as the container's memory."""
+    return {"name": SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": size}}
+
+
 def container(
     image: str,
     model_name: str,
@@ -107,29 +133,44 @@ def v2_container(
 
     `start_seconds` is how long loading may take before the kubelet starts again.
     """
+    ready = f"/v2/models/{model_name}/ready"
+    listening = Listening({"http": HTTP_PORT, "grpc": GRPC_PORT}, "/v2/health/live", ready)
+    variables = {"PROTOCOL": "v2", **environment}
+    return server_container(
+        CONTAINER_NAME, image, arguments, variables, listening, resources, start_seconds
+    )
+
+
+def server_container(
+    name: str,
+    image: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    listening: Listening,
+    resources: Resources,
+    start_seconds: int,
+) -> dict[str, Any]:
+    """Any server's container."""
     return {
-        "name": CONTAINER_NAME,
+        "name": name,
         "image": image,
         "args": list(arguments),
-        "env": [
-            {"name": name, "value": value}
-            for name, value in {"PROTOCOL": "v2", **environment}.items()
-        ],
+        "env": [{"name": variable, "value": value} for variable, value in environment.items()],
         "ports": [
-            {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
-            {"name": "grpc", "containerPort": GRPC_PORT, "protocol": "TCP"},
+            {"name": port_name, "containerPort": port, "protocol": "TCP"}
+            for port_name, port in listening.ports.items()
         ],
-        **_probes(model_name, start_seconds),
+        **_probes(listening, start_seconds),
         "resources": resources.manifest(),
         "securityContext": copy.deepcopy(_SECURITY_CONTEXT),
     }
 
 
-def _probes(model_name: str, start_seconds: int) -> dict[str, Any]:
+def _probes(listening: Listening, start_seconds: int) -> dict[str, Any]:
     """Over HTTP: Standard mode's own default is a TCP probe, which a loading model passes. Only
     readiness asks for the model: a transformer's waits for its predictor's, however long."""
-    live = {"path": "/v2/health/live", "port": HTTP_PORT}
-    ready = {"path": f"/v2/models/{model_name}/ready", "port": HTTP_PORT}
+    live = {"path": listening.live, "port": listening.http_port}
+    ready = {"path": listening.ready, "port": listening.http_port}
     every = {"periodSeconds": 10, "timeoutSeconds": 5}
     return {
         "startupProbe": {

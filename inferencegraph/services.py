@@ -8,20 +8,25 @@
 A model name always equals its InferenceService's name, which is what KServe resolves to.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
+from inferencegraph.engine_pods import model_pod
 from inferencegraph.graph import inference_then_mining, mining_then_inference
 from inferencegraph.pods import (
     GRPC_PORT,
     HTTP_PORT,
+    SHARED_MEMORY_MOUNT,
     STANDARD_MODE,
     EdgeNode,
     Images,
     Resources,
     container,
+    shared_memory,
     v2_container,
 )
 from inferencegraph.sites import (
+    LIGHT_START_SECONDS,
     QUERY_STAGE,
     UPLINK_RESOURCES,
     Mining,
@@ -32,7 +37,6 @@ from inferencegraph.sites import (
 )
 
 API_VERSION: Final = "serving.kserve.io/v1beta1"
-_LIGHT_START_SECONDS: Final = 120
 
 
 def site_manifests(
@@ -50,11 +54,11 @@ def site_manifests(
 def edge_service(site: Site, model: Model, mining: Mining | None = None) -> dict[str, Any]:
     """`<x>-edge`; with `mining` (answer stage) HEM stands before it as its transformer."""
     name = f"{site.name}-edge"
-    components = {"predictor": _component(_model_container(name, model, site.images), site.node)}
+    components = {"predictor": _component(model_pod(name, model, site.images), site.node)}
     if mining is not None:
         limit = f"--predictor_request_timeout_seconds={site.timeouts.edge}"
         hem = _hem_container(name, mining, site.images, limit)
-        components["transformer"] = _component(hem, site.node)
+        components["transformer"] = _component({"containers": [hem]}, site.node)
     return _service(name, components)
 
 
@@ -62,7 +66,7 @@ def hem_service(site: Site, mining: Mining) -> dict[str, Any]:
     """`<x>-hem`, the query stage's mining step."""
     name = f"{site.name}-hem"
     hem = _hem_container(name, mining, site.images)
-    return _service(name, {"predictor": _component(hem, site.node)})
+    return _service(name, {"predictor": _component({"containers": [hem]}, site.node)})
 
 
 def uplink_service(site: Site, upstream: Upstream) -> dict[str, Any]:
@@ -75,14 +79,14 @@ def uplink_service(site: Site, upstream: Upstream) -> dict[str, Any]:
         "PREDICTOR_TIMEOUT": f"{site.timeouts.cloud:g}",
     }
     forwarder = container(
-        site.images.predictor, name, target, environment, UPLINK_RESOURCES, _LIGHT_START_SECONDS
+        site.images.predictor, name, target, environment, UPLINK_RESOURCES, LIGHT_START_SECONDS
     )
-    return _service(name, {"predictor": _component(forwarder, site.node)})
+    return _service(name, {"predictor": _component({"containers": [forwarder]}, site.node)})
 
 
 def cloud_service(name: str, model: Model, images: Images) -> dict[str, Any]:
     """The large model; the scheduler chooses its node."""
-    return _service(name, {"predictor": _component(_model_container(name, model, images))})
+    return _service(name, {"predictor": _component(model_pod(name, model, images))})
 
 
 def triton_service(name: str, image: str, resources: Resources) -> dict[str, Any]:
@@ -93,23 +97,10 @@ def triton_service(name: str, image: str, resources: Resources) -> dict[str, Any
         f"--http-port={HTTP_PORT}",
         f"--grpc-port={GRPC_PORT}",
     ]
-    triton = v2_container(image, name, arguments, {}, resources, _LIGHT_START_SECONDS)
-    # Triton's Python backend passes tensors through shared memory; a pod's own is 64 MiB.
-    triton["volumeMounts"] = [{"name": "shared-memory", "mountPath": "/dev/shm"}]
-    memory = {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": "256Mi"}}
-    return _service(name, {"predictor": {**_component(triton), "volumes": [memory]}})
-
-
-def _model_container(name: str, model: Model, images: Images) -> dict[str, Any]:
-    arguments = [f"--engine={model.engine}", f"--model_dir={model.directory or '/mnt/models'}"]
-    return container(
-        images.predictor,
-        name,
-        [*arguments, *model.arguments],
-        model.environment(),
-        model.resources,
-        model.start_seconds,
-    )
+    triton = v2_container(image, name, arguments, {}, resources, LIGHT_START_SECONDS)
+    triton["volumeMounts"] = [dict(SHARED_MEMORY_MOUNT)]
+    pod = {"containers": [triton], "volumes": [shared_memory("256Mi")]}
+    return _service(name, {"predictor": _component(pod)})
 
 
 def _hem_container(name: str, mining: Mining, images: Images, *arguments: str) -> dict[str, Any]:
@@ -119,17 +110,17 @@ def _hem_container(name: str, mining: Mining, images: Images, *arguments: str) -
         arguments,
         mining.environment(),
         mining.resources,
-        _LIGHT_START_SECONDS,
+        LIGHT_START_SECONDS,
     )
 
 
-def _component(pod_container: dict[str, Any], node: EdgeNode | None = None) -> dict[str, Any]:
+def _component(pod: Mapping[str, Any], node: EdgeNode | None = None) -> dict[str, Any]:
     """One replica: an edge node has one place, and how many the cloud needs its owner knows."""
     return {
         "minReplicas": 1,
         "maxReplicas": 1,
         **(node.manifest() if node else {}),
-        "containers": [pod_container],
+        **pod,
     }
 
 

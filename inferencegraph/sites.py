@@ -17,6 +17,7 @@ CONTRACT_SAMPLING: Final = Sampling()
 HEM_RESOURCES: Final = Resources(cpu="500m", memory="512Mi")
 DEFAULT_IMAGES: Final = Images()
 UPLINK_RESOURCES: Final = Resources(cpu="250m", memory="512Mi")
+LIGHT_START_SECONDS: Final = 120  # for what loads no model
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,16 @@ DEFAULT_TIMEOUTS: Final = Timeouts()
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model and the engine that serves it.
+    """One model and the engine that serves it: `engine` alone chooses, whichever it is.
 
     directory: `--model_dir` (a path, a hub id, `embedded:edge`). storage_uri: fetched by KServe
     to /mnt/models, which is then the directory. arguments: the engine's own options, as given
-    after `python -m predictors`. start_seconds: how long loading may take.
+    after `python -m predictors`. resources, start_seconds: of the container that loads the model,
+    and how long it may take.
+
+    An engine that asks a server gets one in its pod. server_arguments: that server's own options.
+    url: asks the server there instead, which has the model under the name that `directory` says
+    (None: as the engine finds it).
     """
 
     resources: Resources
@@ -67,13 +73,24 @@ class Model:
     arguments: tuple[str, ...] = ()
     sampling: Sampling = CONTRACT_SAMPLING
     start_seconds: int = 600
+    url: str | None = None
+    server_arguments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if (self.directory is None) == (self.storage_uri is None):
+        if self.url is not None:
+            self._check_elsewhere()
+        elif (self.directory is None) == (self.storage_uri is None):
             raise ConfigurationError(
                 "a model has either a directory or a storage_uri, got "
                 f"directory={self.directory!r} and storage_uri={self.storage_uri!r}"
             )
+
+    def _check_elsewhere(self) -> None:
+        for name in ("storage_uri", "server_arguments"):
+            if value := getattr(self, name):
+                raise ConfigurationError(
+                    f"the server at url {self.url!r} has its model already; remove {name} {value!r}"
+                )
 
     def environment(self) -> dict[str, str]:
         values = sampling_environment(self.sampling)

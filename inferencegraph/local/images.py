@@ -29,18 +29,25 @@ class LocalCommand:
 
 # -P: a folder of the same name where `hem up` happens to be called is not our package.
 _PYTHON = (sys.executable, "-P", "-m")
+_TRITONSERVER = (*_PYTHON, "inferencegraph.local.tritonserver")
 _TRITON = LocalCommand(
     # Its metrics would take one more port, the same for each server.
-    (*_PYTHON, "inferencegraph.local.tritonserver", "--allow-metrics=false"),
+    (*_TRITONSERVER, "--allow-metrics=false"),
     http_port="--http-port",
     grpc_port="--grpc-port",
     program="tritonserver",
 )
+_SERVE = "predictors.triton_models.serve"
+_SERVE_HERE = (*_PYTHON, _SERVE, f"--tritonserver={shlex.join(_TRITONSERVER)}")
 LOCAL_COMMANDS = {
     "kserve-hem-predictor": LocalCommand((*_PYTHON, "predictors")),
     "kserve-hem-transformer": LocalCommand((*_PYTHON, "transformers_hem")),
     "tritonserver": _TRITON,
     "kserve-hem-digits-triton": replace(_TRITON, models=str(TRITON_REPOSITORY)),
+    "kserve-hem-triton": replace(_TRITON, entrypoint=(*_SERVE_HERE, "--allow-metrics=false")),
+    "kserve-hem-openai-server": LocalCommand(
+        (*_PYTHON, "predictors.openai_server"), http_port="--port", grpc_port=None
+    ),
 }
 
 

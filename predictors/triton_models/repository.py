@@ -11,11 +11,13 @@ from predictors.errors import ConfigurationError
 
 CAUSAL_LM = Path(__file__).parent / "causal_lm"
 EMBEDDED = "embedded:"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _NAME = re.compile(r"[A-Za-z0-9][-.\w]*")
 
 
 def write_repository(directory: Path, models: Mapping[str, str]) -> None:
-    """`models`: Triton's name -> Hugging Face directory, or `embedded:edge`, `embedded:cloud`.
+    """`models`: Triton's name -> Hugging Face directory, `embedded:edge`, `embedded:cloud`, or the
+    ORG/NAME of a hub, which Triton fetches when it loads the model.
 
     Raises ConfigurationError for a model directory that is none, and for one that is there.
     """
@@ -26,19 +28,22 @@ def write_repository(directory: Path, models: Mapping[str, str]) -> None:
         try:
             shutil.copytree(CAUSAL_LM, directory / name, ignore=shutil.ignore_patterns("__*"))
             with (directory / name / "config.pbtxt").open("a") as config:
-                config.write(_parameter("model_dir", str(source)))
+                config.write(_parameter("model_dir", source))
         except OSError as error:
             raise ConfigurationError(
                 f"can't write {directory / name}: {error.strerror or error}"
             ) from None
 
 
-def _model_directory(model_dir: str) -> Path:
-    embedded = model_dir.startswith(EMBEDDED)
-    found = embedded_directory(model_dir.removeprefix(EMBEDDED)) if embedded else Path(model_dir)
-    if not (found / "config.json").is_file():
+def _model_directory(model_dir: str) -> str:
+    if model_dir.startswith(EMBEDDED):
+        return str(embedded_directory(model_dir).resolve())
+    path = Path(model_dir)
+    if _HUB_ID.fullmatch(model_dir) and not path.exists():
+        return model_dir
+    if not (path / "config.json").is_file():
         raise ConfigurationError(f"{model_dir!r} is no Hugging Face directory: no config.json")
-    return found.resolve()
+    return str(path.resolve())
 
 
 def _parameter(name: str, value: str) -> str:

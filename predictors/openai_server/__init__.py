@@ -1,0 +1,1 @@
+"""vLLM's own OpenAI-compatible server with the models and the defaults of the engine vllm."""
