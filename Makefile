@@ -9,7 +9,7 @@ VLLM := .venv-vllm
 # A tritonserver, its Python backend, and what models need there.
 TRITON := .venv-triton
 
-.PHONY: run test test-engines test-engines-vllm test-engines-triton triton lint figures bench bench-vllm clean
+.PHONY: run test test-engines test-engines-vllm test-engines-triton triton lint figures bench bench-vllm soak clean
 
 run: $(VENV)/.run
 	$(BIN)/hem up
@@ -41,6 +41,9 @@ bench: $(VENV)/.dev
 
 bench-vllm: $(VLLM)/.engine
 	$(VLLM)/bin/pytest tests/benchmarks/bench_vllm.py -m benchmark -s
+
+soak: $(VENV)/.dev
+	$(BIN)/pytest tests/soak -m soak -s
 
 clean:
 	rm -rf $(VENV) $(VLLM) $(TRITON) build dist *.egg-info
