@@ -6,7 +6,6 @@ a zero per 32 of them, and 8 bits for a layer whose width 32 doesn't divide.
 """
 
 import importlib.util
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +18,6 @@ from predictors.errors import ConfigurationError
 Bits: TypeAlias = Literal["none", "8bit", "4bit"]
 
 EXTRA = "quantization"
-# Says on import, with every model, which of its CUDA kernels a CPU build of torch can't load.
-logging.getLogger("torchao").setLevel(logging.ERROR)
 # The smallest group that torchao's int4 kernel of the CPU has: the nearest to the full weights.
 GROUP = 32
 

@@ -4,6 +4,8 @@ import asyncio
 import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -125,3 +127,10 @@ def test_a_checkpoint_that_is_quantised_already_is_refused(tmp_path: Path) -> No
 def test_an_unknown_number_of_bits_is_refused() -> None:
     with pytest.raises(ValueError, match="'none', '8bit' or '4bit'"):
         HuggingFaceSettings(model_dir="embedded:edge", quantization="3bit")
+
+
+def test_torchao_does_not_print_which_kernels_it_lacks() -> None:
+    """transformers imports it with every model, here for a process that only imports a model."""
+    importing = "import predictors, transformers.models.llama.modeling_llama, torchao"
+    said = subprocess.run([sys.executable, "-c", importing], capture_output=True, text=True)
+    assert (said.returncode, said.stdout + said.stderr) == (0, "")
