@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import threading
 from typing import Protocol
 
 import torch
 
+from predictors.engines.huggingface.alone import gains_alone, generate_alone
 from predictors.engines.huggingface.continuous import ContinuousBatches
 from predictors.engines.huggingface.loading import Loaded
 from predictors.engines.huggingface.plain import PlainGroups, generate_group
@@ -74,16 +76,32 @@ async def _try_continuous(model: Loaded, settings: HuggingFaceSettings) -> Conti
     except Exception as error:  # transformers raises whatever its parts do
         await batches.close()
         return first_line(error)
-    if not _agree(plain, probe, PROBE_TOLERANCE.get(model.model.dtype, 0.2)):
+    if not _agree(plain, probe, _tolerance(model)):
         await batches.close()
         return "its probabilities there are not those of plain generation"
+    batches.alone = gains_alone(model) and await _runs_alone(model, plain)
     return batches
+
+
+async def _runs_alone(model: Loaded, plain: Sequence) -> bool:
+    """Whether the model, which is made ready for the batch by now, also runs without it."""
+    probe = await Sequence.of(PROBE, model, model.context)
+    try:
+        await asyncio.to_thread(generate_alone, model, probe, threading.Event())
+    except Exception as error:  # transformers raises whatever its parts do
+        log.info("a single query runs in the batch, too: %s", first_line(error))
+        return False
+    return _agree(plain, probe, _tolerance(model))
 
 
 def _cache_tokens(model: Loaded, settings: HuggingFaceSettings) -> int | None:
     if settings.kv_cache_tokens is None and model.model.device.type == "cpu":
         return CPU_CACHE_TOKENS
     return settings.kv_cache_tokens
+
+
+def _tolerance(model: Loaded) -> float:
+    return PROBE_TOLERANCE.get(model.model.dtype, 0.2)
 
 
 def _agree(one: Sequence, other: Sequence, tolerance: float) -> bool:

@@ -23,9 +23,10 @@ from transformers.generation.continuous_batching.cb_logits_processors import (
     ContinuousBatchingLogitsProcessorList,
 )
 
+from predictors.engines.huggingface.alone import generate_alone
 from predictors.engines.huggingface.loading import Loaded
 from predictors.engines.huggingface.sampling import choose
-from predictors.engines.huggingface.sequence import Sequence, resolve
+from predictors.engines.huggingface.sequence import Sequence, failed, resolve
 from predictors.errors import EngineError, first_line
 
 log = logging.getLogger(__name__)
@@ -75,12 +76,16 @@ class ContinuousBatches:
 
     `cache_tokens` bounds the key-value cache over all queries together; None leaves it to the
     manager, which takes most of the free memory. When the manager's thread dies (out of memory,
-    say) the sequences in it fail and the next one starts a new manager.
+    say) the sequences in it fail and the next one starts a new manager. With `alone` set, a
+    sequence stays out of the batch while it is the only one (`generate_alone`).
     """
 
     def __init__(self, model: Loaded, cache_tokens: int | None, batch_size: int) -> None:
         self.context = model.context
+        self.alone = False
         self._model = model
+        self._present = 0
+        self._leave = threading.Event()  # of the sequence that runs alone
         self._cache_tokens = cache_tokens
         self._batch_size = batch_size
         self._manager: ContinuousBatchingManager | None = None
@@ -99,6 +104,31 @@ class ContinuousBatches:
 
         Raises EngineError if the batch that it was in broke down.
         """
+        self._present += 1
+        self._leave.set()
+        try:
+            await asyncio.sleep(0)  # the other rows of a request come in this same turn
+            if self.alone and self._present == 1 and not self._closed.is_set():
+                await self._run_alone(sequence)
+            if not sequence.ended:
+                await self._run_in_batch(sequence)
+        finally:
+            self._present -= 1
+
+    async def _run_alone(self, sequence: Sequence) -> None:
+        self._leave = threading.Event()
+        try:
+            await asyncio.to_thread(generate_alone, self._model, sequence, self._leave)
+        except asyncio.CancelledError:
+            sequence.cancelled = True
+            raise
+        except Exception as error:  # out of memory, or anything a model's own code raises
+            log.exception("a query failed")
+            raise failed(first_line(error)) from error
+        if sequence.failure:
+            raise failed(sequence.failure)
+
+    async def _run_in_batch(self, sequence: Sequence) -> None:
         manager = await self._running()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
@@ -134,13 +164,14 @@ class ContinuousBatches:
 
     async def close(self) -> None:
         self._closed.set()
+        self._leave.set()
         await asyncio.to_thread(self._stop)
 
     def _submit(self, manager: ContinuousBatchingManager, request: str, sequence: Sequence) -> None:
         manager.add_request(
-            sequence.prompt,
+            [*sequence.prompt, *sequence.tokens],
             request_id=request,
-            max_new_tokens=sequence.max_tokens,
+            max_new_tokens=sequence.max_tokens - len(sequence.tokens),
             eos_token_id=sorted(self._model.end_tokens) or -1,
         )
         # Asked after the request was queued: a thread that dies later fails what is queued,

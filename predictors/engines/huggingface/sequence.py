@@ -120,6 +120,10 @@ def resolve(done: asyncio.Future[None], failure: str | None) -> None:
     if done.done():
         return
     if failure:
-        done.set_exception(EngineError(f"generation failed: {failure}"))
+        done.set_exception(failed(failure))
     else:
         done.set_result(None)
+
+
+def failed(cause: str) -> EngineError:
+    return EngineError(f"generation failed: {cause}")

@@ -8,6 +8,7 @@ import torch
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.errors import EngineError
 from predictors.protocol import Query, Sampling
+from tests.predictors.engines.huggingface.conftest import WAYS, start_engine
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
@@ -27,12 +28,9 @@ class Fault:
         return logits
 
 
-@pytest.fixture(params=["continuous", "plain"])
+@pytest.fixture(params=WAYS)
 async def broken(request, tiny_llama):
-    engine = HuggingFaceEngine(
-        HuggingFaceSettings(model_dir=str(tiny_llama), batching=request.param, threads=1)
-    )
-    await engine.start()
+    engine = await start_engine(request.param, tiny_llama)
     yield engine, Fault(engine)
     await engine.close()
 
