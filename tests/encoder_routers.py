@@ -57,7 +57,7 @@ def encoder_routers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
     trainings = {
         "BERTRouter": {"encoder": str(bert), **chosen},
         "LLMRouter": {"encoder": str(llama), "objective": "hard", **chosen},
-        "EnsembleRouter": {"encoder": str(bert), **chosen},
+        "KernelRouter": {"encoder": str(bert), "max_tokens": "32", "gamma": "0.5"},
         "KNNRouter": {"encoder": str(bert), "max_tokens": "32", "format": "int8"},
     }
     for name, parameters in trainings.items():

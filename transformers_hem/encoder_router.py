@@ -1,14 +1,12 @@
 """Routers with an encoder on disk: config.json and the folder `encoder/` in Hugging Face format.
 
-A KNNRouter's has neighbours.safetensors beside them; an EnsembleRouter's holds two such routers.
+A KNNRouter's has neighbours.safetensors beside them, a KernelRouter's kernel.safetensors.
 """
 
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 from pydantic import Field
 
 from predictors.errors import ConfigurationError
@@ -17,9 +15,7 @@ from transformers_hem.router_directory import CONFIG_FILE, Config, read_config, 
 
 ENCODER = "encoder"
 NEIGHBOURS_FILE = "neighbours.safetensors"
-LINEAR, BERT = "linear", "bert"
-
-Floats = NDArray[np.float64]
+KERNEL_FILE = "kernel.safetensors"
 
 
 class EncoderConfig(CalibratedConfig):
@@ -54,16 +50,8 @@ class NeighbourConfig(EncoderConfig):
     temperature: float = Field(gt=0)
 
 
-class EnsembleConfig(EncoderConfig):
-    """A LinearRouter in `linear/`, whose raw difficulty counts `linear_weight`, and a BERTRouter in
-    `bert/`, whose counts the rest."""
-
-    algorithm: Literal["EnsembleRouter"] = "EnsembleRouter"
-    linear_weight: float = Field(gt=0, lt=1)
-
-    def blend(self, linear: Floats, bert: Floats) -> Floats:
-        """Raw difficulty, float [N] in [0, 1], of the members'."""
-        return self.linear_weight * linear + (1 - self.linear_weight) * bert
+class KernelConfig(EncoderConfig):
+    algorithm: Literal["KernelRouter"] = "KernelRouter"
 
 
 def fingerprints(directory: Path) -> dict[str, str]:

@@ -27,8 +27,7 @@ def train(
     algorithm: Annotated[
         str,
         typer.Option(
-            help="LinearRouter, CombinedRouter, KNNRouter, BERTRouter, LLMRouter or "
-            "EnsembleRouter.",
+            help="LinearRouter, KernelRouter, CombinedRouter, KNNRouter, BERTRouter or LLMRouter.",
             show_default=False,
         ),
     ],
@@ -43,17 +42,17 @@ def train(
     ] = 0.0,
     encoder: Annotated[
         str | None,
-        typer.Option(help="KNN, BERT, LLM, Ensemble: model to start from, a directory or hub id."),
+        typer.Option(help="Kernel, KNN, BERT, LLM: model to start from, a directory or hub id."),
     ] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="KNN, BERT, LLM, Ensemble: format=safetensors, onnx or int8; max_tokens=256; "
-            "BERT, LLM, Ensemble: epochs=3, learning_rate=5e-5, head_learning_rate=1e-3, "
-            "batch_size=16, patience=4, objective=difference or hard, held_out=0.1; "
-            "Ensemble: linear_weight=0.33. Repeat for several.",
+            help="Kernel, KNN, BERT, LLM: format=safetensors, onnx or int8; max_tokens=256; "
+            "BERT, LLM: epochs=3, learning_rate=5e-5, head_learning_rate=1e-3, batch_size=16, "
+            "patience=4, objective=difference or hard, held_out=0.1; "
+            "Kernel: landmarks=1500, components=256, gamma=2. Repeat for several.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -62,8 +61,8 @@ def train(
 
     Example: `hem train --data labels.jsonl --algorithm LinearRouter --out my-router`
 
-    Example: `hem train --data labels.jsonl --algorithm BERTRouter --encoder my-minilm
-    --set epochs=2 --set format=int8 --out my-router`
+    Example: `hem train --data labels.jsonl --algorithm KernelRouter --encoder my-minilm
+    --set format=int8 --out my-router`
     """
     from rich.console import Console
 

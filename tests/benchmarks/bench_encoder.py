@@ -49,8 +49,8 @@ def one_core() -> Iterator[None]:
 
 def router(minilm: Path, folder: Path, written: Format) -> BERTRouter:
     source = EncoderDirectory.open(str(minilm), 256)
-    model = load_model(source, head=True, num_labels=2)
-    write_encoder(model, QueryTokens(source), folder / written, written, head=True)
+    model = load_model(source, output="logits", num_labels=2)
+    write_encoder(model, QueryTokens(source), folder / written, written, output="logits")
     chosen = {"model": str(folder / written), "hard_label": "difference", "threads": 1}
     return BERTRouter(BERTParameters.model_validate(chosen))
 

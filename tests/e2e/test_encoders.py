@@ -18,7 +18,7 @@ from tests.transformers_hem.tiny_models import write_bert
 
 pytestmark = pytest.mark.slow
 
-NAMES = ("BERTRouter", "EnsembleRouter", "KNNRouter", "LLMRouter", "BertRouter")
+NAMES = ("BERTRouter", "KernelRouter", "KNNRouter", "LLMRouter", "BertRouter")
 EASY, HARD = text("easy what is 5 + 9 ?"), text("hard what is 5 + 9 ?")
 
 

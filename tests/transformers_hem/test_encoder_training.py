@@ -8,13 +8,13 @@ import pytest
 
 from inferencegraph.cli import main
 from predictors.errors import ConfigurationError
-from tests.encoder_routers import ROWS, additions, open_trained, write_rows
+from tests.encoder_routers import ROWS, additions, write_rows
 from tests.transformers_hem.tiny_models import write_bert
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.algorithms.routers import open_router
 from transformers_hem.training import score_file, train
 
-NAMES = ("BERTRouter", "EnsembleRouter", "KNNRouter", "LLMRouter")
+NAMES = ("BERTRouter", "KernelRouter", "KNNRouter", "LLMRouter")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -33,26 +33,14 @@ def test_its_configuration_says_where_it_is_from_and_no_places(
     config = json.loads(text)
     assert (config["version"], config["algorithm"], config["rows"]) == (1, name, ROWS)
     assert config["encoder"] == ("llama" if name == "LLMRouter" else "bert")
-    assert config["held_out_rows"] == (ROWS if name == "KNNRouter" else ROWS // 10)
+    every = name in ("KNNRouter", "KernelRouter")
+    assert config["held_out_rows"] == (ROWS if every else ROWS // 10)
     assert {"apgr", "auroc", "ece"} <= config["metrics"].keys()
     assert str(encoder_routers[name].parent) not in text
     held = {path.name for path in encoder_routers[name].rglob("*") if path.is_file()}
     weights = "model.onnx" if name == "KNNRouter" else "model.safetensors"
-    extra = {"KNNRouter": {"neighbours.safetensors"}, "EnsembleRouter": {"weights.safetensors"}}
+    extra = {"KNNRouter": {"neighbours.safetensors"}, "KernelRouter": {"kernel.safetensors"}}
     assert held == {"config.json", "tokenizer.json", weights, *extra.get(name, set())}
-
-
-def test_an_ensemble_scores_between_its_members(encoder_routers: dict[str, Path]) -> None:
-    router = encoder_routers["EnsembleRouter"]
-    weight = json.loads((router / "config.json").read_text())["linear_weight"]
-    queries = tuple(str(row["query"]) for row in additions(12))
-    linear, bert, both = (
-        open_trained(path).raw(Batch(12, texts=queries))
-        for path in (router / "linear", router / "bert", router)
-    )
-    assert weight == 0.33
-    assert both == pytest.approx(weight * linear + (1 - weight) * bert)
-    assert abs(linear - bert).max() > 0.01
 
 
 def test_the_same_seed_gives_the_same_bytes(
@@ -111,6 +99,7 @@ def test_the_command_takes_an_encoder_and_settings(
         ("BERTRouter", ("encoder=x", "epoch=2"), "did you mean 'epochs'"),
         ("BERTRouter", ("encoder=x", "epochs=many"), "parameter 'epochs' can't be 'many'"),
         ("KNNRouter", ("encoder=x", "epochs=2"), "no parameter 'epochs'"),
+        ("KernelRouter", ("encoder=x", "gamma=0"), "parameter 'gamma' can't be '0'"),
         ("BERTRouter", ("encoder",), "--set 'encoder' must be NAME=VALUE"),
         ("BERTRouter", ("encoder=/no/such", "epochs=1"), "/no/such does not exist"),
         ("BERTRouter", ("encoder=/no/such", "encoder=/x"), "set twice"),
@@ -138,7 +127,7 @@ def test_an_encoder_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
     data = write_rows(tmp_path / "rows.jsonl", additions(80))
     encoder = write_bert(tmp_path / "bert")
     (encoder / "model.safetensors").write_bytes(b"x" * 20)
-    for algorithm in ("BERTRouter", "KNNRouter"):
+    for algorithm in ("BERTRouter", "KNNRouter", "KernelRouter"):
         parameters = {"encoder": str(encoder), "max_tokens": "32"}
         with pytest.raises(ConfigurationError, match=r"model\.safetensors is truncated"):
             train(data, algorithm, tmp_path / "router", parameters=parameters)

@@ -13,7 +13,7 @@ ALGORITHMS = AlgorithmRegistry(
         "KNNRouter": "transformers_hem.algorithms.knn:KNNRouter",
         "BERTRouter": "transformers_hem.algorithms.bert:BERTRouter",
         "LLMRouter": "transformers_hem.algorithms.bert:LLMRouter",
-        "EnsembleRouter": "transformers_hem.algorithms.ensemble:EnsembleRouter",
+        "KernelRouter": "transformers_hem.algorithms.kernel:KernelRouter",
         "ConfidenceRouter": "transformers_hem.algorithms.confidence:ConfidenceRouter",
         "SelfConsistency": "transformers_hem.algorithms.self_consistency:SelfConsistency",
         "Threshold": "transformers_hem.algorithms.threshold:Threshold",

@@ -69,7 +69,9 @@ class BERTRouter(TrainedRouter):
         assert model is not None
         directory = EncoderDirectory.open(model, max_tokens)
         self._head = find_head(directory.labels, hard_label, model)
-        network = open_network(directory, parameters.backend, head=True, threads=parameters.threads)
+        network = open_network(
+            directory, parameters.backend, output="logits", threads=parameters.threads
+        )
         self._runner = FairRunner(QueryTokens(directory), network)
 
     def blocks(self, batch: Batch) -> bool:

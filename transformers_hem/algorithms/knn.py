@@ -47,7 +47,7 @@ class KNNRouter(TrainedRouter):
             )
         directory = EncoderDirectory.open(str(path / ENCODER), config.max_tokens)
         network = open_network(
-            directory, parameters.backend, head=False, threads=parameters.threads
+            directory, parameters.backend, output="states", threads=parameters.threads
         )
         self._runner = FairRunner(QueryTokens(directory), network)
 

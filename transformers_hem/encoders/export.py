@@ -6,34 +6,28 @@ Needs the packages onnx and onnxscript, and torch; serving needs onnxruntime alo
 import logging
 import warnings
 from pathlib import Path
-from typing import Any
 
 import torch
 from onnx import load_model_from_string
 from onnxruntime.quantization import QuantType, quantize_dynamic
-from torch import Tensor, nn
+from torch import nn
 from torch.export import Dim
 
 from transformers_hem.encoders.directory import ONNX_FILE
+from transformers_hem.encoders.layers import Served
+from transformers_hem.encoders.network import OutputKind
+
+# The name that the output has in exports everywhere.
+_NAMES: dict[OutputKind, str] = {"states": "last_hidden_state"}
 
 
-class _FirstOutput(nn.Module):
-    """The one output that is served, under the names that an encoder's export has everywhere."""
+def export_onnx(model: nn.Module, directory: Path, *, output: OutputKind, int8: bool) -> None:
+    """Any number of rows and tokens; layers that the output doesn't need are left out.
 
-    def __init__(self, model: nn.Module, head: bool) -> None:
-        super().__init__()
-        self.model = model
-        self.output = "logits" if head else "last_hidden_state"
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
-        answered = self.model(input_ids=input_ids, attention_mask=attention_mask)
-        return getattr(answered, self.output)
-
-
-def export_onnx(model: nn.Module, directory: Path, *, head: bool, int8: bool) -> None:
-    """Any number of rows and tokens. With `int8` weights are 8 bits, one scale per output channel,
-    and activations are scaled as they come (dynamic quantisation); it's a quarter of the size."""
-    wrapped = _FirstOutput(model.cpu(), head).eval()
+    With `int8` weights are 8 bits, one scale per output channel, and activations are scaled as they
+    come (dynamic quantisation); it's a quarter of the size.
+    """
+    wrapped = Served(model.cpu(), output).eval()
     ids = torch.ones((2, 8), dtype=torch.int64)
     rows, tokens = Dim("rows"), Dim("tokens")
     exporter = logging.getLogger("torch.onnx")
@@ -46,7 +40,7 @@ def export_onnx(model: nn.Module, directory: Path, *, head: bool, int8: bool) ->
                 wrapped,
                 (ids, torch.ones_like(ids)),
                 input_names=["input_ids", "attention_mask"],
-                output_names=[wrapped.output],
+                output_names=[_NAMES.get(output, output)],
                 dynamic_shapes=({0: rows, 1: tokens}, {0: rows, 1: tokens}),
                 dynamo=True,
                 verbose=False,

@@ -1,7 +1,7 @@
-"""What runs a model: padded token rows in, its first output out."""
+"""What runs a model: padded token rows in, one output out."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,9 @@ from transformers_hem.encoders.directory import BackendChoice, EncoderDirectory
 from transformers_hem.encoders.tokens import Padded
 
 Output = NDArray[np.float32]
+# Logits [N, C] of a model with a head; last hidden states [N, T, D] of one without; or what its
+# layers say of the whole text [N, F], see `layers.LayerFeatures`.
+OutputKind = Literal["logits", "states", "layers"]
 
 
 class Network(ABC):
@@ -20,11 +23,11 @@ class Network(ABC):
 
     @abstractmethod
     def run(self, padded: Padded) -> Output:
-        """Logits [N, C] of a model with a head, or last hidden states [N, T, D] of one without."""
+        """The output of the kind that the network was opened for."""
 
 
 def open_network(
-    directory: EncoderDirectory, backend: BackendChoice, *, head: bool, threads: int
+    directory: EncoderDirectory, backend: BackendChoice, *, output: OutputKind, threads: int
 ) -> Network:
     """Loads the model's weights. `threads` 0 leaves their number to the library.
 
@@ -36,4 +39,4 @@ def open_network(
         return OnnxNetwork(directory, threads)
     from transformers_hem.encoders.torch_network import TorchNetwork
 
-    return TorchNetwork(directory, head, threads)
+    return TorchNetwork(directory, output, threads)

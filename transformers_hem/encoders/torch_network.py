@@ -8,36 +8,35 @@ from transformers.utils import logging
 
 from predictors.errors import ConfigurationError, first_line
 from transformers_hem.encoders.directory import EncoderDirectory
-from transformers_hem.encoders.network import Network, Output
+from transformers_hem.encoders.layers import Served
+from transformers_hem.encoders.network import Network, Output, OutputKind
 from transformers_hem.encoders.tokens import Padded
 
 
 class TorchNetwork(Network):
     batch_tokens: ClassVar[int] = 4096
 
-    def __init__(self, directory: EncoderDirectory, head: bool, threads: int) -> None:
+    def __init__(self, directory: EncoderDirectory, output: OutputKind, threads: int) -> None:
         if threads:
             torch.set_num_threads(threads)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._head = head
-        self._model = load_model(directory, head).to(self._device).eval()
+        self._model = Served(load_model(directory, output), output).to(self._device).eval()
 
     def run(self, padded: Padded) -> Output:
         ids = torch.from_numpy(padded.ids).to(self._device)
         mask = torch.from_numpy(padded.mask).to(self._device)
         with torch.inference_mode():
-            answered = self._model(input_ids=ids, attention_mask=mask)
-            found = answered.logits if self._head else answered.last_hidden_state
-        output: Output = found.float().cpu().numpy()
+            output: Output = self._model(ids, mask).float().cpu().numpy()
         return output
 
 
-def load_model(directory: EncoderDirectory, head: bool, **config: Any) -> Any:
+def load_model(directory: EncoderDirectory, output: OutputKind, **config: Any) -> Any:
     """The directory's model in float32, from safetensors only: other weights could run code.
 
     A head that the weights lack is an error here, unless `config` asks for a new one. Raises
     ConfigurationError.
     """
+    head = output == "logits"
     kind = AutoModelForSequenceClassification if head else AutoModel
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # what it would tell of missing weights is told below

@@ -18,7 +18,7 @@ LEARNERS: Registry[Learner] = Registry(
         "CombinedRouter": "transformers_hem.training.combined:CombinedLearner",
         "BERTRouter": "transformers_hem.training.encoder:BERTLearner",
         "LLMRouter": "transformers_hem.training.encoder:LLMLearner",
-        "EnsembleRouter": "transformers_hem.training.ensemble:EnsembleLearner",
+        "KernelRouter": "transformers_hem.training.kernel:KernelLearner",
         "KNNRouter": "transformers_hem.training.knn:KNNLearner",
     },
 )

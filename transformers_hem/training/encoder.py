@@ -64,13 +64,13 @@ class BERTLearner(Learner):
         with new_directory(out) as aside:
             scratch = aside.parent
             model, tokens = self._fine_tuned(parts, seed, scratch / "checkpoints")
-            write_encoder(model, tokens, aside / ENCODER, self._parameters.format, head=True)
+            write_encoder(model, tokens, aside / ENCODER, self._parameters.format, output="logits")
             raw = self._scores(aside / ENCODER, parts.judged)
             judgement = judge(raw, parts.judged, seed)
             if self._parameters.format == "int8":
-                write_encoder(model, tokens, scratch / "float32", "onnx", head=True)
+                write_encoder(model, tokens, scratch / "float32", "onnx", output="logits")
                 unrounded = self._scores(scratch / "float32", parts.judged)
-                judgement.metrics["apgr_lost_in_int8"] = _lost(unrounded, raw, parts.judged)
+                judgement.metrics["apgr_lost_in_int8"] = lost(unrounded, raw, parts.judged)
             config = self._config(labels, parts, judgement, fingerprints(aside), seed)
             write_config(aside, config)
         return config, parts.judged_rows, raw
@@ -83,7 +83,7 @@ class BERTLearner(Learner):
         source = open_source(chosen)
         tokens = QueryTokens(source)
         seed_all(seed)
-        model = load_model(source, head=True, **_new_head(chosen.objective))
+        model = load_model(source, output="logits", **_new_head(chosen.objective))
         targets = [
             _targets(part, chosen.objective, parts) for part in (parts.train, parts.validation)
         ]
@@ -111,7 +111,7 @@ class BERTLearner(Learner):
             encoder,
             self._parameters.max_tokens,
             judged.queries,
-            head=True,
+            output="logits",
             of=lambda outputs: self._head.difficulty(np.stack(outputs)),
         )
 
@@ -141,7 +141,7 @@ class LLMLearner(BERTLearner):
     algorithm: ClassVar[Literal["BERTRouter", "LLMRouter"]] = "LLMRouter"
 
 
-def _lost(unrounded: Floats, rounded: Floats, judged: Labels) -> float:
+def lost(unrounded: Floats, rounded: Floats, judged: Labels) -> float:
     """By every threshold: ten bins would hide so small a difference in their noise."""
     areas = [gap_recovered(scores, judged.edge, judged.cloud) for scores in (unrounded, rounded)]
     lost = areas[0] - areas[1]

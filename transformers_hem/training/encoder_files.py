@@ -13,7 +13,7 @@ from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import AlgorithmParameters
 from transformers_hem.encoders.directory import TOKENIZER_FILE, EncoderDirectory
 from transformers_hem.encoders.fifo import FairRunner
-from transformers_hem.encoders.network import Output, open_network
+from transformers_hem.encoders.network import Output, OutputKind, open_network
 from transformers_hem.encoders.tokens import QueryTokens
 
 Format = Literal["safetensors", "onnx", "int8"]
@@ -57,7 +57,7 @@ def open_source(parameters: EncoderTraining) -> EncoderDirectory:
 
 
 def write_encoder(
-    model: Any, tokens: QueryTokens, directory: Path, wanted: Format, *, head: bool
+    model: Any, tokens: QueryTokens, directory: Path, wanted: Format, *, output: OutputKind
 ) -> None:
     """Makes `directory`, with weights in one form only."""
     directory.mkdir()
@@ -69,15 +69,20 @@ def write_encoder(
 
     model.config.architectures = [type(model).__name__]  # as save_pretrained does
     model.config.save_pretrained(directory)
-    export_onnx(model, directory, head=head, int8=wanted == "int8")
+    export_onnx(model, directory, output=output, int8=wanted == "int8")
 
 
 def run_all(
-    directory: Path, max_tokens: int, texts: Sequence[str], *, head: bool, of: Callable[..., Any]
+    directory: Path,
+    max_tokens: int,
+    texts: Sequence[str],
+    *,
+    output: OutputKind,
+    of: Callable[..., Any],
 ) -> NDArray[Any]:
     """`of` the outputs of all texts, in their order; the model runs as it will be served."""
     opened = EncoderDirectory.open(str(directory), max_tokens)
-    network = open_network(opened, "auto", head=head, threads=0)
+    network = open_network(opened, "auto", output=output, threads=0)
     runner = FairRunner(QueryTokens(opened), network)
     order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     parts = []

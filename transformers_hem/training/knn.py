@@ -53,7 +53,7 @@ class KNNLearner(Learner):
                 aside / ENCODER,
                 self._parameters.max_tokens,
                 labels.queries,
-                head=False,
+                output="states",
                 of=embed,
             )
             (k, temperature), raw = _best(embeddings, labels, seed)
@@ -66,8 +66,8 @@ class KNNLearner(Learner):
         from transformers_hem.encoders.torch_network import load_model
 
         source = open_source(self._parameters)
-        model = load_model(source, head=False)
-        write_encoder(model, QueryTokens(source), to, self._parameters.format, head=False)
+        model = load_model(source, output="states")
+        write_encoder(model, QueryTokens(source), to, self._parameters.format, output="states")
 
     def _config(
         self,

@@ -4,8 +4,6 @@ Of ridge on the difference, one logistic regression on *hard*, and one each on w
 get right, the last is mostly best on real traffic: many queries are wrong or right for both.
 """
 
-import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import StratifiedKFold
 
 from transformers_hem.features import Extract, FeatureConfig, TextFeatures, extract, fit
 from transformers_hem.router_directory import SUMS, LinearModel, Link, RouterConfig, link
 from transformers_hem.training.judgement import judge
 from transformers_hem.training.learner import Learner, Metrics
+from transformers_hem.training.logistic import logistic
 from transformers_hem.training.quality import Floats, curve
 from transformers_hem.training.rows import Labels
 from transformers_hem.training.targets import difference, require_learnable, rightness
@@ -41,21 +39,8 @@ class Candidate:
             ridge = Ridge(alpha=self.strength).fit(rows, difference(labels))
             return ridge.coef_[:, None], np.array([ridge.intercept_])
         targets = (labels.hard.astype(float),) if self.link == "logistic" else rightness(labels)
-        parts = [self._logistic(rows, target) for target in targets]
+        parts = [logistic(rows, target, self.strength, "newton-cg") for target in targets]
         return np.stack([part for part, _ in parts], axis=1), np.array([each for _, each in parts])
-
-    def _logistic(self, rows: csr_matrix, target: Floats) -> tuple[Floats, float]:
-        """A target between 0 and 1 counts as a row of either kind, weighted by its share."""
-        right, wrong = np.flatnonzero(target > 0), np.flatnonzero(target < 1)
-        if len(right) == 0 or len(wrong) == 0:  # a model that is never, or always, right
-            return np.zeros(rows.shape[1]), math.log((len(right) + 0.5) / (len(wrong) + 0.5))
-        kinds = np.repeat([1, 0], [len(right), len(wrong)])
-        shares = np.concatenate([target[right], 1 - target[wrong]])
-        model = LogisticRegression(C=self.strength, solver="newton-cg")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # cross-validation judges the fit
-            model.fit(rows[np.concatenate([right, wrong])], kinds, sample_weight=shares)
-        return model.coef_[0], float(model.intercept_[0])
 
 
 CANDIDATES = (

@@ -28,11 +28,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = write_bert(tmp_path_factory.mktemp("models") / "bert", ("easy", "hard"))
     opened = EncoderDirectory.open(str(path))
-    export_onnx(load_model(opened, head=True), path, head=True, int8=False)
+    export_onnx(load_model(opened, output="logits"), path, output="logits", int8=False)
     (path / "int8").mkdir()
     for name in ("config.json", "tokenizer.json"):
         (path / "int8" / name).write_bytes((path / name).read_bytes())
-    export_onnx(load_model(opened, head=True), path / "int8", head=True, int8=True)
+    export_onnx(load_model(opened, output="logits"), path / "int8", output="logits", int8=True)
     return path
 
 

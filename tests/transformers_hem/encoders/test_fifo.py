@@ -99,7 +99,7 @@ def test_a_real_encoder_behind_it_answers_from_many_threads(tmp_path: Path) -> N
     from transformers_hem.encoders.network import open_network
 
     directory = EncoderDirectory.open(str(write_bert(tmp_path / "b", ("easy", "hard"))))
-    network = open_network(directory, "torch", head=True, threads=1)
+    network = open_network(directory, "torch", output="logits", threads=1)
     runner = FairRunner(QueryTokens(directory), network)
     texts = [f"what is {number} + {number} ?" for number in range(32)]
     with ThreadPoolExecutor(32) as pool:

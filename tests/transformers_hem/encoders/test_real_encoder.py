@@ -23,7 +23,7 @@ LABELLED = (
 def runner(minilm: Path) -> FairRunner:
     directory = EncoderDirectory.open(str(minilm))
     return FairRunner(
-        QueryTokens(directory), open_network(directory, "torch", head=False, threads=0)
+        QueryTokens(directory), open_network(directory, "torch", output="states", threads=0)
     )
 
 
