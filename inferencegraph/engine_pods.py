@@ -1,7 +1,8 @@
 """What a model's pod holds: our predictor alone, or beside it the server that its engine asks.
 
-An engine that loads the model in the predictor's own process needs no line here. KServe sends the
-traffic to the first container, which is always ours.
+An engine that loads the model in the predictor's own process needs no line here, or one in
+OWN_IMAGES where the predictor's image can't hold it. KServe sends the traffic to the first
+container, which is always ours.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,6 +40,11 @@ class Server:
     shared_memory: str
     gpus: bool
 
+
+# The engines whose packages pin versions apart from ours: the predictor with such an engine.
+OWN_IMAGES: Final[Mapping[str, Callable[[Images], str]]] = {
+    "vllm": lambda images: images.predictor_vllm,
+}
 
 # The engines that ask a server; None: one elsewhere, at `Model.url`, and never in their own pod.
 SERVERS: Final[Mapping[str, Server | None]] = {
@@ -91,8 +97,9 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
 
 def _loading(name: str, model: Model, images: Images) -> dict[str, Any]:
     arguments = [f"--engine={model.engine}", f"--model_dir={model.directory or MODEL_MOUNT}"]
+    image = OWN_IMAGES.get(model.engine, lambda images: images.predictor)
     return container(
-        images.predictor,
+        image(images),
         name,
         [*arguments, *model.arguments],
         model.environment(),

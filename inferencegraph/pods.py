@@ -33,6 +33,7 @@ class Images:
     """Image names as manifests carry them; kustomize's `images` sets registry and tag."""
 
     predictor: str = "kserve-hem-predictor"
+    predictor_vllm: str = "kserve-hem-predictor-vllm"
     transformer: str = "kserve-hem-transformer"
     digits_triton: str = "kserve-hem-digits-triton"
     triton: str = "kserve-hem-triton"

@@ -37,10 +37,12 @@ _TRITON = LocalCommand(
     grpc_port="--grpc-port",
     program="tritonserver",
 )
+_PREDICTOR = LocalCommand((*_PYTHON, "predictors"))
 _SERVE = "predictors.triton_models.serve"
 _SERVE_HERE = (*_PYTHON, _SERVE, f"--tritonserver={shlex.join(_TRITONSERVER)}")
 LOCAL_COMMANDS = {
-    "kserve-hem-predictor": LocalCommand((*_PYTHON, "predictors")),
+    "kserve-hem-predictor": _PREDICTOR,
+    "kserve-hem-predictor-vllm": _PREDICTOR,
     "kserve-hem-transformer": LocalCommand((*_PYTHON, "transformers_hem")),
     "tritonserver": _TRITON,
     "kserve-hem-digits-triton": replace(_TRITON, models=str(TRITON_REPOSITORY)),

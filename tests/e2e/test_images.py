@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PREDICTOR = ROOT / "predictors/Dockerfile"
 HEM = ROOT / "transformers_hem/Dockerfile"
+VLLM = ROOT / "predictors/engines/vllm/Dockerfile"
 BOTH = pytest.mark.parametrize("dockerfile", [PREDICTOR, HEM], ids=lambda p: p.parent.name)
 
 
@@ -62,7 +65,9 @@ def test_everything_is_installed_in_the_tested_versions(dockerfile: Path) -> Non
     assert not any("pip" in run for run in final.all("RUN"))
 
 
-@BOTH
+@pytest.mark.parametrize(
+    "dockerfile", [PREDICTOR, HEM, VLLM], ids=["predictor", "transformer", "vllm"]
+)
 def test_what_is_copied_is_there_and_not_ignored(dockerfile: Path) -> None:
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"]
     builder = _stages(dockerfile)[0]
@@ -70,6 +75,46 @@ def test_what_is_copied_is_there_and_not_ignored(dockerfile: Path) -> None:
         for source in copy.split()[:-1]:
             assert (ROOT / source).exists(), source
             assert source in allowed
+
+
+def test_vllms_image_is_the_tested_one_and_runs_the_predictor_without_rights() -> None:
+    (stage,) = _stages(VLLM)
+    tested = yaml.safe_load((ROOT / "manifests/runtimes/base/images.yaml").read_text())["data"]
+    assert f"ARG BASE_IMAGE={tested['vllm']}" in VLLM.read_text().splitlines()
+    assert f"BASE_IMAGE={tested['vllm-cpu']}" in VLLM.read_text().split()
+    assert stage.base == "${BASE_IMAGE}"
+    (user,) = stage.all("USER")
+    assert user.isdigit() and user != "0"
+    assert stage.all("ENTRYPOINT") == ['["python3", "-m", "predictors"]']
+
+
+def test_in_vllms_image_its_versions_stay_and_ours_fill_the_gaps(tmp_path: Path) -> None:
+    (stage,) = _stages(VLLM)
+    freeze, choose, install = stage.all("RUN")
+    assert freeze.endswith("pip list --format=freeze > installed.txt")
+    assert install.endswith("pip install --no-cache-dir -c constraints.txt . vllm")
+    held = ["flashinfer-python==0.7", "numpy==2.3.5", "nvidia-nccl-cu13==2", "torch==2.13.0+cu130"]
+    held += ["torchaudio==2.11.0", "transformers==5.17.0", "triton==3.8", "vllm==0.32.0"]
+    left_to_pip = ["huggingface_hub==1.40.0", "prometheus-client==0.25.0", "psutil==7.2.2"]
+    (tmp_path / "installed.txt").write_text("\n".join([*held, *left_to_pip, ""]))
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    subprocess.run(["bash", "-ec", choose], cwd=tmp_path, check=True)
+    lines = [
+        line for line in (tmp_path / "constraints.txt").read_text().splitlines() if line[0] != "#"
+    ]
+    assert lines[: len(held)] == held
+    names = [canonicalize_name(line.split("==")[0]) for line in lines]
+    assert len(names) == len({*names})
+    assert not {*names} & {"huggingface-hub", "prometheus-client", "psutil"}
+    ours, vllms = (
+        (ROOT / ".ci" / name).read_text().splitlines()
+        for name in ("constraints.txt", "constraints-vllm.txt")
+    )
+    pins = {"fastapi": vllms, "kserve": ours}  # both files pin fastapi
+    for name, pinned in pins.items():
+        assert [line for line in lines if line.startswith(f"{name}==")] == [
+            line for line in pinned if line.startswith(f"{name}==")
+        ]
 
 
 def _index_answers(scratch: Path) -> bool:

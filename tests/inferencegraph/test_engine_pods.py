@@ -1,5 +1,6 @@
 """A side's engine is one value of its model: what each makes of the pod, and what is refused."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from inferencegraph.engine_pods import SERVERS, model_pod
+from inferencegraph.engine_pods import OWN_IMAGES, SERVERS, model_pod
 from inferencegraph.examples import MODELS, annotated, example, write
 from inferencegraph.kustomize import load
 from inferencegraph.local.images import LOCAL_COMMANDS
@@ -75,6 +76,32 @@ def test_every_option_of_our_container_is_one_that_its_engine_reads(engine: str)
     own = VLLMSettings if engine == "vllm" else ENGINES.load(engine).Settings
     assert {*_words(container)} <= {*PredictorSettings.model_fields, *own.model_fields}
     assert _words(container)["engine"] == engine
+
+
+@pytest.mark.parametrize(
+    ("engine", "image"),
+    [
+        ("classifier", "kserve-hem-predictor"),
+        ("huggingface", "kserve-hem-predictor"),
+        ("openai_api", "kserve-hem-predictor"),
+        ("triton", "kserve-hem-predictor"),
+        ("vllm", "kserve-hem-predictor-vllm"),
+    ],
+)
+def test_our_container_has_an_image_that_holds_its_engine(engine: str, image: str) -> None:
+    assert _containers(replace(MODEL, engine=engine))["kserve-container"]["image"] == image
+
+
+def test_engines_with_an_image_of_their_own_exist() -> None:
+    assert {*OWN_IMAGES} <= {*ENGINES.names()} - {*SERVERS}
+
+
+def test_vllm_runs_here_by_the_command_that_every_engine_has() -> None:
+    service = _example(MINING_MODES[0], CLOUD, "vllm")["cloud.yaml"]
+    made = plan([service], [], [], LOCAL_COMMANDS, iter(range(20_001, 20_100)))
+    (ours,) = made.components
+    assert ours.command[:4] == (sys.executable, "-P", "-m", "predictors")
+    assert "--engine=vllm" in ours.command
 
 
 @pytest.mark.parametrize("engine", ["openai_api", "triton"])
