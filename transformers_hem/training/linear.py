@@ -24,6 +24,7 @@ from transformers_hem.training.rows import Labels
 from transformers_hem.training.targets import difference, require_learnable, rightness
 
 FOLDS = 5
+TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Candidate:
             ridge = Ridge(alpha=self.strength).fit(rows, difference(labels))
             return ridge.coef_[:, None], np.array([ridge.intercept_])
         targets = (labels.hard.astype(float),) if self.link == "logistic" else rightness(labels)
-        parts = [logistic(rows, target, self.strength, "newton-cg") for target in targets]
+        parts = [logistic(rows, target, self.strength, TOLERANCE) for target in targets]
         return np.stack([part for part, _ in parts], axis=1), np.array([each for _, each in parts])
 
 

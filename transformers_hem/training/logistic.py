@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -11,12 +11,11 @@ from sklearn.linear_model import LogisticRegression
 from transformers_hem.training.quality import Floats
 
 
-def logistic(
-    rows: Any, target: Floats, c: float, solver: Literal["newton-cg", "newton-cholesky"]
-) -> tuple[Floats, float]:
+def logistic(rows: Any, target: Floats, c: float, tolerance: float) -> tuple[Floats, float]:
     """Coefficients, float [columns], and intercept, from an array or a sparse matrix [N, columns].
 
-    `c` is the inverse of the regularisation's strength. A target between 0 and 1 counts as a row of
+    `c` is the inverse of the regularisation's strength, `tolerance` the largest gradient to stop
+    at. A target between 0 and 1 counts as a row of
     either kind, weighted by its share.
     """
     right, wrong = np.flatnonzero(target > 0), np.flatnonzero(target < 1)
@@ -24,7 +23,7 @@ def logistic(
         return np.zeros(rows.shape[1]), math.log((len(right) + 0.5) / (len(wrong) + 0.5))
     kinds = np.repeat([1, 0], [len(right), len(wrong)])
     shares = np.concatenate([target[right], 1 - target[wrong]])
-    model = LogisticRegression(C=c, solver=solver)
+    model = LogisticRegression(C=c, solver="newton-cg", tol=tolerance)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # cross-validation judges the fit
         model.fit(rows[np.concatenate([right, wrong])], kinds, sample_weight=shares)
