@@ -113,18 +113,15 @@ async def ask_ours(client: httpx.AsyncClient, query: str) -> int:
 
 async def tokens_per_second(url: str, ask: Ask, concurrency: int) -> float:
     waiting = iter(QUERIES)
-    tokens = 0
 
-    async def worker(client: httpx.AsyncClient) -> None:
-        nonlocal tokens
-        for query in waiting:
-            tokens += await ask(client, query)
+    async def worker(client: httpx.AsyncClient) -> int:
+        return sum([await ask(client, query) for query in waiting])
 
     async with httpx.AsyncClient(base_url=url, timeout=300) as client:
         await ask(client, QUERIES[0])
         begin = time.perf_counter()
-        await asyncio.gather(*(worker(client) for _ in range(concurrency)))
-        return tokens / (time.perf_counter() - begin)
+        tokens = await asyncio.gather(*(worker(client) for _ in range(concurrency)))
+        return sum(tokens) / (time.perf_counter() - begin)
 
 
 @pytest.mark.parametrize("concurrency", AT_LEAST)
