@@ -52,7 +52,7 @@ def train(
             help="Kernel, KNN, BERT, LLM: format=safetensors, onnx or int8; max_tokens=256; "
             "BERT, LLM: epochs=3, learning_rate=5e-5, head_learning_rate=1e-3, batch_size=16, "
             "patience=4, objective=difference or hard, held_out=0.1; "
-            "Kernel: landmarks=1500, components=256, gamma=2. Repeat for several.",
+            "Kernel: landmarks=3000, components=256, gamma=2, c=1. Repeat for several.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -6,7 +6,6 @@ from typing import get_args
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 
 from transformers_hem.combined_router import (
     QUERY,
@@ -16,12 +15,12 @@ from transformers_hem.combined_router import (
     features,
 )
 from transformers_hem.router_directory import LinearModel, new_directory, write_config
+from transformers_hem.training.held_out import folds
 from transformers_hem.training.judgement import judge
 from transformers_hem.training.learner import Learner, Metrics
 from transformers_hem.training.linear import learn
 from transformers_hem.training.rows import Labels
 
-FOLDS = 5
 REQUIRED: tuple[Signal, ...] = ("mean_logprob", "min_logprob")
 
 
@@ -71,10 +70,8 @@ def _logistic(rows: Floats, labels: Labels) -> LogisticRegression:
 
 
 def _out_of_fold(rows: Floats, labels: Labels, seed: int) -> Floats:
-    smallest = int(min(labels.hard.sum(), (~labels.hard).sum()))
-    folds = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=seed)
     scores = np.zeros(len(rows))
-    for train, test in folds.split(rows, labels.hard):
+    for train, test in folds(labels.hard, seed):
         model = _logistic(rows[train], labels.subset(train))
         scores[test] = model.predict_proba(rows[test])[:, 1]
     return scores

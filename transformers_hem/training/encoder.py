@@ -15,13 +15,14 @@ from transformers_hem.encoders.tokens import QueryTokens
 from transformers_hem.router_directory import new_directory, write_config
 from transformers_hem.training.encoder_files import (
     EncoderTraining,
+    described,
     open_source,
     require_libraries,
     run_all,
     write_encoder,
 )
 from transformers_hem.training.held_out import Split, split
-from transformers_hem.training.judgement import Judgement, judge
+from transformers_hem.training.judgement import judge
 from transformers_hem.training.learner import Learner, Metrics
 from transformers_hem.training.quality import Floats, gap_recovered
 from transformers_hem.training.rows import Labels
@@ -71,7 +72,14 @@ class BERTLearner(Learner):
                 write_encoder(model, tokens, scratch / "float32", "onnx", output="logits")
                 unrounded = self._scores(scratch / "float32", parts.judged)
                 judgement.metrics["apgr_lost_in_int8"] = lost(unrounded, raw, parts.judged)
-            config = self._config(labels, parts, judgement, fingerprints(aside), seed)
+            chosen = self._parameters
+            learner = f"{chosen.source} {chosen.objective}"
+            config = ClassifierConfig(
+                algorithm=self.algorithm,
+                hard_label=DIFFERENCE if chosen.objective == DIFFERENCE else HARD,
+                files=fingerprints(aside),
+                **described(chosen, labels, parts.judged, judgement, learner, seed),
+            )
             write_config(aside, config)
         return config, parts.judged_rows, raw
 
@@ -113,27 +121,6 @@ class BERTLearner(Learner):
             judged.queries,
             output="logits",
             of=lambda outputs: self._head.difficulty(np.stack(outputs)),
-        )
-
-    def _config(
-        self, labels: Labels, parts: Split, judgement: Judgement, files: dict[str, str], seed: int
-    ) -> ClassifierConfig:
-        chosen = self._parameters
-        return ClassifierConfig(
-            algorithm=self.algorithm,
-            hard_label=DIFFERENCE if chosen.objective == DIFFERENCE else HARD,
-            max_tokens=chosen.max_tokens,
-            encoder=chosen.source,
-            threshold=judgement.threshold,
-            probability=judgement.probability,
-            scores=judgement.scores,
-            seed=seed,
-            rows=len(labels.queries),
-            held_out_rows=len(parts.judged.queries),
-            data_sha256=labels.sha256,
-            epsilon=labels.epsilon,
-            metrics={"learner": f"{chosen.source} {chosen.objective}", **judgement.metrics},
-            files=files,
         )
 
 

@@ -15,6 +15,8 @@ from transformers_hem.encoders.directory import TOKENIZER_FILE, EncoderDirectory
 from transformers_hem.encoders.fifo import FairRunner
 from transformers_hem.encoders.network import Output, OutputKind, open_network
 from transformers_hem.encoders.tokens import QueryTokens
+from transformers_hem.training.judgement import Judgement
+from transformers_hem.training.rows import Labels
 
 Format = Literal["safetensors", "onnx", "int8"]
 
@@ -70,6 +72,31 @@ def write_encoder(
     model.config.architectures = [type(model).__name__]  # as save_pretrained does
     model.config.save_pretrained(directory)
     export_onnx(model, directory, output=output, int8=wanted == "int8")
+
+
+def described(
+    chosen: EncoderTraining,
+    labels: Labels,
+    judged: Labels,
+    judgement: Judgement,
+    learner: str,
+    seed: int,
+) -> dict[str, Any]:
+    """The fields that every `EncoderConfig` has, but for its `files`: of a router that `learner`
+    made from `labels`, and whose `judgement` is of the rows `judged`."""
+    return {
+        "max_tokens": chosen.max_tokens,
+        "encoder": chosen.source,
+        "threshold": judgement.threshold,
+        "probability": judgement.probability,
+        "scores": judgement.scores,
+        "seed": seed,
+        "rows": len(labels.queries),
+        "held_out_rows": len(judged.queries),
+        "data_sha256": labels.sha256,
+        "epsilon": labels.epsilon,
+        "metrics": {"learner": learner, **judgement.metrics},
+    }
 
 
 def run_all(

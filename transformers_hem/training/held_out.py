@@ -1,14 +1,15 @@
-"""Sets rows apart before an encoder is fine-tuned: to stop early on, and to judge it on."""
+"""Rows that a router is not fitted to: folds in turn, or parts set apart for good."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from predictors.errors import ConfigurationError
 from transformers_hem.training.rows import Labels
 
+FOLDS = 5
 LEAST_OF_A_KIND = 2
 
 
@@ -21,6 +22,14 @@ class Split:
     validation: Labels
     judged: Labels
     judged_rows: NDArray[np.int64]
+
+
+def folds(hard: NDArray[np.bool_], seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Pairs of rows to fit to and the other rows, five or as many as the rarer kind has rows; each
+    row is among the others once, and hard ones are spread evenly. Two of either kind are needed."""
+    smallest = int(min(hard.sum(), (~hard).sum()))
+    parts = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=seed)
+    return list(parts.split(hard, hard))
 
 
 def split(labels: Labels, share: float, seed: int) -> Split:

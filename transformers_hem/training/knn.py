@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold
 
 from transformers_hem.algorithms.base import AlgorithmParameters
 from transformers_hem.encoder_router import (
@@ -20,18 +19,19 @@ from transformers_hem.encoders.tokens import QueryTokens
 from transformers_hem.router_directory import new_directory, write_config
 from transformers_hem.training.encoder_files import (
     EncoderTraining,
+    described,
     open_source,
     require_libraries,
     run_all,
     write_encoder,
 )
+from transformers_hem.training.held_out import folds
 from transformers_hem.training.judgement import judge
 from transformers_hem.training.learner import Learner, Metrics
 from transformers_hem.training.quality import Floats, curve
 from transformers_hem.training.rows import Labels
 from transformers_hem.training.targets import difference, require_learnable
 
-FOLDS = 5
 NEIGHBOURS = (4, 16, 64, 256)
 TEMPERATURES = (0.02, 0.05, 0.1)
 
@@ -58,7 +58,14 @@ class KNNLearner(Learner):
             )
             (k, temperature), raw = _best(embeddings, labels, seed)
             Neighbours(embeddings, difference(labels)).save(aside / NEIGHBOURS_FILE)
-            config = self._config(labels, k, temperature, raw, fingerprints(aside), seed)
+            learner = f"{self._parameters.source}, {k} neighbours at {temperature:g}"
+            judgement = judge(raw, labels, seed)
+            config = NeighbourConfig(
+                k=k,
+                temperature=temperature,
+                files=fingerprints(aside),
+                **described(self._parameters, labels, labels, judgement, learner, seed),
+            )
             write_config(aside, config)
         return {**config.metrics, "rows": config.rows, "threshold": config.threshold}
 
@@ -68,34 +75,6 @@ class KNNLearner(Learner):
         source = open_source(self._parameters)
         model = load_model(source, output="states")
         write_encoder(model, QueryTokens(source), to, self._parameters.format, output="states")
-
-    def _config(
-        self,
-        labels: Labels,
-        k: int,
-        temperature: float,
-        raw: Floats,
-        files: dict[str, str],
-        seed: int,
-    ) -> NeighbourConfig:
-        judgement = judge(raw, labels, seed)
-        learner = f"{self._parameters.source}, {k} neighbours at {temperature:g}"
-        return NeighbourConfig(
-            k=k,
-            temperature=temperature,
-            max_tokens=self._parameters.max_tokens,
-            encoder=self._parameters.source,
-            threshold=judgement.threshold,
-            probability=judgement.probability,
-            scores=judgement.scores,
-            seed=seed,
-            rows=len(labels.queries),
-            held_out_rows=len(labels.queries),
-            data_sha256=labels.sha256,
-            epsilon=labels.epsilon,
-            metrics={"learner": learner, **judgement.metrics},
-            files=files,
-        )
 
 
 def _best(embeddings: NDArray[np.float32], labels: Labels, seed: int) -> tuple[Candidate, Floats]:
@@ -109,9 +88,7 @@ def _best(embeddings: NDArray[np.float32], labels: Labels, seed: int) -> tuple[C
 def _out_of_fold(
     embeddings: NDArray[np.float32], labels: Labels, seed: int
 ) -> dict[Candidate, Floats]:
-    smallest = int(min(labels.hard.sum(), (~labels.hard).sum()))
-    folds = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=seed)
-    pairs = list(folds.split(embeddings, labels.hard))
+    pairs = folds(labels.hard, seed)
     known = min(len(train) for train, _ in pairs)
     candidates = [*product([k for k in NEIGHBOURS if k <= known], TEMPERATURES)]
     scores = {candidate: np.zeros(len(embeddings)) for candidate in candidates}

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import StratifiedKFold
 
 from transformers_hem.features import Extract, FeatureConfig, TextFeatures, extract, fit
 from transformers_hem.router_directory import SUMS, LinearModel, Link, RouterConfig, link
+from transformers_hem.training.held_out import folds
 from transformers_hem.training.judgement import judge
 from transformers_hem.training.learner import Learner, Metrics
 from transformers_hem.training.logistic import logistic
@@ -23,7 +23,6 @@ from transformers_hem.training.quality import Floats, curve
 from transformers_hem.training.rows import Labels
 from transformers_hem.training.targets import difference, require_learnable, rightness
 
-FOLDS = 5
 TOLERANCE = 1e-4
 
 
@@ -92,10 +91,8 @@ def _out_of_fold(
     config: FeatureConfig, texts: Sequence[Extract], labels: Labels, seed: int
 ) -> dict[Candidate, Floats]:
     """Scores of every candidate on rows that it was not fitted to, features included."""
-    smallest = int(min(labels.hard.sum(), (~labels.hard).sum()))
-    folds = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=seed)
     scores = {candidate: np.zeros(len(texts)) for candidate in CANDIDATES}
-    for train, test in folds.split(texts, labels.hard):
+    for train, test in folds(labels.hard, seed):
         part = labels.subset(train)
         features = fit(config, [texts[i] for i in train])
         rows = _matrix(features, [texts[i] for i in train])

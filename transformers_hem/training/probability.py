@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 
 from transformers_hem.calibration import ProbabilityMap
+from transformers_hem.training.held_out import folds
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Fit = Callable[[Floats, Flags], ProbabilityMap | None]
 
-FOLDS = 5
 GRID = np.linspace(0, 1, 129)  # knots of a sigmoid; straight lines between are off by at most 1e-4
 
 
@@ -48,13 +47,11 @@ def calibrate_probabilities(raw: Floats, hard: Flags, seed: int) -> Calibrated:
 
 def _cross_fitted(fit: Fit, raw: Floats, hard: Flags, seed: int) -> Floats:
     """NaN where there is no fit; fitted to the rows themselves where a class has one row only."""
-    smallest = int(min(hard.sum(), (~hard).sum()))
-    if smallest < 2:
+    if min(hard.sum(), (~hard).sum()) < 2:
         fitted = fit(raw, hard)
         return fitted.apply(raw) if fitted else np.full(len(raw), np.nan)
-    folds = StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=seed)
     scores = np.full(len(raw), np.nan)
-    for train, test in folds.split(raw, hard):
+    for train, test in folds(hard, seed):
         fitted = fit(raw[train], hard[train])
         if fitted is not None:
             scores[test] = fitted.apply(raw[test])

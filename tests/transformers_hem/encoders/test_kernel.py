@@ -27,7 +27,7 @@ from transformers_hem.training import train
 from transformers_hem.training.kernel import KernelTraining, fit, learn
 from transformers_hem.training.rows import Labels, read_labels
 
-CHOSEN = KernelTraining(encoder="any", components=6, gamma=0.7, landmarks=200)
+CHOSEN = KernelTraining(encoder="any", components=6, gamma=0.7, landmarks=200, c=10)
 WIDTH, ROWS = 8, 120
 
 Features = NDArray[np.float32]
@@ -70,7 +70,7 @@ def test_it_is_scikit_learns_pipeline(features: Features, labels: Labels) -> Non
         LogisticRegression(C=10.0, tol=1e-8).fit(mapped, side[known]).predict_proba(others)[:, 1]
         for side in (labels.edge, labels.cloud)
     ]
-    (kernel,) = fit(features[known], labels.subset(np.arange(90)), CHOSEN, 3, (10.0,))
+    kernel = fit(features[known], labels.subset(np.arange(90)), CHOSEN, 3)
     found = kernel.difficulty(features[asked])
     # Landmarks and components are rounded to 16 bits, and small eigenvalues left out.
     assert found == pytest.approx((1 + right[1] - right[0]) / 2, abs=5e-3)
@@ -90,7 +90,7 @@ def test_scores_of_the_rows_are_by_kernels_that_never_saw_them(
 
 
 def test_it_is_the_same_from_its_file(features: Features, labels: Labels, tmp_path: Path) -> None:
-    (kernel,) = fit(features, labels, CHOSEN, 0, (1.0,))
+    kernel = fit(features, labels, CHOSEN, 0)
     kernel.save(tmp_path / KERNEL_FILE)
     loaded = Kernel.load(tmp_path / KERNEL_FILE)
     assert (loaded.difficulty(features) == kernel.difficulty(features)).all()
@@ -101,7 +101,7 @@ def test_features_that_never_change_and_few_rows_are_no_trouble(
     features: Features, labels: Labels
 ) -> None:
     same = np.concatenate([features[:12, :-WIDTH], np.ones((12, WIDTH), np.float32)], axis=1)
-    (kernel,) = fit(same, labels.subset(np.arange(12)), CHOSEN, 0, (10.0,))
+    kernel = fit(same, labels.subset(np.arange(12)), CHOSEN, 0)
     found = kernel.difficulty(same)
     assert np.isfinite(found).all() and found.std() > 0.05
 
@@ -111,7 +111,7 @@ def test_a_damaged_file_is_named(
     features: Features, labels: Labels, tmp_path: Path, damage: str
 ) -> None:
     path = tmp_path / KERNEL_FILE
-    fit(features, labels, CHOSEN, 0, (1.0,))[0].save(path)
+    fit(features, labels, CHOSEN, 0).save(path)
     tensors = load_file(path)
     if damage == "not finite":
         tensors["weights"][3] = np.nan
