@@ -84,6 +84,7 @@ def test_the_best_one_ships_within_its_size_and_beats_the_general_one() -> None:
     assert sum(p.stat().st_size for p in directory.rglob("*") if p.is_file()) < 50_000_000
     assert float(promised("embedded:best")["apgr"]) > float(promised("embedded:general")["apgr"])
     assert float(promised("embedded:best")["apgr_lost_in_int8"]) <= 0.005
+    assert b"site-packages" not in (directory / "encoder" / "model.onnx").read_bytes()
 
 
 def test_the_best_one_still_orders_rows_that_it_learned_from(shared: Path) -> None:

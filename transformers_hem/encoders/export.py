@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 import torch
-from onnx import load_model_from_string
+from onnx import ModelProto
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import nn
 from torch.export import Dim
@@ -48,13 +48,23 @@ def export_onnx(model: nn.Module, directory: Path, *, output: OutputKind, int8: 
     finally:
         exporter.setLevel(level)
     assert program is not None
-    program.save(directory / ONNX_FILE, external_data=False)
+    exported = program.model_proto
+    _forget_traces(exported)
     if int8:
-        _quantize(directory / ONNX_FILE)
+        _quantize(exported, directory / ONNX_FILE)
+    else:
+        (directory / ONNX_FILE).write_bytes(exported.SerializeToString(deterministic=True))
 
 
-def _quantize(path: Path) -> None:
-    model = load_model_from_string(path.read_bytes())
+def _forget_traces(model: ModelProto) -> None:
+    """The exporter notes at each node where on this machine the code behind it stands."""
+    graph = model.graph
+    for noted in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
+        noted.ClearField("metadata_props")
+        noted.ClearField("doc_string")
+
+
+def _quantize(model: ModelProto, path: Path) -> None:
     # The exporter notes shapes of weights before it transposes them; quantisation trips over them.
     del model.graph.value_info[:]
     root = logging.getLogger()

@@ -49,6 +49,12 @@ def test_both_backends_score_alike(exported: Path) -> None:
     assert len(set(by_onnx.round(6))) > 2
 
 
+def test_an_exported_file_says_nothing_of_the_machine_that_wrote_it(exported: Path) -> None:
+    for path in (exported / "model.onnx", exported / "int8" / "model.onnx"):
+        written = path.read_bytes()
+        assert b"site-packages" not in written and str(ROOT).encode() not in written
+
+
 def test_a_query_scores_the_same_whoever_asks_beside_it(exported: Path) -> None:
     for model, backend in ((exported, "torch"), (exported, "onnxruntime"), (exported / "int8", "")):
         chosen = {"backend": backend} if backend else {}
