@@ -59,7 +59,7 @@ async def label(job: Job, watcher: Watcher) -> Result:
     """Asks, scores and writes `job.out`, also when it is cancelled or told to stop.
 
     Raises ConfigurationError for bad input before anything is asked, and UpstreamError where the
-    first question shows that a model or judge can't be used.
+    first question shows that a model or judge can't be used, unless something was answered before.
     """
     require_margin(job.epsilon)
     questions = read_questions(job.data, job.limit)

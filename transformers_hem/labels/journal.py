@@ -25,12 +25,14 @@ _SYNC_SECONDS: Final = 1.0
 
 
 class Journal:
-    """Open it with `open`, close it with `close`. `answers` and `scores` are by question id."""
+    """Open it with `open`, close it with `close`. `answers` and `scores` are by question id;
+    `failures` are ids of questions that failed before."""
 
     def __init__(self, path: Path, handle: int) -> None:
         self.path = path
         self.answers: dict[str | int, dict[Side, Answer]] = {}
         self.scores: dict[str | int, Pair] = {}
+        self.failures: set[str | int] = set()
         self._fingerprints: dict[str | int, str] = {}
         self._handle = handle
         self._synced = time.monotonic()
@@ -57,6 +59,11 @@ class Journal:
             raise
         return journal
 
+    @property
+    def empty(self) -> bool:
+        """Whether no model, and no judge, has answered anything yet."""
+        return not (self.answers or self.scores)
+
     def answered(self, question: Question, side: Side, answer: Answer) -> None:
         self.answers.setdefault(question.id, {})[side] = answer
         told = {name: value for name, value in asdict(answer).items() if value is not None}
@@ -67,13 +74,13 @@ class Journal:
         self._write(question, {"scores": list(pair)})
 
     def failed(self, question: Question, reason: str) -> None:
-        """For the reader only: what failed is tried again by the next run."""
+        """What failed is tried again by the next run, after what was never tried."""
         self._write(question, {"failed": reason})
 
     def close(self) -> None:
         """A journal that says nothing goes away."""
         os.fsync(self._handle)
-        if not (self.answers or self.scores):
+        if self.empty:
             self.path.unlink(missing_ok=True)
         os.close(self._handle)
 
@@ -108,7 +115,7 @@ class Journal:
         for number, line in enumerate(lines[1:], start=2):
             self._read(line, number)
         header = {"hem_label": _VERSION, "settings": dict(settings)}
-        if self.answers or self.scores:
+        if not self.empty:
             self._require_settings(lines[0], settings)
         elif lines[:1] != [orjson.dumps(header)]:
             os.ftruncate(self._handle, 0)
@@ -122,6 +129,8 @@ class Journal:
                 self.answers.setdefault(name, {})[record["side"]] = Answer(**record["answer"])
             elif "scores" in record:
                 self.scores[name] = Pair(*record["scores"])
+            elif "failed" in record:
+                self.failures.add(name)
             self._fingerprints[name] = record["of"]
         except (orjson.JSONDecodeError, TypeError, KeyError) as error:
             raise ConfigurationError(

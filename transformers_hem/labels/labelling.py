@@ -39,11 +39,15 @@ class Labelling:
 
     async def run(self, questions: Sequence[Question]) -> None:
         """Ends early when `stop` is set, after the questions in flight, and when a server is
-        `gone`. Raises the HEMError of the first question where all would fail in that way."""
-        pending = deque(q for q in questions if q.id not in self.journal.scores)
+        `gone`. Raises the HEMError of the first question where all would fail in that way and
+        nothing was ever answered. Questions that failed before come last: many that always time
+        out keep no other from being asked."""
+        unscored = [q for q in questions if q.id not in self.journal.scores]
+        pending = deque(sorted(unscored, key=lambda q: q.id in self.journal.failures))
         if not pending or self.stop.is_set():
             return
-        await self._label(pending.popleft(), first=True)
+        if self.journal.empty:
+            await self._label(pending.popleft(), first=True)
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(self.concurrency, len(pending))):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -195,6 +196,56 @@ async def test_a_server_that_goes_away_ends_the_run_and_keeps_what_there_is(
     assert (len(labels(job)), len(cloud.requests), result.summary.missing) == (3, 5, 9)
 
 
+async def test_a_question_that_always_times_out_keeps_no_other_from_being_asked(
+    job: Job, edge: Server
+) -> None:
+    def hangs(body: dict[str, Any]) -> tuple[int, Any]:
+        if query_of(body).startswith("0 "):
+            time.sleep(0.6)
+        return adds_small(body)
+
+    slow = replace(job, timeout=0.3, concurrency=1)
+    await run(replace(slow, data=write(job.data.with_name("one"), QUESTIONS[1:2])))
+    edge.reply = hangs
+    result = await run(slow)
+    assert [(f.id, "did not answer in time" in f.reason) for f in result.failures] == [(0, True)]
+    assert [row["id"] for row in labels(job)] == list(range(1, 12))
+    result = await run(slow)
+    assert ([f.id for f in result.failures], result.gone, result.asked) == ([0], None, 1)
+
+
+async def test_questions_that_failed_before_are_asked_after_the_others(
+    job: Job, cloud: Server
+) -> None:
+    def busy(body: dict[str, Any]) -> tuple[int, Any]:
+        stuck = query_of(body) in ("1 + 1", "2 + 2", "3 + 3")
+        return (503, {"error": "busy"}) if stuck else adds(body)
+
+    cloud.reply = busy
+    alone = replace(job, concurrency=1, attempts=1)
+    assert (await run(alone)).gone
+    assert [row["id"] for row in labels(job)] == [0]
+    result = await run(alone)
+    assert [f.id for f in result.failures] == [3, 1, 2]
+    assert [row["id"] for row in labels(job)] == [0, *range(4, 12)]
+
+
+async def test_a_judge_that_fails_on_one_question_is_no_end_of_a_run_that_goes_on(
+    job: Job,
+) -> None:
+    def overloaded(body: dict[str, Any]) -> tuple[int, Any]:
+        stuck = "\n5 + 5\n" in body["messages"][-1]["content"]
+        return (503, {"error": "busy"}) if stuck else says("Verdict: first")
+
+    with serving(overloaded, "/v1") as judge:
+        options = [f"url={judge.url}", "model=j", "attempts=1"]
+        judged = replace(job, scorer="llm_judge", options=options)
+        for _ in range(2):
+            result = await run(judged)
+            assert [f.id for f in result.failures] == [5]
+            assert len(labels(job)) == 11
+
+
 async def test_stopping_finishes_the_questions_in_flight(
     job: Job, edge: Server, cloud: Server
 ) -> None:
@@ -269,8 +320,21 @@ async def test_a_graph_is_asked_with_prefer_and_must_answer_with_the_model_meant
         graph.cloud_up = False
         write(job.data, [*QUESTIONS, {"id": 77, "query": "new", "reference": 1}])
         graph.private = ""
-        with pytest.raises(UpstreamUnavailable, match="'qa-edge' answered for the cloud: the gra"):
-            await run(through)
+        result = await run(through)
+    assert {f.id for f in result.failures} == {2, 77}
+    for failure in result.failures:
+        assert failure.reason.startswith("'qa-edge' answered for the cloud: the graph degraded")
+    assert len(labels(job)) == 11
+
+
+async def test_a_graph_that_has_degraded_is_told_at_the_first_question(job: Job) -> None:
+    graph = Graph()
+    graph.cloud_up = False
+    with (
+        serving(graph.reply, "/") as server,
+        pytest.raises(UpstreamUnavailable, match="'qa-edge' answered for the cloud: the graph"),
+    ):
+        await run(replace(job, models=Models.at(None, None, server.url, {})))
 
 
 @pytest.mark.parametrize(
