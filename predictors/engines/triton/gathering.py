@@ -2,12 +2,17 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+from predictors.engines.openai_api.logprobs import Token, telemetry
 from predictors.engines.triton.client import Tensors
 from predictors.errors import UpstreamError
 from predictors.protocol import TELEMETRY, TEXT_OUTPUT, Answer
+from predictors.tensors import Tensor
+
+# How far above 0 (nats) rounding may put a log-probability.
+ROUNDING: Final = 1e-3
 
 
 class StreamedAnswer:
@@ -23,8 +28,7 @@ class StreamedAnswer:
         self._parts: list[bytes] = []
         self._tokens: int | None = None
         self._prompt_tokens: int | None = None
-        self._logprobs: list[float] | None = None
-        self._margins: list[float] | None = None
+        self._known: list[Token] = []
         self._first: float | None = None
         self._first_tokens = 0
         self._last = began
@@ -37,7 +41,7 @@ class StreamedAnswer:
         if count is not None:
             self._tokens = (self._tokens or 0) + count
         self._prompt_tokens = _number(response, "num_input_tokens") or self._prompt_tokens
-        self._add_logprobs(response)
+        self._known += _logprobs(response)
         if part or count:
             self._last = now
             if self._first is None:
@@ -46,7 +50,6 @@ class StreamedAnswer:
     def answer(self, served_by: str) -> Answer:
         if not self._parts:
             raise UpstreamError("the model ended its stream without a response")
-        logprobs = self._logprobs or []
         first = self._first if self._streamed else None
         return Answer(
             _decoded(b"".join(self._parts)),
@@ -54,23 +57,18 @@ class StreamedAnswer:
             completion_tokens=self._tokens,
             time_to_first_token=None if first is None else first - self._began,
             inter_token_latency=self._inter_token_latency() if self._streamed else None,
-            mean_logprob=_mean(logprobs),
-            min_logprob=min(logprobs) if logprobs else None,
-            mean_margin=_mean(self._margins or []),
             served_by=served_by,
+            **self._telemetry(),
         )
+
+    def _telemetry(self) -> dict[str, Any]:
+        """Of all tokens, or none: a mean of some would pass for that of the answer."""
+        return telemetry(self._known) if self._tokens in (None, len(self._known)) else {}
 
     def _inter_token_latency(self) -> float | None:
         """A response may hold several tokens: those after the first response, not responses."""
         later = (self._tokens or 0) - self._first_tokens
         return (self._last - self._first) / later if self._first is not None and later > 0 else None
-
-    def _add_logprobs(self, response: Tensors) -> None:
-        tokens = _logprobs(response)
-        if tokens is None:
-            return
-        self._logprobs = (self._logprobs or []) + [token[0] for token in tokens]
-        self._margins = (self._margins or []) + [m for token in tokens if (m := _margin(token))]
 
 
 def row_answers(response: Tensors, rows: int, served_by: str) -> list[Answer]:
@@ -79,8 +77,7 @@ def row_answers(response: Tensors, rows: int, served_by: str) -> list[Answer]:
     given: dict[str, Sequence[Any]] = {}
     for name, datatype in TELEMETRY.items():
         if name in response and response[name].values.size == rows:
-            cast = float if datatype.startswith("FP") else int
-            given[name] = [cast(value) for value in response[name].values.ravel()]
+            given[name] = _column(response[name], datatype)
     return [
         Answer(
             _decoded(text),
@@ -100,39 +97,52 @@ def _texts(response: Tensors, rows: int) -> list[bytes]:
     return list(found.values.ravel())
 
 
+def _column(tensor: Tensor, datatype: str) -> list[float | None] | list[int | None]:
+    """None for what is no number, or none that is finite."""
+    numeric = tensor.values.dtype.kind in "iuf"
+    values = [float(value) if numeric else math.nan for value in tensor.values.ravel()]
+    if datatype.startswith("FP"):
+        return [value if math.isfinite(value) else None for value in values]
+    return [int(value) if math.isfinite(value) else None for value in values]
+
+
 def _number(response: Tensors, name: str) -> int | None:
     found = response.get(name)
-    return int(found.values.sum()) if found is not None and found.values.size else None
+    whole = found is not None and found.values.size and found.values.dtype.kind in "iu"
+    return int(found.values.sum()) if found is not None and whole else None
 
 
-def _logprobs(response: Tensors) -> list[list[float]] | None:
-    """Of each token the sampled one's first, then the likeliest others', as vLLM orders them."""
+def _logprobs(response: Tensors) -> list[Token]:
+    """Of each token the sampled one's comes first, then the likeliest others', as vLLM orders them.
+    Empty where the response has none."""
     found = response.get("logprobs")
     if found is None or not found.values.size:
-        return None
+        return []
     try:
         tokens = json.loads(found.values.ravel()[0])
-        return None if tokens is None else [_values(token) for token in tokens]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return [] if tokens is None else [_token(token) for token in tokens]
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise UpstreamError(f"the model's 'logprobs' can't be read: {error!r}") from None
 
 
-def _values(token: Mapping[str, Mapping[str, Any]]) -> list[float]:
-    values = [float(entry["logprob"]) for entry in token.values()]
+def _token(token: Mapping[str, Mapping[str, Any]]) -> Token:
+    values = [_logprob(float(entry["logprob"])) for entry in token.values()]
     if not values:
         raise ValueError("a token without log-probabilities")
-    return values
+    return Token(values[0], _margin(values))
 
 
-def _margin(token: list[float]) -> float | None:
+def _logprob(value: float) -> float:
+    """NaN, which is left out, for what is no log-probability."""
+    return value if value <= ROUNDING else math.nan
+
+
+def _margin(values: Sequence[float]) -> float | None:
     """p(top1) - p(top2)."""
-    top = sorted(token, reverse=True)[:2]
-    return math.exp(top[0]) - math.exp(top[1]) if len(top) == 2 else None
-
-
-def _mean(values: Iterable[float]) -> float | None:
-    known = list(values)
-    return math.fsum(known) / len(known) if known else None
+    if len(values) < 2 or any(map(math.isnan, values)):
+        return None
+    first, second = sorted(values, reverse=True)[:2]
+    return math.exp(first) - math.exp(second)
 
 
 def _decoded(text: bytes) -> str:

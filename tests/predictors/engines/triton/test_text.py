@@ -177,6 +177,51 @@ def test_log_probabilities_are_those_of_the_sampled_tokens_margins_of_the_likeli
     assert answer.mean_margin == pytest.approx((0.25 + 0.5) / 2)
 
 
+def test_a_tie_counts_as_a_margin_of_nothing() -> None:
+    streamed = StreamedAnswer(0.0, streamed=True)
+    tie = {"7": np.log(0.5), "3": np.log(0.5)}
+    sure = {"1": np.log(0.99), "2": np.log(0.005)}
+    streamed.add(part("ab", 2, logprobs=logprobs(tie, sure)), 1.0)
+    assert streamed.answer("m").mean_margin == pytest.approx(0.985 / 2)
+
+
+def test_telemetry_of_some_tokens_is_not_that_of_the_answer() -> None:
+    streamed = StreamedAnswer(0.0, streamed=True)
+    alone, two = {"7": -0.5}, {"1": -0.25, "2": -2.0}
+    streamed.add(part("ab", 2, logprobs=logprobs(alone, two)), 1.0)
+    answer = streamed.answer("m")
+    assert (answer.mean_logprob, answer.min_logprob) == (-0.375, -0.5)
+    assert answer.mean_margin is None
+    streamed.add(part("c", 1), 2.0)
+    assert streamed.answer("m").mean_logprob is None
+
+
+@pytest.mark.parametrize("odd", [-np.inf, np.inf, np.nan, 1000.0])
+def test_a_sampled_token_without_a_log_probability_leaves_telemetry_out(odd: float) -> None:
+    streamed = StreamedAnswer(0.0, streamed=True)
+    streamed.add(part("ab", 2, logprobs=logprobs({"7": odd, "3": -1.0}, {"1": -1.0})), 1.0)
+    answer = streamed.answer("m")
+    assert answer.mean_logprob is answer.min_logprob is answer.mean_margin is None
+
+
+@pytest.mark.parametrize(("other", "margin"), [(-np.inf, 0.5), (np.nan, None), (1000.0, None)])
+def test_an_alternative_that_is_impossible_is_one_and_an_odd_one_is_none(
+    other: float, margin: float | None
+) -> None:
+    streamed = StreamedAnswer(0.0, streamed=True)
+    streamed.add(part("a", 1, logprobs=logprobs({"7": np.log(0.5), "3": other})), 1.0)
+    answer = streamed.answer("m")
+    assert answer.mean_logprob == pytest.approx(np.log(0.5))
+    assert answer.mean_margin == (None if margin is None else pytest.approx(margin))
+
+
+def test_counts_that_are_no_whole_numbers_are_left_out() -> None:
+    streamed = StreamedAnswer(0.0, streamed=True)
+    streamed.add(part("a", num_output_tokens=np.nan, num_input_tokens=[b"x"]), 1.0)
+    answer = streamed.answer("m")
+    assert answer.completion_tokens is answer.prompt_tokens is None
+
+
 def test_without_log_probabilities_the_answer_has_none() -> None:
     streamed = StreamedAnswer(0.0, streamed=True)
     streamed.add(part("a", 1, logprobs=np.array([b"null"], dtype=np.object_)), 1.0)
@@ -184,7 +229,10 @@ def test_without_log_probabilities_the_answer_has_none() -> None:
     assert answer.mean_logprob is answer.min_logprob is answer.mean_margin is None
 
 
-@pytest.mark.parametrize("broken", [b"{", b"7", b'[{"1": 3}]', b"[{}]", b'["a"]'])
+@pytest.mark.parametrize(
+    "broken",
+    [b"{", b"7", b'[{"1": 3}]', b"[{}]", b'["a"]', b'[{"1": {"logprob": 1' + b"0" * 400 + b"}}]"],
+)
 def test_log_probabilities_that_can_not_be_read_are_the_far_sides_fault(broken: bytes) -> None:
     streamed = StreamedAnswer(0.0, streamed=True)
     response = part("a", 1, logprobs=np.array([broken], dtype=np.object_))
@@ -219,3 +267,20 @@ def test_rows_keep_the_telemetry_that_the_model_gives_by_the_contracts_names() -
     assert (second.text, second.completion_tokens, second.min_logprob) == ("b", 2, None)
     with pytest.raises(UpstreamError, match="2 answers to 3 queries"):
         row_answers({"text_output": texts}, 3, "m")
+
+
+def test_telemetry_that_is_no_finite_number_is_left_out_row_by_row() -> None:
+    texts = Tensor.of(np.array([[b"a"], [b"b"]], dtype=np.object_))
+    first, second = row_answers(
+        {
+            "text_output": texts,
+            "completion_tokens": Tensor.of(np.array([np.nan, 2])),
+            "mean_logprob": Tensor.of(np.array([-0.5, -np.inf], np.float32)),
+            "min_logprob": Tensor.of(np.array([b"x", b"y"], dtype=np.object_)),
+        },
+        2,
+        "m",
+    )
+    assert (first.completion_tokens, first.mean_logprob) == (None, -0.5)
+    assert (second.completion_tokens, second.mean_logprob) == (2, None)
+    assert first.min_logprob is second.min_logprob is None
