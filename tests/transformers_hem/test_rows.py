@@ -76,6 +76,25 @@ def test_epsilon_must_be_a_margin(tmp_path: Path, epsilon: float) -> None:
 
 
 @pytest.mark.parametrize(
+    "scores", [{"edge_score": 1e308, "cloud_score": 0}, {"edge_score": 0, "cloud_score": -1e308}]
+)
+def test_a_score_is_small_enough_to_reckon_with(tmp_path: Path, scores: dict[str, object]) -> None:
+    usable: dict[str, object] = {"query": "q", "edge_score": 1e100, "cloud_score": -1e100}
+    data = write(tmp_path / "rows.jsonl", [usable, {"query": "q", **scores}])
+    with pytest.raises(ConfigurationError, match=r"line 2: .*_score' must be between -1e\+100 and"):
+        read_labels(data)
+
+
+def test_a_router_learns_from_the_largest_scores(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"query": f"question {i}", "edge_score": (-1e100, 1e100)[i % 2], "cloud_score": 0}
+        for i in range(40)
+    ]
+    metrics = train(write(tmp_path / "rows.jsonl", rows), "LinearRouter", tmp_path / "router")
+    assert np.isfinite([value for value in metrics.values() if isinstance(value, float)]).all()
+
+
+@pytest.mark.parametrize(
     ("row", "fault"),
     [
         ({"query": "q", "winner": "both"}, "'winner' must be edge, cloud or tie, not 'both'"),

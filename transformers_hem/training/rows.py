@@ -19,6 +19,7 @@ from transformers_hem.training.row_telemetry import TELEMETRY_FIELDS, RowTelemet
 LABELS = (("edge_correct", "cloud_correct"), ("edge_score", "cloud_score"))
 WINNERS = {"edge": (1.0, 0.0), "cloud": (0.0, 1.0), "tie": (0.5, 0.5)}
 LEAST_ROWS = 8
+LARGEST_SCORE = 1e100  # either side of 0: sums and squares of many such scores are still finite
 MAX_QUERY_BYTES = 1_000_000  # as UTF-8; no model reads that much, and one such line is a mistake
 
 
@@ -26,8 +27,9 @@ MAX_QUERY_BYTES = 1_000_000  # as UTF-8; no model reads that much, and one such 
 class Labels:
     """How both models did on each query: `edge` and `cloud` are float [N], higher is better.
 
-    `scale` is the width of the labels' range (1 for correctness). `sha256` is of the file's
-    uncompressed content. `epsilon`, on the labels' scale, is what the edge may be worse by.
+    `low` is the lowest that a label can be, 0 for correctness and preferences, of scores the lowest
+    seen; `scale` is the width of their range from there. `sha256` is of the file's uncompressed
+    content. `epsilon`, on the labels' scale, is what the edge may be worse by.
     `telemetry` is the edge model's own on its answers.
     """
 
@@ -38,6 +40,7 @@ class Labels:
     sha256: str
     epsilon: float = 0.0
     telemetry: RowTelemetry | None = None
+    low: float = 0.0
 
     @property
     def hard(self) -> NDArray[np.bool_]:
@@ -97,10 +100,13 @@ def read_labels(path: Path, epsilon: float = 0.0) -> Labels:
         (first, _), (other, line) = kinds.items()
         raise ConfigurationError(f"{path}, line {line}: {other} where earlier rows have {first}")
     values = np.array(pairs)
-    scale = (float(np.ptp(values)) or 1.0) if "edge_score" in kinds else 1.0
+    scored = "edge_score" in kinds
+    scale = (float(np.ptp(values)) or 1.0) if scored else 1.0
+    low = float(values.min()) if scored else 0.0
     fingerprint = hashlib.sha256(content).hexdigest()
     telemetry = RowTelemetry.of(path, lines, told)
-    return Labels(queries, values[:, 0], values[:, 1], scale, fingerprint, epsilon, telemetry)
+    edge, cloud = values[:, 0], values[:, 1]
+    return Labels(queries, edge, cloud, scale, fingerprint, epsilon, telemetry, low)
 
 
 def sample(labels: Labels, limit: int | None, seed: int) -> Labels:
@@ -197,4 +203,9 @@ def _number(row: dict[str, Any], name: str, where: str) -> float:
         raise ConfigurationError(f"{where}: {name!r} must be a number, not {value!r}")
     if name.endswith("_correct") and value not in (0, 1):
         raise ConfigurationError(f"{where}: {name!r} must be true, false, 1 or 0, not {value!r}")
+    if abs(value) > LARGEST_SCORE:
+        raise ConfigurationError(
+            f"{where}: {name!r} must be between {-LARGEST_SCORE:g} and {LARGEST_SCORE:g}, "
+            f"not {value!r}"
+        )
     return float(value)
