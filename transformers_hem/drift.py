@@ -16,6 +16,7 @@ CHECK_EVERY = 100
 # Usual reading: below 0.1 no change, up to 0.2 some, above it another population (Siddiqi, Credit
 # Risk Scorecards, 2006).
 ALARM = 0.2
+RARE = 3.09  # standard deviations: by chance once in a thousand
 
 
 class ScoreDrift:
@@ -69,10 +70,21 @@ class ScoreDrift:
             total += (live - expected) * math.log(live / expected)
         return total
 
+    def alarm(self) -> float:
+        """0.2, or more where chance alone can bring the index there, as with a calibration of few
+        rows: of one population it is nearly chi-square with a degree of freedom less than bins,
+        times 1 / rows + 1 / live scores (Yurdakul and Naranjo, J. Risk Model Validation 14, 2020).
+        """
+        freedom = max(len(self._counts) - 1, 1)
+        spread = 2 / (9 * freedom)
+        quantile = freedom * (1 - spread + RARE * math.sqrt(spread)) ** 3  # Wilson and Hilferty
+        live = max(len(self._last), LEAST)
+        return max(ALARM, quantile * (1 / self._expected.rows + 1 / live))
+
     def _check(self) -> None:
         """Warns when the index goes above the alarm, not again until it has been below."""
-        index = self.index()
-        if index > ALARM and not self._alarmed:
+        index, alarm = self.index(), self.alarm()
+        if index > alarm and not self._alarmed:
             logger.warning(
                 "drift algorithm=%s psi=%.3f: the last %d scores are spread unlike those that the "
                 "threshold was chosen on; its promise may not hold: calibrate on recent queries",
@@ -80,4 +92,4 @@ class ScoreDrift:
                 index,
                 len(self._last),
             )
-        self._alarmed = index > ALARM
+        self._alarmed = index > alarm

@@ -37,6 +37,15 @@ def calibrate(
         float | None,
         typer.Option(min=0, help="At most this much below cloud-only, e.g. 0.02 of accuracy."),
     ] = None,
+    score_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LOW HIGH",
+            help="With --max-quality-loss: the lowest and highest score there can be.  "
+            "[default: 0 1]",
+            show_default=False,
+        ),
+    ] = None,
     budget: Annotated[
         float | None, typer.Option(min=0, help="To spend per 1,000 queries at most.")
     ] = None,
@@ -66,7 +75,7 @@ def calibrate(
     from transformers_hem.training import calibration as calibrating
     from transformers_hem.training.curve_plot import plot_sample, require_plot
 
-    target = _target(edge_ratio, max_quality_loss, budget, cloud_cost, edge_cost, per)
+    target = _target(edge_ratio, max_quality_loss, score_range, budget, cloud_cost, edge_cost, per)
     if router is not None:
         calibrating.require_writable(router, out)
     elif out is not None:
@@ -87,6 +96,7 @@ def calibrate(
 def _target(
     edge_ratio: float | None,
     max_quality_loss: float | None,
+    score_range: tuple[float, float] | None,
     budget: float | None,
     cloud_cost: float,
     edge_cost: float,
@@ -99,7 +109,7 @@ def _target(
     if edge_ratio is not None:
         return EdgeRatio(edge_ratio)
     if max_quality_loss is not None:
-        return MaxQualityLoss(max_quality_loss)
+        return MaxQualityLoss(max_quality_loss, score_range)
     return Budget(budget or 0.0, cloud_cost, edge_cost, per)
 
 

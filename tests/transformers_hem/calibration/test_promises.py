@@ -69,18 +69,46 @@ def test_the_largest_quality_loss_is_kept(
     assert np.mean(shares) > 0.2
 
 
-def test_the_budget_is_kept(outcomes: Outcomes, scores: Floats) -> None:
-    cost = np.array([float(len(query)) for query in outcomes.queries])  # as if by tokens
-    budget = 0.4 * 1000 * cost.mean()
+@pytest.mark.parametrize(
+    ("rows", "per", "share", "used"),
+    [
+        (40, "query", 0.6, 0.7),
+        (150, "query", 0.4, 0.8),
+        (500, "query", 0.3, 0.85),
+        (150, "token", 0.4, 0.75),
+        (1000, "token", 0.4, 0.9),
+    ],
+)
+def test_the_budget_is_kept(
+    outcomes: Outcomes, scores: Floats, rows: int, per: str, share: float, used: float
+) -> None:
+    """`share` of what the cloud alone would cost; at least `used` of it is spent on average."""
+    lengths = [float(len(query)) for query in outcomes.queries]  # as if of tokens
+    cost = np.array(lengths) if per == "token" else np.ones(COUNT)
+    budget = share * 1000 * cost.mean()
     spent = []
-    for drawn, rest in draws(1000):
+    for drawn, rest in draws(rows):
         nothing = np.zeros(len(drawn))
         found = threshold_within(scores[drawn], nothing, cost[drawn], budget, CONFIDENCE)
         spent.append(1000 * float(np.where(scores[rest] > found.threshold, cost[rest], 0.0).mean()))
     broken = int(np.sum(np.array(spent) > budget))
     print(f"{broken} broken, spent {np.mean(spent) / budget:.3f} of the budget")
     assert broken <= MOST_BROKEN
-    assert np.mean(spent) > 0.9 * budget
+    assert np.mean(spent) > used * budget
+
+
+def test_a_budget_of_skewed_costs_is_kept_nearly_as_often() -> None:
+    """Log-normal, with a deviation of 1.3 means: the limit is approximate. Without Hall's
+    correction it is broken 15 times in 100."""
+    rng = np.random.default_rng(0)
+    mean = float(np.exp(0.5))
+    broken = 0
+    for _ in range(1000):
+        scores, costs = rng.random(200), rng.lognormal(0, 1, 200)
+        found = threshold_within(scores, np.zeros(200), costs, 500 * mean, CONFIDENCE)
+        broken += (1 - found.threshold) * mean > 0.5 * mean
+    print(f"{broken} of 1,000 broken")
+    assert broken <= 140
 
 
 def test_the_edge_share_is_in_its_interval(scores: Floats) -> None:

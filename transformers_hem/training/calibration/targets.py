@@ -1,7 +1,9 @@
 """What a calibration can aim at, each with the threshold that keeps it and the promise it makes."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -13,6 +15,7 @@ from transformers_hem.training.calibration.budget import threshold_within
 from transformers_hem.training.calibration.edge_ratio import threshold_for
 from transformers_hem.training.calibration.quality_loss import Losses, certified_threshold
 from transformers_hem.training.calibration.sample import Sample
+from transformers_hem.training.rows import Labels
 
 TargetName = Literal["edge_ratio", "max_quality_loss", "budget"]
 
@@ -51,10 +54,15 @@ class EdgeRatio(Target):
 
 @dataclass(frozen=True, slots=True)
 class MaxQualityLoss(Target):
-    """Mean quality is below cloud-only's by that much at most, in the labels' units."""
+    """Mean quality is below cloud-only's by that much at most, in the labels' units.
+
+    `score_range`: the lowest and the highest score that an answer can have; 0 and 1 unless given.
+    Without limits to what one answer can lose nothing can be promised of their mean.
+    """
 
     name: ClassVar[TargetName] = "max_quality_loss"
     limit: float
+    score_range: tuple[float, float] | None = None
 
     def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
         labels = sample.labels
@@ -63,14 +71,15 @@ class MaxQualityLoss(Target):
                 f"{sample.path} has no labels, which a quality loss is measured by; rows need "
                 "edge_correct and cloud_correct, or edge_score and cloud_score"
             )
-        if not 0 < self.limit < labels.scale:
+        width = self._width(sample.path, labels)
+        if not 0 < self.limit < width:
             raise ConfigurationError(
-                f"a largest quality loss must be above 0 and below {labels.scale:g}, the range of "
+                f"a largest quality loss must be above 0 and below {width:g}, the range of "
                 f"the labels, not {self.limit:g}"
             )
         losses = labels.cloud - labels.edge
         threshold = certified_threshold(
-            Losses.of(sample.scores, losses / labels.scale), self.limit / labels.scale, confidence
+            Losses.of(sample.scores, losses / width), self.limit / width, confidence
         )
         seen = float(np.where(sample.scores <= threshold, losses, 0.0).mean())
         return Promise(
@@ -78,6 +87,20 @@ class MaxQualityLoss(Target):
             f"a quality loss against cloud-only of at most {self.limit:g} with confidence "
             f"{confidence:g} ({seen:.4f} on these rows)",
         )
+
+    def _width(self, path: Path, labels: Labels) -> float:
+        low, high = self.score_range or (0.0, 1.0)
+        if not -math.inf < low < high < math.inf:
+            raise ConfigurationError(f"{low:g} to {high:g} is no range of scores")
+        both = np.concatenate([labels.edge, labels.cloud])
+        beyond = both[(both < low) | (both > high)]
+        if len(beyond):
+            raise ConfigurationError(
+                f"{path}: {len(beyond)} scores are not between {low:g} and {high:g}, {beyond[0]:g} "
+                "for one; a promise needs the lowest and the highest that a score can be, not only "
+                "was: give --score-range LOW HIGH"
+            )
+        return high - low
 
 
 @dataclass(frozen=True, slots=True)
