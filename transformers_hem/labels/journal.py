@@ -1,13 +1,15 @@
 """What has been asked and scored so far: a file that only grows, and survives a power cut.
 
 Its first line says with which settings it was begun; each other line is one answer, one pair of
-scores or one failure. It stays beside the labels: the same command again asks only what is new.
+scores, one part of such a pair or one failure. It stays beside the labels: the same command again
+asks only what is new.
 """
 
 import fcntl
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections import UserDict
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -25,13 +27,14 @@ _SYNC_SECONDS: Final = 1.0
 
 
 class Journal:
-    """Open it with `open`, close it with `close`. `answers` and `scores` are by question id;
-    `failures` are ids of questions that failed before."""
+    """Open it with `open`, close it with `close`. `answers`, `scores` and `parts`, a
+    scorer's, are by question id; `failures` are ids of questions that failed before."""
 
     def __init__(self, path: Path, handle: int) -> None:
         self.path = path
         self.answers: dict[str | int, dict[Side, Answer]] = {}
         self.scores: dict[str | int, Pair] = {}
+        self.parts: dict[str | int, dict[str, Pair]] = {}
         self.failures: set[str | int] = set()
         self._fingerprints: dict[str | int, str] = {}
         self._handle = handle
@@ -62,7 +65,7 @@ class Journal:
     @property
     def empty(self) -> bool:
         """Whether no model, and no judge, has answered anything yet."""
-        return not (self.answers or self.scores)
+        return not (self.answers or self.scores or self.parts)
 
     def answered(self, question: Question, side: Side, answer: Answer) -> None:
         self.answers.setdefault(question.id, {})[side] = answer
@@ -72,6 +75,15 @@ class Journal:
     def scored(self, question: Question, pair: Pair) -> None:
         self.scores[question.id] = pair
         self._write(question, {"scores": list(pair)})
+
+    def parts_of(self, question: Question) -> MutableMapping[str, Pair]:
+        """What a scorer has paid for; what it sets is written at once."""
+
+        def write(part: str, gives: Pair) -> None:
+            self.parts.setdefault(question.id, {})[part] = gives
+            self._write(question, {"part": part, "gives": list(gives)})
+
+        return _Parts(self.parts.get(question.id, {}), write)
 
     def failed(self, question: Question, reason: str) -> None:
         """What failed is tried again by the next run, after what was never tried."""
@@ -129,6 +141,8 @@ class Journal:
                 self.answers.setdefault(name, {})[record["side"]] = Answer(**record["answer"])
             elif "scores" in record:
                 self.scores[name] = Pair(*record["scores"])
+            elif "part" in record:
+                self.parts.setdefault(name, {})[record["part"]] = Pair(*record["gives"])
             elif "failed" in record:
                 self.failures.add(name)
             self._fingerprints[name] = record["of"]
@@ -161,3 +175,14 @@ class Journal:
                     f"{question.where}: id {question.id!r} was another question, or had another "
                     f"reference, when {self.path} was begun; choose another --out"
                 )
+
+
+class _Parts(UserDict[str, Pair]):
+    def __init__(self, known: Mapping[str, Pair], write: Callable[[str, Pair], None]) -> None:
+        super().__init__()
+        self.data.update(known)
+        self._write = write
+
+    def __setitem__(self, part: str, gives: Pair) -> None:
+        super().__setitem__(part, gives)
+        self._write(part, gives)

@@ -63,7 +63,8 @@ class Labelling:
         try:
             edge = await self._answer(question, EDGE, first)
             cloud = await self._answer(question, CLOUD, first)
-            pair = await self.scorer.score(question, edge.text, cloud.text)
+            parts = self.journal.parts_of(question)
+            pair = await self.scorer.resume(question, edge.text, cloud.text, parts)
         except HEMError as error:
             if first and is_systemic(error):
                 raise

@@ -276,6 +276,22 @@ async def test_a_failing_judge_leaves_the_answers(job: Job, edge: Server, cloud:
     assert set(edge.asked.values()) == set(cloud.asked.values()) == {1}
 
 
+async def test_a_verdict_that_is_paid_for_is_in_the_journal(job: Job) -> None:
+    def one_order(body: dict[str, Any]) -> tuple[int, Any]:
+        prompt = body["messages"][-1]["content"]
+        lost = "[start of first answer]\n10\n" in prompt and "[start of question]\n5 " in prompt
+        return (500, {"error": "lost"}) if lost else says("Verdict: first")
+
+    with serving(one_order, "/v1") as judge:
+        judged = replace(job, scorer="llm_judge", options=[f"url={judge.url}", "model=j"])
+        assert [f.id for f in (await run(judged)).failures] == [5]
+        assert len(judge.requests) == 2 * 12
+        judge.reply = lambda _: says("Verdict: tie")
+        assert (await run(judged)).failures == []
+        assert len(judge.requests) == 2 * 12 + 1
+    assert labels(job)[5]["edge_score"] == (1 + 0.5) / 2
+
+
 class Graph:
     """Answers as qa does: both models behind one URL, and a cloud that can be lost."""
 

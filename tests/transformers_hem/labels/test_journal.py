@@ -36,6 +36,19 @@ def test_answers_and_scores_come_back_as_they_were(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_parts_of_a_score_come_back_and_keep_the_journal(tmp_path: Path) -> None:
+    journal = opened(tmp_path / "out")
+    assert journal.empty
+    journal.parts_of(FIRST)["edge_first"] = Pair(0.5, 0.5)
+    journal.close()
+    journal = opened(tmp_path / "out")
+    assert dict(journal.parts_of(FIRST)) == {"edge_first": Pair(0.5, 0.5)}
+    assert (journal.empty, dict(journal.parts_of(SECOND)), journal.scores) == (False, {}, {})
+    journal.close()
+    with pytest.raises(ConfigurationError, match="begun with scorer 'numeric', not 'token_f1'"):
+        opened(tmp_path / "out", SETTINGS | {"scorer": "token_f1"})
+
+
 def test_a_line_is_there_as_soon_as_it_is_written(tmp_path: Path) -> None:
     journal = opened(tmp_path / "out")
     journal.scored(FIRST, Pair(1, 0))

@@ -58,6 +58,28 @@ async def test_both_orders_are_asked_and_averaged(
         assert "[start of correct answer]\nthe reference\n" in shown(body)
 
 
+@pytest.mark.parametrize("broken", ["E", "C"])
+async def test_a_verdict_is_not_asked_for_again_where_the_other_order_failed(broken: str) -> None:
+    said = by_order("Verdict: first", "Verdict: tie")
+
+    def overloaded(body: dict[str, Any]) -> tuple[int, Any]:
+        first = f"[start of first answer]\n{broken}\n"
+        return (503, {"error": "busy"}) if first in shown(body) else said(body)
+
+    parts: dict[str, Pair] = {}
+    with serving(overloaded, "/v1") as server:
+        scorer = await judge(server)
+        with pytest.raises(Refused, match="answered 503"):
+            await scorer.resume(question(), "E", "C", parts)
+        server.reply = said
+        assert await scorer.resume(question(), "E", "C", parts) == Pair(0.75, 0.25)
+        assert len(server.requests) == 3
+        assert await scorer.resume(question(), "E", "C", parts) == Pair(0.75, 0.25)
+        await scorer.close()
+    assert len(server.requests) == 3
+    assert parts == {"edge_first": Pair(1, 0), "cloud_first": Pair(0.5, 0.5)}
+
+
 async def test_equal_answers_are_a_tie_that_costs_nothing() -> None:
     with serving(by_order("", ""), "/v1") as server:
         scorer = await judge(server)

@@ -1,6 +1,7 @@
 """What a scorer is: two answers to one question in, how good each is out."""
 
 from abc import ABC, abstractmethod
+from collections.abc import MutableMapping
 from typing import ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -47,6 +48,13 @@ class Scorer(ABC):
     @abstractmethod
     async def score(self, question: Question, edge: str, cloud: str) -> Pair:
         """Raises a HEMError where there is no score; it is never made up."""
+
+    async def resume(
+        self, question: Question, edge: str, cloud: str, parts: MutableMapping[str, Pair]
+    ) -> Pair:
+        """`score`, for scorers that pay for it in parts: they set each in `parts` as soon as they
+        have it, where the next attempt at the question finds it."""
+        return await self.score(question, edge, cloud)
 
     async def close(self) -> None:  # noqa: B027
         """Lets go of what `start` took."""

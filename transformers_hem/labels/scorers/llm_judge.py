@@ -7,6 +7,7 @@ It sees both answers twice, in either order, because judges favour the first (MT
 import asyncio
 import os
 import re
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from transformers_hem.labels.scorers.base import NoScore, Pair, Scorer, ScorerOp
 
 _KEY_VARIABLE: Final = "OPENAI_API_KEY"
 _VERDICT: Final = re.compile(r"\bverdict\b[\s:*_\"]{0,8}(?:the\s)?(first|second|tie)\b", re.I)
+_EDGE_FIRST: Final = "edge_first"
+_CLOUD_FIRST: Final = "cloud_first"
 # What the answer shown first gets, and the one shown second.
 Points = tuple[float, float]
 _POINTS: Final[dict[str, Points]] = {"first": (1.0, 0.0), "second": (0.0, 1.0), "tie": (0.5, 0.5)}
@@ -58,15 +61,32 @@ class LLMJudge(Scorer):
         self._key = _read_key(self.options)
 
     async def score(self, question: Question, edge: str, cloud: str) -> Pair:
+        return await self.resume(question, edge, cloud, {})
+
+    async def resume(
+        self, question: Question, edge: str, cloud: str, parts: MutableMapping[str, Pair]
+    ) -> Pair:
+        """The parts are the two orders' verdicts."""
         if edge.strip() == cloud.strip():
             return Pair(0.5, 0.5)
-        verdicts = await asyncio.gather(
-            self._verdict(question, edge, cloud),
-            self._verdict(question, cloud, edge),
+
+        async def judge(order: str) -> None:
+            if order in parts:
+                return
+            if order == _EDGE_FIRST:
+                parts[order] = Pair(*await self._verdict(question, edge, cloud))
+            else:
+                parts[order] = Pair(*reversed(await self._verdict(question, cloud, edge)))
+
+        outcomes = await asyncio.gather(
+            judge(_EDGE_FIRST),
+            judge(_CLOUD_FIRST),
             return_exceptions=True,  # neither outlives this call, though the other may fail
         )
-        straight, crossed = map(_require, verdicts)
-        return Pair((straight[0] + crossed[1]) / 2, (straight[1] + crossed[0]) / 2)
+        for failure in filter(None, outcomes):
+            raise failure
+        straight, crossed = parts[_EDGE_FIRST], parts[_CLOUD_FIRST]
+        return Pair((straight.edge + crossed.edge) / 2, (straight.cloud + crossed.cloud) / 2)
 
     async def _verdict(self, question: Question, first: str, second: str) -> Points:
         body = {
@@ -119,12 +139,6 @@ def _case(question: Question, first: str, second: str) -> str:
     parts += [("correct answer", each) for each in question.references]
     parts += [("first answer", first), ("second answer", second)]
     return "\n\n".join(f"[start of {name}]\n{text}\n[end of {name}]" for name, text in parts)
-
-
-def _require(verdict: Points | BaseException) -> Points:
-    if isinstance(verdict, BaseException):
-        raise verdict
-    return verdict
 
 
 def _content(completion: Any) -> str:
