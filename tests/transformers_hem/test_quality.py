@@ -28,6 +28,14 @@ def test_the_cheapest_cut_keeps_what_it_was_told_to() -> None:
     assert cheapest_cut(SCORES, 0 * EDGE, CLOUD, keep=0.97).threshold == 0.0
 
 
+def test_what_is_kept_is_counted_from_the_worst_answer() -> None:
+    """Scores may lie anywhere: BARTScore's are all below 0."""
+    for low, width in ((0.0, 1.0), (-5.0, 1.0), (-5.0, 0.01), (40.0, 3.0)):
+        edge, cloud = low + width * EDGE, low + width * CLOUD
+        for keep, expected in ((0.97, 0.25), (0.75, 0.35)):
+            assert cheapest_cut(SCORES, edge, cloud, keep, low).threshold == expected
+
+
 def test_equal_scores_are_never_cut_apart() -> None:
     cut = cheapest_cut(np.array([0.1, 0.3, 0.3, 0.3]), EDGE, CLOUD, keep=0.97)
     assert cut == cut_at(0.2, np.array([0.1, 0.3, 0.3, 0.3]), EDGE, CLOUD)

@@ -26,7 +26,7 @@ from transformers_hem.training.judgement import judge
 from transformers_hem.training.learner import Learner, Metrics
 from transformers_hem.training.quality import Floats, gap_recovered
 from transformers_hem.training.rows import Labels
-from transformers_hem.training.targets import require_learnable
+from transformers_hem.training.targets import require_learnable, rightness
 
 
 class ClassifierTraining(EncoderTraining):
@@ -92,9 +92,7 @@ class BERTLearner(Learner):
         tokens = QueryTokens(source)
         seed_all(seed)
         model = load_model(source, output="logits", **_new_head(chosen.objective))
-        targets = [
-            _targets(part, chosen.objective, parts) for part in (parts.train, parts.validation)
-        ]
+        targets = [_targets(part, chosen.objective) for part in (parts.train, parts.validation)]
         train, validation = (
             Examples(tokens.rows(part.queries), target)
             for part, target in zip((parts.train, parts.validation), targets, strict=True)
@@ -152,12 +150,8 @@ def _difficulty(targets: NDArray[np.float32]) -> NDArray[np.float32]:
     return (1 + targets[:, 1] - targets[:, 0]) / np.float32(2)
 
 
-def _targets(labels: Labels, objective: str, parts: Split) -> NDArray[np.float32]:
+def _targets(labels: Labels, objective: str) -> NDArray[np.float32]:
     """[N, 2]: how well either model did, on a scale from 0 to 1; or [N, 1]: whether it's hard."""
     if objective != DIFFERENCE:
         return labels.hard.astype(np.float32)[:, None]
-    both = (parts.train, parts.validation, parts.judged)
-    least = min(float(min(part.edge.min(), part.cloud.min())) for part in both)
-    low = least if labels.scale != 1 else 0.0
-    pair = np.stack([labels.edge, labels.cloud], axis=1)
-    return np.asarray(np.clip((pair - low) / labels.scale, 0, 1), dtype=np.float32)
+    return np.stack(rightness(labels), axis=1).astype(np.float32)

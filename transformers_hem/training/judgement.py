@@ -13,7 +13,7 @@ from transformers_hem.training.probability import calibrate_probabilities
 from transformers_hem.training.quality import cheapest_cut
 from transformers_hem.training.rows import Labels
 
-# The default threshold keeps this share of cloud-only's quality.
+# The default threshold keeps this share of cloud-only's quality, counted from the lowest label.
 KEEP_QUALITY = 0.97
 
 
@@ -34,7 +34,7 @@ def judge(raw: NDArray[np.float64], labels: Labels, seed: int) -> Judgement:
     """
     calibrated = calibrate_probabilities(raw, labels.hard, seed)
     scores = calibrated.map.apply(raw)
-    cut = cheapest_cut(scores, labels.edge, labels.cloud, KEEP_QUALITY)
+    cut = cheapest_cut(scores, labels.edge, labels.cloud, KEEP_QUALITY, labels.low)
     judged = Judged(scores, cut.threshold, labels.edge, labels.cloud, labels.hard)
     ece = {
         "ece": expected_calibration_error(calibrated.held_out, labels.hard),

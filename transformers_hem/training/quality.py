@@ -66,13 +66,14 @@ def threshold_after(ordered: Floats, at_edge: int) -> float:
     return between(float(ordered[at_edge - 1]), float(ordered[at_edge]))
 
 
-def cheapest_cut(scores: Floats, edge: Floats, cloud: Floats, keep: float) -> Cut:
-    """The threshold with the largest edge share whose quality is at least `keep` of cloud-only's.
+def cheapest_cut(scores: Floats, edge: Floats, cloud: Floats, keep: float, low: float = 0.0) -> Cut:
+    """The threshold with the largest edge share whose quality is at least `keep` of cloud-only's,
+    both counted from `low`, the worst that an answer can be.
 
     It lies midway between two neighbouring scores, in four digits where those can tell them apart.
     """
     ordered = np.sort(scores)
     quality = curve(scores, edge, cloud)
-    good = np.flatnonzero(cuttable(ordered) & (quality >= keep * cloud.mean()))
+    good = np.flatnonzero(cuttable(ordered) & (quality - low >= keep * (cloud.mean() - low)))
     at_edge = int(good[-1]) if len(good) else 0
     return cut_at(threshold_after(ordered, at_edge), scores, edge, cloud)

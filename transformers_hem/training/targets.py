@@ -25,9 +25,8 @@ def difference(labels: Labels) -> NDArray[np.float64]:
 def rightness(labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The edge's and the cloud's labels, float [N] in [0, 1]: themselves where they are right or
     wrong, scores by their place in the labels' range."""
-    lowest = min(labels.edge.min(), labels.cloud.min()) if labels.scale != 1 else 0.0
     edge, cloud = (
-        np.clip((each - lowest) / labels.scale, 0, 1) for each in (labels.edge, labels.cloud)
+        np.clip((each - labels.low) / labels.scale, 0, 1) for each in (labels.edge, labels.cloud)
     )
     return edge, cloud
 
