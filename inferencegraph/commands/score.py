@@ -8,9 +8,16 @@ import typer
 
 def score(
     router: Annotated[
-        Path, typer.Option(help="A directory that `hem train` wrote.", show_default=False)
+        str, typer.Option(help="A directory that `hem train` wrote.", show_default=False)
     ],
-    data: Annotated[Path, typer.Option(help="JSONL rows {id, query}.", show_default=False)],
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="JSONL rows {id, query}; for a router that mines the answer with "
+            "edge_mean_logprob and the like.",
+            show_default=False,
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Gets JSONL rows {id, score}.", show_default=False)],
 ) -> None:
     """Writes the difficulty of each query, from 0 (easy) to 1 (hard).

@@ -16,6 +16,7 @@ from inferencegraph.cli import app, main
 from inferencegraph.local.manifests import EXAMPLE
 from predictors.protocol import text_request
 from tests.inferencegraph.running_hem import HEM
+from transformers_hem import embedded
 
 COMMANDS = [command.callback.__name__ for command in app.registered_commands if command.callback]
 HEAVY = {"torch", "kserve", "vllm", "tritonclient", "sklearn", "transformers", "scipy"}
@@ -103,6 +104,17 @@ def test_the_help_of_a_command_has_an_example(hem: Hem, command: str) -> None:
 
 def test_validating_loads_no_engine() -> None:
     assert not loaded_by("validate", "-f", str(EXAMPLE)) & HEAVY
+
+
+@pytest.mark.parametrize(
+    "router", ["embedded:linear", f"file://{embedded.directory('embedded:linear')}"]
+)
+def test_a_router_is_named_as_to_hem_itself(hem: Hem, tmp_path: Path, router: str) -> None:
+    data, out = tmp_path / "queries.jsonl", tmp_path / "scores.jsonl"
+    data.write_text('{"id": 1, "query": "What is 4 + 5?"}\n')
+    result = hem("score", "--router", router, "--data", str(data), "--out", str(out))
+    assert result.returncode == 0
+    assert json.loads(out.read_text())["score"] < 0.5
 
 
 @pytest.mark.parametrize(
