@@ -16,7 +16,7 @@ from transformers_hem.algorithms.base import Batch
 from transformers_hem.algorithms.combined import CombinedParameters, CombinedRouter
 from transformers_hem.combined_router import QUERY
 from transformers_hem.router_directory import CONFIG_FILE, WEIGHTS_FILE
-from transformers_hem.training import train
+from transformers_hem.training import score_file, train
 
 Row = dict[str, object]
 
@@ -112,6 +112,28 @@ def test_another_routers_query_part_is_refused(router: Path, tmp_path: Path) -> 
     (tmp_path / "router" / CONFIG_FILE).write_text(config)
     with pytest.raises(ConfigurationError, match=r"query belongs to another config\.json"):
         opened(tmp_path / "router")
+
+
+def test_a_file_is_scored_by_query_and_telemetry(router: Path, tmp_path: Path) -> None:
+    data = write(tmp_path / "rows.jsonl", [{"id": n, **row} for n, row in enumerate(rows(300))])
+    assert score_file(router, data, tmp_path / "scores.jsonl") == 300
+    scored = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    hard = [row["edge_correct"] is False for row in rows(300)]
+    assert [row["score"] > 0.5 for row in scored] == hard
+
+
+@pytest.mark.parametrize("value", [None, "-0.1", True])
+def test_a_row_without_its_signal_is_not_scored(
+    router: Path, tmp_path: Path, value: object
+) -> None:
+    made = [{"id": n, **row} for n, row in enumerate(rows(8))]
+    made[5]["edge_min_logprob"] = value
+    data = write(tmp_path / "rows.jsonl", made)
+    with pytest.raises(
+        ConfigurationError, match=r"line 6: no number in 'edge_min_logprob', which CombinedRouter"
+    ):
+        score_file(router, data, tmp_path / "scores.jsonl")
+    assert list(tmp_path.iterdir()) == [data]
 
 
 @pytest.fixture(scope="module")

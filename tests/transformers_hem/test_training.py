@@ -204,6 +204,13 @@ def test_a_file_of_queries_is_scored_in_its_order(router: Path, tmp_path: Path) 
     assert np.array([row["score"] for row in rows]) == pytest.approx(served, abs=1e-12)
 
 
+def test_two_queries_of_one_id_are_not_scored(router: Path, tmp_path: Path) -> None:
+    data = tmp_path / "queries.jsonl"
+    data.write_text('{"id": 1, "query": "q"}\n{"id": "1", "query": "q"}\n{"id": 1, "query": "r"}\n')
+    with pytest.raises(ConfigurationError, match=r"line 3: id 1 is line 1's too"):
+        score_file(router, data, tmp_path / "scores.jsonl")
+
+
 def test_a_bad_query_leaves_the_old_scores(router: Path, tmp_path: Path) -> None:
     data, out = tmp_path / "queries.jsonl", tmp_path / "scores.jsonl"
     data.write_text('{"id": "a", "query": "q"}\n{"id": null, "query": "q"}\n')

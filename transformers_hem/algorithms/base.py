@@ -13,6 +13,10 @@ from transformers_hem.calibration import CalibratedConfig
 
 Stage = Literal["query", "answer"]
 Route = Literal["edge", "cloud"]
+# A field of Batch that comes with the edge's answer.
+Signal = Literal[
+    "mean_logprob", "min_logprob", "mean_margin", "probabilities", "boxes", "answers", "samples"
+]
 Scores = NDArray[np.float64]
 
 # Scoring this many characters takes a cheap algorithm about 10 ms; more than that goes to a thread.
@@ -75,6 +79,8 @@ class Algorithm(ABC):
     Parameters: ClassVar[type[AlgorithmParameters]] = AlgorithmParameters
     # Parameters of its own that set `default_threshold`: HEM_THRESHOLD must not contradict them.
     threshold_parameters: ClassVar[frozenset[str]] = frozenset()
+    # What `score` reads of the answer: rows that tell none are refused by these names.
+    signals: tuple[Signal, ...] = ()
     # The edge model is asked for these, beyond its answer, whenever nobody overrules the algorithm.
     sampling: ExtraAnswers | None = None
 

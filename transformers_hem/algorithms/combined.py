@@ -27,6 +27,7 @@ class CombinedRouter(TrainedRouter):
         config, self._query = load_combined(locate(parameters.router))
         self._config = config
         self._signals, self._chances = config.signals, config.raw
+        self.signals = config.signals
 
     def raw(self, batch: Batch) -> Scores:
         signals = {name: getattr(batch, name) for name in self._signals}

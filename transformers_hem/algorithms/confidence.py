@@ -25,6 +25,7 @@ class ConfidenceRouter(Algorithm):
 
     def __init__(self, parameters: ConfidenceParameters) -> None:
         self._signal = parameters.signal
+        self.signals = (parameters.signal,)
 
     def score(self, batch: Batch) -> Scores:
         logprob: Scores | None = getattr(batch, self._signal)

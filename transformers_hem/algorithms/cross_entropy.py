@@ -6,7 +6,14 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores, Stage
+from transformers_hem.algorithms.base import (
+    Algorithm,
+    AlgorithmParameters,
+    Batch,
+    Scores,
+    Signal,
+    Stage,
+)
 from transformers_hem.algorithms.vision import doubt, in_unit_interval, threshold_for
 
 # The entropy of this many probabilities takes some 10 ms; more than that goes to a thread.
@@ -31,6 +38,7 @@ class CrossEntropy(Algorithm):
     stage: ClassVar[Stage] = "answer"
     Parameters: ClassVar[type[AlgorithmParameters]] = CrossEntropyParameters
     threshold_parameters: ClassVar[frozenset[str]] = frozenset({"threshold_cross_entropy"})
+    signals: tuple[Signal, ...] = ("probabilities",)
 
     def __init__(self, parameters: CrossEntropyParameters) -> None:
         self._limit = parameters.threshold_cross_entropy

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from transformers_hem.algorithms.base import Algorithm, Batch, Scores, Stage
+from transformers_hem.algorithms.base import Algorithm, Batch, Scores, Signal, Stage
 from transformers_hem.algorithms.vision import BoxParameters, per_image
 
 # The score of an image without a doubtful box: above 0, since a `threshold_img` of 1 calls it hard,
@@ -28,6 +28,7 @@ class IBT(Algorithm):
     stage: ClassVar[Stage] = "answer"
     Parameters: ClassVar[type[BoxParameters]] = IBTParameters
     threshold_parameters: ClassVar[frozenset[str]] = frozenset({"threshold_img"})
+    signals: tuple[Signal, ...] = ("boxes",)
 
     def __init__(self, parameters: IBTParameters) -> None:
         self._parameters = parameters

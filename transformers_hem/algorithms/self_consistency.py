@@ -16,6 +16,7 @@ from transformers_hem.algorithms.base import (
     Batch,
     ExtraAnswers,
     Scores,
+    Signal,
     Stage,
 )
 
@@ -39,6 +40,7 @@ class SelfConsistency(Algorithm):
 
     stage: ClassVar[Stage] = "answer"
     Parameters: ClassVar[type[AlgorithmParameters]] = SelfConsistencyParameters
+    signals: tuple[Signal, ...] = ("answers", "samples")
 
     def __init__(self, parameters: SelfConsistencyParameters) -> None:
         self.sampling = ExtraAnswers(parameters.k, parameters.temperature)

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from transformers_hem.algorithms.base import Algorithm, Batch, Scores, Stage
+from transformers_hem.algorithms.base import Algorithm, Batch, Scores, Signal, Stage
 from transformers_hem.algorithms.vision import BoxParameters, doubt, per_image, threshold_for
 
 
@@ -21,6 +21,7 @@ class Threshold(Algorithm):
     stage: ClassVar[Stage] = "answer"
     Parameters: ClassVar[type[BoxParameters]] = ThresholdParameters
     threshold_parameters: ClassVar[frozenset[str]] = frozenset({"threshold"})
+    signals: tuple[Signal, ...] = ("boxes",)
 
     def __init__(self, parameters: ThresholdParameters) -> None:
         self._limit = parameters.threshold

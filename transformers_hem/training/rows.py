@@ -119,13 +119,17 @@ def sample(labels: Labels, limit: int | None, seed: int) -> Labels:
     return labels.subset(np.sort(order[:limit]))
 
 
-def read_queries(path: Path) -> Iterator[tuple[str | int, str]]:
-    """Rows {id, query}, as (id, query). Raises ConfigurationError with the line's number."""
+def read_queries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number and object of rows {id, query}, each with an id of its own. Raises
+    ConfigurationError with the line's number."""
+    names: dict[object, int] = {}
     for number, row in read_rows(path, read_content(path)):
         name = row.get("id")
         if not isinstance(name, str | int) or isinstance(name, bool):
             raise ConfigurationError(f"{path}, line {number}: 'id' must be a string or an integer")
-        yield name, read_query(row, path, number)
+        require_new(name, names, path, number)
+        read_query(row, path, number)
+        yield number, row
 
 
 def read_content(path: Path) -> bytes:

@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import orjson
 
-from transformers_hem.algorithms.base import Algorithm, Batch
+from predictors.errors import ConfigurationError
+from transformers_hem.algorithms.base import Algorithm
 from transformers_hem.algorithms.routers import open_router
 from transformers_hem.training.rows import read_queries
+from transformers_hem.training.signals import lacking
+from transformers_hem.training.telemetry import batch_of
 from transformers_hem.training.writing import write_lines
 
 BATCH_ROWS = 256
@@ -17,18 +21,23 @@ BATCH_ROWS = 256
 def score_file(router: Path | str, data: Path, out: Path) -> int:
     """Rows {id, query} of `data` become rows {id, score} of `out`; returns how many.
 
-    `router` is a directory or `embedded:linear`; an `out` that ends in .gz is compressed. Raises
-    ConfigurationError for a bad router or row, and then leaves `out` as it was.
+    `router` is as `HEM_ROUTER` has it; one that mines the answer reads the edge's telemetry on it
+    from the rows, as `hem label` writes it. An `out` that ends in .gz is compressed. Raises
+    ConfigurationError for a bad router, a bad row or one without a score, and then leaves `out` as
+    it was.
     """
     algorithm = open_router(str(router))
-    lines = list(_scored(algorithm, read_queries(data)))
+    lines = list(_scored(algorithm, data))
     write_lines(out, lines)
     return len(lines)
 
 
-def _scored(algorithm: Algorithm, rows: Iterator[tuple[str | int, str]]) -> Iterator[bytes]:
+def _scored(algorithm: Algorithm, data: Path) -> Iterator[bytes]:
+    rows = read_queries(data)
     while chunk := list(islice(rows, BATCH_ROWS)):
-        names, texts = zip(*chunk, strict=True)
-        scores = algorithm.score(Batch(len(texts), texts=texts))
-        for name, score in zip(names, scores, strict=True):
-            yield orjson.dumps({"id": name, "score": float(score)}) + b"\n"
+        scores = algorithm.score(batch_of([row for _, row in chunk]))
+        for (number, row), score in zip(chunk, scores, strict=True):
+            if not np.isfinite(score):
+                why = lacking(algorithm, row) or f"{type(algorithm).__name__} has no score for it"
+                raise ConfigurationError(f"{data}, line {number}: {why}")
+            yield orjson.dumps({"id": row["id"], "score": float(score)}) + b"\n"

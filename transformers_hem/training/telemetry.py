@@ -1,4 +1,4 @@
-"""The edge model's own telemetry in labelled rows, for algorithms that mine the answer."""
+"""What rows tell of the edge model's answers, for algorithms that mine the answer."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,35 +7,64 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transformers_hem.algorithms.base import Batch
+from predictors.protocol import BOX_FIELDS
+from transformers_hem.algorithms.base import Batch, Signal
+from transformers_hem.training.signals import FIELDS, is_number
 
 Floats = NDArray[np.float64]
+Rows = Sequence[Mapping[str, Any]]
+
+_NO_BOX = -1.0  # its label is below 0
 
 
-def batch_of(rows: Sequence[Mapping[str, Any]]) -> Batch:
+def batch_of(rows: Rows) -> Batch:
     """Rows as `hem label` writes them: query, and where they are there edge_answer,
-    edge_mean_logprob, edge_min_logprob, edge_mean_margin. A row without one has no such signal."""
-    answers = [row.get("edge_answer") for row in rows]
-    texts = tuple(answer for answer in answers if isinstance(answer, str))
+    edge_mean_logprob, edge_min_logprob, edge_mean_margin. A row without one has no such signal.
+
+    Beyond that they may have `probabilities` [C], `boxes` [M, 6] or `samples` [k], as lists; they
+    count where every row has one that is well-formed, of as many classes.
+    """
     return Batch(
         size=len(rows),
         texts=tuple(row["query"] for row in rows),
-        answers=texts if len(texts) == len(rows) else (),
+        answers=tuple(_lists(rows, "answers")),
         mean_logprob=_signal(rows, "mean_logprob"),
         min_logprob=_signal(rows, "min_logprob"),
         mean_margin=_signal(rows, "mean_margin"),
+        probabilities=_probabilities(_lists(rows, "probabilities")),
+        boxes=_boxes(_lists(rows, "boxes")),
+        samples=tuple(map(tuple, _lists(rows, "samples"))),
     )
 
 
-def _signal(rows: Sequence[Mapping[str, Any]], name: str) -> Floats | None:
-    values = column(rows, f"edge_{name}")
+def _signal(rows: Rows, name: Signal) -> Floats | None:
+    values = column(rows, FIELDS[name].name)
     return None if np.isnan(values).all() else values
 
 
-def column(rows: Sequence[Mapping[str, Any]], name: str) -> Floats:
+def _lists(rows: Rows, name: Signal) -> list[Any]:
+    """One value a row; empty where a row has none or a malformed one."""
+    field = FIELDS[name]
+    found = [row.get(field.name) for row in rows]
+    return found if all(map(field.fits, found)) else []
+
+
+def _probabilities(found: list[list[float]]) -> Floats | None:
+    if len({len(each) for each in found}) != 1:
+        return None
+    return np.array(found, dtype=np.float64)
+
+
+def _boxes(found: list[list[list[float]]]) -> Floats | None:
+    if not found:
+        return None
+    filled = np.full((len(found), max(map(len, found)), BOX_FIELDS), _NO_BOX)
+    for image, boxes in zip(filled, found, strict=True):
+        image[: len(boxes)] = np.reshape(boxes, (-1, BOX_FIELDS))
+    return filled
+
+
+def column(rows: Rows, name: str) -> Floats:
     """Float [N]; NaN where a row has no such number."""
-    return np.array([_number(row.get(name)) for row in rows], dtype=np.float64)
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
+    values = (row.get(name) for row in rows)
+    return np.array([v if is_number(v) else math.nan for v in values], dtype=np.float64)
