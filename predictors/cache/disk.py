@@ -30,6 +30,13 @@ _SCHEMA: Final = (
 )
 
 
+_TABLES: Final = frozenset({"owner", "answers"})
+
+
+class AnothersFile(StoreError):
+    """The file is another model's, or another program's, and stays as it is."""
+
+
 class DiskStore(Store):
     """`model_name` owns the file. Once it is open, SQLite runs in one thread of the store's own."""
 
@@ -55,7 +62,10 @@ class DiskStore(Store):
         return self._entries
 
     def open(self) -> None:
-        self._guarded(lambda database: None)
+        try:
+            self._guarded(lambda database: None)
+        except AnothersFile as error:
+            raise ConfigurationError(str(error)) from None
 
     async def read(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         wanted = list(keys)
@@ -83,12 +93,19 @@ class DiskStore(Store):
                 raise StoreError(self._failure)
             try:
                 self._connect()
+            except AnothersFile as error:
+                self._wait(str(error))
+                raise
             except (sqlite3.Error, OSError) as error:
-                self._retry_at = time.monotonic() + self._retry_seconds
-                self._failure = f"cache {self._path} can't be opened: {error}"
+                self._wait(f"cache {self._path} can't be opened: {error}")
                 raise StoreError(self._failure) from error
         assert self._database is not None
         return self._database
+
+    def _wait(self, failure: str) -> None:
+        """Refuses with the same words until the file is to be tried again."""
+        self._retry_at = time.monotonic() + self._retry_seconds
+        self._failure = failure
 
     def _connect(self) -> None:
         self._path.touch(mode=0o600)  # answers are nobody else's to read
@@ -97,12 +114,11 @@ class DiskStore(Store):
         )
         try:
             # No write waits for the disk: what a crash of the machine loses is computed again.
-            database.executescript(
-                "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
-            )
+            database.executescript("PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF;")
             database.execute("BEGIN IMMEDIATE")
             self._own(database)
             database.execute("COMMIT")
+            database.execute("PRAGMA journal_mode=WAL")  # written into the file, so once it is ours
             self._count(database)
         except BaseException:
             database.close()
@@ -110,18 +126,26 @@ class DiskStore(Store):
         self._database = database
 
     def _own(self, database: sqlite3.Connection) -> None:
-        """Makes the tables of a new file, or checks whose an old one is."""
+        """Makes the tables of a new file, or checks whose an old one is.
+
+        Raises AnothersFile, and sqlite3.DatabaseError for a damaged one.
+        """
         (found,) = database.execute("PRAGMA application_id").fetchone()
         if found != _APPLICATION_ID:
-            if database.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
-                raise ConfigurationError(f"cache {self._path} is another program's database")
+            names = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+            if names >= _TABLES:
+                raise sqlite3.DatabaseError(f"its header is damaged: application id {found:#x}")
+            if names:
+                raise AnothersFile(f"cache {self._path} is another program's database")
             for statement in _SCHEMA:
                 database.execute(statement)
             database.execute("INSERT INTO owner VALUES (?)", (self._owner,))
         row = database.execute("SELECT model_name FROM owner").fetchone()
+        if row is None:
+            raise sqlite3.DatabaseError("it is damaged: no model owns it")
         if row != (self._owner,):
-            raise ConfigurationError(
-                f"cache {self._path} belongs to the model {row[0] if row else None!r}; "
+            raise AnothersFile(
+                f"cache {self._path} belongs to the model {row[0]!r}; "
                 f"give {self._owner!r} a file of its own"
             )
 

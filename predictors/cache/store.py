@@ -25,7 +25,8 @@ class Store(ABC):
 
     def open(self) -> None:
         """Before the event loop runs; may block. Raises ConfigurationError where the store is
-        another model's, else StoreError, and then it may open later by itself."""
+        another model's, else StoreError, and then it may open later by itself; what it then finds
+        to be another model's is a StoreError of `read` and `write`."""
         return None
 
     @abstractmethod

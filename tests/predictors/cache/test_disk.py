@@ -1,5 +1,6 @@
 """A cache in a file: it outlives the process, belongs to one model, and may break."""
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def test_another_programs_database_is_refused_and_left_as_it_is(tmp_path: Path) 
     with opened(path) as database:
         tables = database.execute("SELECT name FROM sqlite_master").fetchall()
     assert tables == [("accounts",)]
-    assert len(path.read_bytes()) == len(before)
+    assert path.read_bytes() == before
 
 
 def test_another_version_of_the_model_is_another_model(counting: Start, tmp_path: Path) -> None:
@@ -117,6 +118,24 @@ class TestADamagedFile:
         content[4096 : len(content) - 4096] = b"\xff" * (len(content) - 8192)
         path.write_bytes(content)
         self.check(counting, path, "open")
+
+    def test_of_a_damaged_header_is_not_taken_for_another_programs(
+        self, counting: Start, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "m.cache"
+        fill(counting, path, "a 0")
+        content = bytearray(path.read_bytes())
+        content[60:80] = b"\x5a" * 20
+        path.write_bytes(content)
+        assert "its header is damaged" in self.check(counting, path, "open")
+        assert path.read_bytes() == content
+
+    def test_that_names_no_owner_is_not_used(self, counting: Start, tmp_path: Path) -> None:
+        path = tmp_path / "m.cache"
+        fill(counting, path, "a 0")
+        with opened(path) as database:
+            database.execute("DELETE FROM owner")
+        assert "no model owns it" in self.check(counting, path, "open")
 
     def test_that_is_cut_off_is_not_believed(self, counting: Start, tmp_path: Path) -> None:
         path = tmp_path / "m.cache"
@@ -172,6 +191,43 @@ async def test_the_file_is_taken_over_when_the_other_process_lets_go(tmp_path: P
     await old.close()
     assert await new.read([b"key", b"other"]) == {b"key": b"record"}
     await new.close()
+
+
+def test_a_file_that_turns_out_to_be_another_models_fails_no_request(
+    counting: Start, tmp_path: Path
+) -> None:
+    """Found when the other predictor lets go of it: too late to be an error of the start."""
+    path = tmp_path / "shared.cache"
+    edge = counting("--cache", str(path), name="edge")
+    cloud = counting("--cache", str(path), name="cloud", module="impatient")
+    edge.stop()
+    for number in range(3):
+        assert infer(cloud, f"a {number}", name="cloud")["text_output"] == [
+            f"a {number} #{number + 1}"
+        ]
+    lines = [x for x in cloud.log.read_text().splitlines() if "going on without" in x]
+    assert "database is locked" in lines[0]
+    assert [f"cache {path} belongs to the model 'edge'" in line for line in lines] == [False, True]
+    assert "Traceback" not in cloud.log.read_text()
+
+
+async def test_another_models_file_is_tried_again_when_the_time_has_come(tmp_path: Path) -> None:
+    path = tmp_path / "m.cache"
+    edge = DiskStore(path, 10_000, "edge")
+    edge.open()
+    cloud = DiskStore(path, 10_000, "cloud", retry_seconds=0.2)
+    with pytest.raises(StoreError, match="locked"):
+        cloud.open()
+    await edge.close()
+    await asyncio.sleep(0.2)
+    with pytest.raises(StoreError, match="belongs to the model 'edge'"):
+        await cloud.read([b"key"])
+    path.unlink()
+    with pytest.raises(StoreError, match="belongs to the model 'edge'"):
+        await cloud.read([b"key"])
+    await asyncio.sleep(0.2)
+    assert await cloud.read([b"key"]) == {}
+    await cloud.close()
 
 
 async def test_what_was_written_first_makes_room(tmp_path: Path) -> None:
