@@ -6,12 +6,16 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from packaging.utils import canonicalize_name
+
+from inferencegraph import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 PREDICTOR = ROOT / "predictors/Dockerfile"
@@ -115,6 +119,42 @@ def test_in_vllms_image_its_versions_stay_and_ours_fill_the_gaps(tmp_path: Path)
         assert [line for line in lines if line.startswith(f"{name}==")] == [
             line for line in pinned if line.startswith(f"{name}==")
         ]
+
+
+# What a container's words need of the predictor's extras.
+NEEDS = {
+    "--engine=huggingface": "huggingface",
+    "--engine=triton": "triton",
+    "--engine=classifier": "onnx",  # digits:edge is an ONNX file
+    "--quantization=8bit": "quantization",
+}
+
+
+def _containers(node: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping with words for a process, of any manifest."""
+    if isinstance(node, dict):
+        if isinstance(node.get("args"), list):
+            yield node
+        node = list(node.values())
+    for each in node if isinstance(node, list) else []:
+        yield from _containers(each)
+
+
+def test_the_predictor_image_holds_what_the_shipped_manifests_ask_of_it(tmp_path: Path) -> None:
+    for side in ("edge", "cloud"):
+        examples.write(tmp_path / side, examples.with_engines([f"{side}=triton"]))
+    files = [*(ROOT / "manifests").rglob("*.yaml"), *tmp_path.rglob("*.yaml")]
+    asked: dict[str, set[str]] = {}
+    for path in files:
+        for container in _containers([*yaml.safe_load_all(path.read_text())]):
+            image = container.get("image", container.get("runtime"))
+            if image in ("kserve-hem-predictor", "predictor"):
+                for word in container["args"]:
+                    asked.setdefault(NEEDS.get(word, ""), set()).add(word)
+    (extras,) = re.findall(r'^ARG EXTRAS="\[(.*)\]"$', PREDICTOR.read_text(), re.MULTILINE)
+    assert asked.keys() - {""} == set(NEEDS.values()) == set(extras.split(","))
+    known = {"--engine=kserve", "--engine=openai_api"}  # of the plain installation
+    assert not {word for word in asked[""] if word.startswith("--engine=")} - known
 
 
 def _index_answers(scratch: Path) -> bool:
