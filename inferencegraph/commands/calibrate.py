@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from transformers_hem.calibration import Calibration
     from transformers_hem.training.calibration import Target
 
+LARGEST = 1e15  # of money: more is a mistake, and in the end its squares overflow
+
 
 def calibrate(
     data: Annotated[
@@ -47,13 +49,18 @@ def calibrate(
         ),
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(min=0, help="To spend per 1,000 queries at most.")
+        float | None,
+        typer.Option(min=0, max=LARGEST, help="To spend per 1,000 queries at most."),
     ] = None,
     confidence: Annotated[
         float, typer.Option(min=0.5, max=0.9999, help="That the promise holds.")
     ] = 0.9,
-    cloud_cost: Annotated[float, typer.Option(min=0, help="With --budget: of the cloud.")] = 1.0,
-    edge_cost: Annotated[float, typer.Option(min=0, help="With --budget: of the edge.")] = 0.0,
+    cloud_cost: Annotated[
+        float, typer.Option(min=0, max=LARGEST, help="With --budget: of the cloud.")
+    ] = 1.0,
+    edge_cost: Annotated[
+        float, typer.Option(min=0, max=LARGEST, help="With --budget: of the edge.")
+    ] = 0.0,
     per: Annotated[
         Literal["query", "token"],
         typer.Option(help="What both costs are for; token: by the rows' token counts."),
