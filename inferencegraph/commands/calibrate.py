@@ -20,7 +20,8 @@ def calibrate(
         Path,
         typer.Option(
             help="JSONL rows that the router was not trained on: {query} and labels as for "
-            "`hem train`; edge_mean_logprob and the like for algorithms that mine the answer.",
+            "`hem train`; for algorithms that mine the answer edge_mean_logprob and the like, "
+            "probabilities, boxes, or edge_answer and samples.",
             show_default=False,
         ),
     ],
@@ -81,6 +82,7 @@ def calibrate(
     from transformers_hem.calibration import ScoreSpread
     from transformers_hem.training import calibration as calibrating
     from transformers_hem.training.curve_plot import plot_sample, require_plot
+    from transformers_hem.training.signals import require_rows
 
     target = _target(edge_ratio, max_quality_loss, score_range, budget, cloud_cost, edge_cost, per)
     if router is not None:
@@ -90,6 +92,7 @@ def calibrate(
     if plot is not None:
         require_plot(plot)
     mining = _open(router, algorithm, parameters)
+    require_rows(data, mining)
     sample = calibrating.read_sample(data, mining)
     found = calibrating.calibrate(mining, sample, target, confidence)
     if plot is not None:

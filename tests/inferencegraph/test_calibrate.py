@@ -181,3 +181,106 @@ def test_an_algorithm_without_a_directory_gets_a_threshold_to_set(
         main(["calibrate", "--algorithm", name, "--data", str(data), "--max-quality-loss", "0.1"])
     assert not end.value.code
     assert "set HEM_THRESHOLD=0." in capsys.readouterr().out
+
+
+Fields = dict[str, Any]
+
+
+def doubtful(doubt: float) -> dict[str, Fields]:
+    """By algorithm, what a row of that doubt, in [0, 1], has beside its query."""
+    said = round(5 * doubt)
+    return {
+        "CrossEntropy": {"probabilities": [doubt / 2, 1 - doubt / 2]},
+        "Threshold": {"boxes": [[0, 0, 9, 9, 1 - doubt, 3]]},
+        "IBT": {"boxes": [[0, 0, 9, 9, float(n >= said), 3] for n in range(5)]},
+        "SelfConsistency": {"edge_answer": "7", "samples": ["8"] * said + [" 7."] * (5 - said)},
+    }
+
+
+def calibrate_algorithm(name: str, data: Path, *arguments: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        main(["calibrate", "--algorithm", name, "--data", str(data), *arguments])
+    return int(end.value.code or 0)
+
+
+def answers(name: str, count: int = 1000) -> list[Fields]:
+    """The edge is wrong as often as it is in doubt."""
+    rng = np.random.default_rng(0)
+    return [
+        {
+            "query": f"picture {number}",
+            "edge_correct": int(rng.random() > doubt),
+            "cloud_correct": 1,
+            **doubtful(doubt)[name],
+        }
+        for number, doubt in enumerate(rng.random(count).tolist())
+    ]
+
+
+@pytest.mark.parametrize("name", doubtful(0))
+def test_every_algorithm_of_the_answer_gets_a_threshold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    data = write(tmp_path / "answers.jsonl", answers(name))
+    assert calibrate_algorithm(name, data, "--max-quality-loss", "0.15", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert 0.25 < told["edge_share"] < 0.6
+    assert 0 < told["threshold"] < 1
+
+
+def test_images_without_boxes_are_calibrated_on_as_they_are_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = answers("Threshold")
+    for row in rows[::2]:
+        row["boxes"] = []
+    data = write(tmp_path / "answers.jsonl", rows)
+    everything = ("--edge-ratio", "0.5", "--json")
+    assert calibrate_algorithm("Threshold", data, *everything) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["edge_share"] == 0.5  # those with boxes; an image without any goes to the cloud
+    rows[7]["boxes"] = rows[7]["boxes"] * 9
+    write(tmp_path / "answers.jsonl", rows)
+    assert calibrate_algorithm("Threshold", data, *everything) == 0
+    assert json.loads(capsys.readouterr().out)["edge_share"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "fault"),
+    [
+        ("CrossEntropy", {"probabilities": None}, "no list of numbers in 'probabilities', which"),
+        ("CrossEntropy", {"probabilities": []}, "no list of numbers in 'probabilities'"),
+        ("CrossEntropy", {"probabilities": [0.1, "0.9"]}, "no list of numbers in 'probabilities'"),
+        ("CrossEntropy", {"probabilities": [1.0]}, "'probabilities' has 1 elements, not 2"),
+        ("IBT", {"boxes": None}, "no list of boxes, each of 6 numbers, in 'boxes', which IBT"),
+        ("Threshold", {"boxes": [[0, 0, 9, 9, 0.5]]}, "no list of boxes, each of 6 numbers"),
+        ("SelfConsistency", {"samples": None}, "no list of texts in 'samples', which"),
+        ("SelfConsistency", {"samples": ["7"] * 4}, "'samples' has 4 elements, not 5"),
+        ("SelfConsistency", {"edge_answer": 7}, "no text in 'edge_answer', which"),
+    ],
+)
+def test_a_row_without_what_the_algorithm_reads_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, fields: Fields, fault: str
+) -> None:
+    rows = answers(name, 40)
+    rows[2] |= fields
+    data = write(tmp_path / "answers.jsonl", rows)
+    assert calibrate_algorithm(name, data, "--edge-ratio", "0.5") == 2
+    assert f"line 3: {fault}" in capsys.readouterr().err
+
+
+def test_telemetry_that_no_row_has_is_named(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = trained / "held-out.jsonl"
+    assert calibrate_algorithm("ConfidenceRouter", data, "--edge-ratio", "0.5") == 2
+    shown = capsys.readouterr().err
+    assert "no number in 'edge_mean_logprob', which ConfidenceRouter reads; `hem label`" in shown
+
+
+def test_rows_of_one_id_promise_nothing_even_without_labels(
+    router: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"id": "a", "query": f"Add {number} and 1."} for number in range(40)]
+    assert calibrate(router, write(tmp_path / "rows.jsonl", rows), "--edge-ratio", "0.5") == 2
+    assert "line 2: id 'a' is line 1's too" in capsys.readouterr().err
