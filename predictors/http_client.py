@@ -17,6 +17,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from predictors.connector import PatientConnector
 from predictors.errors import Failure, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from predictors.redaction import NOTHING_SECRET, Redaction
 
 # KServe servers close an idle connection after 65 s; the client must let go first.
 KEEPALIVE_EXPIRY_SECONDS = 30.0
@@ -87,7 +88,9 @@ class _Transport(AiohttpTransport):
             raise httpx.RemoteProtocolError(str(error)) from error
 
 
-def upstream_failure(error: httpx.HTTPError | TimeoutError, url: str) -> UpstreamError:
+def upstream_failure(
+    error: httpx.HTTPError | TimeoutError, url: str, redaction: Redaction = NOTHING_SECRET
+) -> UpstreamError:
     """What a failed call means to our own caller: 502, 503 or 504, naming the URL.
 
     The transport calls a refused and a dropped connection `ConnectTimeout`; aiohttp's own error,
@@ -110,10 +113,11 @@ def upstream_failure(error: httpx.HTTPError | TimeoutError, url: str) -> Upstrea
     if isinstance(cause, aiohttp.ClientConnectionError):
         return UpstreamUnavailable(f"{url} closed the connection before it answered")
     if isinstance(cause, aiohttp.ClientHttpProxyError):
-        return UpstreamError(f"the proxy to {url} answered {cause.status}: {cause.message}")
+        reason = redaction.reason(cause.message)
+        return UpstreamError(f"the proxy to {url} answered {cause.status}: {reason}")
     if isinstance(error, httpx.RemoteProtocolError):
-        return UpstreamError(f"{url} answered with no HTTP: {' '.join(str(error).split())}")
-    text = f"{url} broke off its answer: {error or type(error).__name__}"
+        return UpstreamError(f"{url} answered with no HTTP: {redaction.reason(str(error))}")
+    text = f"{url} broke off its answer: {redaction.reason(str(error)) or type(error).__name__}"
     return UpstreamError(text, failure=Failure.UNREACHABLE)
 
 

@@ -20,7 +20,8 @@ from predictors.errors import (
     UpstreamUnavailable,
 )
 from predictors.http_client import FORWARDED, build_client, upstream_failure
-from predictors.upstream import Upstream, UpstreamSettings
+from predictors.redaction import Redaction
+from predictors.upstream import Upstream, UpstreamSettings, reading
 
 T = TypeVar("T")
 ReadStream: TypeAlias = Callable[[httpx.Response, float], Awaitable[T]]
@@ -35,9 +36,6 @@ STATUS_ERRORS: Final[Mapping[int, type[UpstreamError]]] = {
 }
 # A moment later the same call may succeed. Not 500: the model failed on this very query.
 RETRYABLE: Final = frozenset({429, 502, 503, 504})
-
-MIN_SECRET: Final = 8  # shorter words of a header are no keys, and stand in many texts
-MAX_REASON: Final = 300  # characters of a far side's own words in an error of ours
 
 
 def http_url(url: str) -> str:
@@ -106,7 +104,7 @@ class HTTPUpstream:
         """Raises ConfigurationError for a CA bundle or a proxy that is none."""
         self.url = url
         self._key_hint = key_hint
-        self._secrets = _secrets(headers)
+        self._redaction = Redaction(headers.values())
         self._upstream = Upstream(url, settings)
         self._client = _client(settings)
         self._client.headers.update(headers)
@@ -118,11 +116,11 @@ class HTTPUpstream:
         where the far side says that the caller is at fault, else UpstreamError or Overloaded.
         """
         content = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
-        return await self._upstream.call(lambda: self._json("POST", path, content, read))
+        return await self._upstream.call(lambda: self._attempt("POST", path, content, _json(read)))
 
     async def get(self, path: str, read: Callable[[Any], T]) -> T:
         """The same for a GET."""
-        return await self._upstream.call(lambda: self._json("GET", path, None, read))
+        return await self._upstream.call(lambda: self._attempt("GET", path, None, _json(read)))
 
     async def stream(self, path: str, body: Any, read: ReadStream[T]) -> T:
         """What `read` makes of a streamed answer and of when its request left (perf_counter).
@@ -130,43 +128,30 @@ class HTTPUpstream:
         It raises as that of `post`.
         """
         content = orjson.dumps(body)
-        return await self._upstream.call(lambda: self._streamed(path, content, read))
+        return await self._upstream.call(lambda: self._attempt("POST", path, content, read))
 
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def _json(
-        self, method: str, path: str, content: bytes | None, read: Callable[[Any], T]
+    async def _attempt(
+        self, method: str, path: str, content: bytes | None, read: ReadStream[T]
     ) -> T:
         url = self.url + path
         request = self._request(method, url, content)
-        try:
-            response = await self._client.send(request)
-        except (httpx.HTTPError, TimeoutError) as error:
-            raise upstream_failure(error, url) from error
-        self._check(response, url)
-        try:
-            return read(orjson.loads(response.content))
-        except ValueError as error:
-            raise self._unusable(url, error) from None
-
-    async def _streamed(self, path: str, content: bytes, read: ReadStream[T]) -> T:
-        url = self.url + path
-        request = self._request("POST", url, content)
         begin = time.perf_counter()
         try:
             response = await self._client.send(request, stream=True)
             try:
-                if response.status_code != 200:
+                with reading(url, self._redaction, passing=(httpx.HTTPError, TimeoutError)):
+                    if response.status_code == 200:
+                        return await read(response, begin)
                     await response.aread()
-                self._check(response, url)
-                return await read(response, begin)
+                    failure = self._refusal(response, url)
+                raise failure
             finally:
                 await response.aclose()
         except (httpx.HTTPError, TimeoutError) as error:
-            raise upstream_failure(error, url) from error
-        except ValueError as error:
-            raise self._unusable(url, error) from None
+            raise upstream_failure(error, url, self._redaction) from None
 
     def _request(self, method: str, url: str, content: bytes | None) -> httpx.Request:
         headers = dict(FORWARDED.get())
@@ -174,27 +159,17 @@ class HTTPUpstream:
             headers["content-type"] = "application/json"
         return self._client.build_request(method, url, content=content, headers=headers)
 
-    def _check(self, response: httpx.Response, url: str) -> None:
-        status = response.status_code
-        if status == 200:
-            return
-        if status in (401, 403) and self._key_hint:  # its own words may repeat some of the key
-            raise refusal(response, url, self._key_hint)
-        raise refusal(response, url, self._without_secrets(error_reason(response)))
-
-    def _unusable(self, url: str, error: ValueError) -> UpstreamError:
-        return UpstreamError(f"{url} answered {self._without_secrets(str(error))}")
-
-    def _without_secrets(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+    def _refusal(self, response: httpx.Response, url: str) -> HEMError:
+        if response.status_code in (401, 403) and self._key_hint:
+            return refusal(response, url, self._key_hint)
+        return refusal(response, url, self._redaction.reason(error_reason(response)))
 
 
-def _secrets(headers: Mapping[str, str]) -> list[str]:
-    """Their values, and the words of those: of `Bearer KEY` the key alone. Short ones are none."""
-    words = [word for value in headers.values() for word in (value, *value.split())]
-    return [word for word in words if len(word) >= MIN_SECRET]
+def _json(read: Callable[[Any], T]) -> ReadStream[T]:
+    async def parsed(response: httpx.Response, begin: float) -> T:
+        return read(orjson.loads(await response.aread()))
+
+    return parsed
 
 
 def refusal(response: httpx.Response, url: str, reason: str) -> HEMError:
@@ -213,16 +188,15 @@ def refusal(response: httpx.Response, url: str, reason: str) -> HEMError:
 
 def error_reason(response: httpx.Response) -> str:
     """What a body says is wrong: V2's `{"error": "..."}`, OpenAI's `{"error": {"message": "..."}}`,
-    FastAPI's `{"detail": ...}`, `{"message": "..."}`; else how it begins, on one line."""
+    FastAPI's `{"detail": ...}`, `{"message": "..."}`; else all of it."""
     try:
         found = orjson.loads(response.content)
     except orjson.JSONDecodeError:
-        found = response.text
+        found = response.content.decode(errors="replace")
     for key in ("error", "message", "detail"):
         if isinstance(found, dict):
             found = found.get(key, found)
-    text = found if isinstance(found, str) else orjson.dumps(found).decode()
-    return " ".join(text.split())[:MAX_REASON]
+    return found if isinstance(found, str) else orjson.dumps(found).decode()
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -234,7 +208,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         pass
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

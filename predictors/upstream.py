@@ -7,8 +7,8 @@ Each failure is quick and has a status, so that an InferenceGraph can let the ed
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final, TypeVar
 
 from prometheus_client import Counter
@@ -24,7 +24,8 @@ from tenacity import (
 
 from predictors.breaker import REJECTED, Breaker
 from predictors.engines.base import EngineSettings
-from predictors.errors import Failure, Overloaded, UpstreamError, UpstreamTimeout
+from predictors.errors import Failure, HEMError, Overloaded, UpstreamError, UpstreamTimeout
+from predictors.redaction import Redaction
 
 T = TypeVar("T")
 
@@ -134,6 +135,27 @@ class Upstream:
 
     def _count(self, failure: Failure) -> None:
         FAILURES.labels(self.name, failure).inc()
+
+
+@contextmanager
+def reading(
+    where: str, redaction: Redaction, passing: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Around what reads an answer of `where`: whatever fails there, the answer is at fault.
+
+    Raises UpstreamError with what of the reason may be told. Errors of `passing` go on as they are.
+    """
+    try:
+        yield
+    except UpstreamError:
+        raise
+    except passing:
+        raise
+    except (ValueError, HEMError) as error:
+        raise UpstreamError(f"{where} answered {redaction.reason(str(error))}") from None
+    except Exception as error:
+        reason = redaction.reason(f"{type(error).__name__}: {error}")
+        raise UpstreamError(f"{where} answered what can't be read: {reason}") from None
 
 
 def _seconds_to_wait(state: RetryCallState) -> float:

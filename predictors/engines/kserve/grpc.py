@@ -23,6 +23,7 @@ from predictors.errors import (
 )
 from predictors.http_client import FORWARDED
 from predictors.protocol import CACHED, SERVED_BY, Scalar
+from predictors.redaction import Redaction
 from predictors.tensors import (
     BYTES,
     Tensor,
@@ -32,7 +33,7 @@ from predictors.tensors import (
     parse_raw_tensor,
     parse_tensor,
 )
-from predictors.upstream import Upstream
+from predictors.upstream import Upstream, reading
 
 T = TypeVar("T")
 
@@ -55,6 +56,7 @@ class GRPCLink(Link):
         self._model = settings.upstream_model
         self._url = settings.url
         self._metadata = settings.headers()
+        self._redaction = Redaction(self._metadata.values())
         self._upstream = Upstream(settings.url, settings)
         self._channel = _channel(settings)
         self._infer = GRPCInferenceServiceStub(self._channel).ModelInfer
@@ -81,11 +83,10 @@ class GRPCLink(Link):
         try:
             response = await self._infer(message, metadata=metadata)
         except grpc.aio.AioRpcError as error:
-            raise _failure(error, self._url) from error
-        try:
+            reason = self._redaction.reason(error.details() or "")
+            raise _failure(error.code(), reason, self._url) from None
+        with reading(self._url, self._redaction):
             return read(_response(response))
-        except (InvalidRequest, ValueError) as error:
-            raise UpstreamError(f"{self._url} answered {error}") from None
 
     async def close(self) -> None:
         await self._channel.close()
@@ -189,14 +190,14 @@ def _value(parameter: v2.InferParameter) -> Scalar | None:
     return None if kind is None else getattr(parameter, kind)
 
 
-def _failure(error: grpc.aio.AioRpcError, url: str) -> HEMError:
-    """The far side's own words where it is ours: predictors.grpc_status is the other direction."""
-    code, details = error.code(), " ".join((error.details() or "").split())
-    text = f"{url} answered {code.name}: {details}"
+def _failure(code: grpc.StatusCode, reason: str, url: str) -> HEMError:
+    """`reason` is the far side's own where it is ours: predictors.grpc_status is the other
+    direction."""
+    text = f"{url} answered {code.name}: {reason}"
     if code is Code.INVALID_ARGUMENT:
-        return InvalidRequest(details)
+        return InvalidRequest(reason)
     if code is Code.UNAVAILABLE:
-        return UpstreamUnavailable(f"{url} is unavailable: {details}")
+        return UpstreamUnavailable(f"{url} is unavailable: {reason}")
     if code is Code.DEADLINE_EXCEEDED:
         return UpstreamTimeout(text, retryable=True)
     if code is Code.RESOURCE_EXHAUSTED:

@@ -163,6 +163,22 @@ async def status(far: FarSide, request: Request, writer: asyncio.StreamWriter) -
     await send(writer, int(request.query.split()[1]), {"error": error})
 
 
+async def charset(far: FarSide, request: Request, writer: asyncio.StreamWriter) -> None:
+    """A codec of Python's that makes no text of bytes."""
+    await send(writer, 500, b"!!", {"content-type": "text/plain; charset=base64"})
+
+
+async def parrot(far: FarSide, request: Request, writer: asyncio.StreamWriter) -> None:
+    """`parrot N`: 500 with the key, the characters from N on."""
+    key = request.headers.get("authorization", "no key")
+    await send(writer, 500, {"error": "x" * int(request.query.split()[1]) + key})
+
+
+async def date(far: FarSide, request: Request, writer: asyncio.StreamWriter) -> None:
+    headers = {"retry-after": "21 Oct 99999999999999999999 07:28:00 GMT"}
+    await send(writer, 503, {"error": "later"}, headers)
+
+
 async def storm(far: FarSide, request: Request, writer: asyncio.StreamWriter) -> None:
     """`storm TIMES SECONDS`: 429 that often, with Retry-After where SECONDS are given."""
     words = request.query.split()
@@ -175,10 +191,13 @@ async def storm(far: FarSide, request: Request, writer: asyncio.StreamWriter) ->
 
 ANSWERS: Final[Mapping[str, Answer]] = {
     "html": html,
+    "charset": charset,
     "cut": cut,
+    "date": date,
     "drop": drop,
     "late": late,
     "noise": noise,
+    "parrot": parrot,
     "status": status,
     "storm": storm,
 }

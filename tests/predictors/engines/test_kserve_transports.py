@@ -1,6 +1,8 @@
 """Text and tensors cross the uplink by REST and by gRPC, and failures keep their meaning."""
 
 import asyncio
+import json
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -273,6 +275,21 @@ async def test_grpc_codes_have_the_statuses_of_rest(
             await engine.generate([Query("x")])
     assert raised.value.status == status
     assert getattr(raised.value, "retryable", False) is retryable
+
+
+@pytest.mark.parametrize("key", ["sk-0123456789abcdef", "k3y"])
+@pytest.mark.parametrize("code", ["UNAUTHENTICATED", "INVALID_ARGUMENT"])
+async def test_a_key_that_a_grpc_far_side_repeats_is_struck_out(code: str, key: str) -> None:
+    async def infer(request: v2.ModelInferRequest, context: Any) -> v2.ModelInferResponse:
+        sent = dict(context.invocation_metadata())["authorization"]
+        await context.abort(grpc.StatusCode[code], f"bad credentials: {sent}")
+        raise AssertionError
+
+    options = {"extra_headers": json.dumps({"authorization": f"Bearer {key}"})}
+    async with far_side(infer) as port, linked(f"http://127.0.0.1:{port}", "grpc", **options) as up:
+        with pytest.raises(HEMError, match=r"bad credentials: \*\*\*$") as raised:
+            await up.generate([Query("x")])
+    assert key not in "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize("trusted", [True, False])

@@ -39,7 +39,10 @@ class Uplink:
 
 ENGINES = {
     "openai_api": ("--engine", "openai_api", "--repetition_penalty", "1", "--api_key", KEY),
-    "kserve": ("--engine", "kserve", "--upstream_model", "far"),
+    "kserve": (
+        *("--engine", "kserve", "--upstream_model", "far"),
+        *("--extra_headers", f'{{"authorization": "Bearer {KEY}"}}'),
+    ),
 }
 
 
@@ -87,6 +90,9 @@ def uplink(request: pytest.FixtureRequest) -> Uplink:
         ("status 503", 503, "answered 503", "server_error"),
         ("status 504", 504, "answered 504", "server_error"),
         ("status 302", 502, "answered 302", "refused"),
+        ("charset", 502, "answered 500: !!", "server_error"),
+        ("date", 503, "answered 503: later", "server_error"),
+        ("parrot 285", 502, "answered 500: xxx", "server_error"),
     ],
 )
 def test_each_fault_is_an_error_of_its_own_and_is_counted(
@@ -96,7 +102,7 @@ def test_each_fault_is_an_error_of_its_own_and_is_counted(
     response = uplink.ask(query)
     assert (response.status_code, list(response.json())) == (status, ["error"])
     assert said in response.json()["error"]
-    assert KEY not in response.text
+    assert KEY[:6] not in response.text
     assert uplink.metric("failures_total", kind=kind) > before
     fine = uplink.ask(f"and after {query}")
     assert fine.json()["outputs"][0]["data"] == [f"AND AFTER {query.upper()}"]

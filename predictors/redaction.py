@@ -1,0 +1,48 @@
+"""Keys are struck out of a far side's own words before anybody reads those."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Final
+
+# What stands before a key in an `authorization` (RFC 9110, 11.1), and in many texts.
+SCHEMES: Final = frozenset({"apikey", "basic", "bearer", "digest", "key", "negotiate", "token"})
+# Characters: so short a key is struck out only where it stands alone, or it would be everywhere.
+SHORT: Final = 3
+STRUCK: Final = "***"
+MAX_REASON: Final = 300  # characters of a far side's own words in an error of ours
+
+
+class Redaction:
+    """Strikes out `values`, those of the headers that go with a call, and the words of each: of
+    `Bearer KEY` the key alone, too."""
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        secrets = {word for value in values for word in (value, *value.split())}
+        kept = {word for word in secrets if word and word.lower() not in SCHEMES}
+        self._pattern = _pattern(kept | {_in_json(word) for word in kept})
+
+    def __call__(self, text: str) -> str:
+        return self._pattern.sub(STRUCK, text) if self._pattern else text
+
+    def reason(self, text: str) -> str:
+        """On one line of at most MAX_REASON characters; cut last, or half a key would stay."""
+        return " ".join(self(text).split())[:MAX_REASON]
+
+
+def _in_json(secret: str) -> str:
+    return json.dumps(secret)[1:-1]
+
+
+def _pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
+    """The longest first: one may hold another."""
+    longest_first = sorted(secrets, key=len, reverse=True)
+    return re.compile("|".join(map(_anywhere_or_alone, longest_first))) if longest_first else None
+
+
+def _anywhere_or_alone(secret: str) -> str:
+    escaped = re.escape(secret)
+    return escaped if len(secret) > SHORT else rf"(?<!\w){escaped}(?!\w)"
+
+
+NOTHING_SECRET: Final = Redaction()
