@@ -6,6 +6,7 @@
     ├── UnknownModel             404
     ├── PayloadTooLarge          413
     ├── EngineError              500   the model failed while it answered
+    ├── NotReady                 503   the model loads, or can't answer any more
     ├── Overloaded               503
     └── UpstreamError            502   the far side answered with something unusable
         ├── UpstreamUnavailable  503   the far side can't be reached, or refused
@@ -42,6 +43,10 @@ class PayloadTooLarge(HEMError):
 
 class EngineError(HEMError):
     """The engine failed on a valid request."""
+
+
+class NotReady(HEMError):
+    status = 503
 
 
 class Overloaded(HEMError):

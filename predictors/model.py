@@ -15,7 +15,7 @@ from predictors.codec import (
     has_text,
 )
 from predictors.engines.base import Engine, TensorEngine, TextEngine
-from predictors.errors import HEMError, InvalidRequest
+from predictors.errors import HEMError, InvalidRequest, NotReady
 from predictors.grpc_status import to_grpc
 from predictors.http_client import forwarded_headers
 from predictors.protocol import TELEMETRY, TEXT_INPUT, TEXT_OUTPUT, Sampling
@@ -61,15 +61,22 @@ class PredictorModel(Model):
         return self._started and await self._engine.healthy()
 
     def get_input_types(self) -> list[dict[str, Any]]:
-        tensors = self._engine.inputs() if isinstance(self._engine, TensorEngine) else []
+        """Without tensors while the engine loads: only then does it know them."""
+        tensors = self._tensors.inputs() if self._tensors else []
         text = TensorType(TEXT_INPUT, BYTES, (-1,))
         return _metadata(tensors or ([text] if self._answers_text else []))
 
     def get_output_types(self) -> list[dict[str, Any]]:
-        tensors = self._engine.outputs() if isinstance(self._engine, TensorEngine) else []
+        tensors = self._tensors.outputs() if self._tensors else []
         named = {TEXT_OUTPUT: BYTES, **TELEMETRY} if self._answers_text else {}
         text = [TensorType(name, datatype, (-1,)) for name, datatype in named.items()]
         return _metadata(tensors or text)
+
+    @property
+    def _tensors(self) -> TensorEngine | None:
+        """The engine, where it answers tensors and has started."""
+        engine = self._engine
+        return engine if self._started and isinstance(engine, TensorEngine) else None
 
     async def predict(
         self,
@@ -88,6 +95,9 @@ class PredictorModel(Model):
             raise
 
     async def _answer(self, request: InferRequest) -> InferResponse:
+        """kserve refuses REST requests while the model isn't ready; over gRPC this does."""
+        if not self._started:
+            raise NotReady(f"model {self.name!r} is not ready")
         engine = self._engine
         if isinstance(engine, TensorEngine) and not (self._answers_text and has_text(request)):
             response = await engine.infer(decode_tensors(request))

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import FastAPIDeprecationWarning, RequestValidationError
 from kserve import errors as kserve_errors
 from kserve import model_server
+from kserve.protocol.dataplane import DataPlane
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
@@ -49,12 +50,24 @@ def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: boo
 
 
 class _Server(kserve.ModelServer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dataplane = _DataPlane(self.registered_models)
+
     async def _serve(self) -> None:
         """Its REST and gRPC servers beside the start of the model's engine, until a signal."""
         try:
             await super()._serve()
         except ConfigurationError as error:
             end_at_once(error)
+
+
+class _DataPlane(DataPlane):
+    async def ready(self) -> bool:
+        """Whether each model is; kserve's own says yes as soon as it listens."""
+        models = list(self.model_registry.get_models().values())
+        all_ready = bool(models) and all([await model.healthy() for model in models])
+        return all_ready and await super().ready()
 
 
 def install(app: FastAPI, max_body_bytes: int, cancel_on_disconnect: bool) -> None:

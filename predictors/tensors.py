@@ -29,7 +29,8 @@ DTYPES: Final[Mapping[str, np.dtype[Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """An input or output of a model as V2 metadata has it; -1 in `shape` is any length."""
+    """An input or output of a model as V2 metadata has it; -1 in `shape` is any length, and an
+    empty `shape` one that isn't known."""
 
     name: str
     datatype: str

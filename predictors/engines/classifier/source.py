@@ -29,7 +29,8 @@ class Port:
         return f"{self.name!r} {' or '.join(self.datatypes)} {shape}"
 
     def metadata(self) -> TensorType:
-        return TensorType(self.name, self.datatypes[0], self.shape or (-1,))
+        """V2 has no word for any shape: it is empty then, and not [-1], which is a vector."""
+        return TensorType(self.name, self.datatypes[0], self.shape or ())
 
 
 class Source(ABC):

@@ -34,6 +34,11 @@ async def test_logits_become_probabilities(name: str, tmp_path: Path, start: Sta
     assert engine.inputs()[0].name == "x"
 
 
+async def test_a_shape_that_no_file_says_is_none(tmp_path: Path, start: Start) -> None:
+    engine = await start(tiny.torchscript(tmp_path / "model.pt"))
+    assert engine.inputs() == [TensorType("x", "FP32", ())]
+
+
 @pytest.mark.parametrize("name", FILES)
 async def test_the_directory_of_a_file_is_as_good_as_the_file(
     name: str, tmp_path: Path, start: Start
