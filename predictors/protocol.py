@@ -50,6 +50,9 @@ TELEMETRY: Final[Mapping[str, str]] = {
     "mean_margin": "FP32",
 }
 
+INT32: Final = range(-(2**31), 2**31)
+FP32_MAX: Final = 3.4028234663852886e38
+
 MAX_MAX_TOKENS: Final = 1_000_000
 MAX_STOP_STRINGS: Final = 16
 
@@ -226,8 +229,8 @@ def parse_answers(response: Any) -> list[Answer]:
     for name, column in given.items():
         if not isinstance(column, list) or len(column) != len(texts):
             raise ValueError(f"no V2 response: {name} and {TEXT_OUTPUT} differ in length")
-        if not all(isinstance(value, int | float) for value in column):
-            raise ValueError(f"no V2 response: {name} is not made of numbers")
+        if not all(is_telemetry(name, value) for value in column):
+            raise ValueError(f"no V2 response: {name} is not made of {TELEMETRY[name]} numbers")
     parameters = response.get("parameters") or {}
     if not isinstance(parameters, dict):
         raise ValueError("no V2 response: its parameters are no object")
@@ -240,6 +243,15 @@ def parse_answers(response: Any) -> list[Answer]:
         Answer(text, **{name: column[i] for name, column in given.items()}, **shared)
         for i, text in enumerate(texts)
     ]
+
+
+def is_telemetry(name: str, value: Any) -> bool:
+    """Whether the tensor of that name can hold it: an integer of 32 bits, or a finite FP32."""
+    if isinstance(value, bool):
+        return False
+    if TELEMETRY[name] == "INT32":
+        return isinstance(value, int) and value in INT32
+    return isinstance(value, int | float) and abs(value) <= FP32_MAX
 
 
 def _columns(response: Any) -> dict[str, Any]:

@@ -12,18 +12,19 @@ from httpx_sse import EventSource, SSEError
 
 from predictors.engines.openai_api.api import API
 from predictors.engines.openai_api.logprobs import Token, telemetry, tokens_of
-from predictors.protocol import Answer
+from predictors.protocol import Answer, is_telemetry
 
 # An answer that ended so is none: LMDeploy's, SGLang's, vLLM's words for an engine that gave up.
 BROKEN: Final = frozenset({"error", "abort"})
 END: Final = "[DONE]"
+NO_CHOICES: Final = "no completion: it has no choices"
 
 
 def whole_answer(response: Any, api: API) -> Answer:
     """Raises ValueError where it is no chat completion or completion."""
     choice = _choice(response)
     if choice is None:
-        raise ValueError("no completion: it has no choices")
+        raise ValueError(NO_CHOICES)
     _check_finish(choice)
     return _answer(api.text(choice), tokens_of(choice), response)
 
@@ -34,6 +35,7 @@ async def streamed_answer(response: httpx.Response, api: API, begin: float) -> A
     Raises ValueError where they are no stream of completions, break off, or tell an error.
     """
     seen = _Stream(api, begin)
+    response.encoding = "utf-8"  # as HTML's standard has it for event streams, charset or not
     try:
         async for event in EventSource(response).aiter_sse():
             if event.data == END:
@@ -51,6 +53,7 @@ class _Stream:
     api: API
     begin: float
     finished: bool = False
+    _begun: bool = False
     _texts: list[str] = field(default_factory=list)
     _tokens: list[Token] = field(default_factory=list)
     _described: dict[str, Any] = field(default_factory=dict)
@@ -64,6 +67,7 @@ class _Stream:
                 self._described[name] = event[name]
         if choice is None:
             return
+        self._begun = True
         _check_finish(choice)
         self.finished = self.finished or choice.get("finish_reason") is not None
         if text := self.api.delta(choice):
@@ -73,6 +77,8 @@ class _Stream:
         self._tokens += tokens_of(choice)
 
     def answer(self) -> Answer:
+        if not self._begun:
+            raise ValueError(NO_CHOICES)
         return _answer("".join(self._texts), self._tokens, self._described, self._latencies())
 
     def _latencies(self) -> dict[str, float]:
@@ -95,7 +101,7 @@ def _choice(response: Any) -> Mapping[str, Any] | None:
         raise ValueError(f"an error: {said}")
     choices = response.get("choices")
     if not isinstance(choices, list):
-        raise ValueError("no completion: it has no choices")
+        raise ValueError(NO_CHOICES)
     if not choices:
         return None
     if not isinstance(choices[0], dict):
@@ -124,4 +130,4 @@ def _usage(described: Mapping[str, Any]) -> dict[str, int]:
     if not isinstance(usage, dict):
         return {}
     counts = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens")}
-    return {name: n for name, n in counts.items() if isinstance(n, int) and n >= 0}
+    return {name: n for name, n in counts.items() if is_telemetry(name, n) and n >= 0}

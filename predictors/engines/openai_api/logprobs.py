@@ -3,7 +3,12 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+from predictors.protocol import FP32_MAX
+
+# How far above 0 (nats) rounding may put a log-probability.
+ROUNDING: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +29,29 @@ def tokens_of(choice: Mapping[str, Any]) -> list[Token]:
         if found.get("content") is not None:
             return [_from_chat(token) for token in found["content"]]
         return _from_completions(found["token_logprobs"], found.get("top_logprobs"))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return []
+
+
+def log_probability(value: Any) -> float:
+    """NaN, which is left out, for a number that is none. Raises TypeError or ValueError for what
+    is no number."""
+    found = math.nan if isinstance(value, bool) else float(value)
+    return found if found <= ROUNDING else math.nan
+
+
+def margin_of(logprobs: Sequence[float]) -> float | None:
+    """p(top1) - p(top2) of log_probabilities."""
+    if len(logprobs) < 2 or any(map(math.isnan, logprobs)):
+        return None
+    first, second = sorted(logprobs, reverse=True)[:2]
+    return math.exp(first) - math.exp(second)
 
 
 def telemetry(tokens: Sequence[Token]) -> dict[str, float]:
     """mean_logprob, min_logprob, and mean_margin where each token has a margin."""
     logprobs = [token.logprob for token in tokens]
-    if not logprobs or not all(map(math.isfinite, logprobs)):
+    if not logprobs or not all(abs(logprob) <= FP32_MAX for logprob in logprobs):
         return {}
     found = {"mean_logprob": math.fsum(logprobs) / len(logprobs), "min_logprob": min(logprobs)}
     margins = [token.margin for token in tokens if token.margin is not None]
@@ -41,19 +61,20 @@ def telemetry(tokens: Sequence[Token]) -> dict[str, float]:
 
 
 def _from_chat(token: Mapping[str, Any]) -> Token:
-    alternatives = token.get("top_logprobs") or ()
-    return Token(float(token["logprob"]), _margin(each["logprob"] for each in alternatives))
+    alternatives = [each["logprob"] for each in token.get("top_logprobs") or ()]
+    return Token(log_probability(token["logprob"]), _margin(alternatives))
 
 
 def _from_completions(logprobs: Sequence[float], alternatives: Any) -> list[Token]:
     tops = alternatives or [None] * len(logprobs)
     return [
-        Token(float(logprob), _margin((top or {}).values()))
+        Token(log_probability(logprob), _margin((top or {}).values()))
         for logprob, top in zip(logprobs, tops, strict=True)
     ]
 
 
 def _margin(alternatives: Iterable[float | None]) -> float | None:
     """null is llama.cpp's -inf."""
-    best = sorted(math.exp(each) if each is not None else 0.0 for each in alternatives)[-2:]
-    return best[1] - best[0] if len(best) == 2 else None
+    return margin_of(
+        [-math.inf if each is None else log_probability(each) for each in alternatives]
+    )

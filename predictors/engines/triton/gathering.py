@@ -3,16 +3,18 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-from predictors.engines.openai_api.logprobs import Token, telemetry
+from predictors.engines.openai_api.logprobs import (
+    Token,
+    log_probability,
+    margin_of,
+    telemetry,
+)
 from predictors.engines.triton.client import Tensors
 from predictors.errors import UpstreamError
 from predictors.protocol import TELEMETRY, TEXT_OUTPUT, Answer
 from predictors.tensors import Tensor
-
-# How far above 0 (nats) rounding may put a log-probability.
-ROUNDING: Final = 1e-3
 
 
 class StreamedAnswer:
@@ -126,23 +128,10 @@ def _logprobs(response: Tensors) -> list[Token]:
 
 
 def _token(token: Mapping[str, Mapping[str, Any]]) -> Token:
-    values = [_logprob(float(entry["logprob"])) for entry in token.values()]
+    values = [log_probability(entry["logprob"]) for entry in token.values()]
     if not values:
         raise ValueError("a token without log-probabilities")
-    return Token(values[0], _margin(values))
-
-
-def _logprob(value: float) -> float:
-    """NaN, which is left out, for what is no log-probability."""
-    return value if value <= ROUNDING else math.nan
-
-
-def _margin(values: Sequence[float]) -> float | None:
-    """p(top1) - p(top2)."""
-    if len(values) < 2 or any(map(math.isnan, values)):
-        return None
-    first, second = sorted(values, reverse=True)[:2]
-    return math.exp(first) - math.exp(second)
+    return Token(values[0], margin_of(values))
 
 
 def _decoded(text: bytes) -> str:

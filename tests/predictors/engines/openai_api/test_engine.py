@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 import trustme
@@ -232,6 +233,12 @@ def event(**delta: Any) -> str:
         (event(content=["Hel"]), "delta.content is no string"),
         ('data: {"choices": [7]}\n\n', "its choice is no object"),
         ('data: "text"\n\n', "no JSON object"),
+        ("data: [DONE]\n\n", "it has no choices"),
+        ('data: {"choices": []}\n\ndata: [DONE]\n\n', "it has no choices"),
+        (
+            'data: {"choices": [{"delta": {}, "finish_reason": [1]}]}\n\n',
+            "can't be read: TypeError",
+        ),
     ],
 )
 async def test_a_broken_stream_is_a_bad_gateway(ask: Ask, stream: str, said: str) -> None:
@@ -239,6 +246,14 @@ async def test_a_broken_stream_is_a_bad_gateway(ask: Ask, stream: str, said: str
         with pytest.raises(UpstreamError, match=said) as raised:
             await ask("hello", url=url, stream="true")
     assert raised.value.status == 502
+
+
+async def test_a_stream_is_utf_8_whatever_its_charset(ask: Ask) -> None:
+    stream = event(content="grüß") + "data: [DONE]\n\n"
+    async with answering(stream.encode(), "text/event-stream; charset=base64") as url:
+        assert await ask("hello", url=url, stream="true") == [
+            Answer("grüß", time_to_first_token=ANY)
+        ]
 
 
 async def test_a_stream_that_is_none_is_a_bad_gateway(ask: Ask) -> None:
@@ -261,6 +276,7 @@ async def test_a_refused_stream_says_why(ask: Ask) -> None:
         ('{"error": {"message": "no GPU"}}', "an error: no GPU"),
         ('{"id": 7}', "it has no choices"),
         ("[]", "no JSON object"),
+        ('{"choices": [{"finish_reason": [], "message": {}}]}', "can't be read: TypeError"),
     ],
 )
 async def test_an_answer_that_is_none_is_a_bad_gateway(ask: Ask, body: str, said: str) -> None:
@@ -281,6 +297,11 @@ async def test_an_answer_that_is_none_is_a_bad_gateway(ask: Ask, body: str, said
         {"content": [{"logprob": None}]},
         {"token_logprobs": [None, -1]},
         {"token_logprobs": [-1, -1], "top_logprobs": [{"a": -1}]},
+        {"content": ["a"]},
+        {"content": [{"logprob": True}]},
+        {"content": [{"logprob": 1000}]},
+        {"content": [{"logprob": -1e300}]},
+        {"token_logprobs": [-0.1], "top_logprobs": [[-0.1, -2]]},
     ],
 )
 async def test_broken_log_probabilities_are_left_out(ask: Ask, logprobs: Any) -> None:
@@ -288,6 +309,23 @@ async def test_broken_log_probabilities_are_left_out(ask: Ask, logprobs: Any) ->
     body = {"choices": [choice], "usage": {"prompt_tokens": "7", "completion_tokens": -1}}
     async with answering(json.dumps(body).encode()) as url:
         assert await ask("hello", url=url) == [Answer("")]
+
+
+@pytest.mark.parametrize("odd", [True, 10**12, 1.5, -1, "7", [7]])
+async def test_a_count_that_is_none_is_left_out(ask: Ask, odd: Any) -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": odd}
+    body = {"choices": [{"message": {"content": "a"}}], "usage": usage}
+    async with answering(json.dumps(body).encode()) as url:
+        assert await ask("hello", url=url) == [Answer("a", prompt_tokens=7)]
+
+
+async def test_an_odd_alternative_gives_no_margin(ask: Ask) -> None:
+    alternatives = [{"logprob": -0.5}, {"logprob": 1000}]
+    token = {"logprob": -0.5, "top_logprobs": alternatives}
+    choice = {"message": {"content": "a"}, "logprobs": {"content": [token]}}
+    async with answering(json.dumps({"choices": [choice]}).encode()) as url:
+        (answer,) = await ask("hello", url=url)
+    assert (answer.mean_logprob, answer.mean_margin) == (-0.5, None)
 
 
 async def test_one_alternative_gives_no_margin(ask: Ask) -> None:
