@@ -93,6 +93,172 @@ def test_an_answer_that_settles_on_none_or_several_is_none(answer: str) -> None:
     assert chosen_option(answer, OPTIONS) is None
 
 
+COLOURS = options_of("Which?\nA. red apple\nB. blue sky\nC. green grass\nD. black coal")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "C is the answer.",
+        "It's C.",
+        "I think C",
+        "Answer C",
+        "Ans: C",
+        "The answer is definitely C",
+        "The best answer is therefore C",
+        "C, because grass is green",
+        "<answer>C</answer>",
+        "The answer cannot be B, so it must be C.",
+        "The answer should not be A. It is C.",
+        "The correct answer is B? No, it's C.",
+        "A. red apple is wrong.\nC. green grass is right.",
+        "It is C.",
+        "That's C",
+        "It\u2019s C!",
+        "It must be C",
+        "I believe C.",
+        "I'd say C",
+        "I think it's C",
+        "I don't think it's B, it's C",
+        "Ans. C",
+        "ANSWER: C",
+        "Answer - C",
+        "The answer's C",
+        "The answer is, therefore, C.",
+        "The answer is most likely C.",
+        "C because grass is green",
+        "C - green grass",
+        "C, not B",
+        "It's C, not B.",
+        "It's not B, it's C.",
+        "The answer is not A but C.",
+        "Not B but C",
+        "So C.",
+        "Therefore, C.",
+        "I would not choose B. I'd pick C.",
+        "Don't pick A. Choose C.",
+        "The wrong answer is A; the right one is C.",
+        "The answer is C. It cannot be B.",
+        "C. I first thought the answer was B",
+        "The answer is C, I think",
+        "The answer is C, A is wrong",
+        "If the answer were B the sky is green. The answer is C",
+        "I'm not sure but I think C",
+        "I am not sure, but the answer is C.",
+        "If I had to choose, I'd pick C.",
+        "A is wrong. B is wrong. C is correct.",
+        "A. red apple is wrong.\nB. blue sky is wrong.\nC. green grass is right.\nD. It is wrong.",
+        "I do not know but C is the right answer",
+        "Clearly C",
+        "Definitely, C.",
+        "There is no doubt that the answer is C.",
+        "<answer> C </answer>",
+        "Some thought.<answer>C</answer>",
+        "<answer>(C)</answer>",
+        "Since it can't be A the answer is C",
+        "The answer is green grass, not blue sky",
+        "Neither A nor B is right; C is.\nAnswer: C",
+        "C is the best answer.",
+        "C is definitely the right one",
+        "C must be the answer",
+        "The blue sky is wrong. It's green grass",
+        "I thought B but it's C",
+        "It's C, since A and B are wrong",
+        "it's c.",
+        "C!",
+        "B is incorrect, so C",
+        "Is it B? No, C.",
+        "I, for one, think C",
+        "C. green grass, because the others are wrong",
+    ],
+)
+def test_an_answer_says_c(answer: str) -> None:
+    assert chosen_option(answer, COLOURS) == "C"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "A dog barks",
+        "I think I know",
+        "I think A dog barks",
+        "It's a dog",
+        "I, too, wonder",
+        "I think, therefore I am",
+        "The answer is not (B)",
+        "I would not choose B",
+        "It cannot be B",
+        "The answer cannot be B.",
+        "It's not C",
+        "Option B is wrong.",
+        "(A) is incorrect",
+        "The answer is B? No.",
+        "Neither A nor B is correct",
+        "anything but C",
+        "It's A or B",
+        "I think B and C are both fine",
+        "A or B is right",
+        "I don't think it's C",
+        "Never pick B.",
+        "There is no C.",
+        "E. coli",
+        "I think E. coli",
+        "It's C++",
+        "It is C. elegans",
+        "The wrong answer is B",
+        "B, however, is wrong",
+        "If it's B we win",
+        "A. red apple is wrong.",
+        "It is not the green grass",
+        "A, B",
+        "I",
+        "It is unlikely to be B",
+        "The answer is unlikely to be B",
+        "C and D",
+        "So A cat sat",
+        "As do I",
+        "I wonder whether the answer is B",
+        "It's e.g. green",
+        "Am I right?",
+        "A B C D",
+        "I don't know. C could mean anything",
+        "The answer is a red one",
+        "It's a (nice) day",
+    ],
+)
+def test_an_option_that_is_denied_or_a_word_is_none(answer: str) -> None:
+    assert chosen_option(answer, COLOURS) is None
+
+
+@pytest.mark.parametrize(
+    "answer", ["Vitamin C is the answer.", "I think Vitamin C is right", "The answer is vitamin C"]
+)
+def test_a_letter_of_an_options_text_is_no_option(answer: str) -> None:
+    assert chosen_option(answer, OPTIONS) == "D"
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        ("I", "I"),
+        ("It's I.", "I"),
+        ("The answer is (I)", "I"),
+        ("Answer I", "I"),
+        ("I think I, too, am lost", None),
+        ("I think I know", None),
+    ],
+)
+def test_the_ninth_option_is_not_the_pronoun(answer: str, letter: str | None) -> None:
+    ten = options_of("Which?\n" + "\n".join(f"{each}. {each}{each}" for each in "ABCDEFGHIJ"))
+    assert chosen_option(answer, ten) == letter
+
+
+def test_marks_that_are_cut_off_an_answer_are_no_difference_to_an_options_text() -> None:
+    options = options_of("Which?\nA. 3 * 10^8 m/s\nB. 2 * 10^8 m/s\nC. $5$")
+    assert chosen_option("A. 3 * 10^8 m/s is wrong.\nB. 2 * 10^8 m/s is right.", options) == "B"
+    assert chosen_option("It is 2 * 10^8 m/s", options) == "B"
+
+
 @pytest.mark.parametrize("reference", ["B", "(b)", "B.", "B. The heart", "the heart"])
 def test_a_reference_is_a_letter_or_a_text(reference: str) -> None:
     assert reference_option(reference, OPTIONS) == "B"
@@ -116,7 +282,20 @@ def test_a_query_without_a_list_has_five_letters() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", [" ", "\n", "A. ", "answer is ", "answer is option ", "**A ", "("]
+    "piece",
+    [
+        *[" ", "\n", "A. ", "answer is ", "answer is option ", "**A ", "("],
+        *[
+            "A. not\n",
+            "it's ",
+            "I think ",
+            "answer is C, ",
+            "so really ",
+            "B or ",
+            "A is the ",
+            "heart ",
+        ],
+    ],
 )
 def test_a_long_answer_takes_a_moment(piece: str) -> None:
     began = time.process_time()

@@ -7,6 +7,13 @@ from typing import Final
 from transformers_hem.labels.question import Question
 from transformers_hem.labels.scorers.base import ReferenceScorer
 from transformers_hem.labels.scorers.exact_match import normalised
+from transformers_hem.labels.scorers.option_letters import (
+    letters,
+    names_another,
+    refuted,
+    rejected,
+    stated,
+)
 
 Options = Mapping[str, str]
 
@@ -15,28 +22,20 @@ _UNLISTED: Final = "ABCDE"  # the letters where the query doesn't list its optio
 _OPTION: Final = re.compile(r"^[ \t]{0,8}\(?([A-J])[ \t]{0,8}[.):][ \t]{1,8}(\S.*)$", re.M)
 _MARKUP: Final = re.compile(r"[*_`$]+|\\(?:text|textbf|mathrm|mathbf)\b")
 
-# A letter in brackets, or one by itself: the C of "Cannot" and "C++" is none. A and I are words
-# too, and have to end a statement.
-_LETTER: Final = (
-    r"(?:[({\[<\"'\u2018\u201c]\s?(?P<bracketed>[A-Ja-j])[.,]?\s?[)}\]>\"'\u2019\u201d]"
-    r"|(?P<alone>[B-HJ])(?![\w+#'\u2019&%°-])"
-    r"|(?P<ending>[AIa-j])(?=\s?(?:$|[.,;:!?)\]}(\n])"
-    r"|\s(?:because|since|as|due|which|[-\u2013\u2014])\s))"
-)
-_STATED: Final = re.compile(
-    r"(?i:\b(?:answer|choice|option|solution|one)\b"
-    r"(?:[^.:=\n]{0,60}?\b(?:is|was|be)\b\s?:?|\s?[:=])"
-    r"|\b(?:choose|pick|select|go(?:ing)?\s(?:with|for))\b|\bboxed\b)"
-    r"\s{0,8}(?i:(?:the\s)?(?:option|choice|letter|answer)\s?:?\s{0,8})?" + _LETTER
-)
-_JUDGED: Final = re.compile(
-    r"(?<!\w)(?<!if )(?<!whether )\(?(?P<letter>[A-J])\)? is (?:the )?(?:correct|right)\b"
-)
-_ALSO: Final = re.compile(r"\s?(?:,|/|&|and\b|or\b)\s?\(?[A-J](?![\w.'\u2019])")
-_LINE: Final = re.compile(r"^[ \t]{0,8}\(?([A-Ja-j])[ \t]{0,8}[.:)]{0,2}[ \t]{0,8}$", re.M)
+_LINE: Final = re.compile(r"^[ \t]{0,8}\(?([A-Ja-j])[ \t]{0,8}[.:)!]{0,2}[ \t]{0,8}$", re.M)
 _HEAD: Final = re.compile(r"^[ \t]{0,8}(?:\(([A-J])\)|([A-J])[.):])[ \t]{1,8}\S", re.M)
 _POINTED: Final = re.compile(r"\(([A-J])\)|\b(?i:option|choice)\s([A-J])\b")
 _BOLD: Final = re.compile(r"\*\* ?\(?([A-J])\)?[.):]?(?: [^*\n]{0,500})?\*\*")
+_BEGUN: Final = re.compile(r"\(?([A-HJ])\)?(?:,\s|\s[-\u2013\u2014]\s|\s(?:because|since)\b)")
+_CAPITAL: Final = re.compile(r"(?<![\w'\u2019])[A-J](?!\w)")
+_NOT: Final = re.compile(r"(?:\bnot|n['\u2019]t|\bcannot|\bnor)\s(?:be\s)?(?:the\s|an?\s)?$")
+# Of the line that an option's letter begins; of the others it may say what it likes.
+_WRONG: Final = re.compile(
+    r"(?:(?!\b(?:because|since|as|while|others?|rest)\b)[^.,;\n]){0,80}?\b(?:(?:is|are|was|were)\s"
+    r"(?:\w{1,20}ly\s)?(?:wrong|incorrect|false|not\s(?:the\s)?(?:correct|right|true|answer)\b)"
+    r"|(?:is|are|was|were)n['\u2019]t\s(?:the\s)?(?:correct|right|true|answer)\b)",
+    re.I,
+)
 
 
 class MultipleChoice(ReferenceScorer):
@@ -78,11 +77,14 @@ def reference_option(reference: str, options: Options) -> str | None:
 def chosen_option(answer: str, options: Options) -> str | None:
     """The letter that an answer settles on; None for none and for several."""
     plain = _MARKUP.sub("", answer).strip()
+    options = {letter: _MARKUP.sub("", text).strip() for letter, text in options.items()}
+    said = _without_texts_letters(plain, options)
     rules: Sequence[Callable[[], Sequence[str]]] = (
-        lambda: _stated(plain),
+        lambda: [letter for letter in stated(said) if letter != "I" or letter in options],
         lambda: _letters(_LINE, plain)[-1:],
-        lambda: _heading(plain),
-        lambda: [*_letters(_BOLD, answer), *_letters(_POINTED, plain)],
+        lambda: _heading(plain, options),
+        lambda: _begun(said),
+        lambda: [*_told(_BOLD, answer), *_told(_POINTED, said)],
         lambda: _by_text(plain, options),
     )
     for rule in rules:
@@ -92,31 +94,53 @@ def chosen_option(answer: str, options: Options) -> str | None:
     return None
 
 
-def _stated(text: str) -> list[str]:
-    """What the last "the answer is" says; two letters where it names a second."""
-    statements = [*_STATED.finditer(text), *_JUDGED.finditer(text)]
-    if not statements:
+def _without_texts_letters(answer: str, options: Options) -> str:
+    """The C of an option "Vitamin C" is no option's letter."""
+    for text in options.values():
+        if len(text) > 1 and _CAPITAL.search(text):
+            whole = re.compile(rf"(?<!\w){re.escape(text)}(?!\w)", re.I)
+            answer = whole.sub(lambda found: _CAPITAL.sub("_", found[0]), answer)
+    return answer
+
+
+def _heading(text: str, options: Options) -> list[str]:
+    """The first line's "B) text" that isn't called wrong; nothing where the answer repeats the
+    list of options."""
+    heads = [head for head in _HEAD.finditer(text) if not _called_wrong(text, head, options)]
+    found = letters(heads)
+    repeats = len(found) > 1 and ord(found[1]) == ord(found[0]) + 1
+    return [] if repeats else found[:1]
+
+
+def _called_wrong(text: str, head: re.Match[str], options: Options) -> bool:
+    line = text[head.end() - 1 :].partition("\n")[0]
+    own = options.get(letters([head])[0], "")
+    if own and line.casefold().startswith(own.casefold()):
+        line = line[len(own) :]
+    return _WRONG.match(line) is not None
+
+
+def _begun(text: str) -> list[str]:
+    """The letter of "C, because ..."."""
+    begun = _BEGUN.match(text)
+    if begun is None or refuted(text, begun.end(1)):
         return []
-    last = max(statements, key=lambda statement: statement.end())
-    letter = next(group for group in last.groups() if group).upper()
-    return [letter, "?"] if _ALSO.match(text, last.end()) else [letter]
+    return [begun[1], "?"] if names_another(text, begun.end(1)) else [begun[1]]
 
 
-def _heading(text: str) -> list[str]:
-    """The first line's "B) text"; nothing where the answer repeats the list of options."""
-    heads = _letters(_HEAD, text)
-    repeats = len(heads) > 1 and ord(heads[1]) == ord(heads[0]) + 1
-    return [] if repeats else heads[:1]
+def _told(pattern: re.Pattern[str], text: str) -> list[str]:
+    found = pattern.finditer(text)
+    return letters([each for each in found if not rejected(text, each.start(), each.end())])
 
 
 def _by_text(answer: str, options: Options) -> list[str]:
-    """Options whose text is in the answer, but not only as a part of another's."""
+    """Options whose text is in the answer, but not only as a part of another's, and not denied."""
     spoken = normalised(answer).rstrip(".")
     texts = {letter: normalised(text).rstrip(".") for letter, text in options.items() if text}
     equal = [letter for letter, text in texts.items() if text == spoken]
     if equal:
         return equal
-    found = {letter: text for letter, text in texts.items() if _within(text, spoken)}
+    found = {letter: text for letter, text in texts.items() if _asserted(text, spoken)}
     return [
         letter
         for letter, text in found.items()
@@ -124,9 +148,17 @@ def _by_text(answer: str, options: Options) -> list[str]:
     ]
 
 
+def _asserted(text: str, spoken: str) -> bool:
+    return any(
+        not refuted(spoken, found.end())
+        and _NOT.search(spoken[max(0, found.start() - 20) : found.start()]) is None
+        for found in re.finditer(rf"(?<!\w){re.escape(text)}(?!\w)", spoken)
+    )
+
+
 def _within(part: str, whole: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(part)}(?!\w)", whole) is not None
 
 
 def _letters(pattern: re.Pattern[str], text: str) -> list[str]:
-    return [next(group for group in m.groups() if group).upper() for m in pattern.finditer(text)]
+    return letters(list(pattern.finditer(text)))
