@@ -1,5 +1,6 @@
 """A LinearRouter on disk: config.json and weights.safetensors, checked when it is loaded."""
 
+import errno
 import hashlib
 import math
 import os
@@ -28,6 +29,9 @@ WEIGHTS_FILE = "weights.safetensors"
 Config = TypeVar("Config", bound=CalibratedConfig)
 Link = Literal["logistic", "clip", "difference"]
 SUMS: dict[Link, int] = {"logistic": 1, "clip": 1, "difference": 2}
+
+_ASIDE = ".router-"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class RouterConfig(CalibratedConfig):
@@ -158,21 +162,76 @@ def sha256(content: bytes) -> str:
 def new_directory(out: Path) -> Iterator[Path]:
     """A directory aside that becomes `out` when the block ends well, in place of an older router.
 
-    Raises ConfigurationError where `out` is something else; whatever is raised, `out` stays as it
-    was and nothing half-written is left.
+    Raises ConfigurationError where `out` is something else or can't be written, the disk being full
+    included; whatever is raised, `out` stays as it was and nothing half-written is left.
     """
-    if out.exists() and not (out.is_dir() and _is_router(out)):
-        raise ConfigurationError(f"{out} exists and is not a router directory; choose another")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    with _unwritable(out):
+        _require_free(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=out.parent))
     try:
-        (aside / "new").mkdir()
-        yield aside / "new"
-        if out.exists():
-            os.rename(out, aside / "old")
-        os.rename(aside / "new", out)
+        with _unwritable(out):
+            (aside / "new").mkdir()
+        with _unwritable(out, *_FULL):
+            yield aside / "new"
+        with _unwritable(out):
+            _replace(out, aside)
     finally:
         shutil.rmtree(aside)
+
+
+def require_place(out: Path) -> None:
+    """Told before the work is done: raises ConfigurationError where `new_directory` would. Leaves
+    nothing."""
+    with _unwritable(out):
+        _require_free(out)
+        place = out.parent
+        while not _is_there(place):
+            place = place.parent
+        os.rmdir(tempfile.mkdtemp(prefix=_ASIDE, dir=place))
+
+
+@contextmanager
+def _unwritable(out: Path, *numbers: int) -> Iterator[None]:
+    """An OSError, or one of these numbers only, becomes a ConfigurationError about `out`."""
+    try:
+        yield
+    except OSError as error:
+        if numbers and error.errno not in numbers:
+            raise
+        raise ConfigurationError(f"{out} can't be written: {error.strerror}") from error
+
+
+def _require_free(out: Path) -> None:
+    """What is there already is an older router, and can be moved away."""
+    if not _is_there(out):
+        return
+    if not (out.is_dir() and _is_router(out)):
+        raise ConfigurationError(f"{out} exists and is not a router directory; choose another")
+    if out.samefile(os.curdir) or os.path.ismount(out):
+        kind = "a mount" if os.path.ismount(out) else "the working directory"
+        raise ConfigurationError(f"{out} is {kind}, which can't be replaced; choose another")
+
+
+def _is_there(path: Path) -> bool:
+    """Raises OSError where nothing could be, as in a file or by too long a name."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _replace(out: Path, aside: Path) -> None:
+    if not out.exists():
+        os.rename(aside / "new", out)
+        return
+    os.rename(out, aside / "old")
+    try:
+        os.rename(aside / "new", out)
+    except OSError:
+        os.rename(aside / "old", out)
+        raise
 
 
 def _is_router(directory: Path) -> bool:

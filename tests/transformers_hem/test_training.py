@@ -1,7 +1,9 @@
 """`hem train` and `hem score`: what comes out, and what bad data is answered with."""
 
+import errno
 import gzip
 import json
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +14,13 @@ import pytest
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.algorithms.routers import open_router
-from transformers_hem.router_directory import CONFIG_FILE, WEIGHTS_FILE, LinearModel, link
+from transformers_hem.router_directory import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    LinearModel,
+    link,
+    new_directory,
+)
 from transformers_hem.training import score_file, train
 
 Rows = list[dict[str, object]]
@@ -159,6 +167,71 @@ def test_a_router_replaces_a_router_and_nothing_else(
     (tmp_path / "thesis" / "chapter").touch()
     with pytest.raises(ConfigurationError, match="thesis exists and is not a router directory"):
         train(data, "LinearRouter", tmp_path / "thesis")
+
+
+@pytest.mark.parametrize("algorithm", ["LinearRouter", "CombinedRouter"])
+@pytest.mark.parametrize(
+    ("out", "fault"),
+    [
+        ("file/router", "file/router can't be written: Not a directory"),
+        ("file/far/router", "file/far/router can't be written: Not a directory"),
+        ("n" * 256, "can't be written: File name too long"),
+        ("/proc/router", "/proc/router can't be written: "),
+        ("/sys/router", "/sys/router can't be written: "),
+        (".", ". is the working directory, which can't be replaced"),
+        ("file", "file exists and is not a router directory"),
+        ("link", "link exists and is not a router directory"),
+    ],
+)
+def test_a_place_that_can_take_no_router_is_told_before_anything_is_learned(
+    written: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    algorithm: str,
+    out: str,
+    fault: str,
+) -> None:
+    unlearnable = written(GOOD * 20)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here" if out == "." else tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(ConfigurationError, match=fault) as raised:
+        train(unlearnable, algorithm, Path(out))
+    assert "\n" not in str(raised.value)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(
+    written: Callable[[Rows], Path], tmp_path: Path
+) -> None:
+    train(written(labelled(20)), "LinearRouter", tmp_path / "far" / ("n" * 255))
+    assert [path.name for path in (tmp_path / "far").iterdir()] == ["n" * 255]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_told_and_leaves_the_old_router(router: Path, number: int) -> None:
+    before = (router / CONFIG_FILE).read_bytes()
+    fault = "router can't be written: "
+    with pytest.raises(ConfigurationError, match=fault), new_directory(router) as aside:
+        (aside / CONFIG_FILE).touch()
+        raise OSError(number, os.strerror(number))
+    assert (router / CONFIG_FILE).read_bytes() == before
+    assert not [path for path in router.parent.iterdir() if path.name.startswith(".")]
+
+
+def test_an_older_router_stays_where_its_successor_cannot_come(router: Path) -> None:
+    fault = "router can't be written: No such file"
+    with pytest.raises(ConfigurationError, match=fault), new_directory(router) as aside:
+        aside.rmdir()
+    LinearModel.load(router)
+
+
+def test_what_goes_wrong_in_the_work_is_not_blamed_on_the_place(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), new_directory(tmp_path / "router"):
+        (tmp_path / "weights").read_bytes()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture

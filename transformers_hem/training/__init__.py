@@ -5,6 +5,7 @@ from pathlib import Path
 
 from predictors.registry import Registry
 from transformers_hem.algorithms.parameters import parse
+from transformers_hem.router_directory import require_place
 from transformers_hem.training.learner import Learner, Metrics
 from transformers_hem.training.rows import read_labels, sample
 from transformers_hem.training.scoring import score_file
@@ -35,11 +36,14 @@ def train(
 ) -> Metrics:
     """Trains `algorithm` on labelled rows and writes the router directory `out`.
 
-    `limit` trains on that many rows, drawn by `seed`. A row is hard where the edge is worse by
-    more than `epsilon`, on the labels' scale. `parameters` are the learner's own, as strings. The
-    same data, seed and parameters give the same bytes. Raises ConfigurationError for bad data or
-    parameters; nothing half-written is left.
+    `limit` trains on that many rows, drawn by `seed`. A row is hard
+    where the edge is worse by more than `epsilon`, on the labels' scale. `parameters` are the
+    learner's own, as strings. The same data, seed and parameters give the same bytes. Raises
+    ConfigurationError for bad data or parameters, and for an `out` that can't be written before
+    anything is learned; nothing half-written is left.
     """
     kind = LEARNERS.load(algorithm)
     learner = kind(parse(f"training {algorithm}", kind, dict(parameters or {})))
-    return learner.train(sample(read_labels(data, epsilon), limit, seed), out, seed)
+    labels = sample(read_labels(data, epsilon), limit, seed)
+    require_place(out)
+    return learner.train(labels, out, seed)
