@@ -19,6 +19,7 @@ from tests.inferencegraph.running_hem import HEM
 from transformers_hem import embedded
 
 COMMANDS = [command.callback.__name__ for command in app.registered_commands if command.callback]
+TRAINED = ("--data", "/no", "--algorithm", "LinearRouter")
 HEAVY = {"torch", "kserve", "vllm", "tritonclient", "sklearn", "transformers", "scipy"}
 
 
@@ -131,7 +132,8 @@ def test_a_router_is_named_as_to_hem_itself(hem: Hem, tmp_path: Path, router: st
         (["up", "--image", "nameless"], "is not NAME=COMMAND"),
         (["validate", "-f", "/no/such/file.yaml"], "/no/such/file.yaml: no such file"),
         (["router", "--graph", "/no/such/file.yaml"], "/no/such/file.yaml"),
-        (["train", "--data", "/no", "--algorithm", "LinearRouter", "--out", "/tmp/x"], "/no"),
+        (["train", *TRAINED, "--out", "/tmp/x"], "/no"),
+        (["train", *TRAINED, "--out", "/tmp/x", "--seed", "-1"], "a seed must be between 0 and"),
         (["score", "--router", "/no/router", "--data", "/no", "--out", "/tmp/x"], "/no"),
         (["evaluate", "-f", "/no/such/bench.yaml"], "/no/such/bench.yaml: No such file"),
         (["evaluate", "--data", "/no/such/data"], "/no/such/data: No such file"),

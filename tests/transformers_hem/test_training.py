@@ -5,6 +5,8 @@ import gzip
 import json
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 from predictors.errors import ConfigurationError
+from tests.conftest import ROOT
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.algorithms.routers import open_router
 from transformers_hem.router_directory import (
@@ -231,6 +234,39 @@ def test_an_older_router_stays_where_its_successor_cannot_come(router: Path) -> 
 def test_what_goes_wrong_in_the_work_is_not_blamed_on_the_place(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), new_directory(tmp_path / "router"):
         (tmp_path / "weights").read_bytes()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 5_000_000_000])
+def test_a_seed_out_of_range_is_refused(tmp_path: Path, seed: int) -> None:
+    fault = f"a seed must be between 0 and 4294967295, not {seed}"
+    with pytest.raises(ConfigurationError, match=fault):
+        train(tmp_path / "rows.jsonl", "LinearRouter", tmp_path / "router", seed=seed)
+
+
+def test_the_largest_seed_trains(written: Callable[[Rows], Path], tmp_path: Path) -> None:
+    train(written(labelled(20)), "LinearRouter", tmp_path / "router", limit=19, seed=2**32 - 1)
+    assert LinearModel.load(tmp_path / "router").config.seed == 2**32 - 1
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "fault"),
+    [
+        ("train", ("--seed", "-1"), "a seed must be between 0 and 4294967295, not -1"),
+        ("train_best", ("--data", "none"), "none/mmlu_mixtral_gpt4.jsonl.gz can't be read"),
+        ("train_general", ("--data", "none"), "none/mmlu_mixtral_gpt4.jsonl.gz can't be read"),
+    ],
+)
+def test_the_scripts_of_the_shipped_routers_refuse_as_hem_train_does(
+    tmp_path: Path, script: str, arguments: tuple[str, ...], fault: str
+) -> None:
+    command = [sys.executable, "-m", f"transformers_hem.embedded.{script}", *arguments]
+    shown = subprocess.run(
+        [*command, "--out", str(tmp_path / "router")], capture_output=True, text=True, cwd=ROOT
+    )
+    assert shown.returncode == 2
+    assert fault in shown.stderr.splitlines()[-1]
+    assert "Traceback" not in shown.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 
 from predictors import embedded as pair
+from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.algorithms.confidence import ConfidenceParameters, ConfidenceRouter
 from transformers_hem.training import train
@@ -47,6 +48,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for both (default: the shipped ones)")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     options = parser.parse_args()
+    try:
+        _train(options)
+    except ConfigurationError as error:
+        parser.error(str(error))
+
+
+def _train(options: argparse.Namespace) -> None:
     for algorithm, shipped in ROUTERS.items():
         out = options.out / shipped.name if options.out else shipped
         for name, value in train(options.data, algorithm, out, seed=options.seed).items():

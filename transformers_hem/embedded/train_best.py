@@ -11,6 +11,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from predictors.errors import ConfigurationError
 from transformers_hem.embedded.train_general import FILES, join
 from transformers_hem.training import train
 
@@ -42,12 +43,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT, help="router directory (default: shipped)")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as aside:
-        joined = Path(aside) / "rows.jsonl"
-        join(options.data, joined)
-        encoder = options.encoder or installed_encoder(Path(aside))
-        chosen = {"encoder": encoder, "format": "int8"}
-        metrics = train(joined, "KernelRouter", options.out, seed=options.seed, parameters=chosen)
+    try:
+        with tempfile.TemporaryDirectory() as aside:
+            joined = Path(aside) / "rows.jsonl"
+            join(options.data, joined)
+            encoder = options.encoder or installed_encoder(Path(aside))
+            chosen = {"encoder": encoder, "format": "int8"}
+            metrics = train(
+                joined, "KernelRouter", options.out, seed=options.seed, parameters=chosen
+            )
+    except ConfigurationError as error:
+        parser.error(str(error))
     for name, value in metrics.items():
         print(f"KernelRouter {name}: {value}")
 

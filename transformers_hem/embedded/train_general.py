@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from predictors.errors import ConfigurationError
 from transformers_hem.training import train
 from transformers_hem.training.rows import Labels, read_labels
 from transformers_hem.training.writing import write_lines
@@ -45,10 +46,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT, help="router directory (default: shipped)")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as aside:
-        joined = Path(aside) / "rows.jsonl"
-        join(options.data, joined)
-        metrics = train(joined, "LinearRouter", options.out, seed=options.seed)
+    try:
+        with tempfile.TemporaryDirectory() as aside:
+            joined = Path(aside) / "rows.jsonl"
+            join(options.data, joined)
+            metrics = train(joined, "LinearRouter", options.out, seed=options.seed)
+    except ConfigurationError as error:
+        parser.error(str(error))
     for name, value in metrics.items():
         print(f"LinearRouter {name}: {value}")
 

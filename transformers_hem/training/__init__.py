@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from predictors.errors import ConfigurationError
 from predictors.registry import Registry
 from transformers_hem.algorithms.parameters import parse
 from transformers_hem.router_directory import require_place
@@ -11,6 +12,8 @@ from transformers_hem.training.rows import read_labels, sample
 from transformers_hem.training.scoring import score_file
 
 __all__ = ["LEARNERS", "score_file", "train"]
+
+LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which scikit-learn draws from
 
 LEARNERS: Registry[Learner] = Registry(
     "trainable algorithm",
@@ -36,12 +39,14 @@ def train(
 ) -> Metrics:
     """Trains `algorithm` on labelled rows and writes the router directory `out`.
 
-    `limit` trains on that many rows, drawn by `seed`. A row is hard
+    `limit` trains on that many rows, drawn by `seed`, which is up to LARGEST_SEED. A row is hard
     where the edge is worse by more than `epsilon`, on the labels' scale. `parameters` are the
     learner's own, as strings. The same data, seed and parameters give the same bytes. Raises
     ConfigurationError for bad data or parameters, and for an `out` that can't be written before
     anything is learned; nothing half-written is left.
     """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise ConfigurationError(f"a seed must be between 0 and {LARGEST_SEED}, not {seed}")
     kind = LEARNERS.load(algorithm)
     learner = kind(parse(f"training {algorithm}", kind, dict(parameters or {})))
     labels = sample(read_labels(data, epsilon), limit, seed)
