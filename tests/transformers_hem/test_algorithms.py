@@ -1,6 +1,7 @@
 """Every algorithm gives a difficulty in [0, 1], or NaN where its signal is missing."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +42,13 @@ def test_every_row_of_the_table_scores_a_batch(name: str, encoder_routers: dict[
         answers=("4", "?"),
         samples=(("4", "4"), ("a", "b")),
     )
-    scores = algorithm(name, **router, **NEEDED.get(name, {})).score(batch)
+    loaded = algorithm(name, **router, **NEEDED.get(name, {}))
+    scores = loaded.score(batch)
     assert scores.shape == (2,)
     assert ((scores >= 0) & (scores <= 1)).all()
+    kept = {field.name for field in fields(Batch)} - set(loaded.signals)
+    without = Batch(**{field: getattr(batch, field) for field in kept})
+    assert np.isnan(loaded.score(without)).all() == (loaded.stage == "answer")
 
 
 def test_the_fixed_ones_score_the_ends_of_the_range() -> None:
