@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NoReturn
 
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, HEMError
 
 CONFIGURATION_STATUS: Final = 2
+DEATH_STATUS: Final = 1
 
 
 @contextmanager
@@ -32,13 +33,13 @@ def run(main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
-def end_at_once(error: ConfigurationError) -> NoReturn:
+def end_at_once(error: HEMError) -> NoReturn:
     """Ends as `run` does, but from within running servers, which are not told: taken down while
     they start, uvicorn and gRPC bury the one line that matters under their own tracebacks."""
     _tell(error)
     sys.stdout.flush()
-    os._exit(CONFIGURATION_STATUS)
+    os._exit(CONFIGURATION_STATUS if isinstance(error, ConfigurationError) else DEATH_STATUS)
 
 
-def _tell(error: ConfigurationError) -> None:
+def _tell(error: HEMError) -> None:
     print(f"error: {error}", file=sys.stderr, flush=True)

@@ -1,9 +1,10 @@
 """The predictor: one kserve model in front of one engine."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from kserve import InferRequest, InferResponse, Model
 
@@ -15,13 +16,17 @@ from predictors.codec import (
     has_text,
 )
 from predictors.engines.base import Engine, TensorEngine, TextEngine
-from predictors.errors import HEMError, InvalidRequest, NotReady
+from predictors.errors import EngineError, HEMError, InvalidRequest, NotReady
 from predictors.grpc_status import to_grpc
 from predictors.http_client import forwarded_headers
 from predictors.protocol import TELEMETRY, TEXT_INPUT, TEXT_OUTPUT, Sampling
 from predictors.tensors import BYTES, TensorType
 
 logger = logging.getLogger("kserve.hem")
+
+WATCH_SECONDS: Final = 1.0  # between looks at whether the engine lives
+FAREWELL_SECONDS: Final = 1.0  # from its death to the process's, for those who wait to be told
+CLOSE_SECONDS: Final = 10.0
 
 
 class PredictorModel(Model):
@@ -37,6 +42,7 @@ class PredictorModel(Model):
         self._sampling = sampling
         self._answers_text = isinstance(engine, TextEngine)
         self._started = False
+        self._stopping = asyncio.Event()
         self.engine = True  # kserve then awaits start_engine beside its servers
         self.ready = True  # kserve registers only ready models; healthy() tells the truth
 
@@ -44,17 +50,33 @@ class PredictorModel(Model):
         """Nothing to do before the event loop runs; see start_engine."""
 
     async def start_engine(self) -> None:
-        """Loads the engine. Its ConfigurationError ends the process."""
+        """Loads the engine, and watches it until `stop_engine`. Either one's error, an engine's
+        ConfigurationError or the EngineError of its death, ends the process."""
         try:
             await self._engine.start()
+            self._started = True
+            logger.info("model %s is ready", self.name)
+            await self._watch()
         except BaseException:
-            await self._engine.close()
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._engine.close()
             raise
-        self._started = True
-        logger.info("model %s is ready", self.name)
+
+    async def _watch(self) -> None:
+        """Until `stop_engine`. Raises EngineError when the engine has died."""
+        while not self._stopping.is_set():
+            cause = self._engine.cause_of_death()
+            if cause is not None:
+                self._started = False
+                await asyncio.sleep(FAREWELL_SECONDS)
+                raise EngineError(f"model {self.name!r} can't answer any more: {cause}")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), WATCH_SECONDS)
 
     def stop_engine(self) -> None:
         self._started = False
+        self._stopping.set()
         self._closing = asyncio.ensure_future(self._engine.close())
 
     async def healthy(self) -> bool:

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from predictors.command import end_at_once
-from predictors.errors import ConfigurationError, HEMError
+from predictors.errors import ConfigurationError, EngineError, HEMError
 from predictors.middleware import RequestGate
 
 logger = logging.getLogger("kserve.hem")
@@ -26,7 +26,8 @@ logger = logging.getLogger("kserve.hem")
 def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: bool = True) -> None:
     """Serves until a signal. kserve's options (ports, gRPC, logging) are read from sys.argv.
 
-    Raises ConfigurationError where a port is taken; a model that can't start ends the process.
+    Raises ConfigurationError where a port is taken; a model that can't start, or can't answer any
+    more, ends the process.
     """
     arguments = model_server.args
     ports = {"--http_port": arguments.http_port}
@@ -55,10 +56,10 @@ class _Server(kserve.ModelServer):
         self.dataplane = _DataPlane(self.registered_models)
 
     async def _serve(self) -> None:
-        """Its REST and gRPC servers beside the start of the model's engine, until a signal."""
+        """Its REST and gRPC servers beside the model's engine, until a signal."""
         try:
             await super()._serve()
-        except ConfigurationError as error:
+        except (ConfigurationError, EngineError) as error:
             end_at_once(error)
 
 

@@ -123,6 +123,9 @@ class CachedEngine(TextEngine):
     async def healthy(self) -> bool:
         return await self._engine.healthy()
 
+    def cause_of_death(self) -> str | None:
+        return self._engine.cause_of_death()
+
     async def close(self) -> None:
         await self._engine.close()
         await self._store.close()

@@ -48,8 +48,17 @@ class Engine(ABC):
         """Whether a started engine can still answer; False takes the predictor out of service."""
         return True
 
+    def cause_of_death(self) -> str | None:
+        """Why a started engine can never answer again, in one line; None where it still may.
+
+        Asked once a second, so it only looks. The process then ends, for its supervisor to start
+        again: a remote server that is down is no death, as it may come back (see `healthy`).
+        """
+        return None
+
     async def close(self) -> None:
-        """Releases threads, connections and memory. Called once, also after a failed start."""
+        """Releases threads, connections and memory. Called once, also after a failed start and
+        after its death."""
         return None
 
 

@@ -48,5 +48,8 @@ class MortalEngine(TensorEngine):
     async def healthy(self) -> bool:
         return self._state() == "alive"
 
+    def cause_of_death(self) -> str | None:
+        return "the script says dead" if self._state() == "dead" else None
+
     def _state(self) -> str:
         return Path(cast(MortalSettings, self.settings).state).read_text()

@@ -1,6 +1,8 @@
 """From loading to death: what a live predictor says of an engine that can't answer yet, or not
-just now."""
+just now, or never again."""
 
+import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2 import (
 )
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
-from tests.conftest import ServerProcess, StartServer
+from tests.conftest import ServerProcess, StartServer, free_port
 
 Start = Callable[..., ServerProcess]
 
@@ -87,3 +89,47 @@ async def test_a_model_that_loads_is_unavailable_over_grpc(start: Start, state: 
         server.wait_ready(READY[0])
         assert (await stub.ServerReady(ServerReadyRequest())).ready
         assert (await stub.ModelInfer(request)).outputs[0].name == "x"
+
+
+async def test_an_engine_that_has_died_ends_the_process_when_those_who_wait_were_told(
+    start: Start, state: Path
+) -> None:
+    server = start()
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        waiting = asyncio.create_task(client.post("/v2/models/m/infer", json=tensor("wait")))
+        await asyncio.sleep(0.5)
+        turn(state, "dead")
+        response = await waiting
+    assert (response.status_code, response.json()) == (500, {"error": "it died meanwhile"})
+    assert await asyncio.to_thread(server.process.wait, 10) == 1
+    log = server.log.read_text()
+    assert log.splitlines()[-1] == "error: model 'm' can't answer any more: the script says dead"
+    assert "Traceback" not in log
+
+
+def test_an_engine_that_is_only_ill_is_waited_for(start: Start, state: Path) -> None:
+    server = start()
+    turn(state, "ill")
+    time.sleep(3)
+    assert statuses(server) == [503, 503]
+    turn(state, "alive")
+    assert statuses(server) == [200, 200]
+    server.stop()
+    assert server.process.returncode == 0
+
+
+def test_a_predictor_whose_far_side_is_down_stays(start_server: StartServer) -> None:
+    gone = f"127.0.0.1:{free_port()}"
+    urls = {"kserve": f"http://{gone}", "openai_api": f"http://{gone}/v1", "triton": gone}
+    servers = [
+        start_server(
+            *("predictors", "--model_name", "m", "--engine", engine, "--url", url),
+            *("--upstream_model", "far"),
+            ready="/v2/health/live",
+        )
+        for engine, url in urls.items()
+    ]
+    time.sleep(3)
+    for server in servers:
+        assert httpx.get(f"{server.url}/v2/health/live").status_code == 200
+        assert server.process.poll() is None

@@ -12,7 +12,9 @@ and no CUDA graphs; without flash attention the manager would use neither anyway
 import asyncio
 import itertools
 import logging
+import math
 import threading
+import time
 from collections.abc import Sequence as Rows
 from typing import Any
 
@@ -36,6 +38,8 @@ PAGE_TOKENS = 32
 # are being generated go on meanwhile.
 CPU_STEP_TOKENS = 512
 JOIN_SECONDS = 10.0
+# How long starting the manager again may fail, before only a new process can help.
+RECOVERY_SECONDS = 30.0
 
 
 class SequenceSampler(ContinuousBatchingLogitsProcessorList):
@@ -92,6 +96,8 @@ class ContinuousBatches:
         self._sampler = SequenceSampler()
         self._ids = itertools.count()
         self._starting = asyncio.Lock()
+        self._failing_since = math.inf
+        self._failure = ""
         self._closed = threading.Event()
 
     async def start(self) -> None:
@@ -162,6 +168,10 @@ class ContinuousBatches:
             return False
         return True
 
+    def cause_of_death(self) -> str | None:
+        failing = time.monotonic() - self._failing_since
+        return self._failure if failing >= RECOVERY_SECONDS else None
+
     async def close(self) -> None:
         self._closed.set()
         self._leave.set()
@@ -197,9 +207,10 @@ class ContinuousBatches:
             await asyncio.to_thread(self._stop)
             await asyncio.to_thread(self._start)
         except Exception as error:  # no memory for a new cache, say
-            raise EngineError(
-                f"continuous batching can't be started again: {first_line(error)}"
-            ) from error
+            self._failing_since = min(self._failing_since, time.monotonic())
+            self._failure = f"continuous batching can't be started again: {first_line(error)}"
+            raise EngineError(self._failure) from error
+        self._failing_since = math.inf
 
     def _start(self) -> None:
         on_gpu = self._model.model.device.type != "cpu"

@@ -56,6 +56,9 @@ class HuggingFaceEngine(TextEngine):
     async def healthy(self) -> bool:
         return self._batches is not None and await self._batches.healthy()
 
+    def cause_of_death(self) -> str | None:
+        return self._batches.cause_of_death() if self._batches is not None else None
+
     async def close(self) -> None:
         if self._batches is not None:
             await self._batches.close()

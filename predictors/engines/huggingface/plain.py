@@ -6,6 +6,7 @@ those that arrive meanwhile form the next one.
 """
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -104,6 +105,7 @@ class PlainGroups:
         self._waiting: queue.SimpleQueue[Sequence | None] = queue.SimpleQueue()
         self._group: list[Sequence] = []
         self._closed = False
+        self._death: str | None = None
         self._thread = threading.Thread(target=self._work, daemon=True, name="generate")
 
     async def start(self) -> None:
@@ -112,8 +114,8 @@ class PlainGroups:
     async def run(self, sequence: Sequence) -> None:
         """Returns when the sequence has ended; cancelled, its row stops counting at once and its
         group goes on without it. Raises EngineError if the group broke down."""
-        if self._closed:
-            raise EngineError(CLOSED)
+        if self._closed or self._death:
+            raise EngineError(self._death or CLOSED)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
 
@@ -131,6 +133,9 @@ class PlainGroups:
     async def healthy(self) -> bool:
         return self._thread.is_alive()
 
+    def cause_of_death(self) -> str | None:
+        return self._death
+
     async def close(self) -> None:
         self._closed = True
         self._waiting.put(None)
@@ -139,6 +144,15 @@ class PlainGroups:
             await asyncio.to_thread(self._thread.join, JOIN_SECONDS)
 
     def _work(self) -> None:
+        try:
+            self._run_groups()
+        except BaseException as error:  # `sys.exit` in a model's own code, say
+            log.exception("the thread that generates has ended")
+            self._death = f"the thread that generates has ended: {error!r}"
+            _fail([*self._group, *self._left()], self._death)
+
+    def _run_groups(self) -> None:
+        """One after the other, until `close`."""
         while (first := self._waiting.get()) is not None:
             self._group = [s for s in self._take(first) if _running(s)]
             if self._closed:
@@ -152,6 +166,14 @@ class PlainGroups:
         except Exception as error:  # out of memory, or anything a model's own code raises
             log.exception("a group of %d queries failed", len(group))
             _fail(group, first_line(error))
+
+    def _left(self) -> list[Sequence]:
+        """What still waits."""
+        left = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                left.append(self._waiting.get_nowait())
+        return [sequence for sequence in left if sequence is not None]
 
     def _take(self, first: Sequence) -> list[Sequence]:
         group = [first]

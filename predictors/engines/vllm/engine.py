@@ -65,6 +65,11 @@ class VLLMEngine(TextEngine):
     async def healthy(self) -> bool:
         return self._llm is not None and not self._llm.errored
 
+    def cause_of_death(self) -> str | None:
+        if self._llm is None or not self._llm.errored:
+            return None
+        return f"vLLM has died: {self._failures.cause(self._llm.dead_error)}"
+
     async def close(self) -> None:
         llm, self._llm = self._llm, None
         if llm is not None:

@@ -1,18 +1,32 @@
-"""When the model itself fails under load: waiting queries fail, the next ones are answered."""
+"""When the model itself fails under load: waiting queries fail, the next ones are answered. Where
+they can't be, the process ends."""
 
 import asyncio
 
+import httpx
 import pytest
 import torch
 
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.errors import EngineError
-from predictors.protocol import Query, Sampling
+from predictors.protocol import Query, Sampling, text_request
 from tests.predictors.engines.huggingface.conftest import WAYS, start_engine
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
 GREEDY = Sampling(max_tokens=30, temperature=0.0, repetition_penalty=1.0)
+
+
+def leave(*_):
+    raise SystemExit(3)
+
+
+class FatalEngine(HuggingFaceEngine):
+    """Its thread ends at the first query."""
+
+    async def start(self):
+        await super().start()
+        self._loaded.model.lm_head.register_forward_hook(leave)
 
 
 class Fault:
@@ -104,3 +118,40 @@ async def test_an_engine_that_can_not_recover_says_so_and_is_not_healthy(broken)
     with pytest.raises(EngineError, match="can't be started again"):
         await engine.generate([Query("abc", GREEDY)])
     assert not await engine.healthy()
+    assert engine.cause_of_death() is None, "memory may be free again in a moment"
+    engine._batches._failing_since -= 60
+    assert "can't be started again" in engine.cause_of_death()
+    engine._batches._cache_tokens = 1000
+    assert await engine.healthy()
+    assert engine.cause_of_death() is None
+
+
+@pytest.mark.parametrize("broken", ["plain"], indirect=True)
+async def test_a_thread_that_ends_fails_who_waits_and_is_the_engines_death(broken):
+    engine, _ = broken
+    assert engine.cause_of_death() is None
+    engine._loaded.model.lm_head.register_forward_hook(leave)
+    queries = [engine.generate([Query("abc", GREEDY)]) for _ in range(20)]  # two groups
+    results = await asyncio.wait_for(asyncio.gather(*queries, return_exceptions=True), timeout=20)
+    assert all("thread that generates has ended" in str(result) for result in results)
+    assert engine.cause_of_death() == "the thread that generates has ended: SystemExit(3)"
+    assert not await engine.healthy()
+    with pytest.raises(EngineError, match="has ended"):
+        await engine.generate([Query("late", GREEDY)])
+
+
+@pytest.mark.parametrize("cache", ["off", "memory"])
+async def test_a_predictor_whose_engine_has_died_ends(cache, tiny_llama, start_server):
+    server = start_server(
+        *("predictors", "--model_name", "m", "--model_dir", str(tiny_llama), "--cache", cache),
+        *("--engine", f"{FatalEngine.__module__}:FatalEngine", "--temperature", "0"),
+        *("--batching", "plain"),
+        ready="/v2/models/m/ready",
+    )
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        response = await client.post("/v2/models/m/infer", json=text_request(["a"]))
+    assert (response.status_code, "has ended" in response.json()["error"]) == (500, True)
+    assert await asyncio.to_thread(server.process.wait, 30) == 1
+    assert server.log.read_text().splitlines()[-1] == (
+        "error: model 'm' can't answer any more: the thread that generates has ended: SystemExit(3)"
+    )

@@ -71,6 +71,7 @@ async def test_more_queries_than_may_wait_are_refused_as_overload(engine: VLLMEn
 
 async def test_a_dead_engine_fails_who_waits_and_is_not_healthy(engine: VLLMEngine) -> None:
     assert await engine.healthy()
+    assert engine.cause_of_death() is None
     waiting = asyncio.ensure_future(engine.generate([LONG]))
     await until(lambda: engine._llm.get_num_unfinished_requests() == 1)
     for process in engine._llm.engine_core.resources.engine_manager.processes:
@@ -78,9 +79,11 @@ async def test_a_dead_engine_fails_who_waits_and_is_not_healthy(engine: VLLMEngi
     with pytest.raises(EngineError, match="died"):
         await asyncio.wait_for(waiting, timeout=60)
     assert not await engine.healthy()
+    assert str(engine.cause_of_death()).startswith("vLLM has died: ")
     with pytest.raises(EngineError, match="died"):
         await engine.generate([SHORT])
     await engine.close()
+    assert engine.cause_of_death() is None
     with pytest.raises(EngineError, match="closed"):
         await engine.generate([SHORT])
     assert not await engine.healthy()
