@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,34 @@ from transformers_hem.labels.scorers.numeric import Numeric, NumericOptions, fin
         ("1,2,3", 3),
         (".5", 0.5),
         ("#### \nabout 9", 9),
+        ("The answer is 2 + 3 = 5", 5),
+        ("The answer is 12 eggs per day * $2 = $24", 24),
+        ("The answer is 2 1/2", 2.5),
+        ("The answer is -2 1/2 cups.", -2.5),
+        ("answer is not 5 but 6", 6),
+        ("The answer is not 5. It is 6", 6),
+        ("The answer is not 5, it's 6.", 6),
+        ("The answer is not 5 or 6 but 7", 7),
+        ("The answer is 5 = 2 + 3", 5),
+        ("The answer is 6 = 2x3", 6),
+        ("The answer is 2*-3 = -6", -6),
+        ("The answer is 2*3 = 6 = 12/2 pears", 6),
+        ("The answer is 66 - 10 = <<66-10=56>>56 students.", 56),
+        ("The answer is x = 5, and y = 3", 5),
+        ("The answer is 24 because 12 * 2 = 24, and 1 = 1", 24),
+        ("The answer is 24 (12 + 13 = 25 is wrong)", 24),
+        ("The answer is 1,024, which is 2^10 = 32 * 32", 1024),
+        ("The answer is 20/90, which simplifies to 2/9", 20 / 90),
+        (r"The answer is 10 \div 4 = 2\frac{1}{2}", 2.5),
+        (r"The answer is $10/3 \approx 3.33$", 3.33),
+        ("Answer: 3 apples + 2 pears = 5 fruits", 5),
+        ("The answer is 3.5.", 3.5),
+        ("#### 2 + 3 = 5", 5),
+        (r"\boxed{2 \times 3 = 6}", 6),
+        ("The answer is *7* apples", 7),
+        ("it takes 1 1/2 hours", 1.5),
+        ("half of 5 * 1/2", 0.5),
+        ("The answer is not known", None),
         ("nobody knows", None),
         ("", None),
         ("1/0", None),
@@ -60,6 +89,15 @@ async def test_the_best_of_several_references_counts() -> None:
 def test_a_reference_without_a_number_is_refused() -> None:
     with pytest.raises(ValueError, match="reference 'none' has no number"):
         Numeric(NumericOptions()).check(question("q", "none"))
+
+
+@pytest.mark.parametrize(
+    "piece", ["9", " ", "9 = ", "9 * ", "1 1/2 ", "#### not 9, ", "answer is 9 ("]
+)
+def test_a_long_answer_takes_a_moment(piece: str) -> None:
+    began = time.process_time()
+    final_number(piece * (100_000 // len(piece)))
+    assert time.process_time() - began < 2
 
 
 def published_number(answer: str) -> str:

@@ -13,11 +13,23 @@ _AMOUNT: Final = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
 # A minus after a digit or a bracket is an operator.
 _NUMBER: Final = re.compile(
     rf"(?P<sign>(?<![\w.)])-)?(?P<amount>{_AMOUNT})(?:[eE](?P<power>[+-]?\d{{1,3}})(?!\w))?"
-    r"(?:\s?/\s?(?P<divisor>\d+(?:\.\d+)?)(?!\d))?"
+    r"(?:[ \t](?P<part>\d{1,4})/(?P<of>\d{1,4})(?![\d./])"
+    r"|\s?/\s?(?P<divisor>\d+(?:\.\d+)?)(?!\d))?"
 )
 _MARKED: Final = re.compile(r"####([^\n]*)")
 _BOXED: Final = re.compile(r"\bboxed\s*\{([^{}]*)\}")
 _STATED: Final = re.compile(r"\banswer\b(?:\s+(?:is|was|equals)\b|\s*[:=])([^\n]{0,120})", re.I)
+# Where another statement may begin: what is denied ends there, and a reason that follows.
+_CLAUSE: Final = re.compile(
+    r"[.!?,](?=\s|$)|[;(]|\b(?:because|since|which|but|rather|instead)\b", re.I
+)
+_DENIED: Final = re.compile(r"\s*not\b", re.I)
+_EQUALS: Final = re.compile(r"==?|\u2248|\bapprox\b")
+_OPERATOR: Final = re.compile(
+    r"\s?(?:[-+\u00d7\u00f7^/]|x|(?:times|cdot|plus|minus)\b)\s?[\d.(-]", re.I
+)
+_TIMES: Final = re.compile(r"(?<=[\w)])\*(?=[\d.(])|(?<=\s)\*(?=\s)")
+_MIXED: Final = re.compile(r"(?<=\d)\s?(?=\\d?frac\b)")
 _FRACTION: Final = re.compile(r"\\d?frac\s*\{([^{}]+)\}\s*\{([^{}]+)\}")
 _DATE: Final = re.compile(r"(\d)/(\d{1,4})/(?=\d)")
 _DROPPED: Final = re.compile(r"\\[!,;]|[$€£¥*_`\\]")
@@ -52,22 +64,40 @@ def final_number(text: str) -> float | None:
     "answer is", else the last number of all; None where there is none."""
     text = _plain(text)
     for pattern in (_MARKED, _BOXED, _STATED):
-        stated = [found for part in pattern.findall(text) if (found := _NUMBER.search(part))]
+        stated = [found for part in pattern.findall(text) if (found := _result(part))]
         if stated:
             return _value(stated[-1])
     numbers = list(_NUMBER.finditer(text))
     return _value(numbers[-1]) if numbers else None
 
 
+def _result(statement: str) -> re.Match[str] | None:
+    """The 5 of "2 + 3 = 5 apples, because ..." and of "not 4 but 5"."""
+    for clause in _CLAUSE.split(statement):
+        if _DENIED.match(clause):
+            continue
+        found = [number for side in _EQUALS.split(clause) if (number := _NUMBER.search(side))]
+        if found:
+            results = [
+                number for number in found if not _OPERATOR.match(number.string, number.end())
+            ]
+            return (results or found)[-1]
+    return None
+
+
 def _plain(text: str) -> str:
     """Without markup and currency; LaTeX's fractions as a/b, dates as three numbers."""
-    text = _FRACTION.sub(r"\1/\2", text.replace("\N{MINUS SIGN}", "-").replace("{,}", ","))
+    text = text.replace("\N{MINUS SIGN}", "-").replace("{,}", ",").replace("$", "")
+    text = _FRACTION.sub(r"\1/\2", _MIXED.sub(" ", _TIMES.sub("\N{MULTIPLICATION SIGN}", text)))
     return _DATE.sub(r"\1 \2 ", _DROPPED.sub("", text))
 
 
 def _value(number: re.Match[str]) -> float | None:
     """Infinite values and divisions by zero are no numbers."""
     amount = number["amount"].replace(",", "")
-    value = float(f"{number['sign'] or ''}{amount}e{number['power'] or 0}")
-    divisor = float(number["divisor"] or 1)
-    return value / divisor if divisor and math.isfinite(value) else None
+    value = float(f"{amount}e{number['power'] or 0}")
+    divisor = float(number["divisor"] or number["of"] or 1)
+    if not divisor or not math.isfinite(value):
+        return None
+    value = value + int(number["part"]) / divisor if number["part"] else value / divisor
+    return -value if number["sign"] else value
