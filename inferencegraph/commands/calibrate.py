@@ -82,7 +82,6 @@ def calibrate(
     from transformers_hem.calibration import ScoreSpread
     from transformers_hem.training import calibration as calibrating
     from transformers_hem.training.curve_plot import plot_sample, require_plot
-    from transformers_hem.training.signals import require_rows
 
     target = _target(edge_ratio, max_quality_loss, score_range, budget, cloud_cost, edge_cost, per)
     if router is not None:
@@ -92,7 +91,6 @@ def calibrate(
     if plot is not None:
         require_plot(plot)
     mining = _open(router, algorithm, parameters)
-    require_rows(data, mining)
     sample = calibrating.read_sample(data, mining)
     found = calibrating.calibrate(mining, sample, target, confidence)
     if plot is not None:

@@ -9,7 +9,6 @@ from typing import Any
 from predictors.errors import ConfigurationError
 from predictors.protocol import BOX_FIELDS, BOXES, PROBABILITIES
 from transformers_hem.algorithms.base import Algorithm, Signal
-from transformers_hem.training.rows import read_content, read_rows, require_new
 
 LABELLED = "; `hem label` writes it where the edge's engine tells it"
 
@@ -73,13 +72,11 @@ def lacking(algorithm: Algorithm, row: Mapping[str, Any]) -> str:
     return ""
 
 
-def require_rows(path: Path, algorithm: Algorithm) -> None:
-    """Raises ConfigurationError, naming the line, where two rows have the same id, and where the
-    algorithm can't be calibrated on the rows for want of a field."""
-    rows = list(read_rows(path, read_content(path)))
-    names: dict[object, int] = {}
-    for number, row in rows:
-        require_new(row.get("id"), names, path, number)
+def require_signals(
+    path: Path, algorithm: Algorithm, rows: Sequence[tuple[int, Mapping[str, Any]]]
+) -> None:
+    """Of a file's rows with their lines: raises ConfigurationError, naming the line, where the
+    algorithm can't be calibrated on them for want of a field."""
     for signal in algorithm.signals:
         field = FIELDS[signal]
         without = [number for number, row in rows if not field.fits(row.get(field.name))]

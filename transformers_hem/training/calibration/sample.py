@@ -17,7 +17,9 @@ from transformers_hem.training.rows import (
     read_labels,
     read_query,
     read_rows,
+    require_new,
 )
+from transformers_hem.training.signals import require_signals
 from transformers_hem.training.telemetry import batch_of, column
 
 BATCH_ROWS = 256
@@ -58,17 +60,20 @@ def read_sample(path: Path, algorithm: Algorithm) -> Sample:
             f"{path} is the file that this router was trained on: its scores there are too good to "
             "promise anything; calibrate on other rows"
         )
-    rows = []
-    for number, row in read_rows(path, content):
+    numbered = list(read_rows(path, content))
+    ids: dict[object, int] = {}
+    for number, row in numbered:
         read_query(row, path, number)
-        rows.append(row)
+        require_new(row.get("id"), ids, path, number)
+    require_signals(path, algorithm, numbered)
+    rows = [row for _, row in numbered]
     names = {name for pair in LABELS for name in pair} | {"winner"}
     labelled = any(names & row.keys() for row in rows)
     scores = _score(algorithm, rows)
     if np.isinf(scores).all():
         raise ConfigurationError(
-            f"{path}: no row has a signal for {type(algorithm).__name__}, which mines the "
-            f"{algorithm.stage}; `hem label` writes edge_mean_logprob and the like"
+            f"{path}: {type(algorithm).__name__}, which mines the {algorithm.stage}, scores none "
+            "of the rows"
         )
     return Sample(path, rows, scores, read_labels(path) if labelled else None, sha256)
 

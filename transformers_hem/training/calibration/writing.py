@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,13 @@ import orjson
 from predictors.errors import ConfigurationError
 from transformers_hem import embedded
 from transformers_hem.calibration import Calibration, ScoreSpread
-from transformers_hem.router_directory import CONFIG_FILE, locate, read_file
+from transformers_hem.router_directory import (
+    CONFIG_FILE,
+    locate,
+    new_directory,
+    read_file,
+    require_place,
+)
 from transformers_hem.training.writing import write_lines
 
 
@@ -43,19 +48,16 @@ def require_writable(router: str, out: Path | None) -> None:
             f"{router} is part of the installation; name a directory for the calibrated copy "
             "with --out"
         )
-    if out is not None and out.exists():
+    if out is not None and os.path.lexists(out):
         raise ConfigurationError(f"{out} exists; name a new directory for the calibrated copy")
+    if out is not None:
+        require_place(out)
 
 
 def _copy(source: Path, out: Path, config: dict[str, Any]) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        shutil.copytree(source, aside / "new")
-        _replace(aside / "new" / CONFIG_FILE, config)
-        os.rename(aside / "new", out)
-    finally:
-        shutil.rmtree(aside)
+    with new_directory(out) as aside:
+        shutil.copytree(source, aside, dirs_exist_ok=True)
+        _replace(aside / CONFIG_FILE, config)
 
 
 def _replace(path: Path, config: dict[str, Any]) -> None:
