@@ -2,12 +2,13 @@
 
 Its rows have an instruction, an input, an output (the reference), and candidates, each with a
 model, a text and scores. Rows that were compared in pairs have `cmp_results`, JSON in a string:
-{"model,other model": "A is better" | "B is better" | "Same good" | "Same bad"}.
+{"model,other model": "A is better" | "B is better" | "Same good" | "Same bad"}. Of a pair that was
+compared in both orders both verdicts count: where they contradict each other it is a tie.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -16,8 +17,12 @@ from transformers_hem.training.rows import read_content, read_query, read_rows, 
 from transformers_hem.training.writing import write_lines
 
 COMPARISON: Final = "comparison"
-_FIRST, _SECOND = "A is better", "B is better"
-_TIES: Final = frozenset({"Same good", "Same bad"})
+# What a verdict says for the model that is named first.
+_VERDICTS: Final = {"A is better": 1, "B is better": -1, "Same good": 0, "Same bad": 0}
+
+_KINDS: Final[dict[type, str]] = {list: "a list", dict: "an object", str: "a string"}
+
+Kind = TypeVar("Kind")
 
 
 def convert(data: Path, out: Path, edge: str, cloud: str, score: str) -> tuple[int, int]:
@@ -68,18 +73,14 @@ def _label(
     row: dict[str, Any], where: str, edge: str, cloud: str, score: str
 ) -> dict[str, Any] | None:
     """Both answers and their label; None where the pair was not compared."""
-    candidates = {
-        candidate.get("model"): candidate
-        for candidate in row.get("candidates") or ()
-        if isinstance(candidate, dict)
-    }
+    candidates = _candidates(row, where)
     for model in (edge, cloud):
         if model not in candidates:
-            known = ", ".join(sorted(map(str, candidates))) or "none"
+            known = ", ".join(sorted(candidates)) or "none"
             raise ConfigurationError(f"{where}: no candidate of model {model!r}; models: {known}")
     answers = {
-        "edge_answer": candidates[edge].get("text"),
-        "cloud_answer": candidates[cloud].get("text"),
+        "edge_answer": _field(candidates[edge], "text", str, where),
+        "cloud_answer": _field(candidates[cloud], "text", str, where),
     }
     if score != COMPARISON:
         scores = {
@@ -91,8 +92,20 @@ def _label(
     return None if winner is None else answers | {"winner": winner}
 
 
+def _candidates(row: dict[str, Any], where: str) -> dict[str, dict[str, Any]]:
+    """By model."""
+    candidates: dict[str, dict[str, Any]] = {}
+    for candidate in _field(row, "candidates", list, where) or ():
+        if not isinstance(candidate, dict):
+            raise _wrong(where, "candidates", "a list of objects", candidate)
+        model = _field(candidate, "model", str, where)
+        if model is not None:
+            candidates[model] = candidate
+    return candidates
+
+
 def _score(candidate: dict[str, Any], name: str, where: str) -> float:
-    scores = candidate.get("scores") or {}
+    scores: dict[str, Any] = _field(candidate, "scores", dict, where) or {}
     value = scores.get(name)
     if not isinstance(value, int | float) or isinstance(value, bool):
         known = ", ".join(sorted([*scores, COMPARISON]))
@@ -106,18 +119,41 @@ def _winner(results: Any, where: str, edge: str, cloud: str) -> str | None:
     if not results:
         return None
     try:
-        verdicts = orjson.loads(results) if isinstance(results, str) else dict(results)
-    except (orjson.JSONDecodeError, TypeError, ValueError):
-        raise ConfigurationError(f"{where}: 'cmp_results' is not an object of verdicts") from None
-    straight, crossed = verdicts.get(f"{edge},{cloud}"), verdicts.get(f"{cloud},{edge}")
-    verdict = straight or crossed
-    if verdict is None:
+        verdicts = orjson.loads(results) if isinstance(results, str) else results
+    except orjson.JSONDecodeError:
+        verdicts = None
+    if not isinstance(verdicts, dict):
+        raise _wrong(where, "cmp_results", "an object of verdicts", results)
+    straight = _verdict(verdicts.get(f"{edge},{cloud}"), where)
+    crossed = _verdict(verdicts.get(f"{cloud},{edge}"), where)
+    if straight is None and crossed is None:
         return None
-    if verdict in _TIES:
-        return "tie"
-    if verdict not in (_FIRST, _SECOND):
-        raise ConfigurationError(f"{where}: {verdict!r} is no verdict of a comparison")
-    return "edge" if (verdict == _FIRST) == (straight is not None) else "cloud"
+    for_edge = (straight or 0) - (crossed or 0)
+    return "tie" if for_edge == 0 else "edge" if for_edge > 0 else "cloud"
+
+
+def _verdict(said: Any, where: str) -> int | None:
+    """None where there is none."""
+    if said is None or said == "":
+        return None
+    if not isinstance(said, str) or said not in _VERDICTS:
+        raise ConfigurationError(
+            f"{where}: 'cmp_results': {said!r:.80} is no verdict of a comparison; known: "
+            + ", ".join(_VERDICTS)
+        )
+    return _VERDICTS[said]
+
+
+def _field(holder: dict[str, Any], name: str, kind: type[Kind], where: str) -> Kind | None:
+    """None where there is none. Raises ConfigurationError for another kind."""
+    value = holder.get(name)
+    if value is None or isinstance(value, kind):
+        return value
+    raise _wrong(where, name, _KINDS[kind], value)
+
+
+def _wrong(where: str, name: str, kind: str, value: Any) -> ConfigurationError:
+    return ConfigurationError(f"{where}: {name!r} must be {kind}, not {value!r:.80}")
 
 
 def _text(row: dict[str, Any], name: str) -> str:
