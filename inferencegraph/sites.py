@@ -7,6 +7,7 @@ from typing import Final
 
 from inferencegraph.pods import ANY_EDGE_NODE, EdgeNode, Images, Resources
 from predictors.errors import ConfigurationError
+from predictors.longest_call import longest_call
 from predictors.protocol import Sampling
 
 QUERY_STAGE: Final = "mining-then-inference"
@@ -24,7 +25,8 @@ LIGHT_START_SECONDS: Final = 120  # for what loads no model
 class Timeouts:
     """Seconds, from the inside out; each has to outlast the one before it.
 
-    cloud: the uplink's limit on one call. edge: HEM's limit on the edge model, where it stands in
+    cloud: the uplink's limit on one call that has its place; it waits for one a quarter as long
+    before. edge: HEM's limit on the edge model, where it stands in
     front of it. service_client: the router's limit on one step; when it
     ends first, the graph answers 500 instead of the uplink's error body, and nothing degrades.
     """
@@ -35,11 +37,12 @@ class Timeouts:
     service_client: int = 180
 
     def __post_init__(self) -> None:
-        in_order = 0 < self.cloud_connect <= self.cloud < self.service_client
+        in_order = 0 < self.cloud_connect <= self.cloud
+        in_order = in_order and longest_call(self.cloud) < self.service_client
         if not in_order or not 0 < self.edge < self.service_client:
             raise ConfigurationError(
-                "timeouts need 0 < cloud_connect <= cloud < service_client and 0 < edge < "
-                f"service_client, got {self}"
+                "timeouts need 0 < cloud_connect <= cloud < service_client, by a quarter of cloud "
+                f"at least, and 0 < edge < service_client, got {self}"
             )
 
     @property

@@ -1,7 +1,7 @@
 """How a far side is called: at most so many at once, not for ever, again where that may help,
 and not at all while it is known to be down.
 
-    call -> queue bound -> deadline -> retries with jitter -> circuit breaker -> attempt
+    call -> queue bound -> place -> deadline -> retries with jitter -> circuit breaker -> attempt
 
 Each failure is quick and has a status, so that an InferenceGraph can let the edge answer.
 """
@@ -25,9 +25,15 @@ from tenacity import (
 from predictors.breaker import REJECTED, Breaker
 from predictors.engines.base import EngineSettings
 from predictors.errors import Failure, HEMError, Overloaded, UpstreamError, UpstreamTimeout
+from predictors.longest_call import queue_limit
 from predictors.redaction import Redaction
 
 T = TypeVar("T")
+
+DEFAULT_MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+
+# Of `timeout`: that an attempt which had less is late says nothing of the far side.
+FULL_SHARE: Final = 0.9
 
 # Seconds between attempts, at random from 0 to 0.1, 0.2, 0.4 ... 2 ("full jitter": M. Brooker,
 # Exponential Backoff And Jitter, AWS Architecture Blog 2015).
@@ -45,12 +51,23 @@ class UpstreamSettings(EngineSettings):
     """What every engine has that calls another server."""
 
     connect_timeout: float = Field(2.0, gt=0, description="seconds to open a connection")
-    timeout: float = Field(120.0, gt=0, description="seconds for a whole call, retries included")
+    timeout: float = Field(
+        120.0, gt=0, description="seconds for a call that has its place, retries included"
+    )
+    queue_timeout: float | None = Field(
+        None, gt=0, description="seconds to wait for a place; a quarter of timeout if not given"
+    )
     retries: int = Field(
         2, ge=0, le=20, description="attempts after the first, where another may help"
     )
     max_concurrency: int = Field(256, ge=1, description="calls at once; more wait in a queue")
     max_queue: int = Field(1024, ge=0, description="calls that may wait; more are refused with 503")
+    max_answer_bytes: int = Field(
+        DEFAULT_MAX_ANSWER_BYTES,
+        gt=0,
+        lt=2**31,  # gRPC's options are integers of 32 bits
+        description="largest answer in bytes, unpacked; above it: 502",
+    )
     breaker_failures: int = Field(
         5, ge=1, description="failures in a row (unreachable, timeout, 5xx) that open the breaker"
     )
@@ -72,25 +89,29 @@ class Upstream:
     async def call(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """What `attempt` returns; it may run several times, and is cancelled at the deadline.
 
+        The deadline is `timeout` seconds after the call got its place: one that had to wait for it
+        has as long as any other, and says as much of the far side.
+
         `attempt` raises HEMError. Raises its last one; Overloaded where the queue is full or no
         slot came free in time; UpstreamTimeout at the deadline; UpstreamUnavailable at once while
         the breaker is open. A cancelled call is neither a failure nor a success.
         """
-        deadline = asyncio.get_running_loop().time() + self._settings.timeout
         self._breaker.check()
-        async with self._slot(deadline):
+        async with self._slot():
+            deadline = asyncio.get_running_loop().time() + self._settings.timeout
             return await self._retrying(deadline)(self._one_attempt, attempt, deadline)
 
     @asynccontextmanager
-    async def _slot(self, deadline: float) -> AsyncIterator[None]:
-        await self._take_slot(deadline)
+    async def _slot(self) -> AsyncIterator[None]:
+        await self._take_slot()
         try:
             yield
         finally:
             self._slots.release()
 
-    async def _take_slot(self, deadline: float) -> None:
+    async def _take_slot(self) -> None:
         limits = self._settings
+        seconds = queue_limit(limits.timeout, limits.queue_timeout)
         if self._slots.locked() and self._waiting >= limits.max_queue:
             REJECTED.labels(self.name, "queue_full").inc()
             raise Overloaded(
@@ -99,12 +120,12 @@ class Upstream:
             )
         self._waiting += 1
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(seconds):
                 await self._slots.acquire()
         except TimeoutError:
             REJECTED.labels(self.name, "queue_timeout").inc()
             raise Overloaded(
-                f"{self.name} had no place for the call within {limits.timeout:g} s"
+                f"{self.name} had no place for the call within {seconds:g} s"
             ) from None
         finally:
             self._waiting -= 1
@@ -120,18 +141,31 @@ class Upstream:
         )
 
     async def _one_attempt(self, attempt: Callable[[], Awaitable[T]], deadline: float) -> T:
-        with self._breaker.admitted():
-            try:
+        try:
+            with self._breaker.admitted(), self._counted(deadline):
                 async with asyncio.timeout_at(deadline):
                     return await attempt()
-            except TimeoutError:
-                self._count(Failure.TIMEOUT)
-                raise UpstreamTimeout(
-                    f"{self.name} did not answer within {self._settings.timeout:g} s"
-                ) from None
-            except UpstreamError as error:
-                self._count(error.failure)
+        except TimeoutError:
+            raise self._late() from None
+
+    @contextmanager
+    def _counted(self, deadline: float) -> Iterator[None]:
+        """Around one attempt. A TimeoutError that says nothing of the far side goes on as it is, so
+        that the breaker does not learn from it either."""
+        left = deadline - asyncio.get_running_loop().time()
+        try:
+            yield
+        except TimeoutError:
+            if left < self._settings.timeout * FULL_SHARE:
                 raise
+            self._count(Failure.TIMEOUT)
+            raise self._late() from None
+        except UpstreamError as error:
+            self._count(error.failure)
+            raise
+
+    def _late(self) -> UpstreamTimeout:
+        return UpstreamTimeout(f"{self.name} did not answer within {self._settings.timeout:g} s")
 
     def _count(self, failure: Failure) -> None:
         FAILURES.labels(self.name, failure).inc()

@@ -7,6 +7,7 @@ from typing import Any
 from inferencegraph.checks.containers import argument, entry_container, environment, mapping
 from inferencegraph.checks.graphs import steps_of
 from inferencegraph.checks.problem import Finding, error, known, warning
+from predictors.longest_call import longest_call
 
 Services = Mapping[str, Mapping[str, Any]]
 
@@ -73,15 +74,21 @@ def _check_timeout(
 ) -> Iterator[Finding]:
     """An uplink has to give up before the router does, or its error body is never seen."""
     found = entry_container(service)
-    text = environment(found[1], "PREDICTOR_TIMEOUT") if found else None
-    try:
-        uplink_seconds = float(text) if text else None
-    except ValueError:
-        return
-    if uplink_seconds and isinstance(client_seconds, int) and uplink_seconds >= client_seconds:
+    seconds = _longest_call(found[1]) if found else None
+    if seconds and isinstance(client_seconds, int) and seconds >= client_seconds:
         yield warning(
             field,
-            f"{name!r} waits {uplink_seconds:g} s (PREDICTOR_TIMEOUT), the graph only "
-            f"{client_seconds} s (serviceClient): its failure would be a 500 instead of a "
-            "degraded answer; make the first shorter",
+            f"{name!r} waits {seconds:g} s (PREDICTOR_TIMEOUT and what comes before it, "
+            f"PREDICTOR_QUEUE_TIMEOUT), the graph only {client_seconds} s (serviceClient): its "
+            "failure would be a 500 instead of a degraded answer; make the first shorter",
         )
+
+
+def _longest_call(container: Mapping[str, Any]) -> float | None:
+    """Seconds; None where it does not say, or says what is no number."""
+    timeout = environment(container, "PREDICTOR_TIMEOUT")
+    queue = environment(container, "PREDICTOR_QUEUE_TIMEOUT")
+    try:
+        return longest_call(float(timeout), float(queue) if queue else None) if timeout else None
+    except ValueError:
+        return None

@@ -113,8 +113,9 @@ async def test_above_the_queue_bound_calls_are_refused_at_once() -> None:
     assert await asyncio.gather(running, waiting) == ["first", "second"]
 
 
-async def test_waiting_in_the_queue_counts_towards_the_deadline() -> None:
-    far, release = upstream("u8", max_concurrency=1, timeout=0.05), asyncio.Event()
+async def test_waiting_in_the_queue_has_a_limit_of_its_own() -> None:
+    limits = {"max_concurrency": 1, "timeout": 0.05, "queue_timeout": 0.05}
+    far, release = upstream("u8", **limits), asyncio.Event()
 
     async def stubborn() -> str:
         try:
@@ -129,6 +130,45 @@ async def test_waiting_in_the_queue_counts_towards_the_deadline() -> None:
     release.set()
     with pytest.raises(UpstreamTimeout):
         await first
+
+
+async def test_a_call_waits_a_quarter_of_its_time_limit_for_a_place() -> None:
+    far = upstream("u10", max_concurrency=1, timeout=0.2)
+    first = asyncio.create_task(far.call(Script(never())))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded, match=r"no place for the call within 0\.05 s"):
+        await far.call(Script("never asked"))
+    with pytest.raises(UpstreamTimeout):
+        await first
+
+
+async def test_overload_is_no_failure_of_a_far_side_that_answers_in_time() -> None:
+    limits = {"max_concurrency": 2, "timeout": 1.0, "queue_timeout": 0.8, "breaker_failures": 1}
+    far = upstream("u11", **limits)
+
+    async def slow() -> str:
+        await asyncio.sleep(0.5)
+        return "yes"
+
+    outcomes = await asyncio.gather(*(far.call(slow) for _ in range(8)), return_exceptions=True)
+    assert outcomes[:4] == ["yes"] * 4
+    assert [type(outcome) for outcome in outcomes[4:]] == [Overloaded] * 4
+    assert metric("failures_total", upstream="u11", kind="timeout") == 0
+    assert metric("breaker", upstream="u11") == 0
+
+
+async def test_a_retry_that_had_too_little_time_says_nothing_of_the_far_side() -> None:
+    far = upstream("u12", timeout=0.5, breaker_failures=2)
+
+    async def refuses() -> str:
+        await asyncio.sleep(0.2)
+        raise UpstreamUnavailable("down")
+
+    with pytest.raises(UpstreamTimeout, match=r"u12 did not answer within 0\.5 s"):
+        await far.call(Script(asyncio.ensure_future(refuses()), never()))
+    assert metric("failures_total", upstream="u12", kind="unreachable") == 1
+    assert metric("failures_total", upstream="u12", kind="timeout") == 0
+    assert metric("breaker", upstream="u12") == 0
 
 
 async def test_a_caller_who_leaves_frees_slot_and_queue() -> None:

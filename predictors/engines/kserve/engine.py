@@ -2,7 +2,7 @@
 
 An InferenceGraph step that can't be reached ends the graph; one that answers an error body lets
 the next step answer. So every failure of the far side becomes an error body here, within
-`timeout` seconds, and this predictor is ready whether or not the far side is.
+`queue_timeout` and `timeout` seconds, and this predictor is ready whether or not the far side is.
 """
 
 from collections.abc import Sequence
