@@ -10,6 +10,7 @@ import orjson
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings
 
+from predictors.bounded_body import ACCEPTED, bound_body
 from predictors.errors import (
     ConfigurationError,
     Failure,
@@ -104,10 +105,11 @@ class HTTPUpstream:
         """Raises ConfigurationError for a CA bundle or a proxy that is none."""
         self.url = url
         self._key_hint = key_hint
+        self._limit = settings.max_answer_bytes
         self._redaction = Redaction(headers.values())
         self._upstream = Upstream(url, settings)
         self._client = _client(settings)
-        self._client.headers.update(headers)
+        self._client.headers.update({"accept-encoding": ACCEPTED, **headers})
 
     async def post(self, path: str, body: Any, read: Callable[[Any], T]) -> T:
         """What `read` makes of the JSON answer to a POST of `body` as JSON.
@@ -142,6 +144,7 @@ class HTTPUpstream:
         try:
             response = await self._client.send(request, stream=True)
             try:
+                bound_body(response, url, self._limit)
                 with reading(url, self._redaction, passing=(httpx.HTTPError, TimeoutError)):
                     if response.status_code == 200:
                         return await read(response, begin)

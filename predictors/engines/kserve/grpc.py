@@ -51,6 +51,9 @@ CONTENTS: Final[Mapping[str, str]] = {
 }
 
 
+TOO_LARGE: Final = "CLIENT: Received message larger than max"  # by our own limit, not by theirs
+
+
 class GRPCLink(Link):
     def __init__(self, settings: KServeSettings) -> None:
         self._model = settings.upstream_model
@@ -116,7 +119,7 @@ def _channel(settings: KServeSettings) -> grpc.aio.Channel:
     connect = max(1, round(settings.connect_timeout * 1000))
     options = [
         ("grpc.max_send_message_length", -1),
-        ("grpc.max_receive_message_length", -1),
+        ("grpc.max_receive_message_length", settings.max_answer_bytes),
         ("grpc.enable_retries", 0),
         ("grpc.enable_http_proxy", 0),
         ("grpc.min_reconnect_backoff_ms", connect),  # also bounds one attempt to connect
@@ -200,6 +203,8 @@ def _failure(code: grpc.StatusCode, reason: str, url: str) -> HEMError:
         return UpstreamUnavailable(f"{url} is unavailable: {reason}")
     if code is Code.DEADLINE_EXCEEDED:
         return UpstreamTimeout(text, retryable=True)
+    if code is Code.RESOURCE_EXHAUSTED and TOO_LARGE in reason:
+        return UpstreamError(f"{text} (max_answer_bytes)")
     if code is Code.RESOURCE_EXHAUSTED:
         return UpstreamUnavailable(text, failure=Failure.REFUSED, retryable=False)
     refused = code in (

@@ -129,5 +129,5 @@ def _usage(described: Mapping[str, Any]) -> dict[str, int]:
     usage = described.get("usage")
     if not isinstance(usage, dict):
         return {}
-    counts = {name: usage.get(name) for name in ("prompt_tokens", "completion_tokens")}
+    counts: dict[str, Any] = {n: usage.get(n) for n in ("prompt_tokens", "completion_tokens")}
     return {name: n for name, n in counts.items() if is_telemetry(name, n) and n >= 0}

@@ -6,6 +6,7 @@ does; any other query comes back in capitals.
 
 import asyncio
 import contextlib
+import gzip
 import json
 import ssl
 import threading
@@ -179,6 +180,17 @@ async def date(far: FarSide, request: Request, writer: asyncio.StreamWriter) -> 
     await send(writer, 503, {"error": "later"}, headers)
 
 
+async def endless(far: FarSide, request: Request, writer: asyncio.StreamWriter) -> None:
+    """`endless STATUS CODING`: a body without an end."""
+    _, code, coding = request.query.split()
+    head = f"HTTP/1.1 {code} X\r\ncontent-type: text/event-stream\r\ncontent-encoding: {coding}\r\n"
+    writer.write(head.encode() + b"transfer-encoding: chunked\r\n\r\n")
+    chunk = bytes(1_000_000) if coding == "identity" else gzip.compress(bytes(100_000_000))
+    while True:
+        writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+        await writer.drain()
+
+
 async def storm(far: FarSide, request: Request, writer: asyncio.StreamWriter) -> None:
     """`storm TIMES SECONDS`: 429 that often, with Retry-After where SECONDS are given."""
     words = request.query.split()
@@ -194,6 +206,7 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "charset": charset,
     "cut": cut,
     "date": date,
+    "endless": endless,
     "drop": drop,
     "late": late,
     "noise": noise,

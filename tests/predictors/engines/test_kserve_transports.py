@@ -20,6 +20,7 @@ from predictors.errors import (
     EngineError,
     HEMError,
     InvalidRequest,
+    Overloaded,
     UpstreamError,
     UpstreamTimeout,
     UpstreamUnavailable,
@@ -29,6 +30,7 @@ from predictors.protocol import Query, Sampling
 from predictors.tensors import Tensor, TensorRequest, TensorResponse
 from tests.conftest import ServerProcess, StartServer, free_port
 from tests.predictors.engines.answering import answering
+from tests.predictors.engines.far_side import FarSide
 
 TRANSPORTS = ("rest", "grpc")
 JSON_ARRAYS = [
@@ -250,6 +252,28 @@ async def test_a_grpc_answer_that_is_none_is_a_bad_gateway(
         with pytest.raises(UpstreamError, match=said) as raised:
             await engine.generate([Query("x")])
     assert raised.value.status == 502
+
+
+async def test_a_grpc_answer_beyond_the_limit_is_a_bad_gateway() -> None:
+    async def infer(request: v2.ModelInferRequest, context: Any) -> v2.ModelInferResponse:
+        return text_output(b"x" * 2000)
+
+    options = {"max_answer_bytes": 1000}
+    async with far_side(infer) as port, linked(f"http://127.0.0.1:{port}", "grpc", **options) as up:
+        with pytest.raises(UpstreamError, match=r"vs\. 1000\)\) \(max_answer_bytes") as raised:
+            await up.generate([Query("x")])
+    assert (raised.value.status, raised.value.failure) == (502, "unusable")
+
+
+async def test_overload_does_not_open_the_breaker_to_a_far_side_that_is_well() -> None:
+    limits = {"max_concurrency": 1, "timeout": 1.0, "queue_timeout": 0.8, "breaker_failures": 1}
+    with FarSide() as far:
+        async with linked(far.url, "rest", **limits) as engine:
+            calls = [engine.generate([Query("late 0.5")]) for _ in range(4)]
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            after = await engine.generate([Query("after")])
+    assert [type(outcome) for outcome in outcomes] == [list, list, Overloaded, Overloaded]
+    assert after[0].text == "AFTER"
 
 
 @pytest.mark.parametrize(

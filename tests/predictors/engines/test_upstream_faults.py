@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -17,7 +18,11 @@ from tests.conftest import ServerProcess, StartServer
 from tests.predictors.engines.far_side import FarSide
 
 KEY = "sk-far-side-0123456789"
-QUICK = ("--timeout", "3", "--retries", "1", "--breaker_failures", "1000")
+MANY = 4_000_000
+QUICK = (
+    *("--timeout", "3", "--retries", "1", "--breaker_failures", "1000"),
+    *("--max_answer_bytes", str(MANY)),
+)
 
 
 @dataclass
@@ -28,6 +33,11 @@ class Uplink:
     def ask(self, query: str) -> httpx.Response:
         url = f"{self.server.url}/v2/models/up/infer"
         return httpx.post(url, json=text_request([query]), timeout=30)
+
+    def memory_peak(self) -> int:
+        """Bytes."""
+        status = Path(f"/proc/{self.server.process.pid}/status").read_text()
+        return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
     def metric(self, name: str, **labels: str) -> float:
         """Summed over upstreams and the labels that are not given."""
@@ -106,6 +116,18 @@ def test_each_fault_is_an_error_of_its_own_and_is_counted(
     assert uplink.metric("failures_total", kind=kind) > before
     fine = uplink.ask(f"and after {query}")
     assert fine.json()["outputs"][0]["data"] == [f"AND AFTER {query.upper()}"]
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip", "br"])
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_without_an_end_is_not_kept(uplink: Uplink, status: int, coding: str) -> None:
+    before = uplink.metric("failures_total", kind="unusable")
+    response = uplink.ask(f"endless {status} {coding}")
+    assert response.status_code == 502
+    said = "in the coding 'br'" if coding == "br" else f"more than {MANY} bytes (max_answer_bytes)"
+    assert said in response.json()["error"]
+    assert uplink.metric("failures_total", kind="unusable") == before + 1
+    assert uplink.memory_peak() < 600 * 2**20
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])

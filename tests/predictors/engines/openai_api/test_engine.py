@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
 import ssl
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -259,6 +261,35 @@ async def test_a_stream_is_utf_8_whatever_its_charset(ask: Ask) -> None:
 async def test_a_stream_that_is_none_is_a_bad_gateway(ask: Ask) -> None:
     with pytest.raises(UpstreamError, match="answered no event stream"):
         await ask("html", stream="true")
+
+
+@pytest.mark.parametrize("query", ["endless 200 identity", "endless 200 gzip"])
+async def test_a_stream_without_an_end_is_not_kept(ask: Ask, query: str) -> None:
+    with pytest.raises(UpstreamError, match="more than 5000000 bytes"):
+        await ask(query, stream="true", max_answer_bytes="5000000")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+async def test_a_packed_answer_is_unpacked(pack: Callable[[bytes], bytes]) -> None:
+    text = "a" * 300_000
+    packed = pack(json.dumps({"choices": [{"message": {"content": text}}]}).encode())
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        assert "accept-encoding: gzip\r\n" in head
+        coding = "gzip" if pack is gzip.compress else "deflate"
+        lines = f"HTTP/1.1 200 X\r\ncontent-encoding: {coding}\r\ncontent-length: {len(packed)}"
+        writer.write(lines.encode() + b"\r\n\r\n" + packed)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    engine = OpenAIAPIEngine(OpenAIAPISettings(url=url, upstream_model="m"))
+    await engine.start()
+    assert await engine.generate([Query("a", PLAIN)]) == [Answer(text)]
+    await engine.close()
+    server.close()
 
 
 async def test_a_refused_stream_says_why(ask: Ask) -> None:
