@@ -75,6 +75,8 @@ def _connection_failure(error: aiohttp.ClientError | TimeoutError, where: str) -
         if isinstance(error.os_error, ssl.SSLError):
             return UpstreamError(f"{where}: {_certificate(reason)}", failure=Failure.REFUSED)
         return UpstreamUnavailable(f"{where} can't be reached: {reason}")
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return UpstreamTimeout(f"{where} can't be reached: no connection in time", retryable=True)
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
         return UpstreamTimeout(f"{where} did not answer in time")
     if isinstance(error, aiohttp.ClientConnectionError):

@@ -35,7 +35,7 @@ class GrpcClient(TritonClient):
             root_certificates=settings.ca_bundle or None,
             private_key=settings.client_key or None,
             certificate_chain=settings.client_cert or None,
-            channel_args=_channel_options(settings.connect_timeout),
+            channel_args=_channel_options(settings),
         )
 
     async def ready(self) -> bool:
@@ -101,13 +101,13 @@ class GrpcClient(TritonClient):
         await self._client.close()
 
 
-def _channel_options(connect_timeout: float) -> list[tuple[str, int]]:
+def _channel_options(settings: TritonSettings) -> list[tuple[str, int]]:
     """`min_reconnect_backoff_ms` is what gRPC takes as the time limit of connecting. It also
     waits up to two minutes before it tries again; a Triton that is back should be seen at once."""
     return [
         ("grpc.max_send_message_length", -1),
-        ("grpc.max_receive_message_length", -1),
-        ("grpc.min_reconnect_backoff_ms", round(connect_timeout * 1000)),
+        ("grpc.max_receive_message_length", settings.max_answer_bytes),
+        ("grpc.min_reconnect_backoff_ms", round(settings.connect_timeout * 1000)),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),
     ]

@@ -9,6 +9,7 @@ from tritonclient.http import InferInput, InferRequestedOutput, InferResult
 from tritonclient.http.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from predictors.connector import PatientConnector
 from predictors.engines.triton.client import Described, Tensors, TritonClient, tensor
 from predictors.engines.triton.failures import failure
 from predictors.engines.triton.settings import TritonSettings
@@ -21,18 +22,64 @@ ERRORS: Final = (InferenceServerException, aiohttp.ClientError, TimeoutError)
 NONSENSE: Final = (ValueError, KeyError, TypeError, AttributeError)  # what is no V2 body
 
 
+class BoundedClient(InferenceServerClient):
+    """tritonclient's own has one time limit for connecting and answering together, and reads an
+    answer of any length."""
+
+    _stub: aiohttp.ClientSession
+
+    def __init__(self, settings: TritonSettings) -> None:
+        context = settings.tls() or True
+        super().__init__(settings.address, ssl=settings.secure, ssl_context=context)
+        self._stub.detach()
+        self._conn = PatientConnector(limit=0, ssl=context)
+        self._stub = aiohttp.ClientSession(
+            connector=self._conn,
+            timeout=aiohttp.ClientTimeout(
+                total=settings.timeout, sock_connect=settings.connect_timeout
+            ),
+            headers={"accept-encoding": "identity"},
+            auto_decompress=False,
+            response_class=_bounded(settings.location, settings.max_answer_bytes),
+        )
+
+
+def _bounded(where: str, limit: int) -> type[aiohttp.ClientResponse]:
+    class BoundedResponse(aiohttp.ClientResponse):
+        """Its `read` raises UpstreamError beyond the limit, and for a packed body: none was asked
+        for, and tritonclient would unpack it to any length."""
+
+        async def read(self) -> bytes:
+            if self._body is None:
+                self._body = await self._bounded()
+            return self._body
+
+        async def _bounded(self) -> bytes:
+            try:
+                if "content-encoding" in self.headers:
+                    coding = self.headers["content-encoding"]
+                    raise UpstreamError(f"{where} answered in the coding {coding!r:.80}")
+                parts, left = [], limit
+                async for part in self.content.iter_any():
+                    parts.append(part)
+                    left -= len(part)
+                    if left < 0:
+                        text = f"{where} answered more than {limit} bytes (max_answer_bytes)"
+                        raise UpstreamError(text)
+                return b"".join(parts)
+            except BaseException:
+                self.close()
+                raise
+
+    return BoundedResponse
+
+
 class HttpClient(TritonClient):
     """As many connections as calls at once; Upstream bounds those."""
 
     def __init__(self, settings: TritonSettings) -> None:
         super().__init__(settings)
-        self._client = InferenceServerClient(
-            settings.address,
-            conn_limit=0,
-            conn_timeout=settings.timeout,
-            ssl=settings.secure,
-            ssl_context=settings.tls() or True,
-        )
+        self._client = BoundedClient(settings)
 
     async def ready(self) -> bool:
         try:

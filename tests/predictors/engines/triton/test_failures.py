@@ -1,9 +1,13 @@
 """What can be told of a Triton that isn't there or is none, without one."""
 
 import asyncio
+import contextlib
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import aiohttp
 import grpc
@@ -51,10 +55,9 @@ async def listen() -> AsyncIterator[Listen]:
         server.close()
 
 
-async def ask(address: str, transport: str, timeout: float = 5.0) -> None:
-    settings = TritonSettings(
-        url=address, upstream_model="m", transport=transport, timeout=timeout, retries=0
-    )
+async def ask(address: str, transport: str, timeout: float = 5.0, **options: Any) -> None:
+    given = {"url": address, "upstream_model": "m", "retries": 0, **options}
+    settings = TritonSettings(transport=transport, timeout=timeout, **given)
     engine = TritonEngine(settings)
     await engine.start()
     try:
@@ -97,6 +100,47 @@ async def test_a_server_that_says_nothing_is_a_timeout(listen: Listen, transport
     with pytest.raises(HEMError) as raised:
         await ask(await listen(b""), transport, timeout=0.3)
     assert isinstance(raised.value, UpstreamTimeout | UpstreamUnavailable)
+
+
+async def test_a_port_that_takes_no_connection_is_given_up_after_the_connect_timeout() -> None:
+    """Linux drops connections that the queue of a listener has no room for."""
+    with socket.socket() as listener, contextlib.ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                filler.connect(listener.getsockname())
+        begin = time.perf_counter()
+        with pytest.raises(UpstreamTimeout, match="no connection in time"):
+            port = listener.getsockname()[1]
+            await ask(f"127.0.0.1:{port}", "http", timeout=30.0, connect_timeout=0.3)
+    assert time.perf_counter() - begin < 5
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_an_answer_without_an_end_is_not_kept(status: int) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        assert "accept-encoding: identity\r\n" in head
+        if "/ready " in head:  # of which tritonclient reads no body
+            writer.write(b"HTTP/1.1 200 X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            writer.close()
+            return
+        writer.write(f"HTTP/1.1 {status} X\r\ntransfer-encoding: chunked\r\n\r\n".encode())
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"2710\r\n%b\r\n" % bytes(10_000))
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    with pytest.raises(UpstreamError, match="more than 1000000 bytes") as raised:
+        port = server.sockets[0].getsockname()[1]
+        await ask(f"127.0.0.1:{port}", "http", max_answer_bytes=1_000_000)
+    server.close()
+    assert raised.value.status == 502
 
 
 @pytest.mark.parametrize(
