@@ -26,7 +26,7 @@ from predictors.breaker import REJECTED, Breaker
 from predictors.engines.base import EngineSettings
 from predictors.errors import Failure, HEMError, Overloaded, UpstreamError, UpstreamTimeout
 from predictors.longest_call import queue_limit
-from predictors.redaction import Redaction
+from predictors.redaction import NOTHING_SECRET, Redaction
 
 T = TypeVar("T")
 
@@ -173,7 +173,9 @@ class Upstream:
 
 @contextmanager
 def reading(
-    where: str, redaction: Redaction, passing: tuple[type[Exception], ...] = ()
+    where: str,
+    redaction: Redaction = NOTHING_SECRET,
+    passing: tuple[type[Exception], ...] = (),
 ) -> Iterator[None]:
     """Around what reads an answer of `where`: whatever fails there, the answer is at fault.
 

@@ -30,7 +30,7 @@ from predictors.engines.triton.text import (
 from predictors.errors import HEMError, InvalidRequest, UpstreamError
 from predictors.protocol import HEM_PREFIX, Answer, Query, Scalar
 from predictors.tensors import TensorRequest, TensorResponse, TensorType
-from predictors.upstream import Upstream
+from predictors.upstream import Upstream, reading
 
 T = TypeVar("T")
 logger = logging.getLogger("kserve.hem")
@@ -121,7 +121,8 @@ class TritonEngine(TextEngine, TensorEngine):
     async def _rows(self, model: Described, queries: Sequence[Query]) -> list[Answer]:
         assert self._client is not None
         response = await self._client.infer(*self._request(model, queries))
-        return row_answers(response, len(queries), model.name)
+        with reading(self._settings.location):
+            return row_answers(response, len(queries), model.name)
 
     async def _streamed(self, model: Described, query: Query, began: float) -> Answer:
         assert self._client is not None
@@ -129,7 +130,8 @@ class TritonEngine(TextEngine, TensorEngine):
         answer = StreamedAnswer(began, streamed=STREAM in inputs)
         async with contextlib.aclosing(self._client.stream(inputs, parameters)) as responses:
             async for response in responses:
-                answer.add(response, time.perf_counter())
+                with reading(self._settings.location):
+                    answer.add(response, time.perf_counter())
         return answer.answer(model.name)
 
     async def _tensors(self, model: Described, request: TensorRequest) -> Tensors:

@@ -13,7 +13,7 @@ from predictors.engines.openai_api.logprobs import (
 )
 from predictors.engines.triton.client import Tensors
 from predictors.errors import UpstreamError
-from predictors.protocol import TELEMETRY, TEXT_OUTPUT, Answer
+from predictors.protocol import FP32_MAX, INT32, TELEMETRY, TEXT_OUTPUT, Answer
 from predictors.tensors import Tensor
 
 
@@ -100,18 +100,19 @@ def _texts(response: Tensors, rows: int) -> list[bytes]:
 
 
 def _column(tensor: Tensor, datatype: str) -> list[float | None] | list[int | None]:
-    """None for what is no number, or none that is finite."""
+    """None for what is no number, or none that the contract's tensor can hold."""
     numeric = tensor.values.dtype.kind in "iuf"
     values = [float(value) if numeric else math.nan for value in tensor.values.ravel()]
     if datatype.startswith("FP"):
-        return [value if math.isfinite(value) else None for value in values]
-    return [int(value) if math.isfinite(value) else None for value in values]
+        return [value if abs(value) <= FP32_MAX else None for value in values]
+    return [int(value) if INT32.start <= value < INT32.stop else None for value in values]
 
 
 def _number(response: Tensors, name: str) -> int | None:
     found = response.get(name)
     whole = found is not None and found.values.size and found.values.dtype.kind in "iu"
-    return int(found.values.sum()) if found is not None and whole else None
+    total = int(found.values.sum()) if found is not None and whole else None
+    return total if total is not None and total in INT32 else None
 
 
 def _logprobs(response: Tensors) -> list[Token]:

@@ -19,6 +19,7 @@ from predictors.engines.triton.settings import TritonSettings
 from predictors.http_client import FORWARDED
 from predictors.protocol import Scalar
 from predictors.tensors import Tensor, TensorType
+from predictors.upstream import reading
 
 # Errors within a stream then come with their status, not as text alone; older Tritons ignore it.
 STREAM_STATUS: Final = {"triton_grpc_error": "true"}
@@ -73,7 +74,7 @@ class GrpcClient(TritonClient):
             )
         except ERRORS as error:
             raise failure(error, self._where, self._model) from None
-        return _decoded(result)
+        return self._read(result)
 
     async def stream(
         self, inputs: Tensors, parameters: Mapping[str, Scalar]
@@ -91,7 +92,7 @@ class GrpcClient(TritonClient):
             async for result, error in responses:
                 if error is not None:
                     raise error
-                yield _decoded(result)
+                yield self._read(result)
         except ERRORS as error:
             raise failure(error, self._where, self._model) from None
         finally:
@@ -99,6 +100,10 @@ class GrpcClient(TritonClient):
 
     async def close(self) -> None:
         await self._client.close()
+
+    def _read(self, result: InferResult) -> Tensors:
+        with reading(self._where):
+            return _decoded(result)
 
 
 def _channel_options(settings: TritonSettings) -> list[tuple[str, int]]:

@@ -17,9 +17,9 @@ from predictors.errors import Failure, UpstreamError
 from predictors.http_client import FORWARDED
 from predictors.protocol import Scalar
 from predictors.tensors import Tensor, TensorType
+from predictors.upstream import reading
 
 ERRORS: Final = (InferenceServerException, aiohttp.ClientError, TimeoutError)
-NONSENSE: Final = (ValueError, KeyError, TypeError, AttributeError)  # what is no V2 body
 
 
 class BoundedClient(InferenceServerClient):
@@ -89,33 +89,32 @@ class HttpClient(TritonClient):
 
     async def describe(self) -> Described:
         try:
-            metadata, config = await asyncio.gather(
-                self._client.get_model_metadata(self._model, self._version),
-                self._client.get_model_config(self._model, self._version),
-            )
-            return _described(self._model, metadata, config)
+            with reading(self._where, passing=ERRORS):
+                metadata, config = await asyncio.gather(
+                    self._client.get_model_metadata(self._model, self._version),
+                    self._client.get_model_config(self._model, self._version),
+                )
+                return _described(self._model, metadata, config)
         except ERRORS as error:
             raise failure(error, self._where, self._model) from None
-        except NONSENSE as error:
-            raise self._unusable(error) from None
 
     async def infer(
         self, inputs: Tensors, parameters: Mapping[str, Scalar], outputs: Sequence[str] = ()
     ) -> Tensors:
         try:
-            result = await self._client.infer(
-                self._model,
-                _encoded(inputs),
-                self._version,
-                outputs=[InferRequestedOutput(name) for name in outputs] or None,
-                parameters=dict(parameters),
-                headers=dict(FORWARDED.get()),
-            )
-            return _decoded(result)
+            encoded = _encoded(inputs)
+            with reading(self._where, passing=ERRORS):
+                result = await self._client.infer(
+                    self._model,
+                    encoded,
+                    self._version,
+                    outputs=[InferRequestedOutput(name) for name in outputs] or None,
+                    parameters=dict(parameters),
+                    headers=dict(FORWARDED.get()),
+                )
+                return _decoded(result)
         except ERRORS as error:
             raise failure(error, self._where, self._model) from None
-        except NONSENSE as error:
-            raise self._unusable(error) from None
 
     async def stream(
         self, inputs: Tensors, parameters: Mapping[str, Scalar]
@@ -129,9 +128,6 @@ class HttpClient(TritonClient):
 
     async def close(self) -> None:
         await self._client.close()
-
-    def _unusable(self, error: Exception) -> UpstreamError:
-        return UpstreamError(f"{self._where} answers nothing of Triton's: {error!r:.200}")
 
 
 def _described(name: str, metadata: Mapping[str, Any], config: Mapping[str, Any]) -> Described:

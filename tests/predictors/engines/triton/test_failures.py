@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import socket
 import subprocess
 import sys
@@ -117,6 +118,41 @@ async def test_a_port_that_takes_no_connection_is_given_up_after_the_connect_tim
             port = listener.getsockname()[1]
             await ask(f"127.0.0.1:{port}", "http", timeout=30.0, connect_timeout=0.3)
     assert time.perf_counter() - begin < 5
+
+
+TEXT_MODEL = {
+    "inputs": [{"name": "text_input", "datatype": "BYTES", "shape": [-1]}],
+    "outputs": [{"name": "text_output", "datatype": "BYTES", "shape": [-1]}],
+}
+
+
+@pytest.mark.parametrize(
+    ("output", "binary"),
+    [({"parameters": {"binary_data_size": 3}}, b"abc"), ({"data": ["text"]}, b""), ({}, b"")],
+)
+async def test_an_output_that_can_not_be_read_is_the_far_sides_fault(
+    output: dict[str, Any], binary: bytes
+) -> None:
+    head = {"name": "text_output", "datatype": "BYTES", "shape": [1], **output}
+    response = json.dumps({"outputs": [head]}).encode()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path = (await reader.readuntil(b"\r\n\r\n")).split()[1]
+        body = response + binary if path.endswith(b"/infer") else json.dumps(TEXT_MODEL).encode()
+        length = len(response) if path.endswith(b"/infer") else len(body)
+        lines = f"inference-header-content-length: {length}\r\ncontent-length: {len(body)}"
+        writer.write(f"HTTP/1.1 200 X\r\nconnection: close\r\n{lines}\r\n\r\n".encode() + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    engine = TritonEngine(TritonSettings(url=address, upstream_model="m", transport="http"))
+    await engine.start()
+    with pytest.raises(UpstreamError, match=f"http://{address} answered what can't be read"):
+        await engine.generate([Query("hello")])
+    await engine.close()
+    server.close()
 
 
 @pytest.mark.parametrize("status", [200, 500])

@@ -15,7 +15,7 @@ from predictors.engines.triton.text import (
     text_parameters,
 )
 from predictors.errors import InvalidRequest, UpstreamError
-from predictors.protocol import Sampling
+from predictors.protocol import Answer, Sampling
 from predictors.tensors import Tensor, TensorType
 
 GREEDY = Sampling(max_tokens=5, temperature=0.0, stop=("\n", "Q:"), seed=7)
@@ -220,6 +220,18 @@ def test_counts_that_are_no_whole_numbers_are_left_out() -> None:
     streamed.add(part("a", num_output_tokens=np.nan, num_input_tokens=[b"x"]), 1.0)
     answer = streamed.answer("m")
     assert answer.completion_tokens is answer.prompt_tokens is None
+
+
+def test_telemetry_that_its_tensor_can_not_hold_is_left_out() -> None:
+    tensors = {
+        "text_output": Tensor.of(np.array([b"a"], dtype=np.object_)),
+        "completion_tokens": Tensor.of(np.array([10**12])),
+        "mean_logprob": Tensor.of(np.array([-1e300])),
+    }
+    assert row_answers(tensors, 1, "m") == [Answer("a", served_by="m")]
+    streamed = StreamedAnswer(0.0, streamed=True)
+    streamed.add(part("a", num_input_tokens=10**12), 1.0)
+    assert streamed.answer("m").prompt_tokens is None
 
 
 def test_without_log_probabilities_the_answer_has_none() -> None:
