@@ -200,7 +200,7 @@ def test_rows_without_labels_or_without_any_signal_are_refused(tmp_path: Path) -
     unlabelled = [{"query": row["query"]} for row in rows(500)]
     with pytest.raises(ConfigurationError, match="has no labels"):
         run(tmp_path, unlabelled, MaxQualityLoss(0.05))
-    with pytest.raises(ConfigurationError, match="line 1: no number in .*ConfidenceRouter reads"):
+    with pytest.raises(ConfigurationError, match=r"line 1: no number in .*ConfidenceRouter reads"):
         read_sample(tmp_path / "rows.jsonl", ConfidenceRouter(ConfidenceParameters()))
 
 
