@@ -1,6 +1,8 @@
 """Runs one kserve model as a server, with the error bodies, limits and logs of all of ours."""
 
 import asyncio
+import contextlib
+import importlib
 import logging
 import socket
 import warnings
@@ -45,6 +47,10 @@ def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: boo
     # for a current loop.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.set_event_loop(asyncio.new_event_loop())
+    # kserve imports this while its servers start, and with it vLLM, where that is installed, and
+    # transformers: two threads at that, as an engine's own may be, fail now and then.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("kserve.protocol.rest.openai.config")
     server = _Server()
     _quiet_logs()
     server.start([model])

@@ -125,3 +125,12 @@ def test_a_wrong_setting_is_one_line_and_exit_status_2() -> None:
     done = subprocess.run([*command, *wrong], capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert done.stderr.startswith("error: --engine_args '{': ") and done.stderr.count("\n") == 1
+
+
+def test_kserve_has_imported_vllm_before_an_engine_starts(start_server: StartServer) -> None:
+    """Or an engine that imports transformers in a thread of its own fails now and then."""
+    engine = "tests.predictors.engines.vllm.import_order:ImportOrder"
+    server = start_server("predictors", "--model_name", "order", "--engine", engine)
+    server.wait_ready("/v2/models/order/ready", timeout=300)
+    answer = httpx.post(f"{server.url}/v2/models/order/infer", json=text_request(["?"], {}))
+    assert [each.text for each in parse_answers(answer.json())] == ["True"]

@@ -1,0 +1,15 @@
+"""An engine that answers whether vLLM was there when it started: see `predictors.server.serve`."""
+
+import sys
+from collections.abc import Sequence
+
+from predictors.engines.base import TextEngine
+from predictors.protocol import Answer, Query
+
+
+class ImportOrder(TextEngine):
+    async def start(self) -> None:
+        self._seen = "vllm.entrypoints.openai" in sys.modules
+
+    async def generate(self, queries: Sequence[Query]) -> list[Answer]:
+        return [Answer(str(self._seen)) for _ in queries]
