@@ -1,8 +1,6 @@
 """A failed call gets the status that says who is at fault."""
 
 import asyncio
-import contextlib
-import socket
 import time
 from collections.abc import AsyncIterator
 
@@ -12,6 +10,7 @@ import pytest
 from predictors.errors import HEMError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from predictors.http_client import FORWARDED, build_client, forwarded_headers, upstream_failure
 from tests.conftest import free_port
+from tests.predictors.deaf_port import deaf_port
 
 
 async def failure_of(url: str, timeout: float = 0.5) -> HEMError:
@@ -84,16 +83,8 @@ def test_tracing_headers_are_passed_on_and_credentials_are_not() -> None:
 
 
 async def test_a_server_that_takes_no_connection_is_a_timeout_that_may_pass() -> None:
-    """Linux drops connections that the queue of a listener has no room for."""
-    with socket.socket() as listener, contextlib.ExitStack() as stack:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                filler.connect(listener.getsockname())
-        failure = await failure_of(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout=0.2)
+    with deaf_port() as port:
+        failure = await failure_of(f"http://127.0.0.1:{port}/", timeout=0.2)
     assert isinstance(failure, UpstreamTimeout)
     assert "no connection in time" in str(failure)
     assert failure.retryable

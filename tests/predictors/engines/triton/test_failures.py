@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from predictors.errors import (
 )
 from predictors.protocol import Query
 from tests.conftest import ROOT, free_port
+from tests.predictors.deaf_port import deaf_port
 
 Listen = Callable[[bytes], Awaitable[str]]
 
@@ -104,18 +104,9 @@ async def test_a_server_that_says_nothing_is_a_timeout(listen: Listen, transport
 
 
 async def test_a_port_that_takes_no_connection_is_given_up_after_the_connect_timeout() -> None:
-    """Linux drops connections that the queue of a listener has no room for."""
-    with socket.socket() as listener, contextlib.ExitStack() as stack:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                filler.connect(listener.getsockname())
+    with deaf_port() as port:
         begin = time.perf_counter()
         with pytest.raises(UpstreamTimeout, match="no connection in time"):
-            port = listener.getsockname()[1]
             await ask(f"127.0.0.1:{port}", "http", timeout=30.0, connect_timeout=0.3)
     assert time.perf_counter() - begin < 5
 
