@@ -3,9 +3,10 @@
 import argparse
 
 from predictors.cache.settings import CacheSettings
-from predictors.command import command_line, run
 from predictors.engines import ENGINES
-from predictors.settings import PredictorSettings, add_options, read_settings
+from predictors.serving.command import command_line, run
+from predictors.serving.settings import PredictorSettings
+from predictors.settings import add_options, read_settings
 
 EXAMPLE = """example:
   python -m predictors --model_name edge --engine huggingface --model_dir embedded:edge
@@ -31,8 +32,8 @@ def main() -> None:
         from kserve.model_server import parser as kserve_parser
 
     from predictors.cache import with_cache
-    from predictors.model import PredictorModel
-    from predictors.server import serve
+    from predictors.serving.model import PredictorModel
+    from predictors.serving.server import serve
 
     parser = argparse.ArgumentParser(
         prog="python -m predictors",

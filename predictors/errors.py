@@ -15,8 +15,10 @@
 `str(error)` is one clear line; over HTTP it is the body `{"error": str(error)}`.
 """
 
+import difflib
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class HEMError(Exception):
@@ -103,3 +105,26 @@ def first_line(error: BaseException) -> str:
     """The part of a library's error that fits into one line of ours."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
+
+
+def known(wrong: object, names: Iterable[str], *, brief: bool = False) -> str:
+    """The way out of an unknown name: `known: a, b; did you mean 'a'?`.
+
+    With `brief`, for tables that are too long to be listed, the nearest name alone where there is
+    one.
+    """
+    table = sorted(names)
+    near = difflib.get_close_matches(str(wrong), table, n=1)
+    if near and brief:
+        return f"did you mean {near[0]!r}?"
+    return f"known: {', '.join(table) or 'none'}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def first_fault(error: Any) -> tuple[str, str, Any]:
+    """Of a pydantic ValidationError: the first field's path with dots, what is wrong there, and
+    the value. The path is empty where the whole is at fault; a missing field `is required`."""
+    fault = error.errors(include_url=False)[0]
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "missing":
+        message = "is required"
+    return ".".join(map(str, fault["loc"])), message, fault["input"]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from transformers_hem.algorithms.routers import open_router
-from transformers_hem.algorithms.trained import TrainedRouter
-from transformers_hem.training import train
+from transformers_hem.routers.base import TrainedRouter
+from transformers_hem.routers.opening import open_router
+from transformers_hem.routers.training import train
 
 ROWS = 240
 

@@ -3,11 +3,16 @@
 import argparse
 import sys
 
-from predictors.command import run
 from predictors.errors import ConfigurationError
+from predictors.serving.command import run
 from transformers_hem.algorithms import ALGORITHMS
-from transformers_hem.decision import Decider
-from transformers_hem.settings import HEMSettings, build_decider, environment_name, read_environment
+from transformers_hem.serving.decision import Decider
+from transformers_hem.serving.settings import (
+    HEMSettings,
+    build_decider,
+    environment_name,
+    read_environment,
+)
 
 EXAMPLE = """examples:
   mine the query, as a graph's first step:
@@ -46,8 +51,8 @@ def main() -> None:
 def _serve_query_stage(
     options: argparse.Namespace, decider: Decider, settings: HEMSettings
 ) -> None:
-    from predictors.server import serve
-    from transformers_hem.model import MiningThenInference
+    from predictors.serving.server import serve
+    from transformers_hem.serving.transformer import MiningThenInference
 
     if options.predictor_host:
         raise ConfigurationError(
@@ -63,14 +68,14 @@ def _serve_answer_stage(
 ) -> None:
     from kserve import model_server
 
-    from predictors.server import serve
-    from transformers_hem.model import InferenceThenMining
-    from transformers_hem.predictor_client import (
+    from predictors.serving.server import serve
+    from transformers_hem.serving.predictor_client import (
         PredictorClient,
         PredictorRefused,
         answer_refusal,
     )
-    from transformers_hem.readiness import add_ready_routes
+    from transformers_hem.serving.readiness import add_ready_routes
+    from transformers_hem.serving.transformer import InferenceThenMining
 
     if not options.predictor_host:
         raise ConfigurationError(

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from predictors import protocol
+from predictors import contract
 
 if TYPE_CHECKING:
-    from inferencegraph.ask import Reply
+    from inferencegraph.evaluate.ask import Reply
 
 
 class Side(StrEnum):
-    edge = protocol.EDGE
-    cloud = protocol.CLOUD
+    edge = contract.EDGE
+    cloud = contract.CLOUD
 
 
 def ask(
@@ -44,13 +44,13 @@ def ask(
     Example: `hem ask "What is 12 + 7?" --prefer cloud`
     """
     given: dict[str, Any] = {
-        protocol.HEM_PREFER: prefer.value if prefer else None,
-        protocol.MAX_TOKENS: max_tokens,
-        protocol.TEMPERATURE: temperature,
-        protocol.TOP_P: top_p,
-        protocol.REPETITION_PENALTY: repetition_penalty,
-        protocol.SEED: seed,
-        protocol.STOP: json.dumps(stop) if stop else None,
+        contract.HEM_PREFER: prefer.value if prefer else None,
+        contract.MAX_TOKENS: max_tokens,
+        contract.TEMPERATURE: temperature,
+        contract.TOP_P: top_p,
+        contract.REPETITION_PENALTY: repetition_penalty,
+        contract.SEED: seed,
+        contract.STOP: json.dumps(stop) if stop else None,
     }
     parameters = {name: value for name, value in given.items() if value is not None}
     reply = asyncio.run(_ask(query, url, parameters, timeout))
@@ -60,9 +60,9 @@ def ask(
 async def _ask(query: str, url: str, parameters: dict[str, Any], timeout: float) -> "Reply":
     import httpx
 
-    from inferencegraph.ask import ask as send
-    from inferencegraph.ask import check_url
-    from predictors.http_client import build_client
+    from inferencegraph.evaluate.ask import ask as send
+    from inferencegraph.evaluate.ask import check_url
+    from predictors.upstream.client import build_client
 
     async with build_client(httpx.Timeout(timeout, connect=5.0)) as client:
         return await send(client, check_url(url), [query], parameters)
@@ -70,11 +70,11 @@ async def _ask(query: str, url: str, parameters: dict[str, Any], timeout: float)
 
 def _facts(reply: "Reply") -> dict[str, Any]:
     answer = reply.answers[0]
-    hem = protocol.hem_parameters(reply.parameters)
+    hem = contract.hem_parameters(reply.parameters)
     return {
         "answer": answer.text,
         "route": reply.route,
-        "score": hem.get(protocol.HEM_SCORE),
+        "score": hem.get(contract.HEM_SCORE),
         "served_by": answer.served_by,
         "seconds": round(reply.seconds, 4),
         "completion_tokens": answer.completion_tokens,
@@ -88,13 +88,13 @@ def _text(reply: "Reply") -> str:
     hem = reply.parameters
     about = []
     if facts["route"]:
-        about.append(f"route {facts['route']} ({hem.get(protocol.HEM_REASON, 'no reason')})")
+        about.append(f"route {facts['route']} ({hem.get(contract.HEM_REASON, 'no reason')})")
     if facts["score"] is not None:
-        threshold = hem.get(protocol.HEM_THRESHOLD)
+        threshold = hem.get(contract.HEM_THRESHOLD)
         beside = f", threshold {float(threshold):.2f}" if threshold is not None else ""
         about.append(f"score {float(facts['score']):.2f}{beside}")
-    if hem.get(protocol.HEM_ALGORITHM):
-        about.append(str(hem[protocol.HEM_ALGORITHM]))
+    if hem.get(contract.HEM_ALGORITHM):
+        about.append(str(hem[contract.HEM_ALGORITHM]))
     if facts["served_by"]:
         about.append(f"served by {facts['served_by']}")
     about.append(f"{reply.seconds * 1000:.0f} ms")

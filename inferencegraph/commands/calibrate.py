@@ -9,8 +9,8 @@ from predictors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from transformers_hem.algorithms.base import Algorithm
-    from transformers_hem.calibration import Calibration
-    from transformers_hem.training.calibration import Target
+    from transformers_hem.calibration.calibrate import Target
+    from transformers_hem.calibration.config import Calibration
 
 LARGEST = 1e15  # of money: more is a mistake, and in the end its squares overflow
 
@@ -79,25 +79,27 @@ def calibrate(
 
     Example: `hem calibrate --router my-router --data held-out.jsonl --max-quality-loss 0.02`
     """
-    from transformers_hem.calibration import ScoreSpread
-    from transformers_hem.training import calibration as calibrating
-    from transformers_hem.training.curve_plot import plot_sample, require_plot
+    from transformers_hem.calibration.calibrate import calibrate as choose
+    from transformers_hem.calibration.config import ScoreSpread
+    from transformers_hem.calibration.sample import read_sample
+    from transformers_hem.calibration.writing import require_writable, write_calibration
+    from transformers_hem.evaluation.curve_plot import plot_sample, require_plot
 
     target = _target(edge_ratio, max_quality_loss, score_range, budget, cloud_cost, edge_cost, per)
     if router is not None:
-        calibrating.require_writable(router, out)
+        require_writable(router, out)
     elif out is not None:
         raise ConfigurationError("--out is for a copy of --router; an --algorithm has no directory")
     if plot is not None:
         require_plot(plot)
     mining = _open(router, algorithm, parameters)
-    sample = calibrating.read_sample(data, mining)
-    found = calibrating.calibrate(mining, sample, target, confidence)
+    sample = read_sample(data, mining)
+    found = choose(mining, sample, target, confidence)
     if plot is not None:
         plot_sample(sample, found.threshold, Path(router or algorithm or "").name, plot)
     if router is not None:
         spread = ScoreSpread.of(sample.scores[sample.scores <= 1])
-        out = calibrating.write_calibration(router, found, spread, out)
+        out = write_calibration(router, found, spread, out)
     _print(found, out, as_json)
 
 
@@ -110,7 +112,11 @@ def _target(
     edge_cost: float,
     per: Literal["query", "token"],
 ) -> "Target":
-    from transformers_hem.training.calibration import Budget, EdgeRatio, MaxQualityLoss
+    from transformers_hem.calibration.calibrate import (
+        Budget,
+        EdgeRatio,
+        MaxQualityLoss,
+    )
 
     if sum(value is not None for value in (edge_ratio, max_quality_loss, budget)) != 1:
         raise ConfigurationError("give one of --edge-ratio, --max-quality-loss and --budget")
@@ -122,8 +128,8 @@ def _target(
 
 
 def _open(router: str | None, name: str | None, parameters: str) -> "Algorithm":
-    from transformers_hem.algorithms.routers import open_router
-    from transformers_hem.settings import HEMSettings, build_decider
+    from transformers_hem.routers.opening import open_router
+    from transformers_hem.serving.settings import HEMSettings, build_decider
 
     if (router is None) == (name is None):
         raise ConfigurationError("give one of --router and --algorithm")

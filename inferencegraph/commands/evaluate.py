@@ -46,7 +46,7 @@ def evaluate(
 
     Example: `hem evaluate --url http://127.0.0.1:8080 --limit 200`
     """
-    from inferencegraph.ask import check_url
+    from inferencegraph.evaluate.ask import check_url
     from inferencegraph.evaluate.benchmark import read_benchmark
     from inferencegraph.evaluate.questions import read_questions
     from inferencegraph.local.run import run_until_signal

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from predictors import protocol
+from predictors import contract
 
 if TYPE_CHECKING:
     from transformers_hem.labels.job import Job, Result
@@ -90,11 +90,11 @@ def label(
     from transformers_hem.labels.job import Job
 
     given: dict[str, Any] = {
-        protocol.MAX_TOKENS: max_tokens,
-        protocol.TEMPERATURE: temperature,
-        protocol.TOP_P: top_p,
-        protocol.REPETITION_PENALTY: repetition_penalty,
-        protocol.SEED: seed,
+        contract.MAX_TOKENS: max_tokens,
+        contract.TEMPERATURE: temperature,
+        contract.TOP_P: top_p,
+        contract.REPETITION_PENALTY: repetition_penalty,
+        contract.SEED: seed,
     }
     parameters = {name: value for name, value in given.items() if value is not None}
     asks = any((edge, cloud, url))
@@ -121,7 +121,7 @@ def _convert(
 
 
 def _run(job: "Job", as_json: bool) -> None:
-    from inferencegraph.labelling import run_with_progress
+    from inferencegraph.commands.label_progress import run_with_progress
 
     result, stopped = run_with_progress(job)
     if result is None:

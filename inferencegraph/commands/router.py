@@ -27,7 +27,13 @@ def router(
 
     Example: `hem router --graph graph.yaml --port 8080`
     """
-    from inferencegraph.router import check, create_app, load_graph, patterns_from, run
+    from inferencegraph.router.create import (
+        check,
+        create_app,
+        load_graph,
+        patterns_from,
+        run,
+    )
 
     found = load_graph(graph, name)
     check(found)

@@ -66,7 +66,7 @@ def train(
     """
     from rich.console import Console
 
-    from transformers_hem.training import train as run
+    from transformers_hem.routers.training import train as run
 
     parameters = _parameters(setting or [], encoder)
     console = Console(stderr=True)

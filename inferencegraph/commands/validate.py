@@ -25,8 +25,8 @@ def validate(
 
     Example: `hem validate -f manifests/answer-generation/mining-then-inference`
     """
-    from inferencegraph.kustomize import load_documents
-    from inferencegraph.validate import validate as check
+    from inferencegraph.check.validate import validate as check
+    from inferencegraph.read.kustomize import load_documents
 
     documents = [document for file in files for document in load_documents(file)]
     problems = check([item.content for item in documents], [item.path for item in documents])

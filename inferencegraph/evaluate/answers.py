@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from predictors.protocol import HEM_ROUTE, PROBABILITIES, SERVED_BY, parse_answers
+from predictors.contract import (
+    HEM_ROUTE,
+    PROBABILITIES,
+    SERVED_BY,
+    parse_answers,
+)
 
 
 @dataclass(frozen=True, slots=True)

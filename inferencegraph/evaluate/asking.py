@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from inferencegraph.ask import infer
 from inferencegraph.evaluate.answers import read_answer
+from inferencegraph.evaluate.ask import infer
 from inferencegraph.evaluate.outcome import Item, Outcome
+from predictors.contract import HEM_PREFER, Scalar
 from predictors.errors import HEMError, UpstreamError
-from predictors.http_client import build_client
-from predictors.protocol import HEM_PREFER, Scalar
+from predictors.upstream.client import build_client
 
 TIMEOUT_SECONDS = 120.0
 

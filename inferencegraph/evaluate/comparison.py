@@ -9,7 +9,7 @@ from typing import Any
 from inferencegraph.evaluate.asking import ask_all
 from inferencegraph.evaluate.metrics import METRICS
 from inferencegraph.evaluate.outcome import Item, Run
-from predictors.protocol import CLOUD, EDGE
+from predictors.contract import CLOUD, EDGE
 
 ROUTED, EDGE_ONLY, CLOUD_ONLY = "routed", "EdgeOnly", "CloudOnly"
 _PREFER = {EDGE_ONLY: EDGE, ROUTED: None, CLOUD_ONLY: CLOUD}

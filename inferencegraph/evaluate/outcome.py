@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from predictors.protocol import Scalar, text_request
+from predictors.contract import Scalar, text_request
 
 
 @dataclass(frozen=True, slots=True)

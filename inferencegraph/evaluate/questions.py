@@ -4,50 +4,30 @@ Its rows are {query, answer}, or {inputs, answer} with the V2 inputs of one row;
 classifier is the number of the class.
 """
 
-import json
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from inferencegraph.evaluate.outcome import Item
+from predictors.embedded import TEST_QUESTIONS
 from predictors.errors import ConfigurationError
+from predictors.jsonl import read_query, read_rows
 
 
 def read_questions(path: Path | None, limit: int | None) -> list[Item]:
     """The first `limit` of them; None for all. Raises ConfigurationError naming the line."""
-    items = _shipped() if path is None else _read(path)
-    if not items:
-        raise ConfigurationError(f"{path}: no questions in it")
-    return items[:limit]
+    source = path or TEST_QUESTIONS
+    rows = islice(read_rows(source), limit)
+    return [_item(row, f"{source}, line {number}") for number, row in rows]
 
 
-def _shipped() -> list[Item]:
-    from predictors.embedded.questions import test_questions
-
-    return [Item.of_text(question.query, question.answer) for question in test_questions()]
-
-
-def _read(path: Path) -> list[Item]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    return [_item(line, f"{path}:{n}") for n, line in enumerate(lines, 1) if line.strip()]
-
-
-def _item(line: str, where: str) -> Item:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise ConfigurationError(f"{where}: not JSON: {error}") from None
-    if not isinstance(row, dict):
-        raise ConfigurationError(f"{where}: not an object with query (or inputs) and answer")
+def _item(row: Mapping[str, Any], where: str) -> Item:
     if not isinstance(row.get("answer"), str) or not row["answer"].strip():
         raise ConfigurationError(f"{where}: answer must be a non-empty string")
     if "inputs" in row:
         return Item(_inputs(row["inputs"], where), row["answer"])
-    if not isinstance(row.get("query"), str) or not row["query"].strip():
-        raise ConfigurationError(f"{where}: query must be a non-empty string")
-    return Item.of_text(row["query"], row["answer"])
+    return Item.of_text(read_query(row, where), row["answer"])
 
 
 def _inputs(given: Any, where: str) -> list[dict[str, Any]]:

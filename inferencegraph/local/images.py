@@ -38,7 +38,7 @@ _TRITON = LocalCommand(
     program="tritonserver",
 )
 _PREDICTOR = LocalCommand((*_PYTHON, "predictors"))
-_SERVE = "predictors.triton_models.serve"
+_SERVE = "predictors.servers.triton.serve"
 _SERVE_HERE = (*_PYTHON, _SERVE, f"--tritonserver={shlex.join(_TRITONSERVER)}")
 LOCAL_COMMANDS = {
     "kserve-hem-predictor": _PREDICTOR,
@@ -48,7 +48,7 @@ LOCAL_COMMANDS = {
     "kserve-hem-digits-triton": replace(_TRITON, models=str(TRITON_REPOSITORY)),
     "kserve-hem-triton": replace(_TRITON, entrypoint=(*_SERVE_HERE, "--allow-metrics=false")),
     "kserve-hem-openai-server": LocalCommand(
-        (*_PYTHON, "predictors.openai_server"), http_port="--port", grpc_port=None
+        (*_PYTHON, "predictors.servers.openai"), http_port="--port", grpc_port=None
     ),
 }
 

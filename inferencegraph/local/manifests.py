@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import inferencegraph
-from inferencegraph.kustomize import load
-from inferencegraph.validate import refuse
+from inferencegraph.check.validate import refuse
+from inferencegraph.read.kustomize import load
 from predictors.errors import ConfigurationError
 
 MANIFESTS = Path(inferencegraph.__path__[0]).parent / "manifests"

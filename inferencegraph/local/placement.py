@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from inferencegraph.build.pods import CONTAINER_NAME
 from inferencegraph.local.addresses import LOOPBACK, host_names
-from inferencegraph.pods import CONTAINER_NAME
 from predictors.errors import ConfigurationError
 
 TRANSFORMER_CONTAINER = "transformer-container"

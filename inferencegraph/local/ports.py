@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterator
 
 from inferencegraph.local.addresses import LOOPBACK
-from inferencegraph.routing.server import bind_port
+from inferencegraph.router.server import bind_port
 
 # Below the range from which Linux and macOS take the ports of outgoing connections: one of those
 # could take a port between the moment it is chosen and the moment a slow server binds it.

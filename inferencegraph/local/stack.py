@@ -13,9 +13,9 @@ import httpx
 from inferencegraph.local.observer import Observer, death_notice
 from inferencegraph.local.plan import Component, Plan
 from inferencegraph.local.process import ServiceProcess, Watchdog, exit_reason
-from inferencegraph.router import GraphServer, create_app
+from inferencegraph.router.create import GraphServer, create_app
 from predictors.errors import ConfigurationError
-from predictors.http_client import build_client
+from predictors.upstream.client import build_client
 
 READY_TIMEOUT_SECONDS = 600.0
 # A model that still loads logs each question whether it is ready, so they become rarer.

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from predictors.command import run
 from predictors.errors import ConfigurationError
+from predictors.serving.command import run
 
 VARIABLE = "TRITON_VENV"  # no HEM_ name: `hem up` passes none of those on to its services
 FOLDER = ".venv-triton"

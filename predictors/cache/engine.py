@@ -18,11 +18,19 @@ from predictors.cache.metrics import CacheMetrics, Operation
 from predictors.cache.record import pack, unpack
 from predictors.cache.settings import OFF, CacheSettings
 from predictors.cache.store import Store, StoreError
+from predictors.contract import (
+    Answer,
+    Query,
+    Sampling,
+)
+from predictors.contract.tensors import (
+    TensorRequest,
+    TensorResponse,
+    TensorType,
+)
 from predictors.engines.base import Engine, TensorEngine, TextEngine
+from predictors.engines.recorded.recordings import Recording, read_recordings
 from predictors.errors import ConfigurationError
-from predictors.protocol import Answer, Query, Sampling
-from predictors.recordings import Recording, read_recordings
-from predictors.tensors import TensorRequest, TensorResponse, TensorType
 
 log = logging.getLogger("kserve.hem")
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from predictors.protocol import Answer, Query
+from predictors.contract import Answer, Query
 
 Queries: TypeAlias = Mapping[bytes, Query]
 Answers: TypeAlias = dict[bytes, Answer]

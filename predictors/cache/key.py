@@ -14,10 +14,10 @@ from typing import Any, Final
 import orjson
 from pydantic import SecretBytes, SecretStr
 
+from predictors.contract import Query
 from predictors.embedded import PREFIX, directory
-from predictors.engines.base import EngineSettings
 from predictors.errors import ConfigurationError
-from predictors.protocol import Query
+from predictors.settings import EngineSettings
 
 FORMAT: Final = 1  # of records and keys; another number makes what older versions wrote a miss
 DIGEST_BYTES: Final = 16

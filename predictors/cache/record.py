@@ -5,7 +5,7 @@ from typing import Final
 
 import orjson
 
-from predictors.protocol import Answer
+from predictors.contract import Answer
 
 # What describes the answering, not the answer: a hit has latencies of its own.
 _OWN: Final = frozenset({"cached", "time_to_first_token", "inter_token_latency"})

@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import Field, field_validator
 
-from predictors.engines.base import EngineSettings
+from predictors.settings import EngineSettings
 
 OFF: Final = "off"
 MEMORY: Final = "memory"

@@ -8,6 +8,8 @@ from predictors.errors import ConfigurationError
 
 PREFIX = "embedded:"
 MODELS = ("edge", "cloud")
+# 1,500 rows {id, family, difficulty, query, answer}, held out of both models' training.
+TEST_QUESTIONS = Path(__file__).parent / "data" / "test.jsonl"
 
 
 def directory(name: str) -> Path:

@@ -4,25 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from predictors.protocol import Answer, Query
-from predictors.tensors import TensorRequest, TensorResponse, TensorType
-
-
-class EngineSettings(BaseSettings):
-    """Options of one engine: from `--field` of `python -m predictors`, else `PREDICTOR_FIELD`.
-
-    A subclass adds its fields with `Field(description=...)`; the description is the `--help`.
-    """
-
-    model_config = SettingsConfigDict(
-        env_prefix="PREDICTOR_",
-        frozen=True,
-        extra="ignore",
-        protected_namespaces=(),
-        env_ignore_empty=True,
-    )
+from predictors.contract import Answer, Query
+from predictors.contract.tensors import (
+    TensorRequest,
+    TensorResponse,
+    TensorType,
+)
+from predictors.settings import EngineSettings
 
 
 class Engine(ABC):

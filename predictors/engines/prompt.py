@@ -5,8 +5,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from predictors.contract import Query
 from predictors.errors import InvalidRequest, first_line
-from predictors.protocol import Query
 
 # Shorter texts are encoded faster than a thread takes over.
 INLINE_CHARACTERS = 2_000

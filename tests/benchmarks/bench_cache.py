@@ -13,8 +13,14 @@ import httpx
 import pytest
 
 from predictors.cache import CacheSettings, with_cache
-from predictors.engines.base import EngineSettings, TextEngine
-from predictors.protocol import Answer, Query, Sampling, text_request
+from predictors.contract import (
+    Answer,
+    Query,
+    Sampling,
+    text_request,
+)
+from predictors.engines.base import TextEngine
+from predictors.settings import EngineSettings
 from tests.conftest import StartServer
 
 pytestmark = pytest.mark.benchmark

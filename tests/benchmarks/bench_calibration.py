@@ -6,9 +6,9 @@ import timeit
 import numpy as np
 import pytest
 
-from transformers_hem.calibration import ScoreSpread
-from transformers_hem.drift import WINDOW, ScoreDrift
-from transformers_hem.training.probability import calibrate_probabilities
+from transformers_hem.calibration.config import ScoreSpread
+from transformers_hem.calibration.drift import WINDOW, ScoreDrift
+from transformers_hem.calibration.probability import calibrate_probabilities
 
 pytestmark = pytest.mark.benchmark
 

@@ -27,15 +27,15 @@ from tests.benchmarks.routing_trials import (
 from tests.encoder_routers import minilm as minilm
 from tests.encoder_routers import open_trained
 from transformers_hem.algorithms.base import Batch
-from transformers_hem.encoders.kernel import Values
-from transformers_hem.training.encoder_files import Format
-from transformers_hem.training.kernel import (
+from transformers_hem.labels.labels import Labels, read_labels
+from transformers_hem.routers.encoder.files import Format
+from transformers_hem.routers.kernel.learner import (
     KernelLearner,
     KernelTraining,
     layer_features_of,
     learn,
 )
-from transformers_hem.training.rows import Labels, read_labels
+from transformers_hem.routers.kernel.machine import Values
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(2 * 3600)]
 

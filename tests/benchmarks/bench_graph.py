@@ -11,8 +11,8 @@ from statistics import median
 
 import pytest
 
-from predictors.embedded.questions import test_questions
-from predictors.protocol import text_request
+from predictors.contract import text_request
+from predictors.embedded.workshop.questions import test_questions
 from tests.conftest import ROOT, ServerProcess, StartServer, free_port
 
 pytestmark = pytest.mark.benchmark
@@ -65,7 +65,7 @@ def router_port(
     hem: ServerProcess, edge: ServerProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[int]:
     """The query-stage graph, both routes to the scripted edge."""
-    from inferencegraph.graph import mining_then_inference
+    from inferencegraph.build.graph import mining_then_inference
 
     graph = mining_then_inference("x")
     urls = {"x-hem": f"{hem.url}/v2/models/hem/infer"}

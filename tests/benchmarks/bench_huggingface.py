@@ -19,11 +19,11 @@ from statistics import median
 import psutil
 import pytest
 
+from predictors.contract import Query, Sampling
 from predictors.embedded import directory
-from predictors.embedded.questions import test_questions
+from predictors.embedded.workshop.questions import test_questions
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.engines.huggingface.continuous import ContinuousBatches
-from predictors.protocol import Query, Sampling
 
 pytestmark = pytest.mark.benchmark
 

@@ -17,8 +17,8 @@ from statistics import median
 import httpx
 import pytest
 
-from predictors.embedded.questions import test_questions
-from predictors.protocol import text_request
+from predictors.contract import text_request
+from predictors.embedded.workshop.questions import test_questions
 from tests.benchmarks.bench_huggingface import LONG_TOKENS, endless
 from tests.conftest import ROOT, StartServer, free_port
 

@@ -10,9 +10,9 @@ import httpx
 import orjson
 import pytest
 
-from predictors.embedded.questions import test_questions
-from predictors.http_client import build_client
-from predictors.protocol import text_request
+from predictors.contract import text_request
+from predictors.embedded.workshop.questions import test_questions
+from predictors.upstream.client import build_client
 from tests.conftest import ServerProcess, StartServer
 
 pytestmark = pytest.mark.benchmark

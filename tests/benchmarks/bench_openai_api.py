@@ -11,10 +11,14 @@ from statistics import median
 import httpx
 import pytest
 
+from predictors.contract import (
+    Query,
+    Sampling,
+    text_request,
+)
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
 from predictors.engines.openai_api.request import request_body
-from predictors.http_client import build_client
-from predictors.protocol import Query, Sampling, text_request
+from predictors.upstream.client import build_client
 from tests.conftest import ROOT, ServerProcess, StartServer, free_port
 
 pytestmark = pytest.mark.benchmark

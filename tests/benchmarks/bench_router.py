@@ -13,8 +13,8 @@ from statistics import quantiles
 import httpx
 import pytest
 
-from inferencegraph.graph import mining_then_inference
-from predictors.http_client import build_client
+from inferencegraph.build.graph import mining_then_inference
+from predictors.upstream.client import build_client
 from tests.benchmarks.trivial_upstream import BODY
 from tests.conftest import ROOT, free_port
 

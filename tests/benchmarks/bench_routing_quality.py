@@ -22,8 +22,8 @@ from tests.benchmarks.routing_trials import (
     mean,
     reference,
 )
-from transformers_hem.training.metrics.recovered import cpt50, cpt80
-from transformers_hem.training.rows import Labels, read_labels
+from transformers_hem.evaluation.metrics.recovered import cpt50, cpt80
+from transformers_hem.labels.labels import Labels, read_labels
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
 

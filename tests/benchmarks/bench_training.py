@@ -10,9 +10,9 @@ from statistics import median
 import pytest
 
 from transformers_hem.algorithms.base import Batch
-from transformers_hem.algorithms.routers import open_router
-from transformers_hem.embedded.train_general import join
-from transformers_hem.training.rows import read_labels
+from transformers_hem.embedded.workshop.train_general import join
+from transformers_hem.labels.labels import read_labels
+from transformers_hem.routers.opening import open_router
 
 pytestmark = pytest.mark.benchmark
 
@@ -20,7 +20,7 @@ LABELS = 10_000
 PROGRAM = """
 import json, resource, sys, time
 from pathlib import Path
-from transformers_hem.training import train
+from transformers_hem.routers.training import train
 data, out = map(Path, sys.argv[1:])
 began = time.perf_counter()
 train(data, "LinearRouter", out, limit=10_000)

@@ -15,9 +15,9 @@ import numpy as np
 import orjson
 import pytest
 
+from predictors.contract import text_request
 from predictors.engines.triton.library import InferenceServerClient, InferInput
-from predictors.http_client import build_client
-from predictors.protocol import text_request
+from predictors.upstream.client import build_client
 from tests.conftest import ServerProcess, StartServer
 from tests.tritonserver import TritonServer
 from tests.tritonserver import start_triton as start_triton

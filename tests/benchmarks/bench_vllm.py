@@ -20,8 +20,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from predictors.embedded.questions import test_questions
-from predictors.protocol import text_request
+from predictors.contract import text_request
+from predictors.embedded.workshop.questions import test_questions
 from tests.conftest import StartServer
 from tests.predictors.engines.vllm.conftest import write_endless
 from tests.predictors.engines.vllm.openai_server import MAX_MODEL_LEN, running

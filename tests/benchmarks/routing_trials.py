@@ -11,11 +11,11 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import StratifiedKFold
 
 from transformers_hem.algorithms.base import Batch
-from transformers_hem.algorithms.routers import open_router
-from transformers_hem.training.linear import LinearLearner
-from transformers_hem.training.metrics import Judged
-from transformers_hem.training.metrics.recovered import apgr
-from transformers_hem.training.rows import Labels
+from transformers_hem.evaluation.metrics import Judged
+from transformers_hem.evaluation.metrics.recovered import apgr
+from transformers_hem.labels.labels import Labels
+from transformers_hem.routers.linear.learner import LinearLearner
+from transformers_hem.routers.opening import open_router
 
 FOLDS = 5
 RESAMPLES = 400

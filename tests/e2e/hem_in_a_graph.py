@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from inferencegraph.graph import inference_then_mining, mining_then_inference
+from inferencegraph.build.graph import inference_then_mining, mining_then_inference
 from tests.conftest import ServerProcess, StartServer
 from tests.e2e.scripted_model import ScriptedModel
-from tests.inferencegraph.graph_under_test import routing
+from tests.inferencegraph.router.graph_under_test import routing
 from transformers_hem.algorithms.base import Stage
 
 Body = dict[str, Any]

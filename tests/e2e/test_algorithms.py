@@ -12,7 +12,7 @@ from tests.conftest import ROOT, ServerProcess, StartServer
 from tests.e2e.hem_in_a_graph import Body, start, text, through_the_graph
 from tests.e2e.scripted_model import ScriptedModel, running
 from transformers_hem.algorithms.base import Batch, Stage
-from transformers_hem.settings import HEMSettings, build_decider
+from transformers_hem.serving.settings import HEMSettings, build_decider
 
 pytestmark = pytest.mark.slow
 

@@ -12,13 +12,22 @@ import httpx
 import pytest
 import yaml
 
-from inferencegraph.examples import DIGITS_CLOUD, DIGITS_EDGE, digit_recognition
+from inferencegraph.build.examples import (
+    DIGITS_CLOUD,
+    DIGITS_EDGE,
+    digit_recognition,
+)
+from inferencegraph.build.services import cloud_service
+from inferencegraph.build.sites import DEFAULT_IMAGES, Model
 from inferencegraph.local.manifests import MANIFESTS
-from inferencegraph.services import cloud_service
-from inferencegraph.sites import DEFAULT_IMAGES, Model
+from predictors.contract import (
+    CLOUD,
+    EDGE,
+    HEM_ROUTE,
+    SERVED_BY,
+)
 from predictors.digits import FILES
-from predictors.digits.data import split
-from predictors.protocol import CLOUD, EDGE, HEM_ROUTE, SERVED_BY
+from predictors.digits.workshop.data import split
 from tests.inferencegraph.running_hem import HEM, RunningHem
 
 CARD: dict[str, Any] = json.loads((FILES["edge"].parents[1] / "training.json").read_text())

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from predictors.http_client import build_client
+from predictors.upstream.client import build_client
 from tests.conftest import ServerProcess, StartServer
 from tests.e2e.hem_in_a_graph import start, text, through_the_graph
 from tests.e2e.scripted_model import ScriptedModel, running

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from packaging.utils import canonicalize_name
 
-from inferencegraph import examples
+from inferencegraph.build import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 PREDICTOR = ROOT / "predictors/Dockerfile"

@@ -2,7 +2,7 @@
 
 import httpx
 
-from predictors.protocol import text_request
+from predictors.contract import text_request
 from tests.conftest import StartServer
 
 START_SECONDS = 240  # torch and transformers, on a machine where much else runs

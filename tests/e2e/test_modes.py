@@ -7,9 +7,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from inferencegraph.ask import error_text
-from predictors.embedded.questions import test_questions as shipped_questions
-from predictors.protocol import CLOUD, EDGE, HEM_ROUTE, SERVED_BY, Scalar, text_request
+from inferencegraph.evaluate.ask import error_text
+from predictors.contract import (
+    CLOUD,
+    EDGE,
+    HEM_ROUTE,
+    SERVED_BY,
+    Scalar,
+    text_request,
+)
+from predictors.embedded.workshop.questions import test_questions as shipped_questions
 from tests.inferencegraph.running_hem import RunningHem, hem
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from predictors.protocol import text_request
+from predictors.contract import text_request
 from tests.conftest import ROOT, ServerProcess, StartServer
 
 HEADING = "### An engine of your own"

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import psutil
 
-from predictors.protocol import Scalar, text_request
+from predictors.contract import Scalar, text_request
 
 HEM = (sys.executable, "-m", "inferencegraph")
 

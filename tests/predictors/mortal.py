@@ -9,9 +9,14 @@ from typing import cast
 
 from pydantic import Field
 
-from predictors.engines.base import EngineSettings, TensorEngine
+from predictors.contract.tensors import (
+    TensorRequest,
+    TensorResponse,
+    TensorType,
+)
+from predictors.engines.base import TensorEngine
 from predictors.errors import EngineError
-from predictors.tensors import TensorRequest, TensorResponse, TensorType
+from predictors.settings import EngineSettings
 
 
 class MortalSettings(EngineSettings):

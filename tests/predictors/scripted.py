@@ -7,11 +7,11 @@ import asyncio
 from collections.abc import Sequence
 
 from predictors.__main__ import main
-from predictors.command import run
+from predictors.contract import Answer, Query
 from predictors.engines import ENGINES
 from predictors.engines.base import TextEngine
 from predictors.errors import EngineError
-from predictors.protocol import Answer, Query
+from predictors.serving.command import run
 
 
 class ScriptedEngine(TextEngine):

@@ -4,11 +4,15 @@ Run like `python -m predictors`: python -m tests.predictors.scripted_tensors --m
 """
 
 from predictors.__main__ import main
-from predictors.command import run
+from predictors.contract.tensors import (
+    TensorRequest,
+    TensorResponse,
+    TensorType,
+)
 from predictors.engines import ENGINES
 from predictors.engines.base import TensorEngine
 from predictors.errors import EngineError, InvalidRequest
-from predictors.tensors import TensorRequest, TensorResponse, TensorType
+from predictors.serving.command import run
 
 
 class EchoEngine(TensorEngine):

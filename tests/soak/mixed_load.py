@@ -10,8 +10,12 @@ from typing import Any, Final
 
 import httpx
 
-from predictors.embedded.questions import test_questions as shipped_questions
-from predictors.protocol import HEM_PREFER, SERVED_BY, text_request
+from predictors.contract import (
+    HEM_PREFER,
+    SERVED_BY,
+    text_request,
+)
+from predictors.embedded.workshop.questions import test_questions as shipped_questions
 
 QUERIES: Final = [question.query for question in shipped_questions()]
 LONGEST_PATIENCE_SECONDS: Final = 0.05

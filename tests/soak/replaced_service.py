@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from inferencegraph.ask import ask
-from predictors.protocol import HEM_PREFER
+from inferencegraph.evaluate.ask import ask
+from predictors.contract import HEM_PREFER
 
 BACK_WITHIN_SECONDS = 90.0
 

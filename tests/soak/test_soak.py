@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from inferencegraph.local.manifests import MANIFESTS
-from predictors.http_client import build_client
+from predictors.upstream.client import build_client
 from tests.inferencegraph.running_hem import RunningHem
 from tests.soak.log_lines import LogReader, faults
 from tests.soak.mixed_load import MixedLoad

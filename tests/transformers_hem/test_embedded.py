@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from tests.transformers_hem.calibration import outcomes
 from transformers_hem import embedded
 from transformers_hem.algorithms.base import Batch
-from transformers_hem.algorithms.routers import open_router
-from transformers_hem.embedded.train import LABELS, confidence_cut
-from transformers_hem.router_directory import CONFIG_FILE, LinearModel
-from transformers_hem.training import train
-from transformers_hem.training.quality import gap_recovered
-from transformers_hem.training.rows import read_labels
+from transformers_hem.embedded.workshop.train import LABELS, confidence_cut
+from transformers_hem.evaluation.quality import gap_recovered
+from transformers_hem.labels.labels import read_labels
+from transformers_hem.routers.directory import CONFIG_FILE
+from transformers_hem.routers.linear.files import LinearModel
+from transformers_hem.routers.opening import open_router
+from transformers_hem.routers.training import train
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

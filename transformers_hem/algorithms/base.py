@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from transformers_hem.calibration import CalibratedConfig
+from transformers_hem.calibration.config import CalibratedConfig
 
 Stage = Literal["query", "answer"]
 Route = Literal["edge", "cloud"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores, Stage
-from transformers_hem.training.rows import read_labels
+from transformers_hem.labels.labels import read_labels
 
 
 class OracleParameters(AlgorithmParameters):

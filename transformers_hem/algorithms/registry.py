@@ -1,10 +1,11 @@
 """The table of algorithms: lazy, with the names of Sedna and Ianvs, and with those of plug-ins."""
 
 from collections.abc import Mapping
+from typing import get_args
 
-from predictors.plugins import PluginRegistry
-from transformers_hem.algorithms.base import Algorithm
-from transformers_hem.algorithms.own import load_own
+from predictors.errors import ConfigurationError
+from predictors.registry import PluginRegistry, load_class, refuse_abstract
+from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Stage
 
 ENTRY_POINTS = "kserve_hem.algorithms"
 
@@ -20,3 +21,18 @@ class AlgorithmRegistry(PluginRegistry[Algorithm]):
 
     def load_own(self, path: str, source: str) -> type[Algorithm]:
         return load_own(path, source)
+
+
+def load_own(path: str, source: str) -> type[Algorithm]:
+    """Imports and checks the class. Raises ConfigurationError that begins with `source`."""
+    found = load_class(path, Algorithm, source)  # type: ignore[type-abstract]
+    stage = getattr(found, "stage", None)
+    if stage not in get_args(Stage):
+        raise ConfigurationError(f"{source}: its stage must be 'query' or 'answer', not {stage!r}")
+    parameters = found.Parameters
+    if not isinstance(parameters, type) or not issubclass(parameters, AlgorithmParameters):
+        raise ConfigurationError(
+            f"{source}: its Parameters are {parameters!r}, no subclass of AlgorithmParameters"
+        )
+    refuse_abstract(found, source)
+    return found

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from predictors.errors import ConfigurationError, HEMError, UpstreamError, UpstreamUnavailable
-from predictors.protocol import (
+from predictors.contract import (
     CLOUD,
     EDGE,
     HEM_PREFER,
@@ -17,6 +16,7 @@ from predictors.protocol import (
     parse_answers,
     text_request,
 )
+from predictors.errors import ConfigurationError, HEMError, UpstreamError, UpstreamUnavailable
 from transformers_hem.labels.calls import Caller
 from transformers_hem.labels.question import Side
 

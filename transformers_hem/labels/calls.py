@@ -14,7 +14,7 @@ from tenacity import (
 )
 
 from predictors.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from predictors.http_client import build_client, upstream_failure
+from predictors.upstream.client import build_client, upstream_failure
 
 # What may be over a moment later; anything else would fail again, or be paid for twice.
 RETRIED: Final = frozenset({429, 502, 503, 504})

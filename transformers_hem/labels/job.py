@@ -11,11 +11,11 @@ from transformers_hem.labels.asking import Models
 from transformers_hem.labels.calls import Caller
 from transformers_hem.labels.journal import Journal
 from transformers_hem.labels.labelling import Failure, Labelling
+from transformers_hem.labels.labels import require_margin
 from transformers_hem.labels.options import make_scorer, require_scorable
 from transformers_hem.labels.output import Summary, write_labels
 from transformers_hem.labels.question import SIDES, Question, read_questions
 from transformers_hem.labels.scorers.base import Scorer
-from transformers_hem.training.rows import require_margin
 
 
 @dataclass(frozen=True, slots=True)

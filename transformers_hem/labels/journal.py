@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import orjson
 
+from predictors.contract import Answer
 from predictors.errors import ConfigurationError
-from predictors.protocol import Answer
 from transformers_hem.labels.question import Question, Side
 from transformers_hem.labels.scorers.base import Pair
 

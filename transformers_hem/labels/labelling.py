@@ -5,8 +5,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from predictors.contract import (
+    CLOUD,
+    EDGE,
+    Answer,
+)
 from predictors.errors import HEMError
-from predictors.protocol import CLOUD, EDGE, Answer
 from transformers_hem.labels.asking import Models, require_two_models
 from transformers_hem.labels.calls import Caller, is_systemic
 from transformers_hem.labels.journal import Journal

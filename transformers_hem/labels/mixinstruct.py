@@ -13,8 +13,7 @@ from typing import Any, Final, TypeVar
 import orjson
 
 from predictors.errors import ConfigurationError
-from transformers_hem.training.rows import read_content, read_query, read_rows, require_new
-from transformers_hem.training.writing import write_lines
+from predictors.jsonl import read_content, read_query, read_rows, require_new, write_lines
 
 COMPARISON: Final = "comparison"
 # What a verdict says for the model that is named first.
@@ -43,7 +42,7 @@ def convert(data: Path, out: Path, edge: str, cloud: str, score: str) -> tuple[i
             skipped += 1
             continue
         query = "\n".join(t for name in ("instruction", "input") if (t := _text(row, name)))
-        read_query({"query": query}, data, number)
+        read_query({"query": query}, f"{data}, row {number}")
         head = {"id": row.get("id"), "query": query, "reference": row.get("output")}
         given = {name: value for name, value in head.items() if value is not None}
         labels.append(orjson.dumps(given | label) + b"\n")

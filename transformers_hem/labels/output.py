@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
+from predictors.jsonl import write_lines
 
-from predictors.protocol import Answer
+from predictors.contract import Answer
 from transformers_hem.labels.journal import Journal
 from transformers_hem.labels.question import SIDES, Question, Side
 from transformers_hem.labels.scorers.base import Pair
-from transformers_hem.training.writing import write_lines
 
 _TELEMETRY: Final = (
     "mean_logprob",

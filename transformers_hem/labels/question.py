@@ -1,7 +1,6 @@
 """The questions to label, from a JSONL file."""
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,15 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from predictors.contract import (
+    CLOUD,
+    EDGE,
+    TELEMETRY,
+    Answer,
+    is_number,
+)
 from predictors.errors import ConfigurationError
-from predictors.protocol import CLOUD, EDGE, TELEMETRY, Answer
-from transformers_hem.training.rows import read_content, read_query, read_rows, require_new
+from predictors.jsonl import read_query, read_rows, require_new
 
 Side = Literal["edge", "cloud"]
 SIDES: Final[tuple[Side, Side]] = (EDGE, CLOUD)
@@ -42,7 +47,7 @@ def read_questions(path: Path, limit: int | None) -> list[Question]:
     """
     seen: dict[object, int] = {}
     questions: list[Question] = []
-    for number, row in read_rows(path, read_content(path)):
+    for number, row in read_rows(path):
         require_new(row.get("id"), seen, path, number)
         question = _question(row, path, number)
         if row.get("id") is None:
@@ -53,7 +58,7 @@ def read_questions(path: Path, limit: int | None) -> list[Question]:
 
 def _question(row: dict[str, Any], path: Path, number: int) -> Question:
     where = f"{path}, line {number}"
-    query = read_query(row, path, number)
+    query = read_query(row, where)
     value = next((row[name] for name in _REFERENCES if row.get(name) is not None), None)
     references = _references(value, where)
     answers = {side: a for side in SIDES if (a := _answer(row, side, where)) is not None}
@@ -78,11 +83,7 @@ def _references(value: Any, where: str) -> tuple[str, ...]:
 def _is_reference(item: Any) -> bool:
     if isinstance(item, str):
         return bool(item.strip())
-    return _is_number(item)
-
-
-def _is_number(item: Any) -> bool:
-    return isinstance(item, int | float) and not isinstance(item, bool) and math.isfinite(item)
+    return is_number(item)
 
 
 def _answer(row: dict[str, Any], side: Side, where: str) -> Answer | None:
@@ -93,7 +94,7 @@ def _answer(row: dict[str, Any], side: Side, where: str) -> Answer | None:
         raise ConfigurationError(f"{where}: '{side}_answer' must be a string, not {text!r:.80}")
     telemetry = {name: row[key] for name in TELEMETRY if (key := f"{side}_{name}") in row}
     for name, value in telemetry.items():
-        if not _is_number(value):
+        if not is_number(value):
             raise ConfigurationError(
                 f"{where}: '{side}_{name}' must be a number, not {value!r:.80}"
             )

@@ -5,7 +5,7 @@ It is about the decision: an answer that the edge gave because the cloud was out
 
 from inferencegraph.evaluate.metrics.metric import Metric, percent
 from inferencegraph.evaluate.outcome import Run
-from predictors.protocol import EDGE
+from predictors.contract import EDGE
 
 
 def edge_share(run: Run, cloud: Run) -> float:

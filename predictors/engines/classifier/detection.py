@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import AutoModelForObjectDetection
 
+from predictors.contract import BOX_FIELDS, BOXES
+from predictors.contract.tensors import TensorType
+from predictors.engines.classifier.inputs import filled
 from predictors.engines.classifier.pictures import IMAGE, PORT, RGB, Pictures
 from predictors.engines.classifier.pretrained import Pretrained
-from predictors.engines.classifier.rows import filled
 from predictors.engines.classifier.settings import ClassifierSettings
 from predictors.engines.classifier.source import Arrays, Port, Source
-from predictors.protocol import BOX_FIELDS, BOXES
-from predictors.tensors import TensorType
 
 
 class DetectionSource(Source):

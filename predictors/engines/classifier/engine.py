@@ -6,15 +6,25 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from predictors.contract.tensors import (
+    Tensor,
+    TensorRequest,
+    TensorResponse,
+    TensorType,
+)
 from predictors.digits import PREFIX as DIGITS
-from predictors.engines.base import EngineSettings, TensorEngine
+from predictors.engines.base import TensorEngine
+from predictors.engines.checkpoint import is_local
 from predictors.engines.classifier.find import SOURCES, find
-from predictors.engines.classifier.rows import checked, joined, pieces
+from predictors.engines.classifier.inputs import (
+    checked,
+    joined,
+    pieces,
+)
 from predictors.engines.classifier.settings import ClassifierSettings
 from predictors.engines.classifier.source import Arrays, Source
-from predictors.engines.huggingface.checkpoint import is_local
 from predictors.errors import ConfigurationError, EngineError, HEMError, Overloaded, first_line
-from predictors.tensors import Tensor, TensorRequest, TensorResponse, TensorType
+from predictors.settings import EngineSettings
 
 
 class ClassifierEngine(TensorEngine):

@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch.export.passes import move_to_device_pass
 
+from predictors.contract.tensors import TensorType
 from predictors.engines.classifier.head import Head
 from predictors.engines.classifier.settings import ClassifierSettings
 from predictors.engines.classifier.source import Arrays, Port, Source, common_batch
 from predictors.engines.classifier.torch_runtime import DATATYPES, prepare, to_arrays, to_tensors
 from predictors.errors import ConfigurationError, InvalidRequest, first_line
-from predictors.tensors import TensorType
 
 
 class ExportedSource(Source):

@@ -8,8 +8,8 @@ from typing import Final
 
 from predictors.digits import PREFIX as DIGITS
 from predictors.digits import model_file
+from predictors.engines.checkpoint import resolve
 from predictors.engines.classifier.source import Source
-from predictors.engines.huggingface.checkpoint import resolve
 from predictors.errors import ConfigurationError, first_line
 from predictors.registry import Registry
 

@@ -7,9 +7,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from predictors.contract import (
+    BOX_FIELDS,
+    BOXES,
+    PROBABILITIES,
+)
 from predictors.engines.classifier.settings import Activation
 from predictors.errors import ConfigurationError
-from predictors.protocol import BOX_FIELDS, BOXES, PROBABILITIES
 
 LOGITS: Final = "logits"
 # How far from 1 the probabilities of a row may add up to; float16 models are that coarse.

@@ -7,13 +7,13 @@ from typing import Any
 from numpy.typing import NDArray
 from transformers import AutoModelForImageClassification
 
+from predictors.contract import PROBABILITIES
+from predictors.contract.tensors import TensorType
 from predictors.engines.classifier.head import activate
 from predictors.engines.classifier.pictures import IMAGE, PORT, RGB, Pictures
 from predictors.engines.classifier.pretrained import Pretrained
 from predictors.engines.classifier.settings import ClassifierSettings
 from predictors.engines.classifier.source import Arrays, Port, Source
-from predictors.protocol import PROBABILITIES
-from predictors.tensors import TensorType
 
 
 class ImageSource(Source):

@@ -7,13 +7,13 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from predictors.contract import BOXES, PROBABILITIES
+from predictors.contract.tensors import BYTES, TensorType
 from predictors.engines.classifier.head import Head
-from predictors.engines.classifier.rows import decoded
+from predictors.engines.classifier.inputs import decoded
 from predictors.engines.classifier.settings import ClassifierSettings
 from predictors.engines.classifier.source import Arrays, Port, Source, common_batch, cpu_threads
 from predictors.errors import ConfigurationError
-from predictors.protocol import BOXES, PROBABILITIES
-from predictors.tensors import BYTES, TensorType
 
 # onnxruntime's element types -> V2's.
 DATATYPES: Final[Mapping[str, str]] = {

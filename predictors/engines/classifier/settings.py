@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field
 
-from predictors.engines.base import EngineSettings
+from predictors.settings import EngineSettings
 
 Activation: TypeAlias = Literal["auto", "softmax", "sigmoid", "none"]
 

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
+from predictors.contract.tensors import TensorType
 from predictors.engines.classifier.settings import ClassifierSettings
-from predictors.tensors import TensorType
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 

@@ -7,13 +7,13 @@ from typing import Any
 from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from predictors.contract import PROBABILITIES, TEXT_INPUT
+from predictors.contract.tensors import BYTES, TensorType
 from predictors.engines.classifier.head import activate
+from predictors.engines.classifier.inputs import decoded
 from predictors.engines.classifier.pretrained import Pretrained, part
-from predictors.engines.classifier.rows import decoded
 from predictors.engines.classifier.settings import ClassifierSettings
 from predictors.engines.classifier.source import Arrays, Port, Source
-from predictors.protocol import PROBABILITIES, TEXT_INPUT
-from predictors.tensors import BYTES, TensorType
 
 NO_LIMIT = 1 << 31  # tokenizers that know no limit say 1e30
 

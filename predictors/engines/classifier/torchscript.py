@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
+from predictors.contract.tensors import TensorType
 from predictors.engines.classifier.head import Head
 from predictors.engines.classifier.settings import ClassifierSettings
 from predictors.engines.classifier.source import Arrays, Port, Source
 from predictors.engines.classifier.torch_runtime import DATATYPES, prepare, to_arrays, to_tensors
 from predictors.errors import ConfigurationError, InvalidRequest, first_line
-from predictors.tensors import TensorType
 
 
 class TorchScriptSource(Source):

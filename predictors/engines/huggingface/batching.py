@@ -7,6 +7,7 @@ from typing import Protocol
 
 import torch
 
+from predictors.contract import Query, Sampling
 from predictors.engines.huggingface.alone import gains_alone, generate_alone
 from predictors.engines.huggingface.continuous import ContinuousBatches
 from predictors.engines.huggingface.loading import Loaded
@@ -14,7 +15,6 @@ from predictors.engines.huggingface.plain import PlainGroups, generate_group
 from predictors.engines.huggingface.sequence import Sequence
 from predictors.engines.huggingface.settings import CPU_CACHE_TOKENS, HuggingFaceSettings
 from predictors.errors import ConfigurationError, EngineError, first_line
-from predictors.protocol import Query, Sampling
 
 log = logging.getLogger(__name__)
 

@@ -8,12 +8,17 @@ import asyncio
 from collections.abc import Sequence as Rows
 from typing import TYPE_CHECKING, ClassVar
 
-from predictors.engines.base import EngineSettings, TextEngine
-from predictors.engines.huggingface.checkpoint import check, is_local, resolve
+from predictors.contract import Answer, Query
+from predictors.engines.base import TextEngine
+from predictors.engines.checkpoint import (
+    check,
+    is_local,
+    resolve,
+)
 from predictors.engines.huggingface.sequence import Sequence
 from predictors.engines.huggingface.settings import HuggingFaceSettings
-from predictors.engines.rows import side_by_side
-from predictors.protocol import Answer, Query
+from predictors.engines.side_by_side import side_by_side
+from predictors.settings import EngineSettings
 
 if TYPE_CHECKING:
     from predictors.engines.huggingface.batching import Batches

@@ -18,7 +18,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
 )
 
-from predictors.engines.huggingface.checkpoint import check, resolve
+from predictors.engines.checkpoint import check, resolve
 from predictors.engines.huggingface.quantization import Bits, method
 from predictors.errors import ConfigurationError, first_line
 

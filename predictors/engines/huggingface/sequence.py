@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from predictors.contract import Answer, Query
 from predictors.engines.prompt import Prompt, encode
 from predictors.errors import EngineError
-from predictors.protocol import Answer, Query
 
 if TYPE_CHECKING:
     from predictors.engines.huggingface.loading import Loaded

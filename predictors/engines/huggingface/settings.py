@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from predictors.engines.base import EngineSettings
+from predictors.settings import EngineSettings
 
 CPU_CACHE_TOKENS = 8192
 

@@ -8,11 +8,17 @@ the next step answer. So every failure of the far side becomes an error body her
 from collections.abc import Sequence
 from typing import Any, cast
 
+from predictors.contract import (
+    Answer,
+    Query,
+    parse_answers,
+    sampling_parameters,
+    text_request,
+)
+from predictors.contract.tensors import TensorRequest, TensorResponse
 from predictors.engines.base import TensorEngine, TextEngine
 from predictors.engines.kserve.link import LINKS, Link
 from predictors.engines.kserve.settings import KServeSettings
-from predictors.protocol import Answer, Query, parse_answers, sampling_parameters, text_request
-from predictors.tensors import TensorRequest, TensorResponse
 
 
 class KServeEngine(TextEngine, TensorEngine):

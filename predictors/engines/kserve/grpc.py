@@ -9,6 +9,20 @@ import grpc
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as v2
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
+from predictors.contract import (
+    CACHED,
+    SERVED_BY,
+    Scalar,
+)
+from predictors.contract.tensors import (
+    BYTES,
+    Tensor,
+    TensorRequest,
+    TensorResponse,
+    json_data,
+    parse_raw_tensor,
+    parse_tensor,
+)
 from predictors.engines.kserve.link import Link
 from predictors.engines.kserve.response import tensor_response
 from predictors.engines.kserve.settings import KServeSettings
@@ -21,19 +35,9 @@ from predictors.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from predictors.http_client import FORWARDED
-from predictors.protocol import CACHED, SERVED_BY, Scalar
-from predictors.redaction import Redaction
-from predictors.tensors import (
-    BYTES,
-    Tensor,
-    TensorRequest,
-    TensorResponse,
-    json_data,
-    parse_raw_tensor,
-    parse_tensor,
-)
-from predictors.upstream import Upstream, reading
+from predictors.upstream.call import Upstream, reading
+from predictors.upstream.client import FORWARDED
+from predictors.upstream.redaction import Redaction
 
 T = TypeVar("T")
 
@@ -194,7 +198,7 @@ def _value(parameter: v2.InferParameter) -> Scalar | None:
 
 
 def _failure(code: grpc.StatusCode, reason: str, url: str) -> HEMError:
-    """`reason` is the far side's own where it is ours: predictors.grpc_status is the other
+    """`reason` is the far side's own where it is ours: predictors.serving.grpc_status is the other
     direction."""
     text = f"{url} answered {code.name}: {reason}"
     if code is Code.INVALID_ARGUMENT:

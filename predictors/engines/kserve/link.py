@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from predictors.contract.tensors import TensorRequest, TensorResponse
 from predictors.engines.kserve.settings import KServeSettings
 from predictors.registry import Registry
-from predictors.tensors import TensorRequest, TensorResponse
 
 T = TypeVar("T")
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from predictors.protocol import CACHED, SERVED_BY
-from predictors.tensors import Tensor, TensorResponse
+from predictors.contract import CACHED, SERVED_BY
+from predictors.contract.tensors import Tensor, TensorResponse
 
 
 def tensor_response(

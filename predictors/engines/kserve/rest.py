@@ -3,12 +3,18 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from predictors.contract.tensors import (
+    FP16,
+    TensorRequest,
+    TensorResponse,
+    parse_tensor,
+    tensor_json,
+)
 from predictors.engines.kserve.link import Link
 from predictors.engines.kserve.response import tensor_response
 from predictors.engines.kserve.settings import KServeSettings
 from predictors.errors import InvalidRequest
-from predictors.http_upstream import HTTPUpstream
-from predictors.tensors import FP16, TensorRequest, TensorResponse, parse_tensor, tensor_json
+from predictors.upstream.http import HTTPUpstream
 
 T = TypeVar("T")
 

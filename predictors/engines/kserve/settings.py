@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from predictors.http_upstream import HTTPURL, HTTPUpstreamSettings
+from predictors.upstream.http import HTTPURL, HTTPUpstreamSettings
 
 
 class KServeSettings(HTTPUpstreamSettings):

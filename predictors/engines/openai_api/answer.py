@@ -10,9 +10,9 @@ import httpx
 import orjson
 from httpx_sse import EventSource, SSEError
 
+from predictors.contract import Answer, is_telemetry
 from predictors.engines.openai_api.api import API
 from predictors.engines.openai_api.logprobs import Token, telemetry, tokens_of
-from predictors.protocol import Answer, is_telemetry
 
 # An answer that ended so is none: LMDeploy's, SGLang's, vLLM's words for an engine that gave up.
 BROKEN: Final = frozenset({"error", "abort"})

@@ -5,15 +5,15 @@ from typing import Any, cast
 
 import httpx
 
+from predictors.contract import Answer, Query
 from predictors.engines.base import TextEngine
 from predictors.engines.openai_api.answer import streamed_answer, whole_answer
 from predictors.engines.openai_api.api import APIS
 from predictors.engines.openai_api.request import request_body
 from predictors.engines.openai_api.settings import OpenAIAPISettings
-from predictors.engines.rows import side_by_side
+from predictors.engines.side_by_side import side_by_side
 from predictors.errors import Failure, UpstreamError
-from predictors.http_upstream import HTTPUpstream, json_object
-from predictors.protocol import Answer, Query
+from predictors.upstream.http import HTTPUpstream, json_object
 
 KEY_HINT = "it refused the key; see --api_key and --api_key_file (PREDICTOR_API_KEY)"
 SHOWN_MODELS = 10

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from predictors.protocol import FP32_MAX
+from predictors.contract import FP32_MAX
 
 # How far above 0 (nats) rounding may put a log-probability.
 ROUNDING: Final = 1e-3

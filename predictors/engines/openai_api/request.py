@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from predictors.contract import Query, Sampling
 from predictors.engines.openai_api.api import APIS
 from predictors.engines.openai_api.settings import NONE, OpenAIAPISettings
 from predictors.errors import InvalidRequest
-from predictors.protocol import Query, Sampling
 
 
 def request_body(

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from pydantic import Field, SecretStr
 
 from predictors.errors import ConfigurationError
-from predictors.http_upstream import HTTPURL, HTTPUpstreamSettings
+from predictors.upstream.http import HTTPURL, HTTPUpstreamSettings
 
 NONE: Final = "none"
 

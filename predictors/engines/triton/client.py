@@ -7,10 +7,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from predictors.contract import Scalar
+from predictors.contract.tensors import (
+    DTYPES,
+    Tensor,
+    TensorType,
+)
 from predictors.engines.triton.settings import TritonSettings
 from predictors.errors import UpstreamError
-from predictors.protocol import Scalar
-from predictors.tensors import DTYPES, Tensor, TensorType
 
 Tensors = Mapping[str, Tensor]
 

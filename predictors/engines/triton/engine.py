@@ -11,8 +11,19 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeVar
 
-from predictors.engines.base import EngineSettings, TensorEngine, TextEngine
-from predictors.engines.rows import side_by_side
+from predictors.contract import (
+    HEM_PREFIX,
+    Answer,
+    Query,
+    Scalar,
+)
+from predictors.contract.tensors import (
+    TensorRequest,
+    TensorResponse,
+    TensorType,
+)
+from predictors.engines.base import TensorEngine, TextEngine
+from predictors.engines.side_by_side import side_by_side
 from predictors.engines.triton.client import Described, Tensors, TritonClient
 from predictors.engines.triton.gathering import StreamedAnswer, row_answers
 from predictors.engines.triton.over_grpc import GrpcClient
@@ -28,9 +39,8 @@ from predictors.engines.triton.text import (
     without_floats,
 )
 from predictors.errors import HEMError, InvalidRequest, UpstreamError
-from predictors.protocol import HEM_PREFIX, Answer, Query, Scalar
-from predictors.tensors import TensorRequest, TensorResponse, TensorType
-from predictors.upstream import Upstream, reading
+from predictors.settings import EngineSettings
+from predictors.upstream.call import Upstream, reading
 
 T = TypeVar("T")
 logger = logging.getLogger("kserve.hem")

@@ -5,6 +5,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from predictors.contract import (
+    FP32_MAX,
+    INT32,
+    TELEMETRY,
+    TEXT_OUTPUT,
+    Answer,
+)
+from predictors.contract.tensors import Tensor
 from predictors.engines.openai_api.logprobs import (
     Token,
     log_probability,
@@ -13,8 +21,6 @@ from predictors.engines.openai_api.logprobs import (
 )
 from predictors.engines.triton.client import Tensors
 from predictors.errors import UpstreamError
-from predictors.protocol import FP32_MAX, INT32, TELEMETRY, TEXT_OUTPUT, Answer
-from predictors.tensors import Tensor
 
 
 class StreamedAnswer:

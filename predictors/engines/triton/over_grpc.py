@@ -7,6 +7,8 @@ from typing import Any, Final
 import grpc
 from tritonclient.utils import InferenceServerException
 
+from predictors.contract import Scalar
+from predictors.contract.tensors import Tensor, TensorType
 from predictors.engines.triton.client import Described, Tensors, TritonClient, tensor
 from predictors.engines.triton.failures import failure
 from predictors.engines.triton.library import (
@@ -16,10 +18,8 @@ from predictors.engines.triton.library import (
     InferResult,
 )
 from predictors.engines.triton.settings import TritonSettings
-from predictors.http_client import FORWARDED
-from predictors.protocol import Scalar
-from predictors.tensors import Tensor, TensorType
-from predictors.upstream import reading
+from predictors.upstream.call import reading
+from predictors.upstream.client import FORWARDED
 
 # Errors within a stream then come with their status, not as text alone; older Tritons ignore it.
 STREAM_STATUS: Final = {"triton_grpc_error": "true"}

@@ -9,15 +9,14 @@ from tritonclient.http import InferInput, InferRequestedOutput, InferResult
 from tritonclient.http.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from predictors.connector import PatientConnector
+from predictors.contract import Scalar
+from predictors.contract.tensors import Tensor, TensorType
 from predictors.engines.triton.client import Described, Tensors, TritonClient, tensor
 from predictors.engines.triton.failures import failure
 from predictors.engines.triton.settings import TritonSettings
 from predictors.errors import Failure, UpstreamError
-from predictors.http_client import FORWARDED
-from predictors.protocol import Scalar
-from predictors.tensors import Tensor, TensorType
-from predictors.upstream import reading
+from predictors.upstream.call import reading
+from predictors.upstream.client import FORWARDED, PatientConnector
 
 ERRORS: Final = (InferenceServerException, aiohttp.ClientError, TimeoutError)
 

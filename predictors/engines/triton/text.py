@@ -11,10 +11,21 @@ from typing import Any, Final
 
 import numpy as np
 
+from predictors.contract import (
+    TEXT_INPUT,
+    TEXT_OUTPUT,
+    Sampling,
+    Scalar,
+    sampling_parameters,
+)
+from predictors.contract.tensors import (
+    BYTES,
+    DTYPES,
+    Tensor,
+    TensorType,
+)
 from predictors.engines.triton.client import Described, Tensors
 from predictors.errors import Failure, InvalidRequest, UpstreamError
-from predictors.protocol import TEXT_INPUT, TEXT_OUTPUT, Sampling, Scalar, sampling_parameters
-from predictors.tensors import BYTES, DTYPES, Tensor, TensorType
 
 SAMPLING_PARAMETERS: Final = "sampling_parameters"
 STREAM: Final = "stream"

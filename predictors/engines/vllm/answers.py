@@ -6,8 +6,8 @@ from vllm.logprobs import FlatLogprobs
 from vllm.outputs import RequestOutput
 from vllm.v1.metrics.stats import RequestStateStats
 
+from predictors.contract import Answer
 from predictors.errors import EngineError
-from predictors.protocol import Answer
 
 
 def answer(output: RequestOutput) -> Answer:

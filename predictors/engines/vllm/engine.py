@@ -10,14 +10,23 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
-from predictors.engines.base import EngineSettings, TextEngine
-from predictors.engines.huggingface.checkpoint import check, is_local, resolve
+from predictors.contract import (
+    Answer,
+    Query,
+    Sampling,
+)
+from predictors.engines.base import TextEngine
+from predictors.engines.checkpoint import (
+    check,
+    is_local,
+    resolve,
+)
 from predictors.engines.prompt import Prompt, encode
-from predictors.engines.rows import side_by_side
+from predictors.engines.side_by_side import side_by_side
 from predictors.engines.vllm.failures import Failures
 from predictors.engines.vllm.settings import VLLMSettings
 from predictors.errors import ConfigurationError, EngineError, HEMError
-from predictors.protocol import Answer, Query, Sampling
+from predictors.settings import EngineSettings
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM

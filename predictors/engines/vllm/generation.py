@@ -7,11 +7,11 @@ from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 
+from predictors.contract import Answer, Sampling
 from predictors.engines.prompt import Prompt
 from predictors.engines.vllm.answers import answer
 from predictors.engines.vllm.failures import Failures
 from predictors.errors import EngineError, HEMError, InvalidRequest, Overloaded, first_line
-from predictors.protocol import Answer, Sampling
 
 # The two most probable tokens of each step, for the margin; the chosen one comes in any case.
 TOP_TOKENS = 2

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from predictors.engines.huggingface.checkpoint import check, resolve
+from predictors.engines.checkpoint import check, resolve
 from predictors.engines.vllm.failures import Failures
 from predictors.engines.vllm.settings import CPU_KV_CACHE_GIB, VLLMSettings
 from predictors.errors import ConfigurationError

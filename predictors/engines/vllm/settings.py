@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
-from predictors.engines.base import EngineSettings
+from predictors.settings import EngineSettings
 
 CPU_KV_CACHE_GIB = 1.0
 

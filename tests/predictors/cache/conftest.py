@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from predictors.protocol import text_request
+from predictors.contract import text_request
 from tests.conftest import ServerProcess, StartServer
 
 Start = Callable[..., ServerProcess]

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from predictors.__main__ import main
-from predictors.command import run
+from predictors.contract import Answer, Query
 from predictors.engines import ENGINES
-from predictors.engines.base import EngineSettings, TextEngine
+from predictors.engines.base import TextEngine
 from predictors.errors import EngineError, InvalidRequest
-from predictors.protocol import Answer, Query
+from predictors.serving.command import run
+from predictors.settings import EngineSettings
 
 
 class CountingSettings(EngineSettings):

@@ -2,8 +2,8 @@
 
 from predictors.__main__ import main
 from predictors.cache import disk
-from predictors.command import run
 from predictors.engines import ENGINES
+from predictors.serving.command import run
 
 if __name__ == "__main__":
     disk.DiskStore.__init__.__defaults__ = (0.0,)

@@ -3,8 +3,8 @@
 import resource
 
 from predictors.__main__ import main
-from predictors.command import run
 from predictors.engines import ENGINES
+from predictors.serving.command import run
 
 LIMIT = 64 * 1024
 

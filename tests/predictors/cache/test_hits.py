@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from predictors.protocol import text_request
+from predictors.contract import text_request
 from tests.conftest import ServerProcess
 from tests.predictors.cache.conftest import Start, answers, infer, metric
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from predictors.engines.recorded.recordings import read_recordings
 from predictors.errors import ConfigurationError
-from predictors.recordings import read_recordings
 from tests.conftest import ServerProcess, StartServer
 from tests.predictors.cache.conftest import Start, answers, infer
 

@@ -7,9 +7,9 @@ import pytest
 from pydantic import SecretStr
 
 from predictors.cache.key import END_BYTES, answer_key, model_identity
-from predictors.engines.base import EngineSettings
+from predictors.contract import Query, Sampling
 from predictors.errors import ConfigurationError
-from predictors.protocol import Query, Sampling
+from predictors.settings import EngineSettings
 
 
 class Settings(EngineSettings):

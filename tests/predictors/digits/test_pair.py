@@ -9,11 +9,20 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
+from predictors.contract.tensors import (
+    Tensor,
+    TensorRequest,
+    TensorType,
+)
 from predictors.digits import FILES, TRITON_REPOSITORY
-from predictors.digits.data import Digits, split
-from predictors.digits.threshold import EDGE_SHARE, choose, doubt, routed
+from predictors.digits.workshop.data import Digits, split
+from predictors.digits.workshop.threshold import (
+    EDGE_SHARE,
+    choose,
+    doubt,
+    routed,
+)
 from predictors.engines.classifier import ClassifierEngine, ClassifierSettings
-from predictors.tensors import Tensor, TensorRequest, TensorType
 
 CARD: dict[str, Any] = json.loads((FILES["edge"].parents[1] / "training.json").read_text())
 _, TEST = split()

@@ -9,10 +9,14 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from predictors.embedded import MODELS, directory
-from predictors.embedded.answering import DirectModel
-from predictors.embedded.evaluate import Accuracy, accuracy
-from predictors.embedded.labels import LABELS_FILE
-from predictors.embedded.questions import FAMILIES, held_out_questions, test_questions
+from predictors.embedded.workshop.answering import DirectModel
+from predictors.embedded.workshop.evaluate import Accuracy, accuracy
+from predictors.embedded.workshop.labels import LABELS_FILE
+from predictors.embedded.workshop.questions import (
+    FAMILIES,
+    held_out_questions,
+    test_questions,
+)
 from predictors.errors import ConfigurationError
 
 MEGABYTE = 1_000_000

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import pytest
 
-from predictors.embedded import questions as source
-from predictors.embedded.questions import (
+from predictors.embedded.workshop import questions as source
+from predictors.embedded.workshop.questions import (
     FAMILIES,
     Question,
     generate,

@@ -13,12 +13,12 @@ import typer
 from transformers import LlamaForCausalLM
 from typer.testing import CliRunner
 
-from predictors.embedded import train as script
-from predictors.embedded.answering import DirectModel
-from predictors.embedded.batches import Batch, Batches
-from predictors.embedded.optimizer import MuonWithAdamW
-from predictors.embedded.recipes import RECIPES, Recipe
-from predictors.embedded.tokenizer import build
+from predictors.embedded.workshop import train as script
+from predictors.embedded.workshop.answering import DirectModel
+from predictors.embedded.workshop.batches import Batch, Batches
+from predictors.embedded.workshop.optimizer import MuonWithAdamW
+from predictors.embedded.workshop.recipes import RECIPES, Recipe
+from predictors.embedded.workshop.tokenizer import build
 
 TINY = Recipe(hidden=32, layers=1, intermediate=64, heads=1, steps=6, batch=8)
 

@@ -6,11 +6,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from inferencegraph.ask import error_text
-from inferencegraph.examples import FOLDER, MODELS, write
+from inferencegraph.build.examples import (
+    FOLDER,
+    MODELS,
+    write,
+)
+from inferencegraph.evaluate.ask import error_text
 from inferencegraph.local.manifests import MANIFESTS
-from predictors.embedded.questions import test_questions as shipped_questions
-from predictors.protocol import HEM_ROUTE, SERVED_BY
+from predictors.contract import HEM_ROUTE, SERVED_BY
+from predictors.embedded.workshop.questions import test_questions as shipped_questions
 from tests.inferencegraph.running_hem import RunningHem
 
 QUESTIONS = [question.query for question in shipped_questions()[:40]]

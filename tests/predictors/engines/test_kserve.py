@@ -8,6 +8,11 @@ from typing import Any
 
 import pytest
 
+from predictors.contract import (
+    Answer,
+    Query,
+    Sampling,
+)
 from predictors.engines.kserve import KServeEngine, KServeSettings
 from predictors.errors import (
     ConfigurationError,
@@ -17,9 +22,8 @@ from predictors.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from predictors.http_client import forwarded_headers
-from predictors.protocol import Answer, Query, Sampling
 from predictors.settings import read_settings
+from predictors.upstream.client import forwarded_headers
 from tests.conftest import ServerProcess, StartServer, free_port
 
 Respond = Callable[[int, bytes], Awaitable[str]]

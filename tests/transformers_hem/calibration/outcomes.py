@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictors.embedded import directory
-from predictors.embedded.questions import Question, held_out_questions
+from predictors.embedded.workshop.questions import Question, held_out_questions
 from tests.conftest import ROOT
 
 FILE = ROOT / "tests" / "data" / "embedded_outcomes.npz"
@@ -51,7 +51,7 @@ def read() -> Outcomes:
 
 
 def main(out: Path = FILE) -> None:
-    from predictors.embedded.labels import label
+    from predictors.embedded.workshop.labels import label
 
     questions = held_out_questions(COUNT, SEED)
     made = fingerprint(questions)

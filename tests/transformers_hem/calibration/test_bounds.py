@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta, norm
 
-from transformers_hem.training.calibration.bounds import (
+from transformers_hem.calibration.bounds import (
     _tail,
     refutes_by_betting,
     refutes_by_counts,

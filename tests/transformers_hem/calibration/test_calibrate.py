@@ -11,8 +11,7 @@ from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores, Stage
 from transformers_hem.algorithms.confidence import ConfidenceParameters, ConfidenceRouter
 from transformers_hem.algorithms.fixed import EdgeOnly
-from transformers_hem.calibration import Calibration
-from transformers_hem.training.calibration import (
+from transformers_hem.calibration.calibrate import (
     Budget,
     EdgeRatio,
     MaxQualityLoss,
@@ -20,6 +19,7 @@ from transformers_hem.training.calibration import (
     calibrate,
     read_sample,
 )
+from transformers_hem.calibration.config import Calibration
 
 
 class Told(Algorithm):

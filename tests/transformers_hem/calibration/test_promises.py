@@ -11,10 +11,10 @@ from scipy.stats import binom
 from tests.transformers_hem.calibration.outcomes import COUNT, Outcomes, read
 from transformers_hem.algorithms.base import Algorithm, Batch
 from transformers_hem.algorithms.confidence import ConfidenceParameters, ConfidenceRouter
-from transformers_hem.algorithms.routers import open_router
-from transformers_hem.training.calibration.budget import threshold_within
-from transformers_hem.training.calibration.edge_ratio import threshold_for
-from transformers_hem.training.calibration.quality_loss import Losses, certified_threshold
+from transformers_hem.calibration.budget import threshold_within
+from transformers_hem.calibration.edge_ratio import threshold_for
+from transformers_hem.calibration.quality_loss import Losses, certified_threshold
+from transformers_hem.routers.opening import open_router
 
 DRAWS = 200
 CONFIDENCE = 0.9

@@ -13,11 +13,11 @@ from transformers_hem.algorithms.base import (
     Scores,
     Stage,
 )
-from transformers_hem.decision import Decider
 from transformers_hem.guards import GUARDS
 from transformers_hem.guards.base import Guard
 from transformers_hem.guards.settings import read_guards
-from transformers_hem.settings import HEMSettings, build_decider
+from transformers_hem.serving.decision import Decider
+from transformers_hem.serving.settings import HEMSettings, build_decider
 
 BATCH = Batch(1, texts=("x",))
 

@@ -15,7 +15,7 @@ from tests.conftest import free_port
 from tests.transformers_hem.labels.servers import Server, answered, query_of, says, serving
 from transformers_hem.labels.asking import Models
 from transformers_hem.labels.job import Job, Result, Watcher, label
-from transformers_hem.training.rows import read_labels
+from transformers_hem.labels.labels import read_labels
 
 QUESTIONS = [{"id": i, "query": f"{i} + {i}", "reference": 2 * i} for i in range(12)]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from predictors.contract import Answer
 from predictors.errors import ConfigurationError
-from predictors.protocol import Answer
 from tests.transformers_hem.labels.questions import question
 from transformers_hem.labels.journal import Journal
 from transformers_hem.labels.scorers.base import Pair

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from predictors.errors import ConfigurationError
+from transformers_hem.labels.labels import read_labels
 from transformers_hem.labels.mixinstruct import convert
-from transformers_hem.training.rows import read_labels
 
 
 def row(name: str, verdict: dict[str, str] | None = None, **scores: float) -> dict[str, Any]:

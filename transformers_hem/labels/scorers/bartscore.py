@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from pydantic import Field
 
-from predictors.engines.huggingface.checkpoint import check, resolve
+from predictors.engines.checkpoint import check, resolve
 from predictors.errors import ConfigurationError, EngineError, first_line
 from transformers_hem.labels.question import Question
 from transformers_hem.labels.scorers.base import Pair, Scorer, ScorerOptions

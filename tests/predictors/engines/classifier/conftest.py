@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from predictors.contract.tensors import Tensor, TensorRequest
 from predictors.engines.classifier import ClassifierEngine, ClassifierSettings
-from predictors.tensors import Tensor, TensorRequest
 
 Start = Callable[..., Awaitable[ClassifierEngine]]
 

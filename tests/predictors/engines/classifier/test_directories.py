@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
+from predictors.contract.tensors import TensorType
 from predictors.errors import InvalidRequest
-from predictors.tensors import TensorType
 from tests.predictors.engines.classifier import tiny_models as tiny
 from tests.predictors.engines.classifier.conftest import Start, ask
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from predictors.contract.tensors import TensorType
 from predictors.engines.classifier import ClassifierEngine
 from predictors.errors import EngineError, InvalidRequest, Overloaded
-from predictors.tensors import TensorType
 from tests.predictors.engines.classifier import tiny_models as tiny
 from tests.predictors.engines.classifier.conftest import Start, ask
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from predictors.protocol import text_request
+from predictors.contract import text_request
 from tests.conftest import ServerProcess, StartServer
 from tests.predictors.engines.classifier import tiny_models as tiny
 

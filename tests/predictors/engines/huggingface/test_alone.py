@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from predictors.contract import (
+    Answer,
+    Query,
+    Sampling,
+)
 from predictors.engines.huggingface import HuggingFaceEngine
 from predictors.engines.huggingface import alone as running_alone
-from predictors.protocol import Answer, Query, Sampling
 from tests.predictors.engines.huggingface.conftest import start_engine
 
 GREEDY = Sampling(max_tokens=60, temperature=0.0, repetition_penalty=1.0)

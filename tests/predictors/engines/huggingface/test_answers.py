@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from predictors.contract import (
+    Answer,
+    Query,
+    Sampling,
+)
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.errors import InvalidRequest
-from predictors.protocol import Answer, Query, Sampling
 from tests.predictors.engines.huggingface.tiny_llama import CONTEXT, write_tiny_llama
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

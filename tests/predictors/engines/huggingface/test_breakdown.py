@@ -7,9 +7,13 @@ import httpx
 import pytest
 import torch
 
+from predictors.contract import (
+    Query,
+    Sampling,
+    text_request,
+)
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.errors import EngineError
-from predictors.protocol import Query, Sampling, text_request
 from tests.predictors.engines.huggingface.conftest import WAYS, start_engine
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")

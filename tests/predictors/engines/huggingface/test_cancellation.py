@@ -5,9 +5,9 @@ import time
 
 import pytest
 
+from predictors.contract import Query, Sampling
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.errors import EngineError
-from predictors.protocol import Query, Sampling
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

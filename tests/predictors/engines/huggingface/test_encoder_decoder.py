@@ -14,9 +14,9 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from predictors.contract import Query, Sampling
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.errors import ConfigurationError, InvalidRequest
-from predictors.protocol import Query, Sampling
 from tests.predictors.engines.huggingface.tiny_llama import byte_tokenizer
 
 CONTEXT = 64

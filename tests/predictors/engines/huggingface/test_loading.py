@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForSequenceClassification, MambaConfig, MambaForCausalLM
 
+from predictors.contract import Query, Sampling
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.errors import ConfigurationError
-from predictors.protocol import Query, Sampling
 
 GREEDY = Sampling(max_tokens=5, temperature=0.0)
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from predictors.contract import Query, Sampling
 from predictors.embedded import directory
-from predictors.embedded.questions import is_right, test_questions
+from predictors.embedded.workshop.questions import is_right, test_questions
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.engines.huggingface import quantization as quantizing
 from predictors.engines.huggingface.loading import load
 from predictors.engines.huggingface.quantization import BitsAndBytes
 from predictors.errors import ConfigurationError
-from predictors.protocol import Query, Sampling
 
 QUESTIONS = test_questions()[:300]
 GREEDY = Sampling(max_tokens=64, temperature=0.0, repetition_penalty=1.0)

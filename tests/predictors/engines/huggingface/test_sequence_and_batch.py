@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from predictors.embedded.questions import test_questions as questions
-from predictors.protocol import text_request
+from predictors.contract import text_request
+from predictors.embedded.workshop.questions import test_questions as questions
 from tests.conftest import ServerProcess, StartServer
 
 QUERIES = [question.query for question in questions()[:24]]

@@ -7,8 +7,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from predictors.contract import (
+    Answer,
+    Query,
+    Sampling,
+)
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
-from predictors.protocol import Answer, Query, Sampling
 from tests.predictors.engines.huggingface.tiny_llama import CHAT_TEMPLATE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

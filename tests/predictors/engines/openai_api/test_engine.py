@@ -14,6 +14,11 @@ from unittest.mock import ANY
 import pytest
 import trustme
 
+from predictors.contract import (
+    Answer,
+    Query,
+    Sampling,
+)
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
 from predictors.errors import (
     ConfigurationError,
@@ -21,12 +26,11 @@ from predictors.errors import (
     UpstreamError,
     UpstreamUnavailable,
 )
-from predictors.http_client import forwarded_headers
-from predictors.protocol import Answer, Query, Sampling
 from predictors.settings import read_settings
+from predictors.upstream.client import forwarded_headers
 from tests.conftest import free_port
 from tests.predictors.engines.answering import answering
-from tests.predictors.engines.far_side import MODEL, FarSide
+from tests.predictors.upstream.far_side import MODEL, FarSide
 
 KEY = "sk-0123456789abcdef"
 PLAIN = Sampling(temperature=0, repetition_penalty=1)

@@ -13,8 +13,12 @@ from pathlib import Path
 import pytest
 from pytest import approx
 
+from predictors.contract import (
+    Answer,
+    Query,
+    Sampling,
+)
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
-from predictors.protocol import Answer, Query, Sampling
 from tests.conftest import ROOT
 from tests.predictors.engines.answering import answering
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from predictors.contract import Query, Sampling
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.engines.triton import TritonEngine, TritonSettings
 from predictors.errors import ConfigurationError
-from predictors.protocol import Query, Sampling
-from predictors.triton_models.repository import write_repository
+from predictors.servers.triton.repository import write_repository
 from tests.tritonserver import StartTriton, TritonServer
 
 GREEDY = Sampling(temperature=0, max_tokens=24)

@@ -14,6 +14,7 @@ import grpc
 import pytest
 from tritonclient.utils import InferenceServerException
 
+from predictors.contract import Query
 from predictors.engines.triton import TritonEngine, TritonSettings
 from predictors.engines.triton.failures import failure
 from predictors.errors import (
@@ -23,9 +24,8 @@ from predictors.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from predictors.protocol import Query
 from tests.conftest import ROOT, free_port
-from tests.predictors.deaf_port import deaf_port
+from tests.predictors.upstream.deaf_port import deaf_port
 
 Listen = Callable[[bytes], Awaitable[str]]
 

@@ -11,6 +11,11 @@ import httpx
 import pytest
 import trustme
 
+from predictors.contract import (
+    Answer,
+    Query,
+    Sampling,
+)
 from predictors.engines.triton import TritonEngine, TritonSettings
 from predictors.errors import (
     InvalidRequest,
@@ -18,7 +23,6 @@ from predictors.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from predictors.protocol import Answer, Query, Sampling
 from tests.conftest import StartServer
 from tests.tritonserver import MODELS, StartTriton, TritonServer
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from inferencegraph.sites import ANSWER_STAGE, QUERY_STAGE
-from predictors.protocol import CLOUD, EDGE
-from predictors.triton_models.repository import write_repository
+from inferencegraph.build.sites import ANSWER_STAGE, QUERY_STAGE
+from predictors.contract import CLOUD, EDGE
+from predictors.servers.triton.repository import write_repository
 from tests.inferencegraph.running_hem import RunningHem
 from tests.predictors.engines.answer_generation import answers, as_shipped, written
 from tests.tritonserver import StartTriton

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from predictors.contract import Answer, Sampling
+from predictors.contract.tensors import Tensor, TensorType
 from predictors.engines.triton.client import Described, Tensors
 from predictors.engines.triton.gathering import StreamedAnswer, row_answers
 from predictors.engines.triton.text import (
@@ -15,8 +17,6 @@ from predictors.engines.triton.text import (
     text_parameters,
 )
 from predictors.errors import InvalidRequest, UpstreamError
-from predictors.protocol import Answer, Sampling
-from predictors.tensors import Tensor, TensorType
 
 GREEDY = Sampling(max_tokens=5, temperature=0.0, stop=("\n", "Q:"), seed=7)
 

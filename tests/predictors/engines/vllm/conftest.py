@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from predictors.contract import Query, Sampling
 from predictors.embedded import directory
-from predictors.embedded.questions import test_questions as shipped_questions
+from predictors.embedded.workshop.questions import test_questions as shipped_questions
 from predictors.engines.base import TextEngine
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
-from predictors.protocol import Query, Sampling
 
 if find_spec("vllm") is None:
     collect_ignore_glob = ["test_*.py"]

@@ -1,10 +1,13 @@
-"""An engine that answers whether vLLM was there when it started: see `predictors.server.serve`."""
+"""An engine that answers whether vLLM was there when it started.
+
+See `predictors.serving.server.serve`.
+"""
 
 import sys
 from collections.abc import Sequence
 
+from predictors.contract import Answer, Query
 from predictors.engines.base import TextEngine
-from predictors.protocol import Answer, Query
 
 
 class ImportOrder(TextEngine):

@@ -5,9 +5,13 @@ import dataclasses
 
 import pytest
 
+from predictors.contract import (
+    Answer,
+    Query,
+    Sampling,
+)
 from predictors.engines.base import TextEngine
 from predictors.errors import InvalidRequest
-from predictors.protocol import Answer, Query, Sampling
 from tests.predictors.engines.vllm.conftest import GREEDY, queries
 
 pytestmark = [

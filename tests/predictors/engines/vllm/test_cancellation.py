@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 
+from predictors.contract import Query, Sampling
 from predictors.engines.vllm.engine import VLLMEngine
 from predictors.engines.vllm.settings import VLLMSettings
 from predictors.errors import EngineError, Overloaded
-from predictors.protocol import Query, Sampling
 from tests.predictors.engines.vllm.conftest import GREEDY, write_endless
 
 pytestmark = [

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from inferencegraph.sites import ANSWER_STAGE, QUERY_STAGE
+from inferencegraph.build.sites import ANSWER_STAGE, QUERY_STAGE
+from predictors.contract import CLOUD, EDGE
 from predictors.embedded import directory
-from predictors.protocol import CLOUD, EDGE
 from tests.inferencegraph.running_hem import RunningHem
 from tests.predictors.engines.answer_generation import answers, as_shipped, written
 from tests.predictors.engines.vllm.openai_server import running

@@ -5,11 +5,15 @@ from typing import Any
 
 import pytest
 
+from predictors.contract import (
+    Answer,
+    Query,
+    Sampling,
+)
 from predictors.embedded import directory
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
 from predictors.errors import HEMError, InvalidRequest
-from predictors.protocol import Answer, Query, Sampling
 from tests.predictors.engines.vllm.conftest import GREEDY, queries
 from tests.predictors.engines.vllm.openai_server import running
 

@@ -17,8 +17,12 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2 import (
 )
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
-from predictors.embedded.questions import test_questions as shipped_questions
-from predictors.protocol import TELEMETRY, parse_answers, text_request
+from predictors.contract import (
+    TELEMETRY,
+    parse_answers,
+    text_request,
+)
+from predictors.embedded.workshop.questions import test_questions as shipped_questions
 from tests.conftest import ServerProcess, StartServer
 from tests.inferencegraph.running_hem import still_there
 

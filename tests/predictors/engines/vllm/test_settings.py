@@ -2,10 +2,10 @@
 
 import pytest
 
+from predictors.contract import Query
 from predictors.engines.vllm.engine import VLLMEngine
 from predictors.engines.vllm.settings import VLLMSettings
 from predictors.errors import InvalidRequest
-from predictors.protocol import Query
 from tests.predictors.engines.vllm.conftest import GREEDY, queries
 
 pytestmark = [

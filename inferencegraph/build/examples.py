@@ -1,0 +1,228 @@
+"""The manifests that ship with the project, written from the builders.
+
+    python -m inferencegraph.build.examples manifests     rewrites manifests/ after a change here
+    python -m inferencegraph.build.examples DIR --engine cloud=triton     writes them with another engine
+
+A test holds these files and the builders together. The embedded pair answers in a few tokens and
+greedily, so that example gives the same answers everywhere.
+"""
+
+import argparse
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import yaml
+
+from inferencegraph.local.manifests import MANIFESTS
+from inferencegraph.build.pods import Resources
+from inferencegraph.build.services import (
+    cloud_service,
+    site_manifests,
+    triton_service,
+)
+from inferencegraph.build.sites import (
+    ANSWER_STAGE,
+    DEFAULT_IMAGES,
+    MINING_MODES,
+    QUERY_STAGE,
+    Mining,
+    Model,
+    Site,
+    Upstream,
+    predictor_url,
+)
+from predictors.serving.command import run
+from predictors.digits import TRITON_MODEL
+from predictors.engines import ENGINES
+from predictors.errors import ConfigurationError
+from predictors.contract import (
+    CLOUD,
+    EDGE,
+    Sampling,
+)
+
+Files: TypeAlias = dict[str, dict[str, Any]]  # file name -> manifest
+
+SITE: Final = Site("qa")
+CLOUD_NAME: Final = "qa-cloud"
+FOLDER: Final = Path("answer-generation")
+# Difficulty above which ConfidenceRouter sends the embedded edge model's answer to the cloud.
+# Chosen on training questions by `python -m transformers_hem.embedded.workshop.train`.
+CONFIDENCE_THRESHOLD: Final = 0.1605
+
+# The same for digits: above that entropy of the edge model's probabilities. Chosen on training
+# images by `python -m predictors.digits.workshop.train`.
+DIGITS: Final = Site("digits")
+DIGITS_CLOUD: Final = TRITON_MODEL
+DIGITS_FOLDER: Final = Path("digit-recognition")
+IMAGES_FOLDER: Final = Path("images")
+KUSTOMIZATION: Final = "kustomization.yaml"
+DIGITS_MINING: Final = Mining(ANSWER_STAGE, "CrossEntropy", threshold=0.077)
+DIGITS_EDGE: Final = Model(
+    Resources(cpu="1", memory="512Mi"), directory="digits:edge", engine="classifier"
+)
+
+# No repetition penalty: it falsifies sums, and keeps queries out of the engine's shared batch.
+_SAMPLING: Final = Sampling(max_tokens=64, temperature=0.0, repetition_penalty=1.0)
+EDGE_MODEL: Final = Model(
+    Resources(cpu="1", memory="2Gi"), directory="embedded:edge", sampling=_SAMPLING
+)
+CLOUD_MODEL: Final = Model(
+    Resources(cpu="2", memory="4Gi"), directory="embedded:cloud", sampling=_SAMPLING
+)
+MODELS: Final[Mapping[str, Model]] = {EDGE: EDGE_MODEL, CLOUD: CLOUD_MODEL}
+MINING: Final = {
+    QUERY_STAGE: Mining(QUERY_STAGE, "LinearRouter", router="embedded:linear"),
+    ANSWER_STAGE: Mining(ANSWER_STAGE, "ConfidenceRouter", threshold=CONFIDENCE_THRESHOLD),
+}
+
+_CLOUD_ADDRESS: Final = (
+    "The Service that KServe makes for the cloud model; the address of another cluster or\n"
+    "namespace goes here. Where KServe runs with serviceClusterIPNone: true, add :8080."
+)
+# What a line of YAML is there for, put above the first line of a file that begins like this.
+COMMENTS: Final[Mapping[str, str]] = {
+    "serving.kserve.io/deploymentMode": "Plain Deployments and Services; no Knative needed.",
+    "node-role.kubernetes.io/edge": (
+        "Any node with the edge role. With several edge nodes add\n"
+        "kubernetes.io/hostname: NODE here and in the site's other files."
+    ),
+    "- key: node.kubernetes.io/unreachable": (
+        "Cut off from the control plane, the site stays and answers."
+    ),
+    "- --model_name=": "Equal to the InferenceService's name, which is what the graph calls.",
+    f"- --url={predictor_url(CLOUD_NAME)}": _CLOUD_ADDRESS,
+    f"- --url={predictor_url(DIGITS_CLOUD)}": _CLOUD_ADDRESS,
+    "- name: PROTOCOL": "Without it KServe's graph calls the V1 path.",
+    "- name: PREDICTOR_CONNECT_TIMEOUT": (
+        "Seconds. Both end before the graph's serviceClient, so that a dead cloud becomes an\n"
+        "error body here and the edge can answer instead."
+    ),
+    "- name: PREDICTOR_MAX_TOKENS": (
+        "For what a request leaves open. The uplink has the cloud's values, as it passes them on."
+    ),
+    "- name: HEM_ROUTER": (
+        "A router's directory; its own threshold holds, unless HEM_THRESHOLD is set beside it."
+    ),
+    "- name: HEM_THRESHOLD": "In [0, 1]; a score above it is hard and goes to the cloud.",
+    "- name: OMP_NUM_THREADS": "As many threads as CPUs below; more would only be throttled.",
+    "startupProbe:": "How long loading may take: failureThreshold times periodSeconds.",
+    "readinessProbe:": "Standard mode's default is a TCP probe, which a loading model passes.",
+    "- --predictor_request_timeout_seconds": "Ends before the graph's serviceClient.",
+    "- name: mine": "Hard: if mining fails, its error is the answer.",
+    "- name: answer": "The annotated query goes on, not the client's.",
+    "- name: degrade": "The uplink answered with an error: the edge answers.",
+    "- name: escalate": "$request: the cloud gets the client's query, not the edge's answer.",
+    "routerType: Switch": "A condition tests that a path exists, so it always compares.",
+    "serverWrite:": (
+        "Seconds for a whole query; the default of 60 would drop the connection of a slow answer."
+    ),
+    "- name: shared-memory": "The server's processes pass tensors through it.",
+    "serviceClient:": "Seconds for one step; longer than the uplink's own PREDICTOR_TIMEOUT.",
+}
+
+
+def examples(models: Mapping[str, Model] = MODELS) -> dict[Path, Files]:
+    """Folder below manifests/ -> its files; `models` are those of answer generation."""
+    answer_generation = {FOLDER / mode: example(mode, models) for mode in MINING_MODES}
+    return {**answer_generation, DIGITS_FOLDER: digit_recognition()}
+
+
+def example(mode: str, models: Mapping[str, Model] = MODELS) -> Files:
+    """Answer generation, by one mode."""
+    upstream = Upstream(predictor_url(CLOUD_NAME), CLOUD_NAME, models[CLOUD].sampling)
+    return _files(
+        *site_manifests(SITE, models[EDGE], MINING[mode], upstream),
+        cloud_service(CLOUD_NAME, models[CLOUD], DEFAULT_IMAGES),
+    )
+
+
+def with_engines(options: Sequence[str]) -> dict[str, Model]:
+    """The models of answer generation, each option `SIDE=ENGINE`."""
+    models = dict(MODELS)
+    for option in options:
+        side, _, engine = option.partition("=")
+        if side not in models or not engine:
+            raise ConfigurationError(f"--engine {option!r} is not edge=ENGINE or cloud=ENGINE")
+        if ":" not in engine and engine not in ENGINES.names():
+            known = ", ".join(ENGINES.names())
+            raise ConfigurationError(f"--engine {option!r}: unknown engine; known: {known}")
+        models[side] = replace(models[side], engine=engine)
+    return models
+
+
+def digit_recognition() -> Files:
+    """A classifier at the edge, and Triton in the cloud."""
+    upstream = Upstream(predictor_url(DIGITS_CLOUD), DIGITS_CLOUD)
+    resources = Resources(cpu="1", memory="1Gi")
+    return _files(
+        *site_manifests(DIGITS, DIGITS_EDGE, DIGITS_MINING, upstream),
+        triton_service(DIGITS_CLOUD, DEFAULT_IMAGES.digits_triton, resources),
+    )
+
+
+def annotated(manifest: Mapping[str, Any]) -> str:
+    """YAML with COMMENTS in it."""
+    return "\n".join(_commented(yaml.safe_dump(dict(manifest), sort_keys=False, width=1000))) + "\n"
+
+
+def write(root: Path, models: Mapping[str, Model] = MODELS) -> list[Path]:
+    """Writes every example's objects below `root`; its kustomizations are kept by hand, and copied
+    where it has none yet."""
+    written = []
+    for folder, files in examples(models).items():
+        for name, manifest in files.items():
+            path = root / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(annotated(manifest), encoding="utf-8")
+            written.append(path)
+    for folder in (*examples(), IMAGES_FOLDER):
+        kustomization = root / folder / KUSTOMIZATION
+        if not kustomization.exists():
+            kustomization.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(MANIFESTS / folder / KUSTOMIZATION, kustomization)
+            written.append(kustomization)
+    return written
+
+
+def _files(*manifests: dict[str, Any]) -> Files:
+    """By names without the site's: edge.yaml, uplink.yaml, ..., and graph.yaml."""
+    return {_file_name(manifest): manifest for manifest in manifests}
+
+
+def _file_name(manifest: Mapping[str, Any]) -> str:
+    if manifest["kind"] == "InferenceGraph":
+        return "graph.yaml"
+    return str(manifest["metadata"]["name"]).partition("-")[2] + ".yaml"
+
+
+def _commented(text: str) -> Iterator[str]:
+    waiting = dict(COMMENTS)
+    for line in text.splitlines():
+        stripped = line.lstrip()
+        for start in [start for start in waiting if stripped.startswith(start)]:
+            indent = " " * (len(line) - len(stripped))
+            yield from (f"{indent}# {comment}" for comment in waiting.pop(start).splitlines())
+        yield line
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(description="Writes the shipped manifests.")
+    parser.add_argument("root", type=Path, help="the manifests folder, e.g. manifests")
+    parser.add_argument(
+        "--engine",
+        action="append",
+        default=[],
+        metavar="SIDE=ENGINE",
+        help="answer generation with another engine on one side, e.g. cloud=triton; repeatable",
+    )
+    given = parser.parse_args()
+    for path in write(given.root, with_engines(given.engine)):
+        print(path)
+
+
+if __name__ == "__main__":
+    run(_main)

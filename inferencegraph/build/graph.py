@@ -1,0 +1,112 @@
+"""The two InferenceGraph shapes, and the one place that writes gjson conditions.
+
+Why each step is Hard or has its condition: DESIGN.md, "How one query flows"; both shapes are among
+the cases that were run against KServe's own router. Built as plain dicts, like `pods.py`.
+"""
+
+from typing import Any, Final
+
+from inferencegraph.build.pods import (
+    ANY_EDGE_NODE,
+    STANDARD_MODE,
+    EdgeNode,
+    Resources,
+)
+from inferencegraph.build.sites import DEFAULT_TIMEOUTS, Timeouts
+from predictors.contract import (
+    CLOUD,
+    EDGE,
+    HEM_ROUTE,
+)
+
+API_VERSION: Final = "serving.kserve.io/v1alpha1"
+FAILED: Final = "error"  # gjson Exists: every error body of ours has a top-level `error`
+ROUTER_RESOURCES: Final = Resources(cpu="250m", memory="256Mi")
+
+Step = dict[str, str]
+
+
+def routed_to(route: str) -> str:
+    """The condition that holds for a body whose `hem_route` is `route`.
+
+    A bare path would only test that the parameter exists; `[@this].#(...)` compares.
+    """
+    return f'[@this].#(parameters.{HEM_ROUTE}=="{route}")'
+
+
+def mining_then_inference(
+    name: str,
+    *,
+    node: EdgeNode = ANY_EDGE_NODE,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    resources: Resources = ROUTER_RESOURCES,
+) -> dict[str, Any]:
+    """Query stage: mine the query, then switch it to `<name>-edge` or `<name>-uplink`."""
+    nodes = {
+        "root": _sequence(
+            {"name": "mine", "serviceName": f"{name}-hem", "dependency": "Hard"},
+            {"name": "answer", "nodeName": "answer", "data": "$response"},
+        ),
+        "answer": _sequence({"name": "route", "nodeName": "route"}, _degrade(name)),
+        "route": {
+            "routerType": "Switch",
+            "steps": [
+                {"name": EDGE, "serviceName": f"{name}-edge", "condition": routed_to(EDGE)},
+                {"name": CLOUD, "serviceName": f"{name}-uplink", "condition": routed_to(CLOUD)},
+            ],
+        },
+    }
+    return _graph(name, nodes, node, timeouts, resources)
+
+
+def inference_then_mining(
+    name: str,
+    *,
+    node: EdgeNode = ANY_EDGE_NODE,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    resources: Resources = ROUTER_RESOURCES,
+) -> dict[str, Any]:
+    """Answer stage: `<name>-edge` answers and mines its answer; hard ones go to the uplink."""
+    escalate = {
+        "name": "escalate",
+        "serviceName": f"{name}-uplink",
+        "data": "$request",
+        "condition": routed_to(CLOUD),
+    }
+    edge = {"name": EDGE, "serviceName": f"{name}-edge", "dependency": "Hard"}
+    nodes = {"root": _sequence(edge, escalate, _degrade(name))}
+    return _graph(name, nodes, node, timeouts, resources)
+
+
+def _sequence(*steps: Step) -> dict[str, Any]:
+    return {"routerType": "Sequence", "steps": list(steps)}
+
+
+def _degrade(name: str) -> Step:
+    return {
+        "name": "degrade",
+        "serviceName": f"{name}-edge",
+        "data": "$request",
+        "condition": FAILED,
+    }
+
+
+def _graph(
+    name: str, nodes: dict[str, Any], node: EdgeNode, timeouts: Timeouts, resources: Resources
+) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "InferenceGraph",
+        "metadata": {"name": name, "annotations": dict(STANDARD_MODE)},
+        "spec": {
+            "nodes": nodes,
+            "routerTimeouts": {
+                "serverWrite": timeouts.server_write,
+                "serviceClient": timeouts.service_client,
+            },
+            "minReplicas": 1,
+            "maxReplicas": 1,
+            "resources": resources.manifest(),
+            **node.manifest(),
+        },
+    }

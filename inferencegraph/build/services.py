@@ -1,0 +1,133 @@
+"""The InferenceServices of a site and of the cloud that sites share.
+
+    <x>-edge     the small model; in the answer stage with HEM as its transformer
+    <x>-hem      query stage only: a predictor that mines (KServe requires a predictor)
+    <x>-uplink   on the edge node, forwards to the cloud and turns its failures into error bodies
+    <x>-cloud    the large model
+
+A model name always equals its InferenceService's name, which is what KServe resolves to.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from inferencegraph.build.engine_pods import model_pod
+from inferencegraph.build.graph import inference_then_mining, mining_then_inference
+from inferencegraph.build.pods import (
+    GRPC_PORT,
+    HTTP_PORT,
+    SHARED_MEMORY_MOUNT,
+    STANDARD_MODE,
+    EdgeNode,
+    Images,
+    Resources,
+    container,
+    shared_memory,
+    v2_container,
+)
+from inferencegraph.build.sites import (
+    LIGHT_START_SECONDS,
+    QUERY_STAGE,
+    UPLINK_RESOURCES,
+    Mining,
+    Model,
+    Site,
+    Upstream,
+    sampling_environment,
+)
+
+API_VERSION: Final = "serving.kserve.io/v1beta1"
+
+
+def site_manifests(
+    site: Site, edge: Model, mining: Mining, upstream: Upstream
+) -> list[dict[str, Any]]:
+    """Everything on the edge node: the InferenceServices of the mode, then the InferenceGraph."""
+    uplink = uplink_service(site, upstream)
+    if mining.mode == QUERY_STAGE:
+        graph = mining_then_inference(site.name, node=site.node, timeouts=site.timeouts)
+        return [edge_service(site, edge), hem_service(site, mining), uplink, graph]
+    graph = inference_then_mining(site.name, node=site.node, timeouts=site.timeouts)
+    return [edge_service(site, edge, mining), uplink, graph]
+
+
+def edge_service(site: Site, model: Model, mining: Mining | None = None) -> dict[str, Any]:
+    """`<x>-edge`; with `mining` (answer stage) HEM stands before it as its transformer."""
+    name = f"{site.name}-edge"
+    components = {"predictor": _component(model_pod(name, model, site.images), site.node)}
+    if mining is not None:
+        limit = f"--predictor_request_timeout_seconds={site.timeouts.edge}"
+        hem = _hem_container(name, mining, site.images, limit)
+        components["transformer"] = _component({"containers": [hem]}, site.node)
+    return _service(name, components)
+
+
+def hem_service(site: Site, mining: Mining) -> dict[str, Any]:
+    """`<x>-hem`, the query stage's mining step."""
+    name = f"{site.name}-hem"
+    hem = _hem_container(name, mining, site.images)
+    return _service(name, {"predictor": _component({"containers": [hem]}, site.node)})
+
+
+def uplink_service(site: Site, upstream: Upstream) -> dict[str, Any]:
+    """`<x>-uplink`, which forwards V2 within the site's timeouts."""
+    name = f"{site.name}-uplink"
+    target = ["--engine=kserve", f"--url={upstream.url}", f"--upstream_model={upstream.model}"]
+    environment = {
+        **sampling_environment(upstream.sampling),
+        "PREDICTOR_CONNECT_TIMEOUT": f"{site.timeouts.cloud_connect:g}",
+        "PREDICTOR_TIMEOUT": f"{site.timeouts.cloud:g}",
+    }
+    forwarder = container(
+        site.images.predictor, name, target, environment, UPLINK_RESOURCES, LIGHT_START_SECONDS
+    )
+    return _service(name, {"predictor": _component({"containers": [forwarder]}, site.node)})
+
+
+def cloud_service(name: str, model: Model, images: Images) -> dict[str, Any]:
+    """The large model; the scheduler chooses its node."""
+    return _service(name, {"predictor": _component(model_pod(name, model, images))})
+
+
+def triton_service(name: str, image: str, resources: Resources) -> dict[str, Any]:
+    """A large model that Triton serves under `name`, from the repository in its image."""
+    arguments = [
+        "tritonserver",
+        "--model-repository=/mnt/models",
+        f"--http-port={HTTP_PORT}",
+        f"--grpc-port={GRPC_PORT}",
+    ]
+    triton = v2_container(image, name, arguments, {}, resources, LIGHT_START_SECONDS)
+    triton["volumeMounts"] = [dict(SHARED_MEMORY_MOUNT)]
+    pod = {"containers": [triton], "volumes": [shared_memory("256Mi")]}
+    return _service(name, {"predictor": _component(pod)})
+
+
+def _hem_container(name: str, mining: Mining, images: Images, *arguments: str) -> dict[str, Any]:
+    return container(
+        images.transformer,
+        name,
+        arguments,
+        mining.environment(),
+        mining.resources,
+        LIGHT_START_SECONDS,
+    )
+
+
+def _component(pod: Mapping[str, Any], node: EdgeNode | None = None) -> dict[str, Any]:
+    """One replica: an edge node has one place, and how many the cloud needs its owner knows."""
+    return {
+        "minReplicas": 1,
+        "maxReplicas": 1,
+        **(node.manifest() if node else {}),
+        **pod,
+    }
+
+
+def _service(name: str, components: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "InferenceService",
+        "metadata": {"name": name, "annotations": dict(STANDARD_MODE)},
+        "spec": components,
+    }

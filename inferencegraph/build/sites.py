@@ -1,0 +1,182 @@
+"""What a site is made from, as values: its models, how it mines, its cloud, its time limits."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Final
+
+from inferencegraph.build.pods import (
+    ANY_EDGE_NODE,
+    EdgeNode,
+    Images,
+    Resources,
+)
+from predictors.errors import ConfigurationError
+from predictors.upstream.limits import longest_call
+from predictors.contract import Sampling
+
+QUERY_STAGE: Final = "mining-then-inference"
+ANSWER_STAGE: Final = "inference-then-mining"
+MINING_MODES: Final = (QUERY_STAGE, ANSWER_STAGE)
+
+CONTRACT_SAMPLING: Final = Sampling()
+HEM_RESOURCES: Final = Resources(cpu="500m", memory="512Mi")
+DEFAULT_IMAGES: Final = Images()
+UPLINK_RESOURCES: Final = Resources(cpu="250m", memory="512Mi")
+LIGHT_START_SECONDS: Final = 120  # for what loads no model
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds, from the inside out; each has to outlast the one before it.
+
+    cloud: the uplink's limit on one call that has its place; it waits for one a quarter as long
+    before. edge: HEM's limit on the edge model, where it stands in
+    front of it. service_client: the router's limit on one step; when it
+    ends first, the graph answers 500 instead of the uplink's error body, and nothing degrades.
+    """
+
+    cloud_connect: float = 2.0
+    cloud: float = 120.0
+    edge: int = 120
+    service_client: int = 180
+
+    def __post_init__(self) -> None:
+        in_order = 0 < self.cloud_connect <= self.cloud
+        in_order = in_order and longest_call(self.cloud) < self.service_client
+        if not in_order or not 0 < self.edge < self.service_client:
+            raise ConfigurationError(
+                "timeouts need 0 < cloud_connect <= cloud < service_client, by a quarter of cloud "
+                f"at least, and 0 < edge < service_client, got {self}"
+            )
+
+    @property
+    def server_write(self) -> int:
+        """The router's limit on a whole query, which passes at most three steps (its own default
+        of 60 s drops the connection of a slow answer)."""
+        return 3 * self.service_client
+
+
+DEFAULT_TIMEOUTS: Final = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model and the engine that serves it: `engine` alone chooses, whichever it is.
+
+    directory: `--model_dir` (a path, a hub id, `embedded:edge`). storage_uri: fetched by KServe
+    to /mnt/models, which is then the directory. arguments: the engine's own options, as given
+    after `python -m predictors`. resources, start_seconds: of the container that loads the model,
+    and how long it may take.
+
+    An engine that asks a server gets one in its pod. server_arguments: that server's own options.
+    url: asks the server there instead, which has the model under the name that `directory` says
+    (None: as the engine finds it).
+    """
+
+    resources: Resources
+    directory: str | None = None
+    storage_uri: str | None = None
+    engine: str = "huggingface"
+    arguments: tuple[str, ...] = ()
+    sampling: Sampling = CONTRACT_SAMPLING
+    start_seconds: int = 600
+    url: str | None = None
+    server_arguments: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.url is not None:
+            self._check_elsewhere()
+        elif (self.directory is None) == (self.storage_uri is None):
+            raise ConfigurationError(
+                "a model has either a directory or a storage_uri, got "
+                f"directory={self.directory!r} and storage_uri={self.storage_uri!r}"
+            )
+
+    def _check_elsewhere(self) -> None:
+        for name in ("storage_uri", "server_arguments"):
+            if value := getattr(self, name):
+                raise ConfigurationError(
+                    f"the server at url {self.url!r} has its model already; remove {name} {value!r}"
+                )
+
+    def environment(self) -> dict[str, str]:
+        values = sampling_environment(self.sampling)
+        values["OMP_NUM_THREADS"] = str(self.resources.threads)
+        if self.storage_uri is not None:
+            values["STORAGE_URI"] = self.storage_uri
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class Mining:
+    """How HEM decides. threshold None: the one that the router was calibrated to."""
+
+    mode: str
+    algorithm: str
+    router: str | None = None
+    threshold: float | None = None
+    parameters: Mapping[str, str | float | bool] = field(default_factory=dict)
+    resources: Resources = HEM_RESOURCES
+
+    def __post_init__(self) -> None:
+        if self.mode not in MINING_MODES:
+            known = ", ".join(MINING_MODES)
+            raise ConfigurationError(f"unknown mining mode {self.mode!r}; known: {known}")
+
+    def environment(self) -> dict[str, str]:
+        values: dict[str, str | None] = {
+            "MINING_MODE": self.mode,
+            "HEM_ALGORITHM": self.algorithm,
+            "HEM_ROUTER": self.router,
+            "HEM_THRESHOLD": None if self.threshold is None else f"{self.threshold:g}",
+            "HEM_PARAMETERS": json.dumps(dict(self.parameters)) if self.parameters else None,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The cloud as an uplink sees it: a V2 server's base URL and the model there.
+
+    sampling is what a request leaves open; the uplink forwards it, so it is the cloud model's.
+    """
+
+    url: str
+    model: str
+    sampling: Sampling = CONTRACT_SAMPLING
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One edge node's share: the names of its objects begin with `name`."""
+
+    name: str
+    node: EdgeNode = ANY_EDGE_NODE
+    images: Images = DEFAULT_IMAGES
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
+
+
+def predictor_url(service: str) -> str:
+    """Where a pod of the same namespace reaches the predictor of InferenceService `service`.
+
+    KServe in Standard mode makes a Service `<name>-predictor` whose port 80 is the container's
+    8080 (`status.address.url` is its long form). Where an installation sets
+    `serviceClusterIPNone`, the Service is headless and `:8080` belongs behind the name.
+    """
+    return f"http://{service}-predictor"
+
+
+def sampling_environment(sampling: Sampling) -> dict[str, str]:
+    """PREDICTOR_* for what differs from the contract's defaults."""
+    return {
+        f"PREDICTOR_{f.name.upper()}": _setting(getattr(sampling, f.name))
+        for f in fields(sampling)
+        if getattr(sampling, f.name) != getattr(CONTRACT_SAMPLING, f.name)
+    }
+
+
+def _setting(value: float | int | tuple[str, ...]) -> str:
+    if isinstance(value, tuple):
+        return json.dumps(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,161 @@
+"""One InferenceGraph by itself: what KServe's webhook refuses, and what it lets through."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from inferencegraph.check.conditions import check_condition
+from inferencegraph.check.containers import mapping, sequence
+from inferencegraph.check.names import check_deployment_mode, check_name
+from inferencegraph.check.problem import (
+    Finding,
+    error,
+    known,
+    warning,
+)
+
+ROUTER_TYPES: Final = ("Sequence", "Splitter", "Ensemble", "Switch")
+TARGETS: Final = ("nodeName", "serviceName", "serviceUrl")
+_VALUES: Final = {"dependency": ("Soft", "Hard"), "data": ("$request", "$response")}
+_DEFAULT_SERVER_WRITE_S: Final = 60
+
+Steps = list[Mapping[str, Any]]
+
+
+def check_graph(graph: Mapping[str, Any]) -> Iterator[Finding]:
+    yield from check_name(graph, "")
+    yield from check_deployment_mode(graph)
+    yield from check_spec(mapping(graph.get("spec")))
+
+
+def check_spec(spec: Mapping[str, Any]) -> Iterator[Finding]:
+    """What matters to the router alone, wherever it runs."""
+    nodes = {str(name): mapping(node) for name, node in mapping(spec.get("nodes")).items()}
+    yield from _check_timeouts(mapping(spec.get("routerTimeouts")))
+    if "root" not in nodes:
+        yield error("spec.nodes", f"has no node 'root', where a query enters; {_found(nodes)}")
+    for name, node in nodes.items():
+        yield from _check_node(name, node, nodes)
+    yield from _check_reach(nodes)
+
+
+def steps_of(node: Mapping[str, Any]) -> Steps:
+    return [mapping(step) for step in sequence(node.get("steps"))]
+
+
+def _check_timeouts(timeouts: Mapping[str, Any]) -> Iterator[Finding]:
+    field = "spec.routerTimeouts"
+    write, client = timeouts.get("serverWrite"), timeouts.get("serviceClient")
+    if not isinstance(client, int):
+        yield warning(
+            f"{field}.serviceClient", "is missing, so a step may hang for ever; set seconds"
+        )
+    elif client >= (write if isinstance(write, int) else _DEFAULT_SERVER_WRITE_S):
+        yield warning(
+            f"{field}.serverWrite",
+            f"ends before serviceClient ({client} s) and drops the caller's connection; set it "
+            "to the seconds that all steps of a query may take",
+        )
+
+
+def _check_node(
+    name: str, node: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Finding]:
+    field = f"spec.nodes.{name}"
+    kind, steps = node.get("routerType"), steps_of(node)
+    if kind is not None and kind not in ROUTER_TYPES:
+        yield error(f"{field}.routerType", f"unknown type {kind!r}; {known(ROUTER_TYPES, kind)}")
+    if not steps:
+        yield error(f"{field}.steps", "is empty; a node needs at least one step")
+    names = [step.get("name") for step in steps]
+    for twice in sorted({str(n) for n in names if n and names.count(n) > 1}):
+        yield error(f"{field}.steps", f"more than one step is called {twice!r}; rename one")
+    for index, step in enumerate(steps):
+        yield from _check_step(step, f"{field}.steps[{index}]", nodes)
+        yield from _check_place(str(kind), steps, index, f"{field}.steps[{index}]")
+    if kind == "Splitter":
+        yield from _check_weights(steps, field)
+
+
+def _check_step(
+    step: Mapping[str, Any], field: str, nodes: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Finding]:
+    given = [target for target in TARGETS if step.get(target)]
+    if len(given) != 1:
+        found = f"found {' and '.join(given)}" if given else "found none"
+        yield error(field, f"needs exactly one of {', '.join(TARGETS)}; {found}")
+    target = step.get("nodeName")
+    if isinstance(target, str) and target and target not in nodes:
+        yield error(f"{field}.nodeName", f"unknown node {target!r}; {known(nodes, target)}")
+    url = step.get("serviceUrl")
+    if isinstance(url, str) and url and not url.startswith(("http://", "https://")):
+        yield error(f"{field}.serviceUrl", f"{url!r} is no http or https URL")
+    for name, values in _VALUES.items():
+        value = step.get(name)
+        if value is not None and value not in values:
+            yield error(f"{field}.{name}", f"unknown value {value!r}; {known(values, value)}")
+    if isinstance(step.get("condition"), str) and step["condition"]:
+        yield from check_condition(step["condition"], f"{field}.condition")
+
+
+def _check_place(kind: str, steps: Steps, index: int, field: str) -> Iterator[Finding]:
+    """What a step's place among the others makes of its condition."""
+    condition = steps[index].get("condition")
+    if kind == "Switch" and not condition:
+        yield error(field, "a Switch never takes a step without condition; give it one")
+    if kind in ("Splitter", "Ensemble") and condition:
+        yield warning(f"{field}.condition", f"the routerType {kind} ignores conditions; remove it")
+    if kind != "Sequence":
+        return
+    if index == 0 and condition:
+        yield error(
+            f"{field}.condition",
+            "the first step of a Sequence has no response to test (500); use a Switch",
+        )
+    following = steps[index + 1].get("condition") if index + 1 < len(steps) else None
+    if following and following != "error" and steps[index].get("dependency") != "Hard":
+        yield warning(
+            f"{field}.dependency",
+            "when this step fails and the next one's condition is false, the graph answers its "
+            "error with status 200; set dependency: Hard",
+        )
+
+
+def _check_weights(steps: Steps, field: str) -> Iterator[Finding]:
+    weights = [step.get("weight") for step in steps]
+    for index, weight in enumerate(weights):
+        if weight is None:
+            yield error(f"{field}.steps[{index}].weight", "is missing; a Splitter needs one each")
+        elif isinstance(weight, int) and weight < 0:
+            yield error(f"{field}.steps[{index}].weight", f"is {weight}; at least 0 is needed")
+    total = sum(weight for weight in weights if isinstance(weight, int))
+    if None not in weights and total != 100:
+        yield error(f"{field}.steps", f"the weights of a Splitter add up to {total}, not 100")
+
+
+def _check_reach(nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Nodes that lead back to themselves (the router never returns) or that nothing leads to."""
+    leads_to = {
+        name: [s["nodeName"] for s in steps_of(node) if str(s.get("nodeName")) in nodes]
+        for name, node in nodes.items()
+    }
+    reached = _reachable("root", leads_to) | {"root"}
+    for name in nodes:
+        if name in _reachable(name, leads_to):
+            yield error(f"spec.nodes.{name}", "leads back to itself, so a query never ends")
+        elif "root" in nodes and name not in reached:
+            yield warning(f"spec.nodes.{name}", "no step leads here from root; remove it")
+
+
+def _reachable(start: str, leads_to: Mapping[str, list[str]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = list(leads_to.get(start, []))
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += leads_to.get(name, [])
+    return seen
+
+
+def _found(nodes: Mapping[str, Any]) -> str:
+    return f"found: {', '.join(nodes)}" if nodes else "it is empty"

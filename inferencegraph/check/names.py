@@ -1,0 +1,50 @@
+"""Names of objects, and the deployment mode that KServe reads from an annotation."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from inferencegraph.check.containers import mapping
+from inferencegraph.check.problem import (
+    Finding,
+    error,
+    known,
+    warning,
+)
+
+_NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+_LABEL_LIMIT: Final = 63  # of a label's value; KServe labels pods `app: isvc.<name><suffix>`
+_MODE: Final = "serving.kserve.io/deploymentMode"
+_MODES: Final = ("Standard", "RawDeployment", "Knative", "Serverless", "ModelMesh")
+
+
+def check_name(content: Mapping[str, Any], longest_suffix: str) -> Iterator[Finding]:
+    """`longest_suffix`: the longest that KServe appends to make a Deployment's name."""
+    name = mapping(content.get("metadata")).get("name")
+    field = "metadata.name"
+    if not isinstance(name, str) or not name:
+        yield error(field, "is missing, but required")
+        return
+    if not _NAME.fullmatch(name):
+        yield error(
+            field, f"{name!r} is refused by KServe; use a-z, 0-9 and -, with a letter first"
+        )
+    limit = _LABEL_LIMIT - len(f"isvc.{longest_suffix}")
+    if len(name) > limit:
+        yield error(
+            field,
+            f"{name!r} has {len(name)} characters; at most {limit} leave room for the names that "
+            "KServe makes from it",
+        )
+
+
+def check_deployment_mode(content: Mapping[str, Any]) -> Iterator[Finding]:
+    annotations = mapping(mapping(content.get("metadata")).get("annotations"))
+    field = f"metadata.annotations.{_MODE}"
+    mode = annotations.get(_MODE)
+    if mode is None:
+        yield warning(
+            field, "is missing, so the installation decides, often for Knative; set it to Standard"
+        )
+    elif mode not in _MODES:
+        yield error(field, f"unknown mode {mode!r}; {known(_MODES, mode)}")

@@ -1,0 +1,1 @@
+"""Manifests from files, folders and kustomizations."""

@@ -1,0 +1,1 @@
+"""What the local router (`inferencegraph.router.create`) is made of."""

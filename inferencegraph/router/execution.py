@@ -1,0 +1,223 @@
+"""Runs a request through a graph's nodes, as KServe's router does (its cmd/router/main.go).
+
+Faithful also where KServe surprises: a Sequence step whose condition is false ends its node with
+status 200, an unknown node is an "invalid route type", an inner node's failure is always 500.
+"""
+
+import asyncio
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from inferencegraph.router import go_json
+from inferencegraph.router.conditions import Condition
+from inferencegraph.router.json_bodies import is_json
+from inferencegraph.router.spec import (
+    GraphSpec,
+    Node,
+    Step,
+)
+from inferencegraph.router.step import (
+    GraphFailure,
+    Headers,
+    NoRouteMatched,
+    Reply,
+)
+from predictors.errors import ConfigurationError
+
+Call = Callable[[bytes, Headers], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundStep:
+    """A step whose target can be called; `key` is what an Ensemble merges its answer under."""
+
+    key: str
+    call: Call
+    condition: Condition | None
+    weight: int
+    hard: bool
+    takes_response: bool
+    maps_predictions: bool
+
+
+def bind(spec: GraphSpec, service: Callable[[Step], Call]) -> Call:
+    """The root node, ready to be called; `service` gives the call of a step that is no node.
+
+    Raises ConfigurationError naming node and step for a condition that can't be evaluated here.
+    """
+    nodes: dict[str, Call] = {}
+    for name, node in spec.nodes.items():
+        positions = range(len(node.steps))
+        steps = [_bound(name, node, position, nodes, service) for position in positions]
+        nodes[name] = _NODES.get(node.router_type, _Unroutable)(steps, node.router_type)
+    return _node_call(nodes, "root")
+
+
+def _bound(
+    name: str, node: Node, position: int, nodes: Mapping[str, Call], service: Callable[[Step], Call]
+) -> BoundStep:
+    step = node.steps[position]
+    try:
+        return BoundStep(
+            key=step.name or str(position),
+            call=_node_call(nodes, step.node_name) if step.node_name else service(step),
+            condition=Condition(step.condition) if _is_tested(node, step) else None,
+            weight=step.weight or 0,
+            hard=step.dependency == "Hard",
+            takes_response=step.data == "$response" and position > 0,
+            maps_predictions=step.map_predictions_to_instances,
+        )
+    except ConfigurationError as error:
+        label = node.step_label(position)
+        raise ConfigurationError(f"node {name!r}, step {label}: {error}") from None
+
+
+def _is_tested(node: Node, step: Step) -> bool:
+    """In a Sequence an empty condition is none; in a Switch it is a path like any other."""
+    return node.router_type == "Switch" or bool(step.condition)
+
+
+def _node_call(nodes: Mapping[str, Call], name: str) -> Call:
+    """Looks the node up when called: a graph may name nodes that come later, or never."""
+
+    async def call(body: bytes, headers: Headers) -> Reply:
+        return await nodes.get(name, _MISSING)(body, headers)
+
+    return call
+
+
+async def _inner(step: BoundStep, body: bytes, headers: Headers) -> Reply:
+    try:
+        return await step.call(body, headers)
+    except NoRouteMatched as error:
+        raise GraphFailure(str(error)) from error
+
+
+class _Node(ABC):
+    def __init__(self, steps: Sequence[BoundStep], router_type: str) -> None:
+        self.steps = steps
+        self.router_type = router_type
+
+    @abstractmethod
+    async def __call__(self, body: bytes, headers: Headers) -> Reply:
+        """Raises GraphFailure where the whole graph ends."""
+
+
+class _Unroutable(_Node):
+    async def __call__(self, body: bytes, headers: Headers) -> Reply:
+        raise GraphFailure(f"invalid route type: {self.router_type}")
+
+
+class _Splitter(_Node):
+    async def __call__(self, body: bytes, headers: Headers) -> Reply:
+        point = random.randrange(100)
+        for step in self.steps:
+            point -= step.weight
+            if point < 0:
+                return await _inner(step, body, headers)
+        raise GraphFailure("no route was selected by the splitter")
+
+
+class _Switch(_Node):
+    async def __call__(self, body: bytes, headers: Headers) -> Reply:
+        if is_json(body):
+            for step in self.steps:
+                if step.condition is not None and step.condition.holds(body):
+                    return await _inner(step, body, headers)
+        raise NoRouteMatched("None of the routes matched with the switch condition")
+
+
+class _Sequence(_Node):
+    async def __call__(self, body: bytes, headers: Headers) -> Reply:
+        if not self.steps:
+            raise GraphFailure("the Sequence has no steps")
+        reply = Reply(200, b"")
+        for step in self.steps:
+            request = reply.body if step.takes_response else body
+            if step.condition is not None:
+                if not is_json(reply.body):
+                    raise GraphFailure("invalid response")
+                if not step.condition.holds(reply.body):
+                    return Reply(200, reply.body)
+            if step.maps_predictions:
+                request = _predictions_to_instances(request)
+            reply = await _inner(step, request, headers)
+            if step.hard and not reply.success:
+                break
+        return reply
+
+
+class _Ensemble(_Node):
+    async def __call__(self, body: bytes, headers: Headers) -> Reply:
+        """All steps at once; the first failure ends it, and with it the calls still under way."""
+        tasks = [asyncio.create_task(_merged(step, body, headers)) for step in self.steps]
+        try:
+            return await self._collected(tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _collected(self, tasks: Sequence["asyncio.Task[tuple[int, Any]]"]) -> Reply:
+        merged: dict[str, Any] = {}
+        for step, task in zip(self.steps, tasks, strict=True):
+            await _done_or_any_failed(task, tasks)
+            status, answer = task.result()
+            if step.hard and not 200 <= status <= 299:
+                return Reply(status, go_json.dumps(answer))
+            merged[step.key] = answer
+        return Reply(200, go_json.dumps(merged))
+
+
+async def _merged(step: BoundStep, body: bytes, headers: Headers) -> tuple[int, Any]:
+    """A step's status and its answer, which has to be a JSON object (or null)."""
+    reply = await _inner(step, body, headers)
+    try:
+        answer = go_json.loads(reply.body)
+    except ValueError as error:
+        raise GraphFailure(f"step {step.key!r} of an Ensemble: {error}") from None
+    if answer is not None and not isinstance(answer, dict):
+        raise GraphFailure(f"step {step.key!r} of an Ensemble answered JSON that is no object")
+    return reply.status, answer
+
+
+async def _done_or_any_failed(
+    task: "asyncio.Task[Any]", tasks: Sequence["asyncio.Task[Any]"]
+) -> None:
+    pending = {item for item in tasks if not item.done()}
+    for item in set(tasks) - pending:
+        item.result()
+    while not task.done():
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for item in done:
+            item.result()
+
+
+def _predictions_to_instances(body: bytes) -> bytes:
+    """A V1 answer as the next V1 request; anything without predictions stays as it is."""
+    try:
+        fields = go_json.loads(body)
+    except ValueError:
+        return body
+    if not isinstance(fields, dict):
+        return body
+    # Go matches field names whatever their case, and the last one wins.
+    found = {name.lower(): value for name, value in fields.items()}
+    predictions, instances = found.get("predictions"), found.get("instances")
+    if not isinstance(predictions, list) or not predictions:
+        return body
+    if not isinstance(instances, list | None):
+        return body
+    return go_json.dumps({"instances": predictions})
+
+
+_NODES: Final[Mapping[str, type[_Node]]] = {
+    "Sequence": _Sequence,
+    "Splitter": _Splitter,
+    "Ensemble": _Ensemble,
+    "Switch": _Switch,
+}
+_MISSING: Final[Call] = _Unroutable([], "")

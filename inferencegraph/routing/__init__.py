@@ -1,1 +1,0 @@
-"""What the local router (`inferencegraph.router`) is made of."""

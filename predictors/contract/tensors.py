@@ -1,0 +1,220 @@
+"""V2 tensors as numpy arrays, without kserve: what engines of tensors take and give.
+
+Datatypes are V2's (https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol);
+BYTES is an object array of `bytes`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictors.contract import Scalar
+from predictors.errors import InvalidRequest
+
+BOOL: Final = "BOOL"
+BYTES: Final = "BYTES"
+FP16: Final = "FP16"
+DTYPES: Final[Mapping[str, np.dtype[Any]]] = {
+    BOOL: np.dtype(np.bool_),
+    **{f"UINT{bits}": np.dtype(f"uint{bits}") for bits in (8, 16, 32, 64)},
+    **{f"INT{bits}": np.dtype(f"int{bits}") for bits in (8, 16, 32, 64)},
+    **{f"FP{bits}": np.dtype(f"float{bits}") for bits in (16, 32, 64)},
+    BYTES: np.dtype(np.object_),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """An input or output of a model as V2 metadata has it; -1 in `shape` is any length, and an
+    empty `shape` one that isn't known."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tensor:
+    datatype: str
+    values: NDArray[Any]
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> "Tensor":
+        """With the datatype of the array. Raises ValueError where V2 has none for it."""
+        if values.dtype.kind in "SUO":
+            return cls(BYTES, _as_bytes(values))
+        for datatype, dtype in DTYPES.items():
+            if values.dtype == dtype:
+                return cls(datatype, values)
+        raise ValueError(f"V2 has no datatype for numpy's {values.dtype}")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRequest:
+    """`outputs`: names of those that are wanted; empty means all."""
+
+    inputs: Mapping[str, Tensor]
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TensorResponse:
+    """`served_by` None means this model."""
+
+    outputs: Mapping[str, Tensor]
+    served_by: str | None = None
+    cached: bool = False
+
+
+def parse_tensor(name: str, datatype: str, shape: Sequence[int], data: Any) -> Tensor:
+    """From JSON data: a flat or nested list. Raises InvalidRequest, naming what is wrong."""
+    dtype = dtype_of(name, datatype)
+    if not isinstance(data, Sequence | np.ndarray) or isinstance(data, str | bytes):
+        raise InvalidRequest(f"{name!r} has no data")
+    check_shape(name, shape)
+    try:
+        values = _bytes_array(data) if datatype == BYTES else _numbers(data, dtype)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise InvalidRequest(f"the data of {name!r} are not {datatype}: {error}") from None
+    return Tensor(datatype, _shaped(name, values, shape))
+
+
+def parse_raw_tensor(name: str, datatype: str, shape: Sequence[int], raw: bytes) -> Tensor:
+    """From the bytes of V2's binary extension and of gRPC's raw contents: little-endian, C order;
+    an element of BYTES is 4 bytes of length, then its own."""
+    dtype = dtype_of(name, datatype)
+    check_shape(name, shape)
+    if datatype == BYTES:
+        return Tensor(datatype, _shaped(name, _bytes_array(raw_elements(name, raw)), shape))
+    if len(raw) != math.prod(shape) * dtype.itemsize:
+        raise InvalidRequest(f"{name!r}: {len(raw)} bytes don't fill {datatype} {list(shape)}")
+    if datatype == BOOL:  # any byte but 0 is true; numpy would keep the byte
+        return Tensor(datatype, _shaped(name, np.frombuffer(raw, dtype=np.uint8) != 0, shape))
+    little = dtype.newbyteorder("<")
+    values = np.frombuffer(raw, dtype=little).astype(dtype, copy=False)
+    return Tensor(datatype, _shaped(name, values, shape))
+
+
+def raw_elements(name: str, raw: bytes) -> list[bytes]:
+    """Elements of a raw BYTES tensor."""
+    elements = []
+    offset = 0
+    while offset < len(raw):
+        start = offset + 4
+        end = start + int.from_bytes(raw[offset:start], "little")
+        if start > len(raw) or end > len(raw):
+            raise InvalidRequest(f"{name} has broken raw contents")
+        elements.append(raw[start:end])
+        offset = end
+    return elements
+
+
+def json_data(tensor: Tensor) -> list[Any]:
+    """Flat, in row-major order. Raises ValueError for BYTES that are not UTF-8."""
+    flat = tensor.values.ravel().tolist()
+    return [item.decode() for item in flat] if tensor.datatype == BYTES else flat
+
+
+def tensor_json(name: str, tensor: Tensor) -> dict[str, Any]:
+    """As V2 JSON has it. Raises ValueError for BYTES that are not UTF-8."""
+    shape = list(tensor.values.shape)
+    return {"name": name, "datatype": tensor.datatype, "shape": shape, "data": json_data(tensor)}
+
+
+def dtype_of(name: str, datatype: str) -> np.dtype[Any]:
+    dtype = DTYPES.get(datatype)
+    if dtype is None:
+        raise InvalidRequest(f"{name!r} has unknown datatype {datatype!r}; V2 has {list(DTYPES)}")
+    return dtype
+
+
+def check_shape(name: str, shape: Sequence[int]) -> None:
+    if not all(isinstance(length, int) and length >= 0 for length in shape):
+        raise InvalidRequest(f"{name!r} has shape {list(shape)}; a length is 0 or more")
+
+
+def _shaped(name: str, values: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
+    if values.size != math.prod(shape):
+        raise InvalidRequest(f"{name!r} has shape {list(shape)} but {values.size} elements")
+    try:
+        return values.reshape(tuple(shape))
+    except ValueError as error:  # more dimensions than numpy's, or lengths beside a 0 too large
+        raise InvalidRequest(f"{name!r} has shape {list(shape)}: {error}") from None
+
+
+def _numbers(data: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Raises ValueError for what is no number, no BOOL where one is due, or out of range."""
+    found = np.asarray(data)
+    if found.dtype.kind == "f" and dtype.kind == "u":
+        found = _without_rounding(data, found)
+    if found.size == 0:
+        return found.astype(dtype)
+    if found.dtype.kind not in "biuf" or (found.dtype.kind == "b") != (dtype.kind == "b"):
+        raise ValueError(_stranger(data, bool if dtype.kind == "b" else int | float))
+    if dtype.kind in "iu":
+        _check_integers(found, np.iinfo(dtype))
+        return found.astype(dtype)
+    with np.errstate(over="ignore"):
+        cast = found.astype(dtype)
+    if dtype.kind == "f" and (np.isinf(cast) & ~np.isinf(found)).any():
+        raise ValueError(f"out of range {np.finfo(dtype).min} to {np.finfo(dtype).max}")
+    return cast
+
+
+def _without_rounding(data: Any, found: NDArray[Any]) -> NDArray[Any]:
+    """numpy makes floats of integers below and above 2^63 in one list."""
+    if all(isinstance(item, int) for item in _flat(data)):
+        return np.asarray(data, dtype=np.uint64)
+    return found
+
+
+def _check_integers(found: NDArray[Any], limits: "np.iinfo[Any]") -> None:
+    if found.dtype.kind == "f" and not (np.isfinite(found) & (found == np.floor(found))).all():
+        raise ValueError("found a fraction")
+    # Python's own integers: numpy would round the limits of 64 bits to floats.
+    if int(found.min()) < limits.min or int(found.max()) > limits.max:
+        raise ValueError(f"out of range {limits.min} to {limits.max}")
+
+
+def _stranger(data: Any, wanted: Any) -> str:
+    """What keeps `data` from being numbers, or truth values."""
+    for item in _flat(data):
+        if not isinstance(item, wanted) or (isinstance(item, bool) and wanted is not bool):
+            return f"found {item!r:.80}"
+    return "found a number of more than 64 bits"
+
+
+def _bytes_array(data: Any) -> NDArray[Any]:
+    flat = list(_flat(data))
+    found = np.empty(len(flat), dtype=np.object_)
+    for index, item in enumerate(flat):
+        found[index] = _element(item)
+    return found
+
+
+def _flat(data: Any) -> Any:
+    for item in data:
+        if isinstance(item, list):
+            yield from _flat(item)
+        else:
+            yield item
+
+
+def _element(item: Any) -> bytes:
+    if isinstance(item, str):
+        return item.encode()
+    if isinstance(item, bytes):
+        return item
+    raise ValueError(f"found {item!r}")
+
+
+def _as_bytes(values: NDArray[Any]) -> NDArray[Any]:
+    found = np.empty(values.size, dtype=np.object_)
+    for index, item in enumerate(values.ravel().tolist()):
+        found[index] = _element(item)
+    return found.reshape(values.shape)

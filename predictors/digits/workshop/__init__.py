@@ -1,0 +1,1 @@
+"""What made the digit classifiers. It is not installed, and nothing that is imports it."""

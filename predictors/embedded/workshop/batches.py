@@ -1,0 +1,69 @@
+"""Training batches: questions of like length together, the loss on the answer alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import torch
+from torch.utils.data import IterableDataset
+from transformers import PreTrainedTokenizerBase
+
+from predictors.embedded.workshop.questions import Question, train_questions
+
+_POOL = 32  # batches that are drawn, sorted by length, cut and shuffled at a time
+_SHARES = {"arithmetic": 2}  # the slowest to be learned
+_NO_LOSS = -100
+
+Batch = dict[str, Any]
+
+
+class Batches(IterableDataset[Batch]):
+    """Endless. Step n's batch depends on the seed alone, so that a run can start at any step."""
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, size: int, seed: int, first: int = 0
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.size = size
+        self.seed = seed
+        self.first = first
+
+    def __iter__(self) -> Iterator[Batch]:
+        pool, skip = divmod(self.first, _POOL)
+        while True:
+            yield from self._pool(pool)[skip:]
+            pool, skip = pool + 1, 0
+
+    def _pool(self, number: int) -> list[Batch]:
+        seed = self.seed * 1_000_000 + number
+        rows = self._rows(list(train_questions(_POOL * self.size, seed, _SHARES)))
+        rows.sort(key=lambda row: len(row[0]) + len(row[1]))
+        cuts = range(0, len(rows), self.size)
+        batches = [self._pad(rows[cut : cut + self.size]) for cut in cuts]
+        Random(seed).shuffle(batches)
+        return batches
+
+    def _rows(self, questions: list[Question]) -> list[tuple[list[int], list[int]]]:
+        """Prompt and answer tokens, as the chat template would put them together."""
+        user, assistant, end = self.tokenizer.convert_tokens_to_ids(
+            ["<|user|>", "<|assistant|>", "<|end|>"]
+        )
+        prompts = self.tokenizer([question.query for question in questions])["input_ids"]
+        answers = self.tokenizer([question.answer for question in questions])["input_ids"]
+        return [
+            ([user, *prompt, assistant], [*answer, end])
+            for prompt, answer in zip(prompts, answers, strict=True)
+        ]
+
+    def _pad(self, rows: list[tuple[list[int], list[int]]]) -> Batch:
+        """Padded on the right: no answer can see it, so that no attention mask is needed."""
+        longest = max(len(prompt) + len(answer) for prompt, answer in rows)
+        tokens = torch.full((len(rows), longest), self.tokenizer.pad_token_id)
+        labels = torch.full_like(tokens, _NO_LOSS)
+        for row, (prompt, answer) in enumerate(rows):
+            end = len(prompt) + len(answer)
+            tokens[row, :end] = torch.tensor(prompt + answer)
+            labels[row, len(prompt) : end] = torch.tensor(answer)
+        return {"input_ids": tokens, "labels": labels, "use_cache": False}

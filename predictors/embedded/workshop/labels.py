@@ -1,0 +1,74 @@
+"""What each of the pair makes of training-side questions: the data that routers are trained on."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from predictors.embedded import directory
+from predictors.embedded.workshop.answering import DirectModel
+from predictors.embedded.workshop.questions import (
+    Question,
+    is_right,
+    train_questions,
+)
+
+LABELS_FILE = Path(__file__).parents[1] / "data" / "labels.jsonl.gz"
+FRESH_SEED = 7_000_003  # far from the seeds of the training batches
+
+
+def fresh_questions(count: int, seed: int) -> list[Question]:
+    """Different questions of the training side of the split."""
+    found: dict[str, Question] = {}
+    for question in train_questions(4 * count, seed):
+        if len(found) == count:
+            break
+        found.setdefault(question.query, question)
+    return list(found.values())
+
+
+def label(questions: list[Question], edge: Path, cloud: Path) -> list[dict[str, Any]]:
+    """One row per question; log-probabilities are the edge model's, in nats."""
+    queries = [question.query for question in questions]
+    edge_replies = DirectModel(edge).ask(queries)
+    cloud_replies = DirectModel(cloud).ask(queries)
+    return [
+        {
+            "id": question.id,
+            "family": question.family,
+            "difficulty": question.difficulty,
+            "query": question.query,
+            "edge_correct": int(is_right(small.text, question)),
+            "cloud_correct": int(is_right(large.text, question)),
+            "edge_mean_logprob": round(small.mean_logprob, 5),
+            "edge_min_logprob": round(small.min_logprob, 5),
+        }
+        for question, small, large in zip(questions, edge_replies, cloud_replies, strict=True)
+    ]
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="a .jsonl.gz file")] = LABELS_FILE,
+    count: Annotated[int, typer.Option(min=1, help="questions to ask")] = 9000,
+    seed: Annotated[int, typer.Option(help="of the questions")] = FRESH_SEED,
+) -> None:
+    """Asks both shipped models fresh questions of the training side and writes who was right.
+
+    Example: python -m predictors.embedded.workshop.labels --out labels.jsonl.gz --count 3000
+    """
+    console = Console(stderr=True)
+    with console.status(f"asking both models {count} questions"):
+        rows = label(fresh_questions(count, seed), directory("edge"), directory("cloud"))
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    out.write_bytes(gzip.compress(text.encode(), mtime=0))
+    right = {name: sum(row[f"{name}_correct"] for row in rows) for name in ("edge", "cloud")}
+    console.print(f"{out}: {len(rows)} rows, right: {right}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,106 @@
+"""JSON Lines: the one reader and the one writer of files with a JSON object on each line.
+
+The reader takes what other programs write: a byte order mark, Windows line ends, gzip, and U+2028
+inside strings, which is no line end in JSON Lines.
+"""
+
+import codecs
+import gzip
+import os
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from predictors.errors import ConfigurationError
+
+MAX_QUERY_BYTES = 1_000_000  # as UTF-8; no model reads that much, and one such line is a mistake
+# What other programs call a query.
+_OTHER_NAMES = ("question", "prompt", "text", "instruction", "input")
+
+
+def read_content(path: Path) -> bytes:
+    """A file's bytes, uncompressed, without a byte order mark. Raises ConfigurationError."""
+    try:
+        raw = path.read_bytes()
+        content = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ConfigurationError(f"{path} is damaged gzip: {error}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read: {error.strerror or error}") from error
+    return content.removeprefix(codecs.BOM_UTF8)
+
+
+def read_rows(path: Path, content: bytes | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number and object of each line that is not blank.
+
+    `content` is what `read_content` gave, for a caller that needs it too. Raises
+    ConfigurationError, naming the line, for a line that is not a JSON object, and for a file that
+    has none.
+    """
+    empty = True
+    lines = (read_content(path) if content is None else content).split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise ConfigurationError(f"{path}, line {number}: not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise ConfigurationError(f"{path}, line {number}: must be a JSON object")
+        empty = False
+        yield number, row
+    if empty:
+        raise ConfigurationError(f"{path} has no rows")
+
+
+def read_query(row: Mapping[str, Any], where: str) -> str:
+    """A row's query; `where` names file and line. Raises ConfigurationError where it is missing,
+    empty, has a lone surrogate, or is huge."""
+    query = row.get("query")
+    if not isinstance(query, str) or not query.strip():
+        other = next((name for name in _OTHER_NAMES if isinstance(row.get(name), str)), None)
+        hint = f"; this row has {other!r}: rename it" if "query" not in row and other else ""
+        raise ConfigurationError(f"{where}: 'query' must be a non-empty string{hint}")
+    try:
+        size = len(query.encode())
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"{where}: 'query' has a lone surrogate") from None
+    if size > MAX_QUERY_BYTES:
+        raise ConfigurationError(f"{where}: 'query' has {size} bytes; at most {MAX_QUERY_BYTES}")
+    return query
+
+
+def require_new(name: object, seen: dict[object, int], path: Path, number: int) -> None:
+    """Notes an id at its line. Raises ConfigurationError where an earlier row has it; None may
+    come again."""
+    if not isinstance(name, str | int | None):
+        raise ConfigurationError(f"{path}, line {number}: 'id' must be a string or an integer")
+    if name is not None and seen.setdefault(name, number) != number:
+        raise ConfigurationError(f"{path}, line {number}: id {name!r} is line {seen[name]}'s too")
+
+
+def write_lines(out: Path, lines: Iterable[bytes]) -> None:
+    """Writes aside, then renames: a reader never sees half a file. A name that ends in .gz is
+    compressed. Raises ConfigurationError, and then leaves `out` as it was."""
+    content = b"".join(lines)
+    try:
+        _replace(out, gzip.compress(content, mtime=0) if out.suffix == ".gz" else content)
+    except OSError as error:
+        raise ConfigurationError(f"{out} can't be written: {error.strerror}") from error
+
+
+def _replace(out: Path, content: bytes) -> None:
+    handle, aside = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(aside, 0o644)
+        os.rename(aside, out)
+    except OSError:
+        Path(aside).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,133 @@
+"""What stands in front of kserve's routes: body limit, well-formed JSON, cancellation.
+
+kserve has no body limit, answers some malformed bodies with 500, and goes on computing for a
+client that has left. This ASGI layer settles the three before kserve sees the request.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+import orjson
+
+from predictors.contract.binary import check_binary_request
+from predictors.errors import HEMError, InvalidRequest, PayloadTooLarge
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class RequestGate:
+    """Checks the body of each POST, then runs the app, and cancels it when the client leaves.
+
+    `cancel_on_disconnect` costs a task per request: leave it off where answers take no time.
+    """
+
+    def __init__(self, app: App, max_body_bytes: int, cancel_on_disconnect: bool = True) -> None:
+        self.app = app
+        self.max_body_bytes = max_body_bytes
+        self.cancel_on_disconnect = cancel_on_disconnect
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        try:
+            body = await self._read(headers, receive)
+            _check(headers, body)
+        except HEMError as error:
+            await send_error(send, error)
+            return
+        except ClientLeft:
+            return
+        replay = _replay(body, receive)
+        if self.cancel_on_disconnect:
+            await self._run_until_disconnect(scope, replay, receive, send)
+        else:
+            await self.app(scope, replay, send)
+
+    async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        limit = self.max_body_bytes
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > limit:
+            raise PayloadTooLarge(f"the body has {int(declared)} bytes; the limit is {limit}")
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            if size > limit:
+                raise PayloadTooLarge(f"the body has more bytes than the limit of {limit}")
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+    async def _run_until_disconnect(
+        self, scope: Scope, replay: Receive, receive: Receive, send: Send
+    ) -> None:
+        request = asyncio.current_task()
+        assert request is not None
+        left = False
+
+        async def watch() -> None:
+            nonlocal left
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            left = True
+            request.cancel()
+
+        watcher = asyncio.create_task(watch())
+        try:
+            await self.app(scope, replay, send)
+        except asyncio.CancelledError:
+            if not left:
+                raise
+            request.uncancel()
+        finally:
+            watcher.cancel()
+
+
+class ClientLeft(Exception):
+    """The client closed the connection while it sent its body."""
+
+
+async def send_error(send: Send, error: HEMError) -> None:
+    """Answers `{"error": ...}` with the error's status, and closes the connection.
+
+    The rest of a refused body is not read, so the connection can't be used again.
+    """
+    body = orjson.dumps({"error": str(error)})
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _check(headers: dict[bytes, bytes], body: bytes) -> None:
+    """Refuses what would make kserve answer 500: broken JSON, UTF-8, surrogates, binary parts."""
+    json_length = headers.get(b"inference-header-content-length")
+    if json_length is not None:
+        check_binary_request(json_length, body)
+    elif headers.get(b"content-type", b"").startswith(b"application/json") and body:
+        try:
+            orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise InvalidRequest(f"the body is not valid JSON: {error}") from None
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replay

@@ -1,0 +1,138 @@
+"""The predictor: one kserve model in front of one engine."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from kserve import InferRequest, InferResponse, Model
+
+from predictors.contract import (
+    TELEMETRY,
+    TEXT_INPUT,
+    TEXT_OUTPUT,
+    Sampling,
+)
+from predictors.contract.codec import (
+    decode_request,
+    decode_tensors,
+    encode_answers,
+    encode_tensors,
+    has_text,
+)
+from predictors.contract.tensors import BYTES, TensorType
+from predictors.engines.base import Engine, TensorEngine, TextEngine
+from predictors.errors import EngineError, HEMError, InvalidRequest, NotReady
+from predictors.serving.grpc_status import to_grpc
+from predictors.upstream.client import forwarded_headers
+
+logger = logging.getLogger("kserve.hem")
+
+WATCH_SECONDS: Final = 1.0  # between looks at whether the engine lives
+FAREWELL_SECONDS: Final = 1.0  # from its death to the process's, for those who wait to be told
+CLOSE_SECONDS: Final = 10.0
+
+
+class PredictorModel(Model):
+    """decode -> engine.generate, or engine.infer -> encode, over V2 REST and gRPC.
+
+    Live as soon as the server listens, ready once the engine can answer. `sampling` holds the
+    defaults of requests that don't say.
+    """
+
+    def __init__(self, name: str, engine: Engine, sampling: Sampling) -> None:
+        super().__init__(name)
+        self._engine = engine
+        self._sampling = sampling
+        self._answers_text = isinstance(engine, TextEngine)
+        self._started = False
+        self._stopping = asyncio.Event()
+        self.engine = True  # kserve then awaits start_engine beside its servers
+        self.ready = True  # kserve registers only ready models; healthy() tells the truth
+
+    def start(self) -> None:
+        """Nothing to do before the event loop runs; see start_engine."""
+
+    async def start_engine(self) -> None:
+        """Loads the engine, and watches it until `stop_engine`. Either one's error, an engine's
+        ConfigurationError or the EngineError of its death, ends the process."""
+        try:
+            await self._engine.start()
+            self._started = True
+            logger.info("model %s is ready", self.name)
+            await self._watch()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._engine.close()
+            raise
+
+    async def _watch(self) -> None:
+        """Until `stop_engine`. Raises EngineError when the engine has died."""
+        while not self._stopping.is_set():
+            cause = self._engine.cause_of_death()
+            if cause is not None:
+                self._started = False
+                await asyncio.sleep(FAREWELL_SECONDS)
+                raise EngineError(f"model {self.name!r} can't answer any more: {cause}")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), WATCH_SECONDS)
+
+    def stop_engine(self) -> None:
+        self._started = False
+        self._stopping.set()
+        self._closing = asyncio.ensure_future(self._engine.close())
+
+    async def healthy(self) -> bool:
+        return self._started and await self._engine.healthy()
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """Without tensors while the engine loads: only then does it know them."""
+        tensors = self._tensors.inputs() if self._tensors else []
+        text = TensorType(TEXT_INPUT, BYTES, (-1,))
+        return _metadata(tensors or ([text] if self._answers_text else []))
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        tensors = self._tensors.outputs() if self._tensors else []
+        named = {TEXT_OUTPUT: BYTES, **TELEMETRY} if self._answers_text else {}
+        text = [TensorType(name, datatype, (-1,)) for name, datatype in named.items()]
+        return _metadata(tensors or text)
+
+    @property
+    def _tensors(self) -> TensorEngine | None:
+        """The engine, where it answers tensors and has started."""
+        engine = self._engine
+        return engine if self._started and isinstance(engine, TensorEngine) else None
+
+    async def predict(
+        self,
+        payload: InferRequest | dict[str, Any],
+        headers: Mapping[str, str] | None = None,
+        response_headers: dict[str, str] | None = None,
+    ) -> InferResponse:
+        if not isinstance(payload, InferRequest):
+            raise InvalidRequest(f"send a V2 request to /v2/models/{self.name}/infer")
+        try:
+            with forwarded_headers(headers):
+                return await self._answer(payload)
+        except HEMError as error:
+            if payload.from_grpc:
+                raise to_grpc(error) from error
+            raise
+
+    async def _answer(self, request: InferRequest) -> InferResponse:
+        """kserve refuses REST requests while the model isn't ready; over gRPC this does."""
+        if not self._started:
+            raise NotReady(f"model {self.name!r} is not ready")
+        engine = self._engine
+        if isinstance(engine, TensorEngine) and not (self._answers_text and has_text(request)):
+            response = await engine.infer(decode_tensors(request))
+            return encode_tensors(request, response, self.name)
+        assert isinstance(engine, TextEngine)
+        answers = await engine.generate(decode_request(request, self._sampling))
+        return encode_answers(request, answers, self.name)
+
+
+def _metadata(types: Sequence[TensorType]) -> list[dict[str, Any]]:
+    return [{"name": t.name, "datatype": t.datatype, "shape": list(t.shape)} for t in types]

@@ -1,0 +1,144 @@
+"""Runs one kserve model as a server, with the error bodies, limits and logs of all of ours."""
+
+import asyncio
+import contextlib
+import importlib
+import logging
+import socket
+import warnings
+from typing import Any, Final
+
+import kserve
+import uvloop
+from fastapi import FastAPI, Request
+from fastapi.exceptions import FastAPIDeprecationWarning, RequestValidationError
+from kserve import errors as kserve_errors
+from kserve import model_server
+from kserve.protocol.dataplane import DataPlane
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from predictors.errors import ConfigurationError, EngineError, HEMError
+from predictors.serving.command import end_at_once
+from predictors.serving.middleware import RequestGate
+
+logger = logging.getLogger("kserve.hem")
+
+
+def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: bool = True) -> None:
+    """Serves until a signal. kserve's options (ports, gRPC, logging) are read from sys.argv.
+
+    Raises ConfigurationError where a port is taken; a model that can't start, or can't answer any
+    more, ends the process.
+    """
+    arguments = model_server.args
+    ports = {"--http_port": arguments.http_port}
+    if arguments.enable_grpc:
+        ports["--grpc_port"] = arguments.grpc_port
+    for option, port in ports.items():
+        _check_port(option, port)
+    if arguments.workers > 1:
+        raise ConfigurationError(
+            f"--workers {arguments.workers}: kserve workers lose the model's configuration; run "
+            "one worker, and replicas of the InferenceService"
+        )
+    install(model_server.app, max_body_bytes, cancel_on_disconnect)
+    # kserve runs asyncio.run() and leaves the choice of loop to the policy; before that it asks
+    # for a current loop.
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    # kserve imports this while its servers start, and with it vLLM, where that is installed, and
+    # transformers: two threads at that, as an engine's own may be, fail now and then.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("kserve.protocol.rest.openai.config")
+    server = _Server()
+    _quiet_logs()
+    server.start([model])
+
+
+class _Server(kserve.ModelServer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dataplane = _DataPlane(self.registered_models)
+
+    async def _serve(self) -> None:
+        """Its REST and gRPC servers beside the model's engine, until a signal."""
+        try:
+            await super()._serve()
+        except (ConfigurationError, EngineError) as error:
+            end_at_once(error)
+
+
+class _DataPlane(DataPlane):
+    async def ready(self) -> bool:
+        """Whether each model is; kserve's own says yes as soon as it listens."""
+        models = list(self.model_registry.get_models().values())
+        all_ready = bool(models) and all([await model.healthy() for model in models])
+        return all_ready and await super().ready()
+
+
+def install(app: FastAPI, max_body_bytes: int, cancel_on_disconnect: bool) -> None:
+    """Puts the request gate and `{"error": ...}` bodies on a kserve app that has not started."""
+    app.add_middleware(
+        RequestGate, max_body_bytes=max_body_bytes, cancel_on_disconnect=cancel_on_disconnect
+    )
+    app.add_exception_handler(HEMError, _hem_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+
+
+async def _hem_error(request: Request, error: Any) -> JSONResponse:
+    if error.status >= 500:
+        logger.error("%s: %s", type(error).__name__, error)
+    return JSONResponse({"error": str(error)}, status_code=error.status)
+
+
+async def _validation_error(request: Request, error: Any) -> JSONResponse:
+    # A body may be a V2 object or raw bytes; the faults of the first alternative say more.
+    faults = [fault for fault in error.errors() if "bytes" not in fault["loc"]] or error.errors()
+    where = ".".join(
+        str(part) for part in faults[0]["loc"] if part not in ("body", "InferenceRequest")
+    )
+    message = f"{where}: {faults[0]['msg']}" if where else faults[0]["msg"]
+    return JSONResponse({"error": f"invalid request: {message}"}, status_code=422)
+
+
+async def _http_exception(request: Request, error: Any) -> JSONResponse:
+    return JSONResponse(
+        {"error": str(error.detail)}, status_code=error.status_code, headers=error.headers
+    )
+
+
+def _check_port(option: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except (OSError, OverflowError) as error:
+            raise ConfigurationError(f"{option} {port} can't be used: {error}") from None
+
+
+# What callers and probes bring about every day; kserve logs each with a traceback of its own.
+EXPECTED: Final = (
+    kserve_errors.InvalidInput,
+    kserve_errors.ModelNotFound,
+    kserve_errors.ModelNotReady,
+    kserve_errors.ServerNotReady,
+)
+
+
+def _quiet_logs() -> None:
+    """Two access lines and six timings for each request drown what an operator looks for."""
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    logging.getLogger("kserve.trace").setLevel(logging.WARNING)
+    logging.getLogger("kserve").addFilter(_expected_is_one_line)
+    warnings.filterwarnings("ignore", category=FastAPIDeprecationWarning)  # kserve's own use
+
+
+def _expected_is_one_line(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, EXPECTED):
+        record.exc_info = None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg, record.args = f"{type(error).__name__}: {error}", ()
+    return True

@@ -1,0 +1,193 @@
+"""The manifests that ship: what the builders make, what KServe's CRDs take, what kustomize tags."""
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from inferencegraph.check.fields import fields_of
+from inferencegraph.check.kserve_types import (
+    EXTENDS,
+    REQUIRED,
+    TYPES,
+)
+from inferencegraph.build.examples import (
+    DIGITS_FOLDER,
+    DIGITS_MINING,
+    FOLDER,
+    MINING,
+    annotated,
+    example,
+    examples,
+)
+from inferencegraph.read.kustomize import load
+from inferencegraph.build.sites import MINING_MODES
+from inferencegraph.check.validate import validate
+from predictors.engines import ENGINES
+from predictors.serving.settings import PredictorSettings
+from tests.inferencegraph.build.crds import (
+    FILES,
+    spec_schema,
+    violations,
+)
+from transformers_hem.serving.settings import (
+    HEMSettings,
+    build_decider,
+    environment_name,
+    read_environment,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+MANIFESTS = ROOT / "manifests"
+EXAMPLES = examples()
+MININGS = {DIGITS_FOLDER: DIGITS_MINING, **{FOLDER / mode: m for mode, m in MINING.items()}}
+REWRITE = "run `python -m inferencegraph.build.examples manifests`"
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_the_files_are_what_the_builders_make(folder: Path) -> None:
+    built = {name: annotated(manifest) for name, manifest in EXAMPLES[folder].items()}
+    shipped = {path.name: path.read_text() for path in (MANIFESTS / folder).glob("*.yaml")}
+    assert set(shipped) - {"kustomization.yaml"} == set(built), REWRITE
+    for name, text in built.items():
+        assert shipped[name] == text, f"{name}: {REWRITE}"
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_comments_change_nothing(folder: Path) -> None:
+    for manifest in EXAMPLES[folder].values():
+        assert yaml.safe_load(annotated(manifest)) == manifest
+        assert "&id" not in annotated(manifest)
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_the_kustomization_lists_every_file(folder: Path) -> None:
+    loaded = load(MANIFESTS / folder)
+    assert sorted((m["kind"], m["metadata"]["name"]) for m in loaded) == sorted(
+        (m["kind"], m["metadata"]["name"]) for m in EXAMPLES[folder].values()
+    )
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_kserves_crds_take_them(folder: Path, shared: Path) -> None:
+    for manifest in load(MANIFESTS / folder):
+        assert violations(shared / "crds", manifest) == []
+
+
+def test_the_crds_refuse_a_misspelt_field(shared: Path) -> None:
+    (graph,) = [m for m in example(MINING_MODES[0]).values() if m["kind"] == "InferenceGraph"]
+    graph["spec"]["nodes"]["root"]["steps"][0]["dependancy"] = "Hard"
+    (violation,) = violations(shared / "crds", graph)
+    assert "dependancy" in violation
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_our_own_checks_find_nothing(folder: Path) -> None:
+    assert validate(load(MANIFESTS / folder), complete=True) == []
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_image_tags_come_from_one_place_and_are_the_projects_version(folder: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    images = {
+        container["image"]
+        for manifest in load(MANIFESTS / folder)
+        if manifest["kind"] == "InferenceService"
+        for component in manifest["spec"].values()
+        for container in component["containers"]
+    }
+    tag = project["version"]
+    ours = {"kserve-hem-predictor", "kserve-hem-transformer"}
+    if folder == DIGITS_FOLDER:
+        ours.add("kserve-hem-digits-triton")
+    assert images == {f"{name}:{tag}" for name in ours}
+
+
+def _containers(folder: Path) -> Iterator[dict[str, Any]]:
+    for manifest in EXAMPLES[folder].values():
+        if manifest["kind"] == "InferenceService":
+            for component in manifest["spec"].values():
+                yield from component["containers"]
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_every_setting_is_one_that_its_process_reads(folder: Path) -> None:
+    for container in _containers(folder):
+        if container["image"] == "kserve-hem-digits-triton":
+            continue  # Triton's own options
+        words = dict(word.removeprefix("--").split("=", 1) for word in container["args"])
+        names = {entry["name"] for entry in container["env"]} - {"PROTOCOL", "OMP_NUM_THREADS"}
+        if container["image"] == "kserve-hem-predictor":
+            fields = {*PredictorSettings.model_fields}
+            fields |= {*ENGINES.load(words["engine"]).Settings.model_fields}
+            assert {*words} <= fields
+            assert names <= {f"PREDICTOR_{field.upper()}" for field in fields}
+        else:
+            assert names <= {environment_name(field) for field in HEMSettings.model_fields}
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_hem_accepts_what_its_manifest_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (container,) = [c for c in _containers(folder) if c["image"] == "kserve-hem-transformer"]
+    for entry in container["env"]:
+        monkeypatch.setenv(entry["name"], entry["value"])
+    decider = build_decider(read_environment())
+    assert decider.name == MININGS[folder].algorithm
+
+
+def test_the_table_of_fields_is_kserves_own(shared: Path) -> None:
+    for kind in FILES:
+        schema = spec_schema(shared / "crds", kind)
+        assert set(TYPES[kind]) == set(schema["properties"])
+        spec = schema["properties"]["spec"]
+        spec_type = TYPES[kind]["spec"]
+        assert set(fields_of(spec_type)) == set(spec["properties"])
+        assert set(REQUIRED[spec_type]) == set(spec["required"])
+    graph = spec_schema(shared / "crds", "InferenceGraph")["properties"]["spec"]["properties"]
+    router = graph["nodes"]["additionalProperties"]
+    assert set(TYPES["InferenceRouter"]) == set(router["properties"])
+    step = router["properties"]["steps"]["items"]
+    assert set(TYPES["InferenceStep"]) == set(step["properties"])
+    assert set(TYPES["RouterTimeouts"]) == set(graph["routerTimeouts"]["properties"])
+
+
+def test_the_fields_of_runtimes_and_models_are_kserves_own(shared: Path) -> None:
+    runtime = spec_schema(shared / "crds", "ServingRuntime")["properties"]["spec"]["properties"]
+    workers = runtime["workerSpec"]
+    assert set(fields_of("RuntimeWorkerSpec")) == set(workers["properties"])
+    assert set(REQUIRED["RuntimeWorkerSpec"]) == set(workers["required"])
+    model_format = runtime["supportedModelFormats"]["items"]
+    assert set(TYPES["SupportedModelFormat"]) == set(model_format["properties"])
+    assert set(REQUIRED["SupportedModelFormat"]) == set(model_format["required"])
+    service = spec_schema(shared / "crds", "InferenceService")["properties"]["spec"]["properties"]
+    predictor = service["predictor"]["properties"]
+    assert set(predictor["model"]["properties"]) <= set(fields_of("ModelSpec"))
+    assert set(TYPES["ModelSpec"]) <= set(predictor["model"]["properties"])
+    assert set(predictor["workerSpec"]["properties"]) <= set(fields_of("WorkerSpec"))
+    assert set(TYPES["ModelFormat"]) == set(
+        predictor["model"]["properties"]["modelFormat"]["properties"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("component", "type_name"), [("predictor", "PredictorSpec"), ("transformer", "ComponentSpec")]
+)
+def test_the_components_fields_are_kserves_own(
+    component: str, type_name: str, shared: Path
+) -> None:
+    spec = spec_schema(shared / "crds", "InferenceService")["properties"]["spec"]["properties"]
+    theirs = set(spec[component]["properties"])
+    assert theirs <= set(fields_of(type_name))
+    own = set(TYPES[type_name])
+    if EXTENDS[type_name] in TYPES:
+        own |= set(TYPES[EXTENDS[type_name]])
+    assert own <= theirs
+
+
+def test_the_threshold_of_digits_is_the_one_that_training_chose() -> None:
+    card = json.loads((ROOT / "predictors/digits/training.json").read_text())
+    assert DIGITS_MINING.threshold == card["threshold"]

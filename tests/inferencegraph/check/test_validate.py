@@ -1,0 +1,89 @@
+"""Offline checks. Each file in data/manifests/bad begins with the problems that it shows."""
+
+import copy
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inferencegraph.build.examples import example
+from inferencegraph.build.sites import MINING_MODES
+from inferencegraph.check.validate import refuse, validate
+from inferencegraph.read.documents import read
+from inferencegraph.read.kustomize import load, load_documents
+from predictors.errors import ConfigurationError
+
+BAD = Path(__file__).resolve().parents[2] / "data/manifests/bad"
+GOOD = [manifest for mode in MINING_MODES for manifest in example(mode).values()]
+
+
+def _promised(path: Path) -> list[str]:
+    lines = path.read_text().splitlines()
+    return [line.removeprefix("# ") for line in lines if line.startswith("# ")]
+
+
+@pytest.mark.parametrize("path", sorted(BAD.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_bad_manifest_is_told_what_is_wrong_and_the_way_out(path: Path) -> None:
+    promised = _promised(path)
+    problems = validate([document.content for document in read(path)])
+    assert [f"{problem.severity} {problem}" for problem in problems] == promised
+    assert promised
+
+
+def test_a_problem_names_the_file_it_is_in() -> None:
+    documents = load_documents(BAD / "node_unused.yaml")
+    (problem,) = validate([d.content for d in documents], [d.path for d in documents])
+    assert str(problem).startswith(f"{BAD / 'node_unused.yaml'}: InferenceGraph/qa: spec.nodes.")
+
+
+def test_a_service_that_is_not_there_is_an_error_where_nothing_else_exists() -> None:
+    (problem,) = validate(load(BAD / "service_absent.yaml"), complete=True)
+    assert problem.severity == "error"
+    assert "unknown InferenceService 'qa-edge'" in problem.message
+
+
+def test_what_is_about_to_run_is_refused_with_every_error_and_no_warning() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        refuse(load(BAD / "node_dangling.yaml"), [BAD / "node_dangling.yaml"])
+    assert str(refused.value).startswith(str(BAD / "node_dangling.yaml"))
+    assert "unknown node 'anwser'; did you mean 'answer'?" in str(refused.value)
+    assert "no step leads here" not in str(refused.value)
+
+
+def test_warnings_alone_are_not_refused() -> None:
+    refuse(load(BAD / "node_unused.yaml"))
+
+
+def test_checking_takes_no_time_that_a_person_would_notice() -> None:
+    begin = time.process_time()
+    validate(load(BAD / "node_dangling.yaml"))
+    assert time.process_time() - begin < 0.7
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=4,
+)
+
+
+def _places(node: Any) -> list[tuple[Any, Any]]:
+    """Every (container, key) in a manifest."""
+    keys: Any = node if isinstance(node, dict) else range(len(node))
+    found = [(node, key) for key in keys]
+    inner = [node[key] for key in keys if isinstance(node[key], dict | list)]
+    return found + [place for part in inner for place in _places(part)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_stands_in_a_manifest_the_checks_come_to_an_end(data: st.DataObject) -> None:
+    documents = copy.deepcopy(GOOD[:5])
+    holder, key = data.draw(st.sampled_from(_places(documents)))
+    holder[key] = data.draw(_json)
+    for problem in validate(documents):
+        assert problem.message
+        assert problem.field

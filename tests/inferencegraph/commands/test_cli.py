@@ -1,0 +1,252 @@
+"""The `hem` command as its users meet it: help, one clear line on bad input, and light imports."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inferencegraph.cli import app, main
+from inferencegraph.local.manifests import EXAMPLE
+from predictors.contract import text_request
+from tests.inferencegraph.running_hem import HEM
+from transformers_hem import embedded
+
+COMMANDS = [command.callback.__name__ for command in app.registered_commands if command.callback]
+TRAINED = ("--data", "/no", "--algorithm", "LinearRouter")
+HEAVY = {"torch", "kserve", "vllm", "tritonclient", "sklearn", "transformers", "scipy"}
+
+
+@dataclass(frozen=True)
+class Result:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Hem = Callable[..., Result]
+
+
+@pytest.fixture
+def hem(capsys: pytest.CaptureFixture[str]) -> Hem:
+    """hem("ask", "x"): the command in this process, which spares its start."""
+
+    def run(*arguments: str) -> Result:
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        return Result(int(end.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+class Scripted(BaseHTTPRequestHandler):
+    """Answers every POST with `status` and `body`; keeps what was asked."""
+
+    status: int
+    body: Any
+    asked: list[dict[str, Any]]
+
+    def do_POST(self) -> None:
+        self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        data = json.dumps(self.body).encode()
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def scripted() -> Iterator[tuple[str, type[Scripted]]]:
+    handler = type("Handler", (Scripted,), {"status": 200, "body": answered(), "asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", handler
+    server.shutdown()
+    server.server_close()
+
+
+def answered(**parameters: Any) -> dict[str, Any]:
+    output = {"name": "text_output", "shape": [1], "datatype": "BYTES", "data": ["19"]}
+    given = {"hem_route": "edge", "hem_score": 0.25, "hem_reason": "algorithm", **parameters}
+    return {"model_name": "qa-edge", "parameters": given, "outputs": [output]}
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """The top-level modules that `hem ARGUMENTS` has loaded when it ends."""
+    code = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+    code += "from inferencegraph.cli import main; main()"
+    command = [sys.executable, "-c", code, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return {name.split(".")[0] for name in result.stderr.splitlines()[-1].split()}
+
+
+def test_help_lists_every_command_and_loads_no_engine(hem: Hem) -> None:
+    result = hem("--help")
+    assert result.returncode == 0
+    assert all(command in result.stdout for command in COMMANDS)
+    assert not loaded_by("--help") & (HEAVY | {"aiohttp", "numpy", "pydantic_settings"})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_has_an_example(hem: Hem, command: str) -> None:
+    result = hem(command, "--help")
+    assert result.returncode == 0
+    assert f"Example: hem {command}" in result.stdout
+
+
+def test_validating_loads_no_engine() -> None:
+    assert not loaded_by("validate", "-f", str(EXAMPLE)) & HEAVY
+
+
+@pytest.mark.parametrize(
+    "router", ["embedded:linear", f"file://{embedded.directory('embedded:linear')}"]
+)
+def test_a_router_is_named_as_to_hem_itself(hem: Hem, tmp_path: Path, router: str) -> None:
+    data, out = tmp_path / "queries.jsonl", tmp_path / "scores.jsonl"
+    data.write_text('{"id": 1, "query": "What is 4 + 5?"}\n')
+    result = hem("score", "--router", router, "--data", str(data), "--out", str(out))
+    assert result.returncode == 0
+    assert json.loads(out.read_text())["score"] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["asl"], "No such command 'asl'"),
+        (["ask"], "Missing argument 'query'"),
+        (["ask", "x", "--url", "localhost"], "--url 'localhost' is not a URL"),
+        (["ask", "x", "--url", "http://127.0.0.1:9"], "`hem up` starts the example"),
+        (["ask", "x", "--prefer", "moon"], "'edge', 'cloud'"),
+        (["ask", "x", "--max-tokens", "many"], "--max-tokens"),
+        (["up", "--port", "80800"], "--port"),
+        (["up", "-f", "/no/such/file.yaml"], "/no/such/file.yaml: no such file"),
+        (["up", "--image", "nameless"], "is not NAME=COMMAND"),
+        (["validate", "-f", "/no/such/file.yaml"], "/no/such/file.yaml: no such file"),
+        (["router", "--graph", "/no/such/file.yaml"], "/no/such/file.yaml"),
+        (["train", *TRAINED, "--out", "/tmp/x"], "/no"),
+        (["train", *TRAINED, "--out", "/tmp/x", "--seed", "-1"], "a seed must be between 0 and"),
+        (["score", "--router", "/no/router", "--data", "/no", "--out", "/tmp/x"], "/no"),
+        (["evaluate", "-f", "/no/such/bench.yaml"], "/no/such/bench.yaml: No such file"),
+        (["evaluate", "--data", "/no/such/data"], "/no/such/data: No such file"),
+        (["evaluate", "--url", "http://127.0.0.1:9", "--limit", "1"], "`hem up` starts"),
+    ],
+)
+def test_bad_input_ends_in_one_clear_line(hem: Hem, arguments: list[str], message: str) -> None:
+    result = hem(*arguments)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("hem: error: ")
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_ask_prints_the_answer_and_who_gave_it(
+    hem: Hem, scripted: tuple[str, type[Scripted]]
+) -> None:
+    url, handler = scripted
+    handler.body = answered(hem_threshold=0.5, hem_algorithm="LinearRouter", served_by="qa-edge")
+    lines = hem("ask", "What is 12 + 7?", "--url", url).stdout.splitlines()
+    assert lines[0] == "19"
+    assert "route edge (algorithm) · score 0.25, threshold 0.50 · LinearRouter" in lines[1]
+    assert "served by qa-edge" in lines[1]
+    assert handler.asked == [text_request(["What is 12 + 7?"])]
+
+
+def test_ask_sends_what_it_was_told(hem: Hem, scripted: tuple[str, type[Scripted]]) -> None:
+    url, handler = scripted
+    options = ["--prefer", "cloud", "--max-tokens", "9", "--temperature", "0", "--stop", "."]
+    assert hem("ask", "x", "--url", url, *options).returncode == 0
+    assert handler.asked[0]["parameters"] == {
+        "hem_prefer": "cloud",
+        "max_tokens": 9,
+        "temperature": 0,
+        "stop": '["."]',
+    }
+
+
+def test_ask_as_json_is_for_programs(hem: Hem, scripted: tuple[str, type[Scripted]]) -> None:
+    facts = json.loads(hem("ask", "x", "--url", scripted[0], "--json").stdout)
+    assert facts["answer"] == "19"
+    assert (facts["route"], facts["score"], facts["served_by"]) == ("edge", 0.25, "qa-edge")
+    assert facts["seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (400, {"error": "text_input[0] is empty"}, "answered 400: text_input[0] is empty"),
+        (500, {"error": "Failed to process request", "cause": "no step"}, "no step"),
+        (404, {"detail": "Not Found"}, "answered 404: Not Found"),
+        (200, {"surprise": 1}, "answered 200 with no V2 response"),
+        (200, [], "answered 200 with no V2 response"),
+    ],
+)
+def test_ask_shows_the_servers_own_words(
+    hem: Hem, scripted: tuple[str, type[Scripted]], status: int, body: Any, message: str
+) -> None:
+    url, handler = scripted
+    handler.status, handler.body = status, body
+    result = hem("ask", "x", "--url", url)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_validate_exits_with_1_on_an_error_and_names_it(hem: Hem, tmp_path: Path) -> None:
+    graph = tmp_path / "graph.yaml"
+    text = (EXAMPLE / "graph.yaml").read_text()
+    graph.write_text(text.replace("nodeName: answer", "nodeName: anser"))
+    result = hem("validate", "-f", str(graph))
+    assert result.returncode == 1
+    assert "anser" in result.stdout
+    problems = json.loads(hem("validate", "-f", str(graph), "--json").stdout)
+    assert any(problem["severity"] == "error" for problem in problems)
+
+
+def test_validate_is_content_with_the_example(hem: Hem) -> None:
+    result = hem("validate", "-f", str(EXAMPLE))
+    assert result.returncode == 0
+    assert "0 errors" in result.stdout
+
+
+def test_router_alone_serves_a_graph(
+    hem: Hem, scripted: tuple[str, type[Scripted]], tmp_path: Path
+) -> None:
+    url, handler = scripted
+    steps = [{"name": "a", "serviceUrl": url}]
+    graph = tmp_path / "graph.json"
+    graph.write_text(json.dumps({"nodes": {"root": {"routerType": "Sequence", "steps": steps}}}))
+    command = [*HEM, "router", "--graph", str(graph), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            ready = process.stdout.readline().split()
+            assert ready[:2] == ["hem:", "ready"]
+            assert hem("ask", "x", "--url", ready[2]).stdout.startswith("19\n")
+        finally:
+            process.terminate()
+    assert handler.asked
+
+
+def test_evaluate_prints_a_table_and_names_what_failed(
+    hem: Hem, scripted: tuple[str, type[Scripted]], tmp_path: Path
+) -> None:
+    url, _ = scripted
+    data = tmp_path / "questions.jsonl"
+    rows = [{"query": "12 + 7", "answer": "19"}, {"query": "1 + 1", "answer": "2"}]
+    data.write_text("\n".join(map(json.dumps, rows)))
+    table = hem("evaluate", "--url", url, "--data", str(data)).stdout
+    assert all(name in table for name in ("EdgeOnly", "routed", "CloudOnly", "50.0%"))
+    facts = json.loads(hem("evaluate", "--url", url, "--data", str(data), "--json").stdout)
+    assert facts["questions"] == 2
+    assert facts["runs"]["routed"]["accuracy"] == 0.5
+    assert facts["runs"]["routed"]["edge_share"] == 1
+    assert facts["runs"]["routed"]["served_by"] == {"qa-edge": 2}

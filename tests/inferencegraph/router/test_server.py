@@ -1,0 +1,86 @@
+"""Serving the local router: alone as a process, or several in one event loop."""
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from inferencegraph.router.create import (
+    GraphServer,
+    create_app,
+    run,
+)
+from inferencegraph.router.server import bind_port
+from predictors.errors import ConfigurationError
+from tests.conftest import ROOT
+from tests.inferencegraph.router.graph_under_test import (
+    CannedUpstreams,
+    Stage,
+    sequence,
+)
+
+
+def test_hem_router_says_where_it_answers_and_stops_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "graph.json"
+    path.write_text(json.dumps(sequence({"serviceUrl": "http://127.0.0.1:1/"})))
+    command = [sys.executable, "-m", "inferencegraph", "router", "--graph", str(path)]
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        process = subprocess.Popen(
+            [*command, "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        assert httpx.get(f"{url}/readyz").status_code == 200
+        process.send_signal(stop)
+        assert process.wait(10) == 0
+        process.stdout.close()
+
+
+def test_a_port_in_use_is_refused_in_one_line() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        app = create_app(sequence({"serviceUrl": "http://127.0.0.1:1/"}))
+        with pytest.raises(ConfigurationError, match=f"port {port} on 127.0.0.1 is in use; stop"):
+            run(app, "127.0.0.1", port)
+
+
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70_000), ("192.0.2.1", 0)])
+def test_a_port_that_cannot_be_had_is_refused(host: str, port: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"can't listen on {host}:{port}: "):
+        bind_port(host, port)
+
+
+async def test_several_graphs_run_in_one_event_loop() -> None:
+    async with Stage() as stage:
+        stage.app = CannedUpstreams({name: {"body": {"graph": name}} for name in ("a", "b")})
+        graphs = [sequence({"serviceUrl": f"{stage.url}/{name}"}) for name in ("a", "b")]
+        servers = [GraphServer(create_app(g), bind_port("127.0.0.1", 0)) for g in graphs]
+        await asyncio.gather(*(server.start() for server in servers))
+        async with httpx.AsyncClient() as client:
+            answers = [(await client.post(server.url)).json()["graph"] for server in servers]
+        await asyncio.gather(*(server.stop() for server in servers))
+    assert answers == ["a", "b"]
+
+
+async def test_answers_under_way_are_finished_before_it_stops() -> None:
+    async with Stage() as stage:
+        stage.app = CannedUpstreams({"slow": {"body": {"a": 1}, "delay_s": 0.5}})
+        graph = create_app(sequence({"serviceUrl": f"{stage.url}/slow"}))
+        server = GraphServer(graph, bind_port("127.0.0.1", 0))
+        await server.start()
+        async with httpx.AsyncClient() as client:
+            answer = asyncio.create_task(client.post(server.url))
+            while not stage.app.calls:
+                await asyncio.sleep(0.01)
+            await server.stop()
+            assert (await answer).json() == {"a": 1}
+            with pytest.raises(httpx.ConnectError):
+                await client.post(server.url)

@@ -1,0 +1,286 @@
+"""Calls that leave the predictor: how many, how long, how often, and when not at all."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from predictors.errors import (
+    Failure,
+    HEMError,
+    InvalidRequest,
+    Overloaded,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from predictors.upstream.call import Upstream, UpstreamSettings
+
+Attempt = Callable[[], Awaitable[str]]
+
+
+class Script:
+    """An attempt that does what the next entry says: an error, an answer, or a future's outcome."""
+
+    def __init__(self, *entries: Any) -> None:
+        self._entries: Iterator[Any] = iter(entries)
+        self.calls = 0
+
+    async def __call__(self) -> str:
+        self.calls += 1
+        entry = next(self._entries)
+        if isinstance(entry, Exception):
+            raise entry
+        return str(await entry) if isinstance(entry, asyncio.Future) else str(entry)
+
+
+def metric(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"hem_upstream_{name}", labels) or 0.0
+
+
+def upstream(name: str, **settings: Any) -> Upstream:
+    return Upstream(name, UpstreamSettings(**settings))
+
+
+def never() -> asyncio.Future[str]:
+    return asyncio.get_running_loop().create_future()
+
+
+async def test_an_answer_costs_one_attempt() -> None:
+    script = Script("yes")
+    assert await upstream("u1").call(script) == "yes"
+    assert script.calls == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UpstreamUnavailable("down"),
+        UpstreamError("502", failure=Failure.SERVER_ERROR, retryable=True),
+        UpstreamUnavailable("slow down", failure=Failure.REFUSED, retry_after=0.01),
+    ],
+)
+async def test_what_may_pass_is_tried_again(error: HEMError) -> None:
+    script = Script(error, error, "yes")
+    before = metric("retries_total", upstream="u2")
+    assert await upstream("u2", retries=2).call(script) == "yes"
+    assert metric("retries_total", upstream="u2") - before == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [InvalidRequest("no"), UpstreamError("HTML"), UpstreamTimeout("late"), RuntimeError("a bug")],
+)
+async def test_what_will_not_pass_is_not_tried_again(error: Exception) -> None:
+    script = Script(error, "yes")
+    with pytest.raises(type(error), match=str(error)):
+        await upstream("u3").call(script)
+    assert script.calls == 1
+
+
+async def test_the_last_error_is_the_callers_and_all_are_counted() -> None:
+    script = Script(*(UpstreamUnavailable(f"down {n}") for n in range(3)))
+    with pytest.raises(UpstreamUnavailable, match="down 2"):
+        await upstream("u4", retries=2).call(script)
+    assert metric("failures_total", upstream="u4", kind="unreachable") == 3
+
+
+async def test_a_wait_beyond_the_deadline_fails_at_once() -> None:
+    script = Script(UpstreamUnavailable("later", retry_after=60), "yes")
+    async with asyncio.timeout(30):
+        with pytest.raises(UpstreamUnavailable, match="later"):
+            await upstream("u5", timeout=50).call(script)
+    assert script.calls == 1
+
+
+async def test_an_attempt_ends_at_the_deadline() -> None:
+    with pytest.raises(UpstreamTimeout, match=r"u6 did not answer within 0\.05 s"):
+        await upstream("u6", timeout=0.05).call(Script(never()))
+    assert metric("failures_total", upstream="u6", kind="timeout") == 1
+
+
+async def test_above_the_queue_bound_calls_are_refused_at_once() -> None:
+    far, release = upstream("u7", max_concurrency=1, max_queue=1), never()
+    running = asyncio.create_task(far.call(Script(release)))
+    waiting = asyncio.create_task(far.call(Script("second")))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded, match="u7 has 1 calls at once and 1 waiting"):
+        await far.call(Script("third"))
+    assert metric("rejected_total", upstream="u7", reason="queue_full") == 1
+    release.set_result("first")
+    assert await asyncio.gather(running, waiting) == ["first", "second"]
+
+
+async def test_waiting_in_the_queue_has_a_limit_of_its_own() -> None:
+    limits = {"max_concurrency": 1, "timeout": 0.05, "queue_timeout": 0.05}
+    far, release = upstream("u8", **limits), asyncio.Event()
+
+    async def stubborn() -> str:
+        try:
+            return await never()
+        finally:
+            await release.wait()
+
+    first = asyncio.create_task(far.call(stubborn))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded, match=r"u8 had no place for the call within 0\.05 s"):
+        await far.call(Script("never asked"))
+    release.set()
+    with pytest.raises(UpstreamTimeout):
+        await first
+
+
+async def test_a_call_waits_a_quarter_of_its_time_limit_for_a_place() -> None:
+    far = upstream("u10", max_concurrency=1, timeout=0.2)
+    first = asyncio.create_task(far.call(Script(never())))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded, match=r"no place for the call within 0\.05 s"):
+        await far.call(Script("never asked"))
+    with pytest.raises(UpstreamTimeout):
+        await first
+
+
+async def test_overload_is_no_failure_of_a_far_side_that_answers_in_time() -> None:
+    limits = {"max_concurrency": 2, "timeout": 1.0, "queue_timeout": 0.8, "breaker_failures": 1}
+    far = upstream("u11", **limits)
+
+    async def slow() -> str:
+        await asyncio.sleep(0.5)
+        return "yes"
+
+    outcomes = await asyncio.gather(*(far.call(slow) for _ in range(8)), return_exceptions=True)
+    assert outcomes[:4] == ["yes"] * 4
+    assert [type(outcome) for outcome in outcomes[4:]] == [Overloaded] * 4
+    assert metric("failures_total", upstream="u11", kind="timeout") == 0
+    assert metric("breaker", upstream="u11") == 0
+
+
+async def test_a_retry_that_had_too_little_time_says_nothing_of_the_far_side() -> None:
+    far = upstream("u12", timeout=0.5, breaker_failures=2)
+
+    async def refuses() -> str:
+        await asyncio.sleep(0.2)
+        raise UpstreamUnavailable("down")
+
+    with pytest.raises(UpstreamTimeout, match=r"u12 did not answer within 0\.5 s"):
+        await far.call(Script(asyncio.ensure_future(refuses()), never()))
+    assert metric("failures_total", upstream="u12", kind="unreachable") == 1
+    assert metric("failures_total", upstream="u12", kind="timeout") == 0
+    assert metric("breaker", upstream="u12") == 0
+
+
+async def test_a_caller_who_leaves_frees_slot_and_queue() -> None:
+    far = upstream("u9", max_concurrency=1, max_queue=1)
+    tasks = [asyncio.create_task(far.call(Script(never()))) for _ in range(2)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert [task.cancelled() for task in tasks] == [True, True]
+    assert await asyncio.gather(*(far.call(Script("yes")) for _ in range(2))) == ["yes", "yes"]
+
+
+async def fail(far: Upstream, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        await far.call(Script(error))
+
+
+async def test_failures_in_a_row_open_the_breaker_and_nobody_waits() -> None:
+    far = upstream("b1", breaker_failures=2, retries=0, breaker_seconds=60)
+    await fail(far, UpstreamTimeout("late"))
+    await fail(far, UpstreamError("500", failure=Failure.SERVER_ERROR))
+    script = Script("never asked")
+    with pytest.raises(UpstreamUnavailable, match=r"b1 is not called .* 2 times in a row.*: 500"):
+        await far.call(script)
+    assert script.calls == 0
+    assert metric("breaker", upstream="b1") == 2
+    assert metric("rejected_total", upstream="b1", reason="breaker_open") == 1
+
+
+async def test_retries_end_when_the_breaker_opens() -> None:
+    far = upstream("b2", breaker_failures=2, retries=9, breaker_seconds=60)
+    script = Script(*[UpstreamUnavailable("down")] * 10)
+    with pytest.raises(UpstreamUnavailable, match="b2 is not called for now"):
+        await far.call(script)
+    assert script.calls == 2
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        InvalidRequest("the caller's own"),
+        UpstreamError("wrong key", failure=Failure.REFUSED),
+        UpstreamError("HTML"),
+        UpstreamUnavailable("429", failure=Failure.REFUSED, retryable=False),
+    ],
+)
+async def test_a_far_side_that_answers_is_alive(harmless: Exception) -> None:
+    far = upstream("b3", breaker_failures=2, retries=0)
+    for error in (UpstreamTimeout("late"), harmless, UpstreamTimeout("late"), harmless):
+        await fail(far, error)
+    assert metric("breaker", upstream="b3") == 0
+
+
+async def opened(name: str) -> Upstream:
+    """With a breaker that is half open already."""
+    far = upstream(name, breaker_failures=1, retries=0, breaker_seconds=0.01)
+    await fail(far, UpstreamTimeout("late"))
+    await asyncio.sleep(0.02)
+    assert metric("breaker", upstream=name) == 1
+    return far
+
+
+async def test_half_open_one_probe_asks_and_its_answer_closes() -> None:
+    far, release = await opened("b4"), never()
+    probe = asyncio.create_task(far.call(Script(release)))
+    await asyncio.sleep(0)
+    with pytest.raises(UpstreamUnavailable, match="b4 is not called"):
+        await far.call(Script("second probe"))
+    release.set_result("well again")
+    assert await probe == "well again"
+    assert metric("breaker", upstream="b4") == 0
+    assert await far.call(Script("yes")) == "yes"
+
+
+async def test_a_probe_that_fails_opens_again() -> None:
+    far = upstream("b5", breaker_failures=3, retries=0, breaker_seconds=1)
+    for _ in range(3):
+        await fail(far, UpstreamTimeout("late"))
+    await asyncio.sleep(1.1)
+    await fail(far, UpstreamTimeout("the probe"))
+    assert metric("rejected_total", upstream="b5", reason="breaker_open") == 0
+    with pytest.raises(UpstreamUnavailable, match="at last: the probe"):
+        await far.call(Script("never asked"))
+
+
+async def test_a_probe_whose_caller_leaves_decides_nothing() -> None:
+    far = await opened("b6")
+    probe = asyncio.create_task(far.call(Script(never())))
+    await asyncio.sleep(0)
+    probe.cancel()
+    await asyncio.wait([probe])
+    assert metric("breaker", upstream="b6") == 1
+    assert await far.call(Script("the next probe")) == "the next probe"
+    assert metric("breaker", upstream="b6") == 0
+
+
+async def test_callers_who_leave_are_no_failures() -> None:
+    far = upstream("b7", breaker_failures=1)
+    task = asyncio.create_task(far.call(Script(never())))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert metric("breaker", upstream="b7") == 0
+    assert await far.call(Script("yes")) == "yes"
+
+
+async def test_a_late_answer_does_not_close_an_open_breaker() -> None:
+    far, release = upstream("b8", breaker_failures=1, retries=0, breaker_seconds=60), never()
+    early = asyncio.create_task(far.call(Script(release)))
+    await asyncio.sleep(0)
+    await fail(far, UpstreamTimeout("late"))
+    release.set_result("at last")
+    assert await early == "at last"
+    assert metric("breaker", upstream="b8") == 2

@@ -1,0 +1,199 @@
+"""The fault table: whatever the far side does, the caller of a real predictor gets a clear error.
+
+Each fault is counted, and the predictor answers the next query.
+"""
+
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import trustme
+
+from predictors.contract import text_request
+from tests.conftest import ServerProcess, StartServer
+from tests.predictors.upstream.far_side import FarSide
+
+KEY = "sk-far-side-0123456789"
+MANY = 4_000_000
+QUICK = (
+    *("--timeout", "3", "--retries", "1", "--breaker_failures", "1000"),
+    *("--max_answer_bytes", str(MANY)),
+)
+
+
+@dataclass
+class Uplink:
+    server: ServerProcess
+    far: FarSide
+
+    def ask(self, query: str) -> httpx.Response:
+        url = f"{self.server.url}/v2/models/up/infer"
+        return httpx.post(url, json=text_request([query]), timeout=30)
+
+    def memory_peak(self) -> int:
+        """Bytes."""
+        status = Path(f"/proc/{self.server.process.pid}/status").read_text()
+        return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Summed over upstreams and the labels that are not given."""
+        page = httpx.get(f"{self.server.url}/metrics", timeout=10).text
+        lines = [line for line in page.splitlines() if line.startswith(f"hem_upstream_{name}{{")]
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        return sum(float(li.split()[-1]) for li in lines if all(w in li for w in wanted))
+
+
+ENGINES = {
+    "openai_api": ("--engine", "openai_api", "--repetition_penalty", "1", "--api_key", KEY),
+    "kserve": (
+        *("--engine", "kserve", "--upstream_model", "far"),
+        *("--extra_headers", f'{{"authorization": "Bearer {KEY}"}}'),
+    ),
+}
+
+
+def start_uplink(start_server: StartServer, engine: str, far: FarSide, *options: str) -> Uplink:
+    path = {"openai_api": "/v1", "kserve": ""}[engine]
+    arguments = ("--model_name", "up", *ENGINES[engine], "--url", far.url + path, *options)
+    return Uplink(start_server("predictors", *arguments, ready="/v2/models/up/ready"), far)
+
+
+@pytest.fixture(scope="module")
+def far() -> Iterator[FarSide]:
+    with FarSide() as far:
+        yield far
+
+
+@pytest.fixture(scope="module")
+def openai_api(start_server: StartServer, far: FarSide) -> Uplink:
+    return start_uplink(start_server, "openai_api", far, *QUICK)
+
+
+@pytest.fixture(scope="module")
+def kserve(start_server: StartServer, far: FarSide) -> Uplink:
+    return start_uplink(start_server, "kserve", far, *QUICK)
+
+
+@pytest.fixture(params=ENGINES)
+def uplink(request: pytest.FixtureRequest) -> Uplink:
+    found: Uplink = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said", "kind"),
+    [
+        ("html", 502, "answered unexpected", "unusable"),
+        ("noise", 502, "answered with no HTTP", "unusable"),
+        ("cut", 502, "broke off its answer", "unreachable"),
+        ("drop", 503, "closed the connection before it answered", "unreachable"),
+        ("late 4", 504, "did not answer", "timeout"),
+        ("storm 9", 503, "answered 429: Rate limit reached", "refused"),
+        ("storm 9 60", 503, "answered 429: Rate limit reached", "refused"),
+        ("status 404", 502, "answered 404: the far side's words", "refused"),
+        ("status 500", 502, "answered 500: the far side's words", "server_error"),
+        ("status 502", 502, "answered 502", "server_error"),
+        ("status 503", 503, "answered 503", "server_error"),
+        ("status 504", 504, "answered 504", "server_error"),
+        ("status 302", 502, "answered 302", "refused"),
+        ("charset", 502, "answered 500: !!", "server_error"),
+        ("date", 503, "answered 503: later", "server_error"),
+        ("parrot 285", 502, "answered 500: xxx", "server_error"),
+    ],
+)
+def test_each_fault_is_an_error_of_its_own_and_is_counted(
+    uplink: Uplink, query: str, status: int, said: str, kind: str
+) -> None:
+    before = uplink.metric("failures_total", kind=kind)
+    response = uplink.ask(query)
+    assert (response.status_code, list(response.json())) == (status, ["error"])
+    assert said in response.json()["error"]
+    assert KEY[:6] not in response.text
+    assert uplink.metric("failures_total", kind=kind) > before
+    fine = uplink.ask(f"and after {query}")
+    assert fine.json()["outputs"][0]["data"] == [f"AND AFTER {query.upper()}"]
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip", "br"])
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_without_an_end_is_not_kept(uplink: Uplink, status: int, coding: str) -> None:
+    before = uplink.metric("failures_total", kind="unusable")
+    response = uplink.ask(f"endless {status} {coding}")
+    assert response.status_code == 502
+    said = "in the coding 'br'" if coding == "br" else f"more than {MANY} bytes (max_answer_bytes)"
+    assert said in response.json()["error"]
+    assert uplink.metric("failures_total", kind="unusable") == before + 1
+    assert uplink.memory_peak() < 600 * 2**20
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_what_the_caller_can_mend_stays_a_client_error(uplink: Uplink, status: int) -> None:
+    response = uplink.ask(f"status {status}")
+    assert response.status_code == 400
+    assert response.json()["error"].startswith("the far side's words")
+    assert KEY not in response.text
+
+
+@pytest.mark.parametrize("query", ["storm 1", "storm 1 0.1"])
+def test_a_short_storm_is_waited_out(uplink: Uplink, query: str) -> None:
+    before = uplink.metric("retries_total")
+    marked = f"{query} 0 {uplink.server.port}" if len(query.split()) == 2 else query
+    uplink.far.asked.clear()
+    response = uplink.ask(marked)
+    assert response.status_code == 200, response.text
+    assert uplink.metric("retries_total") == before + 1
+
+
+def test_a_storm_that_outlasts_the_deadline_is_not_waited_for(uplink: Uplink) -> None:
+    uplink.far.asked.clear()
+    assert uplink.ask("storm 9 3600").status_code == 503
+    assert uplink.far.asked["storm 9 3600"] == 1
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_is_refused_names_its_setting(openai_api: Uplink, status: int) -> None:
+    response = openai_api.ask(f"status {status}")
+    assert response.status_code == 502
+    assert "it refused the key; see --api_key" in response.json()["error"]
+    assert KEY not in response.text
+    assert KEY not in openai_api.server.log.read_text()
+
+
+def test_a_cloud_that_hangs_is_not_waited_for_until_it_is_well(
+    start_server: StartServer,
+) -> None:
+    with FarSide() as far:
+        options = ("--timeout", "1.5", "--breaker_failures", "2", "--breaker_seconds", "4")
+        up = start_uplink(start_server, "kserve", far, *options)
+        assert up.ask("well").status_code == 200
+        far.hangs = True
+        assert [up.ask("hangs").status_code for _ in range(2)] == [504, 504]
+        asked = len(far.requests)
+        refused = up.ask("not asked")
+        assert up.metric("breaker") == 2
+        assert refused.status_code == 503
+        assert "is not called for now: it failed 2 times in a row" in refused.json()["error"]
+        assert len(far.requests) == asked
+        assert up.metric("rejected_total", reason="breaker_open") == 1
+
+        far.hangs = False
+        time.sleep(4.2)
+        assert up.metric("breaker") == 1
+        assert up.ask("well again").json()["outputs"][0]["data"] == ["WELL AGAIN"]
+        assert up.metric("breaker") == 0
+
+
+def test_a_certificate_that_does_not_verify_is_a_bad_gateway(start_server: StartServer) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with FarSide(context) as far:
+        up = start_uplink(start_server, "openai_api", far, "--retries", "0")
+        response = up.ask("never sent")
+        assert response.status_code == 502
+        assert "does not verify: " in response.json()["error"]
+        assert up.metric("failures_total", kind="unreachable") == 1
+        assert far.requests == []

@@ -1,0 +1,80 @@
+"""The environment is checked once, at start."""
+
+from pathlib import Path
+
+import pytest
+
+from predictors.errors import ConfigurationError
+from transformers_hem.serving.decision import Decider
+from transformers_hem.serving.settings import build_decider, read_environment
+
+
+def decider(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Decider:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return build_decider(read_environment())
+
+
+def test_nothing_set_is_the_shipped_linear_router(monkeypatch: pytest.MonkeyPatch) -> None:
+    default = decider(monkeypatch)
+    assert default.name == "LinearRouter"
+    assert default.policy == "any"
+    assert default.threshold == default.algorithm.default_threshold
+
+
+def test_a_threshold_of_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert decider(monkeypatch, HEM_THRESHOLD="0.125").threshold == 0.125
+
+
+def test_without_a_router_the_threshold_is_one_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert decider(monkeypatch, HEM_ALGORITHM="Random", HEM_THRESHOLD="").threshold == 0.5
+
+
+def test_a_crd_block_names_the_algorithm(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = (
+        '{"name": "ConfidenceRouter", "parameters": [{"key": "signal", "value": "min_logprob"}]}'
+    )
+    chosen = decider(monkeypatch, HEM_PARAMETERS=block, HEM_BATCH_POLICY="majority")
+    assert (chosen.name, chosen.policy) == ("ConfidenceRouter", "majority")
+
+
+@pytest.mark.parametrize(
+    ("environment", "fault"),
+    [
+        ({"HEM_THRESHOLD": "nan"}, "HEM_THRESHOLD 'nan'"),
+        ({"HEM_THRESHOLD": "1.5"}, "HEM_THRESHOLD '1.5'"),
+        ({"HEM_THRESHOLD": "-0.1"}, "HEM_THRESHOLD '-0.1'"),
+        ({"HEM_THRESHOLD": "high"}, "HEM_THRESHOLD 'high'"),
+        ({"HEM_BATCH_POLICY": "some"}, "HEM_BATCH_POLICY 'some'.*majority"),
+        ({"MINING_MODE": "mining"}, "MINING_MODE 'mining'.*mining-then-inference"),
+        ({"MINING_MODE": "inference-then-mining"}, "contradicts HEM_ALGORITHM LinearRouter"),
+        (
+            {"MINING_MODE": "mining-then-inference", "HEM_ALGORITHM": "ConfidenceRouter"},
+            "contradicts HEM_ALGORITHM ConfidenceRouter, which mines the answer",
+        ),
+        ({"HEM_ALGORITHM": "Linear"}, "unknown algorithm 'Linear'; known: .*LinearRouter"),
+        ({"HEM_ALGORITHM": "EdgeOnly", "HEM_ROUTER": "/r"}, "EdgeOnly takes no router"),
+        (
+            {"HEM_ALGORITHM": "EdgeOnly", "HEM_PARAMETERS": '{"name": "Random", "parameters": []}'},
+            "HEM_ALGORITHM is 'EdgeOnly', but HEM_PARAMETERS names 'Random'",
+        ),
+        (
+            {"HEM_ROUTER": "embedded:large"},
+            "unknown router 'embedded:large'; known: .*embedded:linear",
+        ),
+        ({"HEM_ROUTER": "s3://bucket/router"}, "storageUri"),
+        ({"HEM_ROUTER": "/nowhere"}, "no router in /nowhere"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_refused(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], fault: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=fault) as raised:
+        decider(monkeypatch, **environment)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_mode_that_agrees_is_accepted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    mode = "inference-then-mining"
+    agreed = decider(monkeypatch, HEM_ALGORITHM="ConfidenceRouter", MINING_MODE=mode)
+    assert agreed.name == "ConfidenceRouter"

@@ -1,0 +1,120 @@
+"""The threshold that keeps the spending per 1,000 queries within a budget."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import betaincinv
+from scipy.stats import norm
+
+from predictors.errors import ConfigurationError
+from transformers_hem.calibration.bounds import Floats
+from transformers_hem.evaluation.quality import cuttable, threshold_after
+
+LEAST_ROWS = 100  # of costs that vary: below it their mean is too far from normal
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Per 1,000 queries at `threshold`: on average of the rows, and `high` with confidence."""
+
+    threshold: float
+    mean: float
+    high: float
+
+
+def threshold_within(
+    scores: Floats, edge: Floats, cloud: Floats, budget: float, confidence: float
+) -> Spending:
+    """`scores` [N], infinite where there is none; `edge`, `cloud` [N]: what a row costs there.
+
+    The smallest threshold, so the best quality, whose upper confidence limit is within the
+    budget. As spending falls evenly with the threshold, looking at all of them costs no confidence
+    (Bates et al., arXiv 2101.02703, theorem 1). Raises ConfigurationError where even the most the
+    edge can take costs too much.
+    """
+    count = len(scores)
+    order = np.argsort(scores, kind="stable")
+    ordered = scores[order]
+    spent = _Spent.of(edge[order], cloud[order])
+    if not spent.constant and count < LEAST_ROWS:
+        raise ConfigurationError(
+            f"{count} rows can't promise a budget; at least {LEAST_ROWS} would be needed"
+        )
+    high = spent.at_most(confidence)
+    cuts = cuttable(ordered)
+    good = np.flatnonzero(cuts & (1000 * high <= budget))
+    if not len(good):
+        last = int(np.flatnonzero(cuts)[-1])
+        least, error = 1000 * spent.mean[last], 1000 * spent.deviation[last] / np.sqrt(count)
+        raise ConfigurationError(_refusal(least, error, budget, count))
+    at_edge = int(good[0])
+    return Spending(
+        threshold_after(ordered, at_edge),
+        float(1000 * spent.mean[at_edge]),
+        float(1000 * high[at_edge]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """Moments of the rows' costs with the first 0, 1, ... N of them at the edge, each [N + 1].
+    `constant`: each side's costs, where neither varies."""
+
+    rows: int
+    mean: Floats
+    deviation: Floats
+    skewness: Floats
+    constant: tuple[float, float] | None
+
+    @classmethod
+    def of(cls, edge: Floats, cloud: Floats) -> "_Spent":
+        unit = max(float(np.max([edge, cloud])), np.finfo(float).tiny)
+        first, second, third = (_means(edge / unit, cloud / unit, power) for power in (1, 2, 3))
+        variance = np.maximum(second - first**2, 0.0)
+        variance[variance < 1e-12 * second] = 0.0  # rounding
+        deviation = np.sqrt(variance)
+        skewed = third - 3 * first * second + 2 * first**3
+        skewness = np.divide(skewed, deviation**3, np.zeros_like(skewed), where=deviation > 0)
+        same = np.ptp(edge) == 0 and np.ptp(cloud) == 0
+        constant = (float(edge[0]), float(cloud[0])) if same else None
+        return cls(len(edge), unit * first, unit * deviation, skewness, constant)
+
+    def at_most(self, confidence: float) -> Floats:
+        """Upper confidence limits of the means: Clopper and Pearson's where both costs are
+        constant, which is exact. Else the normal limit, corrected for skewness as in Hall (1992,
+        On the removal of skewness by transformation, J. R. Statist. Soc. B 54): approximate, as
+        costs have no known maximum."""
+        if self.constant:
+            edge, cloud = self.constant
+            asked = np.arange(self.rows + 1)
+            dearer = asked if edge > cloud else self.rows - asked
+            share = np.ones(self.rows + 1)
+            some = dearer < self.rows
+            share[some] = betaincinv(dearer[some] + 1, self.rows - dearer[some], confidence)
+            limits: Floats = min(edge, cloud) + abs(cloud - edge) * share
+            return limits
+        ratio = self.skewness / np.sqrt(self.rows)
+        quantile = float(norm.ppf(1 - confidence))
+        curved = np.abs(ratio) > 1e-6
+        step = np.full(self.rows + 1, quantile)
+        bent = 1 + ratio[curved] * (quantile - ratio[curved] / 6)
+        step[curved] = 3 * (np.cbrt(bent) - 1) / ratio[curved]
+        return np.asarray(self.mean - step * self.deviation / np.sqrt(self.rows - 1))
+
+
+def _means(edge: Floats, cloud: Floats, power: int) -> Floats:
+    changes = np.concatenate([[0.0], np.cumsum(edge**power - cloud**power)])
+    return np.asarray(((cloud**power).sum() + changes) / len(edge))
+
+
+def _refusal(least: float, error: float, budget: float, count: int) -> str:
+    if least >= budget:
+        return (
+            f"a budget of {budget:g} per 1,000 queries is out of reach: as much at the edge as "
+            f"there can be still costs {least:.4g}"
+        )
+    needed = int(np.ceil(count * (2 * error / (budget - least)) ** 2))
+    return (
+        f"{count} rows can't promise a budget of {budget:g} per 1,000 queries; "
+        f"about {max(needed, count + 1)} would be needed"
+    )

@@ -1,0 +1,135 @@
+"""What a calibration can aim at, each with the threshold that keeps it and the promise it makes."""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from predictors.errors import ConfigurationError
+from transformers_hem.algorithms.base import Stage
+from transformers_hem.calibration.bounds import Floats
+from transformers_hem.calibration.budget import threshold_within
+from transformers_hem.calibration.edge_ratio import threshold_for
+from transformers_hem.calibration.quality_loss import Losses, certified_threshold
+from transformers_hem.calibration.sample import Sample
+from transformers_hem.labels.labels import Labels
+
+TargetName = Literal["edge_ratio", "max_quality_loss", "budget"]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """`text` continues after the edge share and ends before the number of rows."""
+
+    threshold: float
+    text: str
+
+
+class Target(ABC):
+    name: ClassVar[TargetName]
+    limit: float
+
+    @abstractmethod
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
+        """Raises ConfigurationError where the sample can't support it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRatio(Target):
+    """That share of the queries stays at the edge."""
+
+    name: ClassVar[TargetName] = "edge_ratio"
+    limit: float
+
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
+        found = threshold_for(sample.scores, self.limit, confidence)
+        return Promise(
+            found.threshold,
+            f"{found.low:.1%} to {found.high:.1%} with confidence {confidence:g}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MaxQualityLoss(Target):
+    """Mean quality is below cloud-only's by that much at most, in the labels' units.
+
+    `score_range`: the lowest and the highest score that an answer can have; 0 and 1 unless given.
+    Without limits to what one answer can lose nothing can be promised of their mean.
+    """
+
+    name: ClassVar[TargetName] = "max_quality_loss"
+    limit: float
+    score_range: tuple[float, float] | None = None
+
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
+        labels = sample.labels
+        if labels is None:
+            raise ConfigurationError(
+                f"{sample.path} has no labels, which a quality loss is measured by; rows need "
+                "edge_correct and cloud_correct, or edge_score and cloud_score"
+            )
+        width = self._width(sample.path, labels)
+        if not 0 < self.limit < width:
+            raise ConfigurationError(
+                f"a largest quality loss must be above 0 and below {width:g}, the range of "
+                f"the labels, not {self.limit:g}"
+            )
+        losses = labels.cloud - labels.edge
+        threshold = certified_threshold(
+            Losses.of(sample.scores, losses / width), self.limit / width, confidence
+        )
+        seen = float(np.where(sample.scores <= threshold, losses, 0.0).mean())
+        return Promise(
+            threshold,
+            f"a quality loss against cloud-only of at most {self.limit:g} with confidence "
+            f"{confidence:g} ({seen:.4f} on these rows)",
+        )
+
+    def _width(self, path: Path, labels: Labels) -> float:
+        low, high = self.score_range or (0.0, 1.0)
+        if not -math.inf < low < high < math.inf:
+            raise ConfigurationError(f"{low:g} to {high:g} is no range of scores")
+        both = np.concatenate([labels.edge, labels.cloud])
+        beyond = both[(both < low) | (both > high)]
+        if len(beyond):
+            raise ConfigurationError(
+                f"{path}: {len(beyond)} scores are not between {low:g} and {high:g}, {beyond[0]:g} "
+                "for one; a promise needs the lowest and the highest that a score can be, not only "
+                "was: give --score-range LOW HIGH"
+            )
+        return high - low
+
+
+@dataclass(frozen=True, slots=True)
+class Budget(Target):
+    """Spending per 1,000 queries, in the unit of the two costs, per query or per token.
+
+    A query that goes to the cloud costs the cloud's part; the edge's too where the edge answers
+    first, in the answer stage.
+    """
+
+    name: ClassVar[TargetName] = "budget"
+    limit: float
+    cloud_cost: float = 1.0
+    edge_cost: float = 0.0
+    per: Literal["query", "token"] = "query"
+
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
+        edge = self._costs(sample, "edge", self.edge_cost)
+        cloud = self._costs(sample, "cloud", self.cloud_cost)
+        if stage == "answer":
+            cloud = cloud + edge
+        found = threshold_within(sample.scores, edge, cloud, self.limit, confidence)
+        return Promise(
+            found.threshold,
+            f"at most {self.limit:g} spent per 1,000 queries with confidence {confidence:g} "
+            f"({found.mean:.4g} on these rows)",
+        )
+
+    def _costs(self, sample: Sample, side: Literal["edge", "cloud"], cost: float) -> Floats:
+        if self.per == "query" or cost == 0:
+            return np.full(len(sample.scores), cost)
+        return cost * sample.tokens(side)

@@ -1,0 +1,161 @@
+"""Reads training and scoring files: JSON Lines, plain or gzip, one clear line per fault."""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictors.errors import ConfigurationError
+from predictors.jsonl import read_content, read_query, read_rows, require_new
+from transformers_hem.labels.row_telemetry import TELEMETRY_FIELDS, RowTelemetry
+
+LABELS = (("edge_correct", "cloud_correct"), ("edge_score", "cloud_score"))
+WINNERS = {"edge": (1.0, 0.0), "cloud": (0.0, 1.0), "tie": (0.5, 0.5)}
+LEAST_ROWS = 8
+LARGEST_SCORE = 1e100  # either side of 0: sums and squares of many such scores are still finite
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """How both models did on each query: `edge` and `cloud` are float [N], higher is better.
+
+    `low` is the lowest that a label can be, 0 for correctness and preferences, of scores the lowest
+    seen; `scale` is the width of their range from there. `sha256` is of the file's uncompressed
+    content. `epsilon`, on the labels' scale, is what the edge may be worse by.
+    `telemetry` is the edge model's own on its answers.
+    """
+
+    queries: list[str]
+    edge: NDArray[np.float64]
+    cloud: NDArray[np.float64]
+    scale: float
+    sha256: str
+    epsilon: float = 0.0
+    telemetry: RowTelemetry | None = None
+    low: float = 0.0
+
+    @property
+    def hard(self) -> NDArray[np.bool_]:
+        """Rows that the cloud does better than the edge, by more than epsilon."""
+        return is_hard(self.edge, self.cloud, self.epsilon)
+
+    def subset(self, chosen: NDArray[np.integer]) -> "Labels":
+        """The rows at `chosen`, in that order."""
+        queries = [self.queries[i] for i in chosen]
+        telemetry = self.telemetry.subset(chosen) if self.telemetry else None
+        return replace(
+            self,
+            queries=queries,
+            edge=self.edge[chosen],
+            cloud=self.cloud[chosen],
+            telemetry=telemetry,
+        )
+
+
+def is_hard(
+    edge: NDArray[np.float64], cloud: NDArray[np.float64], epsilon: float
+) -> NDArray[np.bool_]:
+    """Hybrid LLM's rule (arXiv 2404.14618, section 3): hard iff edge < cloud - epsilon."""
+    return edge < cloud - epsilon
+
+
+def require_margin(epsilon: float) -> None:
+    """Raises ConfigurationError unless it is finite and not negative."""
+    if not (math.isfinite(epsilon) and epsilon >= 0):
+        raise ConfigurationError(f"epsilon must be 0 or more, not {epsilon}")
+
+
+def read_labels(path: Path, epsilon: float = 0.0) -> Labels:
+    """Rows {query, edge_correct, cloud_correct}, {query, edge_score, cloud_score}, or preferences
+    {query, winner}: edge, cloud or tie, the winner's score 1, the loser's 0, a tie 0.5 each.
+
+    Other fields are ignored, but an `id` must be the row's own. Raises ConfigurationError with
+    the line's number.
+    """
+    require_margin(epsilon)
+    content = read_content(path)
+    queries: list[str] = []
+    pairs: list[tuple[float, float]] = []
+    kinds: dict[str, int] = {}
+    names: dict[object, int] = {}
+    lines: list[int] = []
+    told: list[dict[str, Any]] = []
+    for number, row in read_rows(path, content):
+        lines.append(number)
+        told.append({name: row.get(name) for name in TELEMETRY_FIELDS})
+        queries.append(read_query(row, f"{path}, line {number}"))
+        require_new(row.get("id"), names, path, number)
+        kind, pair = _pair(row, f"{path}, line {number}")
+        kinds.setdefault(kind, number)
+        pairs.append(pair)
+    if len(kinds) > 1:
+        (first, _), (other, line) = kinds.items()
+        raise ConfigurationError(f"{path}, line {line}: {other} where earlier rows have {first}")
+    values = np.array(pairs)
+    scored = "edge_score" in kinds
+    scale = (float(np.ptp(values)) or 1.0) if scored else 1.0
+    low = float(values.min()) if scored else 0.0
+    fingerprint = hashlib.sha256(content).hexdigest()
+    telemetry = RowTelemetry.of(path, lines, told)
+    edge, cloud = values[:, 0], values[:, 1]
+    return Labels(queries, edge, cloud, scale, fingerprint, epsilon, telemetry, low)
+
+
+def sample(labels: Labels, limit: int | None, seed: int) -> Labels:
+    """At most `limit` of the rows, drawn by `seed`, in their order."""
+    if limit is None or limit >= len(labels.queries):
+        return labels
+    if limit < LEAST_ROWS:
+        raise ConfigurationError(f"a limit of {limit} rows is too few; at least {LEAST_ROWS}")
+    order = np.random.default_rng(seed).permutation(len(labels.queries))
+    return labels.subset(np.sort(order[:limit]))
+
+
+def read_queries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number and object of rows {id, query}, each with an id of its own. Raises
+    ConfigurationError with the line's number."""
+    names: dict[object, int] = {}
+    for number, row in read_rows(path, read_content(path)):
+        name = row.get("id")
+        if not isinstance(name, str | int) or isinstance(name, bool):
+            raise ConfigurationError(f"{path}, line {number}: 'id' must be a string or an integer")
+        require_new(name, names, path, number)
+        read_query(row, f"{path}, line {number}")
+        yield number, row
+
+
+def _pair(row: dict[str, Any], where: str) -> tuple[str, tuple[float, float]]:
+    for edge, cloud in LABELS:
+        if edge in row or cloud in row:
+            return edge, (_number(row, edge, where), _number(row, cloud, where))
+    if "winner" in row:
+        return "winner", _preference(row["winner"], where)
+    raise ConfigurationError(
+        f"{where}: has no labels; a row needs edge_correct and cloud_correct, "
+        "edge_score and cloud_score, or winner"
+    )
+
+
+def _preference(winner: object, where: str) -> tuple[float, float]:
+    if not isinstance(winner, str) or winner not in WINNERS:
+        raise ConfigurationError(f"{where}: 'winner' must be edge, cloud or tie, not {winner!r}")
+    return WINNERS[winner]
+
+
+def _number(row: dict[str, Any], name: str, where: str) -> float:
+    value = row.get(name)
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigurationError(f"{where}: {name!r} must be a number, not {value!r}")
+    if name.endswith("_correct") and value not in (0, 1):
+        raise ConfigurationError(f"{where}: {name!r} must be true, false, 1 or 0, not {value!r}")
+    if abs(value) > LARGEST_SCORE:
+        raise ConfigurationError(
+            f"{where}: {name!r} must be between {-LARGEST_SCORE:g} and {LARGEST_SCORE:g}, "
+            f"not {value!r}"
+        )
+    return float(value)

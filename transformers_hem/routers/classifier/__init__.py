@@ -1,0 +1,1 @@
+"""BERTRouter and LLMRouter: an encoder or a causal model with a classification head."""

@@ -1,0 +1,1 @@
+"""CombinedRouter: a linear router and the edge model's telemetry together."""

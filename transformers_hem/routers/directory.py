@@ -1,0 +1,150 @@
+"""A trained router's directory: where it is, how it is read, and how it is written whole."""
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from predictors.errors import ConfigurationError
+from transformers_hem import embedded
+from transformers_hem.calibration.config import CalibratedConfig
+
+CONFIG_FILE = "config.json"
+
+Config = TypeVar("Config", bound=CalibratedConfig)
+
+_ASIDE = ".router-"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def locate(name: str) -> Path:
+    """The directory that `HEM_ROUTER` or a `router` parameter means."""
+    if name.startswith(embedded.PREFIX):
+        return embedded.directory(name)
+    if name.startswith("file://"):
+        return Path(name.removeprefix("file://"))
+    if "://" in name:
+        raise ConfigurationError(
+            f"router {name!r} must be mounted first: put it in the InferenceService's storageUri "
+            "and name the mount, /mnt/models"
+        )
+    return Path(name)
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def new_directory(out: Path) -> Iterator[Path]:
+    """A directory aside that becomes `out` when the block ends well, in place of an older router.
+
+    Raises ConfigurationError where `out` is something else or can't be written, the disk being full
+    included; whatever is raised, `out` stays as it was and nothing half-written is left.
+    """
+    with _unwritable(out):
+        _require_free(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=out.parent))
+    try:
+        with _unwritable(out):
+            (aside / "new").mkdir()
+        with _unwritable(out, *_FULL):
+            yield aside / "new"
+        with _unwritable(out):
+            _replace(out, aside)
+    finally:
+        shutil.rmtree(aside)
+
+
+def require_place(out: Path) -> None:
+    """Told before the work is done: raises ConfigurationError where `new_directory` would. Leaves
+    nothing."""
+    with _unwritable(out):
+        _require_free(out)
+        place = out.parent
+        while not _is_there(place):
+            place = place.parent
+        os.rmdir(tempfile.mkdtemp(prefix=_ASIDE, dir=place))
+
+
+@contextmanager
+def _unwritable(out: Path, *numbers: int) -> Iterator[None]:
+    """An OSError, or one of these numbers only, becomes a ConfigurationError about `out`."""
+    try:
+        yield
+    except OSError as error:
+        if numbers and error.errno not in numbers:
+            raise
+        raise ConfigurationError(f"{out} can't be written: {error.strerror}") from error
+
+
+def _require_free(out: Path) -> None:
+    """What is there already is an older router, and can be moved away."""
+    if not _is_there(out):
+        return
+    if not (out.is_dir() and _is_router(out)):
+        raise ConfigurationError(f"{out} exists and is not a router directory; choose another")
+    if out.samefile(os.curdir) or os.path.ismount(out):
+        kind = "a mount" if os.path.ismount(out) else "the working directory"
+        raise ConfigurationError(f"{out} is {kind}, which can't be replaced; choose another")
+
+
+def _is_there(path: Path) -> bool:
+    """Raises OSError where nothing could be, as in a file or by too long a name."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _replace(out: Path, aside: Path) -> None:
+    if not out.exists():
+        os.rename(aside / "new", out)
+        return
+    os.rename(out, aside / "old")
+    try:
+        os.rename(aside / "new", out)
+    except OSError:
+        os.rename(aside / "old", out)
+        raise
+
+
+def _is_router(directory: Path) -> bool:
+    """An empty one counts; a language model's, which has a config.json of its own, does not."""
+    path = directory / CONFIG_FILE
+    return b'"algorithm"' in path.read_bytes() if path.is_file() else not any(directory.iterdir())
+
+
+def write_config(directory: Path, config: CalibratedConfig) -> None:
+    (directory / CONFIG_FILE).write_text(config.model_dump_json(indent=2) + "\n")
+
+
+def read_config(directory: Path, kind: type[Config]) -> Config:
+    """Raises ConfigurationError naming the file, the field and what is wrong with it."""
+    path = directory / CONFIG_FILE
+    content = read_file(path)
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise ConfigurationError(f"{path}: {where}: {first['msg']}") from error
+
+
+def read_file(path: Path) -> bytes:
+    """A file of a router directory. Raises ConfigurationError where it can't be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"no router in {path.parent}: {path.name}: {error.strerror}; `hem train` writes one"
+        ) from error

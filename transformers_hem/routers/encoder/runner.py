@@ -1,0 +1,72 @@
+"""Runs a network for many threads: one row after the other in the order that they came."""
+
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+
+from transformers_hem.routers.encoder.network import Network, Output
+from transformers_hem.routers.encoder.tokens import QueryTokens, Row
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    row: Row
+    done: "Future[Output]"
+
+
+class FairRunner:
+    """A network and its tokenizer, shared by concurrent requests.
+
+    Rows wait in one line; a single thread runs them from its front, as many at once as the network
+    takes. Nobody is overtaken, so nobody starves.
+    """
+
+    def __init__(self, tokens: QueryTokens, network: Network) -> None:
+        self._tokens = tokens
+        self._network = network
+        self._line: deque[_Waiting] = deque()
+        self._lock = Lock()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
+
+    def run(self, texts: Sequence[str]) -> list[Output]:
+        """One output per text: [C], or [T, D] without its padding. Blocks until they are there."""
+        waiting = [_Waiting(row, Future()) for row in self._tokens.rows(texts)]
+        with self._lock:
+            self._line.extend(waiting)
+            for _ in waiting:
+                self._thread.submit(self._run_front)
+        return [each.done.result() for each in waiting]
+
+    def _run_front(self) -> None:
+        """Submitted once per row; finds the line empty where rows before it were run together."""
+        with self._lock:
+            batch = self._take()
+        if not batch:
+            return
+        try:
+            outputs = self._network.run(self._tokens.pad([each.row for each in batch]))
+        except Exception as error:
+            for each in batch:
+                each.done.set_exception(error)
+            return
+        for each, output in zip(batch, outputs, strict=True):
+            each.done.set_result(output if output.ndim == 1 else output[: len(each.row)])
+
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        longest = 0
+        while self._line:
+            longest = max(longest, len(self._line[0].row))
+            if batch and longest * (len(batch) + 1) > self._network.batch_tokens:
+                break
+            batch.append(self._line.popleft())
+        return batch
+
+
+def stacked(outputs: Sequence[Output]) -> Output:
+    """[N, C] of N outputs [C]."""
+    return np.stack(outputs) if outputs else np.zeros((0, 0), dtype=np.float32)

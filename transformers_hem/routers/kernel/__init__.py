@@ -1,0 +1,1 @@
+"""KernelRouter: a kernel machine on the middle layers of an encoder."""

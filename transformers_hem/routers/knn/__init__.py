@@ -1,0 +1,1 @@
+"""KNNRouter: what the nearest labelled queries say."""

@@ -1,0 +1,1 @@
+"""LinearRouter: a linear model over hashed n-grams."""

@@ -1,0 +1,142 @@
+"""Trains a LinearRouter: the learner on hashed features that cross-validation prefers.
+
+Of ridge on the difference, one logistic regression on *hard*, and one each on what the two models
+get right, the last is mostly best on real traffic: many queries are wrong or right for both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import Ridge
+
+from transformers_hem.evaluation.quality import Floats, curve
+from transformers_hem.labels.labels import Labels
+from transformers_hem.routers.base import Learner, Metrics
+from transformers_hem.routers.held_out import folds
+from transformers_hem.routers.judgement import judge
+from transformers_hem.routers.linear.features import (
+    Extract,
+    FeatureConfig,
+    TextFeatures,
+    extract,
+    fit,
+)
+from transformers_hem.routers.linear.files import (
+    SUMS,
+    LinearModel,
+    Link,
+    RouterConfig,
+    link,
+)
+from transformers_hem.routers.logistic import logistic
+from transformers_hem.routers.targets import (
+    difference,
+    require_learnable,
+    rightness,
+)
+
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """`strength` is C for logistic regression, alpha for ridge."""
+
+    link: Link
+    strength: float
+
+    def fit(self, rows: csr_matrix, labels: Labels) -> tuple[Floats, Floats]:
+        """Coefficients, float [columns, sums], and intercepts, float [sums]."""
+        if self.link == "clip":
+            ridge = Ridge(alpha=self.strength).fit(rows, difference(labels))
+            return ridge.coef_[:, None], np.array([ridge.intercept_])
+        targets = (labels.hard.astype(float),) if self.link == "logistic" else rightness(labels)
+        parts = [logistic(rows, target, self.strength, TOLERANCE) for target in targets]
+        return np.stack([part for part, _ in parts], axis=1), np.array([each for _, each in parts])
+
+
+CANDIDATES = (
+    *(Candidate("difference", c) for c in (0.3, 1.0, 3.0, 10.0)),
+    *(Candidate("clip", alpha) for alpha in (3.0, 10.0)),
+    *(Candidate("logistic", c) for c in (1.0, 10.0, 100.0)),
+)
+
+
+class LinearLearner(Learner):
+    def train(self, labels: Labels, out: Path, seed: int) -> Metrics:
+        model, _ = learn(labels, seed)
+        model.save(out)
+        return {
+            **model.config.metrics,
+            "rows": model.config.rows,
+            "threshold": model.config.threshold,
+        }
+
+
+def learn(labels: Labels, seed: int) -> tuple[LinearModel, Floats]:
+    """The router, and its learner's raw difficulty of each row from the other folds."""
+    require_learnable(labels)
+    config = FeatureConfig()
+    texts = [extract(query, config.buckets) for query in labels.queries]
+    scores = _out_of_fold(config, texts, labels, seed)
+    areas = {c: curve(s, labels.edge, labels.cloud).mean() for c, s in scores.items()}
+    best = max(areas, key=areas.__getitem__)
+    judgement = judge(scores[best], labels, seed)
+    features, weights, intercepts = _fit(best, config, texts, labels)
+    router = RouterConfig(
+        link=best.link,
+        intercepts=intercepts,
+        threshold=judgement.threshold,
+        probability=judgement.probability,
+        scores=judgement.scores,
+        features=config,
+        seed=seed,
+        rows=len(labels.queries),
+        data_sha256=labels.sha256,
+        epsilon=labels.epsilon,
+        metrics={"learner": f"{best.link} {best.strength:g}", **judgement.metrics},
+    )
+    return LinearModel(router, features, weights), scores[best]
+
+
+def _out_of_fold(
+    config: FeatureConfig, texts: Sequence[Extract], labels: Labels, seed: int
+) -> dict[Candidate, Floats]:
+    """Scores of every candidate on rows that it was not fitted to, features included."""
+    scores = {candidate: np.zeros(len(texts)) for candidate in CANDIDATES}
+    for train, test in folds(labels.hard, seed):
+        part = labels.subset(train)
+        features = fit(config, [texts[i] for i in train])
+        rows = _matrix(features, [texts[i] for i in train])
+        held_out = _matrix(features, [texts[i] for i in test])
+        seen = np.unique(rows.indices)
+        for candidate in CANDIDATES:
+            coefficients, intercepts = candidate.fit(rows[:, seen], part)
+            totals = (held_out[:, seen] @ coefficients + intercepts).tolist()
+            scores[candidate][test] = [link(candidate.link, sums) for sums in totals]
+    return scores
+
+
+def _fit(
+    candidate: Candidate, config: FeatureConfig, texts: Sequence[Extract], labels: Labels
+) -> tuple[TextFeatures, NDArray[np.float32], tuple[float, ...]]:
+    features = fit(config, texts)
+    rows = _matrix(features, texts)
+    seen = np.unique(rows.indices)
+    coefficients, intercepts = candidate.fit(rows[:, seen], labels)
+    weights = np.zeros((config.width, SUMS[candidate.link]), dtype=np.float32)
+    weights[seen] = coefficients.astype(np.float16)
+    idf = features.idf.astype(np.float16).astype(np.float32)
+    return replace(features, idf=idf), weights, tuple(intercepts.tolist())
+
+
+def _matrix(features: TextFeatures, texts: Sequence[Extract]) -> csr_matrix:
+    rows = [features.row(text) for text in texts]
+    ends = np.cumsum([0, *(len(columns) for columns, _ in rows)])
+    columns = np.concatenate([columns for columns, _ in rows])
+    values = np.concatenate([values for _, values in rows])
+    return csr_matrix((values, columns, ends), shape=(len(rows), features.config.width))

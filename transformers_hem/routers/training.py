@@ -1,0 +1,54 @@
+"""`hem train` and `hem score`: labels in, a router directory out; queries in, difficulties out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from predictors.errors import ConfigurationError
+from predictors.registry import Registry
+from transformers_hem.algorithms.parameters import parse
+from transformers_hem.labels.labels import read_labels, sample
+from transformers_hem.routers.base import Learner, Metrics
+from transformers_hem.routers.directory import require_place
+from transformers_hem.routers.scoring import score_file
+
+__all__ = ["LEARNERS", "score_file", "train"]
+
+LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which scikit-learn draws from
+
+LEARNERS: Registry[Learner] = Registry(
+    "trainable algorithm",
+    {
+        "LinearRouter": "transformers_hem.routers.linear.learner:LinearLearner",
+        "CombinedRouter": "transformers_hem.routers.combined.learner:CombinedLearner",
+        "BERTRouter": "transformers_hem.routers.classifier.learner:BERTLearner",
+        "LLMRouter": "transformers_hem.routers.classifier.learner:LLMLearner",
+        "KernelRouter": "transformers_hem.routers.kernel.learner:KernelLearner",
+        "KNNRouter": "transformers_hem.routers.knn.learner:KNNLearner",
+    },
+)
+
+
+def train(
+    data: Path,
+    algorithm: str,
+    out: Path,
+    limit: int | None = None,
+    seed: int = 0,
+    epsilon: float = 0.0,
+    parameters: Mapping[str, str] | None = None,
+) -> Metrics:
+    """Trains `algorithm` on labelled rows and writes the router directory `out`.
+
+    `limit` trains on that many rows, drawn by `seed`, which is up to LARGEST_SEED. A row is hard
+    where the edge is worse by more than `epsilon`, on the labels' scale. `parameters` are the
+    learner's own, as strings. The same data, seed and parameters give the same bytes. Raises
+    ConfigurationError for bad data or parameters, and for an `out` that can't be written before
+    anything is learned; nothing half-written is left.
+    """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise ConfigurationError(f"a seed must be between 0 and {LARGEST_SEED}, not {seed}")
+    kind = LEARNERS.load(algorithm)
+    learner = kind(parse(f"training {algorithm}", kind, dict(parameters or {})))
+    labels = sample(read_labels(data, epsilon), limit, seed)
+    require_place(out)
+    return learner.train(labels, out, seed)

@@ -1,0 +1,136 @@
+"""The one place that turns difficulties into a route."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from predictors.contract import (
+    CLOUD,
+    EDGE,
+    HEM_ALGORITHM,
+    HEM_REASON,
+    HEM_ROUTE,
+    HEM_SCORE,
+    HEM_THRESHOLD,
+    Scalar,
+)
+from predictors.errors import EngineError
+from transformers_hem.algorithms.base import Algorithm, Batch, Route, Scores
+from transformers_hem.calibration.drift import ScoreDrift
+from transformers_hem.guards.base import Guard
+
+BatchPolicy = Literal["any", "majority", "all"]
+Reason = str  # "algorithm", "prefer", "no_signal", or the name of the guard that decided
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where one request goes, and why.
+
+    `score` is the difficulty of the whole request, None where nothing was scored.
+    """
+
+    route: Route
+    score: float | None
+    algorithm: str
+    threshold: float
+    reason: Reason
+
+    def parameters(self) -> dict[str, Scalar]:
+        """The `hem_*` parameters that tell the decision."""
+        told: dict[str, Scalar] = {
+            HEM_ROUTE: self.route,
+            HEM_ALGORITHM: self.algorithm,
+            HEM_THRESHOLD: self.threshold,
+            HEM_REASON: self.reason,
+        }
+        if self.score is not None:
+            told[HEM_SCORE] = self.score
+        return told
+
+
+# Every parameter that a decision writes; what a client or an earlier step sent there is stale.
+DECIDED = frozenset({HEM_ROUTE, HEM_SCORE, HEM_ALGORITHM, HEM_THRESHOLD, HEM_REASON})
+
+
+class Decider:
+    """An algorithm with its threshold, batch policy and guards; safe to share between requests.
+
+    Who wins: guards of privacy > the caller's `prefer` > the other guards > the algorithm, asked
+    in that order. What is overruled is not asked: then there is no score.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        algorithm: Algorithm,
+        threshold: float,
+        policy: BatchPolicy = "any",
+        guards: Mapping[str, Guard] | None = None,
+    ) -> None:
+        self.name = name
+        self.algorithm = algorithm
+        self.threshold = threshold
+        self.policy: BatchPolicy = policy
+        self.guards: Mapping[str, Guard] = guards or {}
+        spread = algorithm.calibrated.scores if algorithm.calibrated else None
+        self.drift = ScoreDrift(name, spread) if spread else None
+
+    def decide(self, batch: Batch, prefer: Route | None = None) -> Decision:
+        """Raises EngineError where the algorithm breaks its contract."""
+        return self.overrule(batch, prefer) or self.judge(batch)
+
+    def overrule(self, batch: Batch, prefer: Route | None) -> Decision | None:
+        """The decision of somebody above the algorithm, if any; never blocks."""
+        private = {name: guard for name, guard in self.guards.items() if guard.privacy}
+        return (
+            self._guarded(private, batch)
+            or (self._decision(prefer, None, "prefer") if prefer is not None else None)
+            or self._guarded(self.guards, batch)
+        )
+
+    def judge(self, batch: Batch) -> Decision:
+        """The algorithm's own decision. Raises EngineError where it breaks its contract."""
+        scores = self._scores(batch)
+        if self.drift:
+            self.drift.add(scores)
+        score = request_score(scores, self.policy)
+        if self.algorithm.fixed_route is not None:
+            return self._decision(self.algorithm.fixed_route, score, "algorithm")
+        if score is None:
+            return self._decision(CLOUD, None, "no_signal")
+        hard = score > self.threshold
+        return self._decision(CLOUD if hard else EDGE, score, "algorithm")
+
+    def _guarded(self, guards: Mapping[str, Guard], batch: Batch) -> Decision | None:
+        for name, guard in guards.items():
+            route = guard.route(batch)
+            if route is not None:
+                return self._decision(route, None, name)
+        return None
+
+    def _decision(self, route: Route, score: float | None, reason: Reason) -> Decision:
+        return Decision(route, score, self.name, self.threshold, reason)
+
+    def _scores(self, batch: Batch) -> Scores:
+        scores = self.algorithm.score(batch)
+        if scores.shape != (batch.size,) or (scores < 0).any() or (scores > 1).any():
+            raise EngineError(
+                f"algorithm {self.name} must score {batch.size} rows in [0, 1], "
+                f"not {np.array2string(scores, threshold=8)}"
+            )
+        return scores
+
+
+def request_score(scores: Scores, policy: BatchPolicy) -> float | None:
+    """The one score that is above a threshold exactly when the policy's rows are.
+
+    any: the highest; all: the lowest; majority: the one that more than half of the rows reach.
+    A row without a score (NaN) counts as the hardest; None where such a row decides.
+    """
+    ranks = {"any": 0, "majority": len(scores) // 2, "all": len(scores) - 1}
+    hardest_first = np.sort(np.where(np.isnan(scores), np.inf, scores))[::-1]
+    chosen = float(hardest_first[ranks[policy]])
+    return chosen if chosen != np.inf else None

@@ -1,0 +1,122 @@
+"""Settings of the HEM transformer, from the environment; checked once, at start."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from predictors.errors import ConfigurationError
+from predictors.serving.settings import DEFAULT_MAX_BODY_BYTES
+from transformers_hem.algorithms import ALGORITHMS
+from transformers_hem.algorithms.base import Algorithm, Stage
+from transformers_hem.algorithms.parameters import parse, read_parameters
+from transformers_hem.algorithms.registry import load_own
+from transformers_hem.guards import GUARDS
+from transformers_hem.guards.settings import load_guard, read_guards
+from transformers_hem.serving.decision import BatchPolicy, Decider
+from transformers_hem.serving.thresholds import (
+    DEFAULT_THRESHOLD,
+    choose_threshold,
+    take_threshold,
+)
+
+MiningMode = Literal["mining-then-inference", "inference-then-mining"]
+
+MODES: dict[Stage, MiningMode] = {
+    "query": "mining-then-inference",
+    "answer": "inference-then-mining",
+}
+DEFAULT_ALGORITHM = "LinearRouter"
+
+
+class HEMSettings(BaseSettings):
+    """Every field is `HEM_<FIELD>`, apart from MINING_MODE; the description is in `--help`."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
+        env_prefix="HEM_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    algorithm: str | None = Field(
+        default=None,
+        description="name of the algorithm, or package.module:Class of your own "
+        f"(default: {DEFAULT_ALGORITHM})",
+    )
+    parameters: str = Field(
+        default="", description='of the algorithm: {"seed": 7} or [{"key": "seed", "value": "7"}]'
+    )
+    router: str | None = Field(
+        default=None,
+        description="router directory, /mnt/models with storageUri, or embedded:linear",
+    )
+    threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description=f"a score above it is hard (default: the router's, else {DEFAULT_THRESHOLD})",
+    )
+    guards: str = Field(
+        default="",
+        description='rules that overrule it: names, or [{"name": ..., "parameters": [...]}]',
+    )
+    batch_policy: BatchPolicy = Field(
+        default="any", description="rows that send a request to the cloud: any, majority or all"
+    )
+    max_body_bytes: int = Field(
+        default=DEFAULT_MAX_BODY_BYTES, gt=0, description="largest request body; above it: 413"
+    )
+    mining_mode: MiningMode | None = Field(
+        default=None,
+        validation_alias="MINING_MODE",
+        description=f"{' or '.join(MODES.values())} (default: the algorithm's own)",
+    )
+
+
+def environment_name(field: str) -> str:
+    return "MINING_MODE" if field.lower() == "mining_mode" else f"HEM_{field.upper()}"
+
+
+def read_environment() -> HEMSettings:
+    """Raises ConfigurationError: one line with the variable, its value and what is wrong."""
+    try:
+        return HEMSettings()
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        name = environment_name(str(fault["loc"][0]))
+        raise ConfigurationError(f"{name} {fault['input']!r}: {fault['msg']}") from None
+
+
+def build_decider(settings: HEMSettings) -> Decider:
+    """Loads the algorithm. Raises ConfigurationError where settings or files don't fit it."""
+    named, values = read_parameters(settings.parameters)
+    if named and settings.algorithm and named != settings.algorithm:
+        raise ConfigurationError(
+            f"HEM_ALGORITHM is {settings.algorithm!r}, but HEM_PARAMETERS names {named!r}"
+        )
+    name = settings.algorithm or named or DEFAULT_ALGORITHM
+    blocks = read_guards(settings.guards)
+    if name in GUARDS.names():  # Ianvs calls it an algorithm: the edge answers unless it objects
+        name, values, blocks = "EdgeOnly", {}, {name: values, **blocks}
+    kind = load_own(name, f"HEM_ALGORITHM {name!r}") if ":" in name else ALGORITHMS.load(name)
+    _refuse_misfits(settings, name, kind)
+    if settings.router is not None:
+        values.setdefault("router", settings.router)
+    threshold = take_threshold(kind, values)
+    algorithm = kind(parse(name, kind, values))
+    return Decider(
+        name,
+        algorithm,
+        choose_threshold(algorithm, set(values), settings.threshold, threshold),
+        settings.batch_policy,
+        {guard: load_guard(guard, given) for guard, given in blocks.items()},
+    )
+
+
+def _refuse_misfits(settings: HEMSettings, name: str, kind: type[Algorithm]) -> None:
+    if settings.router is not None and "router" not in kind.Parameters.model_fields:
+        raise ConfigurationError(f"HEM_ROUTER is set, but {name} takes no router")
+    if settings.mining_mode not in (None, MODES[kind.stage]):
+        raise ConfigurationError(
+            f"MINING_MODE {settings.mining_mode} contradicts HEM_ALGORITHM {name}, which mines "
+            f"the {kind.stage}: unset it, or set {MODES[kind.stage]}"
+        )
