@@ -11,17 +11,17 @@ import orjson
 from httpx_sse import EventSource, SSEError
 
 from predictors.contract import Answer, is_telemetry
-from predictors.engines.openai_api.api import API
-from predictors.engines.openai_api.logprobs import Token, telemetry, tokens_of
+from predictors.upstream.openai.bodies import API
+from predictors.upstream.openai.logprobs import Token, telemetry, tokens_of
 
-# An answer that ended so is none: LMDeploy's, SGLang's, vLLM's words for an engine that gave up.
+# An answer that ended so is not one: LMDeploy's, SGLang's, vLLM's words for an engine that gave up.
 BROKEN: Final = frozenset({"error", "abort"})
 END: Final = "[DONE]"
-NO_CHOICES: Final = "no completion: it has no choices"
+NO_CHOICES: Final = "not a completion: it has no choices"
 
 
 def whole_answer(response: Any, api: API) -> Answer:
-    """Raises ValueError where it is no chat completion or completion."""
+    """Raises ValueError where it is not a chat completion or completion."""
     choice = _choice(response)
     if choice is None:
         raise ValueError(NO_CHOICES)
@@ -32,20 +32,20 @@ def whole_answer(response: Any, api: API) -> Answer:
 async def streamed_answer(response: httpx.Response, api: API, begin: float) -> Answer:
     """Reads server-sent events to their end; `begin` is when the request left (perf_counter).
 
-    Raises ValueError where they are no stream of completions, break off, or tell an error.
+    Raises ValueError where they are not a stream of completions, break off, or hold an error.
     """
-    seen = _Stream(api, begin)
+    stream = _Stream(api, begin)
     response.encoding = "utf-8"  # as HTML's standard has it for event streams, charset or not
     try:
         async for event in EventSource(response).aiter_sse():
             if event.data == END:
-                return seen.answer()
-            seen.add(orjson.loads(event.data))
+                return stream.answer()
+            stream.add(orjson.loads(event.data))
     except SSEError:
-        raise ValueError("no event stream") from None
-    if not seen.finished:
+        raise ValueError("not an event stream") from None
+    if not stream.finished:
         raise ValueError("a stream that broke off")
-    return seen.answer()
+    return stream.answer()
 
 
 @dataclass(slots=True)
@@ -82,30 +82,30 @@ class _Stream:
         return _answer("".join(self._texts), self._tokens, self._described, self._latencies())
 
     def _latencies(self) -> dict[str, float]:
-        """Between tokens only where more than one event brought text: else it can't be known."""
+        """Between tokens only where more than one event brought text: else it is unknown."""
         if not self._texts:
             return {}
-        found = {"time_to_first_token": self._first - self.begin}
+        latencies = {"time_to_first_token": self._first - self.begin}
         count = _usage(self._described).get("completion_tokens") or 0
         if len(self._texts) > 1 and count > 1:
-            found["inter_token_latency"] = (self._last - self._first) / (count - 1)
-        return found
+            latencies["inter_token_latency"] = (self._last - self._first) / (count - 1)
+        return latencies
 
 
 def _choice(response: Any) -> Mapping[str, Any] | None:
     """The first choice; None where there is none, as in a stream's event of usage alone."""
     if not isinstance(response, dict):
-        raise ValueError("no completion: no JSON object")
+        raise ValueError("not a completion: it is not a JSON object")
     if error := response.get("error"):
-        said = error.get("message", error) if isinstance(error, dict) else error
-        raise ValueError(f"an error: {said}")
+        message = error.get("message", error) if isinstance(error, dict) else error
+        raise ValueError(f"an error: {message}")
     choices = response.get("choices")
     if not isinstance(choices, list):
         raise ValueError(NO_CHOICES)
     if not choices:
         return None
     if not isinstance(choices[0], dict):
-        raise ValueError("no completion: its choice is no object")
+        raise ValueError("not a completion: its choice is not an object")
     return choices[0]
 
 
@@ -120,9 +120,9 @@ def _answer(
     described: Mapping[str, Any],
     latencies: Mapping[str, float] | None = None,
 ) -> Answer:
-    found: dict[str, Any] = {**_usage(described), **(latencies or {}), **telemetry(tokens)}
+    measured: dict[str, Any] = {**_usage(described), **(latencies or {}), **telemetry(tokens)}
     model = described.get("model")
-    return Answer(text, **found, served_by=model if isinstance(model, str) and model else None)
+    return Answer(text, **measured, served_by=model if isinstance(model, str) and model else None)
 
 
 def _usage(described: Mapping[str, Any]) -> dict[str, int]:
