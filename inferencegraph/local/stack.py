@@ -15,7 +15,7 @@ from inferencegraph.local.plan import Component, Plan
 from inferencegraph.local.process import ServiceProcess, Watchdog, exit_reason
 from inferencegraph.router.create import GraphServer, create_app
 from predictors.errors import ConfigurationError, HEMError
-from predictors.upstream.attempt import attempt
+from predictors.upstream.attempt import attempt, unread
 from predictors.upstream.client import build_client
 
 READY_TIMEOUT_SECONDS = 600.0
@@ -148,10 +148,6 @@ class Stack:
 
 async def _answers(client: httpx.AsyncClient, url: str) -> bool:
     try:
-        return await attempt(client, client.build_request("GET", url), _is_ready)
+        return await attempt(client, client.build_request("GET", url), unread)
     except HEMError:
         return False
-
-
-async def _is_ready(response: httpx.Response, began: float) -> bool:
-    return True

@@ -40,20 +40,20 @@ def forwarded_headers(headers: Mapping[str, str] | None) -> Iterator[None]:
 def build_client(
     timeout: httpx.Timeout,
     *,
-    verify: ssl.SSLContext | str | bool = True,
+    verify: ssl.SSLContext | str = "",
     proxy: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> httpx.AsyncClient:
     """A pooled client for calls inside a site or a cluster; `headers` go with each call.
 
     It opens as many connections as there are concurrent calls, keeps no cookies (one client
-    serves many callers), follows no redirects and ignores HTTP_PROXY. `verify` is a TLS context, a
-    CA bundle's path or a switch; `proxy` is http://[user:password@]host:port. Close it with
-    `aclose()`.
+    serves many callers), follows no redirects and ignores HTTP_PROXY. `verify` is a TLS context or
+    a CA bundle's path, well-known authorities if empty; `proxy` is
+    http://[user:password@]host:port. Close it with `aclose()`.
 
     Raises ConfigurationError for a bundle or a proxy that is not valid.
     """
-    context = tls_context(verify) if isinstance(verify, str) else verify or _unverified()
+    context = tls_context(verify) if verify and isinstance(verify, str) else verify or True
 
     def session() -> aiohttp.ClientSession:
         connector = PatientConnector(
@@ -83,10 +83,6 @@ def tls_context(ca_bundle: str = "", cert: str = "", key: str = "") -> ssl.SSLCo
         files = f"--client_cert {cert!r}, --client_key {key!r}"
         raise ConfigurationError(f"{files}: {error}") from None
     return context
-
-
-def _unverified() -> ssl.SSLContext:
-    return httpx.create_ssl_context(verify=False)
 
 
 def _proxy(url: str) -> httpx.Proxy:

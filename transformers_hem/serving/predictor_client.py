@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import httpx
 import orjson
 from fastapi import Request, Response
 
 from predictors.errors import HEMError, NotReady
-from predictors.upstream.attempt import Refusal
+from predictors.upstream.attempt import Refusal, unread
 from predictors.upstream.client import PASSED_ON
 from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.settings import Limits
@@ -56,12 +55,8 @@ class PredictorClient:
 
     async def require_ready(self) -> None:
         """Raises NotReady, or UpstreamError where the predictor can't be asked."""
-
-        async def is_ready(response: httpx.Response, began: float) -> None:
-            return None
-
         try:
-            await self._http.once("GET", "/ready", is_ready, headers={}, seconds=_READY_SECONDS)
+            await self._http.once("GET", "/ready", unread, headers={}, seconds=_READY_SECONDS)
         except PredictorRefused as refused:
             raise NotReady(f"{self._http.url}/ready answered {refused.status}") from None
 
