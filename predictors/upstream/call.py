@@ -127,8 +127,6 @@ class Upstream:
     async def _attempt(self, attempt: Callable[[], Awaitable[T]], deadline: float) -> T:
         """One attempt, counted. The breaker doesn't learn from one that had too little time."""
         left = deadline - asyncio.get_running_loop().time()
-        text = f"{self.name} did not answer within {self._limits.timeout:g} s"
-        late = UpstreamError(text, Cause.TIMEOUT)
         try:
             with self._breaker.admitted():
                 try:
@@ -137,13 +135,17 @@ class Upstream:
                 except TimeoutError:
                     if left < self._limits.timeout * FULL_SHARE:
                         raise
-                    error = late
+                    error = self._late()
                 except UpstreamError as failure:
                     error = failure
                 FAILURES.labels(self.name, error.cause).inc()
                 raise error
         except TimeoutError:
-            raise late from None
+            raise self._late() from None
+
+    def _late(self) -> UpstreamError:
+        text = f"{self.name} did not answer within {self._limits.timeout:g} s"
+        return UpstreamError(text, Cause.TIMEOUT)
 
 
 class Breaker:

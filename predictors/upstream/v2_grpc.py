@@ -91,7 +91,8 @@ class GRPCClient(V2Client):
 
     async def infer_text(self, request: dict[str, Any], read: Callable[[Any], T]) -> T:
         inputs = {
-            tensor["name"]: parse_tensor(**_described(tensor)) for tensor in request["inputs"]
+            t["name"]: parse_tensor(t["name"], t["datatype"], t["shape"], t["data"])
+            for t in request["inputs"]
         }
         tensors = TensorRequest(inputs, request.get("parameters", {}))
         return await self._infer(tensors, lambda response: read(_plain(response)))
@@ -138,10 +139,6 @@ class GRPCClient(V2Client):
 
 def _types(described: Any) -> dict[str, TensorType]:
     return {t.name: TensorType(t.name, t.datatype, tuple(t.shape)) for t in described}
-
-
-def _described(tensor: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tensor[key] for key in ("name", "datatype", "shape", "data")}
 
 
 def _plain(response: TensorResponse) -> dict[str, Any]:
