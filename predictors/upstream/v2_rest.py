@@ -13,7 +13,8 @@ from predictors.contract.tensors import (
     parse_tensor,
     tensor_json,
 )
-from predictors.errors import InvalidRequest
+from predictors.errors import HEMError, InvalidRequest
+from predictors.upstream.attempt import Refusal
 from predictors.upstream.client import build_client, tls_context
 from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.settings import Limits
@@ -23,7 +24,12 @@ T = TypeVar("T")
 
 
 class RESTClient(V2Client):
-    def __init__(self, model: V2Model, limits: Limits) -> None:
+    def __init__(
+        self,
+        model: V2Model,
+        limits: Limits,
+        refused: Callable[[Refusal], HEMError] = Refusal.relayed,
+    ) -> None:
         version = f"/versions/{model.version}" if model.version else ""
         self._path = f"/v2/models/{model.name}{version}"
         files = (model.ca_bundle, model.client_cert, model.client_key)
@@ -32,13 +38,15 @@ class RESTClient(V2Client):
             verify=tls_context(*files) if any(files) else True,
             proxy=model.proxy,
         )
-        self._http = HTTPUpstream(model.url, limits, client, headers=model.headers)
+        self._http = HTTPUpstream(model.url, limits, client, headers=model.headers, refused=refused)
 
     async def infer_text(self, request: dict[str, Any], read: Callable[[Any], T]) -> T:
         return await self._http.post(f"{self._path}/infer", request, read)
 
-    async def infer_tensors(self, request: TensorRequest) -> TensorResponse:
-        return await self._http.post(f"{self._path}/infer", _json_request(request), _tensors)
+    async def infer(self, request: TensorRequest, read: Callable[[TensorResponse], T]) -> T:
+        return await self._http.post(
+            f"{self._path}/infer", _json_request(request), lambda found: read(_tensors(found))
+        )
 
     async def metadata(self) -> V2Metadata:
         return await self._http.get(
