@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import httpx
+import numpy as np
 
 from predictors.contract.tensors import (
     FP16,
@@ -71,6 +72,10 @@ def _json_request(request: TensorRequest) -> dict[str, Any]:
     for name, tensor in request.inputs.items():
         if tensor.datatype == FP16:
             raise InvalidRequest(f"{name!r} is FP16, which V2 JSON can't carry; --transport grpc")
+        if tensor.values.dtype.kind == "f" and not np.isfinite(tensor.values).all():
+            raise InvalidRequest(
+                f"{name!r} holds NaN or infinity, which V2 JSON can't carry; --transport grpc"
+            )
     try:
         inputs = [tensor_json(name, tensor) for name, tensor in request.inputs.items()]
     except ValueError:

@@ -15,7 +15,7 @@ import pytest
 from predictors.contract import Query
 from predictors.engines.triton import TritonEngine, TritonSettings
 from predictors.engines.triton.client import messages
-from predictors.errors import Cause, HEMError, InvalidRequest, UpstreamError
+from predictors.errors import Cause, HEMError, UpstreamError
 from tests.conftest import ROOT, free_port
 from tests.predictors.upstream.deaf_port import deaf_port
 from tests.predictors.upstream.failing import failing
@@ -213,7 +213,7 @@ LADDER = [
     (Code.INTERNAL, 500, "the model broke", 502, Cause.UNUSABLE),
     (Code.UNAUTHENTICATED, 401, "who are you", 502, Cause.REFUSED),
     (Code.INTERNAL, 500, "prompt longer than the maximum model length", 400, None),
-    (Code.INVALID_ARGUMENT, 400, "sending FP16 via JSON is not supported", 400, None),
+    (Code.INVALID_ARGUMENT, 400, "sending FP16 data via JSON is not supported", 400, None),
 ]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from predictors.contract import Answer, Sampling
 from predictors.contract.tensors import Tensor, TensorType
-from predictors.engines.triton.client import TritonModel, Tensors
+from predictors.engines.triton.client import Tensors, TritonModel
 from predictors.engines.triton.gathering import StreamedAnswer, row_answers
 from predictors.engines.triton.text import (
     check_text,
@@ -21,7 +21,9 @@ from predictors.errors import InvalidRequest, UpstreamError
 GREEDY = Sampling(max_tokens=5, temperature=0.0, stop=("\n", "Q:"), seed=7)
 
 
-def model(inputs: dict[str, tuple[str, tuple[int, ...]]], *, decoupled: bool = False) -> TritonModel:
+def model(
+    inputs: dict[str, tuple[str, tuple[int, ...]]], *, decoupled: bool = False
+) -> TritonModel:
     types = {name: TensorType(name, *kind) for name, kind in inputs.items()}
     outputs = {"text_output": TensorType("text_output", "BYTES", (-1,))}
     return TritonModel("m", types, outputs, decoupled)
