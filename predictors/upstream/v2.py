@@ -12,6 +12,7 @@ from predictors.contract import CACHED, SERVED_BY
 from predictors.contract.tensors import Tensor, TensorRequest, TensorResponse, TensorType
 from predictors.errors import HEMError, UpstreamError
 from predictors.registry import Registry
+from predictors.upstream.attempt import Refusal
 from predictors.upstream.settings import Limits
 
 T = TypeVar("T")
@@ -19,8 +20,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class V2Model:
-    """Where a model is. `url` is http(s)://host[:port] for both transports, `version` the server's
-    choice if empty; `headers` hold secrets. Files are PEM; `client_key` is that of `client_cert`.
+    """Where a model is. `url` is http(s)://host[:port] for both transports, or grpc(s)://host:port;
+    `version` is the server's choice if empty; `headers` hold secrets. Files are PEM; `client_key`
+    is that of `client_cert`.
     """
 
     url: str
@@ -49,8 +51,14 @@ class V2Client(ABC):
     """
 
     @abstractmethod
-    def __init__(self, model: V2Model, limits: Limits) -> None:
-        """Connects later. Raises ConfigurationError."""
+    def __init__(
+        self,
+        model: V2Model,
+        limits: Limits,
+        refused: Callable[[Refusal], HEMError] = Refusal.relayed,
+    ) -> None:
+        """Connects later. `refused` makes the error of an answer that is not 200, over gRPC of a
+        code that is not OK. Raises ConfigurationError."""
 
     @abstractmethod
     async def infer_text(self, request: dict[str, Any], read: Callable[[Any], T]) -> T:
@@ -60,8 +68,11 @@ class V2Client(ABC):
         """
 
     @abstractmethod
-    async def infer_tensors(self, request: TensorRequest) -> TensorResponse:
+    async def infer(self, request: TensorRequest, read: Callable[[TensorResponse], T]) -> T:
         """The same for tensors of any type."""
+
+    async def infer_tensors(self, request: TensorRequest) -> TensorResponse:
+        return await self.infer(request, lambda response: response)
 
     @abstractmethod
     async def metadata(self) -> V2Metadata: ...

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import httpx
+import numpy as np
 
 from predictors.contract.tensors import (
     FP16,
@@ -13,7 +14,8 @@ from predictors.contract.tensors import (
     parse_tensor,
     tensor_json,
 )
-from predictors.errors import InvalidRequest
+from predictors.errors import HEMError, InvalidRequest
+from predictors.upstream.attempt import Refusal
 from predictors.upstream.client import build_client, tls_context
 from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.settings import Limits
@@ -23,7 +25,12 @@ T = TypeVar("T")
 
 
 class RESTClient(V2Client):
-    def __init__(self, model: V2Model, limits: Limits) -> None:
+    def __init__(
+        self,
+        model: V2Model,
+        limits: Limits,
+        refused: Callable[[Refusal], HEMError] = Refusal.relayed,
+    ) -> None:
         version = f"/versions/{model.version}" if model.version else ""
         self._path = f"/v2/models/{model.name}{version}"
         files = (model.ca_bundle, model.client_cert, model.client_key)
@@ -32,13 +39,15 @@ class RESTClient(V2Client):
             verify=tls_context(*files) if any(files) else True,
             proxy=model.proxy,
         )
-        self._http = HTTPUpstream(model.url, limits, client, headers=model.headers)
+        self._http = HTTPUpstream(model.url, limits, client, headers=model.headers, refused=refused)
 
     async def infer_text(self, request: dict[str, Any], read: Callable[[Any], T]) -> T:
         return await self._http.post(f"{self._path}/infer", request, read)
 
-    async def infer_tensors(self, request: TensorRequest) -> TensorResponse:
-        return await self._http.post(f"{self._path}/infer", _json_request(request), _tensors)
+    async def infer(self, request: TensorRequest, read: Callable[[TensorResponse], T]) -> T:
+        return await self._http.post(
+            f"{self._path}/infer", _json_request(request), lambda found: read(_tensors(found))
+        )
 
     async def metadata(self) -> V2Metadata:
         return await self._http.get(
@@ -63,6 +72,10 @@ def _json_request(request: TensorRequest) -> dict[str, Any]:
     for name, tensor in request.inputs.items():
         if tensor.datatype == FP16:
             raise InvalidRequest(f"{name!r} is FP16, which V2 JSON can't carry; --transport grpc")
+        if tensor.values.dtype.kind == "f" and not np.isfinite(tensor.values).all():
+            raise InvalidRequest(
+                f"{name!r} holds NaN or infinity, which V2 JSON can't carry; --transport grpc"
+            )
     try:
         inputs = [tensor_json(name, tensor) for name, tensor in request.inputs.items()]
     except ValueError:
