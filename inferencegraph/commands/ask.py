@@ -10,7 +10,7 @@ import typer
 from predictors import contract
 
 if TYPE_CHECKING:
-    from inferencegraph.evaluate.ask import Reply
+    from predictors.upstream.ask import Reply
 
 
 class Side(StrEnum):
@@ -43,7 +43,7 @@ def ask(
 
     Example: `hem ask "What is 12 + 7?" --prefer cloud`
     """
-    given: dict[str, Any] = {
+    chosen: dict[str, Any] = {
         contract.HEM_PREFER: prefer.value if prefer else None,
         contract.MAX_TOKENS: max_tokens,
         contract.TEMPERATURE: temperature,
@@ -52,7 +52,7 @@ def ask(
         contract.SEED: seed,
         contract.STOP: json.dumps(stop) if stop else None,
     }
-    parameters = {name: value for name, value in given.items() if value is not None}
+    parameters = {name: value for name, value in chosen.items() if value is not None}
     reply = asyncio.run(_ask(query, url, parameters, timeout))
     print(json.dumps(_facts(reply), ensure_ascii=False) if as_json else _text(reply))
 
@@ -60,12 +60,15 @@ def ask(
 async def _ask(query: str, url: str, parameters: dict[str, Any], timeout: float) -> "Reply":
     import httpx
 
-    from inferencegraph.evaluate.ask import ask as send
-    from inferencegraph.evaluate.ask import check_url
+    from inferencegraph.evaluate.asking import hint_where_nobody_listens
+    from predictors.upstream.ask import ask as send
+    from predictors.upstream.ask import check_url
     from predictors.upstream.client import build_client
 
+    check_url(url)
     async with build_client(httpx.Timeout(timeout, connect=5.0)) as client:
-        return await send(client, check_url(url), [query], parameters)
+        with hint_where_nobody_listens():
+            return await send(client, url, [query], parameters, timeout)
 
 
 def _facts(reply: "Reply") -> dict[str, Any]:
@@ -83,7 +86,7 @@ def _facts(reply: "Reply") -> dict[str, Any]:
 
 
 def _text(reply: "Reply") -> str:
-    """The answer, then one line about it; what the server didn't say is left out."""
+    """The answer, then one line about it; what the server leaves out is left out."""
     facts = _facts(reply)
     hem = reply.parameters
     about = []

@@ -46,10 +46,10 @@ def evaluate(
 
     Example: `hem evaluate --url http://127.0.0.1:8080 --limit 200`
     """
-    from inferencegraph.evaluate.ask import check_url
     from inferencegraph.evaluate.benchmark import read_benchmark
     from inferencegraph.evaluate.questions import read_questions
     from inferencegraph.local.run import run_until_signal
+    from predictors.upstream.ask import check_url
 
     benchmark = read_benchmark(file) if file else None
     items = read_questions(data or (benchmark.data if benchmark else None), limit)

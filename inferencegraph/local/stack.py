@@ -14,7 +14,8 @@ from inferencegraph.local.observer import Observer, death_notice
 from inferencegraph.local.plan import Component, Plan
 from inferencegraph.local.process import ServiceProcess, Watchdog, exit_reason
 from inferencegraph.router.create import GraphServer, create_app
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, HEMError
+from predictors.upstream.attempt import attempt, unread
 from predictors.upstream.client import build_client
 
 READY_TIMEOUT_SECONDS = 600.0
@@ -147,6 +148,6 @@ class Stack:
 
 async def _answers(client: httpx.AsyncClient, url: str) -> bool:
     try:
-        return (await client.get(url)).status_code == 200
-    except httpx.HTTPError:
+        return await attempt(client, client.build_request("GET", url), unread)
+    except HEMError:
         return False

@@ -20,7 +20,7 @@ from inferencegraph.router.spec import (
     load_graph,
     parse,
 )
-from inferencegraph.router.step import Upstream
+from inferencegraph.router.step import StepService
 from predictors.errors import ConfigurationError
 from predictors.upstream.client import build_client
 
@@ -43,9 +43,9 @@ def create_app(
     client = build_client(httpx.Timeout(None))
     timeouts = spec.router_timeouts
 
-    def service(step: Step) -> Upstream:
+    def service(step: Step) -> StepService:
         url = step.service_url or _resolved(step.service_name, resolve)
-        return Upstream(client, url, timeouts.service_client)
+        return StepService(client, url, timeouts.service_client)
 
     return Router(bind(spec, service), client, timeouts, HeaderFilter(propagate_headers))
 
