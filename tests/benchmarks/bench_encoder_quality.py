@@ -28,14 +28,14 @@ from tests.encoder_routers import minilm as minilm
 from tests.encoder_routers import open_trained
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.labels.labels import Labels, read_labels
-from transformers_hem.routers.encoder.files import Format
+from transformers_hem.routers.encoder.training import Format
 from transformers_hem.routers.kernel.learner import (
     KernelLearner,
     KernelTraining,
     layer_features_of,
     learn,
 )
-from transformers_hem.routers.kernel.machine import Values
+from transformers_hem.routers.kernel.score import Values
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(2 * 3600)]
 
@@ -136,7 +136,7 @@ def test_all_labels(
 def test_what_eight_bits_and_one_router_for_both_cost(
     rows: dict[str, Labels], chosen: KernelTraining, read: Read
 ) -> None:
-    """Both kinds are split alike, so that one router for both is judged on the same folds."""
+    """Both kinds are split alike, so that one router for both is tested on the same folds."""
     first, second = (rows[kind] for kind in KINDS)
     every, start = joined(first, second), len(first.queries)
     features = np.concatenate([read(kind, "int8") for kind in KINDS])

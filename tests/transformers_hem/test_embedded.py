@@ -14,8 +14,8 @@ from transformers_hem.embedded.workshop.train import LABELS, confidence_cut
 from transformers_hem.evaluation.quality import gap_recovered
 from transformers_hem.labels.labels import read_labels
 from transformers_hem.routers.directory import CONFIG_FILE
-from transformers_hem.routers.linear.files import LinearModel
-from transformers_hem.routers.opening import open_router
+from transformers_hem.routers.linear.score import LinearModel
+from transformers_hem.routers.scoring import open_router
 from transformers_hem.routers.training import train
 
 Floats = NDArray[np.float64]

@@ -7,30 +7,22 @@ from scipy.special import betaincinv
 from scipy.stats import norm
 
 from predictors.errors import ConfigurationError
-from transformers_hem.calibration.bounds import Floats
+from transformers_hem.arrays import Floats
 from transformers_hem.evaluation.quality import cuttable, threshold_after
 
 LEAST_ROWS = 100  # of costs that vary: below it their mean is too far from normal
 
 
-@dataclass(frozen=True, slots=True)
-class Spending:
-    """Per 1,000 queries at `threshold`: on average of the rows, and `high` with confidence."""
-
-    threshold: float
-    mean: float
-    high: float
-
-
 def threshold_within(
     scores: Floats, edge: Floats, cloud: Floats, budget: float, confidence: float
-) -> Spending:
-    """`scores` [N], infinite where there is none; `edge`, `cloud` [N]: what a row costs there.
+) -> tuple[float, float]:
+    """The smallest threshold, so the best quality, whose upper confidence limit is within the
+    budget, and what these rows spend at it, per 1,000 queries.
 
-    The smallest threshold, so the best quality, whose upper confidence limit is within the
-    budget. As spending falls evenly with the threshold, looking at all of them costs no confidence
-    (Bates et al., arXiv 2101.02703, theorem 1). Raises ConfigurationError where even the most the
-    edge can take costs too much.
+    `scores` [N], infinite where there is none; `edge`, `cloud` [N]: what a row costs there. As
+    spending falls evenly with the threshold, looking at all thresholds costs no confidence (Bates
+    et al., arXiv 2101.02703, theorem 1). Raises ConfigurationError where it costs too much even
+    with as much at the edge as there can be.
     """
     count = len(scores)
     order = np.argsort(scores, kind="stable")
@@ -47,12 +39,7 @@ def threshold_within(
         last = int(np.flatnonzero(cuts)[-1])
         least, error = 1000 * spent.mean[last], 1000 * spent.deviation[last] / np.sqrt(count)
         raise ConfigurationError(_refusal(least, error, budget, count))
-    at_edge = int(good[0])
-    return Spending(
-        threshold_after(ordered, at_edge),
-        float(1000 * spent.mean[at_edge]),
-        float(1000 * high[at_edge]),
-    )
+    return threshold_after(ordered, int(good[0])), float(1000 * spent.mean[good[0]])
 
 
 @dataclass(frozen=True, slots=True)

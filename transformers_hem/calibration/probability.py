@@ -10,16 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from transformers_hem.arrays import Flags, Floats
 from transformers_hem.calibration.config import ProbabilityMap
-from transformers_hem.routers.held_out import folds
+from transformers_hem.routers.fitting import folds
 
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 Fit = Callable[[Floats, Flags], ProbabilityMap | None]
 
 GRID = np.linspace(0, 1, 129)  # knots of a sigmoid; straight lines between are off by at most 1e-4

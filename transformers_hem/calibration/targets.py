@@ -1,4 +1,5 @@
-"""What a calibration can aim at, each with the threshold that keeps it and the promise it makes."""
+"""What a calibration can aim at: each target finds the threshold that keeps it, and says what it
+promises."""
 
 import math
 from abc import ABC, abstractmethod
@@ -7,15 +8,18 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
+from scipy.stats import norm
 
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Stage
-from transformers_hem.calibration.bounds import Floats
+from transformers_hem.arrays import Floats
 from transformers_hem.calibration.budget import threshold_within
-from transformers_hem.calibration.edge_ratio import threshold_for
-from transformers_hem.calibration.quality_loss import Losses, certified_threshold
+from transformers_hem.calibration.quality_loss import Losses, certified_threshold, upper_share
 from transformers_hem.calibration.sample import Sample
+from transformers_hem.evaluation.quality import cuttable, threshold_after
 from transformers_hem.labels.labels import Labels
+
+TOLERANCE = 0.05  # an edge share that may be further off than this is not worth promising
 
 TargetName = Literal["edge_ratio", "max_quality_loss", "budget"]
 
@@ -45,11 +49,38 @@ class EdgeRatio(Target):
     limit: float
 
     def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
-        found = threshold_for(sample.scores, self.limit, confidence)
-        return Promise(
-            found.threshold,
-            f"{found.low:.1%} to {found.high:.1%} with confidence {confidence:g}",
+        threshold, low, high = threshold_near(sample.scores, self.limit, confidence)
+        return Promise(threshold, f"{low:.1%} to {high:.1%} with confidence {confidence:g}")
+
+
+def threshold_near(scores: Floats, ratio: float, confidence: float) -> tuple[float, float, float]:
+    """The threshold, and the lowest and highest share of live queries that it may leave at the
+    edge, with that confidence: Clopper and Pearson's interval (1934).
+
+    `scores`: float [N], infinite where there is no score. Raises ConfigurationError where the
+    interval is wider than the tolerance on a side, or where equal scores leave no threshold near
+    the ratio.
+    """
+    count = len(scores)
+    ordered = np.sort(scores)
+    cuts = np.flatnonzero(cuttable(ordered))
+    at_edge = int(cuts[np.argmin(np.abs(cuts - ratio * count))])
+    share, error = at_edge / count, (1 - confidence) / 2
+    if abs(share - ratio) > TOLERANCE:
+        raise ConfigurationError(
+            f"no threshold is near an edge share of {ratio:g}: too many of the {count} rows have "
+            f"equal scores, or none; the nearest share is {share:.3g}"
         )
+    low = 1 - upper_share(count - at_edge, count, error)
+    high = upper_share(at_edge, count, error)
+    if max(high - share, share - low) > TOLERANCE:
+        needed = norm.ppf(1 - error) ** 2 * max(share * (1 - share), 0.02) / TOLERANCE**2
+        raise ConfigurationError(
+            f"{count} rows can't promise an edge share of {ratio:g} to within {TOLERANCE:g} with "
+            f"confidence {confidence:g}; about {max(int(np.ceil(1.1 * needed)), count + 1)} "
+            "would be needed"
+        )
+    return threshold_after(ordered, at_edge), low, high
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +122,7 @@ class MaxQualityLoss(Target):
     def _width(self, path: Path, labels: Labels) -> float:
         low, high = self.score_range or (0.0, 1.0)
         if not -math.inf < low < high < math.inf:
-            raise ConfigurationError(f"{low:g} to {high:g} is no range of scores")
+            raise ConfigurationError(f"{low:g} to {high:g} is not a range of scores")
         both = np.concatenate([labels.edge, labels.cloud])
         beyond = both[(both < low) | (both > high)]
         if len(beyond):
@@ -122,11 +153,11 @@ class Budget(Target):
         cloud = self._costs(sample, "cloud", self.cloud_cost)
         if stage == "answer":
             cloud = cloud + edge
-        found = threshold_within(sample.scores, edge, cloud, self.limit, confidence)
+        threshold, spent = threshold_within(sample.scores, edge, cloud, self.limit, confidence)
         return Promise(
-            found.threshold,
+            threshold,
             f"at most {self.limit:g} spent per 1,000 queries with confidence {confidence:g} "
-            f"({found.mean:.4g} on these rows)",
+            f"({spent:.4g} on these rows)",
         )
 
     def _costs(self, sample: Sample, side: Literal["edge", "cloud"], cost: float) -> Floats:

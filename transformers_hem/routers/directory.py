@@ -8,11 +8,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
+import orjson
 from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, first_fault
 from transformers_hem import embedded
 from transformers_hem.calibration.config import CalibratedConfig
 
@@ -65,8 +69,8 @@ def new_directory(out: Path) -> Iterator[Path]:
 
 
 def require_place(out: Path) -> None:
-    """Told before the work is done: raises ConfigurationError where `new_directory` would. Leaves
-    nothing."""
+    """Called before the work is done: raises ConfigurationError where `new_directory` would. Leaves
+    nothing behind."""
     with _unwritable(out):
         _require_free(out)
         place = out.parent
@@ -77,7 +81,7 @@ def require_place(out: Path) -> None:
 
 @contextmanager
 def _unwritable(out: Path, *numbers: int) -> Iterator[None]:
-    """An OSError, or one of these numbers only, becomes a ConfigurationError about `out`."""
+    """An OSError, or only one with these numbers, becomes a ConfigurationError about `out`."""
     try:
         yield
     except OSError as error:
@@ -98,7 +102,7 @@ def _require_free(out: Path) -> None:
 
 
 def _is_there(path: Path) -> bool:
-    """Raises OSError where nothing could be, as in a file or by too long a name."""
+    """Raises OSError where nothing can be, as inside a file or under too long a name."""
     try:
         path.lstat()
     except FileNotFoundError:
@@ -128,23 +132,56 @@ def write_config(directory: Path, config: CalibratedConfig) -> None:
     (directory / CONFIG_FILE).write_text(config.model_dump_json(indent=2) + "\n")
 
 
-def read_config(directory: Path, kind: type[Config]) -> Config:
-    """Raises ConfigurationError naming the file, the field and what is wrong with it."""
+def algorithm_of(directory: Path) -> str:
+    """Whose directory it is. Raises ConfigurationError where its config.json doesn't say."""
     path = directory / CONFIG_FILE
-    content = read_file(path)
     try:
-        return kind.model_validate_json(content)
+        return str(orjson.loads(read_file(path))["algorithm"])
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{path} names no algorithm: {error!r}") from error
+
+
+def read_config(directory: Path, kind: type[Config], algorithm: str) -> Config:
+    """Raises ConfigurationError naming the file, the field and what is wrong with it, or whose
+    directory it is instead of that algorithm's."""
+    owner = algorithm_of(directory)
+    if owner != algorithm:
+        raise ConfigurationError(f"{directory} is a {owner}'s, not {algorithm}'s")
+    path = directory / CONFIG_FILE
+    try:
+        return kind.model_validate_json(read_file(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "it"
-        raise ConfigurationError(f"{path}: {where}: {first['msg']}") from error
+        where, message, _ = first_fault(error)
+        raise ConfigurationError(f"{path}: {where or 'it'}: {message}") from error
 
 
-def read_file(path: Path) -> bytes:
-    """A file of a router directory. Raises ConfigurationError where it can't be read."""
+def read_file(path: Path, fingerprint: str | None = None) -> bytes:
+    """A file of a router directory. Raises ConfigurationError where it can't be read, or is not
+    the one with this sha256."""
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(
             f"no router in {path.parent}: {path.name}: {error.strerror}; `hem train` writes one"
         ) from error
+    if fingerprint not in (None, sha256(content)):
+        raise ConfigurationError(
+            f"{path} is damaged, or belongs to another {CONFIG_FILE}: its sha256 differs"
+        )
+    return content
+
+
+@contextmanager
+def tensors_of(content: bytes, path: Path, what: str) -> Iterator[dict[str, np.ndarray]]:
+    """The tensors of a safetensors file, to be checked inside the block: a missing key, or a
+    ValueError that says what is wrong, becomes a ConfigurationError about `path`."""
+    try:
+        yield load(content)
+    except (SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise ConfigurationError(f"{path} is not a router's {what}: {error}") from error
+
+
+def require_finite(*arrays: Any) -> None:
+    """Raises ValueError."""
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError("it has values that are not finite")

@@ -11,8 +11,8 @@ from scipy.special import expit
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.calibration.config import ProbabilityMap
 from transformers_hem.calibration.probability import calibrate_probabilities
-from transformers_hem.evaluation.metrics.calibration_error import expected_calibration_error
-from transformers_hem.routers.opening import open_router
+from transformers_hem.evaluation.metrics import expected_calibration_error
+from transformers_hem.routers.scoring import open_router
 from transformers_hem.routers.training import train
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import (
     EarlyStoppingCallback,
@@ -21,6 +20,7 @@ from transformers import (
     set_seed,
 )
 
+from transformers_hem.arrays import Floats, Values
 from transformers_hem.routers.encoder.network import Output
 from transformers_hem.routers.encoder.tokens import QueryTokens, Row
 
@@ -30,7 +30,7 @@ EVALUATIONS_PER_EPOCH = 4
 CLEARLY = 2.0  # standard errors
 ERROR, GOOD = "error", "good"
 
-Errors = Callable[[Output, NDArray[np.float32]], NDArray[np.float64]]
+Errors = Callable[[Output, Values], Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Schedule:
 class Examples(Dataset[dict[str, Any]]):
     """Token rows with their targets, float [N, C] in [0, 1]."""
 
-    def __init__(self, rows: Sequence[Row], targets: NDArray[np.float32]) -> None:
+    def __init__(self, rows: Sequence[Row], targets: Values) -> None:
         self._rows = rows
         self._targets = targets
 
@@ -73,11 +73,11 @@ class LatestGood:
 
     def __init__(self, errors: Errors) -> None:
         self._errors = errors
-        self._best: NDArray[np.float64] | None = None
+        self._best: Floats | None = None
         self._good = 0
 
-    def __call__(self, answered: EvalPrediction) -> dict[str, float]:
-        rows, targets = answered.predictions, answered.label_ids
+    def __call__(self, evaluated: EvalPrediction) -> dict[str, float]:
+        rows, targets = evaluated.predictions, evaluated.label_ids
         errors = self._errors(np.asarray(rows), np.asarray(targets))
         if self._best is None or not _clearly_above(errors, self._best):
             self._good += 1
@@ -86,7 +86,7 @@ class LatestGood:
         return {ERROR: float(errors.mean()), GOOD: float(self._good)}
 
 
-def _clearly_above(errors: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
+def _clearly_above(errors: Floats, best: Floats) -> bool:
     """Both [N], of the same rows in the same order."""
     worse = errors - best
     return bool(worse.mean() > CLEARLY * worse.std(ddof=1) / math.sqrt(len(worse)))

@@ -1,4 +1,4 @@
-"""From a classifier's logits to a difficulty, by the label that is said to mean hard.
+"""From a classifier's logits to a difficulty, by the label that means hard.
 
 `routellm/bert` and `routellm/bert_mmlu_augmented` have three labels without names of their own:
 LABEL_0 "the strong model wins", LABEL_1 a tie, LABEL_2 "the weak model wins" (RouteLLM's
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from predictors.errors import ConfigurationError
+from transformers_hem.arrays import Floats
 from transformers_hem.routers.encoder.network import Output
+from transformers_hem.routers.targets import expected_difference
 
 DIFFERENCE: Final = "difference"
 ROUTELLM: Final = ("LABEL_0", "LABEL_1", "LABEL_2")
@@ -30,13 +31,12 @@ class Head:
     edge: int = 0
     cloud: int = 1
 
-    def difficulty(self, logits: Output) -> NDArray[np.float64]:
+    def difficulty(self, logits: Output) -> Floats:
         """Float [N] in [0, 1] from [N, C]: the hard label's probability, by softmax, or by sigmoid
-        where it is the only output; (1 + P(cloud right) - P(edge right)) / 2 for two heads."""
+        where it is the only output; the `expected_difference` of two heads."""
         values = logits.astype(np.float64)
         if self.hard is None:
-            right = expit(values)
-            return np.asarray((1 + right[:, self.cloud] - right[:, self.edge]) / 2)
+            return expected_difference(expit(values[:, self.edge]), expit(values[:, self.cloud]))
         if values.shape[1] == 1:
             return np.asarray(expit(values[:, 0]))
         return np.asarray(softmax(values, axis=1)[:, self.hard])
@@ -59,7 +59,7 @@ def find_head(labels: tuple[str, ...], hard_label: str | None, model: str) -> He
         return Head(labels.index(hard_label))
     if hard_label.isdecimal() and int(hard_label) < len(labels):
         return Head(int(hard_label))
-    raise _unfit(labels, model, f"hard_label {hard_label!r} is none of them")
+    raise _unfit(labels, model, f"hard_label {hard_label!r} is not one of them")
 
 
 def _default(labels: tuple[str, ...], model: str) -> Head:

@@ -1,4 +1,7 @@
-"""Mines the query by a sequence classifier: any encoder, or a causal model with such a head."""
+"""Mines the query by a sequence classifier: any encoder, or a causal model with such a head.
+
+On disk: an encoder router's files.
+"""
 
 from collections.abc import Mapping
 from typing import ClassVar, Literal
@@ -6,28 +9,25 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Scores, Stage
-from transformers_hem.routers.base import TrainedRouter
+from transformers_hem.algorithms.base import AlgorithmParameters, Scores
 from transformers_hem.routers.classifier.heads import find_head
 from transformers_hem.routers.directory import locate
-from transformers_hem.routers.encoder.config import (
+from transformers_hem.routers.encoder.directory import EncoderDirectory
+from transformers_hem.routers.encoder.network import Output, OutputKind
+from transformers_hem.routers.encoder.router import (
     ENCODER,
-    ClassifierConfig,
+    EncoderConfig,
+    EncoderParameters,
+    EncoderRouter,
     read_encoder_config,
 )
-from transformers_hem.routers.encoder.directory import EncoderDirectory
-from transformers_hem.routers.encoder.network import open_network
-from transformers_hem.routers.encoder.runner import FairRunner
-from transformers_hem.routers.encoder.tokens import QueryTokens
 
 
-class EncoderParameters(AlgorithmParameters):
-    """`router`: a directory that `hem train` wrote. `backend`: auto takes onnxruntime where the
-    directory has model.onnx. `threads`: for one query; 0 leaves it to the library."""
+class ClassifierConfig(EncoderConfig):
+    """`hard_label` as the parameter of BERTRouter."""
 
-    router: str | None = None
-    backend: Literal["auto", "onnxruntime", "torch"] = "auto"
-    threads: int = Field(default=0, ge=0, le=256)
+    algorithm: Literal["BERTRouter", "LLMRouter"]
+    hard_label: str
 
 
 class BERTParameters(EncoderParameters):
@@ -51,15 +51,15 @@ class BERTParameters(EncoderParameters):
         return self
 
 
-class BERTRouter(TrainedRouter):
-    """score = the probability of the label that means hard, or (1 + P(cloud right) - P(edge right))
-    / 2 of two heads (see `encoders.heads`), made a probability where the router brings a map.
+class BERTRouter(EncoderRouter):
+    """score = the probability of the label that means hard, or the `expected_difference` of two
+    heads (see `Head`), made a probability where the router brings a map.
 
     Queries are scored in the order that they came, in a thread of the router's own.
     """
 
-    stage: ClassVar[Stage] = "query"
     Parameters: ClassVar[type[AlgorithmParameters]] = BERTParameters
+    output: ClassVar[OutputKind] = "logits"
     name: ClassVar[str] = "BERTRouter"
 
     def __init__(self, parameters: BERTParameters) -> None:
@@ -73,16 +73,10 @@ class BERTRouter(TrainedRouter):
         assert model is not None
         directory = EncoderDirectory.open(model, max_tokens)
         self._head = find_head(directory.labels, hard_label, model)
-        network = open_network(
-            directory, parameters.backend, output="logits", threads=parameters.threads
-        )
-        self._runner = FairRunner(QueryTokens(directory), network)
+        self.open_encoder(directory, parameters)
 
-    def blocks(self, batch: Batch) -> bool:
-        return True
-
-    def raw(self, batch: Batch) -> Scores:
-        return self._head.difficulty(np.stack(self._runner.run(batch.texts)))
+    def difficulty(self, outputs: list[Output]) -> Scores:
+        return self._head.difficulty(np.stack(outputs))
 
 
 class LLMRouter(BERTRouter):

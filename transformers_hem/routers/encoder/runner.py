@@ -1,4 +1,5 @@
-"""Runs a network for many threads: one row after the other in the order that they came."""
+"""Opens a network, and runs it for many threads: one row after the other in the order that they
+came."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -6,10 +7,25 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 
-import numpy as np
-
-from transformers_hem.routers.encoder.network import Network, Output
+from transformers_hem.routers.encoder.directory import BackendChoice, EncoderDirectory
+from transformers_hem.routers.encoder.network import Network, Output, OutputKind
 from transformers_hem.routers.encoder.tokens import QueryTokens, Row
+
+
+def open_network(
+    directory: EncoderDirectory, backend: BackendChoice, *, output: OutputKind, threads: int
+) -> Network:
+    """Loads the model's weights. `threads` 0 leaves their number to the library.
+
+    Raises ConfigurationError where the directory or the backend is unusable.
+    """
+    if directory.backend(backend) == "onnxruntime":
+        from transformers_hem.routers.encoder.onnx_network import OnnxNetwork
+
+        return OnnxNetwork(directory, threads)
+    from transformers_hem.routers.encoder.torch_network import TorchNetwork
+
+    return TorchNetwork(directory, output, threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,11 @@ class FairRunner:
         self._line: deque[_Waiting] = deque()
         self._lock = Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
+
+    @property
+    def waiting(self) -> int:
+        """Rows in the line, behind those that the network runs."""
+        return len(self._line)
 
     def run(self, texts: Sequence[str]) -> list[Output]:
         """One output per text: [C], or [T, D] without its padding. Blocks until they are there."""
@@ -65,8 +86,3 @@ class FairRunner:
                 break
             batch.append(self._line.popleft())
         return batch
-
-
-def stacked(outputs: Sequence[Output]) -> Output:
-    """[N, C] of N outputs [C]."""
-    return np.stack(outputs) if outputs else np.zeros((0, 0), dtype=np.float32)

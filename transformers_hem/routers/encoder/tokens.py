@@ -1,26 +1,16 @@
 """Queries to token rows, truncated by tokens: the same rows for every backend and in training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from predictors.errors import ConfigurationError, first_line
 from transformers_hem.routers.encoder.directory import TOKENIZER_FILE, EncoderDirectory
+from transformers_hem.routers.encoder.network import Padded
 
 Row = list[int]
-Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Padded:
-    """Rows of one length: both int64 [N, T], `mask` 1 on tokens and 0 on padding."""
-
-    ids: Integers
-    mask: Integers
 
 
 class QueryTokens:
@@ -42,7 +32,7 @@ class QueryTokens:
     def rows(self, texts: Sequence[str]) -> list[Row]:
         """Token ids with the model's special tokens, at most `max_tokens` each, at least one."""
         cut = [text[: self._characters] for text in texts]
-        return [found.ids or [self._pad_id] for found in self._tokenizer.encode_batch(cut)]
+        return [encoded.ids or [self._pad_id] for encoded in self._tokenizer.encode_batch(cut)]
 
     def pad(self, rows: Sequence[Row]) -> Padded:
         """On the right, to the longest row."""

@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+
+from transformers_hem.arrays import Indices, Values
 
 _TOKEN = re.compile(r"\d+|[^\W\d_]+|[^\w\s]")
 _OPTION = re.compile(r"^\s*\(?([AB])[.):]\s", re.MULTILINE)
 _SHAPE_LIMIT = 16  # longer numbers and words share one shape
 LENGTHS = ("characters", "words", "digits", "longest number", "longest word", "marks")
-
-Columns = NDArray[np.int64]
-Values = NDArray[np.float32]
 
 
 class FeatureConfig(BaseModel):
@@ -40,7 +38,7 @@ class FeatureConfig(BaseModel):
 
     @property
     def width(self) -> int:
-        """Columns of a row: the buckets, the lengths, then those of open queries."""
+        """Indices of a row: the buckets, the lengths, then those of open queries."""
         return self.buckets + 2 * len(LENGTHS)
 
 
@@ -52,7 +50,7 @@ class Extract:
     offers no options A and B.
     """
 
-    buckets: Columns
+    buckets: Indices
     lengths: Values
     open: bool
 
@@ -104,8 +102,8 @@ class TextFeatures:
     mean: Values
     rate: Values
 
-    def row(self, found: Extract) -> tuple[Columns, Values]:
-        """Columns and values of one text."""
+    def row(self, found: Extract) -> tuple[Indices, Values]:
+        """Indices and values of one text."""
         weights = self.idf[found.buckets]
         norm = np.sqrt(weights @ weights)
         if norm > 0:

@@ -123,7 +123,7 @@ def with_config(**changes: object) -> Callable[[Path], None]:
         (None, {"backend": "onnxruntime"}, "no model.onnx, which onnxruntime runs"),
         (lambda path: (path / "model.onnx").write_text("x"), {}, "model.onnx can't be loaded"),
         (None, {"max_tokens": "65"}, "max_tokens is 65, but .* has 64 positions"),
-        (None, {"hard_label": "2"}, "hard_label '2' is none of them"),
+        (None, {"hard_label": "2"}, "hard_label '2' is not one of them"),
     ],
 )
 def test_a_directory_that_is_not_whole_is_refused_in_one_line(
