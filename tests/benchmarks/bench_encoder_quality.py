@@ -81,8 +81,8 @@ def aside(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def kernel(features: Values, labels: Labels, split: Split, chosen: KernelTraining) -> Floats:
     train, test = split
-    learned = learn(features[train], labels.subset(train), chosen, seed=0)
-    return learned.kernel.difficulty(features[test])
+    learned, _ = learn(features[train], labels.subset(train), chosen, seed=0)
+    return learned.difficulty(features[test])
 
 
 def test_a_split_is_what_hem_train_and_the_transformer_make_of_it(

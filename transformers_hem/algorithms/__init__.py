@@ -26,7 +26,7 @@ ALGORITHMS = AlgorithmRegistry(
         "Threshold": "transformers_hem.algorithms.threshold:Threshold",
         "CrossEntropy": "transformers_hem.algorithms.cross_entropy:CrossEntropy",
         "IBT": "transformers_hem.algorithms.ibt:IBT",
-        **{name: row.algorithm for name, row in TRAINED_ROUTERS.items()},
+        **{name: row.score for name, row in TRAINED_ROUTERS.items()},
     },
     aliases={"RandomRouter": "Random", "BertRouter": "BERTRouter"},
 )

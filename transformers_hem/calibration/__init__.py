@@ -6,7 +6,6 @@
 - quality_loss.py  the statistics behind the promise of a quality loss
 - budget.py        the statistics behind the promise of a budget
 - calibrate.py     `hem calibrate`: a sample and a target give a promise, written into the router
-- probability.py   makes raw scores probabilities, at the end of training
 - drift.py         whether live scores still look like those of the calibration
 
 The formulas of a promise are fixed before any data is seen: a change in quality_loss.py or

@@ -38,7 +38,16 @@ def threshold_within(
     if not len(good):
         last = int(np.flatnonzero(cuts)[-1])
         least, error = 1000 * spent.mean[last], 1000 * spent.deviation[last] / np.sqrt(count)
-        raise ConfigurationError(_refusal(least, error, budget, count))
+        if least >= budget:
+            raise ConfigurationError(
+                f"a budget of {budget:g} per 1,000 queries is out of reach: as much at the edge as "
+                f"there can be still costs {least:.4g}"
+            )
+        needed = int(np.ceil(count * (2 * error / (budget - least)) ** 2))
+        raise ConfigurationError(
+            f"{count} rows can't promise a budget of {budget:g} per 1,000 queries; "
+            f"about {max(needed, count + 1)} would be needed"
+        )
     return threshold_after(ordered, int(good[0])), float(1000 * spent.mean[good[0]])
 
 
@@ -78,8 +87,7 @@ class _Spent:
             share = np.ones(self.rows + 1)
             some = dearer < self.rows
             share[some] = betaincinv(dearer[some] + 1, self.rows - dearer[some], confidence)
-            limits: Floats = min(edge, cloud) + abs(cloud - edge) * share
-            return limits
+            return np.asarray(min(edge, cloud) + abs(cloud - edge) * share)
         ratio = self.skewness / np.sqrt(self.rows)
         quantile = float(norm.ppf(1 - confidence))
         curved = np.abs(ratio) > 1e-6
@@ -92,16 +100,3 @@ class _Spent:
 def _means(edge: Floats, cloud: Floats, power: int) -> Floats:
     changes = np.concatenate([[0.0], np.cumsum(edge**power - cloud**power)])
     return np.asarray(((cloud**power).sum() + changes) / len(edge))
-
-
-def _refusal(least: float, error: float, budget: float, count: int) -> str:
-    if least >= budget:
-        return (
-            f"a budget of {budget:g} per 1,000 queries is out of reach: as much at the edge as "
-            f"there can be still costs {least:.4g}"
-        )
-    needed = int(np.ceil(count * (2 * error / (budget - least)) ** 2))
-    return (
-        f"{count} rows can't promise a budget of {budget:g} per 1,000 queries; "
-        f"about {max(needed, count + 1)} would be needed"
-    )

@@ -37,17 +37,17 @@ def calibrate(
             f"{type(algorithm).__name__} sends everything to the {algorithm.fixed_route}: "
             "it has no threshold to calibrate"
         )
-    promise = target.promise(sample, algorithm.stage, confidence)
-    share, rows = float(np.mean(sample.scores <= promise.threshold)), len(sample.scores)
+    threshold, promise = target.promise(sample, algorithm.stage, confidence)
+    share, rows = float(np.mean(sample.scores <= threshold)), len(sample.scores)
     return Calibration(
         target=target.name,
         limit=target.limit,
-        threshold=promise.threshold,
+        threshold=threshold,
         confidence=confidence,
         edge_share=share,
         rows=rows,
         data_sha256=sample.sha256,
-        promise=f"{share:.1%} of the queries at the edge, {promise.text}, from {rows} rows",
+        promise=f"{share:.1%} of the queries at the edge, {promise}, from {rows} rows",
     )
 
 

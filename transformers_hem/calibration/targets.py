@@ -24,21 +24,14 @@ TOLERANCE = 0.05  # an edge share that may be further off than this is not worth
 TargetName = Literal["edge_ratio", "max_quality_loss", "budget"]
 
 
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """`text` continues after the edge share and ends before the number of rows."""
-
-    threshold: float
-    text: str
-
-
 class Target(ABC):
     name: ClassVar[TargetName]
     limit: float
 
     @abstractmethod
-    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
-        """Raises ConfigurationError where the sample can't support it."""
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> tuple[float, str]:
+        """The threshold, and what it promises in words, to stand between the edge share and the
+        number of rows. Raises ConfigurationError where the sample can't support it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +41,9 @@ class EdgeRatio(Target):
     name: ClassVar[TargetName] = "edge_ratio"
     limit: float
 
-    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> tuple[float, str]:
         threshold, low, high = threshold_near(sample.scores, self.limit, confidence)
-        return Promise(threshold, f"{low:.1%} to {high:.1%} with confidence {confidence:g}")
+        return threshold, f"{low:.1%} to {high:.1%} with confidence {confidence:g}"
 
 
 def threshold_near(scores: Floats, ratio: float, confidence: float) -> tuple[float, float, float]:
@@ -95,7 +88,7 @@ class MaxQualityLoss(Target):
     limit: float
     score_range: tuple[float, float] | None = None
 
-    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> tuple[float, str]:
         labels = sample.labels
         if labels is None:
             raise ConfigurationError(
@@ -113,7 +106,7 @@ class MaxQualityLoss(Target):
             Losses.of(sample.scores, losses / width), self.limit / width, confidence
         )
         seen = float(np.where(sample.scores <= threshold, losses, 0.0).mean())
-        return Promise(
+        return (
             threshold,
             f"a quality loss against cloud-only of at most {self.limit:g} with confidence "
             f"{confidence:g} ({seen:.4f} on these rows)",
@@ -148,13 +141,13 @@ class Budget(Target):
     edge_cost: float = 0.0
     per: Literal["query", "token"] = "query"
 
-    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> tuple[float, str]:
         edge = self._costs(sample, "edge", self.edge_cost)
         cloud = self._costs(sample, "cloud", self.cloud_cost)
         if stage == "answer":
             cloud = cloud + edge
         threshold, spent = threshold_within(sample.scores, edge, cloud, self.limit, confidence)
-        return Promise(
+        return (
             threshold,
             f"at most {self.limit:g} spent per 1,000 queries with confidence {confidence:g} "
             f"({spent:.4g} on these rows)",

@@ -7,7 +7,7 @@ A folder holds score.py (the Algorithm that serves, and its files on disk) and l
 - directory.py   a router's directory: found, read with checks, written whole or not at all
 - targets.py     what a router learns to predict
 - fitting.py     folds, and logistic regression on shares (needs scikit-learn)
-- assessment.py  what out-of-fold scores show: probabilities, threshold, metrics
+- assessment.py  what out-of-fold scores show: a map to probabilities, a threshold, metrics
 - training.py    `hem train`, and the table LEARNERS
 - scoring.py     opens any router directory; `hem score`
 - encoder/       what kernel, knn and classifier share: a neural encoder, run and exported
@@ -20,38 +20,35 @@ from typing import NamedTuple
 
 
 class TrainedRouterRow(NamedTuple):
-    """`package`: its folder; the classes in its score.py and its learner.py."""
+    """Where an Algorithm is and the Learner that trains it: "module:Class"."""
 
-    package: str
     score: str
     learner: str
-
-    @property
-    def algorithm(self) -> str:
-        return f"{self.package}.score:{self.score}"
-
-    @property
-    def trained_by(self) -> str:
-        return f"{self.package}.learner:{self.learner}"
 
 
 TRAINED_ROUTERS = {
     "LinearRouter": TrainedRouterRow(
-        "transformers_hem.routers.linear", score="LinearRouter", learner="LinearLearner"
+        score="transformers_hem.routers.linear.score:LinearRouter",
+        learner="transformers_hem.routers.linear.learner:LinearLearner",
     ),
     "CombinedRouter": TrainedRouterRow(
-        "transformers_hem.routers.combined", score="CombinedRouter", learner="CombinedLearner"
+        score="transformers_hem.routers.combined.score:CombinedRouter",
+        learner="transformers_hem.routers.combined.learner:CombinedLearner",
     ),
     "KernelRouter": TrainedRouterRow(
-        "transformers_hem.routers.kernel", score="KernelRouter", learner="KernelLearner"
+        score="transformers_hem.routers.kernel.score:KernelRouter",
+        learner="transformers_hem.routers.kernel.learner:KernelLearner",
     ),
     "KNNRouter": TrainedRouterRow(
-        "transformers_hem.routers.knn", score="KNNRouter", learner="KNNLearner"
+        score="transformers_hem.routers.knn.score:KNNRouter",
+        learner="transformers_hem.routers.knn.learner:KNNLearner",
     ),
     "BERTRouter": TrainedRouterRow(
-        "transformers_hem.routers.classifier", score="BERTRouter", learner="BERTLearner"
+        score="transformers_hem.routers.classifier.score:BERTRouter",
+        learner="transformers_hem.routers.classifier.learner:BERTLearner",
     ),
     "LLMRouter": TrainedRouterRow(
-        "transformers_hem.routers.classifier", score="LLMRouter", learner="LLMLearner"
+        score="transformers_hem.routers.classifier.score:LLMRouter",
+        learner="transformers_hem.routers.classifier.learner:LLMLearner",
     ),
 }

@@ -32,14 +32,13 @@ def locate(name: str) -> Path:
     """The directory that `HEM_ROUTER` or a `router` parameter means."""
     if name.startswith(embedded.PREFIX):
         return embedded.directory(name)
-    if name.startswith("file://"):
-        return Path(name.removeprefix("file://"))
-    if "://" in name:
+    path = name.removeprefix("file://")
+    if "://" in path:
         raise ConfigurationError(
             f"router {name!r} must be mounted first: put it in the InferenceService's storageUri "
             "and name the mount, /mnt/models"
         )
-    return Path(name)
+    return Path(path)
 
 
 def sha256(content: bytes) -> str:
@@ -91,10 +90,18 @@ def _unwritable(out: Path, *numbers: int) -> Iterator[None]:
 
 
 def _require_free(out: Path) -> None:
-    """What is there already is an older router, and can be moved away."""
+    """What is there already is an older router, or an empty directory, and can be moved away.
+
+    A language model's directory has a config.json too, which names no algorithm.
+    """
     if not _is_there(out):
         return
-    if not (out.is_dir() and _is_router(out)):
+    config = out / CONFIG_FILE
+    if config.is_file():
+        is_router = b'"algorithm"' in config.read_bytes()
+    else:
+        is_router = out.is_dir() and not any(out.iterdir())
+    if not is_router:
         raise ConfigurationError(f"{out} exists and is not a router directory; choose another")
     if out.samefile(os.curdir) or os.path.ismount(out):
         kind = "a mount" if os.path.ismount(out) else "the working directory"
@@ -120,12 +127,6 @@ def _replace(out: Path, aside: Path) -> None:
     except OSError:
         os.rename(aside / "old", out)
         raise
-
-
-def _is_router(directory: Path) -> bool:
-    """An empty one counts; a language model's, which has a config.json of its own, does not."""
-    path = directory / CONFIG_FILE
-    return b'"algorithm"' in path.read_bytes() if path.is_file() else not any(directory.iterdir())
 
 
 def write_config(directory: Path, config: CalibratedConfig) -> None:

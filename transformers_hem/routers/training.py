@@ -14,7 +14,7 @@ from transformers_hem.routers.directory import require_place
 LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which scikit-learn draws from
 
 LEARNERS: Registry[Learner] = Registry(
-    "trainable algorithm", {name: row.trained_by for name, row in TRAINED_ROUTERS.items()}
+    "trainable algorithm", {name: row.learner for name, row in TRAINED_ROUTERS.items()}
 )
 
 

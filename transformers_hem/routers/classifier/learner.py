@@ -1,6 +1,5 @@
 """Trains a BERTRouter or an LLMRouter: an encoder or a causal model with a head, fine-tuned."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -10,17 +9,17 @@ from sklearn.model_selection import train_test_split
 
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import AlgorithmParameters
-from transformers_hem.arrays import Floats, Indices, Values
+from transformers_hem.arrays import Floats, Values
 from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.assessment import assess
-from transformers_hem.routers.classifier.heads import (
+from transformers_hem.routers.classifier.score import (
     CLOUD_RIGHT,
     DIFFERENCE,
     EDGE_RIGHT,
     HARD,
+    ClassifierConfig,
     Head,
 )
-from transformers_hem.routers.classifier.score import ClassifierConfig
 from transformers_hem.routers.encoder.network import Output
 from transformers_hem.routers.encoder.router import ENCODER
 from transformers_hem.routers.encoder.tokens import QueryTokens
@@ -49,41 +48,31 @@ class ClassifierTraining(EncoderTraining):
     held_out: float = Field(default=0.1, ge=0.02, le=0.4)
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """`train` is learned from, `validation` stops the training, `test` gives the calibration, the
-    threshold and the metrics: nothing else has seen it."""
+def split(labels: Labels, share: float, seed: int) -> tuple[Labels, Labels, Labels]:
+    """Rows to learn from, rows to stop the training by, and as many rows to test on, which give the
+    calibration, the threshold and the metrics: nothing else has seen them. The latter two are
+    `share` of all each, with hard ones in equal parts.
 
-    train: Labels
-    validation: Labels
-    test: Labels
-
-    @classmethod
-    def of(cls, labels: Labels, share: float, seed: int) -> "Split":
-        """`share` of the rows to validate on and as many to test on, hard ones in equal parts.
-
-        Raises ConfigurationError where a part would have fewer than two rows of a kind.
-        """
-        count = len(labels.queries)
-        size = int(np.ceil(share * count))
-        smallest = min(int(labels.hard.sum()), int((~labels.hard).sum()))
-        if smallest * size / count < LEAST_OF_A_KIND:
-            raise ConfigurationError(
-                f"{count} rows, {smallest} of them of the rarer kind, are too few to set "
-                f"{share:.0%} apart twice with at least {LEAST_OF_A_KIND} of either kind: give "
-                "more rows, or train a LinearRouter"
-            )
-
-        def divided(rows: Indices) -> tuple[Indices, Indices]:
-            hard = labels.hard[rows]
-            rest, apart = train_test_split(rows, test_size=size, random_state=seed, stratify=hard)
-            return rest, apart
-
-        rest, test = divided(np.arange(count))
-        train, validation = divided(rest)
-        # Rows of like length are evaluated together, without padding.
-        by_length = np.array(sorted(validation, key=lambda row: len(labels.queries[row])))
-        return cls(*(labels.subset(rows) for rows in (np.sort(train), by_length, np.sort(test))))
+    Raises ConfigurationError where a part would have fewer than two rows of a kind.
+    """
+    count = len(labels.queries)
+    size = int(np.ceil(share * count))
+    smallest = min(int(labels.hard.sum()), int((~labels.hard).sum()))
+    if smallest * size / count < LEAST_OF_A_KIND:
+        raise ConfigurationError(
+            f"{count} rows, {smallest} of them of the rarer kind, are too few to set {share:.0%} "
+            f"apart twice with at least {LEAST_OF_A_KIND} of either kind: give more rows, or train "
+            "a LinearRouter"
+        )
+    rest, test = train_test_split(
+        np.arange(count), test_size=size, random_state=seed, stratify=labels.hard
+    )
+    train, validation = train_test_split(
+        rest, test_size=size, random_state=seed, stratify=labels.hard[rest]
+    )
+    # Rows of like length are evaluated together, without padding.
+    by_length = np.array(sorted(validation, key=lambda row: len(labels.queries[row])))
+    return labels.subset(np.sort(train)), labels.subset(by_length), labels.subset(np.sort(test))
 
 
 class BERTLearner(EncoderLearner[ClassifierTraining]):
@@ -96,38 +85,36 @@ class BERTLearner(EncoderLearner[ClassifierTraining]):
 
     def learn(self, labels: Labels, directory: Path, seed: int) -> ClassifierConfig:
         chosen, scratch, unrounded = self.chosen, directory.parent, None
-        parts = Split.of(labels, chosen.held_out, seed)
-        model, tokens = self._fine_tuned(parts, seed, scratch / "checkpoints")
+        train, validation, test = split(labels, chosen.held_out, seed)
+        model, tokens = self._fine_tuned(train, validation, seed, scratch / "checkpoints")
         write_encoder(model, tokens, directory / ENCODER, chosen.format, output="logits")
-        raw = self._scores(directory / ENCODER, parts.test)
+        raw = self._scores(directory / ENCODER, test)
         if chosen.format == "int8":
             write_encoder(model, tokens, scratch / "float32", "onnx", output="logits")
-            unrounded = self._scores(scratch / "float32", parts.test)
+            unrounded = self._scores(scratch / "float32", test)
         learner = f"{chosen.source} {chosen.objective}"
-        fields = self.config_fields(labels, directory, seed)
-        fields |= assess(raw, parts.test, seed, learner, unrounded=unrounded)
         return ClassifierConfig(
             algorithm=self.algorithm,
             hard_label=DIFFERENCE if chosen.objective == DIFFERENCE else HARD,
-            **{**fields, "held_out_rows": len(parts.test.queries)},
+            **self.encoder_fields(directory, test),
+            **assess(raw, labels, seed, learner, tested=test, unrounded=unrounded),
         )
 
-    def _fine_tuned(self, parts: Split, seed: int, scratch: Path) -> tuple[Any, QueryTokens]:
-        from transformers_hem.routers.classifier.fine_tune import (
-            Examples,
-            Schedule,
-            fine_tune,
-            seed_all,
-        )
+    def _fine_tuned(
+        self, train: Labels, validation: Labels, seed: int, scratch: Path
+    ) -> tuple[Any, QueryTokens]:
+        from transformers import set_seed
+
+        from transformers_hem.routers.classifier.fine_tune import Examples, Schedule, fine_tune
         from transformers_hem.routers.encoder.torch_network import load_model
 
         chosen, source = self.chosen, self.chosen.open()
         tokens = QueryTokens(source)
-        seed_all(seed)
+        set_seed(seed)  # before a new head draws its first weights
         model = load_model(source, output="logits", **_new_head(chosen.objective))
-        train, validation = (
+        learned, watched = (
             Examples(tokens.rows(part.queries), _targets(part, chosen.objective))
-            for part in (parts.train, parts.validation)
+            for part in (train, validation)
         )
         plan = Schedule(
             chosen.epochs,
@@ -137,8 +124,7 @@ class BERTLearner(EncoderLearner[ClassifierTraining]):
             chosen.patience,
             seed,
         )
-        tuned = fine_tune(model, tokens, train, validation, self._errors, plan, scratch)
-        return tuned, tokens
+        return fine_tune(model, tokens, learned, watched, self._errors, plan, scratch), tokens
 
     def _errors(self, logits: Output, targets: Values) -> Floats:
         """Squared, of each row's difficulty."""

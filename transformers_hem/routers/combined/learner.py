@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from transformers_hem.arrays import Floats
 from transformers_hem.labels.labels import Labels
-from transformers_hem.routers.assessment import assess, trained_on
+from transformers_hem.routers.assessment import assess
 from transformers_hem.routers.base import Learner
 from transformers_hem.routers.combined.score import QUERY, CombinedConfig, Telemetry, features
 from transformers_hem.routers.directory import write_config
@@ -42,7 +42,6 @@ class CombinedLearner(Learner):
             weights=tuple(model.coef_[0].tolist()),
             intercept=float(model.intercept_[0]),
             query_sha256=asked.weights_sha256,
-            **trained_on(labels, seed),
             **assess(out_of_fold, labels, seed, f"{', '.join(signals)} and query"),
         )
 

@@ -4,7 +4,6 @@ came."""
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from threading import Lock
 
 from transformers_hem.routers.encoder.directory import BackendChoice, EncoderDirectory
@@ -28,10 +27,7 @@ def open_network(
     return TorchNetwork(directory, output, threads)
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    row: Row
-    done: "Future[Output]"
+Waiting = tuple[Row, Future[Output]]
 
 
 class FairRunner:
@@ -44,7 +40,7 @@ class FairRunner:
     def __init__(self, tokens: QueryTokens, network: Network) -> None:
         self._tokens = tokens
         self._network = network
-        self._line: deque[_Waiting] = deque()
+        self._line: deque[Waiting] = deque()
         self._lock = Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
 
@@ -55,12 +51,12 @@ class FairRunner:
 
     def run(self, texts: Sequence[str]) -> list[Output]:
         """One output per text: [C], or [T, D] without its padding. Blocks until they are there."""
-        waiting = [_Waiting(row, Future()) for row in self._tokens.rows(texts)]
+        waiting: list[Waiting] = [(row, Future()) for row in self._tokens.rows(texts)]
         with self._lock:
             self._line.extend(waiting)
             for _ in waiting:
                 self._thread.submit(self._run_front)
-        return [each.done.result() for each in waiting]
+        return [output.result() for _, output in waiting]
 
     def _run_front(self) -> None:
         """Submitted once per row; finds the line empty where rows before it were run together."""
@@ -69,19 +65,19 @@ class FairRunner:
         if not batch:
             return
         try:
-            outputs = self._network.run(self._tokens.pad([each.row for each in batch]))
+            outputs = self._network.run(self._tokens.pad([row for row, _ in batch]))
         except Exception as error:
-            for each in batch:
-                each.done.set_exception(error)
+            for _, future in batch:
+                future.set_exception(error)
             return
-        for each, output in zip(batch, outputs, strict=True):
-            each.done.set_result(output if output.ndim == 1 else output[: len(each.row)])
+        for (row, future), output in zip(batch, outputs, strict=True):
+            future.set_result(output if output.ndim == 1 else output[: len(row)])
 
-    def _take(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
+    def _take(self) -> list[Waiting]:
+        batch: list[Waiting] = []
         longest = 0
         while self._line:
-            longest = max(longest, len(self._line[0].row))
+            longest = max(longest, len(self._line[0][0]))
             if batch and longest * (len(batch) + 1) > self._network.batch_tokens:
                 break
             batch.append(self._line.popleft())

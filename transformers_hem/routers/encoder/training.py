@@ -13,7 +13,6 @@ from pydantic import Field
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import AlgorithmParameters
 from transformers_hem.labels.labels import Labels
-from transformers_hem.routers.assessment import trained_on
 from transformers_hem.routers.base import Learner
 from transformers_hem.routers.directory import sha256
 from transformers_hem.routers.encoder.directory import TOKENIZER_FILE, EncoderDirectory
@@ -66,16 +65,15 @@ class EncoderLearner(Learner, Generic[Training]):
                     f"training this needs {', '.join(missing)}: install kserve-hem[{extra}]"
                 )
 
-    def config_fields(self, labels: Labels, directory: Path, seed: int) -> dict[str, Any]:
-        """Fields of an `EncoderConfig`, beside those of `assess`; all other files are in
-        `directory` already."""
+    def encoder_fields(self, directory: Path, tested: Labels) -> dict[str, Any]:
+        """Fields of an `EncoderConfig`, beside those of `assess`, when all other files are in
+        `directory` and the router was tested on these rows."""
         paths = sorted(path for path in directory.rglob("*") if path.is_file())
         return {
             "max_tokens": self.chosen.max_tokens,
             "encoder": self.chosen.source,
-            "held_out_rows": len(labels.queries),
+            "held_out_rows": len(tested.queries),
             "files": {p.relative_to(directory).as_posix(): sha256(p.read_bytes()) for p in paths},
-            **trained_on(labels, seed),
         }
 
 

@@ -3,7 +3,7 @@
 It takes minutes on a CPU, most of them to run the encoder, and needs no rows set apart.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -55,15 +55,15 @@ class KernelLearner(EncoderLearner[KernelTraining]):
     def learn(self, labels: Labels, directory: Path, seed: int) -> KernelConfig:
         chosen, unrounded = self.chosen, None
         features = layer_features_of(labels, chosen, chosen.format, directory / ENCODER)
-        learned = learn(features, labels, chosen, seed)
-        learned.kernel.save(directory / KERNEL_FILE)
+        kernel, out_of_fold = learn(features, labels, chosen, seed)
+        kernel.save(directory / KERNEL_FILE)
         if chosen.format == "int8":
             exact = layer_features_of(labels, chosen, "onnx", directory.parent / "float32")
-            unrounded = learn(exact, labels, chosen, seed).out_of_fold
+            _, unrounded = learn(exact, labels, chosen, seed)
         learner = f"kernel logistic on layers of {chosen.source}, C={chosen.c:g}"
         return KernelConfig(
-            **self.config_fields(labels, directory, seed),
-            **assess(learned.out_of_fold, labels, seed, learner, unrounded=unrounded),
+            **self.encoder_fields(directory, labels),
+            **assess(out_of_fold, labels, seed, learner, unrounded=unrounded),
         )
 
 
@@ -75,22 +75,16 @@ def layer_features_of(
     return run_as_it_is(chosen, labels, encoder, written, output="layers", of=np.stack)
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """`out_of_fold`: raw difficulty of each row by kernels of the same kind that never saw it, nor
-    its features."""
-
-    kernel: Kernel
-    out_of_fold: Floats
-
-
-def learn(features: Values, labels: Labels, chosen: KernelTraining, seed: int) -> Learned:
-    """`features` float32 [N, F], of the labels' queries."""
+def learn(
+    features: Values, labels: Labels, chosen: KernelTraining, seed: int
+) -> tuple[Kernel, Floats]:
+    """The kernel of layer features [N, F] of the labels' queries; and the raw difficulty of each
+    row by kernels of the same kind that never saw it, nor its features."""
     out_of_fold = np.zeros(len(features))
     for train, test in folds(labels.hard, seed):
-        kernel = fit(features[train], labels.subset(train), chosen, seed)
-        out_of_fold[test] = kernel.difficulty(features[test])
-    return Learned(fit(features, labels, chosen, seed), out_of_fold)
+        part = fit(features[train], labels.subset(train), chosen, seed)
+        out_of_fold[test] = part.difficulty(features[test])
+    return fit(features, labels, chosen, seed), out_of_fold
 
 
 def fit(features: Values, labels: Labels, chosen: KernelTraining, seed: int) -> Kernel:

@@ -38,7 +38,7 @@ class KNNLearner(EncoderLearner[EncoderTraining]):
         return NeighbourConfig(
             k=k,
             temperature=temperature,
-            **self.config_fields(labels, directory, seed),
+            **self.encoder_fields(directory, labels),
             **assess(raw, labels, seed, learner),
         )
 

@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 from transformers_hem.arrays import Floats
 from transformers_hem.evaluation.quality import curve
 from transformers_hem.labels.labels import Labels
-from transformers_hem.routers.assessment import assess, trained_on
+from transformers_hem.routers.assessment import assess
 from transformers_hem.routers.base import Learner
 from transformers_hem.routers.fitting import folds, logistic
 from transformers_hem.routers.linear.features import (
@@ -78,7 +78,6 @@ def fit_linear(labels: Labels, seed: int) -> tuple[LinearModel, Floats]:
         link=best.link,
         intercepts=tuple(intercepts.tolist()),
         features=config,
-        **trained_on(labels, seed),
         **assess(scores[best], labels, seed, f"{best.link} {best.strength:g}"),
     )
     return LinearModel(learned, replace(features, idf=idf), weights), scores[best]

@@ -8,7 +8,7 @@ import pytest
 from predictors.errors import ConfigurationError
 from tests.transformers_hem.tiny_models import write_bert
 from transformers_hem.algorithms.base import Batch
-from transformers_hem.routers.classifier.heads import Head, find_head
+from transformers_hem.routers.classifier.score import Head, find_head
 from transformers_hem.serving.settings import HEMSettings, build_decider
 
 ROUTELLM = ("LABEL_0", "LABEL_1", "LABEL_2")
