@@ -68,7 +68,7 @@ def read(
     def reading(kind: str, form: Format) -> Values:
         if (kind, form) not in known:
             to = tmp_path_factory.mktemp("encoders") / "encoder"
-            known[kind, form] = layer_features_of(rows[kind], chosen, form, to)
+            known[kind, form] = layer_features_of(chosen, rows[kind], to, form)
         return known[kind, form]
 
     return reading

@@ -83,14 +83,11 @@ class Algorithm(ABC):
     signals: tuple[Signal, ...] = ()
     # The edge model is asked for these, beyond its answer, whenever nobody overrules the algorithm.
     sampling: ExtraAnswers | None = None
+    # What a trained router's config.json says of thresholds and scores.
+    calibrated: CalibratedConfig | None = None
 
     def __init__(self, parameters: AlgorithmParameters) -> None:  # noqa: B027 - many load nothing
         """Loads what scoring needs. Raises ConfigurationError for missing or damaged files."""
-
-    @property
-    def calibrated(self) -> CalibratedConfig | None:
-        """What a trained router's config.json says of thresholds and scores; None without one."""
-        return None
 
     @property
     def default_threshold(self) -> float | None:

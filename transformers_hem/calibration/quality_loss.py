@@ -51,7 +51,16 @@ def certified_threshold(rows: Losses, limit: float, confidence: float) -> float:
     easy = np.searchsorted(rows.scores, GRID, side="right")
     passed = _passed(rows, easy, limit, 1 - confidence)
     if passed == 0 or easy[passed - 1] == 0:
-        raise ConfigurationError(_refusal(rows, limit, confidence))
+        count, needed = len(rows.losses), rows_needed(rows, limit, confidence)
+        way_out = (
+            ": even the easiest queries lose more; more rows won't help"
+            if needed is None
+            else f"; about {max(needed, count + 1)} would be needed"
+        )
+        raise ConfigurationError(
+            f"{count} rows can't promise a quality loss of at most {limit:g} with confidence "
+            f"{confidence:g}{way_out}"
+        )
     return float(GRID[passed - 1])
 
 
@@ -75,20 +84,6 @@ def _passed(rows: Losses, easy: np.ndarray, limit: float, error: float) -> int:
         if not good:
             return position
     return len(easy)
-
-
-def _refusal(rows: Losses, limit: float, confidence: float) -> str:
-    count = len(rows.losses)
-    needed = rows_needed(rows, limit, confidence)
-    way_out = (
-        ": even the easiest queries lose more; more rows won't help"
-        if needed is None
-        else f"; about {max(needed, count + 1)} would be needed"
-    )
-    return (
-        f"{count} rows can't promise a quality loss of at most {limit:g} with confidence "
-        f"{confidence:g}{way_out}"
-    )
 
 
 def rows_needed(rows: Losses, limit: float, confidence: float) -> int | None:

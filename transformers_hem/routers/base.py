@@ -31,12 +31,6 @@ class TrainedConfig(CalibratedConfig):
 class TrainedRouter(Algorithm):
     """score = `raw`, made a probability by the map that the router's directory brings."""
 
-    _config: CalibratedConfig | None = None
-
-    @property
-    def calibrated(self) -> CalibratedConfig | None:
-        return self._config
-
     @abstractmethod
     def raw(self, batch: Batch) -> Scores:
         """The model's own difficulty per row, float [N] in [0, 1]; NaN where a signal is missing.
@@ -46,7 +40,7 @@ class TrainedRouter(Algorithm):
 
     def score(self, batch: Batch) -> Scores:
         raw = self.raw(batch)
-        return self._config.difficulty(raw) if self._config else raw
+        return self.calibrated.difficulty(raw) if self.calibrated else raw
 
 
 class Learner(ABC):

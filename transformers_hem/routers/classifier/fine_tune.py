@@ -21,7 +21,7 @@ from transformers import (
 
 from transformers_hem.arrays import Floats, Values
 from transformers_hem.routers.encoder.network import Output
-from transformers_hem.routers.encoder.tokens import QueryTokens, Row
+from transformers_hem.routers.encoder.runner import QueryTokens, Row
 
 logger = logging.getLogger("kserve.hem.training")
 

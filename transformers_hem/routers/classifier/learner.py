@@ -22,7 +22,7 @@ from transformers_hem.routers.classifier.score import (
 )
 from transformers_hem.routers.encoder.network import Output
 from transformers_hem.routers.encoder.router import ENCODER
-from transformers_hem.routers.encoder.tokens import QueryTokens
+from transformers_hem.routers.encoder.runner import QueryTokens
 from transformers_hem.routers.encoder.training import (
     EncoderLearner,
     EncoderTraining,

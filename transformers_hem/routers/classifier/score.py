@@ -134,7 +134,7 @@ class BERTRouter(EncoderRouter):
         max_tokens = parameters.max_tokens
         if parameters.router is not None:
             path = locate(parameters.router)
-            config = self._config = read_encoder_config(path, ClassifierConfig, self.name)
+            config = self.calibrated = read_encoder_config(path, ClassifierConfig, self.name)
             model = str(path / ENCODER)
             hard_label, max_tokens = config.hard_label, config.max_tokens
         assert model is not None

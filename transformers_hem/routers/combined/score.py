@@ -75,7 +75,7 @@ class CombinedRouter(TrainedRouter):
 
     def __init__(self, parameters: CombinedParameters) -> None:
         directory = locate(parameters.router)
-        config = self._config = read_config(directory, CombinedConfig, "CombinedRouter")
+        config = self.calibrated = read_config(directory, CombinedConfig, "CombinedRouter")
         self._query = LinearModel.load(directory / QUERY)
         if self._query.config.weights_sha256 != config.query_sha256:
             raise ConfigurationError(

@@ -4,8 +4,7 @@
 - network.py        what runs a model, abstractly: padded token rows in, one output out
 - onnx_network.py   by onnxruntime, for edge nodes without torch
 - torch_network.py  by torch; what a model's served output is
-- tokens.py         queries to token rows, the same for every network and in training
-- runner.py         opens a network, and runs it for many threads in the order of arrival
+- runner.py         queries to token rows; opens a network, and runs it for many threads
 - router.py         `EncoderRouter`, which the three derive from, and its config.json
 - training.py       `EncoderLearner`, which their learners derive from
 - export.py         writes model.onnx (needs torch, onnx and onnxscript)

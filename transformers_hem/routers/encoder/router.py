@@ -11,8 +11,7 @@ from transformers_hem.routers.base import TrainedConfig, TrainedRouter
 from transformers_hem.routers.directory import read_config, read_file
 from transformers_hem.routers.encoder.directory import BackendChoice, EncoderDirectory
 from transformers_hem.routers.encoder.network import Output, OutputKind
-from transformers_hem.routers.encoder.runner import FairRunner, open_network
-from transformers_hem.routers.encoder.tokens import QueryTokens
+from transformers_hem.routers.encoder.runner import FairRunner, QueryTokens, open_network
 
 ENCODER = "encoder"
 

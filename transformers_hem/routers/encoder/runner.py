@@ -1,14 +1,75 @@
-"""Opens a network, and runs it for many threads: one row after the other in the order that they
-came."""
+"""From texts to a model's outputs: queries to token rows, and a network that runs them for many
+threads, one row after the other in the order that they came."""
 
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from threading import Lock
+from typing import Any
 
-from transformers_hem.routers.encoder.directory import BackendChoice, EncoderDirectory
-from transformers_hem.routers.encoder.network import Network, Output, OutputKind
-from transformers_hem.routers.encoder.tokens import QueryTokens, Row
+import numpy as np
+
+from predictors.errors import ConfigurationError, first_line
+from transformers_hem.routers.encoder.directory import (
+    TOKENIZER_FILE,
+    BackendChoice,
+    EncoderDirectory,
+)
+from transformers_hem.routers.encoder.network import Network, Output, OutputKind, Padded
+
+Row = list[int]
+Waiting = tuple[Row, Future[Output]]
+
+
+class QueryTokens:
+    """A directory's tokenizer: the same rows, cut by tokens, for every network and in training.
+
+    Safe to share between threads.
+    """
+
+    def __init__(self, directory: EncoderDirectory) -> None:
+        """Raises ConfigurationError where the directory's tokenizer can't be read."""
+        self._pad_id = directory.pad_id
+        self._tokenizer = _load(directory)
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(directory.max_tokens)
+        # No text is longer than this in tokens of its end; it keeps a megabyte off the tokenizer.
+        self._characters = directory.max_tokens * 64
+
+    def save(self, path: Path) -> None:
+        """As a tokenizer.json, whatever form it came in."""
+        self._tokenizer.save(str(path))
+
+    def rows(self, texts: Sequence[str]) -> list[Row]:
+        """Token ids with the model's special tokens, at most `max_tokens` each, at least one."""
+        cut = [text[: self._characters] for text in texts]
+        return [encoded.ids or [self._pad_id] for encoded in self._tokenizer.encode_batch(cut)]
+
+    def pad(self, rows: Sequence[Row]) -> Padded:
+        """On the right, to the longest row."""
+        ids = np.full((len(rows), max(map(len, rows))), self._pad_id, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = row
+            mask[index, : len(row)] = 1
+        return Padded(ids, mask)
+
+
+def _load(directory: EncoderDirectory) -> Any:
+    path = directory.path / TOKENIZER_FILE
+    try:
+        if path.is_file():
+            from tokenizers import Tokenizer
+
+            return Tokenizer.from_file(str(path))
+        from transformers import AutoTokenizer  # an older directory, with a vocabulary only
+
+        return AutoTokenizer.from_pretrained(directory.path).backend_tokenizer
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise ConfigurationError(
+            f"model {directory.path}: its tokenizer can't be loaded: {first_line(error)}"
+        ) from error
 
 
 def open_network(
@@ -25,9 +86,6 @@ def open_network(
     from transformers_hem.routers.encoder.torch_network import TorchNetwork
 
     return TorchNetwork(directory, output, threads)
-
-
-Waiting = tuple[Row, Future[Output]]
 
 
 class FairRunner:

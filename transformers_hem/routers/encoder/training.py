@@ -17,8 +17,7 @@ from transformers_hem.routers.base import Learner
 from transformers_hem.routers.directory import sha256
 from transformers_hem.routers.encoder.directory import TOKENIZER_FILE, EncoderDirectory
 from transformers_hem.routers.encoder.network import OutputKind
-from transformers_hem.routers.encoder.runner import FairRunner, open_network
-from transformers_hem.routers.encoder.tokens import QueryTokens
+from transformers_hem.routers.encoder.runner import FairRunner, QueryTokens, open_network
 
 Format = Literal["safetensors", "onnx", "int8"]
 

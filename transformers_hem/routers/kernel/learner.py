@@ -4,6 +4,7 @@ It takes minutes on a CPU, most of them to run the encoder, and needs no rows se
 """
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,12 +18,7 @@ from transformers_hem.arrays import Floats, Values
 from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.assessment import assess
 from transformers_hem.routers.encoder.router import ENCODER
-from transformers_hem.routers.encoder.training import (
-    EncoderLearner,
-    EncoderTraining,
-    Format,
-    run_as_it_is,
-)
+from transformers_hem.routers.encoder.training import EncoderLearner, EncoderTraining, run_as_it_is
 from transformers_hem.routers.fitting import folds, logistic
 from transformers_hem.routers.kernel.score import (
     KERNEL_FILE,
@@ -49,30 +45,27 @@ class KernelTraining(EncoderTraining):
     c: float = Field(default=1.0, gt=0)
 
 
+# Writes the encoder to a new directory; the layer features [N, F] of all queries, as it will serve
+# them.
+layer_features_of = partial(run_as_it_is, output="layers", of=np.stack)
+
+
 class KernelLearner(EncoderLearner[KernelTraining]):
     Parameters: ClassVar[type[AlgorithmParameters]] = KernelTraining
 
     def learn(self, labels: Labels, directory: Path, seed: int) -> KernelConfig:
         chosen, unrounded = self.chosen, None
-        features = layer_features_of(labels, chosen, chosen.format, directory / ENCODER)
+        features = layer_features_of(chosen, labels, directory / ENCODER, chosen.format)
         kernel, out_of_fold = learn(features, labels, chosen, seed)
         kernel.save(directory / KERNEL_FILE)
         if chosen.format == "int8":
-            exact = layer_features_of(labels, chosen, "onnx", directory.parent / "float32")
+            exact = layer_features_of(chosen, labels, directory.parent / "float32", "onnx")
             _, unrounded = learn(exact, labels, chosen, seed)
         learner = f"kernel logistic on layers of {chosen.source}, C={chosen.c:g}"
         return KernelConfig(
             **self.encoder_fields(directory, labels),
             **assess(out_of_fold, labels, seed, learner, unrounded=unrounded),
         )
-
-
-def layer_features_of(
-    labels: Labels, chosen: EncoderTraining, written: Format, encoder: Path
-) -> Values:
-    """Writes the encoder to the new directory `encoder`; the layer features [N, F] of all queries,
-    as it will serve them."""
-    return run_as_it_is(chosen, labels, encoder, written, output="layers", of=np.stack)
 
 
 def learn(

@@ -147,7 +147,7 @@ class KernelRouter(EncoderRouter):
 
     def __init__(self, parameters: KernelParameters) -> None:
         path = locate(parameters.router)
-        config = self._config = read_encoder_config(path, KernelConfig, "KernelRouter")
+        config = self.calibrated = read_encoder_config(path, KernelConfig, "KernelRouter")
         self._kernel = Kernel.load(path / KERNEL_FILE)
         self.open_encoder(EncoderDirectory.open(str(path / ENCODER), config.max_tokens), parameters)
 

@@ -32,26 +32,21 @@ class KNNLearner(EncoderLearner[EncoderTraining]):
     def learn(self, labels: Labels, directory: Path, seed: int) -> NeighbourConfig:
         chosen, encoder = self.chosen, directory / ENCODER
         embeddings = run_as_it_is(chosen, labels, encoder, chosen.format, output="states", of=embed)
-        (k, temperature), raw = _best(embeddings, labels, seed)
+        scores = _out_of_fold(embeddings, labels, seed)
+        areas = {each: curve(s, labels.edge, labels.cloud).mean() for each, s in scores.items()}
+        k, temperature = best = max(areas, key=areas.__getitem__)
         Neighbours(embeddings, difference(labels)).save(directory / NEIGHBOURS_FILE)
         learner = f"{chosen.source}, {k} neighbours at {temperature:g}"
         return NeighbourConfig(
             k=k,
             temperature=temperature,
             **self.encoder_fields(directory, labels),
-            **assess(raw, labels, seed, learner),
+            **assess(scores[best], labels, seed, learner),
         )
 
 
-def _best(embeddings: Values, labels: Labels, seed: int) -> tuple[Candidate, Floats]:
-    """The candidate with the best curve, and its difficulty of each row from the other folds."""
-    scores = _out_of_fold(embeddings, labels, seed)
-    areas = {each: curve(s, labels.edge, labels.cloud).mean() for each, s in scores.items()}
-    best = max(areas, key=areas.__getitem__)
-    return best, scores[best]
-
-
 def _out_of_fold(embeddings: Values, labels: Labels, seed: int) -> dict[Candidate, Floats]:
+    """Every candidate's difficulty of each row from the other folds."""
     pairs = folds(labels.hard, seed)
     smallest = min(len(train) for train, _ in pairs)
     candidates = [*product([k for k in NEIGHBOURS if k <= smallest], TEMPERATURES)]

@@ -109,7 +109,7 @@ class KNNRouter(EncoderRouter):
 
     def __init__(self, parameters: KNNParameters) -> None:
         path = locate(parameters.router)
-        config = self._config = read_encoder_config(path, NeighbourConfig, "KNNRouter")
+        config = self.calibrated = read_encoder_config(path, NeighbourConfig, "KNNRouter")
         self._k, self._temperature = config.k, config.temperature
         self._neighbours = Neighbours.load(path / NEIGHBOURS_FILE)
         if len(self._neighbours.targets) < config.k:

@@ -57,12 +57,10 @@ class LinearModel:
 
     def score(self, text: str) -> float:
         """Difficulty of one query in [0, 1]."""
-        return link(self.config.link, self.sums(text))
-
-    def sums(self, text: str) -> list[float]:
         columns, values = self.features.row(extract(text, self.config.features.buckets))
         totals: list[float] = (values @ self.weights[columns]).tolist()
-        return [total + more for total, more in zip(totals, self.config.intercepts, strict=True)]
+        sums = [total + more for total, more in zip(totals, self.config.intercepts, strict=True)]
+        return link(self.config.link, sums)
 
     def write(self, directory: Path) -> LinearConfig:
         """Writes the weights, and returns the config with their sha256, not written yet.
@@ -133,7 +131,7 @@ class LinearRouter(TrainedRouter):
 
     def __init__(self, parameters: LinearParameters) -> None:
         self._model = LinearModel.load(locate(parameters.router))
-        self._config = self._model.config
+        self.calibrated = self._model.config
 
     def raw(self, batch: Batch) -> Scores:
         return np.array([self._model.score(text) for text in batch.texts])

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from transformers_hem.routers.encoder.directory import EncoderDirectory
-from transformers_hem.routers.encoder.runner import FairRunner, open_network
-from transformers_hem.routers.encoder.tokens import QueryTokens
+from transformers_hem.routers.encoder.runner import FairRunner, QueryTokens, open_network
 from transformers_hem.routers.knn.score import Neighbours, embed
 
 LABELLED = (

@@ -11,8 +11,7 @@ import pytest
 from tests.transformers_hem.tiny_models import write_bert
 from transformers_hem.routers.encoder.directory import EncoderDirectory
 from transformers_hem.routers.encoder.network import Network, Output, Padded
-from transformers_hem.routers.encoder.runner import FairRunner
-from transformers_hem.routers.encoder.tokens import QueryTokens
+from transformers_hem.routers.encoder.runner import FairRunner, QueryTokens
 
 
 class Noting(Network):

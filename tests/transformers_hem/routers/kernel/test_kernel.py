@@ -18,8 +18,7 @@ from tests.transformers_hem.tiny_models import write_bert
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.labels.labels import Labels, read_labels
 from transformers_hem.routers.encoder.directory import EncoderDirectory
-from transformers_hem.routers.encoder.runner import open_network
-from transformers_hem.routers.encoder.tokens import QueryTokens
+from transformers_hem.routers.encoder.runner import QueryTokens, open_network
 from transformers_hem.routers.encoder.torch_network import layer_features
 from transformers_hem.routers.kernel.learner import (
     KernelTraining,
