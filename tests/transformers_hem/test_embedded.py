@@ -42,6 +42,29 @@ def test_its_labels_make_it_again(tmp_path: Path) -> None:
     assert again["threshold"] == pytest.approx(shipped["threshold"], abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("name", "scores"),
+    [
+        ("linear", [0.0215431467, 0.4594445951, 0.1881678758]),
+        ("combined", [0.1235964330, 0.2091777839, 0.1757823755]),
+        ("general", [0.0142924961, 0.0828217757, 0.1126524197]),
+        ("best", [0.1947289294, 0.1003743009, 0.2063217263]),
+    ],
+)
+def test_a_shipped_router_scores_as_it_did_when_it_was_released(
+    name: str, scores: list[float]
+) -> None:
+    texts = (
+        "What is 2 + 3?",
+        "Reverse the word BANERUTOLIKA.",
+        "Which is prime?\nA. 8\nB. 9\nC. 11\nD. 12\nAnswer:",
+    )
+    batch = Batch(3, texts=texts, mean_logprob=np.full(3, -0.1), min_logprob=np.full(3, -0.3))
+    # Products in 8 bits are rounded otherwise on other processors.
+    digits = 1e-2 if name == "best" else 1e-6
+    assert open_router(f"embedded:{name}").score(batch) == pytest.approx(scores, abs=digits)
+
+
 def test_query_and_answer_together_recover_more_than_either_alone() -> None:
     """On 24,000 questions that nothing was trained on, by a paired bootstrap of 95%: the two
     signals nearly agree, so that on a tenth of them chance would decide."""
