@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
-from tests.encoder_routers import minilm as minilm
+from tests.transformers_hem.encoder_routers import minilm as minilm
 from transformers_hem import embedded
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.routers.classifier.score import BERTParameters, BERTRouter

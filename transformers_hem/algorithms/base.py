@@ -81,7 +81,7 @@ class Algorithm(ABC):
     threshold_parameters: ClassVar[frozenset[str]] = frozenset()
     # What `score` reads of the answer: rows of a file that have none are refused by these names.
     signals: tuple[Signal, ...] = ()
-    # The edge model is asked for these, beyond its answer, whenever nobody overrules the algorithm.
+    # The edge model is asked for these, beyond its answer, unless the client or a guard overrules.
     sampling: ExtraAnswers | None = None
     # What a trained router's config.json says of thresholds and scores.
     calibrated: CalibratedConfig | None = None

@@ -65,7 +65,7 @@ def _from_list(entries: list[Any]) -> dict[str, Any]:
     for entry in entries:
         name, value = _entry(entry)
         if name in parameters:
-            raise ConfigurationError(f"parameter {name!r} is given twice")
+            raise ConfigurationError(f"parameter {name!r} is set twice")
         parameters[name] = value
     return parameters
 

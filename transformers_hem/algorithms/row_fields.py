@@ -14,7 +14,7 @@ from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Algorithm, Batch, Scores, Signal
 from transformers_hem.arrays import Floats
 
-LABELLED = "; `hem label` writes it where the edge's engine tells it"
+LABELLED = "; `hem label` writes it where the edge's engine gives it"
 BATCH_ROWS = 256
 _NO_BOX = -1.0  # its label is below 0
 

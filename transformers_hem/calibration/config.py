@@ -1,4 +1,4 @@
-"""What a router's config.json says beyond its weights: thresholds, promises, how scores spread.
+"""What a router's config.json holds beside its weights: thresholds, promises, how scores spread.
 
 A trained algorithm's own configuration derives from `CalibratedConfig`, so that `hem calibrate`,
 the threshold that HEM reports and the watch on drift work for all of them.

@@ -80,7 +80,7 @@ def threshold_near(scores: Floats, ratio: float, confidence: float) -> tuple[flo
 class MaxQualityLoss(Target):
     """Mean quality is below cloud-only's by that much at most, in the labels' units.
 
-    `score_range`: the lowest and the highest score that an answer can have; 0 and 1 unless given.
+    `score_range`: the lowest and the highest score that an answer can have; by default 0 and 1.
     Without limits to what one answer can lose nothing can be promised of their mean.
     """
 

@@ -68,7 +68,7 @@ def cheapest_cut(scores: Floats, edge: Floats, cloud: Floats, keep: float, low: 
     """The threshold with the largest edge share whose quality is at least `keep` of cloud-only's,
     both counted from `low`, the worst that an answer can be.
 
-    It lies midway between two neighbouring scores, in four digits where those can tell them apart.
+    It lies midway between two neighbouring scores, in four digits where those divide them.
     """
     ordered = np.sort(scores)
     quality = curve(scores, edge, cloud)

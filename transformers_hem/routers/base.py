@@ -52,7 +52,7 @@ class Learner(ABC):
         """Refuses parameters that can't be used here with a ConfigurationError, before any work."""
 
     def train(self, labels: Labels, out: Path, seed: int) -> Metrics:
-        """Writes the router directory `out`; returns what it promises, as its config.json says it.
+        """Writes the router directory `out`; returns its metrics, rows and threshold.
 
         Raises ConfigurationError where the labels can't be learned from, and leaves `out` as it
         was.

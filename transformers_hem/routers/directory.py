@@ -134,7 +134,7 @@ def write_config(directory: Path, config: CalibratedConfig) -> None:
 
 
 def algorithm_of(directory: Path) -> str:
-    """Whose directory it is. Raises ConfigurationError where its config.json doesn't say."""
+    """The algorithm that config.json names. Raises ConfigurationError where it names none."""
     path = directory / CONFIG_FILE
     try:
         return str(orjson.loads(read_file(path))["algorithm"])
@@ -143,8 +143,8 @@ def algorithm_of(directory: Path) -> str:
 
 
 def read_config(directory: Path, kind: type[Config], algorithm: str) -> Config:
-    """Raises ConfigurationError naming the file, the field and what is wrong with it, or whose
-    directory it is instead of that algorithm's."""
+    """Raises ConfigurationError naming the file, the field and what is wrong with it, or the other
+    algorithm that the directory belongs to."""
     owner = algorithm_of(directory)
     if owner != algorithm:
         raise ConfigurationError(f"{directory} is a {owner}'s, not {algorithm}'s")

@@ -1,7 +1,7 @@
 """What a router learns to predict, from how both models did on a query.
 
 `hard` (for a classifier): the cloud does better than the edge, score_edge < score_cloud - epsilon;
-Hybrid LLM's deterministic rule (arXiv 2404.14618, section 3), epsilon 0 unless given. Its
+Hybrid LLM's deterministic rule (arXiv 2404.14618, section 3), epsilon 0 by default. Its
 probability is the difficulty; for right and wrong answers it is P(edge wrong and cloud right),
 RouteLLM's win probability of the strong model (arXiv 2406.18665, section 3) without ties.
 

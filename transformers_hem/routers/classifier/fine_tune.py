@@ -67,7 +67,7 @@ class LatestGood:
     Clearly: by more than two standard errors of the paired differences (the one-standard-error
     rule of Breiman et al., Classification and Regression Trees, 1984, 3.4.3, made stricter). On a
     few hundred rows the smallest mean is mostly chance, and the last steps, whose learning rate
-    is low, are the best ones on rows that nobody chose by.
+    is low, are the best ones on rows that nothing was chosen by.
     """
 
     def __init__(self, errors: Errors) -> None:

@@ -1,7 +1,9 @@
 """Mines the query by a sequence classifier: any encoder, or a causal model with such a head.
 
-On disk: an encoder router's files. Which of its labels means hard is said by `hard_label`, or
-known: `routellm/bert` and `routellm/bert_mmlu_augmented` have three labels without names of their
+On disk: an encoder router's files. `hard_label` names the label that means hard; without it, known
+names decide.
+
+`routellm/bert` and `routellm/bert_mmlu_augmented` have three labels without names of their
 own: LABEL_0 "the strong model wins", LABEL_1 a tie, LABEL_2 "the weak model wins" (RouteLLM's
 evaluation: its win rate of the strong model is 1 - p(LABEL_1) - p(LABEL_2)). So LABEL_0 is hard.
 """
@@ -38,7 +40,7 @@ EDGE_RIGHT, CLOUD_RIGHT = "edge_right", "cloud_right"
 @dataclass(frozen=True, slots=True)
 class Head:
     """`hard`: index of the label that means hard; None for two heads, P(edge right) and P(cloud
-    right), whose `edge` and `cloud` say which is which."""
+    right), whose `edge` and `cloud` are their indices."""
 
     hard: int | None
     edge: int = 0
@@ -57,7 +59,7 @@ class Head:
 
 def find_head(labels: tuple[str, ...], hard_label: str | None, model: str) -> Head:
     """`hard_label`: an index, a name, or `difference`. Without one it is the label called hard,
-    RouteLLM's LABEL_0, or the only label; another model must say.
+    RouteLLM's LABEL_0, or the only label; for another model it must be set.
 
     Raises ConfigurationError naming the model's labels.
     """

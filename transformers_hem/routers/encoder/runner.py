@@ -92,7 +92,7 @@ class FairRunner:
     """A network and its tokenizer, shared by concurrent requests.
 
     Rows wait in one line; a single thread runs them from its front, as many at once as the network
-    takes. Nobody is overtaken, so nobody starves.
+    takes. No row is overtaken, so none waits forever.
     """
 
     def __init__(self, tokens: QueryTokens, network: Network) -> None:

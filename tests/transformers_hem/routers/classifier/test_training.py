@@ -8,7 +8,7 @@ import pytest
 
 from inferencegraph.cli import main
 from predictors.errors import ConfigurationError
-from tests.encoder_routers import ROWS, additions, write_rows
+from tests.transformers_hem.encoder_routers import ROWS, additions, write_rows
 from tests.transformers_hem.tiny_models import write_bert
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.routers.scoring import open_router, score_file

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import Normalizer, StandardScaler
 
 from predictors.errors import ConfigurationError
-from tests.encoder_routers import write_rows
+from tests.transformers_hem.encoder_routers import write_rows
 from tests.transformers_hem.tiny_models import write_bert
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.labels.labels import Labels, read_labels
