@@ -9,8 +9,8 @@ from predictors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from transformers_hem.algorithms.base import Algorithm
-    from transformers_hem.calibration.calibrate import Target
     from transformers_hem.calibration.config import Calibration
+    from transformers_hem.calibration.targets import Target
 
 LARGEST = 1e15  # of money: more is a mistake, and in the end its squares overflow
 
@@ -80,9 +80,9 @@ def calibrate(
     Example: `hem calibrate --router my-router --data held-out.jsonl --max-quality-loss 0.02`
     """
     from transformers_hem.calibration.calibrate import calibrate as choose
+    from transformers_hem.calibration.calibrate import require_writable, write_calibration
     from transformers_hem.calibration.config import ScoreSpread
     from transformers_hem.calibration.sample import read_sample
-    from transformers_hem.calibration.writing import require_writable, write_calibration
     from transformers_hem.evaluation.curve_plot import plot_sample, require_plot
 
     target = _target(edge_ratio, max_quality_loss, score_range, budget, cloud_cost, edge_cost, per)
@@ -112,7 +112,7 @@ def _target(
     edge_cost: float,
     per: Literal["query", "token"],
 ) -> "Target":
-    from transformers_hem.calibration.calibrate import (
+    from transformers_hem.calibration.targets import (
         Budget,
         EdgeRatio,
         MaxQualityLoss,
@@ -128,7 +128,7 @@ def _target(
 
 
 def _open(router: str | None, name: str | None, parameters: str) -> "Algorithm":
-    from transformers_hem.routers.opening import open_router
+    from transformers_hem.routers.scoring import open_router
     from transformers_hem.serving.settings import HEMSettings, build_decider
 
     if (router is None) == (name is None):

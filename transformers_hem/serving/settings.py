@@ -10,7 +10,6 @@ from predictors.serving.settings import DEFAULT_MAX_BODY_BYTES
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import Algorithm, Stage
 from transformers_hem.algorithms.parameters import parse, read_parameters
-from transformers_hem.algorithms.registry import load_own
 from transformers_hem.guards import GUARDS
 from transformers_hem.guards.settings import load_guard, read_guards
 from transformers_hem.serving.decision import BatchPolicy, Decider
@@ -97,7 +96,11 @@ def build_decider(settings: HEMSettings) -> Decider:
     blocks = read_guards(settings.guards)
     if name in GUARDS.names():  # Ianvs calls it an algorithm: the edge answers unless it objects
         name, values, blocks = "EdgeOnly", {}, {name: values, **blocks}
-    kind = load_own(name, f"HEM_ALGORITHM {name!r}") if ":" in name else ALGORITHMS.load(name)
+    kind = (
+        ALGORITHMS.load_own(name, f"HEM_ALGORITHM {name!r}")
+        if ":" in name
+        else ALGORITHMS.load(name)
+    )
     _refuse_misfits(settings, name, kind)
     if settings.router is not None:
         values.setdefault("router", settings.router)

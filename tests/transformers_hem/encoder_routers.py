@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from transformers_hem.routers.base import TrainedRouter
-from transformers_hem.routers.opening import open_router
+from transformers_hem.routers.scoring import open_router
 from transformers_hem.routers.training import train
 
 ROWS = 240

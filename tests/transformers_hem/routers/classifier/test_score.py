@@ -8,7 +8,7 @@ import pytest
 from predictors.errors import ConfigurationError
 from tests.transformers_hem.tiny_models import write_bert
 from transformers_hem.algorithms.base import Batch
-from transformers_hem.routers.classifier.heads import Head, find_head
+from transformers_hem.routers.classifier.score import Head, find_head
 from transformers_hem.serving.settings import HEMSettings, build_decider
 
 ROUTELLM = ("LABEL_0", "LABEL_1", "LABEL_2")
@@ -60,8 +60,8 @@ def test_the_hard_label_is_named_or_known(
     ("labels", "hard_label", "fault"),
     [
         (("POSITIVE", "NEGATIVE"), None, "has labels POSITIVE, NEGATIVE: set hard_label to"),
-        (ROUTELLM, "strong", "LABEL_2: hard_label 'strong' is none of them"),
-        (ROUTELLM, "3", "hard_label '3' is none"),
+        (ROUTELLM, "strong", "LABEL_2: hard_label 'strong' is not one of them"),
+        (ROUTELLM, "3", "hard_label '3' is not one"),
         (ROUTELLM, "difference", "difference is for two heads"),
         ((), None, "has labels none"),
     ],
