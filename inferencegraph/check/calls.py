@@ -1,29 +1,15 @@
 """Between objects: the InferenceServices that a graph's steps name."""
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
-from inferencegraph.check.containers import (
-    argument,
-    entry_container,
-    environment,
-    mapping,
-)
+from inferencegraph.check.containers import argument, entry_container, environment, mapping
 from inferencegraph.check.graphs import steps_of
-from inferencegraph.check.problem import (
-    Finding,
-    error,
-    known,
-    warning,
-)
+from inferencegraph.check.problem import Finding, Others, error, warning
 from predictors.upstream.limits import longest_call
 
-Services = Mapping[str, Mapping[str, Any]]
 
-
-def check_calls(graph: Mapping[str, Any], services: Services, complete: bool) -> Iterator[Finding]:
-    """`services`: the graph's namespace, by name. `complete`: no other services exist."""
+def check_calls(graph: Mapping[str, Any], others: Others) -> Iterator[Finding]:
     spec = mapping(graph.get("spec"))
     client_seconds = mapping(spec.get("routerTimeouts")).get("serviceClient")
     for node_name, node in mapping(spec.get("nodes")).items():
@@ -32,27 +18,19 @@ def check_calls(graph: Mapping[str, Any], services: Services, complete: bool) ->
             name = step.get("serviceName")
             if not isinstance(name, str):
                 continue
-            if name in services:
-                yield from _check_called(name, services[name], field)
-                yield from _check_timeout(name, services[name], client_seconds, field)
+            if name in others.services:
+                yield from _check_called(name, others.services[name], field)
+                yield from _check_timeout(name, others.services[name], client_seconds, field)
             else:
-                yield _absent(name, services, complete, field)
-
-
-def _absent(name: str, services: Services, complete: bool, field: str) -> Finding:
-    if complete or get_close_matches(name, services, n=1, cutoff=0.8):
-        return error(field, f"unknown InferenceService {name!r}; {known(services, name)}")
-    return warning(
-        field, f"no InferenceService {name!r} in these manifests; the cluster must have it already"
-    )
+                yield others.missing(field, "InferenceService", name, others.services)
 
 
 def _check_called(name: str, service: Mapping[str, Any], field: str) -> Iterator[Finding]:
-    found = entry_container(service)
-    if found is None:
+    entry = entry_container(service)
+    if entry is None:
         yield from _check_called_model(name, service, field)
         return
-    path, container = found
+    path, container = entry
     if environment(container, "PROTOCOL") != "v2":
         yield error(
             field,
@@ -83,8 +61,8 @@ def _check_timeout(
     name: str, service: Mapping[str, Any], client_seconds: Any, field: str
 ) -> Iterator[Finding]:
     """An uplink has to give up before the router does, or its error body is never seen."""
-    found = entry_container(service)
-    seconds = _longest_call(found[1]) if found else None
+    entry = entry_container(service)
+    seconds = _longest_call(entry[1]) if entry else None
     if seconds and isinstance(client_seconds, int) and seconds >= client_seconds:
         yield warning(
             field,
@@ -95,7 +73,7 @@ def _check_timeout(
 
 
 def _longest_call(container: Mapping[str, Any]) -> float | None:
-    """Seconds; None where it does not say, or says what is no number."""
+    """Seconds; None where the container sets none, or not a number."""
     timeout = environment(container, "PREDICTOR_TIMEOUT")
     queue = environment(container, "PREDICTOR_QUEUE_TIMEOUT")
     try:

@@ -1,29 +1,28 @@
 """One InferenceGraph by itself: what KServe's webhook refuses, and what it lets through."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from inferencegraph.check.conditions import check_condition
+from inferencegraph.build.graph import routed_to
 from inferencegraph.check.containers import mapping, sequence
-from inferencegraph.check.names import check_deployment_mode, check_name
-from inferencegraph.check.problem import (
-    Finding,
-    error,
-    known,
-    warning,
-)
+from inferencegraph.check.problem import Finding, Others, error, unknown, warning
+from inferencegraph.router.conditions import Condition
+from predictors.contract import CLOUD, EDGE, HEM_ROUTE
+from predictors.errors import ConfigurationError
 
 ROUTER_TYPES: Final = ("Sequence", "Splitter", "Ensemble", "Switch")
 TARGETS: Final = ("nodeName", "serviceName", "serviceUrl")
 _VALUES: Final = {"dependency": ("Soft", "Hard"), "data": ("$request", "$response")}
 _DEFAULT_SERVER_WRITE_S: Final = 60
+_COMPARES: Final = re.compile(r"[=!<>%]")
+_ROUTE_VALUE: Final = re.compile(rf'{HEM_ROUTE}\s*==\s*"([^"]*)"')
+_EXAMPLE: Final = routed_to(CLOUD)
 
 Steps = list[Mapping[str, Any]]
 
 
-def check_graph(graph: Mapping[str, Any]) -> Iterator[Finding]:
-    yield from check_name(graph, "")
-    yield from check_deployment_mode(graph)
+def check_graph(graph: Mapping[str, Any], others: Others) -> Iterator[Finding]:
     yield from check_spec(mapping(graph.get("spec")))
 
 
@@ -32,7 +31,8 @@ def check_spec(spec: Mapping[str, Any]) -> Iterator[Finding]:
     nodes = {str(name): mapping(node) for name, node in mapping(spec.get("nodes")).items()}
     yield from _check_timeouts(mapping(spec.get("routerTimeouts")))
     if "root" not in nodes:
-        yield error("spec.nodes", f"has no node 'root', where a query enters; {_found(nodes)}")
+        names = f"found: {', '.join(nodes)}" if nodes else "it is empty"
+        yield error("spec.nodes", f"has no node 'root', where a query enters; {names}")
     for name, node in nodes.items():
         yield from _check_node(name, node, nodes)
     yield from _check_reach(nodes)
@@ -63,7 +63,7 @@ def _check_node(
     field = f"spec.nodes.{name}"
     kind, steps = node.get("routerType"), steps_of(node)
     if kind is not None and kind not in ROUTER_TYPES:
-        yield error(f"{field}.routerType", f"unknown type {kind!r}; {known(ROUTER_TYPES, kind)}")
+        yield unknown(f"{field}.routerType", "type", kind, ROUTER_TYPES)
     if not steps:
         yield error(f"{field}.steps", "is empty; a node needs at least one step")
     names = [step.get("name") for step in steps]
@@ -81,20 +81,40 @@ def _check_step(
 ) -> Iterator[Finding]:
     given = [target for target in TARGETS if step.get(target)]
     if len(given) != 1:
-        found = f"found {' and '.join(given)}" if given else "found none"
-        yield error(field, f"needs exactly one of {', '.join(TARGETS)}; {found}")
+        named = " and ".join(given) or "none"
+        yield error(field, f"needs exactly one of {', '.join(TARGETS)}; found {named}")
     target = step.get("nodeName")
     if isinstance(target, str) and target and target not in nodes:
-        yield error(f"{field}.nodeName", f"unknown node {target!r}; {known(nodes, target)}")
+        yield unknown(f"{field}.nodeName", "node", target, nodes)
     url = step.get("serviceUrl")
     if isinstance(url, str) and url and not url.startswith(("http://", "https://")):
-        yield error(f"{field}.serviceUrl", f"{url!r} is no http or https URL")
+        yield error(f"{field}.serviceUrl", f"{url!r} is not an http or https URL")
     for name, values in _VALUES.items():
         value = step.get(name)
         if value is not None and value not in values:
-            yield error(f"{field}.{name}", f"unknown value {value!r}; {known(values, value)}")
+            yield unknown(f"{field}.{name}", "value", value, values)
     if isinstance(step.get("condition"), str) and step["condition"]:
-        yield from check_condition(step["condition"], f"{field}.condition")
+        yield from _check_condition(step["condition"], f"{field}.condition")
+
+
+def _check_condition(path: str, field: str) -> Iterator[Finding]:
+    """A gjson path that is wrong, or that holds when nobody wants it to."""
+    try:
+        condition = Condition(path)
+    except (ConfigurationError, ValueError) as refused:
+        yield error(field, str(refused))
+        return
+    if condition.left_open:
+        yield error(field, f"{path!r}: a bracket is never closed; write for example {_EXAMPLE}")
+    elif _COMPARES.search(path) and "#(" not in path:
+        yield error(field, f"{path!r} compares outside of #(...), so never holds; use {_EXAMPLE}")
+    elif "parameters." in path and not _COMPARES.search(path):
+        yield warning(
+            field, f"{path!r} holds whenever the parameter exists, also for false; use {_EXAMPLE}"
+        )
+    for route in _ROUTE_VALUE.findall(path):
+        if route not in (EDGE, CLOUD):
+            yield error(field, f"{HEM_ROUTE} is {EDGE!r} or {CLOUD!r}, never {route!r}")
 
 
 def _check_place(kind: str, steps: Steps, index: int, field: str) -> Iterator[Finding]:
@@ -155,7 +175,3 @@ def _reachable(start: str, leads_to: Mapping[str, list[str]]) -> set[str]:
             seen.add(name)
             waiting += leads_to.get(name, [])
     return seen
-
-
-def _found(nodes: Mapping[str, Any]) -> str:
-    return f"found: {', '.join(nodes)}" if nodes else "it is empty"

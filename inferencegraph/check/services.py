@@ -1,29 +1,35 @@
-"""InferenceServices: what KServe accepts and then runs wrongly."""
+"""InferenceServices by themselves, and the ServingRuntimes that they name: what KServe refuses, and
+what it accepts and then runs wrongly."""
 
+import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from inferencegraph.check.containers import (
     COLLOCATED_TRANSFORMER,
     PREDICTOR_CONTAINER,
+    accelerators,
     argument,
+    check_accelerators,
     components,
     containers,
     environment,
     mapping,
+    sequence,
 )
-from inferencegraph.check.names import check_deployment_mode, check_name
-from inferencegraph.check.problem import (
-    Finding,
-    error,
-    warning,
-)
+from inferencegraph.check.problem import Finding, Others, error, warning
+from inferencegraph.check.runtimes import SIZES, check_sizes
+from predictors.errors import known
+
+_SCHEMES: Final = ("file", "gs", "hdfs", "hf", "http", "https", "oci", "pvc", "s3", "webhdfs")
+_AUTOSCALER: Final = "serving.kserve.io/autoscalerClass"
+_MORE_ACCELERATORS: Final = "serving.kserve.io/gpu-resource-types"
+_KNOWN_ACCELERATORS: Final = ("nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi")
+_SHARED_STORAGE: Final = ("pvc", "oci")
 
 
-def check_service(service: Mapping[str, Any]) -> Iterator[Finding]:
-    has_transformer = "transformer" in mapping(service.get("spec"))
-    yield from check_name(service, "-transformer" if has_transformer else "-predictor")
-    yield from check_deployment_mode(service)
+def check_components(service: Mapping[str, Any], others: Others) -> Iterator[Finding]:
+    """Predictors and transformers of containers."""
     for role, component in components(service):
         yield from _check_component(role, component)
 
@@ -68,3 +74,116 @@ def _check_container(container: Mapping[str, Any], field: str) -> Iterator[Findi
             "without httpGet a pod counts as ready while it loads; use the path "
             "/v2/models/NAME/ready",
         )
+
+
+def check_model(service: Mapping[str, Any], others: Others) -> Iterator[Finding]:
+    """A predictor with a `model`, which a ServingRuntime serves."""
+    model = mapping(mapping(mapping(service.get("spec")).get("predictor")).get("model"))
+    if not model:
+        return
+    field = "spec.predictor.model"
+    yield from check_accelerators(model, field)
+    yield from _check_storage(model.get("storageUri"), f"{field}.storageUri")
+    name = model.get("runtime")
+    if not isinstance(name, str):
+        return
+    if name in others.runtimes:
+        yield from _check_supported(name, mapping(others.runtimes[name].get("spec")), model, field)
+    else:
+        yield others.missing(f"{field}.runtime", "ServingRuntime", name, others.runtimes)
+
+
+def _check_supported(
+    name: str, runtime: Mapping[str, Any], model: Mapping[str, Any], field: str
+) -> Iterator[Finding]:
+    formats = [
+        mapping(entry).get("name") for entry in sequence(runtime.get("supportedModelFormats"))
+    ]
+    wanted = mapping(model.get("modelFormat")).get("name")
+    if wanted is not None and wanted not in formats:
+        yield error(
+            f"{field}.modelFormat.name",
+            f"runtime {name!r} does not support {wanted!r}; it supports: "
+            f"{', '.join(map(str, formats))}",
+        )
+    protocols = sequence(runtime.get("protocolVersions"))
+    protocol = model.get("protocolVersion")
+    if protocol is not None and protocols and protocol not in protocols:
+        yield error(
+            f"{field}.protocolVersion",
+            f"runtime {name!r} does not speak {protocol!r}; it speaks: "
+            f"{', '.join(map(str, protocols))}",
+        )
+
+
+def _check_storage(uri: Any, field: str) -> Iterator[Finding]:
+    if not isinstance(uri, str):
+        return
+    scheme, separator, _ = uri.partition("://")
+    if not separator:
+        yield error(
+            field, f"{uri!r} has no scheme; write for example hf://ORG/MODEL or pvc://CLAIM"
+        )
+    elif scheme not in _SCHEMES:
+        yield warning(
+            field,
+            f"{scheme}:// is not one of KServe's own; {known(scheme, _SCHEMES, brief=True)}, or a "
+            "ClusterStorageContainer of yours",
+        )
+
+
+def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Finding]:
+    """A model over several nodes (`workerSpec`): what KServe's webhook refuses."""
+    predictor = mapping(mapping(service.get("spec")).get("predictor"))
+    if "workerSpec" not in predictor:
+        return
+    workers, model = mapping(predictor["workerSpec"]), mapping(predictor.get("model"))
+    annotations = mapping(mapping(service.get("metadata")).get("annotations"))
+    if annotations.get(_AUTOSCALER) != "none":
+        yield error(
+            f"metadata.annotations.{_AUTOSCALER}",
+            "must be none: KServe does not scale a model over several nodes",
+        )
+    uri = model.get("storageUri")
+    if model and str(uri or "").partition("://")[0] not in _SHARED_STORAGE:
+        yield error(
+            "spec.predictor.model.storageUri",
+            f"is {uri!r}; every node reads the same model, so it must be pvc:// or oci://",
+        )
+    yield from check_sizes(model, "spec.predictor.model.env")
+    inside = containers(workers)
+    if len(inside) > 1:
+        yield error(
+            "spec.predictor.workerSpec.containers", f"KServe takes one; found {len(inside)}"
+        )
+    for size in SIZES.values():
+        count = workers.get(size)
+        if isinstance(count, int) and count < 1:
+            yield error(f"spec.predictor.workerSpec.{size}", f"must be 1 or more, not {count}")
+    allowed = {*_KNOWN_ACCELERATORS, *_listed(annotations.get(_MORE_ACCELERATORS))}
+    parts = {"spec.predictor.model": model} | {
+        f"spec.predictor.workerSpec.containers[{index}]": container
+        for index, container in enumerate(inside)
+    }
+    for field, part in parts.items():
+        for name in accelerators(part):
+            if name not in allowed:
+                yield error(
+                    f"{field}.resources",
+                    f"KServe does not count {name} by itself; add the annotation "
+                    f"{_MORE_ACCELERATORS}: '[\"{name}\"]'",
+                )
+    runtime = others.runtimes.get(str(model.get("runtime")))
+    if runtime is not None and "workerSpec" not in mapping(runtime.get("spec")):
+        yield error(
+            "spec.predictor.model.runtime",
+            f"{model['runtime']!r} has no workerSpec, so it can't run over several nodes",
+        )
+
+
+def _listed(text: Any) -> list[str]:
+    try:
+        names = json.loads(text) if isinstance(text, str) else []
+    except ValueError:
+        return []
+    return [str(name) for name in names] if isinstance(names, list) else []

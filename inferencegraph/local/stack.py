@@ -13,7 +13,8 @@ import httpx
 from inferencegraph.local.observer import Observer, death_notice
 from inferencegraph.local.plan import Component, Plan
 from inferencegraph.local.process import ServiceProcess, Watchdog, exit_reason
-from inferencegraph.router.create import GraphServer, create_app
+from inferencegraph.router.app import create_app
+from inferencegraph.router.server import GraphServer
 from predictors.errors import ConfigurationError
 from predictors.upstream.client import build_client
 

@@ -1,4 +1,4 @@
-"""Step conditions: gjson paths that hold for a JSON body when they find something in it.
+"""Step conditions: gjson paths, which hold for a JSON body where they find something in it.
 
 KServe's router evaluates them with Go's gjson, this one with pygjson (gjson.rs). Where the two
 differ, a path is rewritten to what Go makes of it, or refused when the graph is loaded.
@@ -30,7 +30,7 @@ class Condition:
         self.left_open = reader.left_open
 
     def holds(self, body: bytes) -> bool:
-        """`body` has to be JSON (`is_json`): others give an arbitrary answer."""
+        """`body` must be JSON (`bodies.is_json`); for anything else the result is arbitrary."""
         try:
             return bool(pygjson.get_bytes(body, self._path).exists())
         except UnicodeDecodeError:  # legal inside Go's strings; no comparison can want these bytes

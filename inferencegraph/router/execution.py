@@ -11,9 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from inferencegraph.router import go_json
+from inferencegraph.router import bodies
 from inferencegraph.router.conditions import Condition
-from inferencegraph.router.json_bodies import is_json
 from inferencegraph.router.spec import (
     GraphSpec,
     Node,
@@ -44,7 +43,7 @@ class BoundStep:
 
 
 def bind(spec: GraphSpec, service: Callable[[Step], Call]) -> Call:
-    """The root node, ready to be called; `service` gives the call of a step that is no node.
+    """The root node, ready to be called; `service` gives the call of a step that calls a service.
 
     Raises ConfigurationError naming node and step for a condition that can't be evaluated here.
     """
@@ -76,12 +75,12 @@ def _bound(
 
 
 def _is_tested(node: Node, step: Step) -> bool:
-    """In a Sequence an empty condition is none; in a Switch it is a path like any other."""
+    """In a Sequence an empty condition tests nothing; in a Switch it is a path like any other."""
     return node.router_type == "Switch" or bool(step.condition)
 
 
 def _node_call(nodes: Mapping[str, Call], name: str) -> Call:
-    """Looks the node up when called: a graph may name nodes that come later, or never."""
+    """Looks the node up when it is called: a graph may name nodes that come later, or never."""
 
     async def call(body: bytes, headers: Headers) -> Reply:
         return await nodes.get(name, _MISSING)(body, headers)
@@ -123,7 +122,7 @@ class _Splitter(_Node):
 
 class _Switch(_Node):
     async def __call__(self, body: bytes, headers: Headers) -> Reply:
-        if is_json(body):
+        if bodies.is_json(body):
             for step in self.steps:
                 if step.condition is not None and step.condition.holds(body):
                     return await _inner(step, body, headers)
@@ -138,7 +137,7 @@ class _Sequence(_Node):
         for step in self.steps:
             request = reply.body if step.takes_response else body
             if step.condition is not None:
-                if not is_json(reply.body):
+                if not bodies.is_json(reply.body):
                     raise GraphFailure("invalid response")
                 if not step.condition.holds(reply.body):
                     return Reply(200, reply.body)
@@ -167,20 +166,20 @@ class _Ensemble(_Node):
             await _done_or_any_failed(task, tasks)
             status, answer = task.result()
             if step.hard and not 200 <= status <= 299:
-                return Reply(status, go_json.dumps(answer))
+                return Reply(status, bodies.dumps(answer))
             merged[step.key] = answer
-        return Reply(200, go_json.dumps(merged))
+        return Reply(200, bodies.dumps(merged))
 
 
 async def _merged(step: BoundStep, body: bytes, headers: Headers) -> tuple[int, Any]:
     """A step's status and its answer, which has to be a JSON object (or null)."""
     reply = await _inner(step, body, headers)
     try:
-        answer = go_json.loads(reply.body)
+        answer = bodies.loads(reply.body)
     except ValueError as error:
         raise GraphFailure(f"step {step.key!r} of an Ensemble: {error}") from None
     if answer is not None and not isinstance(answer, dict):
-        raise GraphFailure(f"step {step.key!r} of an Ensemble answered JSON that is no object")
+        raise GraphFailure(f"step {step.key!r} of an Ensemble answered JSON that is not an object")
     return reply.status, answer
 
 
@@ -199,19 +198,19 @@ async def _done_or_any_failed(
 def _predictions_to_instances(body: bytes) -> bytes:
     """A V1 answer as the next V1 request; anything without predictions stays as it is."""
     try:
-        fields = go_json.loads(body)
+        fields = bodies.loads(body)
     except ValueError:
         return body
     if not isinstance(fields, dict):
         return body
     # Go matches field names whatever their case, and the last one wins.
-    found = {name.lower(): value for name, value in fields.items()}
-    predictions, instances = found.get("predictions"), found.get("instances")
+    lowered = {name.lower(): value for name, value in fields.items()}
+    predictions, instances = lowered.get("predictions"), lowered.get("instances")
     if not isinstance(predictions, list) or not predictions:
         return body
     if not isinstance(instances, list | None):
         return body
-    return go_json.dumps({"instances": predictions})
+    return bodies.dumps({"instances": predictions})
 
 
 _NODES: Final[Mapping[str, type[_Node]]] = {

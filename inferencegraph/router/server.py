@@ -1,4 +1,4 @@
-"""Serves the local router: alone until Ctrl-C, or beside others in one event loop."""
+"""Serves a graph's router: alone until Ctrl-C, or beside others in one event loop."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ class GraphServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, which tells when it listens and leaves signals alone."""
+    """uvicorn's server, which sets `ready` when it listens, and leaves signals alone."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -65,7 +65,7 @@ def run(
 ) -> None:
     """Serves until Ctrl-C or SIGTERM; `on_ready` gets the URL. Port 0 takes a free one.
 
-    Raises ConfigurationError where the port can't be had.
+    Raises ConfigurationError where the port can't be bound.
     """
     uvloop.run(_run(app, bind_port(host, port), on_ready))
 
@@ -82,7 +82,7 @@ async def _run(app: Router, bound: socket.socket, on_ready: Callable[[str], None
 
 
 def bind_port(host: str, port: int) -> socket.socket:
-    """A bound socket; raises ConfigurationError where it can't be had."""
+    """A bound socket; raises ConfigurationError where that fails."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY only on sockets that say TCP; without it answers wait 40 ms for ACKs.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

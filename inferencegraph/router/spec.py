@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from inferencegraph.read import documents
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, first_fault
 
 
 class _Part(BaseModel):
@@ -43,7 +43,7 @@ class Node(_Part):
     steps: list[Step] = []
 
     def step_label(self, position: int) -> str:
-        """How messages call a step: by its name, by its position where it has none."""
+        """How messages call a step: by its name, or by its position where it has no name."""
         return repr(self.steps[position].name or position)
 
 
@@ -68,7 +68,7 @@ def spec_of(graph: Mapping[str, Any]) -> Mapping[str, Any]:
     if "spec" not in graph:
         return graph
     if not isinstance(graph["spec"], Mapping):
-        raise ConfigurationError("spec: has to be a mapping with the graph's nodes")
+        raise ConfigurationError("spec: must be a mapping with the graph's nodes")
     return graph["spec"]
 
 
@@ -77,9 +77,8 @@ def parse(graph: Mapping[str, Any]) -> GraphSpec:
     try:
         return GraphSpec.model_validate(spec_of(graph))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the graph"
-        raise ConfigurationError(f"{place}: {first['msg']}") from None
+        place, message, _ = first_fault(error)
+        raise ConfigurationError(f"{place or 'the graph'}: {message}") from None
 
 
 def load_graph(path: Path, name: str | None = None) -> dict[str, Any]:
@@ -100,6 +99,6 @@ def load_graph(path: Path, name: str | None = None) -> dict[str, Any]:
     if name in graphs:
         return graphs[name]
     if not graphs:
-        raise ConfigurationError(f"{path}: holds no InferenceGraph")
+        raise ConfigurationError(f"{path}: has no InferenceGraph")
     wanted = "choose one by name" if name is None else f"none is called {name!r}"
     raise ConfigurationError(f"{path}: {wanted}; InferenceGraphs in it: {', '.join(graphs)}")
