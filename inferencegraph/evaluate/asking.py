@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from inferencegraph.evaluate.answers import read_answer
 from inferencegraph.evaluate.ask import infer
-from inferencegraph.evaluate.outcome import Item, Outcome
+from inferencegraph.evaluate.outcome import Item, Outcome, read_answer
 from predictors.contract import HEM_PREFER, Scalar
 from predictors.errors import HEMError, UpstreamError
 from predictors.upstream.client import build_client
