@@ -47,8 +47,8 @@ def up(
 
     Example: `hem up -f manifests/answer-generation/inference-then-mining --port 9000`
     """
+    from inferencegraph.commands.running import run_until_signal
     from inferencegraph.local.observer import JsonObserver, TextObserver
-    from inferencegraph.local.run import run_until_signal
 
     observer = (JsonObserver if as_json else TextObserver)(logs=logs)
     run_until_signal(lambda: _up(files or [], graph, port, image or [], observer, as_json))

@@ -2,24 +2,15 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from inferencegraph.commands.options import AsJson, Manifests
+
 
 def validate(
-    files: Annotated[
-        list[Path],
-        typer.Option(
-            "-f",
-            "--filename",
-            metavar="PATH",
-            help="Manifests: a file, a folder, or a kustomization; repeatable.",
-            show_default=False,
-        ),
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    files: Manifests,
+    as_json: AsJson = False,
 ) -> None:
     """Checks manifests without a cluster; exit code 1 if there is an error.
 

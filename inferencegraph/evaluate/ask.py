@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -15,10 +14,9 @@ from predictors.contract import (
     parse_answers,
     text_request,
 )
-from predictors.errors import ConfigurationError, HEMError, UpstreamError, UpstreamUnavailable
+from predictors.errors import HEMError, UpstreamError, UpstreamUnavailable
 from predictors.upstream.client import upstream_failure
 
-DEFAULT_URL = "http://127.0.0.1:8080"
 _SHOWN_BODY = 300
 
 
@@ -70,14 +68,6 @@ async def infer(
     if not isinstance(body, dict):
         raise UpstreamError(f"{url} answered 200 with no V2 response: it has no outputs")
     return body, seconds
-
-
-def check_url(url: str) -> str:
-    """Raises ConfigurationError for what can't be asked at all."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError(f"--url {url!r} is not a URL; e.g. {DEFAULT_URL}")
-    return url
 
 
 def error_text(response: httpx.Response) -> str:

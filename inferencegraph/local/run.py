@@ -1,13 +1,9 @@
 """From manifests on disk to a running stack, and the signals that end it."""
 
-import asyncio
-import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
-
-import uvloop
+from typing import TypeVar
 
 from inferencegraph.local.images import with_own_images
 from inferencegraph.local.manifests import chosen_graphs, read_manifests
@@ -42,22 +38,3 @@ async def running(
     finally:
         for bound in sockets:
             bound.close()
-
-
-def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
-    """Runs `main` and returns its result; SIGINT, SIGTERM and SIGHUP cancel it once, so that it
-    cleans up, and the result is None."""
-
-    async def guarded() -> T | None:
-        task = asyncio.current_task()
-        assert task is not None
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, lambda: task.cancelling() or task.cancel())
-        try:
-            return await main()
-        except asyncio.CancelledError:
-            return None
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(guarded())

@@ -1,0 +1,110 @@
+"""How a long command runs: its progress on stderr, and what Ctrl-C does to it."""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, TypeVar
+
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+T = TypeVar("T")
+
+# Between two lines of progress: the second waits twice as long as the first, and so on.
+_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0
+
+
+class Progress:
+    """How far each of several tasks is: a bar on a terminal; elsewhere a line now and then."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bars = Bars(
+            *columns, console=console, disable=not console.is_terminal, transient=True
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._pause, self._printed = _FIRST_PAUSE, time.monotonic()
+
+    def __enter__(self) -> "Progress":
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def start(self, name: str, total: int, completed: int = 0) -> None:
+        """Begins a task, or has no effect where it has begun."""
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=total, completed=completed)
+            self._pause, self._printed = _FIRST_PAUSE, time.monotonic()
+
+    def advance(self, name: str) -> None:
+        """One more of the task's total is done."""
+        self._bars.advance(self._tasks[name])
+        if self._bars.disable and time.monotonic() - self._printed > self._pause:
+            self._pause, self._printed = min(2 * self._pause, _LONGEST_PAUSE), time.monotonic()
+            task = self._bars.tasks[self._tasks[name]]
+            print(f"{name}: {task.completed:.0f} of {task.total:.0f}", file=sys.stderr, flush=True)
+
+
+def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
+    """Runs `main` and returns its result; SIGINT, SIGTERM and SIGHUP cancel it once, so that it
+    cleans up, and the result is None."""
+
+    async def guarded() -> T | None:
+        task = _handle_signals(
+            lambda: task.cancelling() or task.cancel(), signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+        )
+        try:
+            return await main()
+        except asyncio.CancelledError:
+            return None
+
+    return uvloop.run(guarded())
+
+
+def run_until_second_signal(
+    main: Callable[[asyncio.Event], Coroutine[Any, Any, T]],
+) -> tuple[T | None, bool]:
+    """Runs `main`; returns its result, and whether a signal ended it early.
+
+    The first SIGINT or SIGTERM sets the event that `main` got, and lets the questions in flight
+    finish; the second cancels `main`, and the result is None.
+    """
+    stop = asyncio.Event()
+
+    def on_signal(task: asyncio.Task[Any]) -> None:
+        if stop.is_set():
+            task.cancel()
+            return
+        stop.set()
+        print("hem: stopping after the questions in flight; again: at once", file=sys.stderr)
+
+    async def guarded() -> T | None:
+        task = _handle_signals(lambda: on_signal(task), signal.SIGINT, signal.SIGTERM)
+        try:
+            return await main(stop)
+        except asyncio.CancelledError:
+            return None
+
+    return uvloop.run(guarded()), stop.is_set()
+
+
+def _handle_signals(handler: Callable[[], object], *signals: signal.Signals) -> asyncio.Task[Any]:
+    """Returns the task that runs, for the handler to cancel."""
+    for number in signals:
+        asyncio.get_running_loop().add_signal_handler(number, handler)
+    task = asyncio.current_task()
+    assert task is not None
+    return task
