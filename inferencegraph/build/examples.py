@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from inferencegraph.local.manifests import MANIFESTS
+from inferencegraph.read.documents import MANIFESTS
 from inferencegraph.build.pods import Resources
 from inferencegraph.build.services import (
     cloud_service,

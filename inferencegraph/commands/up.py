@@ -63,7 +63,7 @@ async def _up(
     observer: "Observer",
     as_json: bool,
 ) -> None:
-    from inferencegraph.local.first_request import suggestions
+    from inferencegraph.local.example_request import suggestions
     from inferencegraph.local.run import running
 
     async with running(files, graph, port, images, observer) as stack:

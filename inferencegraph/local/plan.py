@@ -1,8 +1,8 @@
 """InferenceServices -> local processes, with what KServe would have injected into each.
 
-A custom predictor gets nothing but what its manifest says. A transformer gets `--model_name` and
+A custom predictor gets only what its manifest says. A transformer gets `--model_name` and
 `--predictor_host` unless it has its own. Every container gets its ports appended, last, so that
-they win over those it has inside its pod.
+they win over those that it has inside its pod.
 """
 
 import copy
@@ -11,16 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inferencegraph.local.addresses import LOOPBACK, Addresses, host_names
+from inferencegraph.check.containers import argument
 from inferencegraph.local.containers import (
+    LocalCommand,
     command_line,
+    local_command,
     localized,
     manifest_environment,
     model_directory,
     process_environment,
 )
-from inferencegraph.local.images import LocalCommand, local_command
-from inferencegraph.local.placement import Placed, Placement
+from inferencegraph.local.placement import LOOPBACK, Addresses, Placed, Placement, host_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +111,12 @@ def _component(
 
 
 def _injected(item: Placed) -> Iterator[str]:
-    """What KServe adds to a custom transformer that doesn't say it itself."""
+    """What KServe adds to a custom transformer that doesn't have it."""
     if item.role != "transformer":
         return
-    words = [str(word) for word in item.container.get("args") or []]
-    given = {word.split("=", 1)[0] for word in words}
-    if "--model_name" not in given:
+    if argument(item.container, "--model_name") is None:
         yield from ("--model_name", item.service)
-    if "--predictor_host" not in given:
+    if argument(item.container, "--predictor_host") is None:
         yield from ("--predictor_host", f"{item.service}-predictor.{item.namespace}")
 
 

@@ -128,10 +128,10 @@ class ServiceProcess:
 
 
 def exit_reason(code: int, tail: Iterable[str] = ()) -> str:
-    """`exit code 2: model_dir /x does not exist` where the service said so in a line that starts
-    with `error: `, as ours do; `signal SIGKILL` for a negative code."""
+    """`exit code 2: model_dir /x does not exist` where the last lines have the reason, behind
+    `error: `, as those of our services do; `signal SIGKILL` for a negative code."""
     if code < 0:
-        known = {number.value for number in signal.Signals}
-        return f"signal {signal.Signals(-code).name if -code in known else -code}"
-    said = [line.removeprefix("error: ") for line in tail if line.startswith("error: ")]
-    return f"exit code {code}: {said[-1]}" if code and said else f"exit code {code}"
+        names = {number.value: number.name for number in signal.Signals}
+        return f"signal {names.get(-code, -code)}"
+    reasons = [line.removeprefix("error: ") for line in tail if line.startswith("error: ")]
+    return f"exit code {code}: {reasons[-1]}" if code and reasons else f"exit code {code}"

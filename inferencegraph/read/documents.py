@@ -9,6 +9,7 @@ import yaml
 
 from predictors.errors import ConfigurationError
 
+MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"  # those that ship with the project
 SUFFIXES = (".yaml", ".yml", ".json")
 
 

@@ -10,7 +10,7 @@ from inferencegraph.evaluate.benchmark import read_benchmark, read_questions
 from inferencegraph.evaluate.comparison import CLOUD_ONLY, ROUTED, Comparison
 from inferencegraph.evaluate.metrics import METRICS
 from inferencegraph.evaluate.outcome import Item, Outcome, Read, read_answer
-from inferencegraph.local.manifests import MANIFESTS
+from inferencegraph.read.documents import MANIFESTS
 from predictors.digits.workshop.questions import rows
 from predictors.errors import ConfigurationError
 

@@ -12,7 +12,7 @@ from inferencegraph.build.examples import (
     write,
 )
 from inferencegraph.evaluate.ask import error_text
-from inferencegraph.local.manifests import MANIFESTS
+from inferencegraph.read.documents import MANIFESTS
 from predictors.contract import HEM_ROUTE, SERVED_BY
 from predictors.embedded.workshop.questions import test_questions as shipped_questions
 from tests.inferencegraph.running_hem import RunningHem
