@@ -1,7 +1,7 @@
 """The manifests that ship with the project, written from the builders.
 
-    python -m inferencegraph.build.examples manifests     rewrites manifests/ after a change here
-    python -m inferencegraph.build.examples DIR --engine cloud=triton     writes them with another engine
+    python -m inferencegraph.build.examples manifests    rewrites manifests/ after a change here
+    python -m inferencegraph.build.examples DIR --engine cloud=triton    the same with other engines
 
 A test holds these files and the builders together. The embedded pair answers in a few tokens and
 greedily, so that example gives the same answers everywhere.
@@ -31,13 +31,13 @@ from inferencegraph.build.sites import (
     Mining,
     Model,
     Site,
-    Upstream,
+    CloudAddress,
     predictor_url,
 )
 from predictors.serving.command import run
 from predictors.digits import TRITON_MODEL
 from predictors.engines import ENGINES
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, known
 from predictors.contract import (
     CLOUD,
     EDGE,
@@ -133,9 +133,9 @@ def examples(models: Mapping[str, Model] = MODELS) -> dict[Path, Files]:
 
 def example(mode: str, models: Mapping[str, Model] = MODELS) -> Files:
     """Answer generation, by one mode."""
-    upstream = Upstream(predictor_url(CLOUD_NAME), CLOUD_NAME, models[CLOUD].sampling)
+    cloud = CloudAddress(predictor_url(CLOUD_NAME), CLOUD_NAME, models[CLOUD].sampling)
     return _files(
-        *site_manifests(SITE, models[EDGE], MINING[mode], upstream),
+        *site_manifests(SITE, models[EDGE], MINING[mode], cloud),
         cloud_service(CLOUD_NAME, models[CLOUD], DEFAULT_IMAGES),
     )
 
@@ -148,18 +148,19 @@ def with_engines(options: Sequence[str]) -> dict[str, Model]:
         if side not in models or not engine:
             raise ConfigurationError(f"--engine {option!r} is not edge=ENGINE or cloud=ENGINE")
         if ":" not in engine and engine not in ENGINES.names():
-            known = ", ".join(ENGINES.names())
-            raise ConfigurationError(f"--engine {option!r}: unknown engine; known: {known}")
+            raise ConfigurationError(
+                f"--engine {option!r}: unknown engine; {known(engine, ENGINES.names())}"
+            )
         models[side] = replace(models[side], engine=engine)
     return models
 
 
 def digit_recognition() -> Files:
     """A classifier at the edge, and Triton in the cloud."""
-    upstream = Upstream(predictor_url(DIGITS_CLOUD), DIGITS_CLOUD)
+    cloud = CloudAddress(predictor_url(DIGITS_CLOUD), DIGITS_CLOUD)
     resources = Resources(cpu="1", memory="1Gi")
     return _files(
-        *site_manifests(DIGITS, DIGITS_EDGE, DIGITS_MINING, upstream),
+        *site_manifests(DIGITS, DIGITS_EDGE, DIGITS_MINING, cloud),
         triton_service(DIGITS_CLOUD, DEFAULT_IMAGES.digits_triton, resources),
     )
 

@@ -80,8 +80,8 @@ async def _compare(url: str, items: "list[Item]", concurrency: int) -> "Comparis
     with Progress() as progress:
 
         def on_answer(run: str) -> None:
-            progress.start(run, len(items))
-            progress.advance(run)
+            progress.begin(run, len(items))
+            progress.one_more(run)
 
         return await compare(url, items, concurrency, on_answer)
 

@@ -135,7 +135,7 @@ def _run(job: "Job", as_json: bool) -> None:
     with Progress() as progress:
         result, stopped = run_until_second_signal(
             lambda stop: ask_and_score(
-                job, Watcher(partial(progress.start, task), partial(progress.advance, task), stop)
+                job, Watcher(partial(progress.begin, task), partial(progress.one_more, task), stop)
             )
         )
     if result is None:

@@ -5,13 +5,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from types import TracebackType
 from typing import Any, TypeVar
 
+import rich.progress
 import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TimeRemainingColumn
-from rich.progress import Progress as Bars
 
 T = TypeVar("T")
 
@@ -19,42 +18,27 @@ T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0
 
 
-class Progress:
+class Progress(rich.progress.Progress):
     """How far each of several tasks is: a bar on a terminal; elsewhere a line now and then."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
         columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bars = Bars(
-            *columns, console=console, disable=not console.is_terminal, transient=True
-        )
-        self._tasks: dict[str, TaskID] = {}
-        self._pause, self._printed = _FIRST_PAUSE, time.monotonic()
+        super().__init__(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._ids: dict[str, TaskID] = {}
 
-    def __enter__(self) -> "Progress":
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bars.stop()
-
-    def start(self, name: str, total: int, completed: int = 0) -> None:
-        """Begins a task, or has no effect where it has begun."""
-        if name not in self._tasks:
-            self._tasks[name] = self._bars.add_task(name, total=total, completed=completed)
+    def begin(self, name: str, total: int, completed: int = 0) -> None:
+        """Shows a task, or has no effect where it is shown already."""
+        if name not in self._ids:
+            self._ids[name] = self.add_task(name, total=total, completed=completed)
             self._pause, self._printed = _FIRST_PAUSE, time.monotonic()
 
-    def advance(self, name: str) -> None:
-        """One more of the task's total is done."""
-        self._bars.advance(self._tasks[name])
-        if self._bars.disable and time.monotonic() - self._printed > self._pause:
+    def one_more(self, name: str) -> None:
+        """Counts one more of the task's total as done."""
+        self.advance(self._ids[name])
+        if self.disable and time.monotonic() - self._printed > self._pause:
             self._pause, self._printed = min(2 * self._pause, _LONGEST_PAUSE), time.monotonic()
-            task = self._bars.tasks[self._tasks[name]]
+            task = self.tasks[self._ids[name]]
             print(f"{name}: {task.completed:.0f} of {task.total:.0f}", file=sys.stderr, flush=True)
 
 

@@ -11,7 +11,6 @@ from collections.abc import (
     Awaitable,
     Callable,
     Iterable,
-    Iterator,
     Mapping,
     MutableMapping,
     Sequence,
@@ -32,6 +31,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+HeaderFilter = Callable[[Sequence[tuple[bytes, bytes]]], list[tuple[str, str]]]
 
 READY_PATH: Final = "/readyz"
 PROPAGATE_HEADERS: Final = "PROPAGATE_HEADERS"  # the environment variable, here and in KServe
@@ -51,27 +51,30 @@ def patterns_from(environ: Mapping[str, str]) -> tuple[str, ...]:
     return () if text is None else tuple(text.split(","))
 
 
-class HeaderFilter:
+def header_filter(patterns: Iterable[str]) -> HeaderFilter:
     """Which of a client's headers reach the steps: those whose name matches one of `patterns`.
 
     A pattern matches anywhere in the name as Go writes it (`X-Request-Id`), and its case counts.
     One that doesn't compile is logged and left out, as in KServe.
     """
+    compiled: list[re.Pattern[str]] = []
+    for pattern in patterns:
+        try:
+            compiled.append(re.compile(pattern))
+        except re.error as error:
+            log.error("%s: can't compile %r: %s; left out", PROPAGATE_HEADERS, pattern, error)
 
-    def __init__(self, patterns: Iterable[str]) -> None:
-        self._patterns = list(_compiled(patterns))
+    def passes(name: str) -> bool:
+        return name.lower() not in _NEVER_PASSED and any(p.search(name) for p in compiled)
 
-    def __call__(self, raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-        if not self._patterns:
+    def passed(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+        if not compiled:
             return []
-        named = ((self._name(name), value) for name, value in raw)
-        return [(name, value.decode("latin-1")) for name, value in named if name is not None]
+        pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
+        named = (("-".join(map(str.capitalize, name.split("-"))), value) for name, value in pairs)
+        return [(name, value) for name, value in named if passes(name)]
 
-    def _name(self, raw: bytes) -> str | None:
-        """The name in which it is passed on, or None."""
-        name = "-".join(part.capitalize() for part in raw.decode("latin-1").split("-"))
-        passes = any(pattern.search(name) for pattern in self._patterns)
-        return name if passes and name.lower() not in _NEVER_PASSED else None
+    return passed
 
 
 class ClientGone(Exception):
@@ -164,7 +167,7 @@ def create_app(
         url = step.service_url or _resolved(step.service_name, resolve)
         return Upstream(client, url, timeouts.service_client)
 
-    return Router(bind(spec, service), client, timeouts, HeaderFilter(propagate_headers))
+    return Router(bind(spec, service), client, timeouts, header_filter(propagate_headers))
 
 
 async def _fail(send: Send, status: int, cause: str) -> None:
@@ -196,11 +199,3 @@ def _resolved(service_name: str, resolve: Callable[[str], str] | None) -> str:
         return resolve(service_name)
     except LookupError:
         raise ConfigurationError(f"there is no InferenceService {service_name!r}") from None
-
-
-def _compiled(patterns: Iterable[str]) -> Iterator[re.Pattern[str]]:
-    for pattern in patterns:
-        try:
-            yield re.compile(pattern)
-        except re.error as error:
-            log.error("%s: can't compile %r: %s; left out", PROPAGATE_HEADERS, pattern, error)

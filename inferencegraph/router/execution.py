@@ -6,24 +6,15 @@ status 200, an unknown node is an "invalid route type", an inner node's failure 
 
 import asyncio
 import random
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from inferencegraph.router import bodies
 from inferencegraph.router.conditions import Condition
-from inferencegraph.router.spec import (
-    GraphSpec,
-    Node,
-    Step,
-)
-from inferencegraph.router.step import (
-    GraphFailure,
-    Headers,
-    NoRouteMatched,
-    Reply,
-)
+from inferencegraph.router.spec import GraphSpec, Node, Step
+from inferencegraph.router.step import GraphFailure, Headers, NoRouteMatched, Reply
 from predictors.errors import ConfigurationError
 
 Call = Callable[[bytes, Headers], Awaitable[Reply]]
@@ -42,6 +33,9 @@ class BoundStep:
     maps_predictions: bool
 
 
+Steps = Sequence[BoundStep]
+
+
 def bind(spec: GraphSpec, service: Callable[[Step], Call]) -> Call:
     """The root node, ready to be called; `service` gives the call of a step that calls a service.
 
@@ -51,7 +45,8 @@ def bind(spec: GraphSpec, service: Callable[[Step], Call]) -> Call:
     for name, node in spec.nodes.items():
         positions = range(len(node.steps))
         steps = [_bound(name, node, position, nodes, service) for position in positions]
-        nodes[name] = _NODES.get(node.router_type, _Unroutable)(steps, node.router_type)
+        run = _ROUTER_TYPES.get(node.router_type)
+        nodes[name] = partial(run, steps) if run else partial(_unroutable, node.router_type)
     return _node_call(nodes, "root")
 
 
@@ -59,11 +54,13 @@ def _bound(
     name: str, node: Node, position: int, nodes: Mapping[str, Call], service: Callable[[Step], Call]
 ) -> BoundStep:
     step = node.steps[position]
+    # In a Sequence an empty condition tests nothing; in a Switch it is a path like any other.
+    is_tested = node.router_type == "Switch" or bool(step.condition)
     try:
         return BoundStep(
             key=step.name or str(position),
             call=_node_call(nodes, step.node_name) if step.node_name else service(step),
-            condition=Condition(step.condition) if _is_tested(node, step) else None,
+            condition=Condition(step.condition) if is_tested else None,
             weight=step.weight or 0,
             hard=step.dependency == "Hard",
             takes_response=step.data == "$response" and position > 0,
@@ -72,11 +69,6 @@ def _bound(
     except ConfigurationError as error:
         label = node.step_label(position)
         raise ConfigurationError(f"node {name!r}, step {label}: {error}") from None
-
-
-def _is_tested(node: Node, step: Step) -> bool:
-    """In a Sequence an empty condition tests nothing; in a Switch it is a path like any other."""
-    return node.router_type == "Switch" or bool(step.condition)
 
 
 def _node_call(nodes: Mapping[str, Call], name: str) -> Call:
@@ -95,80 +87,62 @@ async def _inner(step: BoundStep, body: bytes, headers: Headers) -> Reply:
         raise GraphFailure(str(error)) from error
 
 
-class _Node(ABC):
-    def __init__(self, steps: Sequence[BoundStep], router_type: str) -> None:
-        self.steps = steps
-        self.router_type = router_type
-
-    @abstractmethod
-    async def __call__(self, body: bytes, headers: Headers) -> Reply:
-        """Raises GraphFailure where the whole graph ends."""
-
-
-class _Unroutable(_Node):
-    async def __call__(self, body: bytes, headers: Headers) -> Reply:
-        raise GraphFailure(f"invalid route type: {self.router_type}")
+async def _splitter(steps: Steps, body: bytes, headers: Headers) -> Reply:
+    point = random.randrange(100)
+    for step in steps:
+        point -= step.weight
+        if point < 0:
+            return await _inner(step, body, headers)
+    raise GraphFailure("no route was selected by the splitter")
 
 
-class _Splitter(_Node):
-    async def __call__(self, body: bytes, headers: Headers) -> Reply:
-        point = random.randrange(100)
-        for step in self.steps:
-            point -= step.weight
-            if point < 0:
+async def _switch(steps: Steps, body: bytes, headers: Headers) -> Reply:
+    if bodies.is_json(body):
+        for step in steps:
+            if step.condition is not None and step.condition.holds(body):
                 return await _inner(step, body, headers)
-        raise GraphFailure("no route was selected by the splitter")
+    raise NoRouteMatched("None of the routes matched with the switch condition")
 
 
-class _Switch(_Node):
-    async def __call__(self, body: bytes, headers: Headers) -> Reply:
-        if bodies.is_json(body):
-            for step in self.steps:
-                if step.condition is not None and step.condition.holds(body):
-                    return await _inner(step, body, headers)
-        raise NoRouteMatched("None of the routes matched with the switch condition")
+async def _sequence(steps: Steps, body: bytes, headers: Headers) -> Reply:
+    if not steps:
+        raise GraphFailure("the Sequence has no steps")
+    reply = Reply(200, b"")
+    for step in steps:
+        request = reply.body if step.takes_response else body
+        if step.condition is not None:
+            if not bodies.is_json(reply.body):
+                raise GraphFailure("invalid response")
+            if not step.condition.holds(reply.body):
+                return Reply(200, reply.body)
+        if step.maps_predictions:
+            request = _predictions_to_instances(request)
+        reply = await _inner(step, request, headers)
+        if step.hard and not reply.success:
+            break
+    return reply
 
 
-class _Sequence(_Node):
-    async def __call__(self, body: bytes, headers: Headers) -> Reply:
-        if not self.steps:
-            raise GraphFailure("the Sequence has no steps")
-        reply = Reply(200, b"")
-        for step in self.steps:
-            request = reply.body if step.takes_response else body
-            if step.condition is not None:
-                if not bodies.is_json(reply.body):
-                    raise GraphFailure("invalid response")
-                if not step.condition.holds(reply.body):
-                    return Reply(200, reply.body)
-            if step.maps_predictions:
-                request = _predictions_to_instances(request)
-            reply = await _inner(step, request, headers)
-            if step.hard and not reply.success:
-                break
-        return reply
-
-
-class _Ensemble(_Node):
-    async def __call__(self, body: bytes, headers: Headers) -> Reply:
-        """All steps at once; the first failure ends it, and with it the calls still under way."""
-        tasks = [asyncio.create_task(_merged(step, body, headers)) for step in self.steps]
-        try:
-            return await self._collected(tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _collected(self, tasks: Sequence["asyncio.Task[tuple[int, Any]]"]) -> Reply:
+async def _ensemble(steps: Steps, body: bytes, headers: Headers) -> Reply:
+    """All steps at once; the first failure ends it, and with it the calls still under way."""
+    tasks = [asyncio.create_task(_merged(step, body, headers)) for step in steps]
+    try:
         merged: dict[str, Any] = {}
-        for step, task in zip(self.steps, tasks, strict=True):
+        for step, task in zip(steps, tasks, strict=True):
             await _done_or_any_failed(task, tasks)
             status, answer = task.result()
             if step.hard and not 200 <= status <= 299:
                 return Reply(status, bodies.dumps(answer))
             merged[step.key] = answer
         return Reply(200, bodies.dumps(merged))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _unroutable(router_type: str, body: bytes, headers: Headers) -> Reply:
+    raise GraphFailure(f"invalid route type: {router_type}")
 
 
 async def _merged(step: BoundStep, body: bytes, headers: Headers) -> tuple[int, Any]:
@@ -213,10 +187,10 @@ def _predictions_to_instances(body: bytes) -> bytes:
     return bodies.dumps({"instances": predictions})
 
 
-_NODES: Final[Mapping[str, type[_Node]]] = {
-    "Sequence": _Sequence,
-    "Splitter": _Splitter,
-    "Ensemble": _Ensemble,
-    "Switch": _Switch,
+_ROUTER_TYPES: Final[Mapping[str, Callable[[Steps, bytes, Headers], Awaitable[Reply]]]] = {
+    "Sequence": _sequence,
+    "Splitter": _splitter,
+    "Ensemble": _ensemble,
+    "Switch": _switch,
 }
-_MISSING: Final[Call] = _Unroutable([], "")
+_MISSING: Final[Call] = partial(_unroutable, "")
