@@ -191,13 +191,8 @@ def write(root: Path, models: Mapping[str, Model] = MODELS) -> list[Path]:
 
 def _files(*manifests: dict[str, Any]) -> Files:
     """By names without the site's: edge.yaml, uplink.yaml, ..., and graph.yaml."""
-    return {_file_name(manifest): manifest for manifest in manifests}
-
-
-def _file_name(manifest: Mapping[str, Any]) -> str:
-    if manifest["kind"] == "InferenceGraph":
-        return "graph.yaml"
-    return str(manifest["metadata"]["name"]).partition("-")[2] + ".yaml"
+    names = (str(manifest["metadata"]["name"]).partition("-")[2] or "graph" for manifest in manifests)
+    return {f"{name}.yaml": manifest for name, manifest in zip(names, manifests, strict=True)}
 
 
 def _commented(text: str) -> Iterator[str]:

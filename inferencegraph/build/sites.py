@@ -168,14 +168,12 @@ def predictor_url(service: str) -> str:
 
 def sampling_environment(sampling: Sampling) -> dict[str, str]:
     """PREDICTOR_* for what differs from the contract's defaults."""
-    return {
-        f"PREDICTOR_{f.name.upper()}": _setting(getattr(sampling, f.name))
-        for f in fields(sampling)
-        if getattr(sampling, f.name) != getattr(CONTRACT_SAMPLING, f.name)
-    }
-
-
-def _setting(value: float | int | tuple[str, ...]) -> str:
-    if isinstance(value, tuple):
-        return json.dumps(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    values = {}
+    for name in (field.name for field in fields(sampling)):
+        value = getattr(sampling, name)
+        if value != getattr(CONTRACT_SAMPLING, name):
+            text = json.dumps(value) if isinstance(value, tuple) else str(value)
+            values[f"PREDICTOR_{name.upper()}"] = (
+                f"{value:g}" if isinstance(value, float) else text
+            )
+    return values

@@ -6,8 +6,7 @@ containers    reading values out of manifests; accelerators
 fields        misspelt, missing and mistyped fields
 kserve_types  the fields of KServe's kinds, as data
 names         names of objects, the deployment mode
-graphs        one InferenceGraph by itself: nodes, steps, conditions
-calls         the InferenceServices that a graph's steps name
+graphs        InferenceGraphs: nodes, steps, conditions, and the services that steps name
 services      one InferenceService by itself, and the runtime that it names
 runtimes      ServingRuntimes
 

@@ -4,20 +4,20 @@ They find what kubectl's strict validation and KServe's webhook refuse, and what
 dangling nodeNames, bad gjson, a wrong PROTOCOL, containerConcurrency.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from inferencegraph.check.calls import check_calls
 from inferencegraph.check.containers import mapping
 from inferencegraph.check.fields import check_fields, check_type
-from inferencegraph.check.graphs import check_graph, check_spec
+from inferencegraph.check.graphs import check_calls, check_graph, check_spec
 from inferencegraph.check.kserve_types import CORE_KINDS, GROUP, VERSIONS
 from inferencegraph.check.names import check_deployment_mode, check_name
 from inferencegraph.check.problem import Finding, Objects, Others, Problem, error, unknown, warning
 from inferencegraph.check.runtimes import check_runtime
 from inferencegraph.check.services import check_components, check_model, check_multi_node
+from inferencegraph.read.documents import identity
 from inferencegraph.router.spec import spec_of
 from predictors.errors import ConfigurationError
 
@@ -37,7 +37,7 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
     ),
     "ServingRuntime": (check_fields, check_name, check_runtime),
     "ClusterServingRuntime": (check_fields, check_name, check_runtime),
-    **dict.fromkeys(chain.from_iterable(CORE_KINDS.values()), (check_fields,)),
+    **dict.fromkeys(itertools.chain.from_iterable(CORE_KINDS.values()), (check_fields,)),
 }
 
 
@@ -78,7 +78,9 @@ def refuse_graph(graph: Mapping[str, Any]) -> None:
     Stricter than the router itself, which runs also what can never work, as KServe's does.
     """
     spec = spec_of(graph)
-    for finding in chain(check_type(spec, "InferenceGraphSpec", "spec"), check_spec(spec)):
+    for finding in itertools.chain(
+        check_type(spec, "InferenceGraphSpec", "spec"), check_spec(spec)
+    ):
         if finding.severity == "error":
             raise ConfigurationError(f"{finding.field}: {finding.message}")
 
@@ -98,29 +100,15 @@ def _findings(
         yield error("kind", "an object needs both apiVersion and kind")
     elif not is_core:
         yield warning("kind", f"{version} {kind} is not one that is checked here")
-    yield from _same(content, documents)
+    before = itertools.takewhile(lambda other: other is not content, documents)
+    if identity(content) in map(identity, before):
+        yield error("metadata.name", "another document is the same object; keep one")
     if kind in VERSIONS or is_core:
         services = _visible(content, documents, ("InferenceService",))
         runtimes = _visible(content, documents, ("ServingRuntime", "ClusterServingRuntime"))
         others = Others(services, runtimes, complete)
         for check in CHECKS[kind]:
             yield from check(content, others)
-
-
-def _same(content: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    """Reported at the second of two documents that are the same object."""
-    for other in documents:
-        if other is content:
-            return
-        if _identity(other) == _identity(content):
-            yield error("metadata.name", "another document is the same object; keep one")
-            return
-
-
-def _identity(content: Mapping[str, Any]) -> tuple[str, Any, Any, Any]:
-    metadata = mapping(content.get("metadata"))
-    group = str(content.get("apiVersion", "")).rpartition("/")[0]
-    return group, content.get("kind"), metadata.get("namespace"), metadata.get("name")
 
 
 def _visible(

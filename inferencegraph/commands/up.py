@@ -11,7 +11,6 @@ from predictors.errors import HEMError
 
 if TYPE_CHECKING:
     from inferencegraph.local.observer import Observer
-    from inferencegraph.local.stack import Stack
 
 
 def up(
@@ -67,18 +66,12 @@ async def _up(
     from inferencegraph.local.run import running
 
     async with running(files, graph, port, images, observer) as stack:
-        print(_ready_json(stack) if as_json else _ready_text(stack), flush=True)
-        if not as_json:
+        if as_json:
+            print(json.dumps({"event": "all_ready", "urls": stack.urls}), flush=True)
+        else:
+            print(*(f"hem: ready {url}" for url in stack.urls), sep="\n", flush=True)
             for line in await suggestions(stack.plan, stack.urls[0]):
                 print(f"  {line}")
             print("  Ctrl-C stops everything.", flush=True)
         await stack.watch()
     raise HEMError("no service is left; stopped")
-
-
-def _ready_json(stack: "Stack") -> str:
-    return json.dumps({"event": "all_ready", "urls": stack.urls})
-
-
-def _ready_text(stack: "Stack") -> str:
-    return "\n".join(f"hem: ready {url}" for url in stack.urls)

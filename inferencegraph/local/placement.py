@@ -143,15 +143,16 @@ class Placement:
 
     def infer_urls(self) -> dict[str, str]:
         """InferenceService -> where a graph's step with that serviceName posts."""
-        return {item.service: self._infer_url(item.service) for item in self.placed}
-
-    def _infer_url(self, service: str) -> str:
-        base = f"http://{LOOPBACK}:{self.entry(service).http_port}"
-        # KServe reads the protocol from the first container of the predictor.
-        first = next(item for item in self.placed if item.service == service)
-        if environment(first.container, "PROTOCOL") == "v2":
-            return f"{base}/v2/models/{service}/infer"
-        return f"{base}/v1/models/{service}:predict"
+        urls: dict[str, str] = {}
+        for item in self.placed:
+            # KServe reads the protocol from the first container of the predictor.
+            is_v2 = environment(item.container, "PROTOCOL") == "v2"
+            path = (
+                f"v2/models/{item.service}/infer" if is_v2 else f"v1/models/{item.service}:predict"
+            )
+            base = f"http://{LOOPBACK}:{self.entry(item.service).http_port}"
+            urls.setdefault(item.service, f"{base}/{path}")
+        return urls
 
 
 def _place(service: Mapping[str, Any], ports: Iterator[int]) -> Iterator[Placed]:

@@ -100,13 +100,15 @@ def _component(
     words = [localized(word, addresses, directory) for word in words]
     words += [local.http_port, str(item.http_port)]
     words += [local.grpc_port, str(item.grpc_port)] if local.grpc_port else []
+    # The container's own HTTP readiness probe, or the one that V2 servers have.
+    probe = (item.container.get("readinessProbe") or {}).get("httpGet") or {}
     return Component(
         name=item.name,
         service=item.service,
         command=tuple(words),
         environment=process_environment(environment, threads),
         port=item.http_port,
-        ready_path=_ready_path(item),
+        ready_path=str(probe.get("path") or f"/v2/models/{item.service}/ready"),
     )
 
 
@@ -118,9 +120,3 @@ def _injected(item: Placed) -> Iterator[str]:
         yield from ("--model_name", item.service)
     if argument(item.container, "--predictor_host") is None:
         yield from ("--predictor_host", f"{item.service}-predictor.{item.namespace}")
-
-
-def _ready_path(item: Placed) -> str:
-    """The container's own HTTP readiness probe, or the one that V2 servers have."""
-    probe = (item.container.get("readinessProbe") or {}).get("httpGet") or {}
-    return str(probe.get("path") or f"/v2/models/{item.service}/ready")

@@ -35,7 +35,7 @@ class Stack:
     def __init__(self, plan: Plan, sockets: Sequence[socket.socket], observer: Observer) -> None:
         self.plan = plan
         self._observer = observer
-        self._processes = [ServiceProcess(item, observer.line) for item in plan.components]
+        self._processes: list[ServiceProcess] = []
         self._graphs = [
             GraphServer(create_app(graph, plan.infer_urls.__getitem__), bound)
             for graph, bound in zip(plan.graphs, sockets, strict=True)
@@ -82,8 +82,9 @@ class Stack:
 
     async def _start_processes(self) -> None:
         self._watchdog = Watchdog()
-        for process in self._processes:
-            await process.start()
+        for component in self.plan.components:
+            process = await ServiceProcess.start(component, self._observer.line)
+            self._processes.append(process)
             self._watchdog.watch(process.pid)
             self._exits[asyncio.create_task(process.wait())] = process
             self._observer.started(process.component, process.pid)

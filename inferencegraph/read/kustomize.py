@@ -138,16 +138,12 @@ def _read_kustomization(file: Path, expected: str) -> dict[str, Any]:
         raise ConfigurationError(
             f"{file}: apiVersion is {version!r}; a {expected} has {API_VERSIONS[expected]!r}"
         )
-    for name in fields:
-        _check_field(name, file)
-    return fields
-
-
-def _check_field(name: str, file: Path) -> None:
     names = [*_READ_HERE, *TRANSFORMERS]
-    if name not in names:
-        reason = _REFUSED.get(name) or known(name, names, brief=True)
-        raise ConfigurationError(f"{file}: {name} is not implemented here: {reason}")
+    for name in fields:
+        if name not in names:
+            reason = _REFUSED.get(name) or known(name, names, brief=True)
+            raise ConfigurationError(f"{file}: {name} is not implemented here: {reason}")
+    return fields
 
 
 def _names(fields: Mapping[str, Any], name: str, file: Path) -> list[str]:

@@ -156,16 +156,12 @@ def _filled(entry: Mapping[str, Any], name: str, where: str) -> list[Any]:
     return values
 
 
-def split_image(image: str) -> tuple[str, str, str]:
-    """`registry:5000/name:tag@digest` -> name with registry, tag, digest; "" for what is absent."""
+def _renamed(image: str, entry: Mapping[str, Any]) -> str:
+    """`registry:5000/name:tag@digest` with what `entry` says in place of its parts."""
     rest, _, digest = image.partition("@")
     head, slash, last = rest.rpartition("/")
     name, _, tag = last.partition(":")
-    return f"{head}{slash}{name}", tag, digest
-
-
-def _renamed(image: str, entry: Mapping[str, Any]) -> str:
-    name, tag, digest = split_image(image)
+    name = f"{head}{slash}{name}"
     if name != entry["name"]:
         return image
     new_tag, new_digest = str(entry.get("newTag") or ""), str(entry.get("digest") or "")

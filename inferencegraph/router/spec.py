@@ -90,7 +90,7 @@ def load_graph(path: Path, name: str | None = None) -> dict[str, Any]:
     if len(items) == 1 and "kind" not in items[0] and "nodes" in items[0]:
         return items[0]
     graphs = {
-        document.identity[-1]: document.content
+        documents.identity(document.content)[-1]: document.content
         for document in documents.read(path)
         if document.content["kind"] == "InferenceGraph"
     }
