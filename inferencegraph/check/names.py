@@ -23,20 +23,17 @@ def check_name(content: Mapping[str, Any], others: Others) -> Iterator[Finding]:
         yield error(
             field, f"{name!r} is refused by KServe; use a-z, 0-9 and -, with a letter first"
         )
-    limit = _LABEL_LIMIT - len(f"isvc.{_longest_suffix(content)}")
+    has_transformer = "transformer" in mapping(content.get("spec"))
+    # The longest that KServe appends to make a Deployment's name.
+    suffix = "-transformer" if has_transformer else "-predictor"
+    suffix = suffix if content.get("kind") == "InferenceService" else ""
+    limit = _LABEL_LIMIT - len(f"isvc.{suffix}")
     if len(name) > limit:
         yield error(
             field,
             f"{name!r} has {len(name)} characters; at most {limit} leave room for the names that "
             "KServe makes from it",
         )
-
-
-def _longest_suffix(content: Mapping[str, Any]) -> str:
-    """The longest that KServe appends to make a Deployment's name."""
-    if content.get("kind") != "InferenceService":
-        return ""
-    return "-transformer" if "transformer" in mapping(content.get("spec")) else "-predictor"
 
 
 def check_deployment_mode(content: Mapping[str, Any], others: Others) -> Iterator[Finding]:

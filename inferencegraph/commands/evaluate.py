@@ -66,7 +66,7 @@ async def _start_and_compare(
     benchmark: "Benchmark", items: "list[Item]", concurrency: int
 ) -> "Comparison":
     from inferencegraph.local.observer import TextObserver
-    from inferencegraph.local.run import running
+    from inferencegraph.local.stack import running
 
     observer = TextObserver(logs=False)
     async with running(benchmark.manifests, benchmark.graph, 0, [], observer) as stack:

@@ -63,7 +63,7 @@ async def _up(
     as_json: bool,
 ) -> None:
     from inferencegraph.local.example_request import suggestions
-    from inferencegraph.local.run import running
+    from inferencegraph.local.stack import running
 
     async with running(files, graph, port, images, observer) as stack:
         if as_json:

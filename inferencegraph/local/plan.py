@@ -59,7 +59,12 @@ def plan(
     """Raises ConfigurationError for a container that can't run here."""
     services = [document for document in documents if document["kind"] == "InferenceService"]
     placement = Placement(services, ports)
-    hosts = {**_graph_hosts(graphs, graph_ports), **placement.hosts()}
+    hosts: dict[str, int] = {}
+    for graph, port in zip(graphs, graph_ports, strict=True):
+        metadata = graph["metadata"]
+        names = host_names(metadata["name"], metadata.get("namespace", "default"))
+        hosts |= dict.fromkeys(names, port)
+    hosts |= placement.hosts()
     threads = max(1, (os.cpu_count() or 1) // max(1, len(placement.placed)))
     grpc = placement.grpc_hosts()
     components = [
@@ -68,15 +73,6 @@ def plan(
     ]
     localized_graphs = [_localized_graph(graph, Addresses(hosts, {})) for graph in graphs]
     return Plan(tuple(components), placement.infer_urls(), tuple(localized_graphs))
-
-
-def _graph_hosts(graphs: Sequence[dict[str, Any]], ports: Sequence[int]) -> dict[str, int]:
-    hosts: dict[str, int] = {}
-    for graph, port in zip(graphs, ports, strict=True):
-        metadata = graph["metadata"]
-        names = host_names(metadata["name"], metadata.get("namespace", "default"))
-        hosts |= dict.fromkeys(names, port)
-    return hosts
 
 
 def _localized_graph(graph: dict[str, Any], addresses: Addresses) -> dict[str, Any]:

@@ -6,6 +6,7 @@ the objects in place. What kustomize would do and this does not is refused.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 import jsonpatch
@@ -92,7 +93,7 @@ def add_labels(objects: Objects, value: Any, where: str) -> None:
         if entry.get("includeSelectors") or entry.get("includeTemplates"):
             add_common_labels(objects, entry.get("pairs"), where)
         else:
-            _add(objects, "labels", entry.get("pairs"), where)
+            _add("labels", objects, entry.get("pairs"), where)
 
 
 def add_common_labels(objects: Objects, value: Any, where: str) -> None:
@@ -103,11 +104,7 @@ def add_common_labels(objects: Objects, value: Any, where: str) -> None:
                 f"{where}: writing the selectors of {object_name(content)} is not implemented "
                 "here; use labels without includeSelectors"
             )
-    _add(objects, "labels", value, where)
-
-
-def add_annotations(objects: Objects, value: Any, where: str) -> None:
-    _add(objects, "annotations", value, where)
+    _add("labels", objects, value, where)
 
 
 def set_images(objects: Objects, value: Any, where: str) -> None:
@@ -182,7 +179,7 @@ def _containers(node: Any) -> Iterator[dict[str, Any]]:
             yield from _containers(part)
 
 
-def _add(objects: Objects, field: str, pairs: Any, where: str) -> None:
+def _add(field: str, objects: Objects, pairs: Any, where: str) -> None:
     if not isinstance(pairs, Mapping) or not all(isinstance(v, str) for v in pairs.values()):
         raise ConfigurationError(f"{where}: must map names to strings, not {pairs!r}")
     for content in objects:
@@ -203,7 +200,7 @@ TRANSFORMERS: Final[Mapping[str, Callable[[Objects, Any, str], None]]] = {
     "namespace": set_namespace,
     "labels": add_labels,
     "commonLabels": add_common_labels,
-    "commonAnnotations": add_annotations,
+    "commonAnnotations": partial(_add, "annotations"),
     "images": set_images,
     "replacements": apply_replacements,
 }

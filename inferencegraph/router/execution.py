@@ -67,8 +67,9 @@ def _bound(
             maps_predictions=step.map_predictions_to_instances,
         )
     except ConfigurationError as error:
-        label = node.step_label(position)
-        raise ConfigurationError(f"node {name!r}, step {label}: {error}") from None
+        raise ConfigurationError(
+            f"node {name!r}, step {step.name or position!r}: {error}"
+        ) from None
 
 
 def _node_call(nodes: Mapping[str, Call], name: str) -> Call:

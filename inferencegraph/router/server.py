@@ -23,7 +23,19 @@ class GraphServer:
         host, port = bound.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._socket = bound
-        self._server = _Server(_config(app))
+        config = uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_level="warning",
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=app.timeouts.server_idle or app.timeouts.server_read,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        )
+        self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -97,18 +109,3 @@ def bind_port(host: str, port: int) -> socket.socket:
             ) from None
         raise ConfigurationError(f"can't listen on {host}:{port}: {error}") from None
     return bound
-
-
-def _config(app: Router) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_level="warning",
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=app.timeouts.server_idle or app.timeouts.server_read,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-    )

@@ -42,10 +42,6 @@ class Node(_Part):
     router_type: str = ""
     steps: list[Step] = []
 
-    def step_label(self, position: int) -> str:
-        """How messages call a step: by its name, or by its position where it has no name."""
-        return repr(self.steps[position].name or position)
-
 
 class RouterTimeouts(_Part):
     """Seconds, with the defaults of KServe's router; 0, or no service_client, means no limit."""

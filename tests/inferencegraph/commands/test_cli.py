@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from inferencegraph.cli import app, main
-from inferencegraph.local.run import EXAMPLE
+from inferencegraph.local.stack import EXAMPLE
 from predictors.contract import text_request
 from tests.inferencegraph.running_hem import HEM
 from transformers_hem import embedded
