@@ -13,12 +13,11 @@ from inferencegraph.commands.options import (
     Seed,
     Temperature,
     TopP,
-    check_url,
     chosen,
 )
 
 if TYPE_CHECKING:
-    from inferencegraph.evaluate.ask import Reply
+    from predictors.upstream.ask import Reply
 
 
 def ask(
@@ -56,18 +55,22 @@ def ask(
         seed=seed,
         stop=json.dumps(stop) if stop else None,
     )
-    reply = asyncio.run(_ask(query, check_url(url), parameters, timeout))
+    reply = asyncio.run(_ask(query, url, parameters, timeout))
     print(json.dumps(_facts(reply), ensure_ascii=False) if as_json else _text(reply))
 
 
 async def _ask(query: str, url: str, parameters: dict[str, Any], timeout: float) -> "Reply":
     import httpx
 
-    from inferencegraph.evaluate.ask import ask as send
+    from inferencegraph.evaluate.asking import hint_where_nobody_listens
+    from predictors.upstream.ask import ask as send
+    from predictors.upstream.ask import check_url
     from predictors.upstream.client import build_client
 
+    check_url(url)
     async with build_client(httpx.Timeout(timeout, connect=5.0)) as client:
-        return await send(client, url, [query], parameters)
+        with hint_where_nobody_listens():
+            return await send(client, url, [query], parameters, timeout)
 
 
 def _facts(reply: "Reply") -> dict[str, Any]:
@@ -87,7 +90,7 @@ def _facts(reply: "Reply") -> dict[str, Any]:
 
 
 def _text(reply: "Reply") -> str:
-    """The answer, then one line about it; what the server left out is left out."""
+    """The answer, then one line about it; what the server leaves out is left out."""
     from predictors import contract
 
     facts = _facts(reply)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inferencegraph.commands.options import DEFAULT_URL, AsJson, check_url
+from inferencegraph.commands.options import DEFAULT_URL, AsJson
 
 if TYPE_CHECKING:
     from inferencegraph.evaluate.benchmark import Benchmark
@@ -48,6 +48,7 @@ def evaluate(
     """
     from inferencegraph.commands.running import run_until_signal
     from inferencegraph.evaluate.benchmark import read_benchmark, read_questions
+    from predictors.upstream.ask import check_url
 
     benchmark = read_benchmark(file) if file else None
     items = read_questions(data or (benchmark.data if benchmark else None), limit)

@@ -4,12 +4,9 @@ import importlib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 
 import typer
 from typer.core import TyperCommand
-
-from predictors.errors import ConfigurationError
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"  # where `hem up` serves its first graph
 
@@ -56,11 +53,3 @@ def _names(match: re.Match[str]) -> str:
 def chosen(**parameters: Any) -> dict[str, Any]:
     """Parameters of a request: the options that were set, by the contract's names."""
     return {name: value for name, value in parameters.items() if value is not None}
-
-
-def check_url(url: str) -> str:
-    """Raises ConfigurationError for what is not a URL of http or https."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError(f"--url {url!r} is not a URL; e.g. {DEFAULT_URL}")
-    return url

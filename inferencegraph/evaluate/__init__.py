@@ -1,7 +1,6 @@
 """Measures how well, how fast and where a running graph answers.
 
 benchmark    a benchmark's YAML, and its questions
-ask          one V2 call to a graph, a gateway or a predictor
 asking       puts every question to a graph, so many at a time
 outcome      a question, and what became of it
 metrics      the table of metrics

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from predictors.contract import TEXT_INPUT, text_request
+from predictors.errors import HEMError
+from predictors.upstream.attempt import as_json, attempt
 from predictors.upstream.client import build_client
 
 if TYPE_CHECKING:
@@ -48,11 +50,15 @@ def _services(plan: "Plan") -> set[str]:
 
 async def _inputs(client: httpx.AsyncClient, component: "Component") -> list[dict[str, Any]]:
     """The inputs in a model's V2 metadata; empty where a server has no such metadata."""
+    request = client.build_request("GET", _metadata_url(component))
     try:
-        inputs = (await client.get(_metadata_url(component))).json()["inputs"]
-        return [{name: item[name] for name in ("name", "datatype", "shape")} for item in inputs]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return await attempt(client, request, as_json(_described))
+    except HEMError:
         return []
+
+
+def _described(metadata: Any) -> list[dict[str, Any]]:
+    return [{n: item[n] for n in ("name", "datatype", "shape")} for item in metadata["inputs"]]
 
 
 def _metadata_url(component: "Component") -> str:

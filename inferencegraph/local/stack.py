@@ -23,7 +23,8 @@ from inferencegraph.read.documents import MANIFESTS
 from inferencegraph.read.kustomize import load
 from inferencegraph.router.app import create_app
 from inferencegraph.router.server import GraphServer, bind_port
-from predictors.errors import ConfigurationError, known
+from predictors.errors import ConfigurationError, HEMError, known
+from predictors.upstream.attempt import attempt, unread
 from predictors.upstream.client import build_client
 
 EXAMPLE: Final = MANIFESTS / "answer-generation" / "mining-then-inference"
@@ -161,8 +162,8 @@ class Stack:
 
 async def _answers(client: httpx.AsyncClient, url: str) -> bool:
     try:
-        return (await client.get(url)).status_code == 200
-    except httpx.HTTPError:
+        return await attempt(client, client.build_request("GET", url), unread)
+    except HEMError:
         return False
 
 

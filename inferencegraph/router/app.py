@@ -23,7 +23,7 @@ import orjson
 from inferencegraph.router.bodies import content_type
 from inferencegraph.router.execution import Call, bind
 from inferencegraph.router.spec import RouterTimeouts, Step, parse
-from inferencegraph.router.step import GraphFailure, Reply, Upstream
+from inferencegraph.router.step import GraphFailure, Reply, StepService
 from predictors.errors import ConfigurationError
 from predictors.upstream.client import build_client
 
@@ -163,9 +163,9 @@ def create_app(
     client = build_client(httpx.Timeout(None))
     timeouts = spec.router_timeouts
 
-    def service(step: Step) -> Upstream:
+    def service(step: Step) -> StepService:
         url = step.service_url or _resolved(step.service_name, resolve)
-        return Upstream(client, url, timeouts.service_client)
+        return StepService(client, url, timeouts.service_client)
 
     return Router(bind(spec, service), client, timeouts, header_filter(propagate_headers))
 

@@ -1,4 +1,4 @@
-"""How long a far side may keep its caller waiting in all; whoever calls that caller outlasts it."""
+"""How long a call may take in all; whoever calls the caller has to wait longer."""
 
 from typing import Final
 

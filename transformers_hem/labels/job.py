@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from predictors.errors import ConfigurationError
-from transformers_hem.labels.asking import Models
-from transformers_hem.labels.calls import Caller
+from transformers_hem.labels.asking import Asker, Models
 from transformers_hem.labels.journal import Journal
 from transformers_hem.labels.labelling import Failure, Labelling
 from transformers_hem.labels.labels import require_margin
@@ -67,31 +66,31 @@ async def label(job: Job, watcher: Watcher) -> Result:
     require_scorable(scorer, job.scorer, questions)
     if job.models is None:
         _require_answers(questions)
-    caller = Caller(job.timeout, job.attempts)
+    asker = Asker(job.models, job.timeout, job.attempts) if job.models else None
     try:
         await scorer.start()
         journal = Journal.open(job.out, _settings(job, scorer), questions)
         try:
-            return await _run(job, scorer, caller, journal, questions, watcher)
+            return await _run(job, scorer, asker, journal, questions, watcher)
         finally:
             journal.close()
     finally:
         await scorer.close()
-        await caller.close()
+        if asker is not None:
+            await asker.close()
 
 
 async def _run(
     job: Job,
     scorer: Scorer,
-    caller: Caller,
+    asker: Asker | None,
     journal: Journal,
     questions: Sequence[Question],
     watcher: Watcher,
 ) -> Result:
     labelling = Labelling(
-        job.models,
+        asker,
         scorer,
-        caller,
         journal,
         job.concurrency,
         watcher.on_done,

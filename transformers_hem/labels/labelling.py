@@ -11,8 +11,7 @@ from predictors.contract import (
     Answer,
 )
 from predictors.errors import HEMError
-from transformers_hem.labels.asking import Models, require_two_models
-from transformers_hem.labels.calls import Caller, is_systemic
+from transformers_hem.labels.asking import Asker, is_systemic, require_two_models
 from transformers_hem.labels.journal import Journal
 from transformers_hem.labels.question import Question, Side
 from transformers_hem.labels.scorers.base import Scorer
@@ -26,12 +25,11 @@ class Failure:
 
 @dataclass
 class Labelling:
-    """`models` is None where every question brings its answers along. `on_done` is called after
+    """`asker` is None where every question brings its answers along. `on_done` is called after
     each question. What came of them is in the journal, and in `failures`."""
 
-    models: Models | None
+    asker: Asker | None
     scorer: Scorer
-    caller: Caller
     journal: Journal
     concurrency: int
     on_done: Callable[[], None]
@@ -85,10 +83,10 @@ class Labelling:
         given = question.answers.get(side) or known.get(side)
         if given is not None:
             return given
-        assert self.models is not None
+        assert self.asker is not None
         self.asked += 1
-        answer = await self.models.ask(self.caller, side, question.query, retry=not first)
-        if self.models.through_graph and side == CLOUD and EDGE in known:
+        answer = await self.asker.ask(side, question.query, retry=not first)
+        if self.asker.models.through_graph and side == CLOUD and EDGE in known:
             require_two_models(known[EDGE], answer)
         self.journal.answered(question, side, answer)
         return answer

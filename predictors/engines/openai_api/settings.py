@@ -1,39 +1,23 @@
-"""Where the endpoint is, and in what its dialect differs from OpenAI's."""
+"""Where the endpoint is, its key, and in what its dialect differs from OpenAI's."""
 
 from pathlib import Path
-from typing import Final, Literal
 
 from pydantic import Field, SecretStr
 
 from predictors.errors import ConfigurationError
-from predictors.upstream.http import HTTPURL, HTTPUpstreamSettings
+from predictors.upstream.openai.bodies import Dialect
+from predictors.upstream.settings import HTTPURL, HTTPUpstreamSettings
 
-NONE: Final = "none"
 
-
-class OpenAIAPISettings(HTTPUpstreamSettings):
+class OpenAIAPISettings(Dialect, HTTPUpstreamSettings):
     url: HTTPURL = Field("http://127.0.0.1:8000/v1", description="base URL, as OpenAI's own /v1")
     upstream_model: str = Field(
         "", description="name of the model there; the one that it lists if empty"
-    )
-    api: Literal["chat", "completions"] = Field(
-        "chat", description="chat: the server applies the chat template; completions: raw text"
     )
     api_key: SecretStr | None = Field(
         None, description="sent as a bearer token; better by environment or --api_key_file"
     )
     api_key_file: str = Field("", description="file that holds the key, such as a mounted Secret")
-    max_tokens_field: str = Field(
-        "max_tokens", description="newer models of OpenAI take max_completion_tokens"
-    )
-    repetition_penalty_field: str = Field(
-        "repetition_penalty",
-        description="repeat_penalty for llama.cpp, none for OpenAI and Ollama, which have none",
-    )
-    top_logprobs: int = Field(
-        2, ge=0, le=20, description="alternatives to ask for per token; 0: no log-probabilities"
-    )
-    stream: bool = Field(False, description="stream the answer, to tell its latencies")
     extra_body: SecretStr | None = Field(
         None, description="JSON object of fields to add to each request; null takes one away"
     )
@@ -46,7 +30,9 @@ class OpenAIAPISettings(HTTPUpstreamSettings):
         option = "api_key_file" if self.api_key_file else "api_key"
         key = (_read(self.api_key_file) if self.api_key_file else given).strip()
         if not key.isascii() or not key.isprintable() or " " in key:
-            raise ConfigurationError(f"--{option} holds what is no key: blanks or other characters")
+            raise ConfigurationError(
+                f"--{option} holds what is not a key: blanks or other characters"
+            )
         return key
 
 

@@ -40,7 +40,8 @@ from predictors.engines.triton.text import (
 )
 from predictors.errors import HEMError, InvalidRequest, UpstreamError
 from predictors.settings import EngineSettings
-from predictors.upstream.call import Upstream, reading
+from predictors.upstream.attempt import reading
+from predictors.upstream.call import Upstream
 
 T = TypeVar("T")
 logger = logging.getLogger("kserve.hem")

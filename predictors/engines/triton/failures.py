@@ -8,14 +8,7 @@ import aiohttp
 import grpc
 from tritonclient.utils import InferenceServerException
 
-from predictors.errors import (
-    Failure,
-    HEMError,
-    InvalidRequest,
-    UpstreamError,
-    UpstreamTimeout,
-    UpstreamUnavailable,
-)
+from predictors.errors import Cause, HEMError, InvalidRequest, UpstreamError
 
 UNKNOWN_MODEL: Final = "unknown model"
 CERTIFICATE: Final = ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed", "Peer name")
@@ -38,22 +31,20 @@ def failure(error: Failed, where: str, model: str) -> HEMError:
         return _connection_failure(error, where)
     status, message = _status_and_message(error)
     if any(sign in message for sign in CERTIFICATE):
-        return UpstreamError(f"{where}: {_certificate(message)}", failure=Failure.REFUSED)
+        return UpstreamError(f"{where}: {_certificate(message)}", Cause.CERTIFICATE)
     if status in NOT_THERE or UNKNOWN_MODEL in message:
-        return UpstreamUnavailable(
-            f"{where} has no model {model!r} that is ready: {message}",
-            failure=Failure.REFUSED,
-            retryable=False,
+        return UpstreamError(
+            f"{where} has no model {model!r} that is ready: {message}", Cause.REFUSED, status=503
         )
     if status in CALLERS_FAULT or any(sign in message for sign in TOO_LONG):
         return InvalidRequest(message)
     if status in TOO_LATE:
-        return UpstreamTimeout(f"{where} did not answer in time: {message}")
+        return UpstreamError(f"{where} did not answer in time: {message}", Cause.TIMEOUT)
     if status in UNAVAILABLE:
-        return UpstreamUnavailable(f"{where} is not available: {message}")
+        return UpstreamError(f"{where} is not available: {message}", Cause.UNREACHABLE)
     # A model that fails on a query is alive: five such queries must not shut out everybody else.
-    kind = Failure.REFUSED if status in REFUSED else Failure.UNUSABLE
-    return UpstreamError(f"{where}, model {model!r}: {message}", failure=kind)
+    kind = Cause.REFUSED if status in REFUSED else Cause.UNUSABLE
+    return UpstreamError(f"{where}, model {model!r}: {message}", cause=kind)
 
 
 def _status_and_message(error: InferenceServerException | grpc.RpcError) -> tuple[str, str]:
@@ -68,19 +59,21 @@ def _status_and_message(error: InferenceServerException | grpc.RpcError) -> tupl
 def _connection_failure(error: aiohttp.ClientError | TimeoutError, where: str) -> HEMError:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return UpstreamError(
-            f"{where}: {_certificate(str(error.certificate_error))}", failure=Failure.REFUSED
+            f"{where}: {_certificate(str(error.certificate_error))}", Cause.CERTIFICATE
         )
     if isinstance(error, aiohttp.ClientConnectorError):
         reason = error.os_error.strerror or str(error.os_error)
         if isinstance(error.os_error, ssl.SSLError):
-            return UpstreamError(f"{where}: {_certificate(reason)}", failure=Failure.REFUSED)
-        return UpstreamUnavailable(f"{where} can't be reached: {reason}")
+            return UpstreamError(f"{where}: {_certificate(reason)}", Cause.CERTIFICATE)
+        return UpstreamError(f"{where} can't be reached: {reason}", Cause.UNREACHABLE)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return UpstreamTimeout(f"{where} can't be reached: no connection in time", retryable=True)
+        text = f"{where} can't be reached: no connection in time"
+        return UpstreamError(text, Cause.TIMEOUT, retryable=True)
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
-        return UpstreamTimeout(f"{where} did not answer in time")
+        return UpstreamError(f"{where} did not answer in time", Cause.TIMEOUT)
     if isinstance(error, aiohttp.ClientConnectionError):
-        return UpstreamUnavailable(f"{where} closed the connection before it answered")
+        text = f"{where} closed the connection before it answered"
+        return UpstreamError(text, Cause.UNREACHABLE)
     reason = _line(str(error) or type(error).__name__)
     return UpstreamError(f"{where} gave no answer of HTTP: {reason}")
 

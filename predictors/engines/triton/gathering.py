@@ -13,14 +13,14 @@ from predictors.contract import (
     Answer,
 )
 from predictors.contract.tensors import Tensor
-from predictors.engines.openai_api.logprobs import (
+from predictors.engines.triton.client import Tensors
+from predictors.errors import UpstreamError
+from predictors.upstream.openai.logprobs import (
     Token,
     log_probability,
     margin_of,
     telemetry,
 )
-from predictors.engines.triton.client import Tensors
-from predictors.errors import UpstreamError
 
 
 class StreamedAnswer:

@@ -18,7 +18,7 @@ from predictors.engines.triton.library import (
     InferResult,
 )
 from predictors.engines.triton.settings import TritonSettings
-from predictors.upstream.call import reading
+from predictors.upstream.attempt import reading
 from predictors.upstream.client import FORWARDED
 
 # Errors within a stream then come with their status, not as text alone; older Tritons ignore it.

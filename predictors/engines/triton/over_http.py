@@ -14,8 +14,8 @@ from predictors.contract.tensors import Tensor, TensorType
 from predictors.engines.triton.client import Described, Tensors, TritonClient, tensor
 from predictors.engines.triton.failures import failure
 from predictors.engines.triton.settings import TritonSettings
-from predictors.errors import Failure, UpstreamError
-from predictors.upstream.call import reading
+from predictors.errors import Cause, UpstreamError
+from predictors.upstream.attempt import reading
 from predictors.upstream.client import FORWARDED, PatientConnector
 
 ERRORS: Final = (InferenceServerException, aiohttp.ClientError, TimeoutError)
@@ -121,7 +121,7 @@ class HttpClient(TritonClient):
         raise UpstreamError(
             f"model {self._model!r} of {self._where} is decoupled, which V2 over HTTP can't carry; "
             "set --transport grpc and Triton's gRPC port",
-            failure=Failure.REFUSED,
+            cause=Cause.REFUSED,
         )
         yield {}  # what makes it a generator
 

@@ -7,7 +7,7 @@ import httpx
 from pydantic import Field, field_validator, model_validator
 
 from predictors.errors import ConfigurationError
-from predictors.upstream.call import UpstreamSettings
+from predictors.upstream.settings import UpstreamSettings
 
 PLAIN: Final = ("grpc", "http")
 SECURE: Final = ("grpcs", "https")

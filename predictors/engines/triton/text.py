@@ -25,7 +25,7 @@ from predictors.contract.tensors import (
     TensorType,
 )
 from predictors.engines.triton.client import Described, Tensors
-from predictors.errors import Failure, InvalidRequest, UpstreamError
+from predictors.errors import Cause, InvalidRequest, UpstreamError
 
 SAMPLING_PARAMETERS: Final = "sampling_parameters"
 STREAM: Final = "stream"
@@ -61,7 +61,7 @@ def check_text(model: Described) -> None:
         return
     reason = f"text needs BYTES {TEXT_INPUT!r} and {TEXT_OUTPUT!r}, but {model}"
     if TEXT_INPUT in model.inputs:
-        raise UpstreamError(reason, failure=Failure.REFUSED)
+        raise UpstreamError(reason, cause=Cause.REFUSED)
     raise InvalidRequest(reason)
 
 

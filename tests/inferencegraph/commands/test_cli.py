@@ -197,8 +197,8 @@ def test_ask_as_json_is_for_programs(hem: Hem, scripted: tuple[str, type[Scripte
         (400, {"error": "text_input[0] is empty"}, "answered 400: text_input[0] is empty"),
         (500, {"error": "Failed to process request", "cause": "no step"}, "no step"),
         (404, {"detail": "Not Found"}, "answered 404: Not Found"),
-        (200, {"surprise": 1}, "answered 200 with no V2 response"),
-        (200, [], "answered 200 with no V2 response"),
+        (200, {"surprise": 1}, "is unusable: no V2 response"),
+        (200, [], "is unusable: no V2 response"),
     ],
 )
 def test_ask_shows_the_servers_own_words(

@@ -22,22 +22,22 @@ class Token:
 def tokens_of(choice: Mapping[str, Any]) -> list[Token]:
     """Chat's `content`, a list of tokens (llama.cpp has it for completions too), or completions'
     `token_logprobs` and `top_logprobs`. Empty where there are none or they are broken."""
-    found = choice.get("logprobs")
-    if not isinstance(found, dict):
+    logprobs = choice.get("logprobs")
+    if not isinstance(logprobs, dict):
         return []
     try:
-        if found.get("content") is not None:
-            return [_from_chat(token) for token in found["content"]]
-        return _from_completions(found["token_logprobs"], found.get("top_logprobs"))
+        if logprobs.get("content") is not None:
+            return [_from_chat(token) for token in logprobs["content"]]
+        return _from_completions(logprobs["token_logprobs"], logprobs.get("top_logprobs"))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return []
 
 
 def log_probability(value: Any) -> float:
-    """NaN, which is left out, for a number that is none. Raises TypeError or ValueError for what
-    is no number."""
-    found = math.nan if isinstance(value, bool) else float(value)
-    return found if found <= ROUNDING else math.nan
+    """NaN, which is left out, for a number that can't be one. Raises TypeError or ValueError for
+    what is not a number."""
+    number = math.nan if isinstance(value, bool) else float(value)
+    return number if number <= ROUNDING else math.nan
 
 
 def margin_of(logprobs: Sequence[float]) -> float | None:
@@ -53,11 +53,11 @@ def telemetry(tokens: Sequence[Token]) -> dict[str, float]:
     logprobs = [token.logprob for token in tokens]
     if not logprobs or not all(abs(logprob) <= FP32_MAX for logprob in logprobs):
         return {}
-    found = {"mean_logprob": math.fsum(logprobs) / len(logprobs), "min_logprob": min(logprobs)}
+    values = {"mean_logprob": math.fsum(logprobs) / len(logprobs), "min_logprob": min(logprobs)}
     margins = [token.margin for token in tokens if token.margin is not None]
     if len(margins) == len(tokens):
-        found["mean_margin"] = math.fsum(margins) / len(margins)
-    return found
+        values["mean_margin"] = math.fsum(margins) / len(margins)
+    return values
 
 
 def _from_chat(token: Mapping[str, Any]) -> Token:
