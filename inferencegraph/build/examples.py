@@ -49,17 +49,12 @@ Files: TypeAlias = dict[str, dict[str, Any]]  # file name -> manifest
 SITE: Final = Site("qa")
 CLOUD_NAME: Final = "qa-cloud"
 FOLDER: Final = Path("answer-generation")
-# Difficulty above which ConfidenceRouter sends the embedded edge model's answer to the cloud.
-# Chosen on training questions by `python -m transformers_hem.embedded.workshop.train`.
-CONFIDENCE_THRESHOLD: Final = 0.1605
-
-# The same for digits: above that entropy of the edge model's probabilities. Chosen on training
-# images by `python -m predictors.digits.workshop.train`.
 DIGITS: Final = Site("digits")
 DIGITS_CLOUD: Final = TRITON_MODEL
 DIGITS_FOLDER: Final = Path("digit-recognition")
-IMAGES_FOLDER: Final = Path("images")
 KUSTOMIZATION: Final = "kustomization.yaml"
+# The entropy of the edge model's probabilities above which a digit goes to the cloud. Chosen on
+# training images by `python -m predictors.digits.workshop.train`.
 DIGITS_MINING: Final = Mining(ANSWER_STAGE, "CrossEntropy", threshold=0.077)
 DIGITS_EDGE: Final = Model(
     Resources(cpu="1", memory="512Mi"), directory="digits:edge", engine="classifier"
@@ -67,16 +62,16 @@ DIGITS_EDGE: Final = Model(
 
 # No repetition penalty: it falsifies sums, and keeps queries out of the engine's shared batch.
 _SAMPLING: Final = Sampling(max_tokens=64, temperature=0.0, repetition_penalty=1.0)
-EDGE_MODEL: Final = Model(
-    Resources(cpu="1", memory="2Gi"), directory="embedded:edge", sampling=_SAMPLING
-)
-CLOUD_MODEL: Final = Model(
-    Resources(cpu="2", memory="4Gi"), directory="embedded:cloud", sampling=_SAMPLING
-)
-MODELS: Final[Mapping[str, Model]] = {EDGE: EDGE_MODEL, CLOUD: CLOUD_MODEL}
+MODELS: Final[Mapping[str, Model]] = {
+    EDGE: Model(Resources(cpu="1", memory="2Gi"), directory="embedded:edge", sampling=_SAMPLING),
+    CLOUD: Model(Resources(cpu="2", memory="4Gi"), directory="embedded:cloud", sampling=_SAMPLING),
+}
+# The threshold of ConfidenceRouter is the difficulty above which the embedded edge model's answer
+# goes to the cloud. Chosen on training questions by
+# `python -m transformers_hem.embedded.workshop.train`.
 MINING: Final = {
     QUERY_STAGE: Mining(QUERY_STAGE, "LinearRouter", router="embedded:linear"),
-    ANSWER_STAGE: Mining(ANSWER_STAGE, "ConfidenceRouter", threshold=CONFIDENCE_THRESHOLD),
+    ANSWER_STAGE: Mining(ANSWER_STAGE, "ConfidenceRouter", threshold=0.1605),
 }
 
 _CLOUD_ADDRESS: Final = (
@@ -180,7 +175,7 @@ def write(root: Path, models: Mapping[str, Model] = MODELS) -> list[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(annotated(manifest), encoding="utf-8")
             written.append(path)
-    for folder in (*examples(), IMAGES_FOLDER):
+    for folder in (*examples(), Path("images")):
         kustomization = root / folder / KUSTOMIZATION
         if not kustomization.exists():
             kustomization.parent.mkdir(parents=True, exist_ok=True)

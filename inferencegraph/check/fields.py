@@ -34,7 +34,11 @@ def check_type(value: Any, type_name: str, field: str = "") -> Iterator[Finding]
     if value is None or type_name == "object":
         return
     if item := _LIST.fullmatch(type_name):
-        yield from _check_list(value, item[1], field)
+        if not isinstance(value, list):
+            yield _mistyped(value, "a list", field)
+            return
+        for index, part in enumerate(value):
+            yield from check_type(part, item[1], f"{field}[{index}]")
     elif entry := _DICT.fullmatch(type_name):
         yield from _check_entries(value, entry[1] or entry[2], field)
     elif type_name in _SCALARS:
@@ -73,14 +77,6 @@ def _check_mapping(
     for name in REQUIRED.get(type_name, ()):
         if value.get(name) is None:
             yield error(_join(field, name), "is missing, but required")
-
-
-def _check_list(value: Any, item_type: str, field: str) -> Iterator[Finding]:
-    if not isinstance(value, list):
-        yield _mistyped(value, "a list", field)
-        return
-    for index, item in enumerate(value):
-        yield from check_type(item, item_type, f"{field}[{index}]")
 
 
 def _check_entries(value: Any, entry_type: str, field: str) -> Iterator[Finding]:

@@ -199,16 +199,24 @@ def check_calls(graph: Mapping[str, Any], others: Others) -> Iterator[Finding]:
             if not isinstance(name, str):
                 continue
             if name in others.services:
-                yield from _check_called(name, others.services[name], field)
-                yield from _check_timeout(name, others.services[name], client_seconds, field)
+                yield from _check_called(name, others.services[name], client_seconds, field)
             else:
                 yield others.missing(field, "InferenceService", name, others.services)
 
 
-def _check_called(name: str, service: Mapping[str, Any], field: str) -> Iterator[Finding]:
+def _check_called(
+    name: str, service: Mapping[str, Any], client_seconds: Any, field: str
+) -> Iterator[Finding]:
     entry = entry_container(service)
-    if entry is None:
-        yield from _check_called_model(name, service, field)
+    if entry is None:  # a ServingRuntime serves it
+        model = mapping(mapping(mapping(service.get("spec")).get("predictor")).get("model"))
+        if model and model.get("protocolVersion") != "v2":
+            yield error(
+                field,
+                f"KServe would call {name!r} by V1: its spec.predictor.model has no "
+                "protocolVersion v2; where its runtime has the OpenAI API only, put a predictor "
+                "with the engine openai_api before it",
+            )
         return
     path, container = entry
     if environment(container, "PROTOCOL") != "v2":
@@ -223,26 +231,8 @@ def _check_called(name: str, service: Mapping[str, Any], field: str) -> Iterator
             f"{path} of {name!r} has no --model_name (KServe adds it to transformers only); "
             f"add --model_name={name}",
         )
-
-
-def _check_called_model(name: str, service: Mapping[str, Any], field: str) -> Iterator[Finding]:
-    """A predictor that a ServingRuntime serves."""
-    model = mapping(mapping(mapping(service.get("spec")).get("predictor")).get("model"))
-    if model and model.get("protocolVersion") != "v2":
-        yield error(
-            field,
-            f"KServe would call {name!r} by V1: its spec.predictor.model has no protocolVersion "
-            "v2; where its runtime has the OpenAI API only, put a predictor with the engine "
-            "openai_api before it",
-        )
-
-
-def _check_timeout(
-    name: str, service: Mapping[str, Any], client_seconds: Any, field: str
-) -> Iterator[Finding]:
-    """An uplink has to give up before the router does, or its error body is never seen."""
-    entry = entry_container(service)
-    seconds = _longest_call(entry[1]) if entry else None
+    # An uplink has to give up before the router does, or its error body is never seen.
+    seconds = _longest_call(container)
     if seconds and isinstance(client_seconds, int) and seconds >= client_seconds:
         yield warning(
             field,

@@ -11,7 +11,6 @@ from predictors.errors import ConfigurationError
 if TYPE_CHECKING:
     from transformers_hem.algorithms.base import Algorithm
     from transformers_hem.calibration.calibrate import Target
-    from transformers_hem.calibration.config import Calibration
 
 LARGEST = 1e15  # of money: more is a mistake, and in the end its squares overflow
 
@@ -101,7 +100,11 @@ def calibrate(
     if router is not None:
         spread = ScoreSpread.of(sample.scores[sample.scores <= 1])
         out = write_calibration(router, calibration, spread, out)
-    _print(calibration, out, as_json)
+    if as_json:
+        print(calibration.model_dump_json())
+        return
+    print(f"threshold {calibration.threshold:g}: {calibration.promise}")
+    print(f"written to {out}" if out else f"set HEM_THRESHOLD={calibration.threshold:g}")
 
 
 def _target(
@@ -138,14 +141,3 @@ def _open(router: str | None, name: str | None, parameters: str) -> "Algorithm":
         return open_router(router)
     settings = HEMSettings.model_construct(algorithm=name, parameters=parameters)
     return build_decider(settings).algorithm
-
-
-def _print(calibration: "Calibration", out: Path | None, as_json: bool) -> None:
-    if as_json:
-        print(calibration.model_dump_json())
-        return
-    print(f"threshold {calibration.threshold:g}: {calibration.promise}")
-    if out is not None:
-        print(f"written to {out}")
-    else:
-        print(f"set HEM_THRESHOLD={calibration.threshold:g}")

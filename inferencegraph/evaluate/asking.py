@@ -57,7 +57,7 @@ async def _answer(
 ) -> Outcome:
     with hint_where_nobody_listens():
         read, seconds = await infer(client, url, item.request(parameters), read_answer)
-    return Outcome(item, seconds, read.text, read.route, read.served_by)
+    return Outcome(item, seconds, *read)
 
 
 @contextmanager

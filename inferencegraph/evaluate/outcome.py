@@ -51,18 +51,10 @@ class Outcome:
 Run: TypeAlias = Sequence[Outcome]
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What a response says. `text` is the number of the likeliest class where the model
-    classifies."""
-
-    text: str
-    route: str | None
-    served_by: str | None
-
-
-def read_answer(response: Mapping[str, Any]) -> Read:
-    """Raises ValueError for what is not a V2 response with text or probabilities."""
+def read_answer(response: Mapping[str, Any]) -> tuple[str, str | None, str | None]:
+    """Answer, route and served_by of one row; the answer of a model that classifies is the number
+    of the likeliest class. Raises ValueError for what is not a V2 response with text or
+    probabilities."""
     parameters = response.get("parameters") or {}
     if not isinstance(parameters, dict):
         raise ValueError("no V2 response: its parameters are not an object")
@@ -71,11 +63,11 @@ def read_answer(response: Mapping[str, Any]) -> Read:
     if row is not None:
         likeliest = max(range(len(row)), key=row.__getitem__)
         served_by = parameters.get(SERVED_BY) or response.get("model_name")
-        return Read(str(likeliest), route, served_by)
+        return str(likeliest), route, served_by
     answers = parse_answers(response)
     if not answers:
         raise ValueError("no V2 response: it has no rows")
-    return Read(answers[0].text, route, answers[0].served_by)
+    return answers[0].text, route, answers[0].served_by
 
 
 def _probabilities(response: Mapping[str, Any]) -> list[float] | None:

@@ -77,10 +77,6 @@ def header_filter(patterns: Iterable[str]) -> HeaderFilter:
     return passed
 
 
-class ClientGone(Exception):
-    """The client went away before its request was whole: nobody is left to answer."""
-
-
 class Router:
     """Any path and method runs the graph; /readyz is the probe. Closed by the ASGI lifespan."""
 
@@ -109,9 +105,9 @@ class Router:
         try:
             async with asyncio.timeout(self.timeouts.server_write or None):
                 body = await self._body(receive)
+                if body is None:
+                    return
                 reply = await self._root(body, self._headers(scope["headers"]))
-        except ClientGone:
-            return
         except TimeoutError:
             limit = f"no answer within routerTimeouts.serverWrite ({self.timeouts.server_write} s)"
             await _fail(send, 500, f"{limit}; KServe's router would drop the connection")
@@ -123,7 +119,8 @@ class Router:
         else:
             await _answer(send, reply)
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _body(self, receive: Receive) -> bytes | None:
+        """None where the client went away before it was whole: nobody is left to answer."""
         message = await receive()
         chunks: list[bytes] = [message.get("body", b"")]
         if message.get("more_body"):
@@ -137,7 +134,7 @@ class Router:
                 cause = f"the request took longer than routerTimeouts.serverRead ({limit} s)"
                 raise GraphFailure(cause) from None
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            return None
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:

@@ -9,7 +9,7 @@ import pytest
 from inferencegraph.evaluate.benchmark import read_benchmark, read_questions
 from inferencegraph.evaluate.comparison import CLOUD_ONLY, ROUTED, Comparison
 from inferencegraph.evaluate.metrics import METRICS
-from inferencegraph.evaluate.outcome import Item, Outcome, Read, read_answer
+from inferencegraph.evaluate.outcome import Item, Outcome, read_answer
 from inferencegraph.read.documents import MANIFESTS
 from predictors.digits.workshop.questions import rows
 from predictors.errors import ConfigurationError
@@ -94,9 +94,9 @@ def answer(name: str, data: Any, **parameters: Any) -> dict[str, Any]:
 
 def test_the_answer_is_the_text_or_the_likeliest_class() -> None:
     classified = answer("probabilities", [0.1, 0.7, 0.2], hem_route="edge", served_by="small")
-    assert read_answer(classified) == Read("1", "edge", "small")
-    assert read_answer(answer("probabilities", [1, 0])) == Read("0", None, "m")
-    assert read_answer(answer("text_output", ["2"], served_by="big")) == Read("2", None, "big")
+    assert read_answer(classified) == ("1", "edge", "small")
+    assert read_answer(answer("probabilities", [1, 0])) == ("0", None, "m")
+    assert read_answer(answer("text_output", ["2"], served_by="big")) == ("2", None, "big")
 
 
 @pytest.mark.parametrize(
