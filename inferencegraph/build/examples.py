@@ -210,8 +210,8 @@ def _main() -> None:
         metavar="SIDE=ENGINE",
         help="answer generation with another engine on one side, e.g. cloud=triton; repeatable",
     )
-    given = parser.parse_args()
-    for path in write(given.root, with_engines(given.engine)):
+    options = parser.parse_args()
+    for path in write(options.root, with_engines(options.engine)):
         print(path)
 
 

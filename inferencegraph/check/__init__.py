@@ -7,8 +7,7 @@ fields        misspelt, missing and mistyped fields
 kserve_types  the fields of KServe's kinds, as data
 names         names of objects, the deployment mode
 graphs        InferenceGraphs: nodes, steps, conditions, and the services that steps name
-services      one InferenceService by itself, and the runtime that it names
-runtimes      ServingRuntimes
+services      InferenceServices, and the ServingRuntimes that they name
 
 A check is a function `(content, others) -> findings` in one of these files or in a new one, and a
 name in CHECKS of `validate`. It must not raise for content of any shape: wrong types are what

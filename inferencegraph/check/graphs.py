@@ -90,9 +90,9 @@ def _check_node(
 def _check_step(
     step: Mapping[str, Any], field: str, nodes: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Finding]:
-    given = [target for target in TARGETS if step.get(target)]
-    if len(given) != 1:
-        named = " and ".join(given) or "none"
+    targets = [target for target in TARGETS if step.get(target)]
+    if len(targets) != 1:
+        named = " and ".join(targets) or "none"
         yield error(field, f"needs exactly one of {', '.join(TARGETS)}; found {named}")
     target = step.get("nodeName")
     if isinstance(target, str) and target and target not in nodes:

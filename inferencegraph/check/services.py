@@ -1,5 +1,5 @@
-"""InferenceServices by themselves, and the ServingRuntimes that they name: what KServe refuses, and
-what it accepts and then runs wrongly."""
+"""InferenceServices, and the ServingRuntimes that they name: what KServe refuses, and what it
+accepts and then runs wrongly."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,16 @@ from inferencegraph.check.containers import (
     mapping,
     sequence,
 )
-from inferencegraph.check.problem import Finding, Others, error, warning
-from inferencegraph.check.runtimes import SIZES, check_sizes
+from inferencegraph.check.problem import Finding, Others, error, unknown, warning
 from predictors.errors import known
 
+_WORKER_CONTAINER: Final = "worker-container"
+_PROTOCOLS: Final = ("v1", "v2", "grpc-v1", "grpc-v2")
+# What KServe sets itself from `workerSpec`, and refuses in `env`.
+_SIZES: Final = {
+    "PIPELINE_PARALLEL_SIZE": "pipelineParallelSize",
+    "TENSOR_PARALLEL_SIZE": "tensorParallelSize",
+}
 _SCHEMES: Final = ("file", "gs", "hdfs", "hf", "http", "https", "oci", "pvc", "s3", "webhdfs")
 _AUTOSCALER: Final = "serving.kserve.io/autoscalerClass"
 _MORE_ACCELERATORS: Final = "serving.kserve.io/gpu-resource-types"
@@ -150,13 +156,13 @@ def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Fin
             "spec.predictor.model.storageUri",
             f"is {uri!r}; every node reads the same model, so it must be pvc:// or oci://",
         )
-    yield from check_sizes(model, "spec.predictor.model.env")
+    yield from _check_sizes(model, "spec.predictor.model.env")
     inside = containers(workers)
     if len(inside) > 1:
         yield error(
             "spec.predictor.workerSpec.containers", f"KServe takes one; found {len(inside)}"
         )
-    for size in SIZES.values():
+    for size in _SIZES.values():
         count = workers.get(size)
         if isinstance(count, int) and count < 1:
             yield error(f"spec.predictor.workerSpec.{size}", f"must be 1 or more, not {count}")
@@ -187,3 +193,65 @@ def _listed(text: Any) -> list[str]:
     except ValueError:
         return []
     return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def check_runtime(runtime: Mapping[str, Any], others: Others) -> Iterator[Finding]:
+    spec = mapping(runtime.get("spec"))
+    inside = containers(spec)
+    names = [container.get("name") for container in inside]
+    if PREDICTOR_CONTAINER not in names:
+        yield error(
+            "spec.containers",
+            f"KServe runs the one called {PREDICTOR_CONTAINER!r}; found: "
+            f"{', '.join(map(str, names)) or 'none'}",
+        )
+    if not sequence(spec.get("supportedModelFormats")):
+        yield error(
+            "spec.supportedModelFormats", "is empty, so that no model can name this runtime"
+        )
+    for index, protocol in enumerate(sequence(spec.get("protocolVersions"))):
+        if protocol not in _PROTOCOLS:
+            yield unknown(f"spec.protocolVersions[{index}]", "protocol", protocol, _PROTOCOLS)
+    for index, container in enumerate(inside):
+        yield from _check_runtime_container(container, f"spec.containers[{index}]")
+    if "workerSpec" in spec:
+        yield from _check_workers(mapping(spec["workerSpec"]), inside)
+
+
+def _check_runtime_container(container: Mapping[str, Any], field: str) -> Iterator[Finding]:
+    if not container.get("image"):
+        yield error(f"{field}.image", "is missing, but required")
+    if not mapping(container.get("readinessProbe")):
+        yield warning(
+            f"{field}.readinessProbe",
+            "is missing, so a pod counts as ready while it loads; ask the server's health by HTTP",
+        )
+    yield from check_accelerators(container, field)
+
+
+def _check_workers(workers: Mapping[str, Any], heads: list[Mapping[str, Any]]) -> Iterator[Finding]:
+    inside = containers(workers)
+    names = [container.get("name") for container in inside]
+    if names != [_WORKER_CONTAINER]:
+        yield error(
+            "spec.workerSpec.containers",
+            f"KServe runs exactly one, called {_WORKER_CONTAINER!r}; found: "
+            f"{', '.join(map(str, names)) or 'none'}",
+        )
+    for field, container in (
+        *((f"spec.containers[{i}]", head) for i, head in enumerate(heads)),
+        *((f"spec.workerSpec.containers[{i}]", worker) for i, worker in enumerate(inside)),
+    ):
+        yield from _check_sizes(container, f"{field}.env")
+    for index, container in enumerate(inside):
+        field = f"spec.workerSpec.containers[{index}]"
+        if not container.get("image"):
+            yield error(f"{field}.image", "is missing, but required")
+        yield from check_accelerators(container, field)
+
+
+def _check_sizes(container: Mapping[str, Any], field: str) -> Iterator[Finding]:
+    """Environment variables that KServe sets itself."""
+    for name, instead in _SIZES.items():
+        if environment(container, name) is not None:
+            yield error(field, f"KServe refuses {name} here; set workerSpec.{instead}")

@@ -15,8 +15,12 @@ from inferencegraph.check.graphs import check_calls, check_graph, check_spec
 from inferencegraph.check.kserve_types import CORE_KINDS, GROUP, VERSIONS
 from inferencegraph.check.names import check_deployment_mode, check_name
 from inferencegraph.check.problem import Finding, Objects, Others, Problem, error, unknown, warning
-from inferencegraph.check.runtimes import check_runtime
-from inferencegraph.check.services import check_components, check_model, check_multi_node
+from inferencegraph.check.services import (
+    check_components,
+    check_model,
+    check_multi_node,
+    check_runtime,
+)
 from inferencegraph.read.documents import identity
 from inferencegraph.router.spec import spec_of
 from predictors.errors import ConfigurationError

@@ -97,5 +97,5 @@ def _print(comparison: "Comparison", title: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps(comparison.facts()))
     else:
-        # A pipe has no width of its own; a table cut to 80 columns helps nobody there.
+        # A pipe has no width of its own; a table cut to 80 columns is of no use there.
         Console(width=None if sys.stdout.isatty() else 140).print(table(comparison, title))

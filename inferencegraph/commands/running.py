@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import rich.progress
@@ -45,17 +45,8 @@ class Progress(rich.progress.Progress):
 def run_until_signal(main: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
     """Runs `main` and returns its result; SIGINT, SIGTERM and SIGHUP cancel it once, so that it
     cleans up, and the result is None."""
-
-    async def guarded() -> T | None:
-        task = _handle_signals(
-            lambda: task.cancelling() or task.cancel(), signal.SIGINT, signal.SIGTERM, signal.SIGHUP
-        )
-        try:
-            return await main()
-        except asyncio.CancelledError:
-            return None
-
-    return uvloop.run(guarded())
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    return _run(main(), lambda task: task.cancelling() or task.cancel(), signals)
 
 
 def run_until_second_signal(
@@ -75,20 +66,21 @@ def run_until_second_signal(
         stop.set()
         print("hem: stopping after the questions in flight; again: at once", file=sys.stderr)
 
+    return _run(main(stop), on_signal, (signal.SIGINT, signal.SIGTERM)), stop.is_set()
+
+
+def _run(
+    work: Coroutine[Any, Any, T],
+    on_signal: Callable[[Any], object],
+    signals: Sequence[signal.Signals],
+) -> T | None:
     async def guarded() -> T | None:
-        task = _handle_signals(lambda: on_signal(task), signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            task = asyncio.current_task()
+            asyncio.get_running_loop().add_signal_handler(number, on_signal, task)
         try:
-            return await main(stop)
+            return await work
         except asyncio.CancelledError:
             return None
 
-    return uvloop.run(guarded()), stop.is_set()
-
-
-def _handle_signals(handler: Callable[[], object], *signals: signal.Signals) -> asyncio.Task[Any]:
-    """Returns the task that runs, for the handler to cancel."""
-    for number in signals:
-        asyncio.get_running_loop().add_signal_handler(number, handler)
-    task = asyncio.current_task()
-    assert task is not None
-    return task
+    return uvloop.run(guarded())

@@ -82,17 +82,15 @@ def train(
 
 
 def _parameters(settings: Sequence[str], encoder: str | None) -> dict[str, str]:
-    pairs = [("encoder", encoder)] if encoder is not None else []
+    parameters = {} if encoder is None else {"encoder": encoder}
     for setting in settings:
-        name, equals, value = setting.partition("=")
+        name, equals, value = (part.strip() for part in setting.partition("="))
         if not equals:
             raise ConfigurationError(f"--set {setting!r} must be NAME=VALUE")
-        pairs.append((name.strip(), value.strip()))
-    names = [name for name, _ in pairs]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigurationError(f"set twice: {', '.join(twice)}")
-    return dict(pairs)
+        if name in parameters:
+            raise ConfigurationError(f"set twice: {name}")
+        parameters[name] = value
+    return parameters
 
 
 @contextmanager

@@ -21,13 +21,13 @@ def validate(
 
     documents = [document for file in files for document in load_documents(file)]
     problems = check([item.content for item in documents], [item.path for item in documents])
+    errors = sum(problem.severity == "error" for problem in problems)
     if as_json:
         print(json.dumps([asdict(problem) for problem in problems], default=str))
     else:
         for problem in problems:
             print(f"{problem.severity}: {problem}")
-        errors = sum(problem.severity == "error" for problem in problems)
         warnings = len(problems) - errors
         print(f"{len(documents)} objects, {errors} errors, {warnings} warnings")
-    if any(problem.severity == "error" for problem in problems):
+    if errors:
         raise typer.Exit(1)

@@ -65,7 +65,7 @@ def _item(row: Mapping[str, Any], where: str) -> Item:
         raise ConfigurationError(f"{where}: answer must be a non-empty string")
     if "inputs" not in row:
         return Item.of_text(read_query(row, where), row["answer"])
-    # Only its shape is checked: what the model takes, the model says.
+    # Only the shape is checked; the model itself refuses what it does not take.
     inputs = row["inputs"]
     if not isinstance(inputs, list) or not inputs:
         raise ConfigurationError(f"{where}: inputs must be a list of V2 tensors")

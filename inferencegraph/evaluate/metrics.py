@@ -58,18 +58,15 @@ def failures(run: Run, cloud: Run) -> float:
     return sum(outcome.error is not None for outcome in run)
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}%"
-
-
 def _milliseconds(value: float) -> str:
     return f"{1000 * value:.0f}ms"
 
 
+_PERCENT: Final = "{:.1%}".format
 METRICS: Final = (
-    Metric("accuracy", "accuracy", accuracy, _percent),
-    Metric("edge_share", "at the edge", edge_share, _percent),
-    Metric("cloud_accuracy_kept", "kept", kept, _percent),
+    Metric("accuracy", "accuracy", accuracy, _PERCENT),
+    Metric("edge_share", "at the edge", edge_share, _PERCENT),
+    Metric("cloud_accuracy_kept", "kept", kept, _PERCENT),
     Metric("latency_p50_seconds", "p50", partial(percentile, 50), _milliseconds),
     Metric("latency_p95_seconds", "p95", partial(percentile, 95), _milliseconds),
     Metric("failures", "failed", failures, "{:.0f}".format),

@@ -4,17 +4,15 @@ import asyncio
 import json
 import math
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
+from inferencegraph.local.plan import Component, Plan
 from predictors.contract import TEXT_INPUT, text_request
 from predictors.errors import HEMError
 from predictors.upstream.attempt import as_json, attempt
 from predictors.upstream.client import build_client
-
-if TYPE_CHECKING:
-    from inferencegraph.local.plan import Component, Plan
 
 EXAMPLE_QUERY = "What is 12 + 7?"
 # A request with more numbers than that isn't one for a terminal.
@@ -22,7 +20,7 @@ LARGEST_EXAMPLE = 256
 METADATA_SECONDS = 2.0
 
 
-async def suggestions(plan: "Plan", url: str) -> list[str]:
+async def suggestions(plan: Plan, url: str) -> list[str]:
     """Lines for a terminal, with a request that the first graph of `plan`, at `url`, answers.
 
     What a graph takes is read from the metadata of the models behind its steps. Mining and the
@@ -39,7 +37,7 @@ async def suggestions(plan: "Plan", url: str) -> list[str]:
     return [f'hem ask "{EXAMPLE_QUERY}" --url {url}', _curl(url, text_request([EXAMPLE_QUERY]))]
 
 
-def _services(plan: "Plan") -> set[str]:
+def _services(plan: Plan) -> set[str]:
     """Those of the first graph; without a graph, the first InferenceService."""
     if not plan.graphs:
         return set(list(plan.infer_urls)[:1])
@@ -48,7 +46,7 @@ def _services(plan: "Plan") -> set[str]:
     return {step["serviceName"] for step in steps if step.get("serviceName")}
 
 
-async def _inputs(client: httpx.AsyncClient, component: "Component") -> list[dict[str, Any]]:
+async def _inputs(client: httpx.AsyncClient, component: Component) -> list[dict[str, Any]]:
     """The inputs in a model's V2 metadata; empty where a server has no such metadata."""
     request = client.build_request("GET", _metadata_url(component))
     try:
@@ -61,11 +59,11 @@ def _described(metadata: Any) -> list[dict[str, Any]]:
     return [{n: item[n] for n in ("name", "datatype", "shape")} for item in metadata["inputs"]]
 
 
-def _metadata_url(component: "Component") -> str:
+def _metadata_url(component: Component) -> str:
     return f"{component.url}/v2/models/{component.service}"
 
 
-def _for_tensors(url: str, component: "Component", inputs: list[dict[str, Any]]) -> list[str]:
+def _for_tensors(url: str, component: Component, inputs: list[dict[str, Any]]) -> list[str]:
     types = ", ".join(f"{item['name']} {item['datatype']} {item['shape']}" for item in inputs)
     lines = [f"takes {types}; its model: curl -s {_metadata_url(component)}"]
     blank = [_blank(item) for item in inputs]

@@ -2,7 +2,7 @@
 
 A Service of a cluster is known by four names (`x`, `x.ns`, `x.ns.svc`, `x.ns.svc.cluster.local`),
 whatever port is written behind them: inside a cluster that port is the Service's, here it is the
-process's. Only a port on which its container says that it speaks gRPC is another one here, too.
+process's. Only a port that its container declares for gRPC is another one here, too.
 """
 
 import re
@@ -124,7 +124,7 @@ class Placement:
         return hosts
 
     def grpc_hosts(self) -> dict[tuple[str, int], int]:
-        """Host name and gRPC port of a container that says which -> its port here."""
+        """Host name and gRPC port, of each container that declares one -> its port here."""
         hosts: dict[tuple[str, int], int] = {}
         for item in self.placed:
             port = _grpc_pod_port(item.container)
@@ -179,13 +179,13 @@ def _pod_port(container: Mapping[str, Any]) -> int:
 
 
 def _grpc_pod_port(container: Mapping[str, Any]) -> int:
-    """Where the container says that it speaks gRPC; 0 where it doesn't."""
+    """The port that the container declares for gRPC, or 0."""
     named = [port for port in container.get("ports") or [] if port.get("name") == "grpc"]
     declared = int(named[0].get("containerPort", 0)) if named else 0
     return _port_option(container, "grpc") or declared
 
 
 def _port_option(container: Mapping[str, Any], kind: str) -> int:
-    """The number after --KIND_port or --KIND-port; 0 where there is none."""
+    """The number after --KIND_port or --KIND-port, or 0."""
     values = (argument(container, f"--{kind}{dash}port") for dash in "_-")
     return next((int(value) for value in values if value and value.isdecimal()), 0)

@@ -23,7 +23,7 @@ OnLine = Callable[[Component, str], None]
 
 
 class Watchdog:
-    """A tiny process that ends the given groups when this process is gone."""
+    """A tiny process that ends process groups when this process is gone."""
 
     def __init__(self) -> None:
         script = str(Path(__file__).with_name("watchdog.py"))

@@ -205,7 +205,7 @@ def chosen_graphs(documents: Sequence[dict[str, Any]], name: str | None) -> list
 
 
 def free_ports() -> Iterator[int]:
-    """Ports nobody listens on, each given once."""
+    """Ports on which nothing listens; each comes once."""
     for port in random.sample(_SERVICE_PORTS, len(_SERVICE_PORTS)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -217,8 +217,8 @@ def free_ports() -> Iterator[int]:
 
 
 def bind_graph_ports(first: int, count: int) -> list[socket.socket]:
-    """Sockets on `first`, `first + 1`, ... (any free ones for 0): bound, so that nobody else takes
-    them while the models load, and not listening, so that nobody is kept waiting either."""
+    """Sockets on `first`, `first + 1`, ... (any free ones for 0): bound, so that no other program
+    takes them while the models load, and not listening, so that no client waits either."""
     sockets: list[socket.socket] = []
     try:
         for offset in range(count):

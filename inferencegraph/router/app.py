@@ -120,7 +120,7 @@ class Router:
             await _answer(send, reply)
 
     async def _body(self, receive: Receive) -> bytes | None:
-        """None where the client went away before it was whole: nobody is left to answer."""
+        """None where the client went away before its request was whole."""
         message = await receive()
         chunks: list[bytes] = [message.get("body", b"")]
         if message.get("more_body"):

@@ -20,7 +20,7 @@ class Condition:
     """A gjson path, read once. Raises ConfigurationError for what pygjson can't evaluate.
 
     `left_open` is true for a query without its closing bracket: Go's gjson takes `#(anything` for
-    "the first element", which nobody means.
+    "the first element", which is never what is meant.
     """
 
     def __init__(self, path: str) -> None:

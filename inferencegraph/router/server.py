@@ -14,6 +14,7 @@ from inferencegraph.router.app import Router
 from predictors.errors import ConfigurationError
 
 _DRAIN_SECONDS = 5
+_POLL_SECONDS = 0.005
 
 
 class GraphServer:
@@ -41,11 +42,10 @@ class GraphServer:
     async def start(self) -> None:
         """Returns when it answers. Raises ConfigurationError where it can't start."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
-        ready = asyncio.create_task(self._server.ready.wait())
-        await asyncio.wait({self._task, ready}, return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
-        if self._task.done():
-            raise ConfigurationError(f"the router on {self.url} did not start")
+        while not self._server.started:
+            await asyncio.sleep(_POLL_SECONDS)
+            if self._task.done():
+                raise ConfigurationError(f"the router on {self.url} did not start")
 
     async def stop(self) -> None:
         """Lets answers under way finish, for a few seconds."""
@@ -56,16 +56,7 @@ class GraphServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which sets `ready` when it listens, and leaves signals alone."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self.ready.set()
+    """uvicorn's server, which leaves signals alone."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
