@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from inferencegraph.commands.options import AsJson
 from predictors.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def calibrate(
     plot: Annotated[
         Path | None, typer.Option(help="Draw quality against share of cloud calls: a .png or .svg.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Chooses the threshold and says what it promises, on how many rows; refuses where they are
     too few.
@@ -94,13 +95,17 @@ def calibrate(
         require_plot(plot)
     mining = _open(router, algorithm, parameters)
     sample = read_sample(data, mining)
-    found = choose(mining, sample, target, confidence)
+    calibration = choose(mining, sample, target, confidence)
     if plot is not None:
-        plot_sample(sample, found.threshold, Path(router or algorithm or "").name, plot)
+        plot_sample(sample, calibration.threshold, Path(router or algorithm or "").name, plot)
     if router is not None:
         spread = ScoreSpread.of(sample.scores[sample.scores <= 1])
-        out = write_calibration(router, found, spread, out)
-    _print(found, out, as_json)
+        out = write_calibration(router, calibration, spread, out)
+    if as_json:
+        print(calibration.model_dump_json())
+        return
+    print(f"threshold {calibration.threshold:g}: {calibration.promise}")
+    print(f"written to {out}" if out else f"set HEM_THRESHOLD={calibration.threshold:g}")
 
 
 def _target(
@@ -137,14 +142,3 @@ def _open(router: str | None, name: str | None, parameters: str) -> "Algorithm":
         return open_router(router)
     settings = HEMSettings.model_construct(algorithm=name, parameters=parameters)
     return build_decider(settings).algorithm
-
-
-def _print(found: "Calibration", out: Path | None, as_json: bool) -> None:
-    if as_json:
-        print(found.model_dump_json())
-        return
-    print(f"threshold {found.threshold:g}: {found.promise}")
-    if out is not None:
-        print(f"written to {out}")
-    else:
-        print(f"set HEM_THRESHOLD={found.threshold:g}")

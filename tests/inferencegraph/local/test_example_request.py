@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inferencegraph.local.first_request import EXAMPLE_QUERY, suggestions
+from inferencegraph.local.example_request import EXAMPLE_QUERY, suggestions
 from inferencegraph.local.plan import Component, Plan
 from predictors.contract import TEXT_INPUT, text_request
 from tests.conftest import free_port

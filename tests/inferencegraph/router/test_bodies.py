@@ -2,7 +2,7 @@
 
 import pytest
 
-from inferencegraph.router.go_json import dumps, loads
+from inferencegraph.router.bodies import dumps, loads
 
 
 @pytest.mark.parametrize(

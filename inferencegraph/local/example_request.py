@@ -1,20 +1,18 @@
-"""What somebody can ask a stack that has just become ready: a question, or a blank tensor."""
+"""A first request to a stack that has just become ready: a question, or a blank tensor."""
 
 import asyncio
 import json
 import math
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
+from inferencegraph.local.plan import Component, Plan
 from predictors.contract import TEXT_INPUT, text_request
 from predictors.errors import HEMError
 from predictors.upstream.attempt import as_json, attempt
 from predictors.upstream.client import build_client
-
-if TYPE_CHECKING:
-    from inferencegraph.local.plan import Component, Plan
 
 EXAMPLE_QUERY = "What is 12 + 7?"
 # A request with more numbers than that isn't one for a terminal.
@@ -22,23 +20,24 @@ LARGEST_EXAMPLE = 256
 METADATA_SECONDS = 2.0
 
 
-async def suggestions(plan: "Plan", url: str) -> list[str]:
+async def suggestions(plan: Plan, url: str) -> list[str]:
     """Lines for a terminal, with a request that the first graph of `plan`, at `url`, answers.
 
-    Mining and the uplink forward whatever comes, so they say that they take text; a model behind
-    the graph's steps that says otherwise is believed. Where none says anything, it is text.
+    What a graph takes is read from the metadata of the models behind its steps. Mining and the
+    uplink forward everything and always name text; a model that names other inputs decides. Where
+    no model answers, it is text.
     """
     services = _services(plan)
     asked = [item for item in plan.components if item.service in services]
     async with build_client(httpx.Timeout(METADATA_SECONDS)) as client:
-        found = await asyncio.gather(*(_inputs(client, item) for item in asked))
-    for component, inputs in zip(asked, found, strict=True):
+        answers = await asyncio.gather(*(_inputs(client, item) for item in asked))
+    for component, inputs in zip(asked, answers, strict=True):
         if inputs and all(item["name"] != TEXT_INPUT for item in inputs):
             return _for_tensors(url, component, inputs)
     return [f'hem ask "{EXAMPLE_QUERY}" --url {url}', _curl(url, text_request([EXAMPLE_QUERY]))]
 
 
-def _services(plan: "Plan") -> set[str]:
+def _services(plan: Plan) -> set[str]:
     """Those of the first graph; without a graph, the first InferenceService."""
     if not plan.graphs:
         return set(list(plan.infer_urls)[:1])
@@ -47,7 +46,7 @@ def _services(plan: "Plan") -> set[str]:
     return {step["serviceName"] for step in steps if step.get("serviceName")}
 
 
-async def _inputs(client: httpx.AsyncClient, component: "Component") -> list[dict[str, Any]]:
+async def _inputs(client: httpx.AsyncClient, component: Component) -> list[dict[str, Any]]:
     """The inputs in a model's V2 metadata; empty where a server has no such metadata."""
     request = client.build_request("GET", _metadata_url(component))
     try:
@@ -60,11 +59,11 @@ def _described(metadata: Any) -> list[dict[str, Any]]:
     return [{n: item[n] for n in ("name", "datatype", "shape")} for item in metadata["inputs"]]
 
 
-def _metadata_url(component: "Component") -> str:
+def _metadata_url(component: Component) -> str:
     return f"{component.url}/v2/models/{component.service}"
 
 
-def _for_tensors(url: str, component: "Component", inputs: list[dict[str, Any]]) -> list[str]:
+def _for_tensors(url: str, component: Component, inputs: list[dict[str, Any]]) -> list[str]:
     types = ", ".join(f"{item['name']} {item['datatype']} {item['shape']}" for item in inputs)
     lines = [f"takes {types}; its model: curl -s {_metadata_url(component)}"]
     blank = [_blank(item) for item in inputs]
@@ -74,7 +73,8 @@ def _for_tensors(url: str, component: "Component", inputs: list[dict[str, Any]])
 
 
 def _blank(tensor: dict[str, Any]) -> dict[str, Any] | None:
-    """Zeros, one row where rows are free; None where there are no such in JSON, or too many."""
+    """Zeros, one row where rows are free; None where JSON has no such numbers, or they are too
+    many."""
     shape = [1 if not i and length < 0 else length for i, length in enumerate(tensor["shape"])]
     numbers = tensor["datatype"].startswith(("INT", "UINT", "FP32", "FP64"))
     if not numbers or min(shape, default=1) < 1 or math.prod(shape) > LARGEST_EXAMPLE:
