@@ -198,7 +198,7 @@ def _value(parameter: v2.InferParameter) -> Scalar | None:
 
 
 def _failure(code: grpc.StatusCode, reason: str, url: str) -> HEMError:
-    """`reason` is the far side's own where it is ours: predictors.serving.grpc_status is the other
+    """`reason` is the far side's own where it is ours: predictors.contract.codec is the other
     direction."""
     text = f"{url} answered {code.name}: {reason}"
     if code is Code.INVALID_ARGUMENT:
