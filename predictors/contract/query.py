@@ -98,9 +98,7 @@ def parse_sampling(parameters: Mapping[str, Any], defaults: Sampling) -> Samplin
     that names the parameter, its value and what it may be.
     """
     values = {
-        name: parse(name, parameters[name])
-        for name, parse in _PARSERS.items()
-        if name in parameters
+        name: _PARSERS[name](name, value) for name, value in parameters.items() if name in _PARSERS
     }
     return replace(defaults, **values) if values else defaults
 
@@ -157,7 +155,7 @@ def text_request(
 
 
 def _integer(name: str, value: Any, low: int, high: int) -> int:
-    number = _parsed(int, value)
+    number = _parsed(int, value) if isinstance(value, str) else value
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     if type(number) is not int or not low <= number <= high:
@@ -169,17 +167,17 @@ def _integer(name: str, value: Any, low: int, high: int) -> int:
 
 def _number(name: str, value: Any, low: float, high: float, low_too: bool = False) -> float:
     """Above `low`, or `low` itself with `low_too`, and at most `high`."""
-    number = _parsed(float, value)
+    number = _parsed(float, value) if isinstance(value, str) else value
     if not is_number(number) or not low <= number <= high or (number == low and not low_too):
         above = f"from {low:g} to" if low_too else f"above {low:g} and at most"
         raise InvalidRequest(f"{name} must be a number {above} {high:g}, not {_shown(value)}")
     return float(number)
 
 
-def _parsed(kind: type[int] | type[float], value: Any) -> Any:
-    """The number in a decimal string, None where there is none; any other value as it is."""
+def _parsed(kind: type[int] | type[float], text: str) -> Any:
+    """The number that `text` is, or None."""
     try:
-        return kind(value) if isinstance(value, str) else value
+        return kind(text)
     except ValueError:
         return None
 
