@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from predictors.errors import ConfigurationError
 from predictors.serving.command import run
@@ -14,6 +15,9 @@ from transformers_hem.serving.settings import (
     read_environment,
 )
 
+if TYPE_CHECKING:
+    from kserve import Model
+
 EXAMPLE = """examples:
   mine the query, as a graph's first step:
     HEM_ALGORITHM=LinearRouter HEM_ROUTER=embedded:linear \\
@@ -24,12 +28,14 @@ EXAMPLE = """examples:
 
 
 def main() -> None:
-    # Bad settings are told before kserve's seconds of imports; not to somebody who asks for help.
+    # A bad setting shows before kserve's seconds of imports, but not to who asks for help.
     if not {"-h", "--help"} & set(sys.argv):
         settings = read_environment()
         decider = build_decider(settings)
     # kserve reads sys.argv when it is imported; nothing else may.
     from kserve import model_server
+
+    from predictors.serving.server import serve
 
     parser = argparse.ArgumentParser(
         prog="python -m transformers_hem",
@@ -42,16 +48,13 @@ def main() -> None:
         conflict_handler="resolve",
     )
     options = parser.parse_args()
-    if decider.algorithm.stage == "query":
-        _serve_query_stage(options, decider, settings)
-    else:
-        _serve_answer_stage(options, decider, settings)
+    mines_query = decider.algorithm.stage == "query"
+    model = (_query_stage if mines_query else _answer_stage)(options, decider)
+    # A decision takes less time than the task that would cancel it.
+    serve(model, max_body_bytes=settings.max_body_bytes, cancel_on_disconnect=not mines_query)
 
 
-def _serve_query_stage(
-    options: argparse.Namespace, decider: Decider, settings: HEMSettings
-) -> None:
-    from predictors.serving.server import serve
+def _query_stage(options: argparse.Namespace, decider: Decider) -> "Model":
     from transformers_hem.serving.transformer import MiningThenInference
 
     if options.predictor_host:
@@ -59,16 +62,12 @@ def _serve_query_stage(
             f"--predictor_host {options.predictor_host!r}: {decider.name} mines the query and "
             "calls no predictor; run HEM as the predictor of an InferenceService of its own"
         )
-    model = MiningThenInference(options.model_name, decider)
-    serve(model, max_body_bytes=settings.max_body_bytes, cancel_on_disconnect=False)
+    return MiningThenInference(options.model_name, decider)
 
 
-def _serve_answer_stage(
-    options: argparse.Namespace, decider: Decider, settings: HEMSettings
-) -> None:
+def _answer_stage(options: argparse.Namespace, decider: Decider) -> "Model":
     from kserve import model_server
 
-    from predictors.serving.server import serve
     from transformers_hem.serving.predictor_client import (
         PredictorClient,
         PredictorRefused,
@@ -92,14 +91,15 @@ def _serve_answer_stage(
         float(options.predictor_request_timeout_seconds),
     )
     add_ready_routes(model_server.app, options.model_name, predictor)
-    model = InferenceThenMining(options.model_name, decider, predictor)
-    serve(model, max_body_bytes=settings.max_body_bytes)
+    return InferenceThenMining(options.model_name, decider, predictor)
 
 
 def _environment() -> str:
-    fields = HEMSettings.model_fields.items()
-    names = [(environment_name(name), field.description) for name, field in fields]
-    return "environment:\n" + "\n".join(f"  {name:20} {told}" for name, told in names)
+    lines = [
+        f"  {environment_name(name):20} {field.description}"
+        for name, field in HEMSettings.model_fields.items()
+    ]
+    return "\n".join(["environment:", *lines])
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def test_json_options_come_as_text_from_either_side(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
-        ("engine_args", "{block", "--engine_args '{block': Value error, is not JSON"),
+        ("engine_args", "{block", "--engine_args '{block': is not JSON"),
         ("engine_args", "[1]", r"--engine_args \[1\]: Input should be a valid dictionary"),
         ("gpu_memory_utilization", "1.5", "less than or equal to 1"),
         ("tensor_parallel_size", "0", "greater than or equal to 1"),

@@ -1,6 +1,6 @@
 """An engine of the user's own that loads, sickens and dies when a file says so.
 
-Run by its path: python -m predictors --engine tests.predictors.mortal:MortalEngine --state FILE
+Run by its path: --engine tests.predictors.serving.mortal:MortalEngine --state FILE
 """
 
 import asyncio

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kserve import InferRequest
+from kserve.protocol.grpc.grpc_predict_v2_pb2 import InferTensorContents, ModelInferRequest
 from kserve.protocol.infer_type import InferInput
 from kserve.protocol.rest.v2_datamodels import InferenceRequest
 
+from predictors.contract.codec import request_json
 from predictors.errors import InvalidRequest
-from tests.transformers_hem.v2 import grpc_request
-from transformers_hem.serving.request_json import request_json
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 INTEGER = st.integers(-(2**63), 2**63)
@@ -43,13 +43,36 @@ def test_json_survives(
     assert orjson.loads(request_json(decoded, decoded.parameters)) == sent
 
 
-def test_grpc_bytes_and_raw_contents_become_text() -> None:
-    plain = InferRequest.from_grpc(grpc_request("grüß"))
-    raw = grpc_request("x")
-    raw.inputs[0].ClearField("contents")
-    raw.raw_input_contents.append(b"\x02\0\0\0hi")
-    for request, text in ((plain, "grüß"), (InferRequest.from_grpc(raw), "hi")):
-        assert orjson.loads(request_json(request, {}))["inputs"][0]["data"] == [text]
+def grpc_request(datatype: str, raw: bytes | None = None, **contents: list[Any]) -> InferRequest:
+    """With one element, typed or raw."""
+    tensor = {
+        "name": "t",
+        "datatype": datatype,
+        "shape": [1],
+        "contents": InferTensorContents(**contents) if contents else None,
+    }
+    raws = [] if raw is None else [raw]
+    request = ModelInferRequest(model_name="m", inputs=[tensor], raw_input_contents=raws)
+    return InferRequest.from_grpc(request)
+
+
+@pytest.mark.parametrize(
+    ("request_", "value"),
+    [
+        (grpc_request("BYTES", bytes_contents=["grüß".encode()]), "grüß"),
+        (grpc_request("BYTES", raw=b"\x02\0\0\0hi"), "hi"),
+        (grpc_request("FP32", fp32_contents=[0.5]), 0.5),
+        (grpc_request("INT16", raw=b"\x02\x01"), 258),
+    ],
+)
+def test_grpc_contents_become_json(request_: InferRequest, value: Any) -> None:
+    assert orjson.loads(request_json(request_, {}))["inputs"][0]["data"] == [value]
+
+
+@pytest.mark.parametrize("raw", [b"\x02\0\0\0h", b"\x01\0\0\0\xff", b"\1"])
+def test_broken_grpc_contents_are_a_bad_request(raw: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="'t'"):
+        request_json(grpc_request("BYTES", raw=raw), {})
 
 
 @pytest.mark.parametrize("data", [[b"\xff"], ["\ud800"], [2**64]])

@@ -12,12 +12,15 @@ from predictors.contract import (
     Answer,
     Sampling,
     hem_parameters,
+    is_number,
+    is_telemetry,
     parse_answers,
     parse_prefer,
     parse_sampling,
     parse_texts,
     sampling_parameters,
     text_request,
+    without_floats,
 )
 from predictors.errors import InvalidRequest
 
@@ -177,6 +180,57 @@ def _is_answers_or_a_value_error(response: Any) -> None:
     except ValueError:
         return
     assert all(isinstance(answer.text, str) for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "valid"),
+    [
+        ("prompt_tokens", 0, True),
+        ("completion_tokens", 2**31 - 1, True),
+        ("completion_tokens", 3_000_000_000, False),
+        ("completion_tokens", 7.0, False),
+        ("completion_tokens", 1.5, False),
+        ("completion_tokens", True, False),
+        ("completion_tokens", "7", False),
+        ("mean_logprob", -0.5, True),
+        ("mean_logprob", 0, True),
+        ("mean_logprob", None, False),
+        ("mean_logprob", False, False),
+        ("mean_logprob", math.nan, False),
+        ("mean_logprob", -math.inf, False),
+        ("time_to_first_token", 1e39, False),
+        ("time_to_first_token", 10**400, False),
+    ],
+)
+def test_telemetry_is_what_its_tensor_can_hold(name: str, value: Any, valid: bool) -> None:
+    assert is_telemetry(name, value) is valid
+
+
+def test_a_number_is_finite_and_fits_into_a_float() -> None:
+    assert all(map(is_number, [0, -1.5, 2**63]))
+    assert not any(map(is_number, [True, None, "1", math.nan, math.inf, 10**400]))
+
+
+@pytest.mark.parametrize(
+    ("column", "fault"),
+    [
+        ([1.5], "completion_tokens is not made of INT32 numbers"),
+        ([3_000_000_000], "completion_tokens is not made of INT32 numbers"),
+        ([1, 2], "completion_tokens and text_output differ in length"),
+    ],
+)
+def test_a_response_with_wrong_telemetry_is_refused(column: list[Any], fault: str) -> None:
+    outputs = [
+        {"name": "text_output", "data": ["a"]},
+        {"name": "completion_tokens", "data": column},
+    ]
+    with pytest.raises(ValueError, match=fault):
+        parse_answers({"outputs": outputs})
+
+
+def test_floats_are_strings_over_grpc() -> None:
+    parameters = {"a": 0.1, "b": 1, "c": True, "d": "x"}
+    assert without_floats(parameters) == {"a": "0.1", "b": 1, "c": True, "d": "x"}
 
 
 def test_a_request_names_its_queries() -> None:
