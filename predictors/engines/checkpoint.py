@@ -78,7 +78,9 @@ def _from_hub(model: str, revision: str | None) -> Path:
 
 def check(path: Path) -> None:
     """Raises ConfigurationError that names the file if a checkpoint is not whole."""
-    config = _read_json(path, "config.json", "this is not a model directory in Hugging Face format")
+    config = read_json(
+        path, "config.json", "; this is not a model directory in Hugging Face format"
+    )
     if not isinstance(config.get("model_type"), str) and "auto_map" not in config:
         raise ConfigurationError(f"model_dir {path}: config.json names no model_type")
     _check_weights(path)
@@ -87,13 +89,13 @@ def check(path: Path) -> None:
         raise ConfigurationError(f"model_dir {path}: no tokenizer; expected one of {expected}")
     for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
         if (path / name).exists():
-            _read_json(path, name, "")
+            read_json(path, name)
 
 
 def _check_weights(path: Path) -> None:
     shards = sorted(path.glob("*.safetensors"))
     if (path / "model.safetensors.index.json").exists():
-        index = _read_json(path, "model.safetensors.index.json", "")
+        index = read_json(path, "model.safetensors.index.json")
         shards = [path / name for name in sorted(set(index.get("weight_map", {}).values()))]
     elif not shards and not any(path.glob("pytorch_model*.bin")):
         raise ConfigurationError(f"model_dir {path}: no weights; expected model.safetensors")
@@ -114,11 +116,13 @@ def _check_safetensors(path: Path, shard: Path) -> None:
         ) from error
 
 
-def _read_json(path: Path, name: str, why: str) -> dict[str, Any]:
+def read_json(path: Path, name: str, why: str = "") -> dict[str, Any]:
+    """The object in a file of a model's directory. Raises ConfigurationError; `why` says what the
+    file's absence means."""
     try:
         content = json.loads((path / name).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigurationError(f"model_dir {path}: no {name}; {why}") from None
+        raise ConfigurationError(f"model_dir {path}: no {name}{why}") from None
     except (ValueError, OSError) as error:
         raise ConfigurationError(
             f"model_dir {path}: {name} can't be read: {first_line(error)}"
