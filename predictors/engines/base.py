@@ -11,6 +11,8 @@ from predictors.contract import Answer, Query
 from predictors.contract.tensors import TensorRequest, TensorResponse, TensorType
 from predictors.settings import EngineSettings
 
+__all__ = ["Engine", "EngineSettings", "TensorEngine", "TextEngine"]
+
 
 class Engine(ABC):
     """What every engine has. One engine serves many callers at once on one event loop.
