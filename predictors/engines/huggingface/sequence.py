@@ -56,6 +56,10 @@ class Sequence:
         return cls(query, prompt, model)
 
     @property
+    def running(self) -> bool:
+        return not (self.ended or self.cancelled)
+
+    @property
     def continued(self) -> list[int]:
         """The tokens that the answer continues; an encoder's are not those of its decoder."""
         return [] if self._model.encoder_decoder else self.prompt
@@ -116,7 +120,7 @@ class Sequence:
 
 
 def resolve(done: asyncio.Future[None], failure: str | None) -> None:
-    """Tells the event loop that a sequence has ended; also when it has heard so before."""
+    """Tells the event loop that a sequence has ended; it may be told more than once."""
     if done.done():
         return
     if failure:

@@ -117,7 +117,7 @@ def test_weights_are_float32_on_the_cpu_unless_told_otherwise(tiny_llama):
         engine = HuggingFaceEngine(HuggingFaceSettings(model_dir=str(tiny_llama), dtype=dtype))
         await engine.start()
         await engine.close()
-        return engine._loaded.model.dtype
+        return engine.loaded.model.dtype
 
     if not torch.cuda.is_available():
         assert asyncio.run(dtype_of("auto")) == torch.float32

@@ -42,7 +42,10 @@ def start_error(**settings: Any) -> str:
         ({"max_model_len": 100_000}, "max_model_len (100000) is greater"),
         ({"tensor_parallel_size": 3}, "must be divisible by tensor parallel size (3)"),
         ({"speculative_config": {"method": "nope", "num_speculative_tokens": 1}}, "'nope'"),
-        ({"engine_args": {"blok_size": 1}}, "'blok_size' is no field of AsyncEngineArgs; did you"),
+        (
+            {"engine_args": {"blok_size": 1}},
+            "'blok_size' is not a field of AsyncEngineArgs; did you",
+        ),
         ({"engine_args": {"dtype": "half"}}, "'dtype' has an option of its own: --dtype"),
         ({"engine_args": {"block_size": "x"}}, "block_size 'x'"),
     ],

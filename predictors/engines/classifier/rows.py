@@ -20,10 +20,11 @@ def checked(tensors: Mapping[str, Tensor], ports: Sequence[Port]) -> dict[str, N
     for port in ports:
         if port.name not in tensors:
             raise InvalidRequest(f"the request has no input {port.name!r}; {takes}")
-        if not _fits(tensors[port.name], port):
-            found = tensors[port.name]
-            shape = list(found.values.shape)
-            raise InvalidRequest(f"{port.name!r} is {found.datatype} {shape}; {takes}")
+        sent = tensors[port.name]
+        if not _fits(sent, port):
+            raise InvalidRequest(
+                f"{port.name!r} is {sent.datatype} {list(sent.values.shape)}; {takes}"
+            )
     arrays = {port.name: tensors[port.name].values for port in ports}
     rows = {name: len(values) for name, values in arrays.items()}
     if len(set(rows.values())) != 1 or 0 in rows.values():
