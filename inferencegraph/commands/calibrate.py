@@ -10,7 +10,6 @@ from predictors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from transformers_hem.algorithms.base import Algorithm
-    from transformers_hem.calibration.config import Calibration
     from transformers_hem.calibration.targets import Target
 
 LARGEST = 1e15  # of money: more is a mistake, and in the end its squares overflow
