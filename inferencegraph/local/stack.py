@@ -28,8 +28,7 @@ class Stack:
     left, nothing of it runs any more.
 
     Entering raises ConfigurationError when a service dies, or isn't ready in time; what had been
-    started is stopped by then. A service that dies later is told to the observer, and the rest
-    goes on.
+    started is stopped by then. A later death goes to the observer, and the rest goes on.
     """
 
     def __init__(self, plan: Plan, sockets: Sequence[socket.socket], observer: Observer) -> None:
@@ -72,7 +71,7 @@ class Stack:
         await self._stop()
 
     async def watch(self) -> None:
-        """Tells of every death; returns when no service is left."""
+        """Reports every death to the observer; returns when no service is left."""
         while self._exits:
             done, _ = await asyncio.wait(self._exits, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
