@@ -112,19 +112,21 @@ class GRPCClient(V2Client):
             lambda: self._attempt(
                 self._stub.ModelMetadata,
                 message,
-                lambda found: V2Metadata(_types(found.inputs), _types(found.outputs)),
+                lambda answer: V2Metadata(_types(answer.inputs), _types(answer.outputs)),
             )
         )
 
     async def _ready(self) -> bool:
         message = v2.ModelReadyRequest(**self._model)
-        return await self._attempt(self._stub.ModelReady, message, lambda found: bool(found.ready))
+        return await self._attempt(
+            self._stub.ModelReady, message, lambda answer: bool(answer.ready)
+        )
 
     async def infer(self, request: TensorRequest, read: Callable[[TensorResponse], T]) -> T:
         message = infer_request(v2.ModelInferRequest(**self._asked), request)
         return await self._upstream.call(
             lambda: self._attempt(
-                self._stub.ModelInfer, message, lambda found: read(infer_response(found))
+                self._stub.ModelInfer, message, lambda answer: read(infer_response(answer))
             )
         )
 

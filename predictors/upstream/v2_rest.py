@@ -45,12 +45,13 @@ class RESTClient(V2Client):
 
     async def infer(self, request: TensorRequest, read: Callable[[TensorResponse], T]) -> T:
         return await self._http.post(
-            f"{self._path}/infer", _json_request(request), lambda found: read(_tensors(found))
+            f"{self._path}/infer", _json_request(request), lambda answer: read(_tensors(answer))
         )
 
     async def metadata(self) -> V2Metadata:
         return await self._http.get(
-            self._path, lambda found: V2Metadata(_types(found["inputs"]), _types(found["outputs"]))
+            self._path,
+            lambda answer: V2Metadata(_types(answer["inputs"]), _types(answer["outputs"])),
         )
 
     async def _ready(self) -> bool:
