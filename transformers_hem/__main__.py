@@ -2,21 +2,15 @@
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
-from predictors.errors import ConfigurationError
 from predictors.serving.command import run
 from transformers_hem.algorithms import ALGORITHMS
-from transformers_hem.serving.decision import Decider
 from transformers_hem.serving.settings import (
     HEMSettings,
     build_decider,
     environment_name,
     read_environment,
 )
-
-if TYPE_CHECKING:
-    from kserve import Model
 
 EXAMPLE = """examples:
   mine the query, as a graph's first step:
@@ -36,6 +30,7 @@ def main() -> None:
     from kserve import model_server
 
     from predictors.serving.server import serve
+    from transformers_hem.serving.transformer import build_model
 
     parser = argparse.ArgumentParser(
         prog="python -m transformers_hem",
@@ -47,51 +42,13 @@ def main() -> None:
         parents=[model_server.parser],
         conflict_handler="resolve",
     )
-    options = parser.parse_args()
-    mines_query = decider.algorithm.stage == "query"
-    model = (_query_stage if mines_query else _answer_stage)(options, decider)
-    # A decision takes less time than the task that would cancel it.
-    serve(model, max_body_bytes=settings.max_body_bytes, cancel_on_disconnect=not mines_query)
-
-
-def _query_stage(options: argparse.Namespace, decider: Decider) -> "Model":
-    from transformers_hem.serving.transformer import MiningThenInference
-
-    if options.predictor_host:
-        raise ConfigurationError(
-            f"--predictor_host {options.predictor_host!r}: {decider.name} mines the query and "
-            "calls no predictor; run HEM as the predictor of an InferenceService of its own"
-        )
-    return MiningThenInference(options.model_name, decider)
-
-
-def _answer_stage(options: argparse.Namespace, decider: Decider) -> "Model":
-    from kserve import model_server
-
-    from transformers_hem.serving.predictor_client import (
-        PredictorClient,
-        PredictorRefused,
-        add_ready_routes,
-        answer_refusal,
+    model = build_model(parser.parse_args(), decider)
+    # The decision on a query takes less time than a task that watches for its cancellation.
+    serve(
+        model,
+        max_body_bytes=settings.max_body_bytes,
+        cancel_on_disconnect=decider.algorithm.stage == "answer",
     )
-    from transformers_hem.serving.transformer import InferenceThenMining
-
-    if not options.predictor_host:
-        raise ConfigurationError(
-            f"--predictor_host is required: {decider.name} mines the answer of the predictor there"
-        )
-    if options.predictor_protocol == "grpc-v2":
-        raise ConfigurationError("--predictor_protocol grpc-v2: HEM asks its predictor by REST, v2")
-    model_server.args.enable_predictor_health_check = False  # add_ready_routes does it better
-    model_server.app.add_exception_handler(PredictorRefused, answer_refusal)
-    scheme = "https" if options.predictor_use_ssl else "http"
-    predictor = PredictorClient(
-        f"{scheme}://{options.predictor_host}",
-        options.model_name,
-        float(options.predictor_request_timeout_seconds),
-    )
-    add_ready_routes(model_server.app, options.model_name, predictor)
-    return InferenceThenMining(options.model_name, decider, predictor)
 
 
 def _environment() -> str:

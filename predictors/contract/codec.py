@@ -164,8 +164,7 @@ def encode_tensors(
     )
     outputs = [_tensor_output(name, tensors[name], as_arrays, request.from_grpc) for name in wanted]
     if not request.from_grpc:
-        for name in set(wanted) - _binary_outputs(request, wanted):
-            _check_json(name, tensors[name])
+        _refuse_what_json_cannot_carry(request, {name: tensors[name] for name in wanted})
     parameters = {
         **hem_parameters(request_parameters(request)),
         SERVED_BY: response.served_by or model_name,
@@ -186,25 +185,26 @@ def _tensor_output(name: str, tensor: Tensor, as_array: bool, from_grpc: bool) -
     return output
 
 
-def _binary_outputs(request: InferRequest, names: Sequence[str]) -> set[str]:
-    """Names of the outputs that a REST request wants behind the JSON; where it names outputs, each
-    says so itself."""
-    if request.request_outputs:
-        return {output.name for output in request.request_outputs if output.binary_data}
-    return set(names) if request.use_binary_outputs else set()
-
-
-def _check_json(name: str, tensor: Tensor) -> None:
-    way_out = "ask for it with the parameter binary_data"
-    if tensor.datatype == FP16:
-        raise InvalidRequest(f"output {name!r} is FP16, which V2 JSON can't carry; {way_out}")
-    if tensor.datatype == BYTES:
+def _refuse_what_json_cannot_carry(request: InferRequest, outputs: Mapping[str, Tensor]) -> None:
+    """Raises InvalidRequest for FP16, and for BYTES that are not UTF-8, unless the request wants
+    the output behind the JSON: by its `binary_data`, or, where it names no outputs, by its own
+    `binary_data_output`."""
+    named = request.request_outputs or ()
+    if not named and request.use_binary_outputs:
+        return
+    binary = {output.name for output in named if output.binary_data}
+    for name in outputs.keys() - binary:
+        fault = "FP16" if outputs[name].datatype == FP16 else ""
         try:
-            json_data(tensor)
+            if outputs[name].datatype == BYTES:
+                json_data(outputs[name])
         except ValueError:
+            fault = "not UTF-8"
+        if fault:
             raise InvalidRequest(
-                f"output {name!r} is not UTF-8, which JSON can't carry; {way_out}"
-            ) from None
+                f"output {name!r} is {fault}, which V2 JSON can't carry; ask for it with the "
+                "parameter binary_data"
+            )
 
 
 def build_response(

@@ -203,12 +203,8 @@ def _flat(data: Any) -> Iterator[Any]:
 
 def _bytes_array(items: Iterable[Any]) -> NDArray[Any]:
     """Raises ValueError for what is neither str nor bytes."""
-    return np.array([_element(item) for item in items], dtype=np.object_)
-
-
-def _element(item: Any) -> bytes:
-    if isinstance(item, str):
-        return item.encode()
-    if isinstance(item, bytes):
-        return item
-    raise ValueError(f"found {item!r}")
+    elements = [item.encode() if isinstance(item, str) else item for item in items]
+    for element in elements:
+        if not isinstance(element, bytes):
+            raise ValueError(f"found {element!r}")
+    return np.array(elements, dtype=np.object_)

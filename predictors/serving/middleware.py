@@ -5,19 +5,12 @@ client that has left. This ASGI layer mends the three before kserve sees the req
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
 
 import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from predictors.contract.binary import check_binary_request
 from predictors.errors import HEMError, InvalidRequest, PayloadTooLarge
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class RequestGate:
@@ -26,7 +19,9 @@ class RequestGate:
     `cancel_on_disconnect` costs a task per request: leave it off where answers take no time.
     """
 
-    def __init__(self, app: App, max_body_bytes: int, cancel_on_disconnect: bool = True) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: int, cancel_on_disconnect: bool = True
+    ) -> None:
         self.app = app
         self.max_body_bytes = max_body_bytes
         self.cancel_on_disconnect = cancel_on_disconnect

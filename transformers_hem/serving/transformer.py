@@ -1,5 +1,6 @@
 """The HEM transformer as kserve models, one per mining mode, and what Prometheus sees of it."""
 
+import argparse
 import asyncio
 import logging
 import time
@@ -9,7 +10,7 @@ from typing import Any
 
 import orjson
 from grpc_interceptor.exceptions import Unimplemented
-from kserve import InferOutput, InferRequest, InferResponse, Model
+from kserve import InferOutput, InferRequest, InferResponse, Model, model_server
 from kserve.model import InferenceVerb
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -25,11 +26,16 @@ from predictors.contract.codec import (
     wanted_outputs,
     without,
 )
-from predictors.errors import HEMError, InvalidRequest
+from predictors.errors import ConfigurationError, HEMError, InvalidRequest
 from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.serving.answer_batch import answer_batch, named_outputs
 from transformers_hem.serving.decision import DECIDED, Decider, Decision
-from transformers_hem.serving.predictor_client import PredictorClient
+from transformers_hem.serving.predictor_client import (
+    PredictorClient,
+    PredictorRefused,
+    answer_refusal,
+)
+from transformers_hem.serving.readiness import add_ready_routes
 from transformers_hem.serving.samples import sample_answers
 
 logger = logging.getLogger("kserve.hem")
@@ -217,3 +223,31 @@ class InferenceThenMining(HEMTransformer):
         parameters = without(request_parameters(request), DECIDED)
         samples = await sample_answers(self._predictor, batch.texts, parameters, extra, headers)
         return replace(batch, samples=samples)
+
+
+def build_model(options: argparse.Namespace, decider: Decider) -> HEMTransformer:
+    """The model of the algorithm's stage. `options` are kserve's; their `predictor_*` say where the
+    answer stage finds its predictor. Raises ConfigurationError where they don't fit the stage."""
+    if decider.algorithm.stage == "query":
+        if options.predictor_host:
+            raise ConfigurationError(
+                f"--predictor_host {options.predictor_host!r}: {decider.name} mines the query and "
+                "calls no predictor; run HEM as the predictor of an InferenceService of its own"
+            )
+        return MiningThenInference(options.model_name, decider)
+    if not options.predictor_host:
+        raise ConfigurationError(
+            f"--predictor_host is required: {decider.name} mines the answer of the predictor there"
+        )
+    if options.predictor_protocol == "grpc-v2":
+        raise ConfigurationError("--predictor_protocol grpc-v2: HEM asks its predictor by REST, v2")
+    scheme = "https" if options.predictor_use_ssl else "http"
+    predictor = PredictorClient(
+        f"{scheme}://{options.predictor_host}",
+        options.model_name,
+        float(options.predictor_request_timeout_seconds),
+    )
+    model_server.args.enable_predictor_health_check = False  # add_ready_routes does it better
+    model_server.app.add_exception_handler(PredictorRefused, answer_refusal)
+    add_ready_routes(model_server.app, options.model_name, predictor)
+    return InferenceThenMining(options.model_name, decider, predictor)
