@@ -35,7 +35,7 @@ def test_a_model_is_found_by_either_name() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match="'embedded:fog'; known: embedded:edge, embedded"):
+    with pytest.raises(ConfigurationError, match="'embedded:fog'; known: embedded:cloud, embedded"):
         directory("embedded:fog")
 
 
