@@ -144,7 +144,7 @@ _NO_VOWELS: Operation = (
 
 
 def _word(rng: Random, length: int) -> str:
-    """Letters that mostly alternate between consonant and vowel, so that it can be said.
+    """Letters that mostly alternate between consonant and vowel, so that it can be spoken.
 
     Never vowels alone: an operation must leave something.
     """
