@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+from predictors.jsonl import write_lines
 
 from predictors.errors import ConfigurationError
 from predictors.jsonl import write_lines

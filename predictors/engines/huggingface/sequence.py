@@ -111,8 +111,8 @@ class Sequence:
 
     def _text(self) -> str:
         text = self._decode(self.tokens[:-1] if self._at_end_token() else self.tokens)
-        found = [at for stop in self.sampling.stop if (at := text.find(stop)) >= 0]
-        return text[: min(found)] if found else text
+        starts = [at for stop in self.sampling.stop if (at := text.find(stop)) >= 0]
+        return text[: min(starts)] if starts else text
 
     def _decode(self, tokens: list[int]) -> str:
         text: str = self._model.tokenizer.decode(tokens, skip_special_tokens=True)
@@ -120,7 +120,7 @@ class Sequence:
 
 
 def resolve(done: asyncio.Future[None], failure: str | None) -> None:
-    """Tells the event loop that a sequence has ended; it may be told more than once."""
+    """Tells the event loop that a sequence has ended; a second call does nothing."""
     if done.done():
         return
     if failure:

@@ -56,7 +56,7 @@ def _encoder(path: Path) -> Path:
         (_encoder, "found BertModel; the classifier engine takes"),
         (_pickle, "found a pickle of torch.save"),
         (_written("model.pt", "junk"), "an unknown kind of file"),
-        (lambda path: "digits:none", "unknown digits model 'digits:none'; known: digits:edge"),
+        (lambda path: "digits:none", "unknown digits model 'digits:none'; known: digits:cloud"),
     ],
 )
 def test_the_wrong_thing_is_named_before_anything_is_loaded(

@@ -1,12 +1,11 @@
-"""Training batches: questions of like length together, the loss on the answer alone."""
+"""How the models learn: batches of questions, and the optimizer."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils.data import IterableDataset
 from transformers import PreTrainedTokenizerBase
 
@@ -20,7 +19,10 @@ Batch = dict[str, Any]
 
 
 class Batches(IterableDataset[Batch]):
-    """Endless. Step n's batch depends on the seed alone, so that a run can start at any step."""
+    """Questions of like length together, the loss on the answer alone; without end.
+
+    Step n's batch depends on the seed alone, so that a run can start at any step.
+    """
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, size: int, seed: int, first: int = 0
@@ -58,7 +60,7 @@ class Batches(IterableDataset[Batch]):
         ]
 
     def _pad(self, rows: list[tuple[list[int], list[int]]]) -> Batch:
-        """Padded on the right: no answer can see it, so that no attention mask is needed."""
+        """Padding is on the right: no answer can see it, so no attention mask is needed."""
         longest = max(len(prompt) + len(answer) for prompt, answer in rows)
         tokens = torch.full((len(rows), longest), self.tokenizer.pad_token_id)
         labels = torch.full_like(tokens, _NO_LOSS)
@@ -67,3 +69,43 @@ class Batches(IterableDataset[Batch]):
             tokens[row, :end] = torch.tensor(prompt + answer)
             labels[row, len(prompt) : end] = torch.tensor(answer)
         return {"input_ids": tokens, "labels": labels, "use_cache": False}
+
+
+_MATRIX_RATE = 0.02
+_VECTOR_RATE = 0.0015
+
+
+class MuonWithAdamW(torch.optim.Optimizer):
+    """Muon for the weight matrices, AdamW for embeddings and norms, seen by the Trainer as one.
+
+    Muon (Keller Jordan, https://kellerjordan.github.io/posts/muon/) needs far fewer questions than
+    AdamW alone to learn sums and reversals, at a few percent more time per step. The groups are
+    shared with the two optimizers, so that schedulers reach both.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        named = dict(model.named_parameters())
+        matrices = [p for name, p in named.items() if p.ndim == 2 and "embed" not in name]
+        others = [p for name, p in named.items() if p.ndim != 2 or "embed" in name]
+        self._parts: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(matrices, lr=_MATRIX_RATE, weight_decay=0.01),
+            torch.optim.AdamW(
+                others, lr=_VECTOR_RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+            ),
+        ]
+        super().__init__([*matrices, *others], {"lr": _MATRIX_RATE})
+        self.param_groups = [group for part in self._parts for group in part.param_groups]
+
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        if closure is not None:
+            raise ValueError("MuonWithAdamW takes no closure")
+        for part in self._parts:
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"parts": [part.state_dict() for part in self._parts]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for part, state in zip(self._parts, state_dict["parts"], strict=True):
+            part.load_state_dict(state)
+        self.param_groups = [group for part in self._parts for group in part.param_groups]
