@@ -1,4 +1,4 @@
-"""What somebody can ask a stack that has just become ready: a question, or a blank tensor."""
+"""A first request for a stack that has just become ready: a question, or a blank tensor."""
 
 import asyncio
 import json
@@ -25,14 +25,14 @@ METADATA_SECONDS = 2.0
 async def suggestions(plan: "Plan", url: str) -> list[str]:
     """Lines for a terminal, with a request that the first graph of `plan`, at `url`, answers.
 
-    Mining and the uplink forward whatever comes, so they say that they take text; a model behind
-    the graph's steps that says otherwise is believed. Where none says anything, it is text.
+    Mining and the uplink forward whatever comes, and their metadata has text; a model behind the
+    graph's steps whose metadata has other tensors counts more. Without any metadata it is text.
     """
     services = _services(plan)
     asked = [item for item in plan.components if item.service in services]
     async with build_client(httpx.Timeout(METADATA_SECONDS)) as client:
-        found = await asyncio.gather(*(_inputs(client, item) for item in asked))
-    for component, inputs in zip(asked, found, strict=True):
+        described = await asyncio.gather(*(_inputs(client, item) for item in asked))
+    for component, inputs in zip(asked, described, strict=True):
         if inputs and all(item["name"] != TEXT_INPUT for item in inputs):
             return _for_tensors(url, component, inputs)
     return [f'hem ask "{EXAMPLE_QUERY}" --url {url}', _curl(url, text_request([EXAMPLE_QUERY]))]
@@ -74,7 +74,7 @@ def _for_tensors(url: str, component: "Component", inputs: list[dict[str, Any]])
 
 
 def _blank(tensor: dict[str, Any]) -> dict[str, Any] | None:
-    """Zeros, one row where rows are free; None where there are no such in JSON, or too many."""
+    """Zeros, one row where rows are free; None where JSON has no such, or there are too many."""
     shape = [1 if not i and length < 0 else length for i, length in enumerate(tensor["shape"])]
     numbers = tensor["datatype"].startswith(("INT", "UINT", "FP32", "FP64"))
     if not numbers or min(shape, default=1) < 1 or math.prod(shape) > LARGEST_EXAMPLE:

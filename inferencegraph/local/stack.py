@@ -15,7 +15,7 @@ from inferencegraph.local.plan import Component, Plan
 from inferencegraph.local.process import ServiceProcess, Watchdog, exit_reason
 from inferencegraph.router.create import GraphServer, create_app
 from predictors.errors import ConfigurationError, HEMError
-from predictors.upstream.attempt import attempt
+from predictors.upstream.attempt import attempt, unread
 from predictors.upstream.client import build_client
 
 READY_TIMEOUT_SECONDS = 600.0
@@ -28,8 +28,7 @@ class Stack:
     left, nothing of it runs any more.
 
     Entering raises ConfigurationError when a service dies, or isn't ready in time; what had been
-    started is stopped by then. A service that dies later is told to the observer, and the rest
-    goes on.
+    started is stopped by then. A later death goes to the observer, and the rest goes on.
     """
 
     def __init__(self, plan: Plan, sockets: Sequence[socket.socket], observer: Observer) -> None:
@@ -72,7 +71,7 @@ class Stack:
         await self._stop()
 
     async def watch(self) -> None:
-        """Tells of every death; returns when no service is left."""
+        """Reports every death to the observer; returns when no service is left."""
         while self._exits:
             done, _ = await asyncio.wait(self._exits, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -148,10 +147,6 @@ class Stack:
 
 async def _answers(client: httpx.AsyncClient, url: str) -> bool:
     try:
-        return await attempt(client, client.build_request("GET", url), _is_ready)
+        return await attempt(client, client.build_request("GET", url), unread)
     except HEMError:
         return False
-
-
-async def _is_ready(response: httpx.Response, began: float) -> bool:
-    return True

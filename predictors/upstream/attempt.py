@@ -23,7 +23,7 @@ T = TypeVar("T")
 Read: TypeAlias = Callable[[httpx.Response, float], Awaitable[T]]
 
 DEFAULT_MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
-CODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
+CODINGS: Final = frozenset({"identity", "gzip", "x-gzip", "deflate"})
 PART_BYTES: Final = 64 * 1024  # of what is unpacked at once
 
 # What the caller can mend. Everything else says that the server that was called is at fault.
@@ -108,6 +108,11 @@ def as_json(read: Callable[[Any], T]) -> Read[T]:
     return parsed
 
 
+async def unread(response: httpx.Response, began: float) -> bool:
+    """A Read for who only asks whether it is a 200."""
+    return True
+
+
 @contextmanager
 def reading(
     where: str,
@@ -167,44 +172,41 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def bound_body(response: httpx.Response, where: str, limit: int) -> None:
-    """Of a response that is not read yet: a server may send without an end. Reading it unpacks it,
-    and raises UpstreamError beyond `limit` bytes and for a content coding that was not asked for,
-    zlib.error for a broken one."""
+    """Of a response that is not read yet: a server may send without an end. Reading it then unpacks
+    it, and raises UpstreamError beyond `limit` bytes, zlib.error where it is not packed rightly.
+
+    Raises UpstreamError for a content coding that was not asked for.
+    """
     assert isinstance(response.stream, httpx.AsyncByteStream)
+    headers = {name.lower(): value for name, value in response.headers.raw}
+    length = headers.get(b"content-length", b"")
+    if b"content-encoding" not in headers and length.isdigit() and int(length) <= limit:
+        return  # the transport reads no more than that
     coding = response.headers.pop("content-encoding", "identity").strip().lower()
-    length = response.headers.get("content-length", "")
-    if coding == "identity" and length.isdigit() and int(length) <= limit:
-        return  # no more than that is read of it
-    response.stream = _BoundedBody(response.stream, coding, where, limit)
+    if coding not in CODINGS:
+        raise UpstreamError(f"{where} answered in the coding {coding!r:.80}")
+    response.stream = _BoundedBody(response.stream, coding != "identity", where, limit)
 
 
+@dataclass(slots=True)
 class _BoundedBody(httpx.AsyncByteStream):
-    def __init__(self, body: httpx.AsyncByteStream, coding: str, where: str, limit: int) -> None:
-        self._body = body
-        self._coding = coding
-        self._where = where
-        self._limit = limit
+    body: httpx.AsyncByteStream
+    packed: bool
+    where: str
+    limit: int
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = self._limit
-        async for part in self._parts():
-            left -= len(part)
-            if left < 0:
-                text = f"{self._where} answered more than {self._limit} bytes (max_answer_bytes)"
-                raise UpstreamError(text, Cause.TOO_LARGE)
-            yield part
-
-    async def _parts(self) -> AsyncIterator[bytes]:
-        packed = self._coding != "identity"
-        if packed and self._coding not in CODINGS:
-            raise UpstreamError(f"{self._where} answered in the coding {self._coding!r:.80}")
+        left = self.limit
         inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip's header, or zlib's
-        async for chunk in self._body:
-            if not packed:
-                yield chunk
-            while packed and chunk:
-                yield inflater.decompress(chunk, PART_BYTES)
-                chunk = inflater.unconsumed_tail
+        async for chunk in self.body:
+            while chunk:
+                part = inflater.decompress(chunk, PART_BYTES) if self.packed else chunk
+                chunk = inflater.unconsumed_tail if self.packed else b""
+                left -= len(part)
+                if left < 0:
+                    text = f"{self.where} answered more than {self.limit} bytes (max_answer_bytes)"
+                    raise UpstreamError(text, Cause.TOO_LARGE)
+                yield part
 
     async def aclose(self) -> None:
-        await self._body.aclose()
+        await self.body.aclose()

@@ -8,8 +8,8 @@ Each failure is quick and has a status, so that an InferenceGraph can let the ed
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, TypeVar
 
 from circuitbreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker
@@ -77,24 +77,22 @@ class Upstream:
         open. A cancelled call is neither a failure nor a success.
         """
         self._breaker.check()
-        async with self._place():
+        await self._take_place()
+        try:
             deadline = asyncio.get_running_loop().time() + self._limits.timeout
             if not (retry and self._limits.retries):
                 return await self._attempt(attempt, deadline)
             return await self._retrying()(self._attempt, attempt, deadline)
-
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        await self._take_place()
-        try:
-            yield
         finally:
             self._places.release()
 
     async def _take_place(self) -> None:
+        if not self._places.locked():
+            await self._places.acquire()  # which is there at once, without a timer
+            return
         limits = self._limits
         seconds = queue_limit(limits.timeout, limits.queue_timeout)
-        if self._places.locked() and self._waiting >= limits.max_queue:
+        if self._waiting >= limits.max_queue:
             REJECTED.labels(self.name, "queue_full").inc()
             raise Overloaded(
                 f"{self.name} has {limits.max_concurrency} calls at once and {self._waiting} "
@@ -130,28 +128,23 @@ class Upstream:
         return (asked or 0.0) + self._backoff(state)
 
     async def _attempt(self, attempt: Callable[[], Awaitable[T]], deadline: float) -> T:
-        try:
-            with self._breaker.admitted(), self._counted(deadline):
-                async with asyncio.timeout_at(deadline):
-                    return await attempt()
-        except TimeoutError:
-            raise self._late() from None
-
-    @contextmanager
-    def _counted(self, deadline: float) -> Iterator[None]:
-        """Around one attempt. A TimeoutError of an attempt that had too little time goes on as it
-        is, so that the breaker does not learn from it either."""
+        """One attempt, counted. The breaker doesn't learn from one that had too little time."""
         left = deadline - asyncio.get_running_loop().time()
         try:
-            yield
+            with self._breaker.admitted():
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        return await attempt()
+                except TimeoutError:
+                    if left < self._limits.timeout * FULL_SHARE:
+                        raise
+                    error = self._late()
+                except UpstreamError as failure:
+                    error = failure
+                FAILURES.labels(self.name, error.cause).inc()
+                raise error
         except TimeoutError:
-            if left < self._limits.timeout * FULL_SHARE:
-                raise
-            FAILURES.labels(self.name, Cause.TIMEOUT).inc()
             raise self._late() from None
-        except UpstreamError as error:
-            FAILURES.labels(self.name, error.cause).inc()
-            raise
 
     def _late(self) -> UpstreamError:
         text = f"{self.name} did not answer within {self._limits.timeout:g} s"

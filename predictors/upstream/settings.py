@@ -104,7 +104,7 @@ class HTTPUpstreamSettings(UpstreamSettings):
     def client(self) -> httpx.AsyncClient:
         """Raises ConfigurationError for a CA bundle or a proxy that is not valid."""
         proxy = self.proxy.get_secret_value() if self.proxy else None
-        return build_client(self.httpx_timeout(), verify=self.ca_bundle or True, proxy=proxy)
+        return build_client(self.httpx_timeout(), verify=self.ca_bundle, proxy=proxy)
 
 
 def json_object(settings: BaseSettings, field: str) -> dict[str, Any]:

@@ -100,7 +100,8 @@ class GRPCClient(V2Client):
 
     async def infer_text(self, request: dict[str, Any], read: Callable[[Any], T]) -> T:
         inputs = {
-            tensor["name"]: parse_tensor(**_described(tensor)) for tensor in request["inputs"]
+            t["name"]: parse_tensor(t["name"], t["datatype"], t["shape"], t["data"])
+            for t in request["inputs"]
         }
         tensors = TensorRequest(inputs, request.get("parameters", {}))
         return await self.infer(tensors, lambda response: read(_plain(response)))
@@ -111,19 +112,21 @@ class GRPCClient(V2Client):
             lambda: self._attempt(
                 self._stub.ModelMetadata,
                 message,
-                lambda found: V2Metadata(_types(found.inputs), _types(found.outputs)),
+                lambda answer: V2Metadata(_types(answer.inputs), _types(answer.outputs)),
             )
         )
 
     async def _ready(self) -> bool:
         message = v2.ModelReadyRequest(**self._model)
-        return await self._attempt(self._stub.ModelReady, message, lambda found: bool(found.ready))
+        return await self._attempt(
+            self._stub.ModelReady, message, lambda answer: bool(answer.ready)
+        )
 
     async def infer(self, request: TensorRequest, read: Callable[[TensorResponse], T]) -> T:
         message = infer_request(v2.ModelInferRequest(**self._asked), request)
         return await self._upstream.call(
             lambda: self._attempt(
-                self._stub.ModelInfer, message, lambda found: read(infer_response(found))
+                self._stub.ModelInfer, message, lambda answer: read(infer_response(answer))
             )
         )
 
@@ -150,10 +153,6 @@ class GRPCClient(V2Client):
 
 def _types(described: Any) -> dict[str, TensorType]:
     return {t.name: TensorType(t.name, t.datatype, tuple(t.shape)) for t in described}
-
-
-def _described(tensor: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tensor[key] for key in ("name", "datatype", "shape", "data")}
 
 
 def _plain(response: TensorResponse) -> dict[str, Any]:

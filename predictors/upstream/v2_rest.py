@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import httpx
 import numpy as np
 
 from predictors.contract.tensors import (
@@ -15,7 +14,7 @@ from predictors.contract.tensors import (
     tensor_json,
 )
 from predictors.errors import HEMError, InvalidRequest
-from predictors.upstream.attempt import Refusal
+from predictors.upstream.attempt import Refusal, unread
 from predictors.upstream.client import build_client, tls_context
 from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.settings import Limits
@@ -36,7 +35,7 @@ class RESTClient(V2Client):
         files = (model.ca_bundle, model.client_cert, model.client_key)
         client = build_client(
             limits.httpx_timeout(),
-            verify=tls_context(*files) if any(files) else True,
+            verify=tls_context(*files) if any(files) else "",
             proxy=model.proxy,
         )
         self._http = HTTPUpstream(model.url, limits, client, headers=model.headers, refused=refused)
@@ -46,19 +45,17 @@ class RESTClient(V2Client):
 
     async def infer(self, request: TensorRequest, read: Callable[[TensorResponse], T]) -> T:
         return await self._http.post(
-            f"{self._path}/infer", _json_request(request), lambda found: read(_tensors(found))
+            f"{self._path}/infer", _json_request(request), lambda answer: read(_tensors(answer))
         )
 
     async def metadata(self) -> V2Metadata:
         return await self._http.get(
-            self._path, lambda found: V2Metadata(_types(found["inputs"]), _types(found["outputs"]))
+            self._path,
+            lambda answer: V2Metadata(_types(answer["inputs"]), _types(answer["outputs"])),
         )
 
     async def _ready(self) -> bool:
-        async def answers(response: httpx.Response, began: float) -> bool:
-            return True
-
-        return await self._http.once("GET", f"{self._path}/ready", answers)
+        return await self._http.once("GET", f"{self._path}/ready", unread)
 
     async def close(self) -> None:
         await self._http.close()

@@ -1,9 +1,7 @@
 """From a response, whole or streamed, to an Answer."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
@@ -25,7 +23,6 @@ def whole_answer(response: Any, api: API) -> Answer:
     choice = _choice(response)
     if choice is None:
         raise ValueError(NO_CHOICES)
-    _check_finish(choice)
     return _answer(api.text(choice), tokens_of(choice), response)
 
 
@@ -34,62 +31,44 @@ async def streamed_answer(response: httpx.Response, api: API, begin: float) -> A
 
     Raises ValueError where they are not a stream of completions, break off, or hold an error.
     """
-    stream = _Stream(api, begin)
+    parts: list[tuple[str, float]] = []  # of the text, and when each came
+    tokens: list[Token] = []
+    described: dict[str, Any] = {}
+    begun = finished = False
     response.encoding = "utf-8"  # as HTML's standard has it for event streams, charset or not
     try:
         async for event in EventSource(response).aiter_sse():
             if event.data == END:
-                return stream.answer()
-            stream.add(orjson.loads(event.data))
+                finished = True
+                break
+            body = orjson.loads(event.data)
+            choice = _choice(body)
+            described |= {name: body[name] for name in ("model", "usage") if body.get(name)}
+            if choice is not None:
+                begun = True
+                finished = finished or choice.get("finish_reason") is not None
+                tokens += tokens_of(choice)
+                parts += [(text, time.perf_counter()) for text in [api.delta(choice)] if text]
     except SSEError:
         raise ValueError("not an event stream") from None
-    if not stream.finished:
-        raise ValueError("a stream that broke off")
-    return stream.answer()
+    if not begun or not finished:
+        raise ValueError(NO_CHOICES if finished else "a stream that broke off")
+    latencies = _latencies(described, [at - begin for _, at in parts])
+    return _answer("".join(text for text, _ in parts), tokens, described, latencies)
 
 
-@dataclass(slots=True)
-class _Stream:
-    api: API
-    begin: float
-    finished: bool = False
-    _begun: bool = False
-    _texts: list[str] = field(default_factory=list)
-    _tokens: list[Token] = field(default_factory=list)
-    _described: dict[str, Any] = field(default_factory=dict)
-    _first: float = math.nan
-    _last: float = math.nan
-
-    def add(self, event: Any) -> None:
-        choice = _choice(event)
-        for name in ("model", "usage"):
-            if event.get(name):
-                self._described[name] = event[name]
-        if choice is None:
-            return
-        self._begun = True
-        _check_finish(choice)
-        self.finished = self.finished or choice.get("finish_reason") is not None
-        if text := self.api.delta(choice):
-            self._last = time.perf_counter()
-            self._first = self._last if not self._texts else self._first
-            self._texts.append(text)
-        self._tokens += tokens_of(choice)
-
-    def answer(self) -> Answer:
-        if not self._begun:
-            raise ValueError(NO_CHOICES)
-        return _answer("".join(self._texts), self._tokens, self._described, self._latencies())
-
-    def _latencies(self) -> dict[str, float]:
-        """Between tokens only where more than one event brought text: else it is unknown."""
-        if not self._texts:
-            return {}
-        latencies = {"time_to_first_token": self._first - self.begin}
-        count = _usage(self._described).get("completion_tokens") or 0
-        if len(self._texts) > 1 and count > 1:
-            latencies["inter_token_latency"] = (self._last - self._first) / (count - 1)
-        return latencies
+def _latencies(described: Mapping[str, Any], seconds: Sequence[float]) -> dict[str, float]:
+    """From when the parts of the text came. Between tokens only where more than one part came:
+    else it is unknown."""
+    if not seconds:
+        return {}
+    first, last = seconds[0], seconds[-1]
+    count = _usage(described).get("completion_tokens") or 0
+    between = len(seconds) > 1 and count > 1
+    return {
+        "time_to_first_token": first,
+        **({"inter_token_latency": (last - first) / (count - 1)} if between else {}),
+    }
 
 
 def _choice(response: Any) -> Mapping[str, Any] | None:
@@ -106,12 +85,9 @@ def _choice(response: Any) -> Mapping[str, Any] | None:
         return None
     if not isinstance(choices[0], dict):
         raise ValueError("not a completion: its choice is not an object")
+    if choices[0].get("finish_reason") in BROKEN:
+        raise ValueError(f"a completion that ended with {choices[0]['finish_reason']!r}")
     return choices[0]
-
-
-def _check_finish(choice: Mapping[str, Any]) -> None:
-    if choice.get("finish_reason") in BROKEN:
-        raise ValueError(f"a completion that ended with {choice['finish_reason']!r}")
 
 
 def _answer(

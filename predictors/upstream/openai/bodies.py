@@ -1,71 +1,66 @@
 """The two APIs of OpenAI-compatible servers, in what they differ, and a query as a request."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
 from predictors.contract import Query, Sampling
 from predictors.errors import InvalidRequest
 
-NONE: Final = "none"
+NONE: Final = "none"  # a server without a field for repetition penalties
+Choice: TypeAlias = Mapping[str, Any]
 
 
-class API(ABC):
-    path: ClassVar[str]
+@dataclass(frozen=True, slots=True)
+class API:
+    """`prompt(text, system)` are the fields that hold the query, and what the model is told before
+    it; `logprobs(alternatives)` those that ask for log-probabilities. `text(choice)` is the text of
+    a whole answer, "" where the model gave none, `delta(choice)` that of one event of a stream;
+    they raise ValueError."""
 
-    @abstractmethod
-    def prompt(self, text: str, system: str = "") -> dict[str, Any]:
-        """The fields that hold the query, and what the model is told before it."""
-
-    @abstractmethod
-    def logprobs(self, alternatives: int) -> dict[str, Any]:
-        """The fields that ask for log-probabilities."""
-
-    @abstractmethod
-    def text(self, choice: Mapping[str, Any]) -> str:
-        """Of a whole answer; "" where the model gave no text. Raises ValueError."""
-
-    @abstractmethod
-    def delta(self, choice: Mapping[str, Any]) -> str:
-        """Of one event of a stream."""
+    path: str
+    prompt: Callable[[str, str], dict[str, Any]]
+    logprobs: Callable[[int], dict[str, Any]]
+    text: Callable[[Choice], str]
+    delta: Callable[[Choice], str]
 
 
-class Chat(API):
-    path = "/chat/completions"
-
-    def prompt(self, text: str, system: str = "") -> dict[str, Any]:
-        before = [{"role": "system", "content": system}] if system else []
-        return {"messages": [*before, {"role": "user", "content": text}]}
-
-    def logprobs(self, alternatives: int) -> dict[str, Any]:
-        return {"logprobs": True, "top_logprobs": alternatives}
-
-    def text(self, choice: Mapping[str, Any]) -> str:
-        return _content(choice, "message")
-
-    def delta(self, choice: Mapping[str, Any]) -> str:
-        return _content(choice, "delta")
+def _messages(text: str, system: str) -> dict[str, Any]:
+    before = [{"role": "system", "content": system}] if system else []
+    return {"messages": [*before, {"role": "user", "content": text}]}
 
 
-class Completions(API):
-    path = "/completions"
-
-    def prompt(self, text: str, system: str = "") -> dict[str, Any]:
-        return {"prompt": f"{system}\n\n{text}" if system else text}
-
-    def logprobs(self, alternatives: int) -> dict[str, Any]:
-        return {"logprobs": alternatives}
-
-    def text(self, choice: Mapping[str, Any]) -> str:
-        return _string(choice.get("text"), "text")
-
-    def delta(self, choice: Mapping[str, Any]) -> str:
-        return _string(choice.get("text", ""), "text")
+def _content(choice: Mapping[str, Any], name: str) -> str:
+    message = choice.get(name)
+    if not isinstance(message, dict):
+        raise ValueError(f"a choice without {name}")
+    # null: a model that spent all its tokens on reasoning, or the first event of a stream.
+    return _string(message.get("content") or "", f"{name}.content")
 
 
-APIS: Final[Mapping[str, API]] = {"chat": Chat(), "completions": Completions()}
+def _string(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"a choice whose {name} is not a string")
+    return value
+
+
+CHAT: Final = API(
+    path="/chat/completions",
+    prompt=_messages,
+    logprobs=lambda alternatives: {"logprobs": True, "top_logprobs": alternatives},
+    text=lambda choice: _content(choice, "message"),
+    delta=lambda choice: _content(choice, "delta"),
+)
+COMPLETIONS: Final = API(
+    path="/completions",
+    prompt=lambda text, system: {"prompt": f"{system}\n\n{text}" if system else text},
+    logprobs=lambda alternatives: {"logprobs": alternatives},
+    text=lambda choice: _string(choice.get("text"), "text"),
+    delta=lambda choice: _string(choice.get("text", ""), "text"),
+)
+APIS: Final[Mapping[str, API]] = {"chat": CHAT, "completions": COMPLETIONS}
 
 
 class Dialect(BaseModel):
@@ -97,7 +92,7 @@ def request_body(
     api, sampling = APIS[dialect.api], query.sampling
     body: dict[str, Any] = {
         "model": model,
-        **api.prompt(query.text),
+        **api.prompt(query.text, ""),
         dialect.max_tokens_field: sampling.max_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
@@ -123,17 +118,3 @@ def _repetition_penalty(sampling: Sampling, field: str) -> dict[str, float]:
             "send 1, or start the predictor with --repetition_penalty 1"
         )
     return {field: sampling.repetition_penalty}
-
-
-def _content(choice: Mapping[str, Any], name: str) -> str:
-    message = choice.get(name)
-    if not isinstance(message, dict):
-        raise ValueError(f"a choice without {name}")
-    # null: a model that spent all its tokens on reasoning, or the first event of a stream.
-    return _string(message.get("content") or "", f"{name}.content")
-
-
-def _string(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"a choice whose {name} is not a string")
-    return value

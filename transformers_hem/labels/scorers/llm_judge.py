@@ -9,19 +9,18 @@ import os
 import re
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 
 from predictors.errors import ConfigurationError
 from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.openai.answer import whole_answer
-from predictors.upstream.openai.bodies import APIS
+from predictors.upstream.openai.bodies import CHAT
 from transformers_hem.labels.asking import patient_upstream
 from transformers_hem.labels.question import Question
 from transformers_hem.labels.scorers.base import NoScore, Pair, Scorer, ScorerOptions
 
-_CHAT: Final = APIS["chat"]
 _KEY_VARIABLE: Final = "OPENAI_API_KEY"
 _VERDICT: Final = re.compile(r"\bverdict\b[\s:*_\"]{0,8}(?:the\s)?(first|second|tie)\b", re.I)
 _EDGE_FIRST: Final = "edge_first"
@@ -100,10 +99,10 @@ class LLMJudge(Scorer):
             "model": self.options.model,
             "temperature": 0,
             "max_tokens": self.options.max_tokens,
-            **_CHAT.prompt(_case(question, first, second), _SYSTEM),
+            **CHAT.prompt(_case(question, first, second), _SYSTEM),
         }
         text = await self._http.post(
-            _CHAT.path, body, lambda found: whole_answer(found, _CHAT).text
+            CHAT.path, body, lambda completion: whole_answer(completion, CHAT).text
         )
         verdicts = _VERDICT.findall(text)
         if not verdicts:
@@ -135,7 +134,3 @@ def _case(question: Question, first: str, second: str) -> str:
     parts += [("correct answer", each) for each in question.references]
     parts += [("first answer", first), ("second answer", second)]
     return "\n\n".join(f"[start of {name}]\n{text}\n[end of {name}]" for name, text in parts)
-
-
-def _text(completion: Any) -> str:
-    return whole_answer(completion, _CHAT).text
