@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import orjson
-from predictors.jsonl import write_lines
 
 from predictors.errors import ConfigurationError
 from predictors.jsonl import write_lines
