@@ -40,7 +40,7 @@ EDGE_RIGHT, CLOUD_RIGHT = "edge_right", "cloud_right"
 @dataclass(frozen=True, slots=True)
 class Head:
     """`hard`: index of the label that means hard; None for two heads, P(edge right) and P(cloud
-    right), whose `edge` and `cloud` are their indices."""
+    right), at the indices `edge` and `cloud`."""
 
     hard: int | None
     edge: int = 0
@@ -63,33 +63,31 @@ def find_head(labels: tuple[str, ...], hard_label: str | None, model: str) -> He
 
     Raises ConfigurationError naming the model's labels.
     """
+
+    def unfit(fault: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"model {model} has labels {', '.join(labels) or 'none'}: {fault}"
+        )
+
+    if hard_label is None and {EDGE_RIGHT, CLOUD_RIGHT} == set(labels):
+        hard_label = DIFFERENCE
     if hard_label is None:
-        return _default(labels, model)
+        if labels == ROUTELLM or len(labels) == 1:
+            return Head(0)
+        named = [index for index, label in enumerate(labels) if label.lower() == HARD]
+        if len(named) != 1:
+            raise unfit("set hard_label to the one that means hard, or to difference")
+        return Head(named[0])
     if hard_label == DIFFERENCE:
         if len(labels) != 2:
-            raise _unfit(labels, model, "difference is for two heads, edge and cloud")
+            raise unfit("difference is for two heads, edge and cloud")
         cloud = labels.index(CLOUD_RIGHT) if CLOUD_RIGHT in labels else 1
         return Head(None, edge=1 - cloud, cloud=cloud)
     if hard_label in labels:
         return Head(labels.index(hard_label))
     if hard_label.isdecimal() and int(hard_label) < len(labels):
         return Head(int(hard_label))
-    raise _unfit(labels, model, f"hard_label {hard_label!r} is not one of them")
-
-
-def _default(labels: tuple[str, ...], model: str) -> Head:
-    if labels == ROUTELLM or len(labels) == 1:
-        return Head(0)
-    if {EDGE_RIGHT, CLOUD_RIGHT} == set(labels):
-        return find_head(labels, DIFFERENCE, model)
-    named = [index for index, label in enumerate(labels) if label.lower() == HARD]
-    if len(named) != 1:
-        raise _unfit(labels, model, "set hard_label to the one that means hard, or to difference")
-    return Head(named[0])
-
-
-def _unfit(labels: tuple[str, ...], model: str, fault: str) -> ConfigurationError:
-    return ConfigurationError(f"model {model} has labels {', '.join(labels) or 'none'}: {fault}")
+    raise unfit(f"hard_label {hard_label!r} is not one of them")
 
 
 class ClassifierConfig(EncoderConfig):

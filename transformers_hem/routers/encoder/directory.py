@@ -77,19 +77,16 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _labels(path: Path, config: dict[str, Any]) -> tuple[str, ...]:
-    named = config.get("id2label") or _unnamed(config)
+    named = config.get("id2label")
+    if not named:  # transformers writes no names where there are two without any
+        architecture = str((config.get("architectures") or [""])[0])
+        classifies = architecture.endswith("ForSequenceClassification")
+        count = config.get("num_labels", 2) if classifies else 0
+        return tuple(f"LABEL_{index}" for index in range(count))
     try:
         return tuple(str(named[str(i)]) for i in range(len(named)))
     except (KeyError, TypeError) as error:
         raise ConfigurationError(f"{path}: config.json's id2label must name 0, 1, ...") from error
-
-
-def _unnamed(config: dict[str, Any]) -> dict[str, str]:
-    """transformers writes no names where there are two without any."""
-    architectures = config.get("architectures") or [""]
-    classifies = str(architectures[0]).endswith("ForSequenceClassification")
-    count = config.get("num_labels", 2) if classifies else 0
-    return {str(index): f"LABEL_{index}" for index in range(count)}
 
 
 def _pad_id(config: dict[str, Any]) -> int:
