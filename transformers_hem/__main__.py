@@ -72,9 +72,9 @@ def _serve_answer_stage(
     from transformers_hem.serving.predictor_client import (
         PredictorClient,
         PredictorRefused,
+        add_ready_routes,
         answer_refusal,
     )
-    from transformers_hem.serving.readiness import add_ready_routes
     from transformers_hem.serving.transformer import InferenceThenMining
 
     if not options.predictor_host:

@@ -87,9 +87,12 @@ class Upstream:
             self._places.release()
 
     async def _take_place(self) -> None:
+        if not self._places.locked():
+            await self._places.acquire()  # which is there at once, without a timer
+            return
         limits = self._limits
         seconds = queue_limit(limits.timeout, limits.queue_timeout)
-        if self._places.locked() and self._waiting >= limits.max_queue:
+        if self._waiting >= limits.max_queue:
             REJECTED.labels(self.name, "queue_full").inc()
             raise Overloaded(
                 f"{self.name} has {limits.max_concurrency} calls at once and {self._waiting} "
@@ -127,8 +130,6 @@ class Upstream:
     async def _attempt(self, attempt: Callable[[], Awaitable[T]], deadline: float) -> T:
         """One attempt, counted. The breaker doesn't learn from one that had too little time."""
         left = deadline - asyncio.get_running_loop().time()
-        text = f"{self.name} did not answer within {self._limits.timeout:g} s"
-        late = UpstreamError(text, Cause.TIMEOUT)
         try:
             with self._breaker.admitted():
                 try:
@@ -137,13 +138,17 @@ class Upstream:
                 except TimeoutError:
                     if left < self._limits.timeout * FULL_SHARE:
                         raise
-                    error = late
+                    error = self._late()
                 except UpstreamError as failure:
                     error = failure
                 FAILURES.labels(self.name, error.cause).inc()
                 raise error
         except TimeoutError:
-            raise late from None
+            raise self._late() from None
+
+    def _late(self) -> UpstreamError:
+        text = f"{self.name} did not answer within {self._limits.timeout:g} s"
+        return UpstreamError(text, Cause.TIMEOUT)
 
 
 class Breaker:

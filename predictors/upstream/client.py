@@ -63,7 +63,9 @@ def build_client(
 
     # The transport's own context is never used, the session brings one: verify=False only keeps
     # it from loading a bundle of certificates, which takes tens of milliseconds.
-    transport = _Transport(client=session, verify=False, proxy=_proxy(proxy) if proxy else None)
+    transport = AiohttpTransport(
+        client=session, verify=False, proxy=_proxy(proxy) if proxy else None
+    )
     # gzip is the one coding that upstream.attempt unpacks within its bound.
     sent = {"accept-encoding": "gzip", **(headers or {})}
     return httpx.AsyncClient(transport=transport, timeout=timeout, headers=sent)
@@ -94,16 +96,6 @@ def _proxy(url: str) -> httpx.Proxy:
     raise ConfigurationError("--proxy is not a proxy's URL: http://[user:password@]host:port")
 
 
-class _Transport(AiohttpTransport):
-    """aiohttp's transport lets some of aiohttp's own errors through, that of broken HTTP first."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        try:
-            return await super().handle_async_request(request)
-        except aiohttp.ClientError as error:
-            raise httpx.RemoteProtocolError(str(error)) from error
-
-
 ConnectionFailed: TypeAlias = httpx.HTTPError | aiohttp.ClientError | OSError
 CONNECTION_ERRORS: Final = (httpx.HTTPError, aiohttp.ClientError, OSError)  # TimeoutError is one
 
@@ -113,35 +105,38 @@ def connection_failure(
 ) -> UpstreamError:
     """What a call that got no whole answer means to our own caller, naming the URL.
 
-    The transport calls a refused and a dropped connection `ConnectTimeout`; aiohttp's own error,
-    its cause, tells them apart.
+    The transport calls a refused and a dropped connection `ConnectTimeout`, and lets some of
+    aiohttp's errors through; aiohttp's own error tells them apart.
     """
-    cause = error.__cause__ or error
+    cause = error.__cause__ if isinstance(error, httpx.HTTPError) else error
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):
         reason = getattr(cause.certificate_error, "verify_message", cause.certificate_error)
-        text = f"the certificate of {url} does not verify: {reason}"
-        return UpstreamError(text, Cause.CERTIFICATE)
+        return UpstreamError(
+            f"the certificate of {url} does not verify: {reason}", Cause.CERTIFICATE
+        )
     if isinstance(cause, aiohttp.ClientConnectorError):
-        proxy = isinstance(cause, aiohttp.ClientProxyConnectionError)
-        text = f"{'the proxy to ' * proxy}{url} can't be reached: {_reason(cause.os_error)}"
-        tls = isinstance(cause, aiohttp.ClientSSLError)
-        return UpstreamError(text, Cause.UNREACHABLE, retryable=not tls)
+        proxy = "the proxy to " * isinstance(cause, aiohttp.ClientProxyConnectionError)
+        return UpstreamError(
+            f"{proxy}{url} can't be reached: {_reason(cause.os_error)}",
+            Cause.UNREACHABLE,
+            retryable=not isinstance(cause, aiohttp.ClientSSLError),
+        )
     if isinstance(cause, aiohttp.ConnectionTimeoutError):
-        text = f"{url} can't be reached: no connection in time"
-        return UpstreamError(text, Cause.TIMEOUT, retryable=True)
+        return UpstreamError(
+            f"{url} can't be reached: no connection in time", Cause.TIMEOUT, retryable=True
+        )
     if isinstance(cause, TimeoutError) or isinstance(error, TimeoutError):
         return UpstreamError(f"{url} did not answer in time", Cause.TIMEOUT)
     if isinstance(cause, aiohttp.ClientConnectionError):
-        text = f"{url} closed the connection before it answered"
-        return UpstreamError(text, Cause.UNREACHABLE)
-    if isinstance(cause, aiohttp.ClientHttpProxyError):
-        reason = redaction.reason(cause.message)
-        return UpstreamError(f"the proxy to {url} answered {cause.status}: {reason}")
+        return UpstreamError(f"{url} closed the connection before it answered", Cause.UNREACHABLE)
     reason = redaction.reason(str(error)) or type(error).__name__
-    if isinstance(error, httpx.RemoteProtocolError):
+    if isinstance(cause, aiohttp.ClientHttpProxyError):
+        return UpstreamError(f"the proxy to {url} refused the call: {reason}")
+    if isinstance(cause, aiohttp.ClientResponseError):
         return UpstreamError(f"{url} did not answer with HTTP: {reason}")
-    text = f"{url} broke off its answer: {reason}"
-    return UpstreamError(text, Cause.UNREACHABLE, status=502, retryable=False)
+    return UpstreamError(
+        f"{url} broke off its answer: {reason}", Cause.UNREACHABLE, status=502, retryable=False
+    )
 
 
 def _reason(error: OSError) -> str:
@@ -184,15 +179,10 @@ class PatientConnector(aiohttp.TCPConnector):
                 done, _ = await asyncio.wait([opening], timeout=seconds / TURNS)
                 if done:
                     return opening.result()
-        except asyncio.CancelledError:
-            await _give_up(opening)
-            raise
-        await _give_up(opening)
-        raise aiohttp.ConnectionTimeoutError(f"no connection to {req.url} within {seconds:g} s")
-
-
-async def _give_up(opening: "asyncio.Future[ResponseHandler]") -> None:
-    opening.cancel()
-    await asyncio.wait([opening])
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
+            raise aiohttp.ConnectionTimeoutError(f"no connection to {req.url} in {seconds:g} s")
+        finally:
+            if not opening.done():
+                opening.cancel()
+                await asyncio.wait([opening])
+                if not opening.cancelled() and opening.exception() is None:
+                    opening.result().close()

@@ -36,7 +36,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`asked` counts questions put to a model; `gone` says why asking was given up."""
+    """`asked` counts questions put to a model; `gone` is why the run ended early."""
 
     summary: Summary
     failures: Sequence[Failure]
@@ -55,7 +55,7 @@ class Watcher:
 
 
 async def label(job: Job, watcher: Watcher) -> Result:
-    """Asks, scores and writes `job.out`, also when it is cancelled or told to stop.
+    """Asks, scores and writes `job.out`, also when it is cancelled or stopped.
 
     Raises ConfigurationError for bad input before anything is asked, and UpstreamError where the
     first question shows that a model or judge can't be used, unless something was answered before.

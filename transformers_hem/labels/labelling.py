@@ -26,7 +26,7 @@ class Failure:
 @dataclass
 class Labelling:
     """`asker` is None where every question brings its answers along. `on_done` is called after
-    each question. What came of them is in the journal, and in `failures`."""
+    each question. The results are in the journal, and in `failures`."""
 
     asker: Asker | None
     scorer: Scorer
@@ -78,11 +78,11 @@ class Labelling:
 
     async def _answer(self, question: Question, side: Side, first: bool) -> Answer:
         """The row's own, the journal's, else the model's. The first question is not tried again:
-        a wrong URL is told at once."""
+        a wrong URL shows at once."""
         known = self.journal.answers.get(question.id, {})
-        given = question.answers.get(side) or known.get(side)
-        if given is not None:
-            return given
+        answer = question.answers.get(side) or known.get(side)
+        if answer is not None:
+            return answer
         assert self.asker is not None
         self.asked += 1
         answer = await self.asker.ask(side, question.query, retry=not first)

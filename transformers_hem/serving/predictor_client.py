@@ -1,10 +1,11 @@
-"""Asks the edge predictor behind the answer stage; its refusals come through as they are."""
+"""Asks the edge predictor behind the answer stage: for answers, whose refusals come through as they
+are, and whether it is ready."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
-from fastapi import Request, Response
+from fastapi import FastAPI, Request, Response
 
 from predictors.errors import HEMError, NotReady
 from predictors.upstream.attempt import Refusal, unread
@@ -86,3 +87,22 @@ def _refused(refusal: Refusal) -> HEMError:
     complete = isinstance(content, dict) and "error" in content
     body = refusal.body if complete else orjson.dumps({"error": message})
     return PredictorRefused(refusal.status, message, body)
+
+
+def add_ready_routes(app: FastAPI, model_name: str, predictor: PredictorClient) -> None:
+    """HEM is ready when its predictor is: 503 with an `error` that says why, until then.
+
+    kserve asks a model's `healthy` on every inference too, and its own check of a predictor answers
+    an unreachable one with 500; so these routes stand before kserve's.
+    """
+
+    async def model_ready() -> dict[str, Any]:
+        await predictor.require_ready()
+        return {"name": model_name, "ready": True}
+
+    async def server_ready() -> dict[str, Any]:
+        await predictor.require_ready()
+        return {"ready": True}
+
+    app.add_api_route(f"/v2/models/{model_name}/ready", model_ready, methods=["GET"])
+    app.add_api_route("/v2/health/ready", server_ready, methods=["GET"])

@@ -1,24 +1,62 @@
-"""The engine: one call per row, rows side by side."""
+"""Settings and engine: one call per row, rows side by side."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
+from pydantic import Field, SecretStr
 
 from predictors.contract import Answer, Query
 from predictors.engines.base import TextEngine
-from predictors.engines.openai_api.settings import OpenAIAPISettings
 from predictors.engines.side_by_side import side_by_side
-from predictors.errors import Cause, HEMError, UpstreamError
+from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
 from predictors.upstream.attempt import Refusal
 from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.openai.answer import streamed_answer, whole_answer
-from predictors.upstream.openai.bodies import APIS, request_body
-from predictors.upstream.settings import json_object
+from predictors.upstream.openai.bodies import APIS, Dialect, request_body
+from predictors.upstream.settings import HTTPURL, HTTPUpstreamSettings, json_object
 
 KEY_HINT = "it refused the key; see --api_key and --api_key_file (PREDICTOR_API_KEY)"
 SHOWN_MODELS = 10
+
+
+class OpenAIAPISettings(Dialect, HTTPUpstreamSettings):
+    url: HTTPURL = Field("http://127.0.0.1:8000/v1", description="base URL, as OpenAI's own /v1")
+    upstream_model: str = Field(
+        "", description="name of the model there; the one that it lists if empty"
+    )
+    api_key: SecretStr | None = Field(
+        None, description="sent as a bearer token; better by environment or --api_key_file"
+    )
+    api_key_file: str = Field("", description="file that holds the key, such as a mounted Secret")
+    extra_body: SecretStr | None = Field(
+        None, description="JSON object of fields to add to each request; null takes one away"
+    )
+
+    def key(self) -> str:
+        """Empty where no key is set. Raises ConfigurationError, never with the key."""
+        key = self.api_key.get_secret_value() if self.api_key else ""
+        if key and self.api_key_file:
+            raise ConfigurationError("give one of --api_key and --api_key_file")
+        option = "api_key_file" if self.api_key_file else "api_key"
+        key = (_read(self.api_key_file) if self.api_key_file else key).strip()
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise ConfigurationError(
+                f"--{option} holds what is not a key: blanks or other characters"
+            )
+        return key
+
+
+def _read(path: str) -> str:
+    try:
+        key = Path(path).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--api_key_file {path!r}: {error}") from None
+    if not key.strip():
+        raise ConfigurationError(f"--api_key_file {path!r} is empty")
+    return key
 
 
 class OpenAIAPIEngine(TextEngine):

@@ -19,6 +19,7 @@ from predictors.contract.tensors import (
     Tensor,
     TensorRequest,
     TensorResponse,
+    TensorType,
 )
 from predictors.engines.kserve import KServeEngine, KServeSettings
 from predictors.errors import (
@@ -31,6 +32,9 @@ from predictors.errors import (
     UpstreamError,
 )
 from predictors.upstream.client import forwarded_headers
+from predictors.upstream.settings import Limits
+from predictors.upstream.v2 import TRANSPORTS as V2_TRANSPORTS
+from predictors.upstream.v2 import V2Model
 from tests.conftest import ServerProcess, StartServer, free_port
 from tests.predictors.engines.answering import answering
 from tests.predictors.upstream.failing import failing
@@ -47,7 +51,11 @@ JSON_ARRAYS = [
     np.array(["grüß".encode(), b""], dtype=np.object_),
     np.zeros((0, 4), dtype=np.float32),
 ]
-RAW_ARRAYS = [np.array([0.5, -2], dtype=np.float16), np.array([b"\xff\xd8"], dtype=np.object_)]
+RAW_ARRAYS = [
+    np.array([0.5, -2], dtype=np.float16),
+    np.array([b"\xff\xd8"], dtype=np.object_),
+    np.array([np.nan, -np.inf], dtype=np.float32),
+]
 
 
 @pytest.fixture(scope="module")
@@ -388,3 +396,30 @@ async def test_a_rest_answer_without_tensors_is_a_bad_gateway(scripted: ServerPr
         async with answering(body) as url, linked(url, "rest") as engine:
             with pytest.raises(UpstreamError, match="V2 response"):
                 await engine.infer(TensorRequest({"x": Tensor.of(np.ones(1))}))
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_model_is_described_and_ready(scripted: ServerProcess, transport: str) -> None:
+    model = V2Model(address(scripted, transport), "m")
+    client = V2_TRANSPORTS.load(transport)(model, Limits())
+    assert await client.ready()
+    metadata = await client.metadata()
+    assert metadata.inputs == {"text_input": TensorType("text_input", "BYTES", (-1,))}
+    assert metadata.outputs["text_output"] == TensorType("text_output", "BYTES", (-1,))
+    await client.close()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_model_that_is_missing_is_not_ready_and_a_server_that_is_missing_an_error(
+    scripted: ServerProcess, transport: str
+) -> None:
+    missing = V2Model(address(scripted, transport), "nix")
+    nowhere = V2Model(f"http://127.0.0.1:{free_port()}", "m")
+    for model in (missing, nowhere):
+        client = V2_TRANSPORTS.load(transport)(model, Limits())
+        if model is missing:
+            assert not await client.ready()
+        else:
+            with failing(Cause.UNREACHABLE):
+                await client.ready()
+        await client.close()
