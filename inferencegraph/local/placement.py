@@ -15,6 +15,8 @@ from inferencegraph.check.containers import (
     COLLOCATED_TRANSFORMER,
     ROLES,
     argument,
+    components,
+    containers,
     environment,
 )
 from predictors.errors import ConfigurationError
@@ -157,17 +159,14 @@ class Placement:
 
 def _place(service: Mapping[str, Any], ports: Iterator[int]) -> Iterator[Placed]:
     metadata = service["metadata"]
-    for role in ROLES:
-        component = service["spec"].get(role)
-        if component is None:
-            continue
-        containers = component.get("containers")
-        if not containers:
+    for role, component in components(service):
+        inside = containers(component)
+        if not inside:
             raise ConfigurationError(
                 f"InferenceService {metadata['name']!r}: its {role} has no containers; "
                 "a ServingRuntime's model needs a cluster, or a container with one of our images"
             )
-        for container in containers:
+        for container in inside:
             namespace = metadata.get("namespace", "default")
             yield Placed(metadata["name"], namespace, role, container, next(ports), next(ports))
 
