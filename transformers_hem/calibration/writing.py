@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from predictors.jsonl import write_lines
 
 from predictors.errors import ConfigurationError
-from predictors.jsonl import write_lines
 from transformers_hem import embedded
 from transformers_hem.calibration.config import Calibration, ScoreSpread
 from transformers_hem.routers.directory import (

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
+from predictors.jsonl import write_lines
 
 from predictors.contract import Answer
-from predictors.jsonl import write_lines
 from transformers_hem.labels.journal import Journal
 from transformers_hem.labels.question import SIDES, Question, Side
 from transformers_hem.labels.scorers.base import Pair

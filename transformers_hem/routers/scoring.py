@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+from predictors.jsonl import write_lines
 
 from predictors.errors import ConfigurationError
-from predictors.jsonl import write_lines
 from transformers_hem.algorithms.base import Algorithm
 from transformers_hem.algorithms.from_rows import batch_of
 from transformers_hem.algorithms.signals import lacking
