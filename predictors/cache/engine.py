@@ -8,7 +8,7 @@ cache, queries are answered.
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, cast
 
 from prometheus_client import Counter, Gauge
 
@@ -155,17 +155,11 @@ class CachedEngine(TextEngine):
 class CachedTensorEngine(CachedEngine, TensorEngine):
     """In front of an engine that answers tensors too, which are not cached."""
 
-    _engine: "TextAndTensorEngine"
-
     async def infer(self, request: TensorRequest) -> TensorResponse:
-        return await self._engine.infer(request)
+        return await cast(TensorEngine, self._engine).infer(request)
 
     def inputs(self) -> list[TensorType]:
-        return self._engine.inputs()
+        return cast(TensorEngine, self._engine).inputs()
 
     def outputs(self) -> list[TensorType]:
-        return self._engine.outputs()
-
-
-class TextAndTensorEngine(TextEngine, TensorEngine):
-    """What CachedTensorEngine stands in front of; only a type."""
+        return cast(TensorEngine, self._engine).outputs()

@@ -29,7 +29,7 @@ def model_identity(model_name: str, engine: str, settings: EngineSettings) -> by
     """Digest of the served model: its name, its engine with every option, and, for an option that
     names a file or directory, what lies there: names, sizes, and both ends of each file. Raises
     ConfigurationError where such a file can't be read."""
-    options = {name: _plain(value) for name, value in settings.model_dump().items()}
+    options = settings.model_dump()
     try:
         content = {name: list(_content(path)) for name, path in _paths(options)}
     except OSError as error:
@@ -47,13 +47,13 @@ def answer_key(identity: bytes, query: Query) -> bytes:
 
 
 def _digest(content: list[Any]) -> bytes:
-    canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)
+    canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=_plain)
     return hashlib.blake2b(canonical, digest_size=DIGEST_BYTES).digest()
 
 
 def _plain(value: Any) -> Any:
-    """A secret may change answers too; only its digest leaves this file."""
-    return value.get_secret_value() if isinstance(value, SecretStr | SecretBytes) else value
+    """What JSON lacks. A secret may change answers too; only its digest leaves this file."""
+    return value.get_secret_value() if isinstance(value, SecretStr | SecretBytes) else str(value)
 
 
 def _paths(options: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
