@@ -7,8 +7,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from inferencegraph.evaluate.answers import read_answer
-from inferencegraph.evaluate.outcome import Item, Outcome
+from inferencegraph.evaluate.outcome import Item, Outcome, read_answer
 from predictors.contract import HEM_PREFER, Scalar
 from predictors.errors import Cause, HEMError, UpstreamError
 from predictors.upstream.ask import infer
@@ -58,7 +57,7 @@ async def _answer(
 ) -> Outcome:
     with hint_where_nobody_listens():
         read, seconds = await infer(client, url, item.request(parameters), read_answer)
-    return Outcome(item, seconds, read.text, read.route, read.served_by)
+    return Outcome(item, seconds, *read)
 
 
 @contextmanager

@@ -178,10 +178,11 @@ def bound_body(response: httpx.Response, where: str, limit: int) -> None:
     Raises UpstreamError for a content coding that was not asked for.
     """
     assert isinstance(response.stream, httpx.AsyncByteStream)
-    coding = response.headers.pop("content-encoding", "identity").strip().lower()
-    length = response.headers.get("content-length", "")
-    if coding == "identity" and length.isdigit() and int(length) <= limit:
+    headers = {name.lower(): value for name, value in response.headers.raw}
+    length = headers.get(b"content-length", b"")
+    if b"content-encoding" not in headers and length.isdigit() and int(length) <= limit:
         return  # the transport reads no more than that
+    coding = response.headers.pop("content-encoding", "identity").strip().lower()
     if coding not in CODINGS:
         raise UpstreamError(f"{where} answered in the coding {coding!r:.80}")
     response.stream = _BoundedBody(response.stream, coding != "identity", where, limit)

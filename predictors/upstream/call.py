@@ -87,9 +87,12 @@ class Upstream:
             self._places.release()
 
     async def _take_place(self) -> None:
+        if not self._places.locked():
+            await self._places.acquire()  # which is there at once, without a timer
+            return
         limits = self._limits
         seconds = queue_limit(limits.timeout, limits.queue_timeout)
-        if self._places.locked() and self._waiting >= limits.max_queue:
+        if self._waiting >= limits.max_queue:
             REJECTED.labels(self.name, "queue_full").inc()
             raise Overloaded(
                 f"{self.name} has {limits.max_concurrency} calls at once and {self._waiting} "

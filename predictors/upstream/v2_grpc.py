@@ -62,7 +62,10 @@ CONTENTS: Final[Mapping[str, str]] = {
 
 
 def grpc_failure(
-    error: grpc.RpcError, where: str, redaction: Redaction = NOTHING_SECRET
+    error: grpc.RpcError,
+    where: str,
+    redaction: Redaction = NOTHING_SECRET,
+    refused: Callable[[Refusal], HEMError] = Refusal.relayed,
 ) -> HEMError:
     """What a failed call means to our own caller: by the same tables as over HTTP."""
     code, reason = error.code(), redaction.reason(error.details() or "")
@@ -75,16 +78,22 @@ def grpc_failure(
     if TOO_LARGE_ANSWER in reason:
         return UpstreamError(f"{where}: {reason} (max_answer_bytes)", Cause.TOO_LARGE)
     status = 413 if TOO_LARGE_REQUEST in reason else STATUSES.get(code, 500)
-    return Refusal(where, status, reason, shown=code.name).relayed()
+    return refused(Refusal(where, status, reason, shown=code.name))
 
 
 class GRPCClient(V2Client):
-    def __init__(self, model: V2Model, limits: Limits) -> None:
+    def __init__(
+        self,
+        model: V2Model,
+        limits: Limits,
+        refused: Callable[[Refusal], HEMError] = Refusal.relayed,
+    ) -> None:
         self._model = {"name": model.name, "version": model.version}
         self._asked = {"model_name": model.name, "model_version": model.version}
         self._url = model.url
         self._metadata = model.headers
         self._redaction = Redaction(model.headers.values())
+        self._refused = refused
         self._upstream = Upstream(model.url, limits)
         self._channel = _channel(model, limits)
         self._stub = GRPCInferenceServiceStub(self._channel)
@@ -95,10 +104,7 @@ class GRPCClient(V2Client):
             for t in request["inputs"]
         }
         tensors = TensorRequest(inputs, request.get("parameters", {}))
-        return await self._infer(tensors, lambda response: read(_plain(response)))
-
-    async def infer_tensors(self, request: TensorRequest) -> TensorResponse:
-        return await self._infer(request, lambda response: response)
+        return await self.infer(tensors, lambda response: read(_plain(response)))
 
     async def metadata(self) -> V2Metadata:
         message = v2.ModelMetadataRequest(**self._model)
@@ -106,32 +112,40 @@ class GRPCClient(V2Client):
             lambda: self._attempt(
                 self._stub.ModelMetadata,
                 message,
-                lambda found: V2Metadata(_types(found.inputs), _types(found.outputs)),
+                lambda answer: V2Metadata(_types(answer.inputs), _types(answer.outputs)),
             )
         )
 
     async def _ready(self) -> bool:
         message = v2.ModelReadyRequest(**self._model)
-        return await self._attempt(self._stub.ModelReady, message, lambda found: bool(found.ready))
+        return await self._attempt(
+            self._stub.ModelReady, message, lambda answer: bool(answer.ready)
+        )
 
-    async def _infer(self, request: TensorRequest, read: Callable[[TensorResponse], T]) -> T:
-        message = _request(v2.ModelInferRequest(**self._asked), request)
+    async def infer(self, request: TensorRequest, read: Callable[[TensorResponse], T]) -> T:
+        message = infer_request(v2.ModelInferRequest(**self._asked), request)
         return await self._upstream.call(
             lambda: self._attempt(
-                self._stub.ModelInfer, message, lambda found: read(_response(found))
+                self._stub.ModelInfer, message, lambda answer: read(infer_response(answer))
             )
         )
 
     async def _attempt(
         self, method: Callable[..., Any], message: Any, read: Callable[[Any], T]
     ) -> T:
-        forwarded = {name.lower(): value for name, value in FORWARDED.get().items()}
         try:
-            response = await method(message, metadata=(*{**self._metadata, **forwarded}.items(),))
+            response = await method(message, metadata=self._sent())
         except grpc.aio.AioRpcError as error:
-            raise grpc_failure(error, self._url, self._redaction) from None
+            raise self._failure(error) from None
         with reading(self._url, self._redaction):
             return read(response)
+
+    def _sent(self) -> tuple[tuple[str, str], ...]:
+        forwarded = {name.lower(): value for name, value in FORWARDED.get().items()}
+        return tuple({**self._metadata, **forwarded}.items())
+
+    def _failure(self, error: grpc.RpcError) -> HEMError:
+        return grpc_failure(error, self._url, self._redaction, self._refused)
 
     async def close(self) -> None:
         await self._channel.close()
@@ -172,11 +186,11 @@ def _channel(model: V2Model, limits: Limits) -> grpc.aio.Channel:
         ("grpc.keepalive_time_ms", 300_000),
         ("grpc.keepalive_timeout_ms", 20_000),
     ]
-    if url.scheme == "http":
-        return grpc.aio.insecure_channel(f"{url.hostname}:{url.port or 80}", options)
-    return grpc.aio.secure_channel(
-        f"{url.hostname}:{url.port or 443}", _credentials(model), options
-    )
+    plain = url.scheme in ("http", "grpc")
+    address = url.netloc if url.port else f"{url.netloc}:{80 if plain else 443}"
+    if plain:
+        return grpc.aio.insecure_channel(address, options)
+    return grpc.aio.secure_channel(address, _credentials(model), options)
 
 
 def _credentials(model: V2Model) -> grpc.ChannelCredentials:
@@ -186,7 +200,8 @@ def _credentials(model: V2Model) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(*(Path(f).read_bytes() if f else None for f in files))
 
 
-def _request(message: v2.ModelInferRequest, request: TensorRequest) -> v2.ModelInferRequest:
+def infer_request(message: Any, request: TensorRequest) -> Any:
+    """`message`, filled: a ModelInferRequest of whatever package generated it."""
     for name, value in request.parameters.items():
         _set_parameter(message.parameters[name], value)
     for name, tensor in request.inputs.items():
@@ -214,7 +229,7 @@ def _raw(tensor: Tensor) -> bytes:
     return tensor.values.astype(tensor.values.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
-def _response(message: v2.ModelInferResponse) -> TensorResponse:
+def infer_response(message: Any) -> TensorResponse:
     raw = message.raw_output_contents
     if raw and len(raw) != len(message.outputs):
         raise ValueError(f"{len(raw)} raw contents for {len(message.outputs)} outputs")

@@ -43,7 +43,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`asked` counts questions put to a model; `gone` says why asking was given up."""
+    """`asked` counts questions put to a model; `gone` is why the run ended early."""
 
     summary: Summary
     failures: Sequence[Failure]
@@ -62,7 +62,7 @@ class Watcher:
 
 
 async def label(job: Job, watcher: Watcher) -> Result:
-    """Asks, scores and writes `job.out`, also when it is cancelled or told to stop.
+    """Asks, scores and writes `job.out`, also when it is cancelled or stopped.
 
     Raises ConfigurationError for bad input before anything is asked, and UpstreamError where the
     first question shows that a model or judge can't be used, unless something was answered before.
@@ -129,7 +129,7 @@ def _settings(job: Job, scorer: Scorer) -> dict[str, Any]:
 @dataclass
 class Labelling:
     """`asker` is None where every question brings its answers along. `on_done` is called after
-    each question. What came of them is in the journal, and in `failures`."""
+    each question. The results are in the journal, and in `failures`."""
 
     asker: Asker | None
     scorer: Scorer
@@ -181,11 +181,11 @@ class Labelling:
 
     async def _answer(self, question: Question, side: Side, first: bool) -> Answer:
         """The row's own, the journal's, else the model's. The first question is not tried again:
-        a wrong URL is told at once."""
+        a wrong URL shows at once."""
         known = self.journal.answers.get(question.id, {})
-        given = question.answers.get(side) or known.get(side)
-        if given is not None:
-            return given
+        answer = question.answers.get(side) or known.get(side)
+        if answer is not None:
+            return answer
         assert self.asker is not None
         self.asked += 1
         answer = await self.asker.ask(side, question.query, retry=not first)

@@ -36,12 +36,12 @@ class OpenAIAPISettings(Dialect, HTTPUpstreamSettings):
     )
 
     def key(self) -> str:
-        """Empty where there is none. Raises ConfigurationError, never with the key."""
-        given = self.api_key.get_secret_value() if self.api_key else ""
-        if given and self.api_key_file:
+        """Empty where no key is set. Raises ConfigurationError, never with the key."""
+        key = self.api_key.get_secret_value() if self.api_key else ""
+        if key and self.api_key_file:
             raise ConfigurationError("give one of --api_key and --api_key_file")
         option = "api_key_file" if self.api_key_file else "api_key"
-        key = (_read(self.api_key_file) if self.api_key_file else given).strip()
+        key = (_read(self.api_key_file) if self.api_key_file else key).strip()
         if not key.isascii() or not key.isprintable() or " " in key:
             raise ConfigurationError(
                 f"--{option} holds what is not a key: blanks or other characters"

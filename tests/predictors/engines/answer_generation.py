@@ -11,7 +11,7 @@ from inferencegraph.build.examples import (
     MODELS,
     write,
 )
-from inferencegraph.local.manifests import MANIFESTS
+from inferencegraph.read.documents import MANIFESTS
 from predictors.contract import HEM_ROUTE, SERVED_BY
 from predictors.embedded.workshop.questions import test_questions as shipped_questions
 from predictors.upstream.attempt import error_reason

@@ -51,7 +51,11 @@ JSON_ARRAYS = [
     np.array(["grüß".encode(), b""], dtype=np.object_),
     np.zeros((0, 4), dtype=np.float32),
 ]
-RAW_ARRAYS = [np.array([0.5, -2], dtype=np.float16), np.array([b"\xff\xd8"], dtype=np.object_)]
+RAW_ARRAYS = [
+    np.array([0.5, -2], dtype=np.float16),
+    np.array([b"\xff\xd8"], dtype=np.object_),
+    np.array([np.nan, -np.inf], dtype=np.float32),
+]
 
 
 @pytest.fixture(scope="module")

@@ -134,7 +134,7 @@ async def test_tls_over_grpc_needs_the_right_authority_and_identity(
     url = f"grpcs://{triton.grpc}"
     identity = {"client_cert": pems["client_cert"], "client_key": pems["client_key"]}
     assert (await ask(url=url, ca_bundle=pems["ca"], **identity)).text == "cba"
-    with pytest.raises(UpstreamError, match="check --ca_bundle") as raised:
+    with pytest.raises(UpstreamError, match=r"certificate of .* does not verify") as raised:
         await ask(url=url, ca_bundle=pems["other"], **identity)
     assert (raised.value.status, raised.value.cause) == (502, "certificate")
     with pytest.raises(UpstreamError):
@@ -156,7 +156,7 @@ async def test_tls_over_http_needs_the_right_authority(
         url = f"https://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
         answer = await ask(url=url, transport="http", ca_bundle=pems["ca"])
         assert answer.text == "cba"
-        with pytest.raises(UpstreamError, match="check --ca_bundle") as raised:
+        with pytest.raises(UpstreamError, match=r"certificate of .* does not verify") as raised:
             await ask(url=url, transport="http", ca_bundle=pems["other"])
         assert (raised.value.status, raised.value.cause) == (502, "certificate")
 
