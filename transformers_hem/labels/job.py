@@ -1,4 +1,5 @@
-"""`hem label`: asks both models every question that is not answered yet, and scores the answers."""
+"""`hem label`: asks both models every question that is not answered yet, scores the answers, and
+writes the labels that `hem train` and `hem calibrate` read."""
 
 import asyncio
 from collections import deque
@@ -7,14 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from predictors.contract import CLOUD, EDGE, Answer
+import orjson
+
+from predictors.contract import CLOUD, EDGE, TELEMETRY, Answer
 from predictors.errors import ConfigurationError, HEMError
+from predictors.jsonl import write_lines
 from transformers_hem.labels.asking import Asker, Models, is_systemic, require_two_models
 from transformers_hem.labels.journal import Journal
-from transformers_hem.labels.labels import require_margin
-from transformers_hem.labels.output import Summary, write_labels
+from transformers_hem.labels.labels import is_hard, require_margin
 from transformers_hem.labels.question import SIDES, Question, Side, read_questions
-from transformers_hem.labels.scorers.base import Scorer
+from transformers_hem.labels.scorers.base import Pair, Scorer
 from transformers_hem.labels.scorers.options import make_scorer, require_scorable
 
 
@@ -33,6 +36,17 @@ class Job:
     limit: int | None = None
     timeout: float = 120.0
     attempts: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`edge` and `cloud` are mean scores; None where no row is labelled. `missing` rows are not."""
+
+    rows: int
+    missing: int
+    edge: float | None
+    cloud: float | None
+    hard_share: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +115,44 @@ async def _run(
         await labelling.run(questions)
     finally:
         if journal.scores:
-            summary = write_labels(job.out, questions, journal, scorer.graded, job.epsilon)
+            summary = _write_labels(job.out, questions, journal, scorer.graded, job.epsilon)
         else:
             summary = Summary(0, len(questions), None, None, None)
     return Result(summary, labelling.failures, labelling.asked, labelling.gone)
+
+
+def _write_labels(
+    out: Path, questions: Sequence[Question], journal: Journal, graded: bool, epsilon: float
+) -> Summary:
+    """Writes a row for each question that has scores, in their order."""
+    labelled = [question for question in questions if question.id in journal.scores]
+    pairs = [journal.scores[question.id] for question in labelled]
+    hard = [is_hard(pair.edge, pair.cloud, epsilon) for pair in pairs]
+    rows = [
+        _row(question, journal, pair, graded) | {"hard": row_is_hard}
+        for question, pair, row_is_hard in zip(labelled, pairs, hard, strict=True)
+    ]
+    write_lines(out, (orjson.dumps(row) + b"\n" for row in rows))
+    count = len(rows)
+    if not count:
+        return Summary(0, len(questions), None, None, None)
+    edge = sum(pair.edge for pair in pairs) / count
+    cloud = sum(pair.cloud for pair in pairs) / count
+    return Summary(count, len(questions) - count, edge, cloud, sum(hard) / count)
+
+
+def _row(question: Question, journal: Journal, pair: Pair, graded: bool) -> dict[str, Any]:
+    answers: dict[Side, Answer] = {**journal.answers.get(question.id, {}), **question.answers}
+    row: dict[str, Any] = {"id": question.id, "query": question.query}
+    if question.reference is not None:
+        row["reference"] = question.reference
+    row |= {f"{side}_answer": answers[side].text for side in SIDES}
+    if graded:
+        row |= {"edge_score": pair.edge, "cloud_score": pair.cloud}
+    else:
+        row |= {"edge_correct": bool(pair.edge), "cloud_correct": bool(pair.cloud)}
+    telemetry = {f"{s}_{name}": getattr(answers[s], name) for s in SIDES for name in TELEMETRY}
+    return row | {name: value for name, value in telemetry.items() if value is not None}
 
 
 def _require_answers(questions: Sequence[Question]) -> None:

@@ -69,8 +69,8 @@ class Journal:
 
     def answered(self, question: Question, side: Side, answer: Answer) -> None:
         self.answers.setdefault(question.id, {})[side] = answer
-        told = {name: value for name, value in asdict(answer).items() if value is not None}
-        self._write(question, {"side": side, "answer": told})
+        known = {name: value for name, value in asdict(answer).items() if value is not None}
+        self._write(question, {"side": side, "answer": known})
 
     def scored(self, question: Question, pair: Pair) -> None:
         self.scores[question.id] = pair
@@ -90,7 +90,7 @@ class Journal:
         self._write(question, {"failed": reason})
 
     def close(self) -> None:
-        """A journal that says nothing goes away."""
+        """Removes a journal that holds no answer and no score."""
         os.fsync(self._handle)
         if self.empty:
             self.path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictors.contract import is_number
+from predictors.contract import is_telemetry
 from predictors.errors import ConfigurationError
 from predictors.jsonl import read_content, read_query, read_rows, require_new
 
@@ -36,7 +36,7 @@ class RowTelemetry:
         cls, path: Path, lines: Sequence[int], rows: Sequence[Mapping[str, Any]]
     ) -> "RowTelemetry":
         values = {
-            name: np.array([v if is_number(v := row[field]) else math.nan for row in rows])
+            name: np.array([v if is_telemetry(name, v := row[field]) else math.nan for row in rows])
             for name, field in zip(SIGNALS, TELEMETRY_FIELDS, strict=True)
         }
         return cls(path, np.array(lines), values)

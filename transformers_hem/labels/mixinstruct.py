@@ -12,7 +12,8 @@ from typing import Any, Final, TypeVar
 
 import orjson
 
-from predictors.errors import ConfigurationError
+from predictors.contract import is_number
+from predictors.errors import ConfigurationError, known
 from predictors.jsonl import read_content, read_query, read_rows, require_new, write_lines
 
 COMPARISON: Final = "comparison"
@@ -75,8 +76,9 @@ def _label(
     candidates = _candidates(row, where)
     for model in (edge, cloud):
         if model not in candidates:
-            known = ", ".join(sorted(candidates)) or "none"
-            raise ConfigurationError(f"{where}: no candidate of model {model!r}; models: {known}")
+            raise ConfigurationError(
+                f"{where}: no candidate of model {model!r}; {known(model, candidates)}"
+            )
     answers = {
         "edge_answer": _field(candidates[edge], "text", str, where),
         "cloud_answer": _field(candidates[cloud], "text", str, where),
@@ -105,11 +107,11 @@ def _candidates(row: dict[str, Any], where: str) -> dict[str, dict[str, Any]]:
 
 def _score(candidate: dict[str, Any], name: str, where: str) -> float:
     scores: dict[str, Any] = _field(candidate, "scores", dict, where) or {}
-    value = scores.get(name)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        known = ", ".join(sorted([*scores, COMPARISON]))
+    value: Any = scores.get(name)
+    if not is_number(value):
         raise ConfigurationError(
-            f"{where}: {candidate.get('model')!r} has no score {name!r}; --scorer may be: {known}"
+            f"{where}: {candidate.get('model')!r} has no score {name!r} for --scorer; "
+            + known(name, [*scores, COMPARISON])
         )
     return float(value)
 
@@ -131,20 +133,20 @@ def _winner(results: Any, where: str, edge: str, cloud: str) -> str | None:
     return "tie" if for_edge == 0 else "edge" if for_edge > 0 else "cloud"
 
 
-def _verdict(said: Any, where: str) -> int | None:
-    """None where there is none."""
-    if said is None or said == "":
+def _verdict(verdict: Any, where: str) -> int | None:
+    """None where the pair was not compared in this order."""
+    if verdict is None or verdict == "":
         return None
-    if not isinstance(said, str) or said not in _VERDICTS:
+    if not isinstance(verdict, str) or verdict not in _VERDICTS:
         raise ConfigurationError(
-            f"{where}: 'cmp_results': {said!r:.80} is no verdict of a comparison; known: "
+            f"{where}: 'cmp_results': {verdict!r:.80} is not a verdict of a comparison; known: "
             + ", ".join(_VERDICTS)
         )
-    return _VERDICTS[said]
+    return _VERDICTS[verdict]
 
 
 def _field(holder: dict[str, Any], name: str, kind: type[Kind], where: str) -> Kind | None:
-    """None where there is none. Raises ConfigurationError for another kind."""
+    """None where it is missing. Raises ConfigurationError for a value of another kind."""
     value = holder.get(name)
     if value is None or isinstance(value, kind):
         return value

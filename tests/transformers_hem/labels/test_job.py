@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from predictors.contract import TELEMETRY
 from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
 from tests.conftest import free_port
 from tests.predictors.upstream.failing import failing
@@ -129,6 +130,14 @@ async def test_rows_that_bring_their_answers_are_only_scored(job: Job, edge: Ser
     write(again.data, QUESTIONS)
     with pytest.raises(ConfigurationError, match="line 1: no 'edge_answer'; give --edge and"):
         await run(replace(again, out=job.out.with_name("more")))
+
+
+async def test_all_telemetry_that_a_row_brings_along_is_in_its_label(job: Job) -> None:
+    row = {"id": 1, "query": "q", "reference": "1", "edge_answer": "1", "cloud_answer": "2"}
+    row |= {f"edge_{name}": 3 for name in TELEMETRY} | {"cloud_time_to_first_token": 0.5}
+    write(job.data, [row])
+    await run(replace(job, models=None))
+    assert labels(job) == [row | {"edge_correct": True, "cloud_correct": False, "hard": False}]
 
 
 async def test_a_question_that_fails_is_listed_and_is_no_answer(

@@ -56,6 +56,35 @@ def test_a_line_is_there_as_soon_as_it_is_written(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_a_journal_of_the_last_release_goes_on(tmp_path: Path) -> None:
+    """Each kind of line, as it was written then."""
+    before = (
+        b'{"hem_label":1,"settings":{"scorer":"numeric","edge":"http://e"}}\n'
+        b'{"id":"a","of":"f","side":"edge","answer":{"text":"42\\n","prompt_tokens":3,'
+        b'"completion_tokens":1,"time_to_first_token":0.5,"mean_logprob":-0.5,"served_by":"m",'
+        b'"cached":false}}\n'
+        b'{"id":"a","of":"f","part":"edge_first","gives":[0.5,1.0]}\n'
+        b'{"id":2,"of":"g","scores":[0.25,1.0]}\n'
+        b'{"id":"a","of":"f","failed":"503"}\n'
+    )
+    (tmp_path / "out.journal").write_bytes(before)
+    journal = opened(tmp_path / "out")
+    answer = Answer(
+        "42\n",
+        prompt_tokens=3,
+        completion_tokens=1,
+        time_to_first_token=0.5,
+        mean_logprob=-0.5,
+        served_by="m",
+        cached=False,
+    )
+    assert journal.answers == {"a": {"edge": answer}}
+    assert journal.parts == {"a": {"edge_first": Pair(0.5, 1)}}
+    assert (journal.scores, journal.failures) == ({2: Pair(0.25, 1)}, {"a"})
+    journal.close()
+    assert journal.path.read_bytes() == before
+
+
 @pytest.mark.parametrize("cut", [1, 5, 30])
 def test_a_last_line_that_was_cut_is_dropped_and_written_again(tmp_path: Path, cut: int) -> None:
     path = begun(tmp_path / "out")

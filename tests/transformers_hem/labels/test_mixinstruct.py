@@ -99,11 +99,11 @@ def of_candidates(*candidates: Any) -> dict[str, Any]:
         (compared("{"), "comparison", "'cmp_results' must be an object of verdicts"),
         (compared(5), "comparison", "'cmp_results' must be an object of verdicts, not 5"),
         (compared({"e,c": ["A is better"]}), "comparison", "'cmp_results': ['A is better'] is no"),
-        (compared({"c,e": 5}), "comparison", "'cmp_results': 5 is no verdict"),
+        (compared({"c,e": 5}), "comparison", "'cmp_results': 5 is not a verdict"),
         (
             compared({"e,c": "A is better", "c,e": "A"}),
             "comparison",
-            "'cmp_results': 'A' is no verdict",
+            "'cmp_results': 'A' is not a verdict",
         ),
         ({"id": "a", "candidates": 5}, "bleu", "'candidates' must be a list, not 5"),
         (of_candidates(5), "bleu", "'candidates' must be a list of objects, not 5"),
@@ -133,17 +133,17 @@ def test_a_field_of_another_kind_is_named_with_its_row(
 @pytest.mark.parametrize(
     ("rows", "score", "told"),
     [
-        ([row("a", e=1)], "bartscore", "row 1: no candidate of model 'c'; models: e"),
-        ([row("a", e=1, c=1)], "bert", "row 1: 'e' has no score 'bert'; --scorer may be: barts"),
+        ([row("a", e=1)], "bartscore", "row 1: no candidate of model 'c'; known: e"),
+        ([row("a", e=1, c=1)], "bert", "row 1: 'e' has no score 'bert' for --scorer; known: barts"),
         (
             [row("a", {"e,c": "A"}, e=1, c=1)],
             "comparison",
-            "row 1: 'cmp_results': 'A' is no verdict",
+            "row 1: 'cmp_results': 'A' is not a verdict",
         ),
         ([row("a", e=1, c=1)], "comparison", "no row compares 'e' and 'c'"),
         ([row("a", e=1, c=1)] * 2, "bleu", "line 2: id 'a' is line 1's too"),
         ([1], "bleu", "row 1: must be a JSON object"),
-        ([{"id": "a"}], "bleu", "row 1: no candidate of model 'e'; models: none"),
+        ([{"id": "a"}], "bleu", "row 1: no candidate of model 'e'; known: none"),
     ],
 )
 def test_a_bad_row_is_named_and_nothing_written(

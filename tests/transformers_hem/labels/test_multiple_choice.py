@@ -264,6 +264,50 @@ def test_a_reference_is_a_letter_or_a_text(reference: str) -> None:
     assert reference_option(reference, OPTIONS) == "B"
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "<think>\nThe answer is A? Rather not.\n</think>\n\nThe organ is (B).",
+        "<think>The answer is A.</think>\n**B**",
+        "The answer is A, or is it?</think>B. The heart",
+        "$\\boxed{\\text{B}}$",
+        "\\(\\boxed{\\mathbf{B}}\\)",
+        '{"answer": "B"}',
+        '```json\n{"choice": "B. The heart"}\n```',
+        "#### B",
+        "## B. The heart",
+        "> B",
+        "[B]",
+        '"B".',
+        "{B}",
+        "The organ is [B]",
+        "\uff22",
+        "\uff08\uff22\uff09",
+        "B\u3002",
+        "\u3010B\u3011",
+        "The answer is\uff1aB\uff0e",
+        "The\u00a0heart",
+        "\U0001d401",
+    ],
+)
+def test_an_answer_is_read_whatever_it_is_wrapped_in(answer: str) -> None:
+    assert chosen_option(answer, OPTIONS) == "B"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["<think>The answer is B", '{"answer": null}', '{"answer": "A or B"}', "[A] or [B]", "#B-side"],
+)
+def test_a_wrapped_answer_that_settles_on_none_is_none(answer: str) -> None:
+    assert chosen_option(answer, OPTIONS) is None
+
+
+def test_a_list_of_fullwidth_options_is_a_list() -> None:
+    options = options_of("Which?\n\uff21\uff0e Oslo\n\uff22\uff0e Lima")
+    assert options == {"A": "Oslo", "B": "Lima"}
+    assert reference_option("\uff22", options) == chosen_option("Lima", options) == "B"
+
+
 async def test_no_answer_is_wrong() -> None:
     scorer = MultipleChoice(ScorerOptions())
     asked = question(QUERY, "B")

@@ -75,6 +75,42 @@ def test_the_number_an_answer_ends_on(text: str, number: float | None) -> None:
     assert final_number(text) == number
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("<think>\nSo the answer is 41? No.\n</think>\nIt costs 42 euros.", 42),
+        ("<think>The answer is 41", None),
+        ('```json\n{"answer": 42, "steps": 3}\n```', 42),
+        ('{"result": "1,024 apples", "n": 3}', 1024),
+        ("42\n\nHuman: another question about 7", 42),
+        ("The answer is \u20135", -5),
+        ("The answer is \u2013$5", -5),
+        ("10\u201315 minutes", 15),
+        ("The answer is 1\u202f234", 1234),
+        ("The answer is 1\u2009234\u2009567.5", 1234567.5),
+        ("The answer is 12\u00a0000 metres.", 12000),
+        ("The answer is 12 000 metres.", 12000),
+        ("It is 1'234'567", 1234567),
+        (r"\boxed{12\,000}", 12000),
+        ("in 2024 100 people", 100),
+        ("it takes 12 1/2 or 3 100/200", 3.5),
+        ("The answer is \u0664\u0662", 42),
+        ("\u0661\u066c\u0662\u0663\u0664\u066b\u0665", 1234.5),
+        ("\uff04\uff14\uff12", 42),
+        ("The answer is \u00bd", 0.5),
+        ("The answer is 3\u00bd", 3.5),
+        ("The answer is \u22123\u00be cups", -3.75),
+        ("\\boxed{\\tfrac{1}{2}}", 0.5),
+        ("\\frac34", 0.75),
+        ("\\boxed{\\text{42}}", 42),
+        ("25 m\u00b2", 25),
+        ("25\u33a1", 25),
+    ],
+)
+def test_a_number_is_read_whatever_it_is_wrapped_in(text: str, number: float | None) -> None:
+    assert final_number(text) == number
+
+
 async def test_numbers_are_equal_within_a_relative_tolerance() -> None:
     close, exact = Numeric(NumericOptions()), Numeric(NumericOptions(tolerance=0))
     asked = question("q", "#### 33.33")

@@ -114,3 +114,14 @@ def test_a_row_that_cannot_be_meant_is_named(
         read_labels(data)
     assert fault in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [None, "x", True, 1e39])
+def test_a_signal_that_telemetry_cannot_be_is_missing(tmp_path: Path, value: object) -> None:
+    rows: list[dict[str, object]] = [
+        {"query": "q", "winner": "tie", "edge_mean_logprob": logprob} for logprob in (-0.5, value)
+    ]
+    telemetry = read_labels(write(tmp_path / "rows.jsonl", rows)).telemetry
+    assert telemetry is not None
+    with pytest.raises(ConfigurationError, match="line 2: no number in 'edge_mean_logprob'"):
+        telemetry.require("mean_logprob")

@@ -15,6 +15,12 @@ async def test_exact_match_looks_over_case_blanks_and_spelling_of_unicode() -> N
     assert await scorer.score(asked, " new york CAF\u00c9 ", "new york cafes") == Pair(1, 0)
 
 
+async def test_exact_match_is_of_the_answer_without_its_reasoning() -> None:
+    scorer = ExactMatch(ScorerOptions())
+    pair = await scorer.score(question("q", "Paris"), "<think>Rome?</think>\nParis", "Rome</think>")
+    assert pair == Pair(1, 0)
+
+
 async def test_token_f1_counts_shared_words_without_articles_and_punctuation() -> None:
     scorer = TokenF1(ScorerOptions())
     pair = await scorer.score(question("q", "The Eiffel Tower, Paris"), "a tower in Paris!", "Rome")

@@ -1,4 +1,12 @@
-"""The table of scorers; a new one is one file here and one line below."""
+"""The table of scorers; a new one is one file here and one line below.
+
+base.py            what a scorer is
+options.py         from a name and the options of a command line to a scorer
+plain_text.py      answers in one spelling; here belongs what is true of any answer
+option_letters.py  what an answer says of options by their letters, for multiple_choice.py
+
+All others are scorers, named as in the table.
+"""
 
 from predictors.registry import Registry
 from transformers_hem.labels.scorers.base import Scorer

@@ -1,18 +1,12 @@
 """Exact match, apart from case, white space and Unicode's different spellings of one text."""
 
-import unicodedata
-
 from transformers_hem.labels.question import Question
 from transformers_hem.labels.scorers.base import ReferenceScorer
+from transformers_hem.labels.scorers.plain_text import answered, normalised
 
 
 class ExactMatch(ReferenceScorer):
     graded = False
 
     def against(self, answer: str, reference: str, question: Question) -> float:
-        return float(normalised(answer) == normalised(reference))
-
-
-def normalised(text: str) -> str:
-    """Unicode's NFKC, case folded, white space collapsed and cut off at the ends."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+        return float(normalised(answered(answer)) == normalised(reference))

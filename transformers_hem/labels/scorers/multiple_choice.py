@@ -6,7 +6,6 @@ from typing import Final
 
 from transformers_hem.labels.question import Question
 from transformers_hem.labels.scorers.base import ReferenceScorer
-from transformers_hem.labels.scorers.exact_match import normalised
 from transformers_hem.labels.scorers.option_letters import (
     letters,
     names_another,
@@ -14,17 +13,21 @@ from transformers_hem.labels.scorers.option_letters import (
     rejected,
     stated,
 )
+from transformers_hem.labels.scorers.plain_text import final, normalised, plain
 
 Options = Mapping[str, str]
 
 _UNLISTED: Final = "ABCDE"  # the letters where the query doesn't list its options
 # Runs of blanks are bounded: an answer of a million of them takes no longer than any other.
 _OPTION: Final = re.compile(r"^[ \t]{0,8}\(?([A-J])[ \t]{0,8}[.):][ \t]{1,8}(\S.*)$", re.M)
-_MARKUP: Final = re.compile(r"[*_`$]+|\\(?:text|textbf|mathrm|mathbf)\b")
+# The marks of Markdown's headings, quotes and emphasis, and of LaTeX's formulas.
+_MARKUP: Final = re.compile(r"^[ \t]{0,8}(?:#{1,6}|>)[ \t]|[*_`$]+", re.M)
 
-_LINE: Final = re.compile(r"^[ \t]{0,8}\(?([A-Ja-j])[ \t]{0,8}[.:)!]{0,2}[ \t]{0,8}$", re.M)
+_LINE: Final = re.compile(
+    r"^[ \t]{0,8}[(\[{<\"']?([A-Ja-j])[ \t]{0,8}[.)\]}>\"':!]{0,3}[ \t]{0,8}$", re.M
+)
 _HEAD: Final = re.compile(r"^[ \t]{0,8}(?:\(([A-J])\)|([A-J])[.):])[ \t]{1,8}\S", re.M)
-_POINTED: Final = re.compile(r"\(([A-J])\)|\b(?i:option|choice)\s([A-J])\b")
+_POINTED: Final = re.compile(r"\(([A-J])\)|\[([A-J])\]|\b(?i:option|choice)\s([A-J])\b")
 _BOLD: Final = re.compile(r"\*\* ?\(?([A-J])\)?[.):]?(?: [^*\n]{0,500})?\*\*")
 _BEGUN: Final = re.compile(r"\(?([A-HJ])\)?(?:,\s|\s[-\u2013\u2014]\s|\s(?:because|since)\b)")
 _CAPITAL: Final = re.compile(r"(?<![\w'\u2019])[A-J](?!\w)")
@@ -61,12 +64,13 @@ class MultipleChoice(ReferenceScorer):
 def options_of(query: str) -> Options:
     """Letter -> text, empty texts where the query lists none. The last list counts: examples may
     come first."""
-    listed = {letter: text.strip() for letter, text in _OPTION.findall(query)}
+    listed = {letter: text.strip() for letter, text in _OPTION.findall(plain(query))}
     return listed if len(listed) > 1 else dict.fromkeys(_UNLISTED, "")
 
 
 def reference_option(reference: str, options: Options) -> str | None:
     """The letter of a reference such as "B", "(b)", "B. text" or an option's text."""
+    reference = plain(reference)
     for pattern in (_LINE, _HEAD):
         if found := _letters(pattern, reference):
             return found[0] if found[0] in options else None
@@ -76,16 +80,17 @@ def reference_option(reference: str, options: Options) -> str | None:
 
 def chosen_option(answer: str, options: Options) -> str | None:
     """The letter that an answer settles on; None for none and for several."""
-    plain = _MARKUP.sub("", answer).strip()
+    marked = final(answer)
+    unmarked = _MARKUP.sub("", marked).strip()
     options = {letter: _MARKUP.sub("", text).strip() for letter, text in options.items()}
-    said = _without_texts_letters(plain, options)
+    said = _without_texts_letters(unmarked, options)
     rules: Sequence[Callable[[], Sequence[str]]] = (
         lambda: [letter for letter in stated(said) if letter != "I" or letter in options],
-        lambda: _letters(_LINE, plain)[-1:],
-        lambda: _heading(plain, options),
+        lambda: _letters(_LINE, unmarked)[-1:],
+        lambda: _heading(unmarked, options),
         lambda: _begun(said),
-        lambda: [*_told(_BOLD, answer), *_told(_POINTED, said)],
-        lambda: _by_text(plain, options),
+        lambda: [*_told(_BOLD, marked), *_told(_POINTED, said)],
+        lambda: _by_text(unmarked, options),
     )
     for rule in rules:
         if found := set(rule()):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from transformers_hem.labels.question import Question
 from transformers_hem.labels.scorers.base import ReferenceScorer, ScorerOptions
+from transformers_hem.labels.scorers.plain_text import final
 
 _AMOUNT: Final = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
 # A minus after a digit or a bracket is an operator.
@@ -29,8 +30,7 @@ _OPERATOR: Final = re.compile(
     r"\s?(?:[-+\u00d7\u00f7^/]|x|(?:times|cdot|plus|minus)\b)\s?[\d.(-]", re.I
 )
 _TIMES: Final = re.compile(r"(?<=[\w)])\*(?=[\d.(])|(?<=\s)\*(?=\s)")
-_MIXED: Final = re.compile(r"(?<=\d)\s?(?=\\d?frac\b)")
-_FRACTION: Final = re.compile(r"\\d?frac\s*\{([^{}]+)\}\s*\{([^{}]+)\}")
+_THOUSANDS: Final = re.compile(r"(?<![\w.,/])[1-9]\d{0,2}(?:[ '\u2019]\d{3}(?![\d/]))+")
 _DATE: Final = re.compile(r"(\d)/(\d{1,4})/(?=\d)")
 _DROPPED: Final = re.compile(r"\\[!,;]|[$€£¥*_`\\]")
 
@@ -62,7 +62,7 @@ class Numeric(ReferenceScorer):
 def final_number(text: str) -> float | None:
     r"""The number that `text` ends on: after the last "####", in the last \boxed{}, after the last
     "answer is", else the last number of all; None where there is none."""
-    text = _plain(text)
+    text = _unmarked(final(text))
     for pattern in (_MARKED, _BOXED, _STATED):
         stated = [found for part in pattern.findall(text) if (found := _result(part))]
         if stated:
@@ -85,11 +85,12 @@ def _result(statement: str) -> re.Match[str] | None:
     return None
 
 
-def _plain(text: str) -> str:
-    """Without markup and currency; LaTeX's fractions as a/b, dates as three numbers."""
-    text = text.replace("\N{MINUS SIGN}", "-").replace("{,}", ",").replace("$", "")
-    text = _FRACTION.sub(r"\1/\2", _MIXED.sub(" ", _TIMES.sub("\N{MULTIPLICATION SIGN}", text)))
-    return _DATE.sub(r"\1 \2 ", _DROPPED.sub("", text))
+def _unmarked(text: str) -> str:
+    """Without markup and currency, and without the blanks of 12 000; dates as three numbers."""
+    text = text.replace("{,}", ",").replace("$", "")
+    text = _DROPPED.sub("", _TIMES.sub("\N{MULTIPLICATION SIGN}", text))
+    text = _THOUSANDS.sub(lambda number: re.sub(r"\D", "", number[0]), text)
+    return _DATE.sub(r"\1 \2 ", text)
 
 
 def _value(number: re.Match[str]) -> float | None:
