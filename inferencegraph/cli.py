@@ -10,6 +10,7 @@ from inferencegraph.commands.ask import ask
 from inferencegraph.commands.calibrate import calibrate
 from inferencegraph.commands.evaluate import evaluate
 from inferencegraph.commands.label import label
+from inferencegraph.commands.options import Command
 from inferencegraph.commands.router import router
 from inferencegraph.commands.score import score
 from inferencegraph.commands.train import train
@@ -30,7 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (up, ask, validate, router, label, train, score, calibrate, evaluate):
-    app.command()(command)
+    app.command(cls=Command)(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

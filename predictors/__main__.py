@@ -2,7 +2,7 @@
 
 import argparse
 
-from predictors.cache.settings import CacheSettings
+from predictors.cache import CacheSettings, with_cache
 from predictors.engines import ENGINES
 from predictors.serving.command import command_line, run
 from predictors.serving.settings import PredictorSettings
@@ -26,12 +26,11 @@ def main() -> None:
     add_options(first, CacheSettings)
     add_options(first, engine_class.Settings)
     _, others = first.parse_known_args()
-    # kserve takes seconds to import, and reads sys.argv then; nothing else may. It would take
-    # --timeout for an abbreviation of its --timeout-keep-alive.
+    # kserve takes seconds to import and reads sys.argv on import, so that a bad setting shows
+    # before; it would take --timeout for an abbreviation of its own --timeout-keep-alive.
     with command_line(others):
         from kserve.model_server import parser as kserve_parser
 
-    from predictors.cache import with_cache
     from predictors.serving.model import PredictorModel
     from predictors.serving.server import serve
 
@@ -49,10 +48,10 @@ def main() -> None:
     add_options(parser, PredictorSettings)
     add_options(parser, CacheSettings)
     add_options(parser, engine_class.Settings)
-    given = vars(parser.parse_args())
+    arguments = vars(parser.parse_args())
     sampling = settings.sampling()
-    engine = engine_class(read_settings(engine_class.Settings, given))
-    cache = read_settings(CacheSettings, given)
+    engine = engine_class(read_settings(engine_class.Settings, arguments))
+    cache = read_settings(CacheSettings, arguments)
     engine = with_cache(engine, cache, settings.model_name, settings.engine, sampling)
     model = PredictorModel(settings.model_name, engine, sampling)
     serve(model, max_body_bytes=settings.max_body_bytes)

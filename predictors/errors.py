@@ -1,30 +1,29 @@
-"""One tree of errors, each with the HTTP status it answers.
+"""One tree of errors, each with the HTTP status it answers; and what each cause of a failed call to
+another server leads to.
 
-    HEMError                     500
-    ├── ConfigurationError       500   settings, files or manifests are wrong; found at start
-    ├── InvalidRequest           400   the request breaks the V2 contract
-    ├── UnknownModel             404
-    ├── PayloadTooLarge          413
-    ├── EngineError              500   the model failed while it answered
-    ├── NotReady                 503   the model loads, or can't answer any more
-    ├── Overloaded               503
-    └── UpstreamError            502   the far side answered with something unusable
-        ├── UpstreamUnavailable  503   the far side can't be reached, or refused
-        └── UpstreamTimeout      504
+    HEMError                  500
+    ├── ConfigurationError    500   settings, files or manifests are wrong; found at start
+    ├── InvalidRequest        400   the request breaks the V2 contract
+    ├── UnknownModel          404
+    ├── PayloadTooLarge       413
+    ├── EngineError           500   the model failed while it answered
+    ├── NotReady              503   the model loads, or can't answer any more
+    ├── Overloaded            503
+    └── UpstreamError         502, 503 or 504: a call to another server failed, by the table CAUSES
 
 `str(error)` is one clear line; over HTTP it is the body `{"error": str(error)}`.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, Final, NamedTuple
 
 
 class HEMError(Exception):
     """Root of the tree; anything else that reaches a client is a bug."""
 
-    status: ClassVar[int] = 500
+    status: int = 500
 
 
 class ConfigurationError(HEMError):
@@ -55,50 +54,61 @@ class Overloaded(HEMError):
     status = 503
 
 
-class Failure(StrEnum):
-    """In what way a far side failed: the `kind` of `hem_upstream_failures_total`."""
+class Cause(StrEnum):
+    """Why a call to another server failed: the `kind` of `hem_upstream_failures_total`."""
 
     UNREACHABLE = "unreachable"  # no connection, or it was closed
+    CERTIFICATE = "certificate"  # it shows a certificate that does not verify
     TIMEOUT = "timeout"
     SERVER_ERROR = "server_error"  # it answered 5xx
     REFUSED = "refused"  # it answered 4xx that our caller can't mend: a wrong key, too many calls
-    UNUSABLE = "unusable"  # it answered with what is no answer: HTML, a missing output
+    UNUSABLE = "unusable"  # it answered something that is not an answer: HTML, a missing output
+    TOO_LARGE = "too_large"  # its answer has more bytes than the limit
+
+
+class Consequence(NamedTuple):
+    """`status` is what our own caller gets. `down`: several in a row open the circuit breaker; a
+    server that answers 4xx is alive, and so is one that answers nonsense. `retryable`: the same
+    call may succeed in a moment."""
+
+    status: int
+    down: bool = False
+    retryable: bool = False
+
+
+# The same for every transport. What a server answered may say more: see upstream.attempt.
+CAUSES: Final[Mapping[Cause, Consequence]] = {
+    Cause.UNREACHABLE: Consequence(503, down=True, retryable=True),
+    Cause.CERTIFICATE: Consequence(502, down=True),
+    Cause.TIMEOUT: Consequence(504, down=True),
+    Cause.SERVER_ERROR: Consequence(502, down=True),
+    Cause.REFUSED: Consequence(502),
+    Cause.UNUSABLE: Consequence(502),
+    Cause.TOO_LARGE: Consequence(502),
+}
 
 
 class UpstreamError(HEMError):
-    """The far side answered, but with something unusable.
-
-    `retryable`: the same call may succeed in a moment. `retry_after`: the seconds that the far
-    side asked to wait before that.
-    """
-
-    status = 502
-    usual: ClassVar[Failure] = Failure.UNUSABLE
-    usually_retryable: ClassVar[bool] = False
+    """A call to another server failed. `status` and `retryable` are the cause's by CAUSES, unless
+    they are named. `retry_after`: the seconds that the server asked to wait before another try.
+    `answered`: the HTTP status that it answered, where it refused."""
 
     def __init__(
         self,
         message: str,
+        cause: Cause = Cause.UNUSABLE,
         *,
-        failure: Failure | None = None,
+        status: int | None = None,
         retryable: bool | None = None,
         retry_after: float | None = None,
+        answered: int | None = None,
     ) -> None:
         super().__init__(message)
-        self.failure = self.usual if failure is None else failure
-        self.retryable = self.usually_retryable if retryable is None else retryable
+        self.cause = cause
+        self.status = CAUSES[cause].status if status is None else status
+        self.retryable = CAUSES[cause].retryable if retryable is None else retryable
         self.retry_after = retry_after
-
-
-class UpstreamUnavailable(UpstreamError):
-    status = 503
-    usual = Failure.UNREACHABLE
-    usually_retryable = True
-
-
-class UpstreamTimeout(UpstreamError):
-    status = 504
-    usual = Failure.TIMEOUT
+        self.answered = answered
 
 
 def first_line(error: BaseException) -> str:

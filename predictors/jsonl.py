@@ -37,9 +37,8 @@ def read_content(path: Path) -> bytes:
 def read_rows(path: Path, content: bytes | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line number and object of each line that is not blank.
 
-    `content` is what `read_content` gave, for a caller that needs it too. Raises
-    ConfigurationError, naming the line, for a line that is not a JSON object, and for a file that
-    has none.
+    `content` is the file's, for a caller that has read it already. Raises ConfigurationError that
+    names the line for a line that is not a JSON object, and for a file without rows.
     """
     empty = True
     lines = (read_content(path) if content is None else content).split(b"\n")
@@ -59,8 +58,8 @@ def read_rows(path: Path, content: bytes | None = None) -> Iterator[tuple[int, d
 
 
 def read_query(row: Mapping[str, Any], where: str) -> str:
-    """A row's query; `where` names file and line. Raises ConfigurationError where it is missing,
-    empty, has a lone surrogate, or is huge."""
+    """A row's query. `where` names file and line in errors: ConfigurationError where the query is
+    missing, empty or huge, or has a lone surrogate."""
     query = row.get("query")
     if not isinstance(query, str) or not query.strip():
         other = next((name for name in _OTHER_NAMES if isinstance(row.get(name), str)), None)
@@ -76,8 +75,8 @@ def read_query(row: Mapping[str, Any], where: str) -> str:
 
 
 def require_new(name: object, seen: dict[object, int], path: Path, number: int) -> None:
-    """Notes an id at its line. Raises ConfigurationError where an earlier row has it; None may
-    come again."""
+    """Notes a row's id and its line in `seen`. Raises ConfigurationError where an earlier row has
+    the id; None may come again."""
     if not isinstance(name, str | int | None):
         raise ConfigurationError(f"{path}, line {number}: 'id' must be a string or an integer")
     if name is not None and seen.setdefault(name, number) != number:
@@ -85,8 +84,8 @@ def require_new(name: object, seen: dict[object, int], path: Path, number: int) 
 
 
 def write_lines(out: Path, lines: Iterable[bytes]) -> None:
-    """Writes aside, then renames: a reader never sees half a file. A name that ends in .gz is
-    compressed. Raises ConfigurationError, and then leaves `out` as it was."""
+    """Writes another file, then renames it to `out`: a reader never sees half a file. Compresses
+    where the name ends in .gz. Raises ConfigurationError, and then leaves `out` as it was."""
     content = b"".join(lines)
     try:
         _replace(out, gzip.compress(content, mtime=0) if out.suffix == ".gz" else content)

@@ -1,7 +1,6 @@
 """Settings: declared once with pydantic, read from command-line options, else the environment."""
 
 import argparse
-import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
@@ -9,7 +8,7 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, first_fault
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -19,7 +18,7 @@ PASSWORD: Final = re.compile(r"//[^/@\s]*@")  # in a URL
 class EngineSettings(BaseSettings):
     """Options of one engine: from `--field` of `python -m predictors`, else `PREDICTOR_FIELD`.
 
-    A subclass adds its fields with `Field(description=...)`; the description is the `--help`.
+    A subclass adds its fields with `Field(description=...)`; `--help` shows the description.
     """
 
     model_config = SettingsConfigDict(
@@ -50,22 +49,14 @@ def add_options(parser: argparse.ArgumentParser, settings: type[BaseSettings]) -
 
 
 def read_settings(settings: type[S], options: Mapping[str, Any]) -> S:
-    """Builds the settings from options that were given, the environment, then defaults.
+    """Builds the settings from the command line's options, then the environment, then defaults.
 
     Raises ConfigurationError: one line with the name, the value and what is wrong.
     """
-    given = {name: options[name] for name in settings.model_fields if name in options}
+    chosen = {name: options[name] for name in settings.model_fields if name in options}
     try:
-        return settings(**given)
+        return settings(**chosen)
     except ValidationError as error:
-        raise ConfigurationError(_first_fault(error)) from None
-
-
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_url=False)[0]
-    name = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "missing":
-        return f"--{name} is required"
-    value = fault["input"]
-    shown = "NaN" if isinstance(value, float) and math.isnan(value) else repr(value)
-    return f"--{name} {PASSWORD.sub('//***@', shown)}: {fault['msg']}"
+        name, message, value = first_fault(error)
+        shown = "" if message == "is required" else PASSWORD.sub("//***@", f"{value!r}: ")
+        raise ConfigurationError(f"--{name} {shown}{message}") from None

@@ -74,13 +74,13 @@ def test_each_question_of_the_architecture_is_answered_by_one_place() -> None:
 
 # A page that shows how to add a file names files that are not there yet.
 MADE_BY_A_READER = {
-    "predictors/engines/phone_book/",
-    "transformers_hem/routers/word_count/__init__.py",
-    "transformers_hem/routers/word_count/score.py",
-    "transformers_hem/routers/word_count/learner.py",
-    "transformers_hem/labels/scorers/begins_with.py",
-    "transformers_hem/guards/mail.py",
-    "inferencegraph/check/team.py",
+    "predictors/engines/phone_book.py",
+    "transformers_hem/algorithms/my_router.py",
+    "transformers_hem/routers/words/score.py",
+    "transformers_hem/routers/words/learner.py",
+    "transformers_hem/labels/scorers/first_word.py",
+    "transformers_hem/guards/night.py",
+    "inferencegraph/check/owners.py",
 }
 
 

@@ -1,1 +1,13 @@
-"""First floor: decides. The hard-example mining (HEM) transformer, its algorithms and training."""
+"""First floor: decides. The hard-example mining (HEM) transformer, its algorithms and training.
+
+serving/       the transformer as a server; the one place that applies a threshold
+algorithms/    scores of queries and answers that are not trained
+routers/       trained routers: score, files and learner of each
+guards/        rules that overrule a score
+labels/        training rows: who answers a query well
+calibration/   thresholds and what they promise
+evaluation/    metrics of routers
+embedded/      shipped routers
+
+`__main__` is `python -m transformers_hem`. This floor imports `predictors`, never `inferencegraph`.
+"""

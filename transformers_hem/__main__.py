@@ -3,10 +3,8 @@
 import argparse
 import sys
 
-from predictors.errors import ConfigurationError
 from predictors.serving.command import run
 from transformers_hem.algorithms import ALGORITHMS
-from transformers_hem.serving.decision import Decider
 from transformers_hem.serving.settings import (
     HEMSettings,
     build_decider,
@@ -24,12 +22,15 @@ EXAMPLE = """examples:
 
 
 def main() -> None:
-    # Bad settings are told before kserve's seconds of imports; not to somebody who asks for help.
+    # A bad setting shows before kserve's seconds of imports, but not to who asks for help.
     if not {"-h", "--help"} & set(sys.argv):
         settings = read_environment()
         decider = build_decider(settings)
     # kserve reads sys.argv when it is imported; nothing else may.
     from kserve import model_server
+
+    from predictors.serving.server import serve
+    from transformers_hem.serving.transformer import build_model
 
     parser = argparse.ArgumentParser(
         prog="python -m transformers_hem",
@@ -41,65 +42,21 @@ def main() -> None:
         parents=[model_server.parser],
         conflict_handler="resolve",
     )
-    options = parser.parse_args()
-    if decider.algorithm.stage == "query":
-        _serve_query_stage(options, decider, settings)
-    else:
-        _serve_answer_stage(options, decider, settings)
-
-
-def _serve_query_stage(
-    options: argparse.Namespace, decider: Decider, settings: HEMSettings
-) -> None:
-    from predictors.serving.server import serve
-    from transformers_hem.serving.transformer import MiningThenInference
-
-    if options.predictor_host:
-        raise ConfigurationError(
-            f"--predictor_host {options.predictor_host!r}: {decider.name} mines the query and "
-            "calls no predictor; run HEM as the predictor of an InferenceService of its own"
-        )
-    model = MiningThenInference(options.model_name, decider)
-    serve(model, max_body_bytes=settings.max_body_bytes, cancel_on_disconnect=False)
-
-
-def _serve_answer_stage(
-    options: argparse.Namespace, decider: Decider, settings: HEMSettings
-) -> None:
-    from kserve import model_server
-
-    from predictors.serving.server import serve
-    from transformers_hem.serving.predictor_client import (
-        PredictorClient,
-        PredictorRefused,
-        answer_refusal,
+    model = build_model(parser.parse_args(), decider)
+    # The decision on a query takes less time than a task that watches for its cancellation.
+    serve(
+        model,
+        max_body_bytes=settings.max_body_bytes,
+        cancel_on_disconnect=decider.algorithm.stage == "answer",
     )
-    from transformers_hem.serving.readiness import add_ready_routes
-    from transformers_hem.serving.transformer import InferenceThenMining
-
-    if not options.predictor_host:
-        raise ConfigurationError(
-            f"--predictor_host is required: {decider.name} mines the answer of the predictor there"
-        )
-    if options.predictor_protocol == "grpc-v2":
-        raise ConfigurationError("--predictor_protocol grpc-v2: HEM asks its predictor by REST, v2")
-    model_server.args.enable_predictor_health_check = False  # add_ready_routes does it better
-    model_server.app.add_exception_handler(PredictorRefused, answer_refusal)
-    scheme = "https" if options.predictor_use_ssl else "http"
-    predictor = PredictorClient(
-        f"{scheme}://{options.predictor_host}",
-        options.model_name,
-        float(options.predictor_request_timeout_seconds),
-    )
-    add_ready_routes(model_server.app, options.model_name, predictor)
-    model = InferenceThenMining(options.model_name, decider, predictor)
-    serve(model, max_body_bytes=settings.max_body_bytes)
 
 
 def _environment() -> str:
-    fields = HEMSettings.model_fields.items()
-    names = [(environment_name(name), field.description) for name, field in fields]
-    return "environment:\n" + "\n".join(f"  {name:20} {told}" for name, told in names)
+    lines = [
+        f"  {environment_name(name):20} {field.description}"
+        for name, field in HEMSettings.model_fields.items()
+    ]
+    return "\n".join(["environment:", *lines])
 
 
 if __name__ == "__main__":

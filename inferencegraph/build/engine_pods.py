@@ -83,7 +83,6 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
     Raises ConfigurationError where the model's values don't fit its engine.
     """
     if model.engine not in SERVERS:
-        _refuse_server_values(model)
         return {"containers": [_loading(name, model, images)]}
     if model.url is not None:
         asking = _asking(name, model, images, model.url, model.directory)
@@ -101,6 +100,13 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
 
 
 def _loading(name: str, model: Model, images: Images) -> dict[str, Any]:
+    """Our container, which loads the model itself."""
+    for option, value in (("url", model.url), ("server_arguments", model.server_arguments)):
+        if value:
+            raise ConfigurationError(
+                f"{option} {value!r}: engine {model.engine!r} loads the model itself; engines that "
+                f"ask a server: {', '.join(SERVERS)}"
+            )
     arguments = [f"--engine={model.engine}", f"--model_dir={model.directory or MODEL_MOUNT}"]
     image = OWN_IMAGES.get(model.engine, lambda images: images.predictor)
     return container(
@@ -164,13 +170,3 @@ def _storage(model: Model, server: Server) -> tuple[list[dict[str, Any]], list[d
     mount |= {"subPath": path} if path else {}
     source = {"claimName": claim, "readOnly": True}
     return [mount], [{"name": "model", "persistentVolumeClaim": source}]
-
-
-def _refuse_server_values(model: Model) -> None:
-    given = {"url": model.url, "server_arguments": model.server_arguments}
-    for name, value in given.items():
-        if value:
-            raise ConfigurationError(
-                f"{name} {value!r}: engine {model.engine!r} loads the model itself; engines that "
-                f"ask a server: {', '.join(SERVERS)}"
-            )

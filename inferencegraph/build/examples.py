@@ -1,7 +1,7 @@
 """The manifests that ship with the project, written from the builders.
 
-    python -m inferencegraph.build.examples manifests     rewrites manifests/ after a change here
-    python -m inferencegraph.build.examples DIR --engine cloud=triton     writes them with another engine
+    python -m inferencegraph.build.examples manifests    rewrites manifests/ after a change here
+    python -m inferencegraph.build.examples DIR --engine cloud=triton    the same with other engines
 
 A test holds these files and the builders together. The embedded pair answers in a few tokens and
 greedily, so that example gives the same answers everywhere.
@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from inferencegraph.local.manifests import MANIFESTS
+from inferencegraph.read.documents import MANIFESTS
 from inferencegraph.build.pods import Resources
 from inferencegraph.build.services import (
     cloud_service,
@@ -31,13 +31,13 @@ from inferencegraph.build.sites import (
     Mining,
     Model,
     Site,
-    Upstream,
+    CloudAddress,
     predictor_url,
 )
 from predictors.serving.command import run
 from predictors.digits import TRITON_MODEL
 from predictors.engines import ENGINES
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, known
 from predictors.contract import (
     CLOUD,
     EDGE,
@@ -49,17 +49,12 @@ Files: TypeAlias = dict[str, dict[str, Any]]  # file name -> manifest
 SITE: Final = Site("qa")
 CLOUD_NAME: Final = "qa-cloud"
 FOLDER: Final = Path("answer-generation")
-# Difficulty above which ConfidenceRouter sends the embedded edge model's answer to the cloud.
-# Chosen on training questions by `python -m transformers_hem.embedded.workshop.train`.
-CONFIDENCE_THRESHOLD: Final = 0.1605
-
-# The same for digits: above that entropy of the edge model's probabilities. Chosen on training
-# images by `python -m predictors.digits.workshop.train`.
 DIGITS: Final = Site("digits")
 DIGITS_CLOUD: Final = TRITON_MODEL
 DIGITS_FOLDER: Final = Path("digit-recognition")
-IMAGES_FOLDER: Final = Path("images")
 KUSTOMIZATION: Final = "kustomization.yaml"
+# The entropy of the edge model's probabilities above which a digit goes to the cloud. Chosen on
+# training images by `python -m predictors.digits.workshop.train`.
 DIGITS_MINING: Final = Mining(ANSWER_STAGE, "CrossEntropy", threshold=0.077)
 DIGITS_EDGE: Final = Model(
     Resources(cpu="1", memory="512Mi"), directory="digits:edge", engine="classifier"
@@ -67,16 +62,16 @@ DIGITS_EDGE: Final = Model(
 
 # No repetition penalty: it falsifies sums, and keeps queries out of the engine's shared batch.
 _SAMPLING: Final = Sampling(max_tokens=64, temperature=0.0, repetition_penalty=1.0)
-EDGE_MODEL: Final = Model(
-    Resources(cpu="1", memory="2Gi"), directory="embedded:edge", sampling=_SAMPLING
-)
-CLOUD_MODEL: Final = Model(
-    Resources(cpu="2", memory="4Gi"), directory="embedded:cloud", sampling=_SAMPLING
-)
-MODELS: Final[Mapping[str, Model]] = {EDGE: EDGE_MODEL, CLOUD: CLOUD_MODEL}
+MODELS: Final[Mapping[str, Model]] = {
+    EDGE: Model(Resources(cpu="1", memory="2Gi"), directory="embedded:edge", sampling=_SAMPLING),
+    CLOUD: Model(Resources(cpu="2", memory="4Gi"), directory="embedded:cloud", sampling=_SAMPLING),
+}
+# The threshold of ConfidenceRouter is the difficulty above which the embedded edge model's answer
+# goes to the cloud. Chosen on training questions by
+# `python -m transformers_hem.embedded.workshop.train`.
 MINING: Final = {
     QUERY_STAGE: Mining(QUERY_STAGE, "LinearRouter", router="embedded:linear"),
-    ANSWER_STAGE: Mining(ANSWER_STAGE, "ConfidenceRouter", threshold=CONFIDENCE_THRESHOLD),
+    ANSWER_STAGE: Mining(ANSWER_STAGE, "ConfidenceRouter", threshold=0.1605),
 }
 
 _CLOUD_ADDRESS: Final = (
@@ -133,9 +128,9 @@ def examples(models: Mapping[str, Model] = MODELS) -> dict[Path, Files]:
 
 def example(mode: str, models: Mapping[str, Model] = MODELS) -> Files:
     """Answer generation, by one mode."""
-    upstream = Upstream(predictor_url(CLOUD_NAME), CLOUD_NAME, models[CLOUD].sampling)
+    cloud = CloudAddress(predictor_url(CLOUD_NAME), CLOUD_NAME, models[CLOUD].sampling)
     return _files(
-        *site_manifests(SITE, models[EDGE], MINING[mode], upstream),
+        *site_manifests(SITE, models[EDGE], MINING[mode], cloud),
         cloud_service(CLOUD_NAME, models[CLOUD], DEFAULT_IMAGES),
     )
 
@@ -148,18 +143,19 @@ def with_engines(options: Sequence[str]) -> dict[str, Model]:
         if side not in models or not engine:
             raise ConfigurationError(f"--engine {option!r} is not edge=ENGINE or cloud=ENGINE")
         if ":" not in engine and engine not in ENGINES.names():
-            known = ", ".join(ENGINES.names())
-            raise ConfigurationError(f"--engine {option!r}: unknown engine; known: {known}")
+            raise ConfigurationError(
+                f"--engine {option!r}: unknown engine; {known(engine, ENGINES.names())}"
+            )
         models[side] = replace(models[side], engine=engine)
     return models
 
 
 def digit_recognition() -> Files:
     """A classifier at the edge, and Triton in the cloud."""
-    upstream = Upstream(predictor_url(DIGITS_CLOUD), DIGITS_CLOUD)
+    cloud = CloudAddress(predictor_url(DIGITS_CLOUD), DIGITS_CLOUD)
     resources = Resources(cpu="1", memory="1Gi")
     return _files(
-        *site_manifests(DIGITS, DIGITS_EDGE, DIGITS_MINING, upstream),
+        *site_manifests(DIGITS, DIGITS_EDGE, DIGITS_MINING, cloud),
         triton_service(DIGITS_CLOUD, DEFAULT_IMAGES.digits_triton, resources),
     )
 
@@ -179,7 +175,7 @@ def write(root: Path, models: Mapping[str, Model] = MODELS) -> list[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(annotated(manifest), encoding="utf-8")
             written.append(path)
-    for folder in (*examples(), IMAGES_FOLDER):
+    for folder in (*examples(), Path("images")):
         kustomization = root / folder / KUSTOMIZATION
         if not kustomization.exists():
             kustomization.parent.mkdir(parents=True, exist_ok=True)
@@ -190,13 +186,8 @@ def write(root: Path, models: Mapping[str, Model] = MODELS) -> list[Path]:
 
 def _files(*manifests: dict[str, Any]) -> Files:
     """By names without the site's: edge.yaml, uplink.yaml, ..., and graph.yaml."""
-    return {_file_name(manifest): manifest for manifest in manifests}
-
-
-def _file_name(manifest: Mapping[str, Any]) -> str:
-    if manifest["kind"] == "InferenceGraph":
-        return "graph.yaml"
-    return str(manifest["metadata"]["name"]).partition("-")[2] + ".yaml"
+    names = (str(manifest["metadata"]["name"]).partition("-")[2] or "graph" for manifest in manifests)
+    return {f"{name}.yaml": manifest for name, manifest in zip(names, manifests, strict=True)}
 
 
 def _commented(text: str) -> Iterator[str]:
@@ -219,8 +210,8 @@ def _main() -> None:
         metavar="SIDE=ENGINE",
         help="answer generation with another engine on one side, e.g. cloud=triton; repeatable",
     )
-    given = parser.parse_args()
-    for path in write(given.root, with_engines(given.engine)):
+    options = parser.parse_args()
+    for path in write(options.root, with_engines(options.engine)):
         print(path)
 
 

@@ -1,7 +1,15 @@
 """The two InferenceGraph shapes, and the one place that writes gjson conditions.
 
-Why each step is Hard or has its condition: DESIGN.md, "How one query flows"; both shapes are among
-the cases that were run against KServe's own router. Built as plain dicts, like `pods.py`.
+Both shapes are among the cases that were run against KServe's own router. Why their steps are as
+they are (`docs/architecture.md` draws the whole path of a query):
+
+- A Sequence step whose condition is false ends its node with the body before it and status 200,
+  even where that body is an error. So a step whose failure must show is `dependency: Hard`.
+- A step that can't be reached at all ends the graph with 500, even a Soft one. So the cloud stands
+  behind the uplink, which turns every failure into an error body, and then `degrade` can answer.
+- A condition tests that a gjson path exists: it holds for `false` too, unless it compares.
+
+Built as plain dicts, like `pods.py`.
 """
 
 from typing import Any, Final

@@ -32,7 +32,7 @@ from inferencegraph.build.sites import (
     Mining,
     Model,
     Site,
-    Upstream,
+    CloudAddress,
     sampling_environment,
 )
 
@@ -40,10 +40,10 @@ API_VERSION: Final = "serving.kserve.io/v1beta1"
 
 
 def site_manifests(
-    site: Site, edge: Model, mining: Mining, upstream: Upstream
+    site: Site, edge: Model, mining: Mining, cloud: CloudAddress
 ) -> list[dict[str, Any]]:
     """Everything on the edge node: the InferenceServices of the mode, then the InferenceGraph."""
-    uplink = uplink_service(site, upstream)
+    uplink = uplink_service(site, cloud)
     if mining.mode == QUERY_STAGE:
         graph = mining_then_inference(site.name, node=site.node, timeouts=site.timeouts)
         return [edge_service(site, edge), hem_service(site, mining), uplink, graph]
@@ -69,12 +69,12 @@ def hem_service(site: Site, mining: Mining) -> dict[str, Any]:
     return _service(name, {"predictor": _component({"containers": [hem]}, site.node)})
 
 
-def uplink_service(site: Site, upstream: Upstream) -> dict[str, Any]:
+def uplink_service(site: Site, cloud: CloudAddress) -> dict[str, Any]:
     """`<x>-uplink`, which forwards V2 within the site's timeouts."""
     name = f"{site.name}-uplink"
-    target = ["--engine=kserve", f"--url={upstream.url}", f"--upstream_model={upstream.model}"]
+    target = ["--engine=kserve", f"--url={cloud.url}", f"--upstream_model={cloud.model}"]
     environment = {
-        **sampling_environment(upstream.sampling),
+        **sampling_environment(cloud.sampling),
         "PREDICTOR_CONNECT_TIMEOUT": f"{site.timeouts.cloud_connect:g}",
         "PREDICTOR_TIMEOUT": f"{site.timeouts.cloud:g}",
     }

@@ -11,9 +11,9 @@ from inferencegraph.build.pods import (
     Images,
     Resources,
 )
-from predictors.errors import ConfigurationError
-from predictors.upstream.limits import longest_call
 from predictors.contract import Sampling
+from predictors.errors import ConfigurationError, known
+from predictors.upstream.limits import longest_call
 
 QUERY_STAGE: Final = "mining-then-inference"
 ANSWER_STAGE: Final = "inference-then-mining"
@@ -30,10 +30,10 @@ LIGHT_START_SECONDS: Final = 120  # for what loads no model
 class Timeouts:
     """Seconds, from the inside out; each has to outlast the one before it.
 
-    cloud: the uplink's limit on one call that has its place; it waits for one a quarter as long
-    before. edge: HEM's limit on the edge model, where it stands in
-    front of it. service_client: the router's limit on one step; when it
-    ends first, the graph answers 500 instead of the uplink's error body, and nothing degrades.
+    cloud: the uplink's limit on one call, once it has a place; before that it waits for a place
+    for at most a quarter as long. edge: HEM's limit on the edge model, where HEM stands in front
+    of it. service_client: the router's limit on one step; when it ends first, the graph answers
+    500 instead of the uplink's error body, and nothing degrades.
     """
 
     cloud_connect: float = 2.0
@@ -65,7 +65,7 @@ class Model:
     """One model and the engine that serves it: `engine` alone chooses, whichever it is.
 
     directory: `--model_dir` (a path, a hub id, `embedded:edge`). storage_uri: fetched by KServe
-    to /mnt/models, which is then the directory. arguments: the engine's own options, as given
+    to /mnt/models, which is then the directory. arguments: the engine's own options, as they stand
     after `python -m predictors`. resources, start_seconds: of the container that loads the model,
     and how long it may take.
 
@@ -86,19 +86,17 @@ class Model:
 
     def __post_init__(self) -> None:
         if self.url is not None:
-            self._check_elsewhere()
+            for name in ("storage_uri", "server_arguments"):
+                if value := getattr(self, name):
+                    raise ConfigurationError(
+                        f"the server at url {self.url!r} has its model already; "
+                        f"remove {name} {value!r}"
+                    )
         elif (self.directory is None) == (self.storage_uri is None):
             raise ConfigurationError(
                 "a model has either a directory or a storage_uri, got "
                 f"directory={self.directory!r} and storage_uri={self.storage_uri!r}"
             )
-
-    def _check_elsewhere(self) -> None:
-        for name in ("storage_uri", "server_arguments"):
-            if value := getattr(self, name):
-                raise ConfigurationError(
-                    f"the server at url {self.url!r} has its model already; remove {name} {value!r}"
-                )
 
     def environment(self) -> dict[str, str]:
         values = sampling_environment(self.sampling)
@@ -121,8 +119,9 @@ class Mining:
 
     def __post_init__(self) -> None:
         if self.mode not in MINING_MODES:
-            known = ", ".join(MINING_MODES)
-            raise ConfigurationError(f"unknown mining mode {self.mode!r}; known: {known}")
+            raise ConfigurationError(
+                f"unknown mining mode {self.mode!r}; {known(self.mode, MINING_MODES)}"
+            )
 
     def environment(self) -> dict[str, str]:
         values: dict[str, str | None] = {
@@ -136,10 +135,10 @@ class Mining:
 
 
 @dataclass(frozen=True, slots=True)
-class Upstream:
+class CloudAddress:
     """The cloud as an uplink sees it: a V2 server's base URL and the model there.
 
-    sampling is what a request leaves open; the uplink forwards it, so it is the cloud model's.
+    sampling: for what a request leaves open. The uplink forwards it, so it is the cloud model's.
     """
 
     url: str
@@ -169,14 +168,12 @@ def predictor_url(service: str) -> str:
 
 def sampling_environment(sampling: Sampling) -> dict[str, str]:
     """PREDICTOR_* for what differs from the contract's defaults."""
-    return {
-        f"PREDICTOR_{f.name.upper()}": _setting(getattr(sampling, f.name))
-        for f in fields(sampling)
-        if getattr(sampling, f.name) != getattr(CONTRACT_SAMPLING, f.name)
-    }
-
-
-def _setting(value: float | int | tuple[str, ...]) -> str:
-    if isinstance(value, tuple):
-        return json.dumps(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    values = {}
+    for name in (field.name for field in fields(sampling)):
+        value = getattr(sampling, name)
+        if value != getattr(CONTRACT_SAMPLING, name):
+            text = json.dumps(value) if isinstance(value, tuple) else str(value)
+            values[f"PREDICTOR_{name.upper()}"] = (
+                f"{value:g}" if isinstance(value, float) else text
+            )
+    return values

@@ -1,1 +1,15 @@
-"""What `hem validate` looks for, one file per subject."""
+"""What is wrong in manifests: `validate` lists it, `refuse` and `refuse_graph` raise it.
+
+validate      the table of checks, by kind, and the entries of this room
+problem       what a check gets and gives
+containers    reading values out of manifests; accelerators
+fields        misspelt, missing and mistyped fields
+kserve_types  the fields of KServe's kinds, as data
+names         names of objects, the deployment mode
+graphs        InferenceGraphs: nodes, steps, conditions, and the services that steps name
+services      InferenceServices, and the ServingRuntimes that they name
+
+A check is a function `(content, others) -> findings` in one of these files or in a new one, and a
+name in CHECKS of `validate`. It must not raise for content of any shape: wrong types are what
+`fields` reports.
+"""

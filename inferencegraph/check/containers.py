@@ -1,11 +1,15 @@
-"""What an InferenceService's containers say about themselves, and which of them KServe reads."""
+"""Reading manifests: what containers say about themselves, and which of them KServe reads."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from inferencegraph.check.problem import Finding, error, warning
+
 PREDICTOR_CONTAINER: Final = "kserve-container"
 COLLOCATED_TRANSFORMER: Final = "transformer-container"
 ROLES: Final = ("predictor", "transformer")
+# Options that tell a server over how many accelerators of one pod to spread a model.
+_TENSOR_PARALLEL: Final = ("--tensor-parallel-size", "--tensor_parallel_size", "--tp-size", "--tp")
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -33,10 +37,10 @@ def entry_container(service: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]
     """Path and container from which KServe takes a graph step's protocol and model name: the
     transformer's first, else the predictor's collocated transformer, else its first. None for a
     service without containers of its own (a ServingRuntime serves it)."""
-    found = {role: containers(component) for role, component in components(service)}
-    if found.get("transformer"):
-        return "spec.transformer.containers[0]", found["transformer"][0]
-    inside = found.get("predictor", [])
+    by_role = {role: containers(component) for role, component in components(service)}
+    if by_role.get("transformer"):
+        return "spec.transformer.containers[0]", by_role["transformer"][0]
+    inside = by_role.get("predictor", [])
     for index, container in enumerate(inside):
         if container.get("name") == COLLOCATED_TRANSFORMER:
             return f"spec.predictor.containers[{index}]", container
@@ -52,7 +56,7 @@ def environment(container: Mapping[str, Any], name: str) -> str | None:
 
 
 def argument(container: Mapping[str, Any], option: str) -> str | None:
-    """The value of `--option=value` or `--option value`; None where it is not given."""
+    """The value of `--option=value` or `--option value`; None where the option is absent."""
     words = [
         str(w) for w in (*sequence(container.get("command")), *sequence(container.get("args")))
     ]
@@ -62,3 +66,30 @@ def argument(container: Mapping[str, Any], option: str) -> str | None:
         if word == option:
             return words[index + 1] if index + 1 < len(words) else ""
     return None
+
+
+def accelerators(container: Mapping[str, Any]) -> dict[str, str]:
+    """Extended resources (`vendor.com/device`) and how many of each the container is limited to."""
+    limits = mapping(mapping(container.get("resources")).get("limits"))
+    return {name: str(count) for name, count in limits.items() if "/" in str(name)}
+
+
+def check_accelerators(container: Mapping[str, Any], field: str) -> Iterator[Finding]:
+    """Kubernetes' rule for accelerators, and over how many of them a model is spread."""
+    requests = mapping(mapping(container.get("resources")).get("requests"))
+    limits = accelerators(container)
+    for name, count in requests.items():
+        if "/" in str(name) and limits.get(str(name)) != str(count):
+            yield error(
+                f"{field}.resources",
+                f"{name}: requests {count} and limits {limits.get(str(name), 'none')} differ; "
+                "Kubernetes wants them equal",
+            )
+    spread = next(filter(None, (argument(container, option) for option in _TENSOR_PARALLEL)), None)
+    if spread and spread.isdecimal() and len(limits) == 1:
+        (name, count), *_ = limits.items()
+        if count.isdecimal() and int(spread) > int(count):
+            yield warning(
+                f"{field}.args",
+                f"spreads the model over {spread} accelerators, but {name} is {count}",
+            )

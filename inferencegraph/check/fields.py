@@ -9,16 +9,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
-from inferencegraph.check.kserve_types import (
-    EXTENDS,
-    REQUIRED,
-    TYPES,
-)
-from inferencegraph.check.problem import (
-    Finding,
-    error,
-    known,
-)
+from inferencegraph.check.kserve_types import EXTENDS, REQUIRED, TYPES
+from inferencegraph.check.problem import Finding, Others, error, unknown
 
 _LIST: Final = re.compile(r"list\[(.*)\]")
 _DICT: Final = re.compile(r"dict\[str, (.*)\]|dict\(str, (.*)\)")
@@ -31,12 +23,22 @@ _SCALARS: Final[Mapping[str, tuple[type, ...]]] = {
 _QUANTITIES: Final = ("limits", "requests")
 
 
-def check_fields(value: Any, type_name: str, field: str = "") -> Iterator[Finding]:
-    """What is wrong in `value`, which should be a `type_name`, found at `field`."""
+def check_fields(content: Mapping[str, Any], others: Others) -> Iterator[Finding]:
+    """All fields of an object, by its kind."""
+    kind = str(content.get("kind"))
+    yield from check_type(content, kind if kind in TYPES else f"V1{kind}")
+
+
+def check_type(value: Any, type_name: str, field: str = "") -> Iterator[Finding]:
+    """What is wrong in `value`, which should be a `type_name` and stands at `field`."""
     if value is None or type_name == "object":
         return
     if item := _LIST.fullmatch(type_name):
-        yield from _check_list(value, item[1], field)
+        if not isinstance(value, list):
+            yield _mistyped(value, "a list", field)
+            return
+        for index, part in enumerate(value):
+            yield from check_type(part, item[1], f"{field}[{index}]")
     elif entry := _DICT.fullmatch(type_name):
         yield from _check_entries(value, entry[1] or entry[2], field)
     elif type_name in _SCALARS:
@@ -47,7 +49,7 @@ def check_fields(value: Any, type_name: str, field: str = "") -> Iterator[Findin
 
 @cache
 def fields_of(type_name: str) -> Mapping[str, str]:
-    """Field -> type, empty for a type that is not looked into."""
+    """Field -> type; empty for a type whose fields are not checked."""
     own = TYPES.get(type_name)
     if own is not None:
         inherited = EXTENDS.get(type_name)
@@ -69,20 +71,12 @@ def _check_mapping(
     for name, part in value.items():
         at = _join(field, name)
         if name not in fields:
-            yield error(at, f"unknown field {name!r}; {known(fields, name)}")
+            yield unknown(at, "field", name, fields)
         else:
-            yield from check_fields(part, fields[name], at)
+            yield from check_type(part, fields[name], at)
     for name in REQUIRED.get(type_name, ()):
         if value.get(name) is None:
             yield error(_join(field, name), "is missing, but required")
-
-
-def _check_list(value: Any, item_type: str, field: str) -> Iterator[Finding]:
-    if not isinstance(value, list):
-        yield _mistyped(value, "a list", field)
-        return
-    for index, item in enumerate(value):
-        yield from check_fields(item, item_type, f"{field}[{index}]")
 
 
 def _check_entries(value: Any, entry_type: str, field: str) -> Iterator[Finding]:
@@ -95,14 +89,12 @@ def _check_entries(value: Any, entry_type: str, field: str) -> Iterator[Finding]
             continue
         if entry is None and entry_type == "str":
             continue
-        yield from check_fields(entry, entry_type, _join(field, name))
+        yield from check_type(entry, entry_type, _join(field, name))
 
 
 def _check_scalar(value: Any, type_name: str, field: str) -> Iterator[Finding]:
-    right = isinstance(value, _SCALARS[type_name])
-    if right and isinstance(value, bool) and type_name != "bool":
-        right = False
-    if not right:
+    mistaken = isinstance(value, bool) and type_name != "bool"  # a bool is an int, to Python
+    if mistaken or not isinstance(value, _SCALARS[type_name]):
         wanted = {"str": "a string", "int": "a whole number", "float": "a number"}
         yield _mistyped(value, wanted.get(type_name, "true or false"), field)
 

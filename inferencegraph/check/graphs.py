@@ -1,29 +1,39 @@
-"""One InferenceGraph by itself: what KServe's webhook refuses, and what it lets through."""
+"""InferenceGraphs: nodes, steps and conditions, and the InferenceServices that steps name.
 
+What KServe's webhook refuses, and what it lets through though it can't work.
+"""
+
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from inferencegraph.check.conditions import check_condition
-from inferencegraph.check.containers import mapping, sequence
-from inferencegraph.check.names import check_deployment_mode, check_name
-from inferencegraph.check.problem import (
-    Finding,
-    error,
-    known,
-    warning,
+from inferencegraph.build.graph import routed_to
+from inferencegraph.check.containers import (
+    argument,
+    entry_container,
+    environment,
+    mapping,
+    sequence,
 )
+from inferencegraph.check.problem import Finding, Others, error, unknown, warning
+from inferencegraph.router.conditions import Condition
+from predictors.contract import CLOUD, EDGE, HEM_ROUTE
+from predictors.errors import ConfigurationError
+from predictors.upstream.limits import longest_call
 
 ROUTER_TYPES: Final = ("Sequence", "Splitter", "Ensemble", "Switch")
 TARGETS: Final = ("nodeName", "serviceName", "serviceUrl")
 _VALUES: Final = {"dependency": ("Soft", "Hard"), "data": ("$request", "$response")}
 _DEFAULT_SERVER_WRITE_S: Final = 60
+_COMPARES: Final = re.compile(r"[=!<>%]")
+_ROUTE_VALUE: Final = re.compile(rf'{HEM_ROUTE}\s*==\s*"([^"]*)"')
+_EXAMPLE: Final = routed_to(CLOUD)
 
 Steps = list[Mapping[str, Any]]
 
 
-def check_graph(graph: Mapping[str, Any]) -> Iterator[Finding]:
-    yield from check_name(graph, "")
-    yield from check_deployment_mode(graph)
+def check_graph(graph: Mapping[str, Any], others: Others) -> Iterator[Finding]:
+    """The graph by itself."""
     yield from check_spec(mapping(graph.get("spec")))
 
 
@@ -32,7 +42,8 @@ def check_spec(spec: Mapping[str, Any]) -> Iterator[Finding]:
     nodes = {str(name): mapping(node) for name, node in mapping(spec.get("nodes")).items()}
     yield from _check_timeouts(mapping(spec.get("routerTimeouts")))
     if "root" not in nodes:
-        yield error("spec.nodes", f"has no node 'root', where a query enters; {_found(nodes)}")
+        names = f"found: {', '.join(nodes)}" if nodes else "it is empty"
+        yield error("spec.nodes", f"has no node 'root', where a query enters; {names}")
     for name, node in nodes.items():
         yield from _check_node(name, node, nodes)
     yield from _check_reach(nodes)
@@ -63,7 +74,7 @@ def _check_node(
     field = f"spec.nodes.{name}"
     kind, steps = node.get("routerType"), steps_of(node)
     if kind is not None and kind not in ROUTER_TYPES:
-        yield error(f"{field}.routerType", f"unknown type {kind!r}; {known(ROUTER_TYPES, kind)}")
+        yield unknown(f"{field}.routerType", "type", kind, ROUTER_TYPES)
     if not steps:
         yield error(f"{field}.steps", "is empty; a node needs at least one step")
     names = [step.get("name") for step in steps]
@@ -79,22 +90,42 @@ def _check_node(
 def _check_step(
     step: Mapping[str, Any], field: str, nodes: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Finding]:
-    given = [target for target in TARGETS if step.get(target)]
-    if len(given) != 1:
-        found = f"found {' and '.join(given)}" if given else "found none"
-        yield error(field, f"needs exactly one of {', '.join(TARGETS)}; {found}")
+    targets = [target for target in TARGETS if step.get(target)]
+    if len(targets) != 1:
+        named = " and ".join(targets) or "none"
+        yield error(field, f"needs exactly one of {', '.join(TARGETS)}; found {named}")
     target = step.get("nodeName")
     if isinstance(target, str) and target and target not in nodes:
-        yield error(f"{field}.nodeName", f"unknown node {target!r}; {known(nodes, target)}")
+        yield unknown(f"{field}.nodeName", "node", target, nodes)
     url = step.get("serviceUrl")
     if isinstance(url, str) and url and not url.startswith(("http://", "https://")):
-        yield error(f"{field}.serviceUrl", f"{url!r} is no http or https URL")
+        yield error(f"{field}.serviceUrl", f"{url!r} is not an http or https URL")
     for name, values in _VALUES.items():
         value = step.get(name)
         if value is not None and value not in values:
-            yield error(f"{field}.{name}", f"unknown value {value!r}; {known(values, value)}")
+            yield unknown(f"{field}.{name}", "value", value, values)
     if isinstance(step.get("condition"), str) and step["condition"]:
-        yield from check_condition(step["condition"], f"{field}.condition")
+        yield from _check_condition(step["condition"], f"{field}.condition")
+
+
+def _check_condition(path: str, field: str) -> Iterator[Finding]:
+    """A gjson path that is wrong, or that holds when nobody wants it to."""
+    try:
+        condition = Condition(path)
+    except (ConfigurationError, ValueError) as refused:
+        yield error(field, str(refused))
+        return
+    if condition.left_open:
+        yield error(field, f"{path!r}: a bracket is never closed; write for example {_EXAMPLE}")
+    elif _COMPARES.search(path) and "#(" not in path:
+        yield error(field, f"{path!r} compares outside of #(...), so never holds; use {_EXAMPLE}")
+    elif "parameters." in path and not _COMPARES.search(path):
+        yield warning(
+            field, f"{path!r} holds whenever the parameter exists, also for false; use {_EXAMPLE}"
+        )
+    for route in _ROUTE_VALUE.findall(path):
+        if route not in (EDGE, CLOUD):
+            yield error(field, f"{HEM_ROUTE} is {EDGE!r} or {CLOUD!r}, never {route!r}")
 
 
 def _check_place(kind: str, steps: Steps, index: int, field: str) -> Iterator[Finding]:
@@ -157,5 +188,65 @@ def _reachable(start: str, leads_to: Mapping[str, list[str]]) -> set[str]:
     return seen
 
 
-def _found(nodes: Mapping[str, Any]) -> str:
-    return f"found: {', '.join(nodes)}" if nodes else "it is empty"
+def check_calls(graph: Mapping[str, Any], others: Others) -> Iterator[Finding]:
+    """The InferenceServices that the steps name."""
+    spec = mapping(graph.get("spec"))
+    client_seconds = mapping(spec.get("routerTimeouts")).get("serviceClient")
+    for node_name, node in mapping(spec.get("nodes")).items():
+        for index, step in enumerate(steps_of(mapping(node))):
+            field = f"spec.nodes.{node_name}.steps[{index}].serviceName"
+            name = step.get("serviceName")
+            if not isinstance(name, str):
+                continue
+            if name in others.services:
+                yield from _check_called(name, others.services[name], client_seconds, field)
+            else:
+                yield others.missing(field, "InferenceService", name, others.services)
+
+
+def _check_called(
+    name: str, service: Mapping[str, Any], client_seconds: Any, field: str
+) -> Iterator[Finding]:
+    entry = entry_container(service)
+    if entry is None:  # a ServingRuntime serves it
+        model = mapping(mapping(mapping(service.get("spec")).get("predictor")).get("model"))
+        if model and model.get("protocolVersion") != "v2":
+            yield error(
+                field,
+                f"KServe would call {name!r} by V1: its spec.predictor.model has no "
+                "protocolVersion v2; where its runtime has the OpenAI API only, put a predictor "
+                "with the engine openai_api before it",
+            )
+        return
+    path, container = entry
+    if environment(container, "PROTOCOL") != "v2":
+        yield error(
+            field,
+            f"KServe would call {name!r} by V1: its {path} has no env PROTOCOL with the value 'v2'",
+        )
+    is_predictor = path.startswith("spec.predictor")
+    if is_predictor and argument(container, "--model_name") is None:
+        yield warning(
+            field,
+            f"{path} of {name!r} has no --model_name (KServe adds it to transformers only); "
+            f"add --model_name={name}",
+        )
+    # An uplink has to give up before the router does, or its error body is never seen.
+    seconds = _longest_call(container)
+    if seconds and isinstance(client_seconds, int) and seconds >= client_seconds:
+        yield warning(
+            field,
+            f"{name!r} waits {seconds:g} s (PREDICTOR_TIMEOUT and what comes before it, "
+            f"PREDICTOR_QUEUE_TIMEOUT), the graph only {client_seconds} s (serviceClient): its "
+            "failure would be a 500 instead of a degraded answer; make the first shorter",
+        )
+
+
+def _longest_call(container: Mapping[str, Any]) -> float | None:
+    """Seconds; None where the container sets none, or not a number."""
+    timeout = environment(container, "PREDICTOR_TIMEOUT")
+    queue = environment(container, "PREDICTOR_QUEUE_TIMEOUT")
+    try:
+        return longest_call(float(timeout), float(queue) if queue else None) if timeout else None
+    except ValueError:
+        return None

@@ -183,3 +183,16 @@ VERSIONS: Final = {
     "ServingRuntime": "v1alpha1",
     "ClusterServingRuntime": "v1alpha1",
 }
+# Kinds of Kubernetes' own that are checked, by their apiVersion.
+CORE_KINDS: Final[dict[str, tuple[str, ...]]] = {
+    "v1": (
+        "ConfigMap",
+        "Namespace",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+    ),
+    "apps/v1": ("DaemonSet", "Deployment", "StatefulSet"),
+}

@@ -5,12 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from inferencegraph.check.containers import mapping
-from inferencegraph.check.problem import (
-    Finding,
-    error,
-    known,
-    warning,
-)
+from inferencegraph.check.problem import Finding, Others, error, unknown, warning
 
 _NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _LABEL_LIMIT: Final = 63  # of a label's value; KServe labels pods `app: isvc.<name><suffix>`
@@ -18,8 +13,7 @@ _MODE: Final = "serving.kserve.io/deploymentMode"
 _MODES: Final = ("Standard", "RawDeployment", "Knative", "Serverless", "ModelMesh")
 
 
-def check_name(content: Mapping[str, Any], longest_suffix: str) -> Iterator[Finding]:
-    """`longest_suffix`: the longest that KServe appends to make a Deployment's name."""
+def check_name(content: Mapping[str, Any], others: Others) -> Iterator[Finding]:
     name = mapping(content.get("metadata")).get("name")
     field = "metadata.name"
     if not isinstance(name, str) or not name:
@@ -29,7 +23,11 @@ def check_name(content: Mapping[str, Any], longest_suffix: str) -> Iterator[Find
         yield error(
             field, f"{name!r} is refused by KServe; use a-z, 0-9 and -, with a letter first"
         )
-    limit = _LABEL_LIMIT - len(f"isvc.{longest_suffix}")
+    has_transformer = "transformer" in mapping(content.get("spec"))
+    # The longest that KServe appends to make a Deployment's name.
+    suffix = "-transformer" if has_transformer else "-predictor"
+    suffix = suffix if content.get("kind") == "InferenceService" else ""
+    limit = _LABEL_LIMIT - len(f"isvc.{suffix}")
     if len(name) > limit:
         yield error(
             field,
@@ -38,7 +36,7 @@ def check_name(content: Mapping[str, Any], longest_suffix: str) -> Iterator[Find
         )
 
 
-def check_deployment_mode(content: Mapping[str, Any]) -> Iterator[Finding]:
+def check_deployment_mode(content: Mapping[str, Any], others: Others) -> Iterator[Finding]:
     annotations = mapping(mapping(content.get("metadata")).get("annotations"))
     field = f"metadata.annotations.{_MODE}"
     mode = annotations.get(_MODE)
@@ -47,4 +45,4 @@ def check_deployment_mode(content: Mapping[str, Any]) -> Iterator[Finding]:
             field, "is missing, so the installation decides, often for Knative; set it to Standard"
         )
     elif mode not in _MODES:
-        yield error(field, f"unknown mode {mode!r}; {known(_MODES, mode)}")
+        yield unknown(field, "mode", mode, _MODES)

@@ -1,12 +1,15 @@
-"""One finding about a manifest."""
+"""What a check gets and gives: the other objects beside a manifest, and what is wrong in it."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from predictors.errors import known
 
 Severity = Literal["error", "warning"]
+Objects = Mapping[str, Mapping[str, Any]]  # by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +30,32 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A Problem before it is known whose it is."""
+    """A Problem as a check gives it, which knows the field but not whose it is."""
 
     severity: Severity
     field: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """The objects that a manifest can name: those of its namespace, and those without one.
+
+    `complete`: no others exist, so that a name which is not here is an error.
+    """
+
+    services: Objects = field(default_factory=dict)
+    runtimes: Objects = field(default_factory=dict)
+    complete: bool = False
+
+    def missing(self, field: str, kind: str, name: str, names: Iterable[str]) -> Finding:
+        """What to say of a `name` that is not among `names`: an error where it looks misspelt."""
+        names = list(names)
+        if self.complete or get_close_matches(name, names, n=1, cutoff=0.8):
+            return error(field, f"unknown {kind} {name!r}; {known(name, names, brief=True)}")
+        return warning(
+            field, f"no {kind} {name!r} in these manifests; the cluster must have it already"
+        )
 
 
 def error(field: str, message: str) -> Finding:
@@ -42,8 +66,6 @@ def warning(field: str, message: str) -> Finding:
     return Finding("warning", field, message)
 
 
-def known(names: Iterable[str], wrong: object) -> str:
-    """`did you mean 'x'?` where one of `names` is near, else the list of them."""
-    table = sorted(names)
-    near = get_close_matches(str(wrong), table, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(table)}"
+def unknown(field: str, kind: str, value: object, names: Iterable[str]) -> Finding:
+    """An error about a `value` that is not among `names`."""
+    return error(field, f"unknown {kind} {value!r}; {known(value, names, brief=True)}")

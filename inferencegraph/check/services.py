@@ -1,29 +1,41 @@
-"""InferenceServices: what KServe accepts and then runs wrongly."""
+"""InferenceServices, and the ServingRuntimes that they name: what KServe refuses, and what it
+accepts and then runs wrongly."""
 
+import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from inferencegraph.check.containers import (
     COLLOCATED_TRANSFORMER,
     PREDICTOR_CONTAINER,
+    accelerators,
     argument,
+    check_accelerators,
     components,
     containers,
     environment,
     mapping,
+    sequence,
 )
-from inferencegraph.check.names import check_deployment_mode, check_name
-from inferencegraph.check.problem import (
-    Finding,
-    error,
-    warning,
-)
+from inferencegraph.check.problem import Finding, Others, error, unknown, warning
+from predictors.errors import known
+
+_WORKER_CONTAINER: Final = "worker-container"
+_PROTOCOLS: Final = ("v1", "v2", "grpc-v1", "grpc-v2")
+# What KServe sets itself from `workerSpec`, and refuses in `env`.
+_SIZES: Final = {
+    "PIPELINE_PARALLEL_SIZE": "pipelineParallelSize",
+    "TENSOR_PARALLEL_SIZE": "tensorParallelSize",
+}
+_SCHEMES: Final = ("file", "gs", "hdfs", "hf", "http", "https", "oci", "pvc", "s3", "webhdfs")
+_AUTOSCALER: Final = "serving.kserve.io/autoscalerClass"
+_MORE_ACCELERATORS: Final = "serving.kserve.io/gpu-resource-types"
+_KNOWN_ACCELERATORS: Final = ("nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi")
+_SHARED_STORAGE: Final = ("pvc", "oci")
 
 
-def check_service(service: Mapping[str, Any]) -> Iterator[Finding]:
-    has_transformer = "transformer" in mapping(service.get("spec"))
-    yield from check_name(service, "-transformer" if has_transformer else "-predictor")
-    yield from check_deployment_mode(service)
+def check_components(service: Mapping[str, Any], others: Others) -> Iterator[Finding]:
+    """Predictors and transformers of containers."""
     for role, component in components(service):
         yield from _check_component(role, component)
 
@@ -68,3 +80,178 @@ def _check_container(container: Mapping[str, Any], field: str) -> Iterator[Findi
             "without httpGet a pod counts as ready while it loads; use the path "
             "/v2/models/NAME/ready",
         )
+
+
+def check_model(service: Mapping[str, Any], others: Others) -> Iterator[Finding]:
+    """A predictor with a `model`, which a ServingRuntime serves."""
+    model = mapping(mapping(mapping(service.get("spec")).get("predictor")).get("model"))
+    if not model:
+        return
+    field = "spec.predictor.model"
+    yield from check_accelerators(model, field)
+    yield from _check_storage(model.get("storageUri"), f"{field}.storageUri")
+    name = model.get("runtime")
+    if not isinstance(name, str):
+        return
+    if name in others.runtimes:
+        yield from _check_supported(name, mapping(others.runtimes[name].get("spec")), model, field)
+    else:
+        yield others.missing(f"{field}.runtime", "ServingRuntime", name, others.runtimes)
+
+
+def _check_supported(
+    name: str, runtime: Mapping[str, Any], model: Mapping[str, Any], field: str
+) -> Iterator[Finding]:
+    formats = [
+        mapping(entry).get("name") for entry in sequence(runtime.get("supportedModelFormats"))
+    ]
+    wanted = mapping(model.get("modelFormat")).get("name")
+    if wanted is not None and wanted not in formats:
+        yield error(
+            f"{field}.modelFormat.name",
+            f"runtime {name!r} does not support {wanted!r}; it supports: "
+            f"{', '.join(map(str, formats))}",
+        )
+    protocols = sequence(runtime.get("protocolVersions"))
+    protocol = model.get("protocolVersion")
+    if protocol is not None and protocols and protocol not in protocols:
+        yield error(
+            f"{field}.protocolVersion",
+            f"runtime {name!r} does not speak {protocol!r}; it speaks: "
+            f"{', '.join(map(str, protocols))}",
+        )
+
+
+def _check_storage(uri: Any, field: str) -> Iterator[Finding]:
+    if not isinstance(uri, str):
+        return
+    scheme, separator, _ = uri.partition("://")
+    if not separator:
+        yield error(
+            field, f"{uri!r} has no scheme; write for example hf://ORG/MODEL or pvc://CLAIM"
+        )
+    elif scheme not in _SCHEMES:
+        yield warning(
+            field,
+            f"{scheme}:// is not one of KServe's own; {known(scheme, _SCHEMES, brief=True)}, or a "
+            "ClusterStorageContainer of yours",
+        )
+
+
+def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Finding]:
+    """A model over several nodes (`workerSpec`): what KServe's webhook refuses."""
+    predictor = mapping(mapping(service.get("spec")).get("predictor"))
+    if "workerSpec" not in predictor:
+        return
+    workers, model = mapping(predictor["workerSpec"]), mapping(predictor.get("model"))
+    annotations = mapping(mapping(service.get("metadata")).get("annotations"))
+    if annotations.get(_AUTOSCALER) != "none":
+        yield error(
+            f"metadata.annotations.{_AUTOSCALER}",
+            "must be none: KServe does not scale a model over several nodes",
+        )
+    uri = model.get("storageUri")
+    if model and str(uri or "").partition("://")[0] not in _SHARED_STORAGE:
+        yield error(
+            "spec.predictor.model.storageUri",
+            f"is {uri!r}; every node reads the same model, so it must be pvc:// or oci://",
+        )
+    yield from _check_sizes(model, "spec.predictor.model.env")
+    inside = containers(workers)
+    if len(inside) > 1:
+        yield error(
+            "spec.predictor.workerSpec.containers", f"KServe takes one; found {len(inside)}"
+        )
+    for size in _SIZES.values():
+        count = workers.get(size)
+        if isinstance(count, int) and count < 1:
+            yield error(f"spec.predictor.workerSpec.{size}", f"must be 1 or more, not {count}")
+    allowed = {*_KNOWN_ACCELERATORS, *_listed(annotations.get(_MORE_ACCELERATORS))}
+    parts = {"spec.predictor.model": model} | {
+        f"spec.predictor.workerSpec.containers[{index}]": container
+        for index, container in enumerate(inside)
+    }
+    for field, part in parts.items():
+        for name in accelerators(part):
+            if name not in allowed:
+                yield error(
+                    f"{field}.resources",
+                    f"KServe does not count {name} by itself; add the annotation "
+                    f"{_MORE_ACCELERATORS}: '[\"{name}\"]'",
+                )
+    runtime = others.runtimes.get(str(model.get("runtime")))
+    if runtime is not None and "workerSpec" not in mapping(runtime.get("spec")):
+        yield error(
+            "spec.predictor.model.runtime",
+            f"{model['runtime']!r} has no workerSpec, so it can't run over several nodes",
+        )
+
+
+def _listed(text: Any) -> list[str]:
+    try:
+        names = json.loads(text) if isinstance(text, str) else []
+    except ValueError:
+        return []
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def check_runtime(runtime: Mapping[str, Any], others: Others) -> Iterator[Finding]:
+    spec = mapping(runtime.get("spec"))
+    inside = containers(spec)
+    names = [container.get("name") for container in inside]
+    if PREDICTOR_CONTAINER not in names:
+        yield error(
+            "spec.containers",
+            f"KServe runs the one called {PREDICTOR_CONTAINER!r}; found: "
+            f"{', '.join(map(str, names)) or 'none'}",
+        )
+    if not sequence(spec.get("supportedModelFormats")):
+        yield error(
+            "spec.supportedModelFormats", "is empty, so that no model can name this runtime"
+        )
+    for index, protocol in enumerate(sequence(spec.get("protocolVersions"))):
+        if protocol not in _PROTOCOLS:
+            yield unknown(f"spec.protocolVersions[{index}]", "protocol", protocol, _PROTOCOLS)
+    for index, container in enumerate(inside):
+        yield from _check_runtime_container(container, f"spec.containers[{index}]")
+    if "workerSpec" in spec:
+        yield from _check_workers(mapping(spec["workerSpec"]), inside)
+
+
+def _check_runtime_container(container: Mapping[str, Any], field: str) -> Iterator[Finding]:
+    if not container.get("image"):
+        yield error(f"{field}.image", "is missing, but required")
+    if not mapping(container.get("readinessProbe")):
+        yield warning(
+            f"{field}.readinessProbe",
+            "is missing, so a pod counts as ready while it loads; ask the server's health by HTTP",
+        )
+    yield from check_accelerators(container, field)
+
+
+def _check_workers(workers: Mapping[str, Any], heads: list[Mapping[str, Any]]) -> Iterator[Finding]:
+    inside = containers(workers)
+    names = [container.get("name") for container in inside]
+    if names != [_WORKER_CONTAINER]:
+        yield error(
+            "spec.workerSpec.containers",
+            f"KServe runs exactly one, called {_WORKER_CONTAINER!r}; found: "
+            f"{', '.join(map(str, names)) or 'none'}",
+        )
+    for field, container in (
+        *((f"spec.containers[{i}]", head) for i, head in enumerate(heads)),
+        *((f"spec.workerSpec.containers[{i}]", worker) for i, worker in enumerate(inside)),
+    ):
+        yield from _check_sizes(container, f"{field}.env")
+    for index, container in enumerate(inside):
+        field = f"spec.workerSpec.containers[{index}]"
+        if not container.get("image"):
+            yield error(f"{field}.image", "is missing, but required")
+        yield from check_accelerators(container, field)
+
+
+def _check_sizes(container: Mapping[str, Any], field: str) -> Iterator[Finding]:
+    """Environment variables that KServe sets itself."""
+    for name, instead in _SIZES.items():
+        if environment(container, name) is not None:
+            yield error(field, f"KServe refuses {name} here; set workerSpec.{instead}")

@@ -1,45 +1,48 @@
-"""Offline checks of manifests, used by `hem validate` and before `hem up`.
+"""All checks of manifests, for `hem validate`, `hem up` and `hem router`; nothing asks a cluster.
 
 They find what kubectl's strict validation and KServe's webhook refuse, and what neither does:
 dangling nodeNames, bad gjson, a wrong PROTOCOL, containerConcurrency.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from inferencegraph.check.calls import check_calls
 from inferencegraph.check.containers import mapping
-from inferencegraph.check.fields import check_fields
-from inferencegraph.check.graphs import check_graph
-from inferencegraph.check.kserve_types import GROUP, VERSIONS
-from inferencegraph.check.multi_node import check_multi_node
-from inferencegraph.check.problem import (
-    Finding,
-    Problem,
-    error,
-    known,
-    warning,
+from inferencegraph.check.fields import check_fields, check_type
+from inferencegraph.check.graphs import check_calls, check_graph, check_spec
+from inferencegraph.check.kserve_types import CORE_KINDS, GROUP, VERSIONS
+from inferencegraph.check.names import check_deployment_mode, check_name
+from inferencegraph.check.problem import Finding, Objects, Others, Problem, error, unknown, warning
+from inferencegraph.check.services import (
+    check_components,
+    check_model,
+    check_multi_node,
+    check_runtime,
 )
-from inferencegraph.check.runtimes import check_model, check_runtime
-from inferencegraph.check.services import check_service
+from inferencegraph.read.documents import identity
+from inferencegraph.router.spec import spec_of
 from predictors.errors import ConfigurationError
 
-__all__ = ["Problem", "refuse", "validate"]
+Check = Callable[[Mapping[str, Any], Others], Iterator[Finding]]
 
-_CORE_KINDS = {
-    "v1": (
-        "ConfigMap",
-        "Namespace",
-        "PersistentVolume",
-        "PersistentVolumeClaim",
-        "Secret",
-        "Service",
-        "ServiceAccount",
+# Kind -> its checks, in the order in which they report. A new check is a function in a file of
+# this folder and its name here.
+CHECKS: Final[dict[str, tuple[Check, ...]]] = {
+    "InferenceGraph": (check_fields, check_name, check_deployment_mode, check_graph, check_calls),
+    "InferenceService": (
+        check_fields,
+        check_name,
+        check_deployment_mode,
+        check_components,
+        check_model,
+        check_multi_node,
     ),
-    "apps/v1": ("DaemonSet", "Deployment", "StatefulSet"),
+    "ServingRuntime": (check_fields, check_name, check_runtime),
+    "ClusterServingRuntime": (check_fields, check_name, check_runtime),
+    **dict.fromkeys(itertools.chain.from_iterable(CORE_KINDS.values()), (check_fields,)),
 }
-_RUNTIMES = ("ServingRuntime", "ClusterServingRuntime")
 
 
 def validate(
@@ -66,68 +69,57 @@ def validate(
 
 
 def refuse(documents: Sequence[Mapping[str, Any]], files: Sequence[Path] | None = None) -> None:
-    """Raises ConfigurationError with every error, one to a line, where there is one."""
+    """Raises ConfigurationError with every error, one on a line, where there is one."""
     problems = validate(documents, files, complete=True)
     errors = [str(problem) for problem in problems if problem.severity == "error"]
     if errors:
         raise ConfigurationError("\n".join(errors))
 
 
+def refuse_graph(graph: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError with the first error of an InferenceGraph, or of its spec alone.
+
+    Stricter than the router itself, which runs also what can never work, as KServe's does.
+    """
+    spec = spec_of(graph)
+    for finding in itertools.chain(
+        check_type(spec, "InferenceGraphSpec", "spec"), check_spec(spec)
+    ):
+        if finding.severity == "error":
+            raise ConfigurationError(f"{finding.field}: {finding.message}")
+
+
 def _findings(
     content: Mapping[str, Any], documents: Sequence[Mapping[str, Any]], complete: bool
 ) -> Iterator[Finding]:
     kind, version = str(content.get("kind", "")), str(content.get("apiVersion", ""))
+    is_core = kind in CORE_KINDS.get(version, ())
     if kind in VERSIONS:
         expected = f"{GROUP}/{VERSIONS[kind]}"
         if version != expected:
             yield error("apiVersion", f"is {version!r}; for {kind} it is {expected!r}")
     elif version.startswith(f"{GROUP}/"):
-        yield error("kind", f"unknown kind {kind!r}; {known(VERSIONS, kind)}")
+        yield unknown("kind", "kind", kind, VERSIONS)
     elif not kind or not version:
         yield error("kind", "an object needs both apiVersion and kind")
-    elif kind not in _CORE_KINDS.get(version, ()):
+    elif not is_core:
         yield warning("kind", f"{version} {kind} is not one that is checked here")
-    yield from _same(content, documents)
-    if kind == "InferenceGraph":
-        yield from check_fields(content, kind)
-        yield from check_graph(content)
-        yield from check_calls(
-            content, _beside(content, documents, ("InferenceService",)), complete
-        )
-    elif kind == "InferenceService":
-        yield from check_fields(content, kind)
-        yield from check_service(content)
-        runtimes = _beside(content, documents, _RUNTIMES)
-        yield from check_model(content, runtimes, complete)
-        yield from check_multi_node(content, runtimes)
-    elif kind in _RUNTIMES:
-        yield from check_fields(content, kind)
-        yield from check_runtime(content)
-    elif kind in _CORE_KINDS.get(version, ()):
-        yield from check_fields(content, f"V1{kind}")
+    before = itertools.takewhile(lambda other: other is not content, documents)
+    if identity(content) in map(identity, before):
+        yield error("metadata.name", "another document is the same object; keep one")
+    if kind in VERSIONS or is_core:
+        services = _visible(content, documents, ("InferenceService",))
+        runtimes = _visible(content, documents, ("ServingRuntime", "ClusterServingRuntime"))
+        others = Others(services, runtimes, complete)
+        for check in CHECKS[kind]:
+            yield from check(content, others)
 
 
-def _same(content: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    """Reported at the second of two documents that are the same object."""
-    for other in documents:
-        if other is content:
-            return
-        if _identity(other) == _identity(content):
-            yield error("metadata.name", "another document is the same object; keep one")
-            return
-
-
-def _identity(content: Mapping[str, Any]) -> tuple[str, Any, Any, Any]:
-    metadata = mapping(content.get("metadata"))
-    group = str(content.get("apiVersion", "")).rpartition("/")[0]
-    return group, content.get("kind"), metadata.get("namespace"), metadata.get("name")
-
-
-def _beside(
+def _visible(
     content: Mapping[str, Any], documents: Sequence[Mapping[str, Any]], kinds: Sequence[str]
-) -> dict[str, Mapping[str, Any]]:
+) -> Objects:
     """By name, the documents of these kinds that `content` can name: those of its namespace, and
-    those that have none."""
+    those of the whole cluster."""
     namespace = mapping(content.get("metadata")).get("namespace")
     return {
         str(mapping(document.get("metadata")).get("name")): document

@@ -1,1 +1,8 @@
-"""The commands of `hem`, one file each. They parse, call and print; the work is elsewhere."""
+"""The commands of `hem`, one file each; `inferencegraph.cli` lists them.
+
+A command parses, calls and prints; the work is in the other rooms, imported inside the function,
+so that `hem --help` loads none of it. A new command is a file here and a line in `cli`.
+
+options   options that several commands have; names of tables in a command's help
+running   progress, and what Ctrl-C does
+"""

@@ -1,58 +1,60 @@
 """`hem ask`."""
 
-import asyncio
 import json
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from predictors import contract
+from inferencegraph.commands.options import (
+    DEFAULT_URL,
+    AsJson,
+    MaxTokens,
+    RepetitionPenalty,
+    Seed,
+    Temperature,
+    TopP,
+    chosen,
+)
 
 if TYPE_CHECKING:
-    from inferencegraph.evaluate.ask import Reply
-
-
-class Side(StrEnum):
-    edge = contract.EDGE
-    cloud = contract.CLOUD
+    from predictors.upstream.ask import Reply
 
 
 def ask(
     query: Annotated[str, typer.Argument(help="The question.", show_default=False)],
-    url: Annotated[str, typer.Option(help="A graph, or a predictor's /v2/models/NAME/infer.")] = (
-        "http://127.0.0.1:8080"
-    ),
+    url: Annotated[
+        str, typer.Option(help="A graph, or a predictor's /v2/models/NAME/infer.")
+    ] = DEFAULT_URL,
     prefer: Annotated[
-        Side | None, typer.Option(help="Overrule mining and ask this side.", show_default=False)
+        Literal["edge", "cloud"] | None,
+        typer.Option(help="Overrule mining and ask this side.", show_default=False),
     ] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, show_default=False)] = None,
-    temperature: Annotated[
-        float | None, typer.Option(min=0, help="0 is greedy.", show_default=False)
-    ] = None,
-    top_p: Annotated[float | None, typer.Option(show_default=False)] = None,
-    repetition_penalty: Annotated[float | None, typer.Option(show_default=False)] = None,
-    seed: Annotated[int | None, typer.Option(show_default=False)] = None,
+    max_tokens: MaxTokens = None,
+    temperature: Temperature = None,
+    top_p: TopP = None,
+    repetition_penalty: RepetitionPenalty = None,
+    seed: Seed = None,
     stop: Annotated[
         list[str] | None, typer.Option(help="Ends the answer; repeatable.", show_default=False)
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds.")] = 120.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Asks one question; prints the answer, who gave it and why.
 
     Example: `hem ask "What is 12 + 7?" --prefer cloud`
     """
-    given: dict[str, Any] = {
-        contract.HEM_PREFER: prefer.value if prefer else None,
-        contract.MAX_TOKENS: max_tokens,
-        contract.TEMPERATURE: temperature,
-        contract.TOP_P: top_p,
-        contract.REPETITION_PENALTY: repetition_penalty,
-        contract.SEED: seed,
-        contract.STOP: json.dumps(stop) if stop else None,
-    }
-    parameters = {name: value for name, value in given.items() if value is not None}
+    import asyncio
+
+    parameters = chosen(
+        hem_prefer=prefer,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        repetition_penalty=repetition_penalty,
+        seed=seed,
+        stop=json.dumps(stop) if stop else None,
+    )
     reply = asyncio.run(_ask(query, url, parameters, timeout))
     print(json.dumps(_facts(reply), ensure_ascii=False) if as_json else _text(reply))
 
@@ -60,15 +62,20 @@ def ask(
 async def _ask(query: str, url: str, parameters: dict[str, Any], timeout: float) -> "Reply":
     import httpx
 
-    from inferencegraph.evaluate.ask import ask as send
-    from inferencegraph.evaluate.ask import check_url
+    from inferencegraph.evaluate.asking import hint_where_nobody_listens
+    from predictors.upstream.ask import ask as send
+    from predictors.upstream.ask import check_url
     from predictors.upstream.client import build_client
 
+    check_url(url)
     async with build_client(httpx.Timeout(timeout, connect=5.0)) as client:
-        return await send(client, check_url(url), [query], parameters)
+        with hint_where_nobody_listens():
+            return await send(client, url, [query], parameters, timeout)
 
 
 def _facts(reply: "Reply") -> dict[str, Any]:
+    from predictors import contract
+
     answer = reply.answers[0]
     hem = contract.hem_parameters(reply.parameters)
     return {
@@ -83,7 +90,9 @@ def _facts(reply: "Reply") -> dict[str, Any]:
 
 
 def _text(reply: "Reply") -> str:
-    """The answer, then one line about it; what the server didn't say is left out."""
+    """The answer, then one line about it; what the server leaves out is left out."""
+    from predictors import contract
+
     facts = _facts(reply)
     hem = reply.parameters
     about = []

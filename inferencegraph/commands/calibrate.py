@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from inferencegraph.commands.options import AsJson
 from predictors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from transformers_hem.algorithms.base import Algorithm
-    from transformers_hem.calibration.calibrate import Target
-    from transformers_hem.calibration.config import Calibration
+    from transformers_hem.calibration.targets import Target
 
 LARGEST = 1e15  # of money: more is a mistake, and in the end its squares overflow
 
@@ -72,7 +72,7 @@ def calibrate(
     plot: Annotated[
         Path | None, typer.Option(help="Draw quality against share of cloud calls: a .png or .svg.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Chooses the threshold and says what it promises, on how many rows; refuses where they are
     too few.
@@ -80,9 +80,9 @@ def calibrate(
     Example: `hem calibrate --router my-router --data held-out.jsonl --max-quality-loss 0.02`
     """
     from transformers_hem.calibration.calibrate import calibrate as choose
+    from transformers_hem.calibration.calibrate import require_writable, write_calibration
     from transformers_hem.calibration.config import ScoreSpread
     from transformers_hem.calibration.sample import read_sample
-    from transformers_hem.calibration.writing import require_writable, write_calibration
     from transformers_hem.evaluation.curve_plot import plot_sample, require_plot
 
     target = _target(edge_ratio, max_quality_loss, score_range, budget, cloud_cost, edge_cost, per)
@@ -94,13 +94,17 @@ def calibrate(
         require_plot(plot)
     mining = _open(router, algorithm, parameters)
     sample = read_sample(data, mining)
-    found = choose(mining, sample, target, confidence)
+    calibration = choose(mining, sample, target, confidence)
     if plot is not None:
-        plot_sample(sample, found.threshold, Path(router or algorithm or "").name, plot)
+        plot_sample(sample, calibration.threshold, Path(router or algorithm or "").name, plot)
     if router is not None:
         spread = ScoreSpread.of(sample.scores[sample.scores <= 1])
-        out = write_calibration(router, found, spread, out)
-    _print(found, out, as_json)
+        out = write_calibration(router, calibration, spread, out)
+    if as_json:
+        print(calibration.model_dump_json())
+        return
+    print(f"threshold {calibration.threshold:g}: {calibration.promise}")
+    print(f"written to {out}" if out else f"set HEM_THRESHOLD={calibration.threshold:g}")
 
 
 def _target(
@@ -112,7 +116,7 @@ def _target(
     edge_cost: float,
     per: Literal["query", "token"],
 ) -> "Target":
-    from transformers_hem.calibration.calibrate import (
+    from transformers_hem.calibration.targets import (
         Budget,
         EdgeRatio,
         MaxQualityLoss,
@@ -128,7 +132,7 @@ def _target(
 
 
 def _open(router: str | None, name: str | None, parameters: str) -> "Algorithm":
-    from transformers_hem.routers.opening import open_router
+    from transformers_hem.routers.scoring import open_router
     from transformers_hem.serving.settings import HEMSettings, build_decider
 
     if (router is None) == (name is None):
@@ -137,14 +141,3 @@ def _open(router: str | None, name: str | None, parameters: str) -> "Algorithm":
         return open_router(router)
     settings = HEMSettings.model_construct(algorithm=name, parameters=parameters)
     return build_decider(settings).algorithm
-
-
-def _print(found: "Calibration", out: Path | None, as_json: bool) -> None:
-    if as_json:
-        print(found.model_dump_json())
-        return
-    print(f"threshold {found.threshold:g}: {found.promise}")
-    if out is not None:
-        print(f"written to {out}")
-    else:
-        print(f"set HEM_THRESHOLD={found.threshold:g}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inferencegraph.commands.options import DEFAULT_URL, AsJson
+
 if TYPE_CHECKING:
     from inferencegraph.evaluate.benchmark import Benchmark
     from inferencegraph.evaluate.comparison import Comparison
@@ -24,9 +26,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    url: Annotated[str, typer.Option(help="A running graph; unused with -f.")] = (
-        "http://127.0.0.1:8080"
-    ),
+    url: Annotated[str, typer.Option(help="A running graph; unused with -f.")] = DEFAULT_URL,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -40,16 +40,15 @@ def evaluate(
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Questions at a time (8).", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Accuracy, edge share and latency of a graph, beside edge only and cloud only.
 
     Example: `hem evaluate --url http://127.0.0.1:8080 --limit 200`
     """
-    from inferencegraph.evaluate.ask import check_url
-    from inferencegraph.evaluate.benchmark import read_benchmark
-    from inferencegraph.evaluate.questions import read_questions
-    from inferencegraph.local.run import run_until_signal
+    from inferencegraph.commands.running import run_until_signal
+    from inferencegraph.evaluate.benchmark import read_benchmark, read_questions
+    from predictors.upstream.ask import check_url
 
     benchmark = read_benchmark(file) if file else None
     items = read_questions(data or (benchmark.data if benchmark else None), limit)
@@ -68,7 +67,7 @@ async def _start_and_compare(
     benchmark: "Benchmark", items: "list[Item]", concurrency: int
 ) -> "Comparison":
     from inferencegraph.local.observer import TextObserver
-    from inferencegraph.local.run import running
+    from inferencegraph.local.stack import running
 
     observer = TextObserver(logs=False)
     async with running(benchmark.manifests, benchmark.graph, 0, [], observer) as stack:
@@ -76,22 +75,14 @@ async def _start_and_compare(
 
 
 async def _compare(url: str, items: "list[Item]", concurrency: int) -> "Comparison":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
+    from inferencegraph.commands.running import Progress
     from inferencegraph.evaluate.comparison import compare
 
-    console = Console(stderr=True)
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        tasks: dict[str, object] = {}
+    with Progress() as progress:
 
         def on_answer(run: str) -> None:
-            if run not in tasks:
-                tasks[run] = progress.add_task(run, total=len(items))
-                if progress.disable:
-                    print(f"asking: {run}", file=sys.stderr)
-            progress.advance(tasks[run])  # type: ignore[arg-type]
+            progress.begin(run, len(items))
+            progress.one_more(run)
 
         return await compare(url, items, concurrency, on_answer)
 
@@ -99,12 +90,12 @@ async def _compare(url: str, items: "list[Item]", concurrency: int) -> "Comparis
 def _print(comparison: "Comparison", title: str, as_json: bool) -> None:
     from rich.console import Console
 
-    from inferencegraph.evaluate.report import table
+    from inferencegraph.evaluate.comparison import table
 
     for error, count in comparison.errors().items():
         print(f"hem: {count} failed: {error}", file=sys.stderr)
     if as_json:
         print(json.dumps(comparison.facts()))
     else:
-        # A pipe has no width of its own; a table cut to 80 columns helps nobody there.
+        # A pipe has no width of its own; a table cut to 80 columns is of no use there.
         Console(width=None if sys.stdout.isatty() else 140).print(table(comparison, title))

@@ -3,12 +3,21 @@
 import json
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from predictors import contract
+from inferencegraph.commands.options import (
+    AsJson,
+    MaxTokens,
+    RepetitionPenalty,
+    Seed,
+    Temperature,
+    TopP,
+    chosen,
+)
 
 if TYPE_CHECKING:
     from transformers_hem.labels.job import Job, Result
@@ -30,7 +39,7 @@ def label(
     scorer: Annotated[
         str,
         typer.Option(
-            help="exact_match, multiple_choice, numeric, token_f1, rouge_l, bartscore, llm_judge.",
+            help="One of {transformers_hem.labels.scorers:SCORERS}.",
             show_default=False,
         ),
     ],
@@ -55,13 +64,11 @@ def label(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the first rows.", show_default=False)
     ] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, show_default=False)] = None,
-    temperature: Annotated[
-        float | None, typer.Option(min=0, help="0 is greedy.", show_default=False)
-    ] = None,
-    top_p: Annotated[float | None, typer.Option(show_default=False)] = None,
-    repetition_penalty: Annotated[float | None, typer.Option(show_default=False)] = None,
-    seed: Annotated[int | None, typer.Option(show_default=False)] = None,
+    max_tokens: MaxTokens = None,
+    temperature: Temperature = None,
+    top_p: TopP = None,
+    repetition_penalty: RepetitionPenalty = None,
+    seed: Seed = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds of one attempt.")] = 120.0,
     attempts: Annotated[
         int, typer.Option(min=1, help="Where trying again can help: unreachable, 502 to 504.")
@@ -74,7 +81,7 @@ def label(
             "--scorer one of their scores, or comparison.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Asks both models a file of questions, scores the answers and writes rows for `hem train`.
 
@@ -89,14 +96,13 @@ def label(
     from transformers_hem.labels.asking import Models
     from transformers_hem.labels.job import Job
 
-    given: dict[str, Any] = {
-        contract.MAX_TOKENS: max_tokens,
-        contract.TEMPERATURE: temperature,
-        contract.TOP_P: top_p,
-        contract.REPETITION_PENALTY: repetition_penalty,
-        contract.SEED: seed,
-    }
-    parameters = {name: value for name, value in given.items() if value is not None}
+    parameters = chosen(
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        repetition_penalty=repetition_penalty,
+        seed=seed,
+    )
     asks = any((edge, cloud, url))
     models = Models.at(edge, cloud, url, parameters) if asks else None
     job = Job(
@@ -121,9 +127,17 @@ def _convert(
 
 
 def _run(job: "Job", as_json: bool) -> None:
-    from inferencegraph.commands.label_progress import run_with_progress
+    from inferencegraph.commands.running import Progress, run_until_second_signal
+    from transformers_hem.labels.job import Watcher
+    from transformers_hem.labels.job import label as ask_and_score
 
-    result, stopped = run_with_progress(job)
+    task = "labelling"
+    with Progress() as progress:
+        result, stopped = run_until_second_signal(
+            lambda stop: ask_and_score(
+                job, Watcher(partial(progress.begin, task), partial(progress.one_more, task), stop)
+            )
+        )
     if result is None:
         raise typer.Abort
     print(json.dumps(_facts(job, result)) if as_json else _text(job, result))
@@ -135,8 +149,8 @@ def _run(job: "Job", as_json: bool) -> None:
     if result.gone:
         print(f"hem: gave up: {result.gone}", file=sys.stderr)
     if result.summary.missing:
-        told = f"{result.summary.missing} questions have no labels; the same command goes on"
-        print(f"hem: error: {told}", file=sys.stderr)
+        missing = f"{result.summary.missing} questions have no labels; the same command goes on"
+        print(f"hem: error: {missing}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED if stopped else UNLABELLED)
 
 

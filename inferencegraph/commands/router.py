@@ -27,15 +27,12 @@ def router(
 
     Example: `hem router --graph graph.yaml --port 8080`
     """
-    from inferencegraph.router.create import (
-        check,
-        create_app,
-        load_graph,
-        patterns_from,
-        run,
-    )
+    from inferencegraph.check.validate import refuse_graph
+    from inferencegraph.router.app import create_app, patterns_from
+    from inferencegraph.router.server import run
+    from inferencegraph.router.spec import load_graph
 
-    found = load_graph(graph, name)
-    check(found)
-    app = create_app(found, propagate_headers=patterns_from(os.environ))
+    loaded = load_graph(graph, name)
+    refuse_graph(loaded)
+    app = create_app(loaded, propagate_headers=patterns_from(os.environ))
     run(app, "127.0.0.1", port, lambda url: print(f"hem: ready {url}", flush=True))

@@ -26,7 +26,7 @@ def score(
     """
     from rich.console import Console
 
-    from transformers_hem.routers.training import score_file
+    from transformers_hem.routers.scoring import score_file
 
     with Console(stderr=True).status(f"scoring {data}"):
         count = score_file(router, data, out)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inferencegraph.commands.options import AsJson
 from predictors.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def train(
     algorithm: Annotated[
         str,
         typer.Option(
-            help="LinearRouter, KernelRouter, CombinedRouter, KNNRouter, BERTRouter or LLMRouter.",
+            help="One of {transformers_hem.routers.training:LEARNERS}.",
             show_default=False,
         ),
     ],
@@ -55,7 +56,7 @@ def train(
             "Kernel: landmarks=3000, components=256, gamma=2, c=1. Repeat for several.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Trains a router on queries that both models have answered.
 
@@ -70,7 +71,7 @@ def train(
 
     parameters = _parameters(setting or [], encoder)
     console = Console(stderr=True)
-    with _told(console), console.status(f"training {algorithm} on {data}"):
+    with _logged(console), console.status(f"training {algorithm} on {data}"):
         metrics = run(data, algorithm, out, limit, seed, epsilon, parameters)
     if as_json:
         print(json.dumps(metrics))
@@ -81,20 +82,19 @@ def train(
 
 
 def _parameters(settings: Sequence[str], encoder: str | None) -> dict[str, str]:
-    pairs = [("encoder", encoder)] if encoder is not None else []
+    parameters = {} if encoder is None else {"encoder": encoder}
     for setting in settings:
-        name, equals, value = setting.partition("=")
+        name, equals, value = (part.strip() for part in setting.partition("="))
         if not equals:
             raise ConfigurationError(f"--set {setting!r} must be NAME=VALUE")
-        pairs.append((name.strip(), value.strip()))
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ConfigurationError(f"set twice: {', '.join(sorted(name for name, _ in pairs))}")
-    return found
+        if name in parameters:
+            raise ConfigurationError(f"set twice: {name}")
+        parameters[name] = value
+    return parameters
 
 
 @contextmanager
-def _told(console: "Console") -> Iterator[None]:
+def _logged(console: "Console") -> Iterator[None]:
     """Shows what training logs, above the spinner."""
     from rich.logging import RichHandler
 

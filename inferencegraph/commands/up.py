@@ -3,15 +3,11 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from predictors.errors import HEMError
-
-if TYPE_CHECKING:
-    from inferencegraph.local.observer import Observer
-    from inferencegraph.local.stack import Stack
 
 
 def up(
@@ -47,38 +43,24 @@ def up(
 
     Example: `hem up -f manifests/answer-generation/inference-then-mining --port 9000`
     """
+    from inferencegraph.commands.running import run_until_signal
+    from inferencegraph.local.example_request import suggestions
     from inferencegraph.local.observer import JsonObserver, TextObserver
-    from inferencegraph.local.run import run_until_signal
+    from inferencegraph.local.stack import running
 
     observer = (JsonObserver if as_json else TextObserver)(logs=logs)
-    run_until_signal(lambda: _up(files or [], graph, port, image or [], observer, as_json))
+
+    async def run() -> None:
+        async with running(files or [], graph, port, image or [], observer) as stack:
+            if as_json:
+                print(json.dumps({"event": "all_ready", "urls": stack.urls}), flush=True)
+            else:
+                print(*(f"hem: ready {url}" for url in stack.urls), sep="\n", flush=True)
+                for line in await suggestions(stack.plan, stack.urls[0]):
+                    print(f"  {line}")
+                print("  Ctrl-C stops everything.", flush=True)
+            await stack.watch()
+        raise HEMError("no service is left; stopped")
+
+    run_until_signal(run)
     print("hem: stopped", file=sys.stderr)
-
-
-async def _up(
-    files: list[Path],
-    graph: str | None,
-    port: int,
-    images: list[str],
-    observer: "Observer",
-    as_json: bool,
-) -> None:
-    from inferencegraph.local.first_request import suggestions
-    from inferencegraph.local.run import running
-
-    async with running(files, graph, port, images, observer) as stack:
-        print(_ready_json(stack) if as_json else _ready_text(stack), flush=True)
-        if not as_json:
-            for line in await suggestions(stack.plan, stack.urls[0]):
-                print(f"  {line}")
-            print("  Ctrl-C stops everything.", flush=True)
-        await stack.watch()
-    raise HEMError("no service is left; stopped")
-
-
-def _ready_json(stack: "Stack") -> str:
-    return json.dumps({"event": "all_ready", "urls": stack.urls})
-
-
-def _ready_text(stack: "Stack") -> str:
-    return "\n".join(f"hem: ready {url}" for url in stack.urls)

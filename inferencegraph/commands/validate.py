@@ -2,24 +2,15 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from inferencegraph.commands.options import AsJson, Manifests
+
 
 def validate(
-    files: Annotated[
-        list[Path],
-        typer.Option(
-            "-f",
-            "--filename",
-            metavar="PATH",
-            help="Manifests: a file, a folder, or a kustomization; repeatable.",
-            show_default=False,
-        ),
-    ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    files: Manifests,
+    as_json: AsJson = False,
 ) -> None:
     """Checks manifests without a cluster; exit code 1 if there is an error.
 
@@ -30,13 +21,13 @@ def validate(
 
     documents = [document for file in files for document in load_documents(file)]
     problems = check([item.content for item in documents], [item.path for item in documents])
+    errors = sum(problem.severity == "error" for problem in problems)
     if as_json:
         print(json.dumps([asdict(problem) for problem in problems], default=str))
     else:
         for problem in problems:
             print(f"{problem.severity}: {problem}")
-        errors = sum(problem.severity == "error" for problem in problems)
         warnings = len(problems) - errors
         print(f"{len(documents)} objects, {errors} errors, {warnings} warnings")
-    if any(problem.severity == "error" for problem in problems):
+    if errors:
         raise typer.Exit(1)

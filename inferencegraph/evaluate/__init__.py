@@ -1,1 +1,10 @@
-"""How well, how fast and where a running graph answers."""
+"""Measures how well, how fast and where a running graph answers.
+
+benchmark    a benchmark's YAML, and its questions
+asking       puts every question to a graph, so many at a time
+outcome      a question, and what became of it
+metrics      the table of metrics
+comparison   the same questions routed, all edge and all cloud; the table for people
+
+A new metric is a function and a line in METRICS.
+"""

@@ -2,15 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import httpx
 
-from inferencegraph.evaluate.answers import read_answer
-from inferencegraph.evaluate.ask import infer
-from inferencegraph.evaluate.outcome import Item, Outcome
+from inferencegraph.evaluate.outcome import Item, Outcome, read_answer
 from predictors.contract import HEM_PREFER, Scalar
-from predictors.errors import HEMError, UpstreamError
+from predictors.errors import Cause, HEMError, UpstreamError
+from predictors.upstream.ask import infer
 from predictors.upstream.client import build_client
 
 TIMEOUT_SECONDS = 120.0
@@ -55,9 +55,18 @@ async def _ask_one(
 async def _answer(
     client: httpx.AsyncClient, url: str, item: Item, parameters: dict[str, Scalar]
 ) -> Outcome:
-    body, seconds = await infer(client, url, item.request(parameters))
+    with hint_where_nobody_listens():
+        read, seconds = await infer(client, url, item.request(parameters), read_answer)
+    return Outcome(item, seconds, *read)
+
+
+@contextmanager
+def hint_where_nobody_listens() -> Iterator[None]:
+    """Around a call to a graph: adds the way out to the error of one that is not running."""
     try:
-        read = read_answer(body)
-    except ValueError as error:
-        raise UpstreamError(f"{url} answered 200 with {error}") from None
-    return Outcome(item, seconds, read.text, read.route, read.served_by)
+        yield
+    except UpstreamError as error:
+        if error.cause is not Cause.UNREACHABLE or not error.retryable:
+            raise
+        hint = "is it up? `hem up` starts the example, --url asks another"
+        raise UpstreamError(f"{error}; {hint}", error.cause) from None

@@ -1,11 +1,21 @@
-"""A benchmark's YAML: which manifests to run and which questions to ask."""
+"""A benchmark: the YAML that says which manifests to run, and the questions to ask.
 
+Questions are JSON Lines {query, answer}, or {inputs, answer} with the V2 inputs of one row; the
+answer to a classifier is the number of the class.
+"""
+
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from predictors.errors import ConfigurationError
+from inferencegraph.evaluate.outcome import Item
+from inferencegraph.read.documents import parse
+from predictors.embedded import TEST_QUESTIONS
+from predictors.errors import ConfigurationError, first_fault
+from predictors.jsonl import read_query, read_rows
 
 
 class Benchmark(BaseModel):
@@ -22,19 +32,14 @@ class Benchmark(BaseModel):
 
 def read_benchmark(path: Path) -> Benchmark:
     """Raises ConfigurationError naming the file and the field."""
+    documents = parse(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        benchmark = Benchmark.model_validate(content)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path}: {' '.join(str(error).split())}") from None
+        benchmark = Benchmark.model_validate(documents[0] if len(documents) == 1 else documents)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "the file"
-        known = ", ".join(Benchmark.model_fields)
+        field, message, _ = first_fault(error)
+        fields = ", ".join(Benchmark.model_fields)
         raise ConfigurationError(
-            f"{path}: {field}: {first['msg'].lower()}; fields: {known}"
+            f"{path}: {field or 'the file'}: {message}; fields: {fields}"
         ) from None
     folder = path.parent
     return benchmark.model_copy(
@@ -43,3 +48,29 @@ def read_benchmark(path: Path) -> Benchmark:
             "data": folder / benchmark.data if benchmark.data else None,
         }
     )
+
+
+def read_questions(path: Path | None, limit: int | None) -> list[Item]:
+    """The first `limit` of the file's, or of the shipped test set; None for all.
+
+    Raises ConfigurationError naming the line.
+    """
+    source = path or TEST_QUESTIONS
+    rows = islice(read_rows(source), limit)
+    return [_item(row, f"{source}, line {number}") for number, row in rows]
+
+
+def _item(row: Mapping[str, Any], where: str) -> Item:
+    if not isinstance(row.get("answer"), str) or not row["answer"].strip():
+        raise ConfigurationError(f"{where}: answer must be a non-empty string")
+    if "inputs" not in row:
+        return Item.of_text(read_query(row, where), row["answer"])
+    # Only the shape is checked; the model itself refuses what it does not take.
+    inputs = row["inputs"]
+    if not isinstance(inputs, list) or not inputs:
+        raise ConfigurationError(f"{where}: inputs must be a list of V2 tensors")
+    for tensor in inputs:
+        for field in ("name", "datatype", "shape", "data"):
+            if not isinstance(tensor, dict) or field not in tensor:
+                raise ConfigurationError(f"{where}: an input has no {field}")
+    return Item(inputs, row["answer"])

@@ -1,10 +1,16 @@
-"""The same questions three times through one graph: as it routes, all edge, all cloud."""
+"""The same questions three times through one graph: as it routes, all edge, all cloud.
+
+The result is a table for people, or facts for a program.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from rich import box
+from rich.table import Table
 
 from inferencegraph.evaluate.asking import ask_all
 from inferencegraph.evaluate.metrics import METRICS
@@ -35,8 +41,8 @@ class Comparison:
 
     def errors(self) -> dict[str, int]:
         """What failed, and how often, over all runs."""
-        found = Counter(o.error for run in self.runs.values() for o in run if o.error)
-        return dict(found.most_common())
+        counts = Counter(o.error for run in self.runs.values() for o in run if o.error)
+        return dict(counts.most_common())
 
     def facts(self) -> dict[str, Any]:
         """Everything, for a program."""
@@ -52,8 +58,36 @@ async def compare(
     concurrency: int,
     on_answer: Callable[[str], None],
 ) -> Comparison:
-    """`on_answer` hears the run's name after each answer."""
+    """`on_answer` is called with the run's name after each answer."""
     runs: dict[str, Run] = {}
     for name, prefer in _PREFER.items():
         runs[name] = await ask_all(url, items, prefer, concurrency, partial(on_answer, name))
     return Comparison(url, concurrency, runs)
+
+
+def table(comparison: Comparison, title: str) -> Table:
+    """For a terminal: a row for each run, the routed one in bold."""
+    questions = len(comparison.runs[ROUTED])
+    made = Table(
+        title=title,
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        caption=f"{questions} questions, {comparison.concurrency} at a time, {comparison.url}; "
+        "kept: share of CloudOnly's accuracy",
+        title_justify="left",
+        caption_justify="left",
+    )
+    made.add_column("", no_wrap=True)
+    for metric in METRICS:
+        made.add_column(metric.title, justify="right")
+    made.add_column("served by", no_wrap=True)
+    for name in comparison.runs:
+        values = comparison.numbers(name)
+        shown = [
+            "-" if (value := values[metric.name]) is None else metric.show(value)
+            for metric in METRICS
+        ]
+        models = "\n".join(f"{model} {n}" for model, n in comparison.served_by(name).items())
+        made.add_row(name, *shown, models, style="bold" if name == ROUTED else "")
+    return made

@@ -1,10 +1,18 @@
-"""What became of each question."""
+"""A question, what one V2 response answers to it, and what became of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from predictors.contract import Scalar, text_request
+from predictors.contract import (
+    HEM_ROUTE,
+    PROBABILITIES,
+    SERVED_BY,
+    Scalar,
+    is_number,
+    parse_answers,
+    text_request,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +49,34 @@ class Outcome:
 
 
 Run: TypeAlias = Sequence[Outcome]
+
+
+def read_answer(response: Mapping[str, Any]) -> tuple[str, str | None, str | None]:
+    """Answer, route and served_by of one row; the answer of a model that classifies is the number
+    of the likeliest class. Raises ValueError for what is not a V2 response with text or
+    probabilities."""
+    parameters = response.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise ValueError("no V2 response: its parameters are not an object")
+    route = parameters.get(HEM_ROUTE)
+    row = _probabilities(response)
+    if row is not None:
+        likeliest = max(range(len(row)), key=row.__getitem__)
+        served_by = parameters.get(SERVED_BY) or response.get("model_name")
+        return str(likeliest), route, served_by
+    answers = parse_answers(response)
+    if not answers:
+        raise ValueError("no V2 response: it has no rows")
+    return answers[0].text, route, answers[0].served_by
+
+
+def _probabilities(response: Mapping[str, Any]) -> list[float] | None:
+    """Those of the one row; None where the response has no such output."""
+    outputs = response.get("outputs")
+    for output in outputs if isinstance(outputs, list) else ():
+        if isinstance(output, dict) and output.get("name") == PROBABILITIES:
+            data = output.get("data")
+            if not isinstance(data, list) or not data or not all(map(is_number, data)):
+                raise ValueError(f"no V2 response: {PROBABILITIES} is not a list of numbers")
+            return data
+    return None

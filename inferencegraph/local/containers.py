@@ -1,20 +1,101 @@
-"""One container of an InferenceService -> the command and environment of a local process."""
+"""One container of an InferenceService -> the command and environment of a local process.
+
+LOCAL_COMMANDS says which local command stands in for a container image, a line for each. The tag,
+digest and registry of an image don't matter here; its last name does.
+"""
 
 import os
 import re
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from inferencegraph.local.addresses import Addresses
-from inferencegraph.local.images import LocalCommand
+from inferencegraph.build.engine_pods import MODEL_MOUNT
+from inferencegraph.local.placement import Addresses
+from predictors.digits import TRITON_REPOSITORY
 from predictors.errors import ConfigurationError
 
-MODEL_MOUNT = "/mnt/models"
+_PYTHON_NAMES: Final = ("python", "python3")
 # Settings of ours in the user's shell must not reach a service whose manifest doesn't name them.
-_OWN_SETTINGS = re.compile(r"^(PREDICTOR_|HEM_|MINING_MODE$|PROTOCOL$|STORAGE_URI$)")
-_REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
+_OWN_SETTINGS: Final = re.compile(r"^(PREDICTOR_|HEM_|MINING_MODE$|PROTOCOL$|STORAGE_URI$)")
+_REFERENCE: Final = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCommand:
+    """An image's ENTRYPOINT on this machine, and the options by which it takes its ports.
+
+    `program`: the word by which a container's `command` or `args` call the entrypoint, where the
+    image has a shell of its own before it. `models`: what the image carries at /mnt/models.
+    """
+
+    entrypoint: tuple[str, ...]
+    http_port: str = "--http_port"
+    grpc_port: str | None = "--grpc_port"
+    program: str | None = None
+    models: str | None = None
+
+
+# -P: a folder of the same name where `hem up` happens to be called is not our package.
+_PYTHON = (sys.executable, "-P", "-m")
+_TRITONSERVER = (*_PYTHON, "inferencegraph.local.tritonserver")
+_TRITON = LocalCommand(
+    # Its metrics would take one more port, the same for each server.
+    (*_TRITONSERVER, "--allow-metrics=false"),
+    http_port="--http-port",
+    grpc_port="--grpc-port",
+    program="tritonserver",
+)
+_PREDICTOR = LocalCommand((*_PYTHON, "predictors"))
+_SERVE = "predictors.servers.triton.serve"
+_SERVE_HERE = (*_PYTHON, _SERVE, f"--tritonserver={shlex.join(_TRITONSERVER)}")
+LOCAL_COMMANDS = {
+    "kserve-hem-predictor": _PREDICTOR,
+    "kserve-hem-predictor-vllm": _PREDICTOR,
+    "kserve-hem-transformer": LocalCommand((*_PYTHON, "transformers_hem")),
+    "tritonserver": _TRITON,
+    "kserve-hem-digits-triton": replace(_TRITON, models=str(TRITON_REPOSITORY)),
+    "kserve-hem-triton": replace(_TRITON, entrypoint=(*_SERVE_HERE, "--allow-metrics=false")),
+    "kserve-hem-openai-server": LocalCommand(
+        (*_PYTHON, "predictors.servers.openai"), http_port="--port", grpc_port=None
+    ),
+}
+
+
+def image_name(image: str) -> str:
+    """`registry:5000/team/name:tag@digest` -> `name`."""
+    return image.rsplit("/", 1)[-1].split("@", 1)[0].split(":", 1)[0]
+
+
+def with_own_images(options: Sequence[str]) -> dict[str, LocalCommand]:
+    """The table plus the caller's `NAME=COMMAND` lines."""
+    table = dict(LOCAL_COMMANDS)
+    for option in options:
+        name, _, command = option.partition("=")
+        words = shlex.split(command)
+        if not name or not words:
+            raise ConfigurationError(
+                f"--image {option!r} is not NAME=COMMAND, e.g. my-model='python -m my_model'"
+            )
+        # `python` means the interpreter that runs `hem`, as an image's own does inside it.
+        if words[0] in _PYTHON_NAMES:
+            words[0] = sys.executable
+        table[image_name(name)] = LocalCommand(tuple(words))
+    return table
+
+
+def local_command(image: str, table: Mapping[str, LocalCommand], where: str) -> LocalCommand:
+    """The command for `image`; `where` names the container in the error."""
+    name = image_name(image)
+    if name not in table:
+        raise ConfigurationError(
+            f"{where}: no local command for image {image!r}; known: {', '.join(sorted(table))}; "
+            f"give one with --image {name or 'NAME'}='COMMAND', or use a cluster"
+        )
+    return table[name]
 
 
 def manifest_environment(container: Mapping[str, Any], where: str) -> dict[str, str]:
@@ -59,7 +140,7 @@ def command_line(
     `$(NAME)` is a variable of the container. `injected` stands last, as KServe appends it."""
     entrypoint = [str(word) for word in container.get("command") or []]
     arguments = [str(word) for word in container.get("args") or []]
-    if entrypoint and entrypoint[0] in {"python", "python3"}:
+    if entrypoint and entrypoint[0] in _PYTHON_NAMES:
         entrypoint[0] = sys.executable
     elif local.program and (entrypoint or arguments)[:1] == [local.program]:
         entrypoint, arguments = [], [*entrypoint, *arguments][1:]

@@ -1,4 +1,4 @@
-"""What a running stack tells: for people on a terminal, in plain lines, or as JSON lines."""
+"""What a running stack reports: for people on a terminal, in plain lines, or as JSON lines."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ _SHOWN_LINES = 12
 
 
 class Observer(Protocol):
-    """Hears of everything that happens to a stack, in the order in which it happens."""
+    """Is called for everything that happens to a stack, in the order in which it happens."""
 
     def started(self, component: Component, pid: int) -> None: ...
     def ready(self, component: Component, seconds: float) -> None: ...
@@ -96,7 +96,7 @@ class JsonObserver:
 
 
 def death_notice(component: Component, reason: str, last_lines: Sequence[str]) -> str:
-    """Which and why; its own last words where `reason` is no more than a code or a signal."""
+    """Which and why; with its last lines where `reason` is only a code or a signal."""
     shown = "".join(f"\n    {line}" for line in list(last_lines)[-_SHOWN_LINES:])
     if not shown or ": " in reason:
         return f"{component.name} died: {reason}"

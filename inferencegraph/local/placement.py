@@ -1,16 +1,73 @@
-"""Where each container of the manifests gets its ports, and under which names it is reached."""
+"""Where each container of the manifests gets its ports, and how it is reached.
+
+A Service of a cluster is known by four names (`x`, `x.ns`, `x.ns.svc`, `x.ns.svc.cluster.local`),
+whatever port is written behind them: inside a cluster that port is the Service's, here it is the
+process's. Only a port that its container declares for gRPC is another one here, too.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from inferencegraph.build.pods import CONTAINER_NAME
-from inferencegraph.local.addresses import LOOPBACK, host_names
+from inferencegraph.build.pods import CONTAINER_NAME, HTTP_PORT
+from inferencegraph.check.containers import (
+    COLLOCATED_TRANSFORMER,
+    ROLES,
+    argument,
+    environment,
+)
 from predictors.errors import ConfigurationError
 
-TRANSFORMER_CONTAINER = "transformer-container"
-_KSERVE_HTTP_PORT = 8080
+LOOPBACK: Final = "127.0.0.1"
+_ADDRESS: Final = re.compile(
+    r"(?P<lead>://|^|=)(?P<host>[a-z0-9][-a-z0-9.]*)(?P<port>:\d+)?(?=[/?#,\s]|$)"
+)
+_COMPONENTS: Final = tuple(f"-{role}" for role in ROLES)
+
+
+def host_names(service: str, namespace: str) -> list[str]:
+    """Every name under which a cluster's DNS knows `service`."""
+    return [
+        service,
+        f"{service}.{namespace}",
+        f"{service}.{namespace}.svc",
+        f"{service}.{namespace}.svc.cluster.local",
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """`services`: host name -> local port. `pod`: port inside the pod -> local port, for
+    containers that meet on `localhost` (a collocated transformer and its predictor). `grpc`: host
+    name and the port on which that service speaks gRPC -> local port."""
+
+    services: Mapping[str, int]
+    pod: Mapping[int, int]
+    grpc: Mapping[tuple[str, int], int] = field(default_factory=dict)
+
+    def localize(self, text: str) -> str:
+        """`text` with every address of a known service replaced by its local one.
+
+        A bare InferenceService name is left alone unless it stands in a URL or carries a port:
+        `--model_name=qa-edge` is a model's name, not a host.
+        """
+        return _ADDRESS.sub(self._replace, text)
+
+    def _replace(self, match: re.Match[str]) -> str:
+        lead, host, port = match["lead"], match["host"], match["port"]
+        local = self._local_port(host, port, in_url=lead == "://")
+        return match[0] if local is None else f"{lead}{LOOPBACK}:{local}"
+
+    def _local_port(self, host: str, port: str | None, *, in_url: bool) -> int | None:
+        if host in {"localhost", LOOPBACK}:
+            return self.pod.get(int(port[1:])) if port else None
+        if port and (there := self.grpc.get((host, int(port[1:])))):
+            return there
+        is_host = in_url or port or host.endswith(".svc") or ".svc." in host
+        if is_host or host.split(".")[0].endswith(_COMPONENTS):
+            return self.services.get(host)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +84,7 @@ class Placed:
     @property
     def name(self) -> str:
         own = self.container.get("name", "")
-        if self.role == "transformer":
-            return f"{self.service}-transformer"
-        if own == TRANSFORMER_CONTAINER:
+        if self.role == "transformer" or own == COLLOCATED_TRANSFORMER:
             return f"{self.service}-transformer"
         return self.service if own in ("", CONTAINER_NAME) else f"{self.service}-{own}"
 
@@ -52,7 +107,9 @@ class Placement:
             item for item in self.placed if item.service == service and role in (None, item.role)
         ]
         outer = [item for item in own if item.role == "transformer"] or own
-        collocated = [item for item in outer if item.container.get("name") == TRANSFORMER_CONTAINER]
+        collocated = [
+            item for item in outer if item.container.get("name") == COLLOCATED_TRANSFORMER
+        ]
         return (collocated or outer)[0]
 
     def hosts(self) -> dict[str, int]:
@@ -67,7 +124,7 @@ class Placement:
         return hosts
 
     def grpc_hosts(self) -> dict[tuple[str, int], int]:
-        """Host name and gRPC port of a container that says which -> its port here."""
+        """Host name and gRPC port, of each container that declares one -> its port here."""
         hosts: dict[tuple[str, int], int] = {}
         for item in self.placed:
             port = _grpc_pod_port(item.container)
@@ -86,19 +143,21 @@ class Placement:
 
     def infer_urls(self) -> dict[str, str]:
         """InferenceService -> where a graph's step with that serviceName posts."""
-        return {item.service: self._infer_url(item.service) for item in self.placed}
-
-    def _infer_url(self, service: str) -> str:
-        base = f"http://{LOOPBACK}:{self.entry(service).http_port}"
-        first = next(item for item in self.placed if item.service == service)
-        if _protocol(first.container) == "v2":
-            return f"{base}/v2/models/{service}/infer"
-        return f"{base}/v1/models/{service}:predict"
+        urls: dict[str, str] = {}
+        for item in self.placed:
+            # KServe reads the protocol from the first container of the predictor.
+            is_v2 = environment(item.container, "PROTOCOL") == "v2"
+            path = (
+                f"v2/models/{item.service}/infer" if is_v2 else f"v1/models/{item.service}:predict"
+            )
+            base = f"http://{LOOPBACK}:{self.entry(item.service).http_port}"
+            urls.setdefault(item.service, f"{base}/{path}")
+        return urls
 
 
 def _place(service: Mapping[str, Any], ports: Iterator[int]) -> Iterator[Placed]:
     metadata = service["metadata"]
-    for role in ("predictor", "transformer"):
+    for role in ROLES:
         component = service["spec"].get(role)
         if component is None:
             continue
@@ -115,30 +174,18 @@ def _place(service: Mapping[str, Any], ports: Iterator[int]) -> Iterator[Placed]
 
 def _pod_port(container: Mapping[str, Any]) -> int:
     """The port on which its neighbours in the pod reach a container."""
-    if given := _option(container, "--http[_-]port"):
-        return given
     declared = container.get("ports") or [{}]
-    return int(declared[0].get("containerPort", _KSERVE_HTTP_PORT))
+    return _port_option(container, "http") or int(declared[0].get("containerPort", HTTP_PORT))
 
 
 def _grpc_pod_port(container: Mapping[str, Any]) -> int:
-    """Where the container says that it speaks gRPC; 0 where it doesn't."""
-    if given := _option(container, "--grpc[_-]port"):
-        return given
+    """The port that the container declares for gRPC, or 0."""
     named = [port for port in container.get("ports") or [] if port.get("name") == "grpc"]
-    return int(named[0].get("containerPort", 0)) if named else 0
+    declared = int(named[0].get("containerPort", 0)) if named else 0
+    return _port_option(container, "grpc") or declared
 
 
-def _option(container: Mapping[str, Any], pattern: str) -> int:
-    """The number after an option; 0 where it is not given."""
-    words = " ".join(str(word) for word in container.get("args") or [])
-    given = re.search(rf"(?:^| ){pattern}[= ](\d+)", words)
-    return int(given[1]) if given else 0
-
-
-def _protocol(container: Mapping[str, Any]) -> str:
-    """KServe reads it from the first container of the predictor."""
-    for entry in container.get("env") or []:
-        if entry["name"] == "PROTOCOL":
-            return str(entry.get("value", "v1"))
-    return "v1"
+def _port_option(container: Mapping[str, Any], kind: str) -> int:
+    """The number after --KIND_port or --KIND-port, or 0."""
+    values = (argument(container, f"--{kind}{dash}port") for dash in "_-")
+    return next((int(value) for value in values if value and value.isdecimal()), 0)

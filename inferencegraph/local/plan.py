@@ -1,8 +1,8 @@
 """InferenceServices -> local processes, with what KServe would have injected into each.
 
-A custom predictor gets nothing but what its manifest says. A transformer gets `--model_name` and
+A custom predictor gets only what its manifest says. A transformer gets `--model_name` and
 `--predictor_host` unless it has its own. Every container gets its ports appended, last, so that
-they win over those it has inside its pod.
+they win over those that it has inside its pod.
 """
 
 import copy
@@ -11,16 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inferencegraph.local.addresses import LOOPBACK, Addresses, host_names
+from inferencegraph.check.containers import argument
 from inferencegraph.local.containers import (
+    LocalCommand,
     command_line,
+    local_command,
     localized,
     manifest_environment,
     model_directory,
     process_environment,
 )
-from inferencegraph.local.images import LocalCommand, local_command
-from inferencegraph.local.placement import Placed, Placement
+from inferencegraph.local.placement import LOOPBACK, Addresses, Placed, Placement, host_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,12 @@ def plan(
     """Raises ConfigurationError for a container that can't run here."""
     services = [document for document in documents if document["kind"] == "InferenceService"]
     placement = Placement(services, ports)
-    hosts = {**_graph_hosts(graphs, graph_ports), **placement.hosts()}
+    hosts: dict[str, int] = {}
+    for graph, port in zip(graphs, graph_ports, strict=True):
+        metadata = graph["metadata"]
+        names = host_names(metadata["name"], metadata.get("namespace", "default"))
+        hosts |= dict.fromkeys(names, port)
+    hosts |= placement.hosts()
     threads = max(1, (os.cpu_count() or 1) // max(1, len(placement.placed)))
     grpc = placement.grpc_hosts()
     components = [
@@ -67,15 +73,6 @@ def plan(
     ]
     localized_graphs = [_localized_graph(graph, Addresses(hosts, {})) for graph in graphs]
     return Plan(tuple(components), placement.infer_urls(), tuple(localized_graphs))
-
-
-def _graph_hosts(graphs: Sequence[dict[str, Any]], ports: Sequence[int]) -> dict[str, int]:
-    hosts: dict[str, int] = {}
-    for graph, port in zip(graphs, ports, strict=True):
-        metadata = graph["metadata"]
-        names = host_names(metadata["name"], metadata.get("namespace", "default"))
-        hosts |= dict.fromkeys(names, port)
-    return hosts
 
 
 def _localized_graph(graph: dict[str, Any], addresses: Addresses) -> dict[str, Any]:
@@ -99,29 +96,23 @@ def _component(
     words = [localized(word, addresses, directory) for word in words]
     words += [local.http_port, str(item.http_port)]
     words += [local.grpc_port, str(item.grpc_port)] if local.grpc_port else []
+    # The container's own HTTP readiness probe, or the one that V2 servers have.
+    probe = (item.container.get("readinessProbe") or {}).get("httpGet") or {}
     return Component(
         name=item.name,
         service=item.service,
         command=tuple(words),
         environment=process_environment(environment, threads),
         port=item.http_port,
-        ready_path=_ready_path(item),
+        ready_path=str(probe.get("path") or f"/v2/models/{item.service}/ready"),
     )
 
 
 def _injected(item: Placed) -> Iterator[str]:
-    """What KServe adds to a custom transformer that doesn't say it itself."""
+    """What KServe adds to a custom transformer that doesn't have it."""
     if item.role != "transformer":
         return
-    words = [str(word) for word in item.container.get("args") or []]
-    given = {word.split("=", 1)[0] for word in words}
-    if "--model_name" not in given:
+    if argument(item.container, "--model_name") is None:
         yield from ("--model_name", item.service)
-    if "--predictor_host" not in given:
+    if argument(item.container, "--predictor_host") is None:
         yield from ("--predictor_host", f"{item.service}-predictor.{item.namespace}")
-
-
-def _ready_path(item: Placed) -> str:
-    """The container's own HTTP readiness probe, or the one that V2 servers have."""
-    probe = (item.container.get("readinessProbe") or {}).get("httpGet") or {}
-    return str(probe.get("path") or f"/v2/models/{item.service}/ready")

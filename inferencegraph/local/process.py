@@ -19,9 +19,11 @@ STOP_GRACE_SECONDS = 2.0
 _TAIL_LINES = 200
 _LONGEST_LINE = 4_000
 
+OnLine = Callable[[Component, str], None]
+
 
 class Watchdog:
-    """A tiny process that ends the given groups when this process is gone."""
+    """A tiny process that ends process groups when this process is gone."""
 
     def __init__(self) -> None:
         script = str(Path(__file__).with_name("watchdog.py"))
@@ -40,10 +42,7 @@ class Watchdog:
         self._write(f"-{group}\n")
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()  # closes its stdin, which ends it
 
     def _write(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -53,26 +52,26 @@ class Watchdog:
 
 
 class ServiceProcess:
-    """`on_line` gets each line of the service's output, stdout and stderr together."""
+    """A component that runs; `tail` has the last lines of its output, stdout and stderr
+    together."""
 
-    def __init__(self, component: Component, on_line: Callable[[Component, str], None]) -> None:
+    def __init__(
+        self, component: Component, process: asyncio.subprocess.Process, on_line: OnLine
+    ) -> None:
         self.component = component
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._process = process
         self._on_line = on_line
-        self._process: asyncio.subprocess.Process | None = None
-        self._reader: asyncio.Task[None] | None = None
+        self._reader = asyncio.create_task(self._read())
 
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    async def start(self) -> None:
-        command = self.component.command
+    @classmethod
+    async def start(cls, component: Component, on_line: OnLine) -> "ServiceProcess":
+        """`on_line` gets each line of its output. Raises ConfigurationError where it can't
+        start."""
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *command,
-                env=dict(self.component.environment),
+            process = await asyncio.create_subprocess_exec(
+                *component.command,
+                env=dict(component.environment),
                 stdin=DEVNULL,
                 stdout=PIPE,
                 stderr=STDOUT,
@@ -80,13 +79,16 @@ class ServiceProcess:
             )
         except OSError as error:
             raise ConfigurationError(
-                f"{self.component.name}: can't start {command[0]!r}: {error.strerror}"
+                f"{component.name}: can't start {component.command[0]!r}: {error.strerror}"
             ) from None
-        self._reader = asyncio.create_task(self._read())
+        return cls(component, process, on_line)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     async def wait(self) -> int:
         """The exit code, negative for a signal; its last lines are in `tail` by then."""
-        assert self._process is not None and self._reader is not None
         code = await self._process.wait()
         # A grandchild may hold the pipe open; the lines it still writes are not waited for.
         await asyncio.wait([self._reader], timeout=0.5)
@@ -94,22 +96,19 @@ class ServiceProcess:
 
     async def stop(self) -> None:
         """Ends the whole group: SIGTERM, then SIGKILL to whatever is left."""
-        if self._process is None:
-            return
         self._signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), STOP_GRACE_SECONDS)
         self._signal(signal.SIGKILL)
         await self._process.wait()
-        if self._reader is not None:
-            self._reader.cancel()
+        self._reader.cancel()
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
     async def _read(self) -> None:
-        assert self._process is not None and self._process.stdout is not None
+        assert self._process.stdout is not None
         rest = b""
         while chunk := await self._process.stdout.read(65_536):
             *lines, rest = (rest + chunk).split(b"\n")
@@ -128,10 +127,10 @@ class ServiceProcess:
 
 
 def exit_reason(code: int, tail: Iterable[str] = ()) -> str:
-    """`exit code 2: model_dir /x does not exist` where the service said so in a line that starts
-    with `error: `, as ours do; `signal SIGKILL` for a negative code."""
+    """`exit code 2: model_dir /x does not exist` where the last lines have the reason, behind
+    `error: `, as those of our services do; `signal SIGKILL` for a negative code."""
     if code < 0:
-        known = {number.value for number in signal.Signals}
-        return f"signal {signal.Signals(-code).name if -code in known else -code}"
-    said = [line.removeprefix("error: ") for line in tail if line.startswith("error: ")]
-    return f"exit code {code}: {said[-1]}" if code and said else f"exit code {code}"
+        names = {number.value: number.name for number in signal.Signals}
+        return f"signal {names.get(-code, -code)}"
+    reasons = [line.removeprefix("error: ") for line in tail if line.startswith("error: ")]
+    return f"exit code {code}: {reasons[-1]}" if code and reasons else f"exit code {code}"

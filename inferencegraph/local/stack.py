@@ -1,25 +1,39 @@
-"""A plan, running: the services as processes, the graphs' routers in this one."""
+"""From manifests to a running stack: the services as processes, the graphs' routers in this one."""
 
 import asyncio
 import gc
+import random
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
+from inferencegraph.check.validate import refuse
+from inferencegraph.local.containers import with_own_images
 from inferencegraph.local.observer import Observer, death_notice
-from inferencegraph.local.plan import Component, Plan
+from inferencegraph.local.placement import LOOPBACK
+from inferencegraph.local.plan import Component, Plan, plan
 from inferencegraph.local.process import ServiceProcess, Watchdog, exit_reason
-from inferencegraph.router.create import GraphServer, create_app
-from predictors.errors import ConfigurationError
+from inferencegraph.read.documents import MANIFESTS
+from inferencegraph.read.kustomize import load
+from inferencegraph.router.app import create_app
+from inferencegraph.router.server import GraphServer, bind_port
+from predictors.errors import ConfigurationError, HEMError, known
+from predictors.upstream.attempt import attempt, unread
 from predictors.upstream.client import build_client
 
+EXAMPLE: Final = MANIFESTS / "answer-generation" / "mining-then-inference"
 READY_TIMEOUT_SECONDS = 600.0
 # A model that still loads logs each question whether it is ready, so they become rarer.
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.2, 1.0
+# Below the range from which Linux and macOS take the ports of outgoing connections: one of those
+# could take a port between the moment it is chosen and the moment a slow server binds it.
+_SERVICE_PORTS: Final = range(20_000, 30_000)
 
 
 class Stack:
@@ -27,14 +41,14 @@ class Stack:
     left, nothing of it runs any more.
 
     Entering raises ConfigurationError when a service dies, or isn't ready in time; what had been
-    started is stopped by then. A service that dies later is told to the observer, and the rest
-    goes on.
+    started is stopped by then. A service that dies later is reported to the observer, and the
+    others go on.
     """
 
     def __init__(self, plan: Plan, sockets: Sequence[socket.socket], observer: Observer) -> None:
         self.plan = plan
         self._observer = observer
-        self._processes = [ServiceProcess(item, observer.line) for item in plan.components]
+        self._processes: list[ServiceProcess] = []
         self._graphs = [
             GraphServer(create_app(graph, plan.infer_urls.__getitem__), bound)
             for graph, bound in zip(plan.graphs, sockets, strict=True)
@@ -71,7 +85,7 @@ class Stack:
         await self._stop()
 
     async def watch(self) -> None:
-        """Tells of every death; returns when no service is left."""
+        """Reports every death; returns when no service is left."""
         while self._exits:
             done, _ = await asyncio.wait(self._exits, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -81,8 +95,9 @@ class Stack:
 
     async def _start_processes(self) -> None:
         self._watchdog = Watchdog()
-        for process in self._processes:
-            await process.start()
+        for component in self.plan.components:
+            process = await ServiceProcess.start(component, self._observer.line)
+            self._processes.append(process)
             self._watchdog.watch(process.pid)
             self._exits[asyncio.create_task(process.wait())] = process
             self._observer.started(process.component, process.pid)
@@ -147,6 +162,69 @@ class Stack:
 
 async def _answers(client: httpx.AsyncClient, url: str) -> bool:
     try:
-        return (await client.get(url)).status_code == 200
-    except httpx.HTTPError:
+        return await attempt(client, client.build_request("GET", url), unread)
+    except HEMError:
         return False
+
+
+@asynccontextmanager
+async def running(
+    paths: Sequence[Path],
+    graph: str | None,
+    port: int,
+    images: Sequence[str],
+    observer: Observer,
+) -> AsyncIterator[Stack]:
+    """The stack of the manifests in `paths` (none: the example), graphs from `port` on (0: any
+    free ports).
+
+    Everything that can be wrong with the manifests or the ports is found before a model starts.
+    """
+    documents = [document for path in paths or [EXAMPLE] for document in load(path)]
+    refuse(documents)
+    graphs = chosen_graphs(documents, graph)
+    sockets = bind_graph_ports(port, len(graphs))
+    try:
+        taken = [bound.getsockname()[1] for bound in sockets]
+        made = plan(documents, graphs, taken, with_own_images(images), free_ports())
+        async with Stack(made, sockets, observer) as stack:
+            yield stack
+    finally:
+        for bound in sockets:
+            bound.close()
+
+
+def chosen_graphs(documents: Sequence[dict[str, Any]], name: str | None) -> list[dict[str, Any]]:
+    """All InferenceGraphs, or the one called `name`."""
+    graphs = [document for document in documents if document["kind"] == "InferenceGraph"]
+    chosen = [graph for graph in graphs if name in (None, graph["metadata"]["name"])]
+    if name is not None and not chosen:
+        names = [graph["metadata"]["name"] for graph in graphs]
+        raise ConfigurationError(f"unknown graph {name!r}; {known(name, names)}")
+    return chosen
+
+
+def free_ports() -> Iterator[int]:
+    """Ports on which nothing listens; each comes once."""
+    for port in random.sample(_SERVICE_PORTS, len(_SERVICE_PORTS)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+        yield port
+
+
+def bind_graph_ports(first: int, count: int) -> list[socket.socket]:
+    """Sockets on `first`, `first + 1`, ... (any free ones for 0): bound, so that no other program
+    takes them while the models load, and not listening, so that no client waits either."""
+    sockets: list[socket.socket] = []
+    try:
+        for offset in range(count):
+            sockets.append(bind_port(LOOPBACK, first + offset if first else 0))
+    except BaseException:
+        for bound in sockets:
+            bound.close()
+        raise
+    return sockets

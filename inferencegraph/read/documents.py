@@ -1,6 +1,6 @@
 """Kubernetes YAML from files, with errors that name the file and the line."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import yaml
 
 from predictors.errors import ConfigurationError
 
+MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"  # those that ship with the project
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -19,13 +20,14 @@ class Document:
     path: Path
     content: dict[str, Any]
 
-    @property
-    def identity(self) -> tuple[str, str, str, str]:
-        """API group, kind, namespace and name: what is unique in a cluster."""
-        metadata = self.content.get("metadata") or {}
-        group = str(self.content.get("apiVersion", "")).rpartition("/")[0]
-        namespace, name = str(metadata.get("namespace", "")), str(metadata.get("name", ""))
-        return group, str(self.content.get("kind", "")), namespace, name
+
+def identity(content: Mapping[str, Any]) -> tuple[str, ...]:
+    """API group, kind, namespace and name: what is unique in a cluster."""
+    metadata = content.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    group = str(content.get("apiVersion", "")).rpartition("/")[0]
+    rest = (content.get("kind"), metadata.get("namespace"), metadata.get("name"))
+    return (group, *("" if part is None else str(part) for part in rest))
 
 
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
@@ -90,12 +92,10 @@ def _objects(item: Any, path: Path) -> Iterator[dict[str, Any]]:
 
 def refuse_duplicates(documents: list[Document]) -> None:
     """Raises ConfigurationError where two documents are the same object."""
-    first: dict[tuple[str, str, str, str], Path] = {}
+    first: dict[tuple[str, ...], Path] = {}
     for document in documents:
-        identity = document.identity
-        if identity in first:
-            _, kind, _, name = identity
-            other = first[identity]
-            where = "twice" if other == document.path else f"already in {other}"
-            raise ConfigurationError(f"{document.path}: {kind} {name!r} is {where}; keep one")
-        first[identity] = document.path
+        same = identity(document.content)
+        if same in first:
+            where = "twice" if first[same] == document.path else f"already in {first[same]}"
+            raise ConfigurationError(f"{document.path}: {same[1]} {same[3]!r} is {where}; keep one")
+        first[same] = document.path

@@ -5,20 +5,13 @@ its restrictions; a field that it doesn't implement is refused, never skipped. O
 order they are named in, where kubectl sorts them.
 """
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from inferencegraph.read.documents import (
-    SUFFIXES,
-    Document,
-    parse,
-    read,
-    refuse_duplicates,
-)
+from inferencegraph.read.documents import SUFFIXES, Document, parse, read, refuse_duplicates
 from inferencegraph.read.transformers import TRANSFORMERS
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, known
 
 FILE_NAMES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 API_VERSIONS: Final = {
@@ -67,19 +60,19 @@ def load_documents(path: Path) -> list[Document]:
 
 
 def kustomization_file(folder: Path) -> Path | None:
-    """The kustomization of `folder`, None where it has none. Raises where it has several."""
-    found = [folder / name for name in FILE_NAMES if (folder / name).is_file()]
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
+    """The kustomization of `folder`, or None. Raises ConfigurationError where it has several."""
+    files = [folder / name for name in FILE_NAMES if (folder / name).is_file()]
+    if len(files) > 1:
+        names = ", ".join(path.name for path in files)
         raise ConfigurationError(f"{folder}: more than one kustomization ({names}); keep one")
-    return found[0] if found else None
+    return files[0] if files else None
 
 
 def _apply(
     folder: Path, parents: tuple[Path, ...], kind: str, documents: list[Document]
 ) -> list[Document]:
     """`documents` plus what `folder` adds, changed as it says: resources, then components, then
-    its own transformers, which is kustomize's order. A component changes what it is given."""
+    its own transformers, which is kustomize's order. A component changes all of `documents`."""
     file = _required_file(folder, kind)
     if folder in parents:
         raise ConfigurationError(f"{file}: includes itself through {parents[-1]}")
@@ -145,20 +138,12 @@ def _read_kustomization(file: Path, expected: str) -> dict[str, Any]:
         raise ConfigurationError(
             f"{file}: apiVersion is {version!r}; a {expected} has {API_VERSIONS[expected]!r}"
         )
+    names = [*_READ_HERE, *TRANSFORMERS]
     for name in fields:
-        _check_field(name, file)
+        if name not in names:
+            reason = _REFUSED.get(name) or known(name, names, brief=True)
+            raise ConfigurationError(f"{file}: {name} is not implemented here: {reason}")
     return fields
-
-
-def _check_field(name: str, file: Path) -> None:
-    known = [*_READ_HERE, *TRANSFORMERS]
-    if name in known:
-        return
-    near = difflib.get_close_matches(name, known, n=1)
-    reason = _REFUSED.get(name) or (
-        f"did you mean {near[0]!r}?" if near else f"implemented: {', '.join(known)}"
-    )
-    raise ConfigurationError(f"{file}: {name} is not implemented here: {reason}")
 
 
 def _names(fields: Mapping[str, Any], name: str, file: Path) -> list[str]:

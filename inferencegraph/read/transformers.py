@@ -1,16 +1,26 @@
-"""The kustomization fields that change objects: patches, namespace, labels, annotations, images,
-replacements.
+"""The kustomization fields that change objects, in the table TRANSFORMERS.
 
-Each takes the objects, the field's value, and where it stands (for errors), and changes the
-objects in place.
+Each function takes the objects, the field's value, and where it stands (for errors), and changes
+the objects in place. What kustomize would do and this does not is refused.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
-from inferencegraph.read.patches import apply_patches
-from inferencegraph.read.replacements import apply_replacements
-from inferencegraph.read.select import Objects
+import jsonpatch
+import jsonpointer
+import yaml
+
+from inferencegraph.read.selection import (
+    Objects,
+    entries,
+    object_name,
+    places,
+    select,
+    select_named,
+)
 from predictors.errors import ConfigurationError
 
 # Objects without a namespace, which kustomize's `namespace` leaves alone.
@@ -27,9 +37,46 @@ _CLUSTER_KINDS: Final = frozenset(
         "StorageClass",
     }
 )
-_IMAGE_FIELDS: Final = frozenset({"name", "newName", "newTag", "digest"})
-# kinds that have a pod selector, where `includeSelectors` would have to write as well
+# What identifies an object; kustomize keeps it unless options say otherwise.
+_IDENTITY: Final = re.compile(r"/(apiVersion|kind|metadata/(name|namespace))$")
+# Kinds that have a pod selector, where `includeSelectors` would have to write as well
 _SELECTING: Final = frozenset({"Service", "Deployment", "StatefulSet", "DaemonSet", "Job"})
+
+
+def apply_patches(objects: Objects, value: Any, where: str) -> None:
+    """JSON 6902 operations. A target that selects nothing is not an error, as in kustomize."""
+    for entry in entries(value, ("target", "patch"), 2, where):
+        operations = list(_operations(entry.get("patch"), where))
+        for content in select(objects, entry.get("target"), f"{where}: target"):
+            try:
+                jsonpatch.apply_patch(content, operations, in_place=True)
+            except (
+                jsonpatch.JsonPatchException,
+                jsonpointer.JsonPointerException,
+                TypeError,
+            ) as error:
+                raise ConfigurationError(f"{where}: {object_name(content)}: {error}") from None
+
+
+def _operations(text: Any, where: str) -> Iterator[Mapping[str, Any]]:
+    try:
+        operations = yaml.safe_load(text) if isinstance(text, str) else None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{where}: {' '.join(str(error).split())}") from None
+    if not isinstance(operations, list) or not operations:
+        raise ConfigurationError(
+            f"{where}: patch must be JSON 6902 operations, a list in a string; strategic merge "
+            "patches are not implemented here"
+        )
+    for operation in operations:
+        if not isinstance(operation, Mapping) or not isinstance(operation.get("path"), str):
+            raise ConfigurationError(f"{where}: {operation!r} is not a JSON 6902 operation")
+        if _IDENTITY.match(operation["path"]):
+            raise ConfigurationError(
+                f"{where}: {operation['path']}: changing what an object is called is not "
+                "implemented here"
+            )
+        yield operation
 
 
 def set_namespace(objects: Objects, value: Any, where: str) -> None:
@@ -42,46 +89,30 @@ def set_namespace(objects: Objects, value: Any, where: str) -> None:
 
 def add_labels(objects: Objects, value: Any, where: str) -> None:
     """`labels`: a list of {pairs, includeSelectors}."""
-    if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
-        raise ConfigurationError(f"{where}: must be a list of {{pairs: ...}}, not {value!r}")
-    for entry in value:
-        unknown = sorted(set(entry) - {"pairs", "includeSelectors", "includeTemplates"})
-        if unknown:
-            raise ConfigurationError(f"{where}: {unknown[0]} is not implemented here")
+    for entry in entries(value, ("pairs", "includeSelectors", "includeTemplates"), 1, where):
         if entry.get("includeSelectors") or entry.get("includeTemplates"):
             add_common_labels(objects, entry.get("pairs"), where)
         else:
-            _add(objects, "labels", entry.get("pairs"), where)
+            _add("labels", objects, entry.get("pairs"), where)
 
 
 def add_common_labels(objects: Objects, value: Any, where: str) -> None:
     """`commonLabels` also writes selectors and templates; KServe's kinds have neither."""
     for content in objects:
         if content.get("kind") in _SELECTING:
-            name = _metadata(content).get("name")
             raise ConfigurationError(
-                f"{where}: writing the selectors of {content['kind']} {name!r} is not implemented "
+                f"{where}: writing the selectors of {object_name(content)} is not implemented "
                 "here; use labels without includeSelectors"
             )
-    _add(objects, "labels", value, where)
-
-
-def add_annotations(objects: Objects, value: Any, where: str) -> None:
-    _add(objects, "annotations", value, where)
+    _add("labels", objects, value, where)
 
 
 def set_images(objects: Objects, value: Any, where: str) -> None:
     """Renames images under every `containers` and `initContainers`, at whatever depth, which is
     how kustomize reaches the containers of kinds that it doesn't know."""
-    if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
-        raise ConfigurationError(f"{where}: must be a list of {{name: ...}}, not {value!r}")
-    for entry in value:
-        unknown = sorted(set(entry) - _IMAGE_FIELDS)
-        if unknown or not entry.get("name"):
-            wrong = f"{unknown[0]} is not implemented here" if unknown else "name is missing"
-            raise ConfigurationError(
-                f"{where}: {wrong}; fields: {', '.join(sorted(_IMAGE_FIELDS))}"
-            )
+    for entry in entries(value, ("name", "newName", "newTag", "digest"), 1, where):
+        if not entry.get("name"):
+            raise ConfigurationError(f"{where}: name is missing")
         for content in objects:
             for part in _containers(content):
                 image = part.get("image")
@@ -89,16 +120,45 @@ def set_images(objects: Objects, value: Any, where: str) -> None:
                     part["image"] = _renamed(image, entry)
 
 
-def split_image(image: str) -> tuple[str, str, str]:
-    """`registry:5000/name:tag@digest` -> name with registry, tag, digest; "" for what is absent."""
-    rest, _, digest = image.partition("@")
-    head, slash, last = rest.rpartition("/")
-    name, _, tag = last.partition(":")
-    return f"{head}{slash}{name}", tag, digest
+def apply_replacements(objects: Objects, value: Any, where: str) -> None:
+    """Copies a value of one object into fields of others."""
+    for entry in entries(value, ("source", "targets"), 2, where):
+        copied = _source(objects, entry.get("source"), f"{where}: source")
+        targets = _filled(entry, "targets", where)
+        for target in entries(targets, ("select", "fieldPaths"), 2, f"{where}: targets"):
+            for content in select_named(objects, target.get("select"), f"{where}: select"):
+                for path in _filled(target, "fieldPaths", where):
+                    for holder, key in places(content, path, where):
+                        holder[key] = copied
+
+
+def _source(objects: Objects, source: Any, where: str) -> str | int | float | bool:
+    if not isinstance(source, Mapping):
+        raise ConfigurationError(f"{where}: must be {{kind: ..., name: ..., fieldPath: ...}}")
+    path = source.get("fieldPath", "metadata.name")
+    which = {key: part for key, part in source.items() if key != "fieldPath"}
+    selected = select_named(objects, which, where)
+    if len(selected) != 1:
+        raise ConfigurationError(f"{where}: {which} selects {len(selected)} objects, not one")
+    values = [holder[key] for holder, key in places(selected[0], path, where)]
+    if len(values) != 1 or not isinstance(values[0], str | int | float | bool):
+        raise ConfigurationError(f"{where}: {path} of {which} is not a single value")
+    return values[0]
+
+
+def _filled(entry: Mapping[str, Any], name: str, where: str) -> list[Any]:
+    values = entry.get(name)
+    if not isinstance(values, list) or not values:
+        raise ConfigurationError(f"{where}: {name} must be a list that is not empty")
+    return values
 
 
 def _renamed(image: str, entry: Mapping[str, Any]) -> str:
-    name, tag, digest = split_image(image)
+    """`registry:5000/name:tag@digest` with what `entry` says in place of its parts."""
+    rest, _, digest = image.partition("@")
+    head, slash, last = rest.rpartition("/")
+    name, _, tag = last.partition(":")
+    name = f"{head}{slash}{name}"
     if name != entry["name"]:
         return image
     new_tag, new_digest = str(entry.get("newTag") or ""), str(entry.get("digest") or "")
@@ -119,7 +179,7 @@ def _containers(node: Any) -> Iterator[dict[str, Any]]:
             yield from _containers(part)
 
 
-def _add(objects: Objects, field: str, pairs: Any, where: str) -> None:
+def _add(field: str, objects: Objects, pairs: Any, where: str) -> None:
     if not isinstance(pairs, Mapping) or not all(isinstance(v, str) for v in pairs.values()):
         raise ConfigurationError(f"{where}: must map names to strings, not {pairs!r}")
     for content in objects:
@@ -140,7 +200,7 @@ TRANSFORMERS: Final[Mapping[str, Callable[[Objects, Any, str], None]]] = {
     "namespace": set_namespace,
     "labels": add_labels,
     "commonLabels": add_common_labels,
-    "commonAnnotations": add_annotations,
+    "commonAnnotations": partial(_add, "annotations"),
     "images": set_images,
     "replacements": apply_replacements,
 }

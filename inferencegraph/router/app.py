@@ -1,37 +1,80 @@
-"""The ASGI app of one graph.
+"""A graph as an ASGI app.
 
-Like KServe's router it buffers whole bodies, passes on neither path nor, unless PROPAGATE_HEADERS
-says so, headers, and goes on when its client has gone away.
+Like KServe's router it buffers whole bodies, passes on no path, and no headers unless
+PROPAGATE_HEADERS names them, and goes on when its client has gone away.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+import re
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from typing import Any, Final
 
 import httpx
 import orjson
 
-from inferencegraph.router.body_types import guessed_type
-from inferencegraph.router.execution import Call
-from inferencegraph.router.headers import HeaderFilter
-from inferencegraph.router.json_bodies import is_json
-from inferencegraph.router.spec import RouterTimeouts
-from inferencegraph.router.step import GraphFailure, Reply
+from inferencegraph.router.bodies import content_type
+from inferencegraph.router.execution import Call, bind
+from inferencegraph.router.spec import RouterTimeouts, Step, parse
+from inferencegraph.router.step import GraphFailure, Reply, StepService
+from predictors.errors import ConfigurationError
+from predictors.upstream.client import build_client
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+HeaderFilter = Callable[[Sequence[tuple[bytes, bytes]]], list[tuple[str, str]]]
 
 READY_PATH: Final = "/readyz"
+PROPAGATE_HEADERS: Final = "PROPAGATE_HEADERS"  # the environment variable, here and in KServe
 _BODILESS: Final = frozenset({204, 304})
+# They describe one connection or one body; each call of a step has its own.
+_NEVER_PASSED: Final = frozenset(
+    {"host", "content-length", "transfer-encoding", "trailer", "connection", "keep-alive"}
+    | {"expect", "te", "upgrade", "proxy-connection"}
+)
 
 log = logging.getLogger(__name__)
 
 
-class ClientGone(Exception):
-    """The client went away before its request was whole: nobody is left to answer."""
+def patterns_from(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """As KServe's router splits them: at commas, spaces kept. Unset passes none, empty all."""
+    text = environ.get(PROPAGATE_HEADERS)
+    return () if text is None else tuple(text.split(","))
+
+
+def header_filter(patterns: Iterable[str]) -> HeaderFilter:
+    """Which of a client's headers reach the steps: those whose name matches one of `patterns`.
+
+    A pattern matches anywhere in the name as Go writes it (`X-Request-Id`), and its case counts.
+    One that doesn't compile is logged and left out, as in KServe.
+    """
+    compiled: list[re.Pattern[str]] = []
+    for pattern in patterns:
+        try:
+            compiled.append(re.compile(pattern))
+        except re.error as error:
+            log.error("%s: can't compile %r: %s; left out", PROPAGATE_HEADERS, pattern, error)
+
+    def passes(name: str) -> bool:
+        return name.lower() not in _NEVER_PASSED and any(p.search(name) for p in compiled)
+
+    def passed(raw: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+        if not compiled:
+            return []
+        pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
+        named = (("-".join(map(str.capitalize, name.split("-"))), value) for name, value in pairs)
+        return [(name, value) for name, value in named if passes(name)]
+
+    return passed
 
 
 class Router:
@@ -62,9 +105,9 @@ class Router:
         try:
             async with asyncio.timeout(self.timeouts.server_write or None):
                 body = await self._body(receive)
+                if body is None:
+                    return
                 reply = await self._root(body, self._headers(scope["headers"]))
-        except ClientGone:
-            return
         except TimeoutError:
             limit = f"no answer within routerTimeouts.serverWrite ({self.timeouts.server_write} s)"
             await _fail(send, 500, f"{limit}; KServe's router would drop the connection")
@@ -76,7 +119,8 @@ class Router:
         else:
             await _answer(send, reply)
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _body(self, receive: Receive) -> bytes | None:
+        """None where the client went away before its request was whole."""
         message = await receive()
         chunks: list[bytes] = [message.get("body", b"")]
         if message.get("more_body"):
@@ -90,7 +134,7 @@ class Router:
                 cause = f"the request took longer than routerTimeouts.serverRead ({limit} s)"
                 raise GraphFailure(cause) from None
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            return None
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -98,6 +142,29 @@ class Router:
             await send({"type": "lifespan.startup.complete"})
         await self.aclose()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def create_app(
+    graph: Mapping[str, Any],
+    resolve: Callable[[str], str] | None = None,
+    propagate_headers: Sequence[str] = (),
+) -> Router:
+    """The router of an InferenceGraph, or of its spec.
+
+    `resolve` gives the infer URL of a serviceName (a LookupError means that there is none);
+    `propagate_headers` are regular expressions. Raises ConfigurationError for a graph that can't
+    be run here. A graph that runs but can never work is not refused: the router answers what
+    KServe's would (`inferencegraph.check` refuses such graphs).
+    """
+    spec = parse(graph)
+    client = build_client(httpx.Timeout(None))
+    timeouts = spec.router_timeouts
+
+    def service(step: Step) -> StepService:
+        url = step.service_url or _resolved(step.service_name, resolve)
+        return StepService(client, url, timeouts.service_client)
+
+    return Router(bind(spec, service), client, timeouts, header_filter(propagate_headers))
 
 
 async def _fail(send: Send, status: int, cause: str) -> None:
@@ -110,9 +177,22 @@ async def _answer(send: Send, reply: Reply) -> None:
     headers: list[tuple[bytes, bytes]] = []
     body = b"" if reply.status in _BODILESS else reply.body
     if body:
-        kind = "application/json" if is_json(body) else guessed_type(body)
-        headers.append((b"content-type", kind.encode()))
+        headers.append((b"content-type", content_type(body).encode()))
     if reply.status not in _BODILESS:
         headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _resolved(service_name: str, resolve: Callable[[str], str] | None) -> str:
+    if not service_name:
+        return ""  # KServe's router calls the empty URL, and fails
+    if resolve is None:
+        raise ConfigurationError(
+            f"serviceName {service_name!r} has no URL here; give the step a serviceUrl, or run the "
+            "graph together with its services by `hem up`"
+        )
+    try:
+        return resolve(service_name)
+    except LookupError:
+        raise ConfigurationError(f"there is no InferenceService {service_name!r}") from None

@@ -1,4 +1,4 @@
-"""Step conditions: gjson paths that hold for a JSON body when they find something in it.
+"""Step conditions: gjson paths, which hold for a JSON body where they find something in it.
 
 KServe's router evaluates them with Go's gjson, this one with pygjson (gjson.rs). Where the two
 differ, a path is rewritten to what Go makes of it, or refused when the graph is loaded.
@@ -20,40 +20,30 @@ class Condition:
     """A gjson path, read once. Raises ConfigurationError for what pygjson can't evaluate.
 
     `left_open` is true for a query without its closing bracket: Go's gjson takes `#(anything` for
-    "the first element", which nobody means.
+    "the first element", which is never what is meant.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        reader = _PathReader(path)
-        self._path = pygjson.compile(reader.rewritten())
-        self.left_open = reader.left_open
+        self.left_open = False
+        self._compiled = pygjson.compile(self._read(path))
 
     def holds(self, body: bytes) -> bool:
-        """`body` has to be JSON (`is_json`): others give an arbitrary answer."""
+        """`body` must be JSON (`bodies.is_json`); for anything else the result is arbitrary."""
         try:
-            return bool(pygjson.get_bytes(body, self._path).exists())
+            return bool(pygjson.get_bytes(body, self._compiled).exists())
         except UnicodeDecodeError:  # legal inside Go's strings; no comparison can want these bytes
-            return bool(pygjson.get(body.decode("utf-8", "replace"), self._path).exists())
-
-
-class _PathReader:
-    """Reads a path by Go gjson's grammar and writes it down again for pygjson."""
-
-    def __init__(self, path: str) -> None:
-        self._whole = path
-        self.left_open = False
-
-    def rewritten(self) -> str:
-        return self._path(self._whole)
+            text = body.decode("utf-8", "replace")
+            return bool(pygjson.get(text, self._compiled).exists())
 
     def _refused(self, what: str) -> ConfigurationError:
         return ConfigurationError(
-            f"condition {self._whole!r} has {what}, which the local router can't evaluate; "
+            f"condition {self.path!r} has {what}, which the local router can't evaluate; "
             'compare a value instead, as in [@this].#(parameters.hem_route=="cloud")'
         )
 
-    def _path(self, path: str) -> str:
+    def _read(self, path: str) -> str:
+        """A path, or a part of one, read by the grammar of Go's gjson and written for pygjson."""
         done = [".."] if path.startswith("..") else []  # the prefix for JSON lines
         position = 2 * len(done)
         while position < len(path):
@@ -110,11 +100,11 @@ class _PathReader:
     def _selector(self, text: str) -> str:
         colon = _balanced_end(text, 0, ":")
         if colon == len(text):
-            return self._path(text)
+            return self._read(text)
         if "@" in text[:colon]:
             raise self._refused("a modifier with an argument inside brackets")
         name = _SIMPLE_NAME.sub(r"\1", text[:colon])  # pygjson takes the quotes for a part of it
-        return f"{name}:{self._path(text[colon + 1 :])}"
+        return f"{name}:{self._read(text[colon + 1 :])}"
 
     def _query(self, path: str, start: int) -> tuple[str, int]:
         end = _balanced_end(path, start + 2, "")
@@ -130,7 +120,7 @@ class _PathReader:
 
     def _comparison(self, inner: str) -> str:
         split = _balanced_end(inner, 0, "!=<>%")
-        left, right = self._path(inner[:split].strip()), inner[split:].strip()
+        left, right = self._read(inner[:split].strip()), inner[split:].strip()
         operator = re.match(r"[!<>=]=|!%|[=<>%]|$", right)
         if operator is None:
             raise self._refused(f"the operand {right!r} inside a query")

@@ -6,25 +6,15 @@ status 200, an unknown node is an "invalid route type", an inner node's failure 
 
 import asyncio
 import random
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-from inferencegraph.router import go_json
+from inferencegraph.router import bodies
 from inferencegraph.router.conditions import Condition
-from inferencegraph.router.json_bodies import is_json
-from inferencegraph.router.spec import (
-    GraphSpec,
-    Node,
-    Step,
-)
-from inferencegraph.router.step import (
-    GraphFailure,
-    Headers,
-    NoRouteMatched,
-    Reply,
-)
+from inferencegraph.router.spec import GraphSpec, Node, Step
+from inferencegraph.router.step import GraphFailure, Headers, NoRouteMatched, Reply
 from predictors.errors import ConfigurationError
 
 Call = Callable[[bytes, Headers], Awaitable[Reply]]
@@ -43,8 +33,11 @@ class BoundStep:
     maps_predictions: bool
 
 
+Steps = Sequence[BoundStep]
+
+
 def bind(spec: GraphSpec, service: Callable[[Step], Call]) -> Call:
-    """The root node, ready to be called; `service` gives the call of a step that is no node.
+    """The root node, ready to be called; `service` gives the call of a step that calls a service.
 
     Raises ConfigurationError naming node and step for a condition that can't be evaluated here.
     """
@@ -52,7 +45,8 @@ def bind(spec: GraphSpec, service: Callable[[Step], Call]) -> Call:
     for name, node in spec.nodes.items():
         positions = range(len(node.steps))
         steps = [_bound(name, node, position, nodes, service) for position in positions]
-        nodes[name] = _NODES.get(node.router_type, _Unroutable)(steps, node.router_type)
+        run = _ROUTER_TYPES.get(node.router_type)
+        nodes[name] = partial(run, steps) if run else partial(_unroutable, node.router_type)
     return _node_call(nodes, "root")
 
 
@@ -60,28 +54,26 @@ def _bound(
     name: str, node: Node, position: int, nodes: Mapping[str, Call], service: Callable[[Step], Call]
 ) -> BoundStep:
     step = node.steps[position]
+    # In a Sequence an empty condition tests nothing; in a Switch it is a path like any other.
+    is_tested = node.router_type == "Switch" or bool(step.condition)
     try:
         return BoundStep(
             key=step.name or str(position),
             call=_node_call(nodes, step.node_name) if step.node_name else service(step),
-            condition=Condition(step.condition) if _is_tested(node, step) else None,
+            condition=Condition(step.condition) if is_tested else None,
             weight=step.weight or 0,
             hard=step.dependency == "Hard",
             takes_response=step.data == "$response" and position > 0,
             maps_predictions=step.map_predictions_to_instances,
         )
     except ConfigurationError as error:
-        label = node.step_label(position)
-        raise ConfigurationError(f"node {name!r}, step {label}: {error}") from None
-
-
-def _is_tested(node: Node, step: Step) -> bool:
-    """In a Sequence an empty condition is none; in a Switch it is a path like any other."""
-    return node.router_type == "Switch" or bool(step.condition)
+        raise ConfigurationError(
+            f"node {name!r}, step {step.name or position!r}: {error}"
+        ) from None
 
 
 def _node_call(nodes: Mapping[str, Call], name: str) -> Call:
-    """Looks the node up when called: a graph may name nodes that come later, or never."""
+    """Looks the node up when it is called: a graph may name nodes that come later, or never."""
 
     async def call(body: bytes, headers: Headers) -> Reply:
         return await nodes.get(name, _MISSING)(body, headers)
@@ -96,91 +88,73 @@ async def _inner(step: BoundStep, body: bytes, headers: Headers) -> Reply:
         raise GraphFailure(str(error)) from error
 
 
-class _Node(ABC):
-    def __init__(self, steps: Sequence[BoundStep], router_type: str) -> None:
-        self.steps = steps
-        self.router_type = router_type
-
-    @abstractmethod
-    async def __call__(self, body: bytes, headers: Headers) -> Reply:
-        """Raises GraphFailure where the whole graph ends."""
-
-
-class _Unroutable(_Node):
-    async def __call__(self, body: bytes, headers: Headers) -> Reply:
-        raise GraphFailure(f"invalid route type: {self.router_type}")
+async def _splitter(steps: Steps, body: bytes, headers: Headers) -> Reply:
+    point = random.randrange(100)
+    for step in steps:
+        point -= step.weight
+        if point < 0:
+            return await _inner(step, body, headers)
+    raise GraphFailure("no route was selected by the splitter")
 
 
-class _Splitter(_Node):
-    async def __call__(self, body: bytes, headers: Headers) -> Reply:
-        point = random.randrange(100)
-        for step in self.steps:
-            point -= step.weight
-            if point < 0:
+async def _switch(steps: Steps, body: bytes, headers: Headers) -> Reply:
+    if bodies.is_json(body):
+        for step in steps:
+            if step.condition is not None and step.condition.holds(body):
                 return await _inner(step, body, headers)
-        raise GraphFailure("no route was selected by the splitter")
+    raise NoRouteMatched("None of the routes matched with the switch condition")
 
 
-class _Switch(_Node):
-    async def __call__(self, body: bytes, headers: Headers) -> Reply:
-        if is_json(body):
-            for step in self.steps:
-                if step.condition is not None and step.condition.holds(body):
-                    return await _inner(step, body, headers)
-        raise NoRouteMatched("None of the routes matched with the switch condition")
+async def _sequence(steps: Steps, body: bytes, headers: Headers) -> Reply:
+    if not steps:
+        raise GraphFailure("the Sequence has no steps")
+    reply = Reply(200, b"")
+    for step in steps:
+        request = reply.body if step.takes_response else body
+        if step.condition is not None:
+            if not bodies.is_json(reply.body):
+                raise GraphFailure("invalid response")
+            if not step.condition.holds(reply.body):
+                return Reply(200, reply.body)
+        if step.maps_predictions:
+            request = _predictions_to_instances(request)
+        reply = await _inner(step, request, headers)
+        if step.hard and not reply.success:
+            break
+    return reply
 
 
-class _Sequence(_Node):
-    async def __call__(self, body: bytes, headers: Headers) -> Reply:
-        if not self.steps:
-            raise GraphFailure("the Sequence has no steps")
-        reply = Reply(200, b"")
-        for step in self.steps:
-            request = reply.body if step.takes_response else body
-            if step.condition is not None:
-                if not is_json(reply.body):
-                    raise GraphFailure("invalid response")
-                if not step.condition.holds(reply.body):
-                    return Reply(200, reply.body)
-            if step.maps_predictions:
-                request = _predictions_to_instances(request)
-            reply = await _inner(step, request, headers)
-            if step.hard and not reply.success:
-                break
-        return reply
-
-
-class _Ensemble(_Node):
-    async def __call__(self, body: bytes, headers: Headers) -> Reply:
-        """All steps at once; the first failure ends it, and with it the calls still under way."""
-        tasks = [asyncio.create_task(_merged(step, body, headers)) for step in self.steps]
-        try:
-            return await self._collected(tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _collected(self, tasks: Sequence["asyncio.Task[tuple[int, Any]]"]) -> Reply:
+async def _ensemble(steps: Steps, body: bytes, headers: Headers) -> Reply:
+    """All steps at once; the first failure ends it, and with it the calls still under way."""
+    tasks = [asyncio.create_task(_merged(step, body, headers)) for step in steps]
+    try:
         merged: dict[str, Any] = {}
-        for step, task in zip(self.steps, tasks, strict=True):
+        for step, task in zip(steps, tasks, strict=True):
             await _done_or_any_failed(task, tasks)
             status, answer = task.result()
             if step.hard and not 200 <= status <= 299:
-                return Reply(status, go_json.dumps(answer))
+                return Reply(status, bodies.dumps(answer))
             merged[step.key] = answer
-        return Reply(200, go_json.dumps(merged))
+        return Reply(200, bodies.dumps(merged))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _unroutable(router_type: str, body: bytes, headers: Headers) -> Reply:
+    raise GraphFailure(f"invalid route type: {router_type}")
 
 
 async def _merged(step: BoundStep, body: bytes, headers: Headers) -> tuple[int, Any]:
     """A step's status and its answer, which has to be a JSON object (or null)."""
     reply = await _inner(step, body, headers)
     try:
-        answer = go_json.loads(reply.body)
+        answer = bodies.loads(reply.body)
     except ValueError as error:
         raise GraphFailure(f"step {step.key!r} of an Ensemble: {error}") from None
     if answer is not None and not isinstance(answer, dict):
-        raise GraphFailure(f"step {step.key!r} of an Ensemble answered JSON that is no object")
+        raise GraphFailure(f"step {step.key!r} of an Ensemble answered JSON that is not an object")
     return reply.status, answer
 
 
@@ -199,25 +173,25 @@ async def _done_or_any_failed(
 def _predictions_to_instances(body: bytes) -> bytes:
     """A V1 answer as the next V1 request; anything without predictions stays as it is."""
     try:
-        fields = go_json.loads(body)
+        fields = bodies.loads(body)
     except ValueError:
         return body
     if not isinstance(fields, dict):
         return body
     # Go matches field names whatever their case, and the last one wins.
-    found = {name.lower(): value for name, value in fields.items()}
-    predictions, instances = found.get("predictions"), found.get("instances")
+    lowered = {name.lower(): value for name, value in fields.items()}
+    predictions, instances = lowered.get("predictions"), lowered.get("instances")
     if not isinstance(predictions, list) or not predictions:
         return body
     if not isinstance(instances, list | None):
         return body
-    return go_json.dumps({"instances": predictions})
+    return bodies.dumps({"instances": predictions})
 
 
-_NODES: Final[Mapping[str, type[_Node]]] = {
-    "Sequence": _Sequence,
-    "Splitter": _Splitter,
-    "Ensemble": _Ensemble,
-    "Switch": _Switch,
+_ROUTER_TYPES: Final[Mapping[str, Callable[[Steps, bytes, Headers], Awaitable[Reply]]]] = {
+    "Sequence": _sequence,
+    "Splitter": _splitter,
+    "Ensemble": _ensemble,
+    "Switch": _switch,
 }
-_MISSING: Final[Call] = _Unroutable([], "")
+_MISSING: Final[Call] = partial(_unroutable, "")

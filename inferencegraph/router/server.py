@@ -1,4 +1,4 @@
-"""Serves the local router: alone until Ctrl-C, or beside others in one event loop."""
+"""Serves a graph's router: alone until Ctrl-C, or beside others in one event loop."""
 
 import asyncio
 import contextlib
@@ -14,6 +14,7 @@ from inferencegraph.router.app import Router
 from predictors.errors import ConfigurationError
 
 _DRAIN_SECONDS = 5
+_POLL_SECONDS = 0.005
 
 
 class GraphServer:
@@ -23,17 +24,28 @@ class GraphServer:
         host, port = bound.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._socket = bound
-        self._server = _Server(_config(app))
+        config = uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_level="warning",
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=app.timeouts.server_idle or app.timeouts.server_read,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        )
+        self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Returns when it answers. Raises ConfigurationError where it can't start."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
-        ready = asyncio.create_task(self._server.ready.wait())
-        await asyncio.wait({self._task, ready}, return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
-        if self._task.done():
-            raise ConfigurationError(f"the router on {self.url} did not start")
+        while not self._server.started:
+            await asyncio.sleep(_POLL_SECONDS)
+            if self._task.done():
+                raise ConfigurationError(f"the router on {self.url} did not start")
 
     async def stop(self) -> None:
         """Lets answers under way finish, for a few seconds."""
@@ -44,16 +56,7 @@ class GraphServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, which tells when it listens and leaves signals alone."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self.ready.set()
+    """uvicorn's server, which leaves signals alone."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -65,7 +68,7 @@ def run(
 ) -> None:
     """Serves until Ctrl-C or SIGTERM; `on_ready` gets the URL. Port 0 takes a free one.
 
-    Raises ConfigurationError where the port can't be had.
+    Raises ConfigurationError where the port can't be bound.
     """
     uvloop.run(_run(app, bind_port(host, port), on_ready))
 
@@ -82,7 +85,7 @@ async def _run(app: Router, bound: socket.socket, on_ready: Callable[[str], None
 
 
 def bind_port(host: str, port: int) -> socket.socket:
-    """A bound socket; raises ConfigurationError where it can't be had."""
+    """A bound socket; raises ConfigurationError where that fails."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY only on sockets that say TCP; without it answers wait 40 ms for ACKs.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -97,18 +100,3 @@ def bind_port(host: str, port: int) -> socket.socket:
             ) from None
         raise ConfigurationError(f"can't listen on {host}:{port}: {error}") from None
     return bound
-
-
-def _config(app: Router) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_level="warning",
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=app.timeouts.server_idle or app.timeouts.server_read,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-    )

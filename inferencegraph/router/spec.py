@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from inferencegraph.read import documents
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, first_fault
 
 
 class _Part(BaseModel):
@@ -42,10 +42,6 @@ class Node(_Part):
     router_type: str = ""
     steps: list[Step] = []
 
-    def step_label(self, position: int) -> str:
-        """How messages call a step: by its name, by its position where it has none."""
-        return repr(self.steps[position].name or position)
-
 
 class RouterTimeouts(_Part):
     """Seconds, with the defaults of KServe's router; 0, or no service_client, means no limit."""
@@ -68,7 +64,7 @@ def spec_of(graph: Mapping[str, Any]) -> Mapping[str, Any]:
     if "spec" not in graph:
         return graph
     if not isinstance(graph["spec"], Mapping):
-        raise ConfigurationError("spec: has to be a mapping with the graph's nodes")
+        raise ConfigurationError("spec: must be a mapping with the graph's nodes")
     return graph["spec"]
 
 
@@ -77,9 +73,8 @@ def parse(graph: Mapping[str, Any]) -> GraphSpec:
     try:
         return GraphSpec.model_validate(spec_of(graph))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the graph"
-        raise ConfigurationError(f"{place}: {first['msg']}") from None
+        place, message, _ = first_fault(error)
+        raise ConfigurationError(f"{place or 'the graph'}: {message}") from None
 
 
 def load_graph(path: Path, name: str | None = None) -> dict[str, Any]:
@@ -91,7 +86,7 @@ def load_graph(path: Path, name: str | None = None) -> dict[str, Any]:
     if len(items) == 1 and "kind" not in items[0] and "nodes" in items[0]:
         return items[0]
     graphs = {
-        document.identity[-1]: document.content
+        documents.identity(document.content)[-1]: document.content
         for document in documents.read(path)
         if document.content["kind"] == "InferenceGraph"
     }
@@ -100,6 +95,6 @@ def load_graph(path: Path, name: str | None = None) -> dict[str, Any]:
     if name in graphs:
         return graphs[name]
     if not graphs:
-        raise ConfigurationError(f"{path}: holds no InferenceGraph")
+        raise ConfigurationError(f"{path}: has no InferenceGraph")
     wanted = "choose one by name" if name is None else f"none is called {name!r}"
     raise ConfigurationError(f"{path}: {wanted}; InferenceGraphs in it: {', '.join(graphs)}")

@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Final
 
-import aiohttp
 import httpx
 
-from predictors.errors import ConfigurationError, HEMError
-from predictors.upstream.client import upstream_failure
+from predictors.errors import ConfigurationError, HEMError, UpstreamError
+from predictors.upstream.attempt import bound_body, reading
+from predictors.upstream.client import CONNECTION_ERRORS, connection_failure
 
 Headers = Sequence[tuple[str, str]]
+
+# KServe's router reads any length; this keeps a service without an end from filling the memory.
+MAX_BODY_BYTES: Final = 1024**3
 
 _DEFAULTS: Final = httpx.Headers(
     {"content-type": "application/json", "accept-encoding": "identity"}
@@ -31,17 +34,18 @@ class Reply:
 class GraphFailure(HEMError):
     """Ends the whole graph; a failed step whose answer did arrive is a Reply instead."""
 
-    status: ClassVar[int] = 500
+    status = 500
 
 
 class NoRouteMatched(GraphFailure):
-    """A Switch found none. As the root's failure it is 404, from an inner node 500."""
+    """No condition of a Switch holds. As the root's failure it is 404, from an inner node 500."""
 
     status = 404
 
 
-class Upstream:
-    """A step's service. `limit` bounds one call, in seconds; None leaves it unbounded."""
+class StepService:
+    """The service that a step calls, once each time: no queue, no second attempt, no breaker, as
+    KServe's router. `limit` bounds one call, in seconds; None leaves it unbounded."""
 
     def __init__(self, client: httpx.AsyncClient, url: str, limit: int | None) -> None:
         self._client = client
@@ -56,12 +60,21 @@ class Upstream:
         request = httpx.Request("POST", self._url, headers=_with_defaults(headers), content=body)
         try:
             async with asyncio.timeout(self._limit):
-                response = await self._client.send(request, follow_redirects=True)
-        except (httpx.HTTPError, TimeoutError) as error:
-            raise GraphFailure(str(upstream_failure(error, str(self._url)))) from error
-        except (aiohttp.ClientError, OSError) as error:  # what the transport doesn't translate
-            raise GraphFailure(f"{self._url}: {error or type(error).__name__}") from error
-        return Reply(response.status_code, response.content)
+                return await self._send(request)
+        except CONNECTION_ERRORS as error:
+            raise GraphFailure(str(connection_failure(error, str(self._url)))) from error
+        except UpstreamError as error:
+            raise GraphFailure(str(error)) from error
+
+    async def _send(self, request: httpx.Request) -> Reply:
+        response = await self._client.send(request, stream=True, follow_redirects=True)
+        url = str(self._url)
+        try:
+            bound_body(response, url, MAX_BODY_BYTES)
+            with reading(url, passing=CONNECTION_ERRORS):
+                return Reply(response.status_code, await response.aread())
+        finally:
+            await response.aclose()
 
 
 def _with_defaults(headers: Headers) -> httpx.Headers | list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 SQLite because it answers a damaged file or a full disk with an error (stores that map their file
 into memory die of it), keeps bytes as they are, and is part of Python. One process at a time uses
 a file; while another one has it (a rolling update), or it can't be opened for another reason, it
-is tried again from time to time.
+is tried again from time to time. Keys hold the model, so another model's records are never hits.
 """
 
 import asyncio
@@ -23,49 +23,34 @@ RETRY_SECONDS: Final = 30.0
 OVERHEAD_BYTES: Final = 64  # of a row and its place in the index, about
 _SIZE: Final = f"length(key) + length(record) + {OVERHEAD_BYTES}"
 _APPLICATION_ID: Final = 0x48454D01  # in the file's header, so that no other database is taken
-_SCHEMA: Final = (
-    f"PRAGMA application_id={_APPLICATION_ID}",
-    "CREATE TABLE owner (model_name TEXT NOT NULL)",
-    "CREATE TABLE answers (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, record BLOB NOT NULL)",
+_TABLE: Final = (
+    "CREATE TABLE answers (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, record BLOB NOT NULL)"
 )
 
 
-_TABLES: Final = frozenset({"owner", "answers"})
-
-
-class AnothersFile(StoreError):
-    """The file is another model's, or another program's, and stays as it is."""
+class ForeignFile(Exception):
+    """The file is another program's database, and stays as it is."""
 
 
 class DiskStore(Store):
-    """`model_name` owns the file. Once it is open, SQLite runs in one thread of the store's own."""
+    """Once the file is open, SQLite runs in one thread of the store's own."""
 
-    def __init__(
-        self, path: Path, limit: int, model_name: str, retry_seconds: float = RETRY_SECONDS
-    ) -> None:
+    def __init__(self, path: Path, limit: int, retry_seconds: float = RETRY_SECONDS) -> None:
         self._path = path
         self._limit = limit
-        self._owner = model_name
-        self._database: sqlite3.Connection | None = None
         self._retry_seconds = retry_seconds
         self._retry_at = 0.0
         self._failure = ""
-        self._size = self._entries = 0
+        self._database: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cache")
-
-    @property
-    def size(self) -> int:
-        return self._size
-
-    @property
-    def entries(self) -> int:
-        return self._entries
 
     def open(self) -> None:
         try:
             self._guarded(lambda database: None)
-        except AnothersFile as error:
-            raise ConfigurationError(str(error)) from None
+        except StoreError as error:
+            if isinstance(error.__cause__, ForeignFile):
+                raise ConfigurationError(str(error)) from None
+            raise
 
     async def read(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
         wanted = list(keys)
@@ -83,32 +68,26 @@ class DiskStore(Store):
 
     def _guarded(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return work(self._connected())
+            return work(self._database or self._opened())
         except sqlite3.Error as error:
             raise StoreError(f"cache {self._path}: {error}") from error
 
-    def _connected(self) -> sqlite3.Connection:
-        if self._database is None:
-            if time.monotonic() < self._retry_at:
-                raise StoreError(self._failure)
-            try:
-                self._connect()
-            except AnothersFile as error:
-                self._wait(str(error))
-                raise
-            except (sqlite3.Error, OSError) as error:
-                self._wait(f"cache {self._path} can't be opened: {error}")
-                raise StoreError(self._failure) from error
-        assert self._database is not None
+    def _opened(self) -> sqlite3.Connection:
+        """Fails with the same words until the file is to be tried again."""
+        if time.monotonic() < self._retry_at:
+            raise StoreError(self._failure)
+        try:
+            self._database = self._connect()
+        except (sqlite3.Error, OSError, ForeignFile) as error:
+            self._retry_at = time.monotonic() + self._retry_seconds
+            self._failure = f"cache {self._path} can't be opened: {error}"
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                self._failure += "; another process has it, and each model needs a file of its own"
+            raise StoreError(self._failure) from error
         return self._database
 
-    def _wait(self, failure: str) -> None:
-        """Refuses with the same words until the file is to be tried again."""
-        self._retry_at = time.monotonic() + self._retry_seconds
-        self._failure = failure
-
-    def _connect(self) -> None:
-        self._path.touch(mode=0o600)  # answers are nobody else's to read
+    def _connect(self) -> sqlite3.Connection:
+        self._path.touch(mode=0o600)  # answers are for nobody else to read
         database = sqlite3.connect(
             self._path, timeout=0, isolation_level=None, check_same_thread=False
         )
@@ -116,57 +95,31 @@ class DiskStore(Store):
             # No write waits for the disk: what a crash of the machine loses is computed again.
             database.executescript("PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF;")
             database.execute("BEGIN IMMEDIATE")
-            self._own(database)
+            _take(database)
             database.execute("COMMIT")
             database.execute("PRAGMA journal_mode=WAL")  # written into the file, so once it is ours
             self._count(database)
         except BaseException:
             database.close()
             raise
-        self._database = database
-
-    def _own(self, database: sqlite3.Connection) -> None:
-        """Makes the tables of a new file, or checks whose an old one is.
-
-        Raises AnothersFile, and sqlite3.DatabaseError for a damaged one.
-        """
-        (found,) = database.execute("PRAGMA application_id").fetchone()
-        if found != _APPLICATION_ID:
-            names = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
-            if names >= _TABLES:
-                raise sqlite3.DatabaseError(f"its header is damaged: application id {found:#x}")
-            if names:
-                raise AnothersFile(f"cache {self._path} is another program's database")
-            for statement in _SCHEMA:
-                database.execute(statement)
-            database.execute("INSERT INTO owner VALUES (?)", (self._owner,))
-        row = database.execute("SELECT model_name FROM owner").fetchone()
-        if row is None:
-            raise sqlite3.DatabaseError("it is damaged: no model owns it")
-        if row != (self._owner,):
-            raise AnothersFile(
-                f"cache {self._path} belongs to the model {row[0]!r}; "
-                f"give {self._owner!r} a file of its own"
-            )
+        return database
 
     def _count(self, database: sqlite3.Connection) -> None:
-        counted = database.execute(f"SELECT count(*), total({_SIZE}) FROM answers").fetchone()
-        self._entries, self._size = int(counted[0]), int(counted[1])
+        count, size = database.execute(f"SELECT count(*), total({_SIZE}) FROM answers").fetchone()
+        self.entries, self.size = int(count), int(size)
 
     def _write(self, database: sqlite3.Connection, records: Mapping[bytes, bytes]) -> None:
-        fitting = [
-            (key, record)
-            for key, record in records.items()
-            if len(key) + len(record) + OVERHEAD_BYTES <= self._limit
-        ]
         database.execute("BEGIN IMMEDIATE")
         try:
-            for key, record in fitting:
+            for key, record in records.items():
+                size = len(key) + len(record) + OVERHEAD_BYTES
+                if size > self._limit:
+                    continue
                 self._drop(database, "key = ?", key)
                 database.execute("INSERT INTO answers (key, record) VALUES (?, ?)", (key, record))
-                self._size += len(key) + len(record) + OVERHEAD_BYTES
-                self._entries += 1
-                while self._size > self._limit:
+                self.size += size
+                self.entries += 1
+                while self.size > self._limit:
                     self._drop(database, "id = (SELECT min(id) FROM answers)")
             database.execute("COMMIT")
         except BaseException:
@@ -179,8 +132,8 @@ class DiskStore(Store):
         """Deletes one row, if it is there."""
         row = database.execute(f"DELETE FROM answers WHERE {which} RETURNING {_SIZE}", values)
         if (size := row.fetchone()) is not None:
-            self._size -= int(size[0])
-            self._entries -= 1
+            self.size -= int(size[0])
+            self.entries -= 1
 
     def _disconnect(self) -> None:
         if self._database is not None:
@@ -188,10 +141,27 @@ class DiskStore(Store):
             self._database = None
 
 
+def _take(database: sqlite3.Connection) -> None:
+    """Makes the table of a new file, or checks that an old file is a cache.
+
+    Raises ForeignFile, and sqlite3.DatabaseError for a damaged file.
+    """
+    (application_id,) = database.execute("PRAGMA application_id").fetchone()
+    if application_id == _APPLICATION_ID:
+        return
+    tables = dict(database.execute("SELECT name, sql FROM sqlite_master"))
+    if tables.get("answers") == _TABLE:
+        raise sqlite3.DatabaseError(f"its header is damaged: application id {application_id:#x}")
+    if tables:
+        raise ForeignFile("it is another program's database")
+    database.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+    database.execute(_TABLE)
+
+
 def _read(database: sqlite3.Connection, keys: list[bytes]) -> dict[bytes, bytes]:
-    found = {}
+    records = {}
     for key in keys:
         row = database.execute("SELECT record FROM answers WHERE key = ?", (key,)).fetchone()
         if row is not None:
-            found[key] = bytes(row[0])
-    return found
+            records[key] = bytes(row[0])
+    return records

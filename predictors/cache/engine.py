@@ -1,74 +1,46 @@
-"""The Engine that answers from the cache, and from the engine behind it.
+"""The Engine that answers from the cache and from the engine behind it, and its metrics.
 
-Only greedy answers are looked up and kept, unless forced: a sampled one is meant to differ, and a
-seed is a promise that not every engine and no API keeps. Whatever happens to the cache, queries
-are answered.
+Only greedy answers are looked up and kept, unless `cache_sampled`: a sampled one is meant to
+differ, and a seed is a promise that not every engine and no API keeps. Whatever happens to the
+cache, queries are answered.
 """
 
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from typing import Literal
 
-from predictors.cache.disk import DiskStore
+from prometheus_client import Counter, Gauge
+
 from predictors.cache.flights import Answers, Flights, Queries
-from predictors.cache.key import answer_key, model_identity
-from predictors.cache.memory import MemoryStore
-from predictors.cache.metrics import CacheMetrics, Operation
-from predictors.cache.record import pack, unpack
-from predictors.cache.settings import OFF, CacheSettings
-from predictors.cache.store import Store, StoreError
-from predictors.contract import (
-    Answer,
-    Query,
-    Sampling,
-)
-from predictors.contract.tensors import (
-    TensorRequest,
-    TensorResponse,
-    TensorType,
-)
-from predictors.engines.base import Engine, TensorEngine, TextEngine
-from predictors.engines.recorded.recordings import Recording, read_recordings
+from predictors.cache.key import answer_key
+from predictors.cache.store import Store, StoreError, pack, unpack
+from predictors.contract import Answer, Query, Sampling
+from predictors.contract.tensors import TensorRequest, TensorResponse, TensorType
+from predictors.engines.base import TensorEngine, TextEngine
+from predictors.engines.recorded.recordings import Recording
 from predictors.errors import ConfigurationError
 
 log = logging.getLogger("kserve.hem")
 
-
-def with_cache(
-    engine: Engine, settings: CacheSettings, model_name: str, engine_name: str, sampling: Sampling
-) -> Engine:
-    """`engine`, or an engine that caches its answers, as the settings say.
-
-    `sampling`: how imported answers were made, where their rows don't say. Raises
-    ConfigurationError where the settings or the imported file are wrong.
-    """
-    if settings.cache == OFF:
-        if settings.cache_import:
-            raise ConfigurationError("--cache_import needs a cache; set --cache memory or a path")
-        return engine
-    if not isinstance(engine, TextEngine):
-        raise ConfigurationError(
-            f"--cache {settings.cache}: {engine_name} answers tensors, only text is cached"
-        )
-    identity = model_identity(model_name, engine_name, engine.settings)
-    store = _store(settings, model_name)
-    kind = CachedTensorEngine if isinstance(engine, TensorEngine) else CachedEngine
-    cached = kind(engine, store, identity, model_name, keep_sampled=settings.cache_sampled)
-    if settings.cache_import:
-        cached.to_import(read_recordings(Path(settings.cache_import)), sampling)
-    return cached
-
-
-def _store(settings: CacheSettings, model_name: str) -> Store:
-    if settings.path is None:
-        return MemoryStore(settings.cache_bytes)
-    return DiskStore(settings.path, settings.cache_bytes, model_name)
+_QUERIES = Counter(
+    "hem_cache_queries_total",
+    "Queries by result: hit; miss (computed and kept); joined (waited for the same query of "
+    "another caller); passed (sampled, so not looked up).",
+    ["model_name", "result"],
+)
+_ERRORS = Counter(
+    "hem_cache_errors_total",
+    "Operations on the cache that failed; the predictor went on without it.",
+    ["model_name", "operation"],
+)
+_BYTES = Gauge("hem_cache_bytes", "Bytes that the cache holds.", ["model_name"])
+_ENTRIES = Gauge("hem_cache_entries", "Answers that the cache holds.", ["model_name"])
 
 
 class CachedEngine(TextEngine):
-    """In front of `engine`, whose model is `identity`. Raises ConfigurationError where the store
-    is another model's."""
+    """In front of `engine`, whose model is `identity`. Raises ConfigurationError where the store's
+    file is another program's."""
 
     def __init__(
         self,
@@ -85,7 +57,9 @@ class CachedEngine(TextEngine):
         self._identity = identity
         self._keep_sampled = keep_sampled
         self._imported: Answers = {}
-        self._metrics = CacheMetrics(model_name, store)
+        self._model_name = model_name
+        _BYTES.labels(model_name).set_function(lambda: store.size)
+        _ENTRIES.labels(model_name).set_function(lambda: store.entries)
         self._flights = Flights(self._compute)
         self._last_failure = ""
         try:
@@ -113,8 +87,8 @@ class CachedEngine(TextEngine):
 
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
         begin = time.perf_counter()
-        if not all(self._caches(query) for query in queries):
-            self._metrics.count("passed", len(queries))
+        if not all(map(self._caches, queries)):
+            self._count("passed", len(queries))
             return await self._engine.generate(queries)
         keys = [answer_key(self._identity, query) for query in queries]
         hits = await self._look_up(keys, begin)
@@ -122,11 +96,10 @@ class CachedEngine(TextEngine):
         computed, joined = await self._flights.answers(missing) if missing else ({}, {})
         waited = time.perf_counter() - begin
         shared = {key: unpack(pack(answer), waited) for key, answer in joined.items()}
-        self._metrics.count("hit", sum(key in hits for key in keys))
-        self._metrics.count("miss", sum(key in computed for key in keys))
-        self._metrics.count("joined", sum(key in shared for key in keys))
-        found = {**hits, **shared, **computed}
-        return [found[key] for key in keys]
+        for result, answers in (("hit", hits), ("miss", computed), ("joined", shared)):
+            self._count(result, sum(key in answers for key in keys))
+        answers = {**hits, **shared, **computed}
+        return [answers[key] for key in keys]
 
     async def healthy(self) -> bool:
         return await self._engine.healthy()
@@ -168,9 +141,12 @@ class CachedEngine(TextEngine):
         else:
             self._last_failure = ""
 
-    def _failed(self, operation: Operation, error: Exception) -> None:
-        """Counts each, and logs those that the last one didn't say already."""
-        self._metrics.failed(operation)
+    def _count(self, result: str, queries: int) -> None:
+        _QUERIES.labels(self._model_name, result).inc(queries)
+
+    def _failed(self, operation: Literal["open", "read", "write"], error: Exception) -> None:
+        """Counts each failure, and logs it unless the last one had the same words."""
+        _ERRORS.labels(self._model_name, operation).inc()
         if str(error) != self._last_failure:
             log.error("going on without the cache: %s", error)
         self._last_failure = str(error)

@@ -28,21 +28,33 @@ class Flights:
         self._flying: dict[bytes, Flight] = {}
 
     async def answers(self, queries: Queries) -> tuple[Answers, Answers]:
-        """Answers that were computed for this caller, and answers that were for another one.
+        """Answers that were computed for this caller, and answers that were for another caller.
 
-        A computation of another caller that fails may have failed over another query than ours:
-        then ours are computed on their own. Raises what `compute` does.
+        Where another caller's computation fails, another query than ours may be the reason: then
+        ours are computed on their own. Raises what `compute` raises.
         """
         joined = {key: self._flying[key] for key in queries if key in self._flying}
         own = {key: query for key, query in queries.items() if key not in joined}
         started = [self._start(own)] if own else []
-        await _wait([*started, *dict.fromkeys(joined.values())], self._end)
+        await self._wait([*started, *dict.fromkeys(joined.values())])
         computed = started[0].task.result() if started else {}
         shared = {key: _shared(flight, key) for key, flight in joined.items()}
         failed = {key: queries[key] for key, answer in shared.items() if answer is None}
         if failed:
             computed = {**computed, **await self._compute(failed)}
         return computed, {key: answer for key, answer in shared.items() if answer is not None}
+
+    async def _wait(self, flights: list[Flight]) -> None:
+        """Until all have ended, well or not. A flight that nobody waits for any more is ended."""
+        for flight in flights:
+            flight.callers += 1
+        try:
+            await asyncio.wait({flight.task for flight in flights})
+        finally:
+            for flight in flights:
+                flight.callers -= 1
+                if flight.callers == 0:
+                    self._end(flight)
 
     def _start(self, queries: Queries) -> Flight:
         task = asyncio.ensure_future(self._compute(queries))
@@ -61,23 +73,10 @@ class Flights:
             flight.task.exception()  # seen, even where every caller has left
 
 
-async def _wait(flights: list[Flight], abandon: Callable[[Flight], None]) -> None:
-    """Until all have ended, well or not. Flights that nobody waits for any more are abandoned."""
-    for flight in flights:
-        flight.callers += 1
-    try:
-        await asyncio.wait({flight.task for flight in flights})
-    finally:
-        for flight in flights:
-            flight.callers -= 1
-            if flight.callers == 0 and not flight.task.done():
-                abandon(flight)
-
-
 def _shared(flight: Flight, key: bytes) -> Answer | None:
-    """None where the other caller's computation failed over what may not be ours.
+    """None where the other caller's computation failed, perhaps over another query.
 
-    Raises its error where it was for this query alone, so that callers who pile up behind a dead
+    Raises its error where this query was the only one, so that callers who pile up behind a dead
     server don't call it once each.
     """
     if flight.task.cancelled():

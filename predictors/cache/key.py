@@ -52,7 +52,7 @@ def _digest(content: list[Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """A secret may hold what changes answers, too; nothing but its digest leaves this file."""
+    """A secret may change answers too; only its digest leaves this file."""
     return value.get_secret_value() if isinstance(value, SecretStr | SecretBytes) else value
 
 
@@ -65,7 +65,7 @@ def _paths(options: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
             if path.exists():
                 yield name, path
         except (ConfigurationError, OSError, ValueError, RuntimeError):
-            continue  # no path; an engine that needs one says so itself
+            continue  # not a path; an engine that needs one says so itself
 
 
 def _content(path: Path) -> Iterator[tuple[str, int, str]]:

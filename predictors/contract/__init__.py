@@ -1,14 +1,17 @@
-"""The V2 contract: every tensor and parameter name, and its only validation.
+"""The V2 contract: every tensor and parameter name, and the only code that checks them.
 
 names     what tensors and parameters are called
-query     a query and its sampling; V2 requests
-answer    an answer and its telemetry; V2 responses
+query     a query and its sampling; reads and writes V2 requests
+answer    an answer and its telemetry; reads V2 responses
 tensors   V2 tensors as numpy arrays
-binary    checks of the binary extension
-codec     kserve's request and response objects
+binary    checks of requests with binary tensors
+codec     to and from kserve's request and response objects
 
-The first three work on plain values, so that clients share them without kserve or numpy; they are
-imported from here. The others are imported from their own files.
+Names, query and answer work on plain values: clients use them without kserve and numpy, and import
+them from here. The others are imported from their own files.
+
+A new parameter or output is a name in `names`, a field of Sampling or Answer, and for a parameter
+one line in query's `_PARSERS`. No other room reads or writes V2 by hand.
 """
 
 from predictors.contract.answer import (
@@ -56,6 +59,7 @@ from predictors.contract.query import (
     parse_texts,
     sampling_parameters,
     text_request,
+    without_floats,
 )
 
 __all__ = [
@@ -99,4 +103,5 @@ __all__ = [
     "parse_texts",
     "sampling_parameters",
     "text_request",
+    "without_floats",
 ]

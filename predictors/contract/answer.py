@@ -1,6 +1,6 @@
-"""An answer, and reading answers out of a V2 JSON response."""
+"""An answer with its telemetry: reads them out of V2 JSON responses, and checks the numbers."""
 
-import math
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,43 +28,44 @@ class Answer:
 
 
 def parse_answers(response: Any) -> list[Answer]:
-    """The answers in a V2 JSON response. Raises ValueError where it breaks the contract."""
+    """The answers in a V2 JSON response. Raises ValueError that says how it breaks the contract."""
     columns = _columns(response)
     texts = columns.get(TEXT_OUTPUT)
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise ValueError(f"no V2 response: its {TEXT_OUTPUT} is not a list of strings")
-    given = {name: columns[name] for name in TELEMETRY if name in columns}
-    for name, column in given.items():
+    telemetry = {name: columns[name] for name in TELEMETRY if name in columns}
+    for name, column in telemetry.items():
         if not isinstance(column, list) or len(column) != len(texts):
             raise ValueError(f"no V2 response: {name} and {TEXT_OUTPUT} differ in length")
         if not all(is_telemetry(name, value) for value in column):
             raise ValueError(f"no V2 response: {name} is not made of {TELEMETRY[name]} numbers")
     parameters = response.get("parameters") or {}
     if not isinstance(parameters, dict):
-        raise ValueError("no V2 response: its parameters are no object")
+        raise ValueError("no V2 response: its parameters are not an object")
     served_by = parameters.get(SERVED_BY) or response.get("model_name")
     shared: dict[str, Any] = {
         "served_by": served_by if isinstance(served_by, str) else None,
         "cached": parameters.get(CACHED) is True,
     }
     return [
-        Answer(text, **{name: column[i] for name, column in given.items()}, **shared)
+        Answer(text, **{name: column[i] for name, column in telemetry.items()}, **shared)
         for i, text in enumerate(texts)
     ]
 
 
 def is_number(value: object) -> bool:
-    """Whether `value` is a finite number. True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether `value` is a finite number that fits into a float; True and False are not numbers."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= sys.float_info.max
 
 
 def is_telemetry(name: str, value: Any) -> bool:
-    """Whether the tensor of that name can hold it: an integer of 32 bits, or a finite FP32."""
-    if isinstance(value, bool):
-        return False
+    """Whether the telemetry tensor of that name can hold `value`: an integer of 32 bits (a token
+    count), or a finite FP32."""
     if TELEMETRY[name] == "INT32":
-        return isinstance(value, int) and value in INT32
-    return isinstance(value, int | float) and abs(value) <= FP32_MAX
+        return type(value) is int and value in INT32
+    return is_number(value) and abs(value) <= FP32_MAX
 
 
 def _columns(response: Any) -> dict[str, Any]:

@@ -1,27 +1,23 @@
-"""Checks V2 requests with binary tensors, which kserve decodes without looking.
+"""Checks V2 requests with binary tensors, which kserve decodes unchecked.
 
 Layout (V2 binary extension): `Inference-Header-Content-Length` bytes of JSON, then the raw data of
 each input that has `parameters.binary_data_size`, in order.
 """
 
 import math
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
+from predictors.contract.tensors import BYTES, check_raw_size, check_shape, raw_elements
 from predictors.errors import InvalidRequest
-
-ITEM_SIZES: Final = {
-    "BOOL": 1, "UINT8": 1, "UINT16": 2, "UINT32": 4, "UINT64": 8,
-    "INT8": 1, "INT16": 2, "INT32": 4, "INT64": 8, "FP16": 2, "FP32": 4, "FP64": 8,
-}  # fmt: skip
 
 
 def check_binary_request(json_length: bytes, body: bytes) -> None:
-    """Raises InvalidRequest, naming the first thing that is wrong."""
+    """Raises InvalidRequest that names the first thing that is wrong."""
     if not json_length.isdigit() or int(json_length) > len(body):
         raise InvalidRequest(
-            f"Inference-Header-Content-Length {json_length.decode('latin-1')!r} is no length "
+            f"Inference-Header-Content-Length {json_length.decode('latin-1')!r} is not a length "
             f"within the body of {len(body)} bytes"
         )
     offset = int(json_length)
@@ -66,33 +62,21 @@ def _check_description(tensor: Any) -> None:
         or not isinstance(tensor.get("name"), str)
         or not isinstance(tensor.get("datatype"), str)
         or not isinstance(tensor.get("shape"), list)
-        or not all(isinstance(n, int) and n >= 0 for n in tensor["shape"])
     ):
         raise InvalidRequest("each input must have a name, a datatype and a shape")
+    check_shape(tensor["name"], tensor["shape"])
 
 
 def _check_tensor(tensor: dict[str, Any], raw: bytes) -> None:
-    name, datatype, count = tensor["name"], tensor["datatype"].upper(), math.prod(tensor["shape"])
-    if datatype == "BYTES":
-        found = _count_utf8_elements(name, raw)
-        if found != count:
-            raise InvalidRequest(f"input {name!r} has shape {tensor['shape']}, {found} elements")
-    elif datatype not in ITEM_SIZES:
-        raise InvalidRequest(f"input {name!r} has unknown datatype {tensor['datatype']!r}")
-    elif len(raw) != count * ITEM_SIZES[datatype]:
-        raise InvalidRequest(f"input {name!r}: {len(raw)} bytes don't fill {tensor['shape']}")
-
-
-def _count_utf8_elements(name: str, raw: bytes) -> int:
-    count = offset = 0
-    while offset < len(raw):
-        start = offset + 4
-        offset = start + int.from_bytes(raw[offset:start], "little")
-        if start > len(raw) or offset > len(raw):
-            raise InvalidRequest(f"input {name!r}: element {count} runs past its data")
+    name, datatype, shape = tensor["name"], tensor["datatype"].upper(), tensor["shape"]
+    if datatype != BYTES:
+        check_raw_size(name, datatype, shape, raw)
+        return
+    elements = raw_elements(name, raw)
+    if len(elements) != math.prod(shape):
+        raise InvalidRequest(f"{name!r} has shape {shape} but {len(elements)} elements")
+    for index, element in enumerate(elements):
         try:
-            raw[start:offset].decode()
+            element.decode()
         except UnicodeDecodeError:
-            raise InvalidRequest(f"input {name!r}: element {count} is not UTF-8") from None
-        count += 1
-    return count
+            raise InvalidRequest(f"input {name!r}: element {index} is not UTF-8") from None

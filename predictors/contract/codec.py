@@ -1,9 +1,14 @@
-"""Between kserve's InferRequest/InferResponse (REST and gRPC) and Query/Answer."""
+"""Between kserve's objects (InferRequest, InferResponse; REST and gRPC) and the contract's own.
+
+decode_* read a request, encode_* write a response; `request_json` writes a request again.
+"""
 
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
+import orjson
+from grpc_interceptor import exceptions as grpc_exceptions
 from kserve import InferOutput, InferRequest, InferResponse
 from kserve.protocol.infer_type import InferInput, to_http_parameters
 
@@ -19,6 +24,7 @@ from predictors.contract import (
     hem_parameters,
     parse_sampling,
     parse_texts,
+    without_floats,
 )
 from predictors.contract.tensors import (
     BYTES,
@@ -31,48 +37,72 @@ from predictors.contract.tensors import (
     parse_tensor,
     raw_elements,
 )
-from predictors.errors import InvalidRequest
+from predictors.errors import HEMError, InvalidRequest, known
+
+# Parameters of the V2 binary extension, which a JSON request doesn't have.
+BINARY_PARAMETERS: Final = frozenset({"binary_data", "binary_data_output", "binary_data_size"})
+TEXT_OUTPUTS: Final = {TEXT_OUTPUT: BYTES, **TELEMETRY}  # name -> V2 datatype; each is [N]
+_GRPC_STATUS: Final[Mapping[int, type[grpc_exceptions.GrpcException]]] = {
+    400: grpc_exceptions.InvalidArgument,
+    404: grpc_exceptions.NotFound,
+    413: grpc_exceptions.ResourceExhausted,
+    502: grpc_exceptions.Unavailable,
+    503: grpc_exceptions.Unavailable,
+    504: grpc_exceptions.DeadlineExceeded,
+}
+
+
+def grpc_error(error: HEMError) -> grpc_exceptions.GrpcException:
+    """An error of ours over gRPC: kserve's interceptor sends the status of a GrpcException."""
+    return _GRPC_STATUS.get(error.status, grpc_exceptions.Internal)(details=str(error))
 
 
 def request_parameters(request: InferRequest) -> dict[str, Any]:
-    """Parameters as a plain dict: REST gives a dict or None, gRPC a protobuf map."""
+    """Parameters as a plain dict: REST has a dict or None, gRPC a protobuf map."""
     parameters = request.parameters
     if not parameters:
         return {}
     return to_http_parameters(parameters) if request.from_grpc else dict(parameters)
 
 
-def text_input(request: InferRequest) -> InferInput:
-    """The one `text_input` tensor. Raises InvalidRequest where it is missing or there twice."""
-    found = [tensor for tensor in request.inputs if tensor.name == TEXT_INPUT]
-    if len(found) != 1:
-        there = ", ".join(repr(tensor.name) for tensor in request.inputs[:8]) or "none"
-        count = "no" if not found else "more than one"
-        raise InvalidRequest(f"the request has {count} input {TEXT_INPUT!r}; its inputs: {there}")
-    return found[0]
+def has_text(request: InferRequest) -> bool:
+    """Whether the request has an input `text_input`."""
+    return any(tensor.name == TEXT_INPUT for tensor in request.inputs)
 
 
 def request_texts(request: InferRequest) -> list[str]:
-    """The queries' texts, validated."""
-    tensor = text_input(request)
-    data = tensor.data
-    if tensor._raw_data is not None:
-        data = raw_elements(TEXT_INPUT, tensor._raw_data)
+    """The texts of the queries. Raises InvalidRequest where `text_input` is missing, there twice,
+    or not valid."""
+    tensors = [tensor for tensor in request.inputs if tensor.name == TEXT_INPUT]
+    if len(tensors) != 1:
+        names = ", ".join(repr(tensor.name) for tensor in request.inputs[:8]) or "none"
+        count = "more than one" if tensors else "no"
+        raise InvalidRequest(f"the request has {count} input {TEXT_INPUT!r}; its inputs: {names}")
+    (tensor,) = tensors
+    raw = tensor._raw_data
+    data = tensor.data if raw is None else raw_elements(TEXT_INPUT, raw)
     return parse_texts(tensor.shape, tensor.datatype, data)
 
 
+def wanted_outputs(request: InferRequest, names: Collection[str]) -> list[str]:
+    """The outputs that the request names, or all `names` of the model where it names none.
+
+    Raises InvalidRequest for an output that the model doesn't have.
+    """
+    wanted = [output.name for output in request.request_outputs or ()] or list(names)
+    for name in wanted:
+        if name not in names:
+            raise InvalidRequest(f"unknown output {name!r}; {known(name, names)}")
+    return wanted
+
+
 def decode_request(request: InferRequest, defaults: Sampling) -> list[Query]:
-    """The queries of a request to a text model. Raises InvalidRequest, naming what is wrong."""
+    """The queries of a request to a text model. Raises InvalidRequest that names what is wrong."""
     texts = request_texts(request)
     for tensor in request.inputs:
         if tensor.name != TEXT_INPUT:
             raise InvalidRequest(f"unknown input {tensor.name!r}; this model takes {TEXT_INPUT!r}")
-    known = {TEXT_OUTPUT, *TELEMETRY}
-    for output in request.request_outputs or ():
-        if output.name not in known:
-            raise InvalidRequest(
-                f"unknown output {output.name!r}; this model gives {', '.join(sorted(known))}"
-            )
+    wanted_outputs(request, TEXT_OUTPUTS)
     sampling = parse_sampling(request_parameters(request), defaults)
     return [Query(text, sampling) for text in texts]
 
@@ -80,35 +110,36 @@ def decode_request(request: InferRequest, defaults: Sampling) -> list[Query]:
 def encode_answers(
     request: InferRequest, answers: Sequence[Answer], model_name: str
 ) -> InferResponse:
-    """The response: text, the telemetry that every row has, `served_by`, and `hem_*` carried back.
-
-    Only outputs that the request names, if it names any.
-    """
-    outputs = [_output(TEXT_OUTPUT, "BYTES", [answer.text for answer in answers])]
-    for name, datatype in TELEMETRY.items():
-        column = [getattr(answer, name) for answer in answers]
-        if None not in column:
-            outputs.append(_output(name, datatype, column))
-    wanted = {output.name for output in request.request_outputs or ()}
-    parameters: dict[str, Any] = hem_parameters(request_parameters(request))
-    parameters[SERVED_BY] = answers[0].served_by or model_name
-    parameters[CACHED] = all(answer.cached for answer in answers)
-    return build_response(
-        request, [o for o in outputs if not wanted or o.name in wanted], parameters, model_name
-    )
-
-
-def has_text(request: InferRequest) -> bool:
-    return any(tensor.name == TEXT_INPUT for tensor in request.inputs)
+    """The response: text, the telemetry that every row has, `served_by`, `cached`, and the
+    request's `hem_*`; of the outputs only those that the request names, if it names any."""
+    wanted = wanted_outputs(request, TEXT_OUTPUTS)
+    columns = {name: [getattr(answer, name) for answer in answers] for name in TELEMETRY}
+    columns = {TEXT_OUTPUT: [answer.text for answer in answers], **columns}
+    outputs = [
+        InferOutput(name, [len(column)], TEXT_OUTPUTS[name], column)
+        for name, column in columns.items()
+        if name in wanted and None not in column
+    ]
+    parameters = {
+        **hem_parameters(request_parameters(request)),
+        SERVED_BY: answers[0].served_by or model_name,
+        CACHED: all(answer.cached for answer in answers),
+    }
+    return build_response(request, outputs, parameters, model_name)
 
 
 def decode_tensors(request: InferRequest) -> TensorRequest:
-    """A request to a model of tensors. Raises InvalidRequest, naming what is wrong."""
+    """A request to a model of tensors. Raises InvalidRequest that names what is wrong."""
     inputs: dict[str, Tensor] = {}
     for tensor in request.inputs:
-        if tensor.name in inputs:
-            raise InvalidRequest(f"the request has more than one input {tensor.name!r}")
-        inputs[tensor.name] = _tensor(tensor)
+        name, raw = tensor.name, tensor._raw_data
+        if name in inputs:
+            raise InvalidRequest(f"the request has more than one input {name!r}")
+        inputs[name] = (
+            parse_tensor(name, tensor.datatype, tensor.shape, tensor.data)
+            if raw is None
+            else parse_raw_tensor(name, tensor.datatype, tensor.shape, raw)
+        )
     if not inputs:
         raise InvalidRequest("the request has no inputs")
     wanted = tuple(output.name for output in request.request_outputs or ())
@@ -118,30 +149,28 @@ def decode_tensors(request: InferRequest) -> TensorRequest:
 def encode_tensors(
     request: InferRequest, response: TensorResponse, model_name: str
 ) -> InferResponse:
-    """The response: the tensors, `served_by`, `cached`, and `hem_*` carried back.
+    """The response: the tensors, `served_by`, `cached`, and the request's `hem_*`.
 
-    Raises InvalidRequest for an output that the request names and the model doesn't give, and for
+    Raises InvalidRequest for an output that the request names and the model doesn't have, and for
     one that JSON can't carry.
     """
-    given = response.outputs
-    wanted = [output.name for output in request.request_outputs or ()] or list(given)
-    for name in wanted:
-        if name not in given:
-            raise InvalidRequest(f"unknown output {name!r}; this model gives {', '.join(given)}")
-    as_arrays = not request.from_grpc or _is_raw(request, [given[name] for name in wanted])
-    outputs = [_tensor_output(name, given[name], as_arrays, request.from_grpc) for name in wanted]
+    tensors = response.outputs
+    wanted = wanted_outputs(request, tensors)
+    # Over gRPC all outputs are raw, or none is; typed contents have no FP16.
+    as_arrays = (
+        not request.from_grpc
+        or request.use_binary_outputs
+        or any(tensors[name].datatype == FP16 for name in wanted)
+    )
+    outputs = [_tensor_output(name, tensors[name], as_arrays, request.from_grpc) for name in wanted]
     if not request.from_grpc:
-        for name in set(wanted) - _binary_outputs(request, wanted):
-            _check_json(name, given[name])
-    parameters: dict[str, Any] = hem_parameters(request_parameters(request))
-    parameters[SERVED_BY] = response.served_by or model_name
-    parameters[CACHED] = response.cached
+        _refuse_what_json_cannot_carry(request, {name: tensors[name] for name in wanted})
+    parameters = {
+        **hem_parameters(request_parameters(request)),
+        SERVED_BY: response.served_by or model_name,
+        CACHED: response.cached,
+    }
     return build_response(request, outputs, parameters, model_name)
-
-
-def _is_raw(request: InferRequest, tensors: Sequence[Tensor]) -> bool:
-    """Over gRPC all outputs are raw, or none is; typed contents have no FP16."""
-    return request.use_binary_outputs or any(tensor.datatype == FP16 for tensor in tensors)
 
 
 def _tensor_output(name: str, tensor: Tensor, as_array: bool, from_grpc: bool) -> InferOutput:
@@ -156,30 +185,26 @@ def _tensor_output(name: str, tensor: Tensor, as_array: bool, from_grpc: bool) -
     return output
 
 
-def _binary_outputs(request: InferRequest, names: Sequence[str]) -> set[str]:
-    """Of a REST request: what goes behind the JSON. Outputs that it names say so each."""
-    if request.request_outputs:
-        return {output.name for output in request.request_outputs if output.binary_data}
-    return set(names) if request.use_binary_outputs else set()
-
-
-def _check_json(name: str, tensor: Tensor) -> None:
-    way_out = "ask for it with the parameter binary_data"
-    if tensor.datatype == FP16:
-        raise InvalidRequest(f"output {name!r} is FP16, which V2 JSON can't carry; {way_out}")
-    if tensor.datatype == BYTES:
+def _refuse_what_json_cannot_carry(request: InferRequest, outputs: Mapping[str, Tensor]) -> None:
+    """Raises InvalidRequest for FP16, and for BYTES that are not UTF-8, unless the request wants
+    the output behind the JSON: by its `binary_data`, or, where it names no outputs, by its own
+    `binary_data_output`."""
+    named = request.request_outputs or ()
+    if not named and request.use_binary_outputs:
+        return
+    binary = {output.name for output in named if output.binary_data}
+    for name in outputs.keys() - binary:
+        fault = "FP16" if outputs[name].datatype == FP16 else ""
         try:
-            json_data(tensor)
+            if outputs[name].datatype == BYTES:
+                json_data(outputs[name])
         except ValueError:
+            fault = "not UTF-8"
+        if fault:
             raise InvalidRequest(
-                f"output {name!r} is not UTF-8, which JSON can't carry; {way_out}"
-            ) from None
-
-
-def _tensor(tensor: InferInput) -> Tensor:
-    if tensor._raw_data is not None:
-        return parse_raw_tensor(tensor.name, tensor.datatype, tensor.shape, tensor._raw_data)
-    return parse_tensor(tensor.name, tensor.datatype, tensor.shape, tensor.data)
+                f"output {name!r} is {fault}, which V2 JSON can't carry; ask for it with the "
+                "parameter binary_data"
+            )
 
 
 def build_response(
@@ -189,21 +214,67 @@ def build_response(
     model_name: str,
 ) -> InferResponse:
     """An InferResponse that survives REST and gRPC: an id, and no floats in gRPC parameters."""
-    sendable = _without_floats(parameters) if request.from_grpc else dict(parameters)
     return InferResponse(
         response_id=request.id or str(uuid.uuid4()),
         model_name=model_name,
         infer_outputs=outputs,
-        parameters=sendable,
+        parameters=without_floats(parameters) if request.from_grpc else dict(parameters),
         from_grpc=request.from_grpc,
         use_binary_outputs=bool(request.use_binary_outputs),
         requested_outputs=request.request_outputs,
     )
 
 
-def _output(name: str, datatype: str, column: list[Any]) -> InferOutput:
-    return InferOutput(name=name, shape=[len(column)], datatype=datatype, data=column)
+def request_json(
+    request: InferRequest, parameters: Mapping[str, Any], outputs: bool = True
+) -> bytes:
+    """The request as V2 JSON again, with these parameters; all else is as the client sent it.
+
+    `outputs=False` leaves out which outputs the client wants. Raises InvalidRequest for what JSON
+    can't carry.
+    """
+    body: dict[str, Any] = {"id": request.id} if request.id else {}
+    body |= _described(parameters)
+    body["inputs"] = [
+        {
+            "name": tensor.name,
+            "shape": tensor.shape,
+            "datatype": tensor.datatype,
+            **_described(tensor.parameters),
+            "data": _input_data(tensor),
+        }
+        for tensor in request.inputs
+    ]
+    if outputs and request.request_outputs:
+        body["outputs"] = [
+            {"name": output.name, **_described(output.parameters)}
+            for output in request.request_outputs
+        ]
+    try:
+        return orjson.dumps(body)
+    except TypeError as error:
+        raise InvalidRequest(f"the request can't be passed on as JSON: {error}") from error
 
 
-def _without_floats(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: repr(v) if isinstance(v, float) else v for k, v in parameters.items()}
+def without(parameters: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """The parameters but for those of these names."""
+    return {name: value for name, value in parameters.items() if name not in names}
+
+
+def _described(parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    kept = without(parameters or {}, BINARY_PARAMETERS)
+    return {"parameters": kept} if kept else {}
+
+
+def _input_data(tensor: InferInput) -> list[Any]:
+    """REST data are JSON already; gRPC has BYTES as bytes, and raw contents."""
+    try:
+        if tensor._raw_data is not None:
+            return json_data(
+                parse_raw_tensor(tensor.name, tensor.datatype, tensor.shape, tensor._raw_data)
+            )
+        if tensor.datatype != BYTES:
+            return list(tensor.data)
+        return [each.decode() if isinstance(each, bytes) else each for each in tensor.data]
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"input {tensor.name!r} is not UTF-8: {error.reason}") from error

@@ -1,11 +1,12 @@
-"""A query and how to generate its answer: reading them out of a V2 request, and writing one."""
+"""A query and how to generate its answer: reads them out of V2 requests, and writes requests."""
 
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final, Literal
 
+from predictors.contract.answer import is_number
 from predictors.contract.names import (
     CLOUD,
     EDGE,
@@ -54,27 +55,22 @@ class Query:
 
 
 def parse_texts(shape: Sequence[int], datatype: str, data: Any) -> list[str]:
-    """The N queries of a `text_input` tensor: BYTES, [N] or [N, 1], str or UTF-8 bytes."""
+    """The N queries of a `text_input` tensor: BYTES, [N] or [N, 1], str or UTF-8 bytes.
+
+    Raises InvalidRequest that names what is wrong.
+    """
     if datatype != "BYTES":
         raise InvalidRequest(f"{TEXT_INPUT} must have datatype BYTES, not {datatype!r}")
     if len(shape) not in (1, 2) or (len(shape) == 2 and shape[1] != 1):
         raise InvalidRequest(f"{TEXT_INPUT} must have shape [N] or [N, 1], not {list(shape)}")
     if not isinstance(data, Sequence) or isinstance(data, str | bytes):
         raise InvalidRequest(f"{TEXT_INPUT} has no data")
-    rows = list(_flat(data))
+    rows = [row for item in data for row in (item if isinstance(item, list) else [item])]
     if len(rows) != shape[0]:
         raise InvalidRequest(f"{TEXT_INPUT} has shape {list(shape)} but {len(rows)} elements")
     if not rows:
         raise InvalidRequest(f"{TEXT_INPUT} is empty; send at least one query")
     return [_text(row, index) for index, row in enumerate(rows)]
-
-
-def _flat(data: Sequence[Any]) -> Iterator[Any]:
-    for element in data:
-        if isinstance(element, list):
-            yield from element
-        else:
-            yield element
 
 
 def _text(row: Any, index: int) -> str:
@@ -84,7 +80,8 @@ def _text(row: Any, index: int) -> str:
         except UnicodeDecodeError as error:
             raise InvalidRequest(f"{TEXT_INPUT}[{index}] is not UTF-8: {error.reason}") from None
     if not isinstance(row, str):
-        raise InvalidRequest(f"{TEXT_INPUT}[{index}] must be a string, not {_type(row)}")
+        kind = "null" if row is None else type(row).__name__
+        raise InvalidRequest(f"{TEXT_INPUT}[{index}] must be a string, not {kind}")
     if not row.strip():
         raise InvalidRequest(f"{TEXT_INPUT}[{index}] is empty")
     try:
@@ -95,30 +92,19 @@ def _text(row: Any, index: int) -> str:
 
 
 def parse_sampling(parameters: Mapping[str, Any], defaults: Sampling) -> Sampling:
-    """Reads generation parameters; absent ones come from `defaults`, others are not looked at.
+    """Reads generation parameters; missing ones come from `defaults`, others are ignored.
 
-    Numbers may be decimal strings, because gRPC parameters can't be floats.
+    Numbers may be decimal strings, because gRPC parameters can't be floats. Raises InvalidRequest
+    that names the parameter, its value and what it may be.
     """
-    values: dict[str, Any] = {f.name: getattr(defaults, f.name) for f in fields(Sampling)}
-    if MAX_TOKENS in parameters:
-        values[MAX_TOKENS] = _integer(parameters, MAX_TOKENS, 1, MAX_MAX_TOKENS)
-    if TEMPERATURE in parameters:
-        values[TEMPERATURE] = _number(parameters, TEMPERATURE, 0.0, 2.0)
-    if TOP_P in parameters:
-        values[TOP_P] = _number(parameters, TOP_P, 0.0, 1.0, exclusive_low=True)
-    if REPETITION_PENALTY in parameters:
-        values[REPETITION_PENALTY] = _number(
-            parameters, REPETITION_PENALTY, 0.0, 10.0, exclusive_low=True
-        )
-    if SEED in parameters:
-        values[SEED] = _integer(parameters, SEED, 0, 2**63 - 1)
-    if STOP in parameters:
-        values[STOP] = _stop(parameters[STOP])
-    return Sampling(**values)
+    values = {
+        name: _PARSERS[name](name, value) for name, value in parameters.items() if name in _PARSERS
+    }
+    return replace(defaults, **values) if values else defaults
 
 
-def parse_prefer(parameters: Mapping[str, Any]) -> str | None:
-    """The caller's `hem_prefer`, or None."""
+def parse_prefer(parameters: Mapping[str, Any]) -> Literal["edge", "cloud"] | None:
+    """The caller's `hem_prefer`, or None. Raises InvalidRequest for any other value."""
     prefer = parameters.get(HEM_PREFER)
     if prefer not in (None, EDGE, CLOUD):
         raise InvalidRequest(f"{HEM_PREFER} must be {EDGE!r} or {CLOUD!r}, not {prefer!r}")
@@ -131,7 +117,7 @@ def hem_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sampling_parameters(sampling: Sampling) -> dict[str, Scalar]:
-    """The inverse of `parse_sampling`, for engines that forward V2."""
+    """The inverse of `parse_sampling`, for those who send V2 requests."""
     parameters: dict[str, Scalar] = {
         MAX_TOKENS: sampling.max_tokens,
         TEMPERATURE: sampling.temperature,
@@ -145,20 +131,22 @@ def sampling_parameters(sampling: Sampling) -> dict[str, Scalar]:
     return parameters
 
 
+def without_floats(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters for gRPC, where V2 has no floats: they travel as decimal strings."""
+    return {k: repr(v) if isinstance(v, float) else v for k, v in parameters.items()}
+
+
 def text_request(
     texts: Sequence[str], parameters: Mapping[str, Scalar] | None = None, id: str | None = None
 ) -> dict[str, Any]:
     """The V2 JSON request that asks `texts`."""
-    request: dict[str, Any] = {
-        "inputs": [
-            {
-                "name": TEXT_INPUT,
-                "shape": [len(texts)],
-                "datatype": "BYTES",
-                "data": list(texts),
-            }
-        ]
+    tensor = {
+        "name": TEXT_INPUT,
+        "shape": [len(texts)],
+        "datatype": "BYTES",
+        "data": list(texts),
     }
+    request: dict[str, Any] = {"inputs": [tensor]}
     if id is not None:
         request["id"] = id
     if parameters:
@@ -166,41 +154,35 @@ def text_request(
     return request
 
 
-def _integer(parameters: Mapping[str, Any], name: str, low: int, high: int) -> int:
-    value = parameters[name]
-    if isinstance(value, str):
-        try:
-            value = int(value)
-        except ValueError:
-            value = None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+def _integer(name: str, value: Any, low: int, high: int) -> int:
+    number = _parsed(int, value) if isinstance(value, str) else value
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if type(number) is not int or not low <= number <= high:
         raise InvalidRequest(
-            f"{name} must be a whole number from {low} to {high}, not {_shown(parameters[name])}"
+            f"{name} must be a whole number from {low} to {high}, not {_shown(value)}"
         )
-    return value
+    return number
 
 
-def _number(
-    parameters: Mapping[str, Any], name: str, low: float, high: float, exclusive_low: bool = False
-) -> float:
-    value = parameters[name]
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            value = math.nan
-    valid = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-    if not valid or (exclusive_low and value == low):
-        above = f"above {low:g} and at most" if exclusive_low else f"from {low:g} to"
-        raise InvalidRequest(
-            f"{name} must be a number {above} {high:g}, not {_shown(parameters[name])}"
-        )
-    return float(value)
+def _number(name: str, value: Any, low: float, high: float, low_too: bool = False) -> float:
+    """Above `low`, or `low` itself with `low_too`, and at most `high`."""
+    number = _parsed(float, value) if isinstance(value, str) else value
+    if not is_number(number) or not low <= number <= high or (number == low and not low_too):
+        above = f"from {low:g} to" if low_too else f"above {low:g} and at most"
+        raise InvalidRequest(f"{name} must be a number {above} {high:g}, not {_shown(value)}")
+    return float(number)
 
 
-def _stop(value: Any) -> tuple[str, ...]:
+def _parsed(kind: type[int] | type[float], text: str) -> Any:
+    """The number that `text` is, or None."""
+    try:
+        return kind(text)
+    except ValueError:
+        return None
+
+
+def _stop(name: str, value: Any) -> tuple[str, ...]:
     """A string, or a JSON array of strings in a string: V2 parameters can't be lists."""
     strings: Any = [value]
     if isinstance(value, str) and value.lstrip().startswith("["):
@@ -214,7 +196,7 @@ def _stop(value: Any) -> tuple[str, ...]:
         or not all(isinstance(string, str) and string for string in strings)
     ):
         raise InvalidRequest(
-            f"{STOP} must be a string, or a JSON array of up to {MAX_STOP_STRINGS} non-empty "
+            f"{name} must be a string, or a JSON array of up to {MAX_STOP_STRINGS} non-empty "
             f"strings in a string, not {_shown(value)}"
         )
     return tuple(strings)
@@ -225,5 +207,11 @@ def _shown(value: Any) -> str:
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
-def _type(value: Any) -> str:
-    return "null" if value is None else type(value).__name__
+_PARSERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
+    MAX_TOKENS: partial(_integer, low=1, high=MAX_MAX_TOKENS),
+    TEMPERATURE: partial(_number, low=0.0, high=2.0, low_too=True),
+    TOP_P: partial(_number, low=0.0, high=1.0),
+    REPETITION_PENALTY: partial(_number, low=0.0, high=10.0),
+    SEED: partial(_integer, low=0, high=2**63 - 1),
+    STOP: _stop,
+}

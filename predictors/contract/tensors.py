@@ -1,11 +1,11 @@
-"""V2 tensors as numpy arrays, without kserve: what engines of tensors take and give.
+"""V2 tensors as numpy arrays, without kserve: what engines of tensors take and answer.
 
 Datatypes are V2's (https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol);
 BYTES is an object array of `bytes`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,8 +29,8 @@ DTYPES: Final[Mapping[str, np.dtype[Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """An input or output of a model as V2 metadata has it; -1 in `shape` is any length, and an
-    empty `shape` one that isn't known."""
+    """An input or output of a model, as in V2 metadata. In `shape` -1 is any length; an empty
+    `shape` is unknown."""
 
     name: str
     datatype: str
@@ -39,6 +39,8 @@ class TensorType:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tensor:
+    """`values` have the dtype of `datatype` in DTYPES."""
+
     datatype: str
     values: NDArray[Any]
 
@@ -46,7 +48,7 @@ class Tensor:
     def of(cls, values: NDArray[Any]) -> "Tensor":
         """With the datatype of the array. Raises ValueError where V2 has none for it."""
         if values.dtype.kind in "SUO":
-            return cls(BYTES, _as_bytes(values))
+            return cls(BYTES, _bytes_array(values.ravel().tolist()).reshape(values.shape))
         for datatype, dtype in DTYPES.items():
             if values.dtype == dtype:
                 return cls(datatype, values)
@@ -55,7 +57,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class TensorRequest:
-    """`outputs`: names of those that are wanted; empty means all."""
+    """`outputs` names those that the client wants; empty means all."""
 
     inputs: Mapping[str, Tensor]
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
@@ -72,13 +74,13 @@ class TensorResponse:
 
 
 def parse_tensor(name: str, datatype: str, shape: Sequence[int], data: Any) -> Tensor:
-    """From JSON data: a flat or nested list. Raises InvalidRequest, naming what is wrong."""
+    """From JSON data: a flat or nested list. Raises InvalidRequest that names what is wrong."""
     dtype = dtype_of(name, datatype)
     if not isinstance(data, Sequence | np.ndarray) or isinstance(data, str | bytes):
         raise InvalidRequest(f"{name!r} has no data")
     check_shape(name, shape)
     try:
-        values = _bytes_array(data) if datatype == BYTES else _numbers(data, dtype)
+        values = _bytes_array(_flat(data)) if datatype == BYTES else _numbers(data, dtype)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidRequest(f"the data of {name!r} are not {datatype}: {error}") from None
     return Tensor(datatype, _shaped(name, values, shape))
@@ -86,31 +88,36 @@ def parse_tensor(name: str, datatype: str, shape: Sequence[int], data: Any) -> T
 
 def parse_raw_tensor(name: str, datatype: str, shape: Sequence[int], raw: bytes) -> Tensor:
     """From the bytes of V2's binary extension and of gRPC's raw contents: little-endian, C order;
-    an element of BYTES is 4 bytes of length, then its own."""
+    an element of BYTES is 4 bytes of length, then its own. Raises InvalidRequest."""
     dtype = dtype_of(name, datatype)
     check_shape(name, shape)
     if datatype == BYTES:
         return Tensor(datatype, _shaped(name, _bytes_array(raw_elements(name, raw)), shape))
-    if len(raw) != math.prod(shape) * dtype.itemsize:
-        raise InvalidRequest(f"{name!r}: {len(raw)} bytes don't fill {datatype} {list(shape)}")
+    check_raw_size(name, datatype, shape, raw)
     if datatype == BOOL:  # any byte but 0 is true; numpy would keep the byte
         return Tensor(datatype, _shaped(name, np.frombuffer(raw, dtype=np.uint8) != 0, shape))
-    little = dtype.newbyteorder("<")
-    values = np.frombuffer(raw, dtype=little).astype(dtype, copy=False)
+    values = np.frombuffer(raw, dtype=dtype.newbyteorder("<")).astype(dtype, copy=False)
     return Tensor(datatype, _shaped(name, values, shape))
 
 
+def check_raw_size(name: str, datatype: str, shape: Sequence[int], raw: bytes) -> None:
+    """Of a datatype other than BYTES. Raises InvalidRequest where `raw` doesn't fill the shape."""
+    if len(raw) != math.prod(shape) * dtype_of(name, datatype).itemsize:
+        raise InvalidRequest(f"{name!r}: {len(raw)} bytes don't fill {datatype} {list(shape)}")
+
+
 def raw_elements(name: str, raw: bytes) -> list[bytes]:
-    """Elements of a raw BYTES tensor."""
-    elements = []
+    """Elements of a raw BYTES tensor. Raises InvalidRequest where one runs past the end."""
+    elements: list[bytes] = []
     offset = 0
     while offset < len(raw):
         start = offset + 4
-        end = start + int.from_bytes(raw[offset:start], "little")
-        if start > len(raw) or end > len(raw):
-            raise InvalidRequest(f"{name} has broken raw contents")
-        elements.append(raw[start:end])
-        offset = end
+        offset = start + int.from_bytes(raw[offset:start], "little")
+        if start > len(raw) or offset > len(raw):
+            raise InvalidRequest(
+                f"{name!r} has broken raw contents: element {len(elements)} runs past their end"
+            )
+        elements.append(raw[start:offset])
     return elements
 
 
@@ -121,12 +128,13 @@ def json_data(tensor: Tensor) -> list[Any]:
 
 
 def tensor_json(name: str, tensor: Tensor) -> dict[str, Any]:
-    """As V2 JSON has it. Raises ValueError for BYTES that are not UTF-8."""
+    """The tensor in a V2 JSON body. Raises ValueError for BYTES that are not UTF-8."""
     shape = list(tensor.values.shape)
     return {"name": name, "datatype": tensor.datatype, "shape": shape, "data": json_data(tensor)}
 
 
 def dtype_of(name: str, datatype: str) -> np.dtype[Any]:
+    """numpy's for V2's. Raises InvalidRequest that names the tensor."""
     dtype = DTYPES.get(datatype)
     if dtype is None:
         raise InvalidRequest(f"{name!r} has unknown datatype {datatype!r}; V2 has {list(DTYPES)}")
@@ -134,6 +142,7 @@ def dtype_of(name: str, datatype: str) -> np.dtype[Any]:
 
 
 def check_shape(name: str, shape: Sequence[int]) -> None:
+    """Raises InvalidRequest for a length that is not an integer, or is negative."""
     if not all(isinstance(length, int) and length >= 0 for length in shape):
         raise InvalidRequest(f"{name!r} has shape {list(shape)}; a length is 0 or more")
 
@@ -148,36 +157,31 @@ def _shaped(name: str, values: NDArray[Any], shape: Sequence[int]) -> NDArray[An
 
 
 def _numbers(data: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Raises ValueError for what is no number, no BOOL where one is due, or out of range."""
-    found = np.asarray(data)
-    if found.dtype.kind == "f" and dtype.kind == "u":
-        found = _without_rounding(data, found)
-    if found.size == 0:
-        return found.astype(dtype)
-    if found.dtype.kind not in "biuf" or (found.dtype.kind == "b") != (dtype.kind == "b"):
+    """Raises ValueError for what is not a number (for BOOL: true or false), or is out of range."""
+    values = np.asarray(data)
+    # numpy makes floats of a list with integers both below and above 2^63.
+    mixed = values.dtype.kind == "f" and dtype.kind == "u"
+    if mixed and all(isinstance(item, int) for item in _flat(data)):
+        values = np.asarray(data, dtype=np.uint64)
+    if values.size == 0:
+        return values.astype(dtype)
+    if values.dtype.kind not in "biuf" or (values.dtype.kind == "b") != (dtype.kind == "b"):
         raise ValueError(_stranger(data, bool if dtype.kind == "b" else int | float))
     if dtype.kind in "iu":
-        _check_integers(found, np.iinfo(dtype))
-        return found.astype(dtype)
+        _check_integers(values, np.iinfo(dtype))
+        return values.astype(dtype)
     with np.errstate(over="ignore"):
-        cast = found.astype(dtype)
-    if dtype.kind == "f" and (np.isinf(cast) & ~np.isinf(found)).any():
+        cast = values.astype(dtype)
+    if dtype.kind == "f" and (np.isinf(cast) & ~np.isinf(values)).any():
         raise ValueError(f"out of range {np.finfo(dtype).min} to {np.finfo(dtype).max}")
     return cast
 
 
-def _without_rounding(data: Any, found: NDArray[Any]) -> NDArray[Any]:
-    """numpy makes floats of integers below and above 2^63 in one list."""
-    if all(isinstance(item, int) for item in _flat(data)):
-        return np.asarray(data, dtype=np.uint64)
-    return found
-
-
-def _check_integers(found: NDArray[Any], limits: "np.iinfo[Any]") -> None:
-    if found.dtype.kind == "f" and not (np.isfinite(found) & (found == np.floor(found))).all():
+def _check_integers(values: NDArray[Any], limits: "np.iinfo[Any]") -> None:
+    if values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.floor(values))).all():
         raise ValueError("found a fraction")
     # Python's own integers: numpy would round the limits of 64 bits to floats.
-    if int(found.min()) < limits.min or int(found.max()) > limits.max:
+    if int(values.min()) < limits.min or int(values.max()) > limits.max:
         raise ValueError(f"out of range {limits.min} to {limits.max}")
 
 
@@ -189,15 +193,7 @@ def _stranger(data: Any, wanted: Any) -> str:
     return "found a number of more than 64 bits"
 
 
-def _bytes_array(data: Any) -> NDArray[Any]:
-    flat = list(_flat(data))
-    found = np.empty(len(flat), dtype=np.object_)
-    for index, item in enumerate(flat):
-        found[index] = _element(item)
-    return found
-
-
-def _flat(data: Any) -> Any:
+def _flat(data: Any) -> Iterator[Any]:
     for item in data:
         if isinstance(item, list):
             yield from _flat(item)
@@ -205,16 +201,10 @@ def _flat(data: Any) -> Any:
             yield item
 
 
-def _element(item: Any) -> bytes:
-    if isinstance(item, str):
-        return item.encode()
-    if isinstance(item, bytes):
-        return item
-    raise ValueError(f"found {item!r}")
-
-
-def _as_bytes(values: NDArray[Any]) -> NDArray[Any]:
-    found = np.empty(values.size, dtype=np.object_)
-    for index, item in enumerate(values.ravel().tolist()):
-        found[index] = _element(item)
-    return found.reshape(values.shape)
+def _bytes_array(items: Iterable[Any]) -> NDArray[Any]:
+    """Raises ValueError for what is neither str nor bytes."""
+    elements = [item.encode() if isinstance(item, str) else item for item in items]
+    for element in elements:
+        if not isinstance(element, bytes):
+            raise ValueError(f"found {element!r}")
+    return np.array(elements, dtype=np.object_)

@@ -1,4 +1,17 @@
-"""Engines by name. A new engine is one file here and one line in this table."""
+"""Engines by name: what answers behind the predictor.
+
+base          the seam: Engine, TextEngine, TensorEngine
+checkpoint    finds a model's directory and checks that it is whole
+prompt        a query's text -> the tokens of a prompt that fits the model
+side_by_side  the rows of one request, answered at the same time
+classifier/   discriminative models: ONNX, torch, Hugging Face
+huggingface/  models of transformers that generate, in this process
+vllm/         models that vLLM runs, in processes of its own
+recorded/     answers from a file
+openai_api/, kserve/, triton/   other servers
+
+A new engine is one folder here and one line in this table.
+"""
 
 from predictors.engines.base import Engine
 from predictors.errors import ConfigurationError
@@ -13,18 +26,16 @@ class EngineRegistry(PluginRegistry[Engine]):
     base = Engine
 
     def load(self, name: str) -> type[Engine]:
-        if ":" in name:
-            return self.load_own(name, f"--engine {name!r}")
-        return super().load(name)
+        return self.load_own(name, f"--engine {name!r}") if ":" in name else super().load(name)
 
     def load_own(self, path: str, source: str) -> type[Engine]:
-        found = super().load_own(path, source)
-        settings = found.Settings
+        engine = super().load_own(path, source)
+        settings = engine.Settings
         if not isinstance(settings, type) or not issubclass(settings, EngineSettings):
             raise ConfigurationError(
-                f"{source}: its Settings are {settings!r}, no subclass of EngineSettings"
+                f"{source}: its Settings are {settings!r}, not a subclass of EngineSettings"
             )
-        return found
+        return engine
 
 
 ENGINES = EngineRegistry(

@@ -1,23 +1,24 @@
-"""The seam between the predictor and whatever answers: text by text, or tensors by tensors."""
+"""The seam between the predictor and whatever answers: text by text, or tensors by tensors.
+
+An engine of a user's own subclasses TextEngine or TensorEngine, and EngineSettings for its options.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
 from predictors.contract import Answer, Query
-from predictors.contract.tensors import (
-    TensorRequest,
-    TensorResponse,
-    TensorType,
-)
+from predictors.contract.tensors import TensorRequest, TensorResponse, TensorType
 from predictors.settings import EngineSettings
+
+__all__ = ["Engine", "EngineSettings", "TensorEngine", "TextEngine"]
 
 
 class Engine(ABC):
-    """What every engine has. One serves many callers at once on one event loop.
+    """What every engine has. One engine serves many callers at once on one event loop.
 
     It answers text (TextEngine), tensors (TensorEngine), or both; then a request with `text_input`
-    is text. Neither may block the loop: a model runs in threads or processes of its own.
+    is text. It must not block the loop: a model runs in threads or processes of its own.
     """
 
     Settings: ClassVar[type[EngineSettings]] = EngineSettings
@@ -27,7 +28,7 @@ class Engine(ABC):
 
     @abstractmethod
     async def start(self) -> None:
-        """Loads, and returns once it can answer.
+        """Loads the model, and returns once the engine can answer.
 
         Raises ConfigurationError that names what is wrong (directory, file, URL, option).
         """
@@ -39,14 +40,14 @@ class Engine(ABC):
     def cause_of_death(self) -> str | None:
         """Why a started engine can never answer again, in one line; None where it still may.
 
-        Asked once a second, so it only looks. The process then ends, for its supervisor to start
-        again: a remote server that is down is no death, as it may come back (see `healthy`).
+        Called once a second, so it only looks. The process then ends, and its supervisor starts it
+        again. A remote server that is down is not a death, as it may come back (see `healthy`).
         """
         return None
 
     async def close(self) -> None:
         """Releases threads, connections and memory. Called once, also after a failed start and
-        after its death."""
+        after the engine's death."""
         return None
 
 
@@ -57,7 +58,7 @@ class TextEngine(Engine):
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
         """Answers row by row, in order.
 
-        Cancelled when the caller is gone; the engine then frees what the queries held. Raises
+        It is cancelled when the caller is gone; the engine then frees what the queries held. Raises
         HEMError: InvalidRequest for what this model can't take, EngineError or UpstreamError.
         """
 
@@ -67,7 +68,7 @@ class TensorEngine(Engine):
 
     @abstractmethod
     async def infer(self, request: TensorRequest) -> TensorResponse:
-        """Answers one request. Cancelled when the caller is gone.
+        """Answers one request. It is cancelled when the caller is gone.
 
         Raises HEMError: InvalidRequest where an input is missing or has the wrong type or shape,
         EngineError or UpstreamError.

@@ -1,7 +1,7 @@
-"""Finds a model's directory and looks whether it is whole, before anything heavy is loaded.
+"""Finds a model's directory and checks that it is whole, before anything heavy is loaded.
 
-What transformers says about a broken directory is many lines long, or comes late, or (a weight
-that is missing) is only a warning; these checks take milliseconds.
+The errors of transformers about a broken directory are many lines long, or come late, or (a weight
+that is missing) are only warnings; these checks take milliseconds.
 """
 
 import json
@@ -11,10 +11,10 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from predictors.embedded import PREFIX as EMBEDDED
 from predictors.embedded import directory as embedded_directory
 from predictors.errors import ConfigurationError, first_line
 
-EMBEDDED = "embedded:"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 HUB_FILES = [
     "*.json",
@@ -39,14 +39,18 @@ TOKENIZER_FILES = (
 
 
 def is_local(model: str) -> bool:
-    """Whether it can be checked without a network."""
-    return model.startswith(EMBEDDED) or Path(model).expanduser().exists() or not _is_hub_id(model)
+    """Whether the model can be checked without a network."""
+    return (
+        model.startswith(EMBEDDED)
+        or Path(model).expanduser().exists()
+        or not HUB_ID.fullmatch(model)
+    )
 
 
 def resolve(model: str, revision: str | None) -> Path:
     """The directory of `embedded:NAME`, of a path, or of a hub id (fetched where not yet here).
 
-    Raises ConfigurationError if there is none.
+    Raises ConfigurationError where there is no such directory.
     """
     if model.startswith(EMBEDDED):
         return embedded_directory(model)
@@ -55,16 +59,8 @@ def resolve(model: str, revision: str | None) -> Path:
         return path
     if path.exists():
         raise ConfigurationError(f"model_dir {model} is a file; give the directory it is in")
-    if not _is_hub_id(model):
+    if not HUB_ID.fullmatch(model):
         raise ConfigurationError(f"model_dir {model} does not exist")
-    return _from_hub(model, revision)
-
-
-def _is_hub_id(model: str) -> bool:
-    return HUB_ID.fullmatch(model) is not None
-
-
-def _from_hub(model: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
@@ -78,22 +74,25 @@ def _from_hub(model: str, revision: str | None) -> Path:
 
 def check(path: Path) -> None:
     """Raises ConfigurationError that names the file if a checkpoint is not whole."""
-    config = _read_json(path, "config.json", "this is not a model directory in Hugging Face format")
+    config = read_json(
+        path, "config.json", "; this is not a model directory in Hugging Face format"
+    )
     if not isinstance(config.get("model_type"), str) and "auto_map" not in config:
         raise ConfigurationError(f"model_dir {path}: config.json names no model_type")
     _check_weights(path)
     if not any((path / name).exists() for name in TOKENIZER_FILES):
-        expected = ", ".join(TOKENIZER_FILES)
-        raise ConfigurationError(f"model_dir {path}: no tokenizer; expected one of {expected}")
+        raise ConfigurationError(
+            f"model_dir {path}: no tokenizer; expected one of {', '.join(TOKENIZER_FILES)}"
+        )
     for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
         if (path / name).exists():
-            _read_json(path, name, "")
+            read_json(path, name)
 
 
 def _check_weights(path: Path) -> None:
     shards = sorted(path.glob("*.safetensors"))
     if (path / "model.safetensors.index.json").exists():
-        index = _read_json(path, "model.safetensors.index.json", "")
+        index = read_json(path, "model.safetensors.index.json")
         shards = [path / name for name in sorted(set(index.get("weight_map", {}).values()))]
     elif not shards and not any(path.glob("pytorch_model*.bin")):
         raise ConfigurationError(f"model_dir {path}: no weights; expected model.safetensors")
@@ -102,7 +101,7 @@ def _check_weights(path: Path) -> None:
 
 
 def _check_safetensors(path: Path, shard: Path) -> None:
-    """Opening reads the header only, and compares what it promises with the file's length."""
+    """Opening a file reads its header only, and compares it with the file's length."""
     if not shard.exists():
         raise ConfigurationError(f"model_dir {path}: {shard.name} is missing (the index names it)")
     try:
@@ -114,11 +113,13 @@ def _check_safetensors(path: Path, shard: Path) -> None:
         ) from error
 
 
-def _read_json(path: Path, name: str, why: str) -> dict[str, Any]:
+def read_json(path: Path, name: str, why: str = "") -> dict[str, Any]:
+    """The object in a file of a model's directory. Raises ConfigurationError; `why` says what the
+    file's absence means."""
     try:
         content = json.loads((path / name).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigurationError(f"model_dir {path}: no {name}; {why}") from None
+        raise ConfigurationError(f"model_dir {path}: no {name}{why}") from None
     except (ValueError, OSError) as error:
         raise ConfigurationError(
             f"model_dir {path}: {name} can't be read: {first_line(error)}"

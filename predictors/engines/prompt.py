@@ -1,4 +1,4 @@
-"""The text of a query to the tokens of a prompt that fits the model; the same for every engine
+"""The text of a query -> the tokens of a prompt that fits the model; the same for every engine
 that has the model's tokenizer."""
 
 import asyncio
@@ -8,26 +8,26 @@ from typing import Any
 from predictors.contract import Query
 from predictors.errors import InvalidRequest, first_line
 
-# Shorter texts are encoded faster than a thread takes over.
+# Shorter texts are encoded in less time than a thread takes to start.
 INLINE_CHARACTERS = 2_000
-# No vocabulary has tokens this long, so that a text of megabytes is refused unread.
+# No vocabulary has longer tokens, so a text of megabytes is refused before it is read.
 TOKEN_CHARACTERS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """`max_tokens` is the query's, cut to what the context leaves."""
+    """`max_tokens` is the query's own, cut to what the context leaves."""
 
     tokens: list[int]
     max_tokens: int
 
 
 async def encode(query: Query, tokenizer: Any, context: int, *, apart: bool = False) -> Prompt:
-    """The query as one user message through the tokenizer's chat template, if it has one.
+    """The query as one user message through the tokenizer's chat template, where it has one.
 
-    `tokenizer` is one of transformers, `context` the most tokens of prompt and answer together,
-    or of each where they are `apart`, as encoder and decoder have them. Raises InvalidRequest if
-    not even one token of answer fits, or the text has no tokens.
+    `tokenizer` is a tokenizer of transformers. `context` is the most tokens of prompt and answer
+    together; with `apart` it is the most of each, as for an encoder and its decoder. Raises
+    InvalidRequest where not even one token of an answer fits, or the text has no tokens.
     """
     characters = len(query.text)
     if characters > context * TOKEN_CHARACTERS:

@@ -1,4 +1,4 @@
-"""The rows of one request, answered side by side."""
+"""The rows of one request, answered at the same time."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -8,8 +8,8 @@ T = TypeVar("T")
 
 
 async def side_by_side(rows: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results in order. When one fails or the caller is gone, the others are cancelled, and
-    have ended when this raises."""
+    """The results in order. Where one row fails, or the caller is gone, the other rows are
+    cancelled, and have ended when this raises."""
     tasks = [asyncio.ensure_future(row) for row in rows]
     try:
         return await asyncio.gather(*tasks)

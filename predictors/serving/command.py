@@ -1,4 +1,4 @@
-"""How a server's command line ends. Imports nothing heavy: a bad setting is told at once."""
+"""How a server's command line ends. Imports nothing heavy, so that a bad setting shows at once."""
 
 import os
 import sys
@@ -14,13 +14,13 @@ DEATH_STATUS: Final = 1
 
 @contextmanager
 def command_line(arguments: Sequence[str]) -> Iterator[None]:
-    """Within it, these are the program's arguments: for modules that read them when imported."""
-    given = sys.argv
-    sys.argv = [given[0], *arguments]
+    """Inside the context `arguments` are the program's: for modules that read them on import."""
+    before = sys.argv
+    sys.argv = [before[0], *arguments]
     try:
         yield
     finally:
-        sys.argv = given
+        sys.argv = before
 
 
 def run(main: Callable[[], None]) -> NoReturn:
@@ -28,18 +28,14 @@ def run(main: Callable[[], None]) -> NoReturn:
     try:
         main()
     except ConfigurationError as error:
-        _tell(error)
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(CONFIGURATION_STATUS)
     sys.exit(0)
 
 
 def end_at_once(error: HEMError) -> NoReturn:
-    """Ends as `run` does, but from within running servers, which are not told: taken down while
-    they start, uvicorn and gRPC bury the one line that matters under their own tracebacks."""
-    _tell(error)
+    """Ends as `run` does, but inside running servers, without stopping them: uvicorn and gRPC,
+    stopped while they start, bury the one line that matters under tracebacks of their own."""
+    print(f"error: {error}", file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(CONFIGURATION_STATUS if isinstance(error, ConfigurationError) else DEATH_STATUS)
-
-
-def _tell(error: HEMError) -> None:
-    print(f"error: {error}", file=sys.stderr, flush=True)

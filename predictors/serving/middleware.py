@@ -1,23 +1,16 @@
 """What stands in front of kserve's routes: body limit, well-formed JSON, cancellation.
 
 kserve has no body limit, answers some malformed bodies with 500, and goes on computing for a
-client that has left. This ASGI layer settles the three before kserve sees the request.
+client that has left. This ASGI layer mends the three before kserve sees the request.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
 
 import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from predictors.contract.binary import check_binary_request
 from predictors.errors import HEMError, InvalidRequest, PayloadTooLarge
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class RequestGate:
@@ -26,7 +19,9 @@ class RequestGate:
     `cancel_on_disconnect` costs a task per request: leave it off where answers take no time.
     """
 
-    def __init__(self, app: App, max_body_bytes: int, cancel_on_disconnect: bool = True) -> None:
+    def __init__(
+        self, app: ASGIApp, max_body_bytes: int, cancel_on_disconnect: bool = True
+    ) -> None:
         self.app = app
         self.max_body_bytes = max_body_bytes
         self.cancel_on_disconnect = cancel_on_disconnect
@@ -38,19 +33,24 @@ class RequestGate:
         headers = dict(scope["headers"])
         try:
             body = await self._read(headers, receive)
+            if body is None:
+                return
             _check(headers, body)
         except HEMError as error:
-            await send_error(send, error)
+            await _send_error(send, error)
             return
-        except ClientLeft:
-            return
-        replay = _replay(body, receive)
+        pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def replay() -> Message:
+            return pending.pop() if pending else await receive()
+
         if self.cancel_on_disconnect:
             await self._run_until_disconnect(scope, replay, receive, send)
         else:
             await self.app(scope, replay, send)
 
-    async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+        """The whole body, None where the client left. Raises PayloadTooLarge."""
         limit = self.max_body_bytes
         declared = headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > limit:
@@ -60,7 +60,7 @@ class RequestGate:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise ClientLeft
+                return None
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
             if size > limit:
@@ -93,11 +93,7 @@ class RequestGate:
             watcher.cancel()
 
 
-class ClientLeft(Exception):
-    """The client closed the connection while it sent its body."""
-
-
-async def send_error(send: Send, error: HEMError) -> None:
+async def _send_error(send: Send, error: HEMError) -> None:
     """Answers `{"error": ...}` with the error's status, and closes the connection.
 
     The rest of a refused body is not read, so the connection can't be used again.
@@ -122,12 +118,3 @@ def _check(headers: dict[bytes, bytes], body: bytes) -> None:
             orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise InvalidRequest(f"the body is not valid JSON: {error}") from None
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Message:
-        return pending.pop() if pending else await receive()
-
-    return replay

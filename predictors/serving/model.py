@@ -3,42 +3,38 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from kserve import InferRequest, InferResponse, Model
 
-from predictors.contract import (
-    TELEMETRY,
-    TEXT_INPUT,
-    TEXT_OUTPUT,
-    Sampling,
-)
+from predictors.contract import TEXT_INPUT, Sampling
 from predictors.contract.codec import (
+    TEXT_OUTPUTS,
     decode_request,
     decode_tensors,
     encode_answers,
     encode_tensors,
+    grpc_error,
     has_text,
 )
 from predictors.contract.tensors import BYTES, TensorType
 from predictors.engines.base import Engine, TensorEngine, TextEngine
 from predictors.errors import EngineError, HEMError, InvalidRequest, NotReady
-from predictors.serving.grpc_status import to_grpc
 from predictors.upstream.client import forwarded_headers
 
 logger = logging.getLogger("kserve.hem")
 
 WATCH_SECONDS: Final = 1.0  # between looks at whether the engine lives
-FAREWELL_SECONDS: Final = 1.0  # from its death to the process's, for those who wait to be told
+FAREWELL_SECONDS: Final = 1.0  # from its death to the process's: clients in flight get an error
 CLOSE_SECONDS: Final = 10.0
 
 
 class PredictorModel(Model):
     """decode -> engine.generate, or engine.infer -> encode, over V2 REST and gRPC.
 
-    Live as soon as the server listens, ready once the engine can answer. `sampling` holds the
-    defaults of requests that don't say.
+    Live as soon as the server listens, ready once the engine can answer. `sampling` holds what a
+    request's missing parameters are.
     """
 
     def __init__(self, name: str, engine: Engine, sampling: Sampling) -> None:
@@ -55,8 +51,11 @@ class PredictorModel(Model):
         """Nothing to do before the event loop runs; see start_engine."""
 
     async def start_engine(self) -> None:
-        """Loads the engine, and watches it until `stop_engine`. Either one's error, an engine's
-        ConfigurationError or the EngineError of its death, ends the process."""
+        """Loads the engine, and watches it until `stop_engine`.
+
+        Raises the engine's ConfigurationError, or EngineError when it has died; both end the
+        process.
+        """
         try:
             await self._engine.start()
             self._started = True
@@ -88,16 +87,18 @@ class PredictorModel(Model):
         return self._started and await self._engine.healthy()
 
     def get_input_types(self) -> list[dict[str, Any]]:
-        """Without tensors while the engine loads: only then does it know them."""
+        """Without tensors while the engine loads: only a started engine knows them."""
         tensors = self._tensors.inputs() if self._tensors else []
-        text = TensorType(TEXT_INPUT, BYTES, (-1,))
-        return _metadata(tensors or ([text] if self._answers_text else []))
+        return self._metadata(tensors, {TEXT_INPUT: BYTES})
 
     def get_output_types(self) -> list[dict[str, Any]]:
         tensors = self._tensors.outputs() if self._tensors else []
-        named = {TEXT_OUTPUT: BYTES, **TELEMETRY} if self._answers_text else {}
-        text = [TensorType(name, datatype, (-1,)) for name, datatype in named.items()]
-        return _metadata(tensors or text)
+        return self._metadata(tensors, TEXT_OUTPUTS)
+
+    def _metadata(self, types: list[TensorType], text: Mapping[str, str]) -> list[dict[str, Any]]:
+        if not types and self._answers_text:
+            types = [TensorType(name, datatype, (-1,)) for name, datatype in text.items()]
+        return [{"name": t.name, "datatype": t.datatype, "shape": list(t.shape)} for t in types]
 
     @property
     def _tensors(self) -> TensorEngine | None:
@@ -118,11 +119,11 @@ class PredictorModel(Model):
                 return await self._answer(payload)
         except HEMError as error:
             if payload.from_grpc:
-                raise to_grpc(error) from error
+                raise grpc_error(error) from error
             raise
 
     async def _answer(self, request: InferRequest) -> InferResponse:
-        """kserve refuses REST requests while the model isn't ready; over gRPC this does."""
+        """kserve refuses REST requests while the model isn't ready; this refuses gRPC ones."""
         if not self._started:
             raise NotReady(f"model {self.name!r} is not ready")
         engine = self._engine
@@ -132,7 +133,3 @@ class PredictorModel(Model):
         assert isinstance(engine, TextEngine)
         answers = await engine.generate(decode_request(request, self._sampling))
         return encode_answers(request, answers, self.name)
-
-
-def _metadata(types: Sequence[TensorType]) -> list[dict[str, Any]]:
-    return [{"name": t.name, "datatype": t.datatype, "shape": list(t.shape)} for t in types]

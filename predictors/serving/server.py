@@ -32,11 +32,9 @@ def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: boo
     more, ends the process.
     """
     arguments = model_server.args
-    ports = {"--http_port": arguments.http_port}
+    _check_port("--http_port", arguments.http_port)
     if arguments.enable_grpc:
-        ports["--grpc_port"] = arguments.grpc_port
-    for option, port in ports.items():
-        _check_port(option, port)
+        _check_port("--grpc_port", arguments.grpc_port)
     if arguments.workers > 1:
         raise ConfigurationError(
             f"--workers {arguments.workers}: kserve workers lose the model's configuration; run "
@@ -47,8 +45,8 @@ def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: boo
     # for a current loop.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.set_event_loop(asyncio.new_event_loop())
-    # kserve imports this while its servers start, and with it vLLM, where that is installed, and
-    # transformers: two threads at that, as an engine's own may be, fail now and then.
+    # kserve imports this while its servers start, and with it transformers, and vLLM where that is
+    # installed. An engine's thread may import them at the same time, which fails now and then.
     with contextlib.suppress(ImportError):
         importlib.import_module("kserve.protocol.rest.openai.config")
     server = _Server()
@@ -96,10 +94,8 @@ async def _hem_error(request: Request, error: Any) -> JSONResponse:
 async def _validation_error(request: Request, error: Any) -> JSONResponse:
     # A body may be a V2 object or raw bytes; the faults of the first alternative say more.
     faults = [fault for fault in error.errors() if "bytes" not in fault["loc"]] or error.errors()
-    where = ".".join(
-        str(part) for part in faults[0]["loc"] if part not in ("body", "InferenceRequest")
-    )
-    message = f"{where}: {faults[0]['msg']}" if where else faults[0]["msg"]
+    where = [str(part) for part in faults[0]["loc"] if part not in ("body", "InferenceRequest")]
+    message = f"{'.'.join(where)}: {faults[0]['msg']}" if where else faults[0]["msg"]
     return JSONResponse({"error": f"invalid request: {message}"}, status_code=422)
 
 
@@ -118,7 +114,7 @@ def _check_port(option: str, port: int) -> None:
             raise ConfigurationError(f"{option} {port} can't be used: {error}") from None
 
 
-# What callers and probes bring about every day; kserve logs each with a traceback of its own.
+# What callers and probes cause every day; kserve logs each with a traceback.
 EXPECTED: Final = (
     kserve_errors.InvalidInput,
     kserve_errors.ModelNotFound,
@@ -128,7 +124,7 @@ EXPECTED: Final = (
 
 
 def _quiet_logs() -> None:
-    """Two access lines and six timings for each request drown what an operator looks for."""
+    """Two access lines and six timings of each request would drown everything else."""
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     logging.getLogger("kserve.trace").setLevel(logging.WARNING)
     logging.getLogger("kserve").addFilter(_expected_is_one_line)

@@ -1,6 +1,4 @@
-"""Settings: declared once with pydantic, read from command-line options, else the environment."""
-
-from collections.abc import Mapping
+"""What every predictor has, whichever its engine."""
 
 from pydantic import Field
 
@@ -12,7 +10,7 @@ DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024
 
 
 class PredictorSettings(EngineSettings):
-    """What every predictor has, whichever its engine."""
+    """Options of the server, and generation parameters where a request has none."""
 
     model_name: str = Field("model", min_length=1, description="name in the V2 path")
     engine: str = Field("huggingface", description="engine that answers, or module:Class")
@@ -27,13 +25,10 @@ class PredictorSettings(EngineSettings):
     seed: str = Field("", description="seed of sampling; none where absent")
 
     def sampling(self) -> Sampling:
-        """The defaults of requests that don't say; checked by the contract's own parser."""
-        given: Mapping[str, str] = {
-            name: value
-            for name in Sampling.__dataclass_fields__
-            if (value := getattr(self, name)) != ""
-        }
+        """Defaults for what a request leaves out; checked by the contract's own parser."""
+        names = Sampling.__dataclass_fields__
+        values = {name: value for name in names if (value := getattr(self, name)) != ""}
         try:
-            return parse_sampling(given, Sampling())
+            return parse_sampling(values, Sampling())
         except InvalidRequest as error:
             raise ConfigurationError(str(error)) from error

@@ -1,4 +1,4 @@
-"""How a far side is called: at most so many at once, not for ever, again where that may help,
+"""How another server is called: at most so many at once, not for ever, again where that may help,
 and not at all while it is known to be down.
 
     call -> queue bound -> place -> deadline -> retries with jitter -> circuit breaker -> attempt
@@ -7,12 +7,13 @@ Each failure is quick and has a status, so that an InferenceGraph can let the ed
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, TypeVar
 
-from prometheus_client import Counter
-from pydantic import Field
+from circuitbreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker
+from prometheus_client import Counter, Gauge
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -22,97 +23,76 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from predictors.errors import Failure, HEMError, Overloaded, UpstreamError, UpstreamTimeout
-from predictors.settings import EngineSettings
-from predictors.upstream.breaker import REJECTED, Breaker
+from predictors.errors import CAUSES, Cause, HEMError, Overloaded, UpstreamError
 from predictors.upstream.limits import queue_limit
-from predictors.upstream.redaction import NOTHING_SECRET, Redaction
+from predictors.upstream.settings import Limits
 
 T = TypeVar("T")
+logger = logging.getLogger("kserve.hem")
 
-DEFAULT_MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
-
-# Of `timeout`: that an attempt which had less is late says nothing of the far side.
+# Of `timeout`: an attempt that had less of it and is late does not show that the server is down.
 FULL_SHARE: Final = 0.9
-
-# Seconds between attempts, at random from 0 to 0.1, 0.2, 0.4 ... 2 ("full jitter": M. Brooker,
-# Exponential Backoff And Jitter, AWS Architecture Blog 2015).
-BACKOFF: Final = wait_random_exponential(multiplier=0.1, max=2.0)
 
 FAILURES = Counter(
     "hem_upstream_failures_total",
-    "Attempts that failed: unreachable, timeout, server_error, refused, unusable.",
+    f"Attempts that failed: {', '.join(Cause)}.",
     ["upstream", "kind"],
 )
 RETRIES = Counter("hem_upstream_retries_total", "Attempts after the first of a call.", ["upstream"])
-
-
-class UpstreamSettings(EngineSettings):
-    """What every engine has that calls another server."""
-
-    connect_timeout: float = Field(2.0, gt=0, description="seconds to open a connection")
-    timeout: float = Field(
-        120.0, gt=0, description="seconds for a call that has its place, retries included"
-    )
-    queue_timeout: float | None = Field(
-        None, gt=0, description="seconds to wait for a place; a quarter of timeout if not given"
-    )
-    retries: int = Field(
-        2, ge=0, le=20, description="attempts after the first, where another may help"
-    )
-    max_concurrency: int = Field(256, ge=1, description="calls at once; more wait in a queue")
-    max_queue: int = Field(1024, ge=0, description="calls that may wait; more are refused with 503")
-    max_answer_bytes: int = Field(
-        DEFAULT_MAX_ANSWER_BYTES,
-        gt=0,
-        lt=2**31,  # gRPC's options are integers of 32 bits
-        description="largest answer in bytes, unpacked; above it: 502",
-    )
-    breaker_failures: int = Field(
-        5, ge=1, description="failures in a row (unreachable, timeout, 5xx) that open the breaker"
-    )
-    breaker_seconds: float = Field(
-        10.0, gt=0, description="seconds an open breaker refuses calls before it lets one probe"
-    )
+REJECTED = Counter(
+    "hem_upstream_rejected_total",
+    "Calls refused without an attempt: breaker_open, queue_full, queue_timeout.",
+    ["upstream", "reason"],
+)
+STATE = Gauge("hem_upstream_breaker", "0 closed, 1 half open, 2 open.", ["upstream"])
+STATES: Final = {STATE_CLOSED: 0, STATE_HALF_OPEN: 1, STATE_OPEN: 2}
 
 
 class Upstream:
-    """One far side. `name` is what errors and metrics call it: its URL."""
+    """One server. `name` is what errors and metrics call it: its URL.
 
-    def __init__(self, name: str, settings: UpstreamSettings) -> None:
+    Between attempts it waits at random from 0 to `first_wait` seconds, then to twice that, and so
+    on to `longest_wait` ("full jitter": M. Brooker, Exponential Backoff And Jitter, AWS
+    Architecture Blog 2015).
+    """
+
+    def __init__(
+        self, name: str, limits: Limits, *, first_wait: float = 0.1, longest_wait: float = 2.0
+    ) -> None:
         self.name = name
-        self._settings = settings
-        self._slots = asyncio.Semaphore(settings.max_concurrency)
+        self._limits = limits
+        self._backoff = wait_random_exponential(multiplier=first_wait, max=longest_wait)
+        self._places = asyncio.Semaphore(limits.max_concurrency)
         self._waiting = 0
-        self._breaker = Breaker(name, settings.breaker_failures, settings.breaker_seconds)
+        self._breaker = Breaker(name, limits.breaker_failures, limits.breaker_seconds)
 
-    async def call(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def call(self, attempt: Callable[[], Awaitable[T]], *, retry: bool = True) -> T:
         """What `attempt` returns; it may run several times, and is cancelled at the deadline.
 
         The deadline is `timeout` seconds after the call got its place: one that had to wait for it
-        has as long as any other, and says as much of the far side.
+        has as long as any other, and shows as much of the server.
 
         `attempt` raises HEMError. Raises its last one; Overloaded where the queue is full or no
-        slot came free in time; UpstreamTimeout at the deadline; UpstreamUnavailable at once while
-        the breaker is open. A cancelled call is neither a failure nor a success.
+        place came free in time; UpstreamError at the deadline, and at once while the breaker is
+        open. A cancelled call is neither a failure nor a success.
         """
         self._breaker.check()
-        async with self._slot():
-            deadline = asyncio.get_running_loop().time() + self._settings.timeout
-            return await self._retrying(deadline)(self._one_attempt, attempt, deadline)
-
-    @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        await self._take_slot()
+        await self._take_place()
         try:
-            yield
+            deadline = asyncio.get_running_loop().time() + self._limits.timeout
+            if not (retry and self._limits.retries):
+                return await self._attempt(attempt, deadline)
+            return await self._retrying()(self._attempt, attempt, deadline)
         finally:
-            self._slots.release()
+            self._places.release()
 
-    async def _take_slot(self) -> None:
-        limits = self._settings
+    async def _take_place(self) -> None:
+        if not self._places.locked():
+            await self._places.acquire()  # which is there at once, without a timer
+            return
+        limits = self._limits
         seconds = queue_limit(limits.timeout, limits.queue_timeout)
-        if self._slots.locked() and self._waiting >= limits.max_queue:
+        if self._waiting >= limits.max_queue:
             REJECTED.labels(self.name, "queue_full").inc()
             raise Overloaded(
                 f"{self.name} has {limits.max_concurrency} calls at once and {self._waiting} "
@@ -121,7 +101,7 @@ class Upstream:
         self._waiting += 1
         try:
             async with asyncio.timeout(seconds):
-                await self._slots.acquire()
+                await self._places.acquire()
         except TimeoutError:
             REJECTED.labels(self.name, "queue_timeout").inc()
             raise Overloaded(
@@ -130,72 +110,105 @@ class Upstream:
         finally:
             self._waiting -= 1
 
-    def _retrying(self, deadline: float) -> AsyncRetrying:
-        left = deadline - asyncio.get_running_loop().time()
+    def _retrying(self) -> AsyncRetrying:
+        limits = self._limits
         return AsyncRetrying(
             retry=retry_if_exception(lambda e: isinstance(e, UpstreamError) and e.retryable),
-            wait=_seconds_to_wait,
-            stop=stop_after_attempt(self._settings.retries + 1) | stop_before_delay(left),
+            wait=self._seconds_to_wait,
+            stop=stop_after_attempt(limits.retries + 1) | stop_before_delay(limits.timeout),
             before_sleep=lambda _: RETRIES.labels(self.name).inc(),
             reraise=True,
         )
 
-    async def _one_attempt(self, attempt: Callable[[], Awaitable[T]], deadline: float) -> T:
-        try:
-            with self._breaker.admitted(), self._counted(deadline):
-                async with asyncio.timeout_at(deadline):
-                    return await attempt()
-        except TimeoutError:
-            raise self._late() from None
+    def _seconds_to_wait(self, state: RetryCallState) -> float:
+        """What the server asked for, and some jitter: those it refused should not return at
+        once."""
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, UpstreamError) else None
+        return (asked or 0.0) + self._backoff(state)
 
-    @contextmanager
-    def _counted(self, deadline: float) -> Iterator[None]:
-        """Around one attempt. A TimeoutError that says nothing of the far side goes on as it is, so
-        that the breaker does not learn from it either."""
+    async def _attempt(self, attempt: Callable[[], Awaitable[T]], deadline: float) -> T:
+        """One attempt, counted. The breaker doesn't learn from one that had too little time."""
         left = deadline - asyncio.get_running_loop().time()
         try:
-            yield
+            with self._breaker.admitted():
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        return await attempt()
+                except TimeoutError:
+                    if left < self._limits.timeout * FULL_SHARE:
+                        raise
+                    error = self._late()
+                except UpstreamError as failure:
+                    error = failure
+                FAILURES.labels(self.name, error.cause).inc()
+                raise error
         except TimeoutError:
-            if left < self._settings.timeout * FULL_SHARE:
-                raise
-            self._count(Failure.TIMEOUT)
             raise self._late() from None
-        except UpstreamError as error:
-            self._count(error.failure)
-            raise
 
-    def _late(self) -> UpstreamTimeout:
-        return UpstreamTimeout(f"{self.name} did not answer within {self._settings.timeout:g} s")
-
-    def _count(self, failure: Failure) -> None:
-        FAILURES.labels(self.name, failure).inc()
+    def _late(self) -> UpstreamError:
+        text = f"{self.name} did not answer within {self._limits.timeout:g} s"
+        return UpstreamError(text, Cause.TIMEOUT)
 
 
-@contextmanager
-def reading(
-    where: str,
-    redaction: Redaction = NOTHING_SECRET,
-    passing: tuple[type[Exception], ...] = (),
-) -> Iterator[None]:
-    """Around what reads an answer of `where`: whatever fails there, the answer is at fault.
+class Breaker:
+    """Opens after `failures` in a row that say `down` in CAUSES, never where that is 0; after
+    `seconds` it lets one attempt through as a probe.
 
-    Raises UpstreamError with what of the reason may be told. Errors of `passing` go on as they are.
+    The probe's outcome closes it or opens it again; a probe whose caller leaves decides nothing,
+    and the next attempt is the probe.
     """
-    try:
-        yield
-    except UpstreamError:
-        raise
-    except passing:
-        raise
-    except (ValueError, HEMError) as error:
-        raise UpstreamError(f"{where} answered {redaction.reason(str(error))}") from None
-    except Exception as error:
-        reason = redaction.reason(f"{type(error).__name__}: {error}")
-        raise UpstreamError(f"{where} answered what can't be read: {reason}") from None
+
+    def __init__(self, name: str, failures: int, seconds: float) -> None:
+        self._name = name
+        self._circuit = CircuitBreaker(
+            failure_threshold=failures,
+            recovery_timeout=seconds,
+            expected_exception=lambda _, error: bool(failures) and _is_down(error),
+        )
+        self._probing = False
+        STATE.labels(name).set_function(lambda: STATES[self._circuit.state])
+
+    def check(self) -> None:
+        """Raises UpstreamError where an attempt would not be let through."""
+        if self._circuit.opened or (not self._circuit.closed and self._probing):
+            REJECTED.labels(self._name, "breaker_open").inc()
+            raise UpstreamError(
+                f"{self._name} is not called for now: it failed {self._circuit.failure_count} "
+                f"times in a row, at last: {self._circuit.last_failure}",
+                Cause.UNREACHABLE,
+                retryable=False,
+            )
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Around one attempt. Learns from its end, unless it is cancelled."""
+        self.check()
+        probe = not self._circuit.closed
+        self._probing = probe or self._probing
+        try:
+            yield
+        except HEMError as error:
+            self._learn(error, probe)
+            raise
+        else:
+            self._learn(None, probe)
+        finally:
+            if probe:
+                self._probing = False
+
+    def _learn(self, error: HEMError | None, probe: bool) -> None:
+        """Attempts that began before it opened say nothing new once it has."""
+        if not (probe or self._circuit.closed):
+            return
+        with suppress(HEMError), self._circuit:
+            if error is not None:
+                raise error
+        if self._circuit.opened:
+            logger.warning("%s: the circuit breaker is open: %s", self._name, error)
+        elif probe:
+            logger.warning("%s: the circuit breaker is closed again", self._name)
 
 
-def _seconds_to_wait(state: RetryCallState) -> float:
-    """What the far side asked for, and some jitter: those it refused should not return at once."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, UpstreamError) else None
-    return (asked or 0.0) + BACKOFF(state)
+def _is_down(error: BaseException) -> bool:
+    return isinstance(error, UpstreamError) and CAUSES[error.cause].down

@@ -1,22 +1,22 @@
-"""The one place where HTTP clients are built, and where their failures get a status.
+"""The one place where HTTP clients are built, and where a failed connection gets its cause.
 
 httpx over aiohttp's transport: httpx's own loses nine tenths of its rate at 32 concurrent calls.
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from predictors.errors import Failure, UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from predictors.errors import Cause, ConfigurationError, UpstreamError
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 
 # KServe servers close an idle connection after 65 s; the client must let go first.
@@ -27,7 +27,7 @@ PASSED_ON: Final = frozenset({"x-request-id", "traceparent", "tracestate", "x-b3
 FORWARDED: ContextVar[Mapping[str, str]] = ContextVar("forwarded_headers", default={})  # noqa: B039
 
 
-@contextmanager
+@contextlib.contextmanager
 def forwarded_headers(headers: Mapping[str, str] | None) -> Iterator[None]:
     """Within it, FORWARDED holds those of `headers` that calls to other servers carry on."""
     token = FORWARDED.set({k: v for k, v in (headers or {}).items() if k.lower() in PASSED_ON})
@@ -38,17 +38,22 @@ def forwarded_headers(headers: Mapping[str, str] | None) -> Iterator[None]:
 
 
 def build_client(
-    timeout: httpx.Timeout, *, verify: str | bool = True, proxy: str | None = None
+    timeout: httpx.Timeout,
+    *,
+    verify: ssl.SSLContext | str = "",
+    proxy: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> httpx.AsyncClient:
-    """A pooled client for calls inside a site or a cluster.
+    """A pooled client for calls inside a site or a cluster; `headers` go with each call.
 
     It opens as many connections as there are concurrent calls, keeps no cookies (one client
-    serves many callers), follows no redirects and ignores HTTP_PROXY. `verify` is a CA bundle's
-    path or a switch; `proxy` is http://[user:password@]host:port. Close it with `aclose()`.
+    serves many callers), follows no redirects and ignores HTTP_PROXY. `verify` is a TLS context or
+    a CA bundle's path, well-known authorities if empty; `proxy` is
+    http://[user:password@]host:port. Close it with `aclose()`.
 
-    Raises OSError for a bundle that is none, ValueError for such a proxy.
+    Raises ConfigurationError for a bundle or a proxy that is not valid.
     """
-    context = _ssl_context(verify)
+    context = tls_context(verify) if verify and isinstance(verify, str) else verify or True
 
     def session() -> aiohttp.ClientSession:
         connector = PatientConnector(
@@ -58,67 +63,80 @@ def build_client(
 
     # The transport's own context is never used, the session brings one: verify=False only keeps
     # it from loading a bundle of certificates, which takes tens of milliseconds.
-    transport = _Transport(client=session, verify=False, proxy=_proxy(proxy) if proxy else None)
-    return httpx.AsyncClient(transport=transport, timeout=timeout)
+    transport = AiohttpTransport(
+        client=session, verify=False, proxy=_proxy(proxy) if proxy else None
+    )
+    # gzip is the one coding that upstream.attempt unpacks within its bound.
+    sent = {"accept-encoding": "gzip", **(headers or {})}
+    return httpx.AsyncClient(transport=transport, timeout=timeout, headers=sent)
 
 
-def _ssl_context(verify: str | bool) -> ssl.SSLContext | bool:
-    if isinstance(verify, str):
-        return ssl.create_default_context(cafile=verify)
-    return True if verify else httpx.create_ssl_context(verify=False)
+def tls_context(ca_bundle: str = "", cert: str = "", key: str = "") -> ssl.SSLContext:
+    """`ca_bundle` verifies servers, well-known authorities where it is empty; `cert` and `key` are
+    files to show to them. Raises ConfigurationError that names the option of a wrong file."""
+    try:
+        context = ssl.create_default_context(cafile=ca_bundle or None)
+    except OSError as error:
+        raise ConfigurationError(f"--ca_bundle {ca_bundle!r}: {error}") from None
+    try:
+        if cert:
+            context.load_cert_chain(cert, key)
+    except OSError as error:
+        files = f"--client_cert {cert!r}, --client_key {key!r}"
+        raise ConfigurationError(f"{files}: {error}") from None
+    return context
 
 
 def _proxy(url: str) -> httpx.Proxy:
-    try:
+    """Its errors never repeat the URL, which may hold a password."""
+    with contextlib.suppress(httpx.InvalidURL, ValueError):
         proxy = httpx.Proxy(url)
-    except httpx.InvalidURL as error:
-        raise ValueError(str(error)) from None
-    if not proxy.url.host:
-        raise ValueError("it has no host")
-    return proxy
+        if proxy.url.host:
+            return proxy
+    raise ConfigurationError("--proxy is not a proxy's URL: http://[user:password@]host:port")
 
 
-class _Transport(AiohttpTransport):
-    """aiohttp's transport lets some of aiohttp's own errors through, that of broken HTTP first."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        try:
-            return await super().handle_async_request(request)
-        except aiohttp.ClientError as error:
-            raise httpx.RemoteProtocolError(str(error)) from error
+ConnectionFailed: TypeAlias = httpx.HTTPError | aiohttp.ClientError | OSError
+CONNECTION_ERRORS: Final = (httpx.HTTPError, aiohttp.ClientError, OSError)  # TimeoutError is one
 
 
-def upstream_failure(
-    error: httpx.HTTPError | TimeoutError, url: str, redaction: Redaction = NOTHING_SECRET
+def connection_failure(
+    error: ConnectionFailed, url: str, redaction: Redaction = NOTHING_SECRET
 ) -> UpstreamError:
-    """What a failed call means to our own caller: 502, 503 or 504, naming the URL.
+    """What a call that got no whole answer means to our own caller, naming the URL.
 
-    The transport calls a refused and a dropped connection `ConnectTimeout`; aiohttp's own error,
-    its cause, tells them apart.
+    The transport calls a refused and a dropped connection `ConnectTimeout`, and lets some of
+    aiohttp's errors through; aiohttp's own error tells them apart.
     """
-    cause = error.__cause__
+    cause = error.__cause__ if isinstance(error, httpx.HTTPError) else error
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):
         reason = getattr(cause.certificate_error, "verify_message", cause.certificate_error)
-        text = f"the certificate of {url} does not verify: {reason}"
-        return UpstreamError(text, failure=Failure.UNREACHABLE)
+        return UpstreamError(
+            f"the certificate of {url} does not verify: {reason}", Cause.CERTIFICATE
+        )
     if isinstance(cause, aiohttp.ClientConnectorError):
-        proxy = isinstance(cause, aiohttp.ClientProxyConnectionError)
-        where = f"the proxy to {url}" if proxy else url
-        text = f"{where} can't be reached: {_reason(cause.os_error)}"
-        return UpstreamUnavailable(text, retryable=not isinstance(cause, aiohttp.ClientSSLError))
+        proxy = "the proxy to " * isinstance(cause, aiohttp.ClientProxyConnectionError)
+        return UpstreamError(
+            f"{proxy}{url} can't be reached: {_reason(cause.os_error)}",
+            Cause.UNREACHABLE,
+            retryable=not isinstance(cause, aiohttp.ClientSSLError),
+        )
     if isinstance(cause, aiohttp.ConnectionTimeoutError):
-        return UpstreamTimeout(f"{url} can't be reached: no connection in time", retryable=True)
-    if isinstance(error, TimeoutError) or isinstance(cause, aiohttp.ServerTimeoutError):
-        return UpstreamTimeout(f"{url} did not answer in time")
+        return UpstreamError(
+            f"{url} can't be reached: no connection in time", Cause.TIMEOUT, retryable=True
+        )
+    if isinstance(cause, TimeoutError) or isinstance(error, TimeoutError):
+        return UpstreamError(f"{url} did not answer in time", Cause.TIMEOUT)
     if isinstance(cause, aiohttp.ClientConnectionError):
-        return UpstreamUnavailable(f"{url} closed the connection before it answered")
+        return UpstreamError(f"{url} closed the connection before it answered", Cause.UNREACHABLE)
+    reason = redaction.reason(str(error)) or type(error).__name__
     if isinstance(cause, aiohttp.ClientHttpProxyError):
-        reason = redaction.reason(cause.message)
-        return UpstreamError(f"the proxy to {url} answered {cause.status}: {reason}")
-    if isinstance(error, httpx.RemoteProtocolError):
-        return UpstreamError(f"{url} answered with no HTTP: {redaction.reason(str(error))}")
-    text = f"{url} broke off its answer: {redaction.reason(str(error)) or type(error).__name__}"
-    return UpstreamError(text, failure=Failure.UNREACHABLE)
+        return UpstreamError(f"the proxy to {url} refused the call: {reason}")
+    if isinstance(cause, aiohttp.ClientResponseError):
+        return UpstreamError(f"{url} did not answer with HTTP: {reason}")
+    return UpstreamError(
+        f"{url} broke off its answer: {reason}", Cause.UNREACHABLE, status=502, retryable=False
+    )
 
 
 def _reason(error: OSError) -> str:
@@ -161,15 +179,10 @@ class PatientConnector(aiohttp.TCPConnector):
                 done, _ = await asyncio.wait([opening], timeout=seconds / TURNS)
                 if done:
                     return opening.result()
-        except asyncio.CancelledError:
-            await _give_up(opening)
-            raise
-        await _give_up(opening)
-        raise aiohttp.ConnectionTimeoutError(f"no connection to {req.url} within {seconds:g} s")
-
-
-async def _give_up(opening: "asyncio.Future[ResponseHandler]") -> None:
-    opening.cancel()
-    await asyncio.wait([opening])
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
+            raise aiohttp.ConnectionTimeoutError(f"no connection to {req.url} in {seconds:g} s")
+        finally:
+            if not opening.done():
+                opening.cancel()
+                await asyncio.wait([opening])
+                if not opening.cancelled() and opening.exception() is None:
+                    opening.result().close()

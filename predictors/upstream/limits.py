@@ -1,4 +1,4 @@
-"""How long a far side may keep its caller waiting in all; whoever calls that caller outlasts it."""
+"""How long a call may take in all; whoever calls the caller has to wait longer."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ QUEUE_SHARE: Final = 0.25
 
 
 def queue_limit(timeout: float, queue_timeout: float | None = None) -> float:
-    """Seconds to wait for a place; where not said, a quarter of the time limit of the call."""
+    """Seconds to wait for a place; by default a quarter of the time limit of the call."""
     return timeout * QUEUE_SHARE if queue_timeout is None else queue_timeout
 
 

@@ -20,24 +20,17 @@ class Redaction:
     def __init__(self, values: Iterable[str] = ()) -> None:
         secrets = {word for value in values for word in (value, *value.split())}
         kept = {word for word in secrets if word and word.lower() not in SCHEMES}
-        self._pattern = _pattern(kept | {_in_json(word) for word in kept})
+        kept |= {json.dumps(word)[1:-1] for word in kept}
+        # The longest first: one may hold another.
+        patterns = map(_anywhere_or_alone, sorted(kept, key=len, reverse=True))
+        self._pattern = re.compile("|".join(patterns) or r"(?!)")
 
     def __call__(self, text: str) -> str:
-        return self._pattern.sub(STRUCK, text) if self._pattern else text
+        return self._pattern.sub(STRUCK, text)
 
     def reason(self, text: str) -> str:
         """On one line of at most MAX_REASON characters; cut last, or half a key would stay."""
         return " ".join(self(text).split())[:MAX_REASON]
-
-
-def _in_json(secret: str) -> str:
-    return json.dumps(secret)[1:-1]
-
-
-def _pattern(secrets: Iterable[str]) -> re.Pattern[str] | None:
-    """The longest first: one may hold another."""
-    longest_first = sorted(secrets, key=len, reverse=True)
-    return re.compile("|".join(map(_anywhere_or_alone, longest_first))) if longest_first else None
 
 
 def _anywhere_or_alone(secret: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from transformers_hem.calibration.config import ScoreSpread
 from transformers_hem.calibration.drift import WINDOW, ScoreDrift
-from transformers_hem.calibration.probability import calibrate_probabilities
+from transformers_hem.routers.assessment import calibrate_probabilities
 
 pytestmark = pytest.mark.benchmark
 
@@ -18,7 +18,7 @@ MOST_MICROSECONDS = 50
 
 def test_a_decision_pays_next_to_nothing_for_calibration() -> None:
     raw = RNG.beta(2, 5, 4000)
-    made = calibrate_probabilities(raw, RNG.random(4000) < raw, seed=0).map
+    made = calibrate_probabilities(raw, RNG.random(4000) < raw, seed=0)[0]
     watched, score = ScoreDrift("LinearRouter", ScoreSpread.of(raw)), np.array([0.3])
     watched.add(RNG.beta(2, 5, WINDOW))
     cost = {

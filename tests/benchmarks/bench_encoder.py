@@ -12,14 +12,14 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
-from tests.encoder_routers import minilm as minilm
+from tests.transformers_hem.encoder_routers import minilm as minilm
 from transformers_hem import embedded
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.routers.classifier.score import BERTParameters, BERTRouter
 from transformers_hem.routers.encoder.directory import EncoderDirectory
-from transformers_hem.routers.encoder.files import Format, write_encoder
-from transformers_hem.routers.encoder.tokens import QueryTokens
+from transformers_hem.routers.encoder.runner import QueryTokens
 from transformers_hem.routers.encoder.torch_network import load_model
+from transformers_hem.routers.encoder.training import Format, write_encoder
 from transformers_hem.routers.kernel.score import KernelParameters, KernelRouter
 
 pytestmark = pytest.mark.benchmark

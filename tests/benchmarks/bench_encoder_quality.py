@@ -24,18 +24,18 @@ from tests.benchmarks.routing_trials import (
     mean,
     reference,
 )
-from tests.encoder_routers import minilm as minilm
-from tests.encoder_routers import open_trained
+from tests.transformers_hem.encoder_routers import minilm as minilm
+from tests.transformers_hem.encoder_routers import open_trained
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.labels.labels import Labels, read_labels
-from transformers_hem.routers.encoder.files import Format
+from transformers_hem.routers.encoder.training import Format
 from transformers_hem.routers.kernel.learner import (
     KernelLearner,
     KernelTraining,
     layer_features_of,
     learn,
 )
-from transformers_hem.routers.kernel.machine import Values
+from transformers_hem.routers.kernel.score import Values
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(2 * 3600)]
 
@@ -68,7 +68,7 @@ def read(
     def reading(kind: str, form: Format) -> Values:
         if (kind, form) not in known:
             to = tmp_path_factory.mktemp("encoders") / "encoder"
-            known[kind, form] = layer_features_of(rows[kind], chosen, form, to)
+            known[kind, form] = layer_features_of(chosen, rows[kind], to, form)
         return known[kind, form]
 
     return reading
@@ -81,8 +81,8 @@ def aside(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def kernel(features: Values, labels: Labels, split: Split, chosen: KernelTraining) -> Floats:
     train, test = split
-    learned = learn(features[train], labels.subset(train), chosen, seed=0)
-    return learned.kernel.difficulty(features[test])
+    learned, _ = learn(features[train], labels.subset(train), chosen, seed=0)
+    return learned.difficulty(features[test])
 
 
 def test_a_split_is_what_hem_train_and_the_transformer_make_of_it(
@@ -136,7 +136,7 @@ def test_all_labels(
 def test_what_eight_bits_and_one_router_for_both_cost(
     rows: dict[str, Labels], chosen: KernelTraining, read: Read
 ) -> None:
-    """Both kinds are split alike, so that one router for both is judged on the same folds."""
+    """Both kinds are split alike, so that one router for both is tested on the same folds."""
     first, second = (rows[kind] for kind in KINDS)
     every, start = joined(first, second), len(first.queries)
     features = np.concatenate([read(kind, "int8") for kind in KINDS])

@@ -78,7 +78,7 @@ async def measure(model_dir: str, asked: list[Query]) -> dict[str, float]:
     """Medians over rounds; the ways take turns, so that a busy machine slows all."""
     continuous = await started_engine(model_dir, "continuous")
     plain = await started_engine(model_dir, "plain")
-    batches = continuous._batches
+    batches = continuous.batches
     assert isinstance(batches, ContinuousBatches) and batches.alone
     ways = {
         "concurrent": (continuous, CONCURRENCY, True),

@@ -10,6 +10,7 @@ from statistics import median
 
 import httpx
 import pytest
+from predictors.engines.openai_api.request import request_body
 
 from predictors.contract import (
     Query,
@@ -17,7 +18,6 @@ from predictors.contract import (
     text_request,
 )
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
-from predictors.engines.openai_api.request import request_body
 from predictors.upstream.client import build_client
 from tests.conftest import ROOT, ServerProcess, StartServer, free_port
 

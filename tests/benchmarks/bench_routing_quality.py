@@ -22,7 +22,7 @@ from tests.benchmarks.routing_trials import (
     mean,
     reference,
 )
-from transformers_hem.evaluation.metrics.recovered import cpt50, cpt80
+from transformers_hem.evaluation.metrics import cpt50, cpt80
 from transformers_hem.labels.labels import Labels, read_labels
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
@@ -90,7 +90,7 @@ def test_few_labels(traffic: Traffic, aside: Path) -> None:
 
 
 def test_all_labels_alone_and_one_router_for_both(traffic: Traffic, aside: Path) -> None:
-    """Both kinds are split alike, so that one router for both is judged on the same folds."""
+    """Both kinds are split alike, so that one router for both is tested on the same folds."""
     alone: dict[str, list[list[Trial]]] = {"MMLU": [], "GSM8K": []}
     for seed in SEEDS:
         for name, trials in one_seed(traffic, seed, aside).items():

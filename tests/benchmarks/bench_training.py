@@ -10,9 +10,9 @@ from statistics import median
 import pytest
 
 from transformers_hem.algorithms.base import Batch
-from transformers_hem.embedded.workshop.train_general import join
+from transformers_hem.embedded.workshop.train import join
 from transformers_hem.labels.labels import read_labels
-from transformers_hem.routers.opening import open_router
+from transformers_hem.routers.scoring import open_router
 
 pytestmark = pytest.mark.benchmark
 

@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 from predictors.contract import text_request
-from predictors.engines.triton.library import InferenceServerClient, InferInput
+from predictors.engines.triton.client import in_own_pool
 from predictors.upstream.client import build_client
 from tests.conftest import ServerProcess, StartServer
 from tests.tritonserver import TritonServer
@@ -36,11 +36,12 @@ BODIES = {
     "tensors": {"inputs": [TENSOR]},
 }
 Call = Callable[[], Awaitable[Any]]
+tritonclient = in_own_pool("tritonclient.grpc.aio")
 
 
 def tensor(name: str, datatype: str, values: list[Any], dtype: Any) -> Any:
     array = np.array(values, dtype=dtype)
-    return InferInput(name, list(array.shape), datatype).set_data_from_numpy(array)
+    return tritonclient.InferInput(name, list(array.shape), datatype).set_data_from_numpy(array)
 
 
 TEXT = [tensor("text_input", "BYTES", [b"hello"], np.object_)]
@@ -87,7 +88,7 @@ async def through(predictor: ServerProcess, model: str) -> AsyncIterator[Call]:
 @pytest.fixture
 async def direct(tritonserver: TritonServer, model: str) -> AsyncIterator[Call]:
     """The same by tritonclient over gRPC."""
-    client = InferenceServerClient(tritonserver.grpc)
+    client = tritonclient.InferenceServerClient(tritonserver.grpc)
 
     async def request() -> AsyncIterator[dict[str, Any]]:
         yield {"model_name": model, "inputs": INPUTS[model]}

@@ -1,4 +1,4 @@
-"""Routers judged on rows that they were not trained on, beside a reference on the same rows."""
+"""Routers tested on rows that they were not trained on, beside a reference on the same rows."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,32 +11,31 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import StratifiedKFold
 
 from transformers_hem.algorithms.base import Batch
-from transformers_hem.evaluation.metrics import Judged
-from transformers_hem.evaluation.metrics.recovered import apgr
+from transformers_hem.evaluation.metrics import ScoredRows, apgr
 from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.linear.learner import LinearLearner
-from transformers_hem.routers.opening import open_router
+from transformers_hem.routers.scoring import open_router
 
 FOLDS = 5
 RESAMPLES = 400
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
-Metric = Callable[[Judged], float]
+Metric = Callable[[ScoredRows], float]
 Split = tuple[Rows, Rows]
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One split: the rows judged, and each router's scores of them."""
+    """One split: the rows tested on, and each router's scores of them."""
 
-    judged: Rows
+    rows: Rows
     scores: dict[str, Floats]
 
 
-def judged(scores: Floats, labels: Labels, rows: Rows) -> Judged:
+def scored(scores: Floats, labels: Labels, rows: Rows) -> ScoredRows:
     edge, cloud = labels.edge[rows], labels.cloud[rows]
-    return Judged(scores, 0.5, edge, cloud, cloud > edge)
+    return ScoredRows(scores, 0.5, edge, cloud, cloud > edge)
 
 
 def reference(labels: Labels, train: Rows, test: Rows) -> Floats:
@@ -72,13 +71,13 @@ def folds(labels: Labels, seed: int) -> Iterator[Split]:
 
 
 def draw(labels: Labels, count: int, seed: int) -> Split:
-    """`count` rows to train on, all others to judge."""
+    """`count` rows to train on, all others to test on."""
     order = np.random.default_rng(seed).permutation(len(labels.queries))
     return order[:count], order[count:]
 
 
 def mean(trials: Sequence[Trial], name: str, labels: Labels, metric: Metric = apgr) -> float:
-    return float(np.mean([metric(judged(t.scores[name], labels, t.judged)) for t in trials]))
+    return float(np.mean([metric(scored(t.scores[name], labels, t.rows)) for t in trials]))
 
 
 def interval(
@@ -100,7 +99,7 @@ def interval(
 
 
 def _difference(trial: Trial, ours: str, theirs: str, labels: Labels, counts: Rows) -> float:
-    chosen = np.repeat(np.arange(len(trial.judged)), counts[trial.judged])
-    rows = trial.judged[chosen]
-    values = [apgr(judged(trial.scores[name][chosen], labels, rows)) for name in (ours, theirs)]
+    chosen = np.repeat(np.arange(len(trial.rows)), counts[trial.rows])
+    rows = trial.rows[chosen]
+    values = [apgr(scored(trial.scores[name][chosen], labels, rows)) for name in (ours, theirs)]
     return values[0] - values[1]

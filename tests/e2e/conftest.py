@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from inferencegraph.local.manifests import MANIFESTS
+from inferencegraph.read.documents import MANIFESTS
 from tests.inferencegraph.running_hem import RunningHem
 
 MODES = ("mining-then-inference", "inference-then-mining")

@@ -19,7 +19,7 @@ from inferencegraph.build.examples import (
 )
 from inferencegraph.build.services import cloud_service
 from inferencegraph.build.sites import DEFAULT_IMAGES, Model
-from inferencegraph.local.manifests import MANIFESTS
+from inferencegraph.read.documents import MANIFESTS
 from predictors.contract import (
     CLOUD,
     EDGE,

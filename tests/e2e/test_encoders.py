@@ -13,7 +13,7 @@ from predictors.upstream.client import build_client
 from tests.conftest import ServerProcess, StartServer
 from tests.e2e.hem_in_a_graph import start, text, through_the_graph
 from tests.e2e.scripted_model import ScriptedModel, running
-from tests.encoder_routers import encoder_routers as encoder_routers
+from tests.transformers_hem.encoder_routers import encoder_routers as encoder_routers
 from tests.transformers_hem.tiny_models import write_bert
 
 pytestmark = pytest.mark.slow

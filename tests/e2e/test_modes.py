@@ -7,7 +7,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from inferencegraph.evaluate.ask import error_text
 from predictors.contract import (
     CLOUD,
     EDGE,
@@ -17,6 +16,7 @@ from predictors.contract import (
     text_request,
 )
 from predictors.embedded.workshop.questions import test_questions as shipped_questions
+from predictors.upstream.attempt import error_reason
 from tests.inferencegraph.running_hem import RunningHem, hem
 
 pytestmark = pytest.mark.slow
@@ -38,7 +38,7 @@ def ask(stack: RunningHem, *queries: str, **parameters: Scalar) -> Answered:
     """In the answer stage the cloud sees the client's own request, so only an answer of the edge
     says how it was routed."""
     response = stack.ask(*queries, **parameters)
-    assert response.status_code == 200, error_text(response)
+    assert response.status_code == 200, error_reason(response.content)
     body = response.json()
     texts = next(out["data"] for out in body["outputs"] if out["name"] == "text_output")
     said = body["parameters"]

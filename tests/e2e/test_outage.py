@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from inferencegraph.evaluate.ask import Reply, ask
 from predictors.contract import HEM_PREFER
 from predictors.embedded.workshop.questions import test_questions as shipped_questions
+from predictors.upstream.ask import Reply, ask
 from predictors.upstream.client import build_client
 from tests.e2e.conftest import MODES, start
 from tests.inferencegraph.running_hem import RunningHem, still_there

@@ -68,7 +68,7 @@ def test_it_answers_and_is_cached(server: ServerProcess) -> None:
 
 
 def test_the_printed_request_is_answered(server: ServerProcess) -> None:
-    curl = "\n".join(section(EXTENDING, HEADING).commands[1:])
+    curl = section(EXTENDING, HEADING).code("")[1]
     words = shlex.split(curl)
     url = words[1].replace("localhost:8080", server.url)
     response = httpx.post(url, json=json.loads(words[-1])).json()
@@ -92,7 +92,7 @@ def test_its_option_is_one_as_any_other(folder: Path, options: list[str], said: 
 
 
 def test_the_line_of_the_table_has_the_form_of_the_others() -> None:
-    line = section(EXTENDING, HEADING).code("python")[-1].strip()
+    line = section(EXTENDING, HEADING).commands[-1]
     form = r'"(\w+)": "predictors\.engines\.\1:\w+",'
     table = (ROOT / "predictors/engines/__init__.py").read_text()
     assert re.fullmatch(form, line)

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from inferencegraph.evaluate.ask import ask
 from predictors.contract import HEM_PREFER
+from predictors.upstream.ask import ask
 
 BACK_WITHIN_SECONDS = 90.0
 

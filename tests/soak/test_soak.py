@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from inferencegraph.local.manifests import MANIFESTS
+from inferencegraph.read.documents import MANIFESTS
 from predictors.upstream.client import build_client
 from tests.inferencegraph.running_hem import RunningHem
 from tests.soak.log_lines import LogReader, faults

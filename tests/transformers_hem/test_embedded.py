@@ -14,8 +14,8 @@ from transformers_hem.embedded.workshop.train import LABELS, confidence_cut
 from transformers_hem.evaluation.quality import gap_recovered
 from transformers_hem.labels.labels import read_labels
 from transformers_hem.routers.directory import CONFIG_FILE
-from transformers_hem.routers.linear.files import LinearModel
-from transformers_hem.routers.opening import open_router
+from transformers_hem.routers.linear.score import LinearModel
+from transformers_hem.routers.scoring import open_router
 from transformers_hem.routers.training import train
 
 Floats = NDArray[np.float64]
@@ -40,6 +40,29 @@ def test_its_labels_make_it_again(tmp_path: Path) -> None:
     # Not to the last bit: another processor's linear algebra may round otherwise.
     assert np.allclose(scores[0], scores[1], atol=1e-3)
     assert again["threshold"] == pytest.approx(shipped["threshold"], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "scores"),
+    [
+        ("linear", [0.0215431467, 0.4594445951, 0.1881678758]),
+        ("combined", [0.1235964330, 0.2091777839, 0.1757823755]),
+        ("general", [0.0142924961, 0.0828217757, 0.1126524197]),
+        ("best", [0.1947289294, 0.1003743009, 0.2063217263]),
+    ],
+)
+def test_a_shipped_router_scores_as_it_did_when_it_was_released(
+    name: str, scores: list[float]
+) -> None:
+    texts = (
+        "What is 2 + 3?",
+        "Reverse the word BANERUTOLIKA.",
+        "Which is prime?\nA. 8\nB. 9\nC. 11\nD. 12\nAnswer:",
+    )
+    batch = Batch(3, texts=texts, mean_logprob=np.full(3, -0.1), min_logprob=np.full(3, -0.3))
+    # Products in 8 bits are rounded otherwise on other processors.
+    digits = 1e-2 if name == "best" else 1e-6
+    assert open_router(f"embedded:{name}").score(batch) == pytest.approx(scores, abs=digits)
 
 
 def test_query_and_answer_together_recover_more_than_either_alone() -> None:

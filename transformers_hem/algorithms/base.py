@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from transformers_hem.arrays import Floats
 from transformers_hem.calibration.config import CalibratedConfig
 
 Stage = Literal["query", "answer"]
@@ -17,7 +16,7 @@ Route = Literal["edge", "cloud"]
 Signal = Literal[
     "mean_logprob", "min_logprob", "mean_margin", "probabilities", "boxes", "answers", "samples"
 ]
-Scores = NDArray[np.float64]
+Scores = Floats
 
 # Scoring this many characters takes a cheap algorithm about 10 ms; more than that goes to a thread.
 INLINE_CHARACTERS = 16_384
@@ -60,7 +59,8 @@ class AlgorithmParameters(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ExtraAnswers:
-    """What an answer-stage algorithm wants more of: `count` sampled answers to every query."""
+    """What an answer-stage algorithm asks for beyond the answer: `count` sampled answers to every
+    query."""
 
     count: int
     temperature: float
@@ -79,18 +79,15 @@ class Algorithm(ABC):
     Parameters: ClassVar[type[AlgorithmParameters]] = AlgorithmParameters
     # Parameters of its own that set `default_threshold`: HEM_THRESHOLD must not contradict them.
     threshold_parameters: ClassVar[frozenset[str]] = frozenset()
-    # What `score` reads of the answer: rows that tell none are refused by these names.
+    # What `score` reads of the answer: rows of a file that have none are refused by these names.
     signals: tuple[Signal, ...] = ()
-    # The edge model is asked for these, beyond its answer, whenever nobody overrules the algorithm.
+    # The edge model is asked for these, beyond its answer, unless the client or a guard overrules.
     sampling: ExtraAnswers | None = None
+    # What a trained router's config.json says of thresholds and scores.
+    calibrated: CalibratedConfig | None = None
 
     def __init__(self, parameters: AlgorithmParameters) -> None:  # noqa: B027 - many load nothing
         """Loads what scoring needs. Raises ConfigurationError for missing or damaged files."""
-
-    @property
-    def calibrated(self) -> CalibratedConfig | None:
-        """What a trained router's config.json says of thresholds and scores; None without one."""
-        return None
 
     @property
     def default_threshold(self) -> float | None:

@@ -7,17 +7,16 @@ import numpy as np
 from transformers_hem.algorithms.base import Algorithm, Batch, Route, Scores, Stage
 
 
-class EdgeOnly(Algorithm):
+class Fixed(Algorithm):
     stage: ClassVar[Stage] = "query"
+
+    def score(self, batch: Batch) -> Scores:
+        return np.full(batch.size, float(self.fixed_route == "cloud"))
+
+
+class EdgeOnly(Fixed):
     fixed_route: ClassVar[Route | None] = "edge"
 
-    def score(self, batch: Batch) -> Scores:
-        return np.zeros(batch.size)
 
-
-class CloudOnly(Algorithm):
-    stage: ClassVar[Stage] = "query"
+class CloudOnly(Fixed):
     fixed_route: ClassVar[Route | None] = "cloud"
-
-    def score(self, batch: Batch) -> Scores:
-        return np.ones(batch.size)

@@ -5,8 +5,8 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from transformers_hem.algorithms.base import Algorithm, Batch, Scores, Signal, Stage
-from transformers_hem.algorithms.vision import BoxParameters, per_image
+from transformers_hem.algorithms.base import AlgorithmParameters, Scores
+from transformers_hem.algorithms.vision import BoxAlgorithm, BoxParameters
 
 # The score of an image without a doubtful box: above 0, since a `threshold_img` of 1 calls it hard,
 # and below the threshold of every other `threshold_img`.
@@ -21,25 +21,17 @@ class IBTParameters(BoxParameters):
     threshold_img: float = Field(default=0.5, ge=0, le=1)
 
 
-class IBT(Algorithm):
+class IBT(BoxAlgorithm[IBTParameters]):
     """score = share of doubtful boxes; its threshold is the number just below 1 - `threshold_img`,
     because an image at that share is hard already."""
 
-    stage: ClassVar[Stage] = "answer"
-    Parameters: ClassVar[type[BoxParameters]] = IBTParameters
+    Parameters: ClassVar[type[AlgorithmParameters]] = IBTParameters
     threshold_parameters: ClassVar[frozenset[str]] = frozenset({"threshold_img"})
-    signals: tuple[Signal, ...] = ("boxes",)
-
-    def __init__(self, parameters: IBTParameters) -> None:
-        self._parameters = parameters
 
     @property
     def default_threshold(self) -> float:
-        return max(0.0, float(np.nextafter(1 - self._parameters.threshold_img, 0.0)))
+        return max(0.0, float(np.nextafter(1 - self.parameters.threshold_img, 0.0)))
 
-    def score(self, batch: Batch) -> Scores:
-        return per_image(batch, self._parameters.no_boxes, self._difficulty)
-
-    def _difficulty(self, scores: Scores) -> float:
-        doubtful = int((scores <= self._parameters.threshold_box).sum())
+    def difficulty(self, scores: Scores) -> float:
+        doubtful = int((scores <= self.parameters.threshold_box).sum())
         return max(doubtful / len(scores), _NONE_DOUBTFUL)

@@ -8,6 +8,7 @@ import numpy as np
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores, Stage
 from transformers_hem.labels.labels import read_labels
+from transformers_hem.routers.targets import difference
 
 
 class OracleParameters(AlgorithmParameters):
@@ -18,18 +19,16 @@ class OracleParameters(AlgorithmParameters):
 
 
 class OracleRouter(Algorithm):
-    """score = (1 + (cloud - edge) / scale) / 2 of the query's labels: above 0.5 the cloud does
-    better. It calls no model; a query without labels has no score.
-    """
+    """score = the `difference` of the query's labels: above 0.5 the cloud does better. It calls no
+    model; a query without labels has no score."""
 
     stage: ClassVar[Stage] = "query"
     Parameters: ClassVar[type[AlgorithmParameters]] = OracleParameters
 
     def __init__(self, parameters: OracleParameters) -> None:
         labels = read_labels(parameters.labels)
-        scores = (1 + (labels.cloud - labels.edge) / labels.scale) / 2
         self._scores: dict[str, float] = {}
-        for query, score in zip(labels.queries, scores.tolist(), strict=True):
+        for query, score in zip(labels.queries, difference(labels).tolist(), strict=True):
             if self._scores.setdefault(query, score) != score:
                 raise ConfigurationError(
                     f"{parameters.labels} has different labels for one query: {query[:80]!r}"

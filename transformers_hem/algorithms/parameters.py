@@ -1,12 +1,11 @@
 """Parameters of an algorithm: from the CRD's list of strings, or JSON, to a typed model."""
 
-import difflib
 from typing import Any, Final
 
 import orjson
 from pydantic import ValidationError
 
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, first_fault, known
 from transformers_hem.algorithms.base import AlgorithmParameters
 
 # A block as Sedna writes it has the first two; as Ianvs writes it, the others. `type` is always
@@ -37,7 +36,10 @@ def read_block(value: object, source: str) -> tuple[str | None, dict[str, str]]:
     `"hyperparameters": [{"seed": {"values": [7]}}]`. `source` is named in errors.
     """
     name = None
-    if isinstance(value, dict) and _is_block(value):
+    if isinstance(value, dict) and (
+        any(isinstance(value.get(key), list) for key in _LISTS)
+        or ("name" in value and set(value) <= _BLOCK)
+    ):
         name, value = _named(value, source)
     if isinstance(value, list):
         value = _from_list(value)
@@ -46,11 +48,6 @@ def read_block(value: object, source: str) -> tuple[str | None, dict[str, str]]:
             f"{source} must be a JSON object or a list of name and value, not {_shown(value)}"
         )
     return name, {key: _as_string(key, item) for key, item in value.items()}
-
-
-def _is_block(value: dict[str, Any]) -> bool:
-    listed = any(isinstance(value.get(key), list) for key in _LISTS)
-    return listed or ("name" in value and set(value) <= _BLOCK)
 
 
 def _named(block: dict[str, Any], source: str) -> tuple[str | None, Any]:
@@ -68,7 +65,7 @@ def _from_list(entries: list[Any]) -> dict[str, Any]:
     for entry in entries:
         name, value = _entry(entry)
         if name in parameters:
-            raise ConfigurationError(f"parameter {name!r} is given twice")
+            raise ConfigurationError(f"parameter {name!r} is set twice")
         parameters[name] = value
     return parameters
 
@@ -107,37 +104,29 @@ def parse(name: str, owner: Any, values: dict[str, str]) -> AlgorithmParameters:
     Raises ConfigurationError naming the algorithm, the parameter, its value and the known ones.
     """
     model: type[AlgorithmParameters] = owner.Parameters
-    known = sorted(model.model_fields)
-    values = _under_own_names(name, model, values)
-    for unknown in (key for key in values if key not in known):
-        near = difflib.get_close_matches(unknown, known, n=1)
+    for alias, own in model.aliases.items():
+        if alias in values and own in values:
+            raise ConfigurationError(f"{name}: {alias!r} is another name of {own!r}; give one")
+    values = {model.aliases.get(key, key): value for key, value in values.items()}
+    unknown = next((key for key in values if key not in model.model_fields), None)
+    if unknown is not None:
         raise ConfigurationError(
             f"{name} has no parameter {unknown!r} (value {values[unknown]!r}); "
-            f"known: {', '.join(known) or 'none'}"
-            + (f"; did you mean {near[0]!r}?" if near else "")
+            f"{known(unknown, model.model_fields)}"
         )
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise ConfigurationError(
-            f"{name}: {_fault(error, values)}; known: {', '.join(known)}"
+            f"{name}: {_fault(error, values)}; known: {', '.join(sorted(model.model_fields))}"
         ) from error
 
 
-def _under_own_names(
-    name: str, model: type[AlgorithmParameters], values: dict[str, str]
-) -> dict[str, str]:
-    for alias, own in model.aliases.items():
-        if alias in values and own in values:
-            raise ConfigurationError(f"{name}: {alias!r} is another name of {own!r}; give one")
-    return {model.aliases.get(key, key): value for key, value in values.items()}
-
-
 def _fault(error: ValidationError, values: dict[str, str]) -> str:
-    first = error.errors()[0]
-    if not first["loc"]:
-        return first["msg"].removeprefix("Value error, ")
-    key = str(first["loc"][0])
+    path, message, _ = first_fault(error)
+    key = path.partition(".")[0]
+    if not key:
+        return message
     if key not in values:
         return f"parameter {key!r} is missing"
-    return f"parameter {key!r} can't be {values[key]!r}: {first['msg']}"
+    return f"parameter {key!r} can't be {values[key]!r}: {message}"

@@ -1,4 +1,4 @@
-"""The table of algorithms: lazy, with the names of Sedna and Ianvs, and with those of plug-ins."""
+"""The kind of table that ALGORITHMS is: lazy, with aliases, and with the classes of plug-ins."""
 
 from collections.abc import Mapping
 from typing import get_args
@@ -20,19 +20,18 @@ class AlgorithmRegistry(PluginRegistry[Algorithm]):
         super().__init__("algorithm", {**table, **{a: table[name] for a, name in aliases.items()}})
 
     def load_own(self, path: str, source: str) -> type[Algorithm]:
-        return load_own(path, source)
-
-
-def load_own(path: str, source: str) -> type[Algorithm]:
-    """Imports and checks the class. Raises ConfigurationError that begins with `source`."""
-    found = load_class(path, Algorithm, source)  # type: ignore[type-abstract]
-    stage = getattr(found, "stage", None)
-    if stage not in get_args(Stage):
-        raise ConfigurationError(f"{source}: its stage must be 'query' or 'answer', not {stage!r}")
-    parameters = found.Parameters
-    if not isinstance(parameters, type) or not issubclass(parameters, AlgorithmParameters):
-        raise ConfigurationError(
-            f"{source}: its Parameters are {parameters!r}, no subclass of AlgorithmParameters"
-        )
-    refuse_abstract(found, source)
-    return found
+        """Imports and checks a class. Raises ConfigurationError that begins with `source`."""
+        kind = load_class(path, Algorithm, source)  # type: ignore[type-abstract]
+        stage = getattr(kind, "stage", None)
+        if stage not in get_args(Stage):
+            raise ConfigurationError(
+                f"{source}: its stage must be 'query' or 'answer', not {stage!r}"
+            )
+        parameters = kind.Parameters
+        if not isinstance(parameters, type) or not issubclass(parameters, AlgorithmParameters):
+            raise ConfigurationError(
+                f"{source}: its Parameters are {parameters!r}, not a subclass of "
+                "AlgorithmParameters"
+            )
+        refuse_abstract(kind, source)
+        return kind

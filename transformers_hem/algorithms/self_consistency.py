@@ -1,7 +1,7 @@
 """Mines the edge model's answer by asking it again: sampled answers that agree are trusted.
 
 After "Self-Consistency Improves Chain of Thought Reasoning" (arXiv 2203.11171), where the majority
-of sampled answers wins; here their agreement with the given answer is its confidence.
+of sampled answers wins; here their agreement with the edge model's answer is its confidence.
 """
 
 import unicodedata
@@ -32,10 +32,10 @@ class SelfConsistencyParameters(AlgorithmParameters):
 
 
 class SelfConsistency(Algorithm):
-    """score = share of the k sampled answers that differ from the given one.
+    """score = share of the k sampled answers that differ from the answer.
 
     They are compared after `normalised`: fit for short answers, not for prose. It costs k more
-    answers of the edge model and one more round trip to it, for every query that nobody overrules.
+    answers of the edge model and one more round trip to it, for every query that is not overruled.
     """
 
     stage: ClassVar[Stage] = "answer"
@@ -52,8 +52,8 @@ class SelfConsistency(Algorithm):
 
 
 def _disagreement(answer: str, samples: tuple[str, ...]) -> float:
-    given = normalised(answer)
-    return sum(normalised(sample) != given for sample in samples) / len(samples)
+    own = normalised(answer)
+    return sum(normalised(sample) != own for sample in samples) / len(samples)
 
 
 def normalised(text: str) -> str:

@@ -5,8 +5,8 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from transformers_hem.algorithms.base import Algorithm, Batch, Scores, Signal, Stage
-from transformers_hem.algorithms.vision import BoxParameters, doubt, per_image, threshold_for
+from transformers_hem.algorithms.base import AlgorithmParameters, Scores
+from transformers_hem.algorithms.vision import BoxAlgorithm, BoxParameters, doubt, threshold_for
 
 
 class ThresholdParameters(BoxParameters):
@@ -15,26 +15,17 @@ class ThresholdParameters(BoxParameters):
     threshold: float = Field(default=0.5, ge=0, le=1)
 
 
-class Threshold(Algorithm):
+class Threshold(BoxAlgorithm[ThresholdParameters]):
     """score = 1 - mean score of the boxes; the threshold for it is 1 - `threshold`."""
 
-    stage: ClassVar[Stage] = "answer"
-    Parameters: ClassVar[type[BoxParameters]] = ThresholdParameters
+    Parameters: ClassVar[type[AlgorithmParameters]] = ThresholdParameters
     threshold_parameters: ClassVar[frozenset[str]] = frozenset({"threshold"})
-    signals: tuple[Signal, ...] = ("boxes",)
-
-    def __init__(self, parameters: ThresholdParameters) -> None:
-        self._limit = parameters.threshold
-        self._no_boxes = parameters.no_boxes
 
     @property
     def default_threshold(self) -> float:
-        return threshold_for(self._limit)
+        return threshold_for(self.parameters.threshold)
 
-    def score(self, batch: Batch) -> Scores:
-        return per_image(batch, self._no_boxes, self._difficulty)
-
-    def _difficulty(self, scores: Scores) -> float:
+    def difficulty(self, scores: Scores) -> float:
         # One after the other, as Sedna adds them: the last digit may decide.
         mean = float(np.cumsum(scores)[-1]) / len(scores)
-        return doubt(mean, self._limit)
+        return doubt(mean, self.parameters.threshold)

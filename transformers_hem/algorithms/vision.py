@@ -1,17 +1,23 @@
 """What the algorithms for classifiers and detectors share; the edge's output is their signal.
 
-A row that says nothing has no score, so it goes to the cloud: malformed values are never easy.
+A row without usable values has no score, so it goes to the cloud: malformed ones are never easy.
 """
 
-from collections.abc import Callable
-from typing import Literal
+from abc import abstractmethod
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Scores
+from transformers_hem.algorithms.base import (
+    Algorithm,
+    AlgorithmParameters,
+    Batch,
+    Scores,
+    Signal,
+    Stage,
+)
 
-BoxScores = NDArray[np.float64]
+P = TypeVar("P", bound="BoxParameters")
 _SCORE, _LABEL = 4, 5  # positions in a box
 
 
@@ -21,28 +27,32 @@ class BoxParameters(AlgorithmParameters):
     no_boxes: Literal["edge", "cloud"] = "cloud"
 
 
-def per_image(
-    batch: Batch, no_boxes: Literal["edge", "cloud"], difficulty: Callable[[BoxScores], float]
-) -> Scores:
-    """`difficulty` of each image's box scores, float [boxes] in [0, 1].
+class BoxAlgorithm(Algorithm, Generic[P]):
+    """score = `difficulty` of each image's boxes. NaN for an image with an invalid score or label,
+    and, unless `no_boxes` is edge, for one without boxes."""
 
-    NaN for an image with a score or a label that is none, and, unless `no_boxes` is edge, for one
-    without boxes.
-    """
-    if batch.boxes is None:
-        return np.full(batch.size, np.nan)
-    return np.array([_image(boxes, no_boxes, difficulty) for boxes in batch.boxes])
+    stage: ClassVar[Stage] = "answer"
+    signals: tuple[Signal, ...] = ("boxes",)
 
+    def __init__(self, parameters: P) -> None:
+        self.parameters = parameters
 
-def _image(
-    boxes: Scores, no_boxes: Literal["edge", "cloud"], difficulty: Callable[[BoxScores], float]
-) -> float:
-    if np.isnan(boxes[:, _LABEL]).any():
-        return np.nan
-    scores = boxes[boxes[:, _LABEL] >= 0, _SCORE]
-    if len(scores) == 0:
-        return 0.0 if no_boxes == "edge" else np.nan
-    return difficulty(scores) if in_unit_interval(scores) else np.nan
+    @abstractmethod
+    def difficulty(self, scores: Scores) -> float:
+        """In [0, 1], of the scores of one image's boxes, float [boxes] in [0, 1], at least one."""
+
+    def score(self, batch: Batch) -> Scores:
+        if batch.boxes is None:
+            return np.full(batch.size, np.nan)
+        return np.array([self._of_image(boxes) for boxes in batch.boxes])
+
+    def _of_image(self, boxes: Scores) -> float:
+        scores = boxes[boxes[:, _LABEL] >= 0, _SCORE]
+        if np.isnan(boxes[:, _LABEL]).any() or not in_unit_interval(scores):
+            return np.nan
+        if len(scores) == 0:
+            return 0.0 if self.parameters.no_boxes == "edge" else np.nan
+        return self.difficulty(scores)
 
 
 def in_unit_interval(values: Scores) -> bool:

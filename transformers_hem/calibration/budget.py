@@ -7,30 +7,22 @@ from scipy.special import betaincinv
 from scipy.stats import norm
 
 from predictors.errors import ConfigurationError
-from transformers_hem.calibration.bounds import Floats
+from transformers_hem.arrays import Floats
 from transformers_hem.evaluation.quality import cuttable, threshold_after
 
 LEAST_ROWS = 100  # of costs that vary: below it their mean is too far from normal
 
 
-@dataclass(frozen=True, slots=True)
-class Spending:
-    """Per 1,000 queries at `threshold`: on average of the rows, and `high` with confidence."""
-
-    threshold: float
-    mean: float
-    high: float
-
-
 def threshold_within(
     scores: Floats, edge: Floats, cloud: Floats, budget: float, confidence: float
-) -> Spending:
-    """`scores` [N], infinite where there is none; `edge`, `cloud` [N]: what a row costs there.
+) -> tuple[float, float]:
+    """The smallest threshold, so the best quality, whose upper confidence limit is within the
+    budget, and what these rows spend at it, per 1,000 queries.
 
-    The smallest threshold, so the best quality, whose upper confidence limit is within the
-    budget. As spending falls evenly with the threshold, looking at all of them costs no confidence
-    (Bates et al., arXiv 2101.02703, theorem 1). Raises ConfigurationError where even the most the
-    edge can take costs too much.
+    `scores` [N], infinite where there is none; `edge`, `cloud` [N]: what a row costs there. As
+    spending falls evenly with the threshold, looking at all thresholds costs no confidence (Bates
+    et al., arXiv 2101.02703, theorem 1). Raises ConfigurationError where it costs too much even
+    with as much at the edge as there can be.
     """
     count = len(scores)
     order = np.argsort(scores, kind="stable")
@@ -46,13 +38,17 @@ def threshold_within(
     if not len(good):
         last = int(np.flatnonzero(cuts)[-1])
         least, error = 1000 * spent.mean[last], 1000 * spent.deviation[last] / np.sqrt(count)
-        raise ConfigurationError(_refusal(least, error, budget, count))
-    at_edge = int(good[0])
-    return Spending(
-        threshold_after(ordered, at_edge),
-        float(1000 * spent.mean[at_edge]),
-        float(1000 * high[at_edge]),
-    )
+        if least >= budget:
+            raise ConfigurationError(
+                f"a budget of {budget:g} per 1,000 queries is out of reach: as much at the edge as "
+                f"there can be still costs {least:.4g}"
+            )
+        needed = int(np.ceil(count * (2 * error / (budget - least)) ** 2))
+        raise ConfigurationError(
+            f"{count} rows can't promise a budget of {budget:g} per 1,000 queries; "
+            f"about {max(needed, count + 1)} would be needed"
+        )
+    return threshold_after(ordered, int(good[0])), float(1000 * spent.mean[good[0]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +87,7 @@ class _Spent:
             share = np.ones(self.rows + 1)
             some = dearer < self.rows
             share[some] = betaincinv(dearer[some] + 1, self.rows - dearer[some], confidence)
-            limits: Floats = min(edge, cloud) + abs(cloud - edge) * share
-            return limits
+            return np.asarray(min(edge, cloud) + abs(cloud - edge) * share)
         ratio = self.skewness / np.sqrt(self.rows)
         quantile = float(norm.ppf(1 - confidence))
         curved = np.abs(ratio) > 1e-6
@@ -105,16 +100,3 @@ class _Spent:
 def _means(edge: Floats, cloud: Floats, power: int) -> Floats:
     changes = np.concatenate([[0.0], np.cumsum(edge**power - cloud**power)])
     return np.asarray(((cloud**power).sum() + changes) / len(edge))
-
-
-def _refusal(least: float, error: float, budget: float, count: int) -> str:
-    if least >= budget:
-        return (
-            f"a budget of {budget:g} per 1,000 queries is out of reach: as much at the edge as "
-            f"there can be still costs {least:.4g}"
-        )
-    needed = int(np.ceil(count * (2 * error / (budget - least)) ** 2))
-    return (
-        f"{count} rows can't promise a budget of {budget:g} per 1,000 queries; "
-        f"about {max(needed, count + 1)} would be needed"
-    )

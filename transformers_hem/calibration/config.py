@@ -1,4 +1,4 @@
-"""What a router's config.json says beyond its weights: thresholds, promises, how scores spread.
+"""What a router's config.json holds beside its weights: thresholds, promises, how scores spread.
 
 A trained algorithm's own configuration derives from `CalibratedConfig`, so that `hem calibrate`,
 the threshold that HEM reports and the watch on drift work for all of them.
@@ -7,10 +7,9 @@ the threshold that HEM reports and the watch on drift work for all of them.
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Scores = NDArray[np.float64]
+from transformers_hem.arrays import Floats
 
 BINS = 10
 
@@ -40,7 +39,7 @@ class ProbabilityMap(Section):
             raise ValueError("probability must be in [0, 1]")
         return self
 
-    def apply(self, scores: Scores) -> Scores:
+    def apply(self, scores: Floats) -> Floats:
         """Float [N] to float [N] in [0, 1]; NaN stays NaN."""
         return np.interp(scores, self.raw, self.probability)
 
@@ -48,8 +47,8 @@ class ProbabilityMap(Section):
 class ScoreSpread(Section):
     """How a set of scores spreads over bins: `edges` are ascending and inside the range.
 
-    Bin i holds scores up to and with edges[i]; the last one those above. Made of deciles there
-    are ten bins, fewer where many scores are equal.
+    Bin i holds scores up to edges[i], itself included, and the last bin those above. Made of
+    deciles there are ten bins, fewer where many scores are equal.
     """
 
     edges: tuple[float, ...] = Field(max_length=BINS - 1)
@@ -65,7 +64,7 @@ class ScoreSpread(Section):
         return self
 
     @classmethod
-    def of(cls, scores: Scores) -> "ScoreSpread":
+    def of(cls, scores: Floats) -> "ScoreSpread":
         """Of a sample; rows without a score (NaN) don't count."""
         known = scores[~np.isnan(scores)]
         inner = np.linspace(0, 1, BINS + 1)[1:-1]
@@ -101,8 +100,8 @@ class CalibratedConfig(Section):
     """The part that every trained router's configuration shares.
 
     `threshold` is training's own; a calibration's takes its place. `data_sha256` is of the training
-    file's uncompressed content. `probability` is applied to
-    raw scores before anything else; `scores` is the spread of the scores after it.
+    file's uncompressed content. `probability` is applied to raw scores before anything else;
+    `scores` is the spread of the scores after it.
     """
 
     threshold: float = Field(ge=0, le=1)
@@ -111,7 +110,7 @@ class CalibratedConfig(Section):
     scores: ScoreSpread | None = None
     calibration: Calibration | None = None
 
-    def difficulty(self, raw: Scores) -> Scores:
+    def difficulty(self, raw: Floats) -> Floats:
         """From a model's own scores to those that are served: float [N] in [0, 1]."""
         return self.probability.apply(raw) if self.probability else raw
 

@@ -6,12 +6,13 @@ import threading
 from bisect import bisect_left
 from collections import deque
 
-from transformers_hem.calibration.config import Scores, ScoreSpread
+from transformers_hem.arrays import Floats
+from transformers_hem.calibration.config import ScoreSpread
 
 logger = logging.getLogger("kserve.hem")
 
 WINDOW = 1000  # live scores that are compared
-LEAST = 200  # fewer say nothing: by chance alone the index is about 9 / number of scores
+LEAST = 200  # fewer show nothing: by chance alone the index is about 9 / number of scores
 CHECK_EVERY = 100
 # Usual reading: below 0.1 no change, up to 0.2 some, above it another population (Siddiqi, Credit
 # Risk Scorecards, 2006).
@@ -36,7 +37,7 @@ class ScoreDrift:
         self._alarmed = False
         self._lock = threading.Lock()
 
-    def add(self, scores: Scores) -> None:
+    def add(self, scores: Floats) -> None:
         """Float [N]; NaN, no score, doesn't count."""
         bins = [bisect_left(self._edges, score) for score in scores.tolist() if score == score]
         with self._lock:

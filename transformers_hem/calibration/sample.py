@@ -10,21 +10,14 @@ import numpy as np
 from predictors.errors import ConfigurationError
 from predictors.jsonl import read_content, read_query, read_rows, require_new
 from transformers_hem.algorithms.base import Algorithm
-from transformers_hem.algorithms.from_rows import batch_of, column
-from transformers_hem.algorithms.signals import require_signals
-from transformers_hem.calibration.bounds import Floats
-from transformers_hem.labels.labels import (
-    LABELS,
-    Labels,
-    read_labels,
-)
-
-BATCH_ROWS = 256
+from transformers_hem.algorithms.row_fields import column, require_signals, score_rows
+from transformers_hem.arrays import Floats
+from transformers_hem.labels.labels import LABELS, Labels, read_labels
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """N rows. `scores` [N] is infinite where there is no signal: such a query is never easy.
+    """N rows. `scores` [N] is infinite where a row has no score: such a query is never easy.
 
     `labels` is None where the rows carry none. `sha256` is of the file's uncompressed content.
     """
@@ -66,17 +59,11 @@ def read_sample(path: Path, algorithm: Algorithm) -> Sample:
     rows = [row for _, row in numbered]
     names = {name for pair in LABELS for name in pair} | {"winner"}
     labelled = any(names & row.keys() for row in rows)
-    scores = _score(algorithm, rows)
+    scores = score_rows(algorithm, rows)
+    scores = np.where(np.isnan(scores), np.inf, scores)
     if np.isinf(scores).all():
         raise ConfigurationError(
-            f"{path}: {type(algorithm).__name__}, which mines the {algorithm.stage}, scores none "
-            "of the rows"
+            f"{path}: {type(algorithm).__name__}, which mines the {algorithm.stage}, has no score "
+            "for any of the rows"
         )
     return Sample(path, rows, scores, read_labels(path) if labelled else None, sha256)
-
-
-def _score(algorithm: Algorithm, rows: list[dict[str, Any]]) -> Floats:
-    starts = range(0, len(rows), BATCH_ROWS)
-    parts = [algorithm.score(batch_of(rows[start : start + BATCH_ROWS])) for start in starts]
-    scores = np.concatenate(parts)
-    return np.where(np.isnan(scores), np.inf, scores)

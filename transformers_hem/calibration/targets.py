@@ -1,4 +1,5 @@
-"""What a calibration can aim at, each with the threshold that keeps it and the promise it makes."""
+"""What a calibration can aim at: each target finds the threshold that keeps it, and says what it
+promises."""
 
 import math
 from abc import ABC, abstractmethod
@@ -7,25 +8,20 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
+from scipy.stats import norm
 
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Stage
-from transformers_hem.calibration.bounds import Floats
+from transformers_hem.arrays import Floats
 from transformers_hem.calibration.budget import threshold_within
-from transformers_hem.calibration.edge_ratio import threshold_for
-from transformers_hem.calibration.quality_loss import Losses, certified_threshold
+from transformers_hem.calibration.quality_loss import Losses, certified_threshold, upper_share
 from transformers_hem.calibration.sample import Sample
+from transformers_hem.evaluation.quality import cuttable, threshold_after
 from transformers_hem.labels.labels import Labels
 
+TOLERANCE = 0.05  # an edge share that may be further off than this is not worth promising
+
 TargetName = Literal["edge_ratio", "max_quality_loss", "budget"]
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """`text` continues after the edge share and ends before the number of rows."""
-
-    threshold: float
-    text: str
 
 
 class Target(ABC):
@@ -33,8 +29,9 @@ class Target(ABC):
     limit: float
 
     @abstractmethod
-    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
-        """Raises ConfigurationError where the sample can't support it."""
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> tuple[float, str]:
+        """The threshold, and what it promises in words, to stand between the edge share and the
+        number of rows. Raises ConfigurationError where the sample can't support it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +41,46 @@ class EdgeRatio(Target):
     name: ClassVar[TargetName] = "edge_ratio"
     limit: float
 
-    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
-        found = threshold_for(sample.scores, self.limit, confidence)
-        return Promise(
-            found.threshold,
-            f"{found.low:.1%} to {found.high:.1%} with confidence {confidence:g}",
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> tuple[float, str]:
+        threshold, low, high = threshold_near(sample.scores, self.limit, confidence)
+        return threshold, f"{low:.1%} to {high:.1%} with confidence {confidence:g}"
+
+
+def threshold_near(scores: Floats, ratio: float, confidence: float) -> tuple[float, float, float]:
+    """The threshold, and the lowest and highest share of live queries that it may leave at the
+    edge, with that confidence: Clopper and Pearson's interval (1934).
+
+    `scores`: float [N], infinite where there is no score. Raises ConfigurationError where the
+    interval is wider than the tolerance on a side, or where equal scores leave no threshold near
+    the ratio.
+    """
+    count = len(scores)
+    ordered = np.sort(scores)
+    cuts = np.flatnonzero(cuttable(ordered))
+    at_edge = int(cuts[np.argmin(np.abs(cuts - ratio * count))])
+    share, error = at_edge / count, (1 - confidence) / 2
+    if abs(share - ratio) > TOLERANCE:
+        raise ConfigurationError(
+            f"no threshold is near an edge share of {ratio:g}: too many of the {count} rows have "
+            f"equal scores, or none; the nearest share is {share:.3g}"
         )
+    low = 1 - upper_share(count - at_edge, count, error)
+    high = upper_share(at_edge, count, error)
+    if max(high - share, share - low) > TOLERANCE:
+        needed = norm.ppf(1 - error) ** 2 * max(share * (1 - share), 0.02) / TOLERANCE**2
+        raise ConfigurationError(
+            f"{count} rows can't promise an edge share of {ratio:g} to within {TOLERANCE:g} with "
+            f"confidence {confidence:g}; about {max(int(np.ceil(1.1 * needed)), count + 1)} "
+            "would be needed"
+        )
+    return threshold_after(ordered, at_edge), low, high
 
 
 @dataclass(frozen=True, slots=True)
 class MaxQualityLoss(Target):
     """Mean quality is below cloud-only's by that much at most, in the labels' units.
 
-    `score_range`: the lowest and the highest score that an answer can have; 0 and 1 unless given.
+    `score_range`: the lowest and the highest score that an answer can have; by default 0 and 1.
     Without limits to what one answer can lose nothing can be promised of their mean.
     """
 
@@ -64,7 +88,7 @@ class MaxQualityLoss(Target):
     limit: float
     score_range: tuple[float, float] | None = None
 
-    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> tuple[float, str]:
         labels = sample.labels
         if labels is None:
             raise ConfigurationError(
@@ -82,7 +106,7 @@ class MaxQualityLoss(Target):
             Losses.of(sample.scores, losses / width), self.limit / width, confidence
         )
         seen = float(np.where(sample.scores <= threshold, losses, 0.0).mean())
-        return Promise(
+        return (
             threshold,
             f"a quality loss against cloud-only of at most {self.limit:g} with confidence "
             f"{confidence:g} ({seen:.4f} on these rows)",
@@ -91,7 +115,7 @@ class MaxQualityLoss(Target):
     def _width(self, path: Path, labels: Labels) -> float:
         low, high = self.score_range or (0.0, 1.0)
         if not -math.inf < low < high < math.inf:
-            raise ConfigurationError(f"{low:g} to {high:g} is no range of scores")
+            raise ConfigurationError(f"{low:g} to {high:g} is not a range of scores")
         both = np.concatenate([labels.edge, labels.cloud])
         beyond = both[(both < low) | (both > high)]
         if len(beyond):
@@ -117,16 +141,16 @@ class Budget(Target):
     edge_cost: float = 0.0
     per: Literal["query", "token"] = "query"
 
-    def promise(self, sample: Sample, stage: Stage, confidence: float) -> Promise:
+    def promise(self, sample: Sample, stage: Stage, confidence: float) -> tuple[float, str]:
         edge = self._costs(sample, "edge", self.edge_cost)
         cloud = self._costs(sample, "cloud", self.cloud_cost)
         if stage == "answer":
             cloud = cloud + edge
-        found = threshold_within(sample.scores, edge, cloud, self.limit, confidence)
-        return Promise(
-            found.threshold,
+        threshold, spent = threshold_within(sample.scores, edge, cloud, self.limit, confidence)
+        return (
+            threshold,
             f"at most {self.limit:g} spent per 1,000 queries with confidence {confidence:g} "
-            f"({found.mean:.4g} on these rows)",
+            f"({spent:.4g} on these rows)",
         )
 
     def _costs(self, sample: Sample, side: Literal["edge", "cloud"], cost: float) -> Floats:

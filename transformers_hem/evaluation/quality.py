@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from transformers_hem.arrays import Flags, Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +19,14 @@ class Cut:
 def curve(scores: Floats, edge: Floats, cloud: Floats) -> Floats:
     """Mean quality with the 0, 1, ... N easiest queries at the edge: float [N + 1]."""
     gains = (edge - cloud)[np.argsort(scores, kind="stable")]
-    quality: Floats = (cloud.sum() + np.concatenate([[0.0], np.cumsum(gains)])) / len(scores)
-    return quality
+    return np.asarray((cloud.sum() + np.concatenate([[0.0], np.cumsum(gains)])) / len(scores))
 
 
 def gap_recovered(scores: Floats, edge: Floats, cloud: Floats) -> float:
-    """Average performance gap recovered over all N + 1 cuts; 0.5 = a coin, NaN without a gap.
+    """Average performance gap recovered over all N + 1 cuts; random routing has 0.5, no gap NaN.
 
-    It chooses between candidates, with less noise than RouteLLM's APGR, which has ten bins; what
-    is reported as `apgr` is that one, `transformers_hem.evaluation.metrics.recovered`.
+    It chooses between candidates, with less noise than RouteLLM's APGR, which has ten bins; the
+    metric `apgr` is that one, see `transformers_hem.evaluation.metrics`.
     """
     gap = cloud.mean() - edge.mean()
     return float((curve(scores, edge, cloud).mean() - edge.mean()) / gap) if gap > 0 else np.nan
@@ -46,7 +44,7 @@ def between(low: float, high: float) -> float:
     return next((value for value in rounded if low <= value < high), low)
 
 
-def cuttable(ordered: Floats) -> NDArray[np.bool_]:
+def cuttable(ordered: Floats) -> Flags:
     """[N + 1]: whether a threshold can leave exactly the first 0, 1, ... N of ascending scores at
     the edge. Equal scores can't be cut apart, nor 0 be hard; infinity stands for no score, which
     is never easy."""
@@ -57,7 +55,7 @@ def cuttable(ordered: Floats) -> NDArray[np.bool_]:
 def threshold_after(ordered: Floats, at_edge: int) -> float:
     """A threshold with that many of ascending scores at the edge, for a count that is cuttable.
 
-    With nobody or everybody there it is the end of the range, whatever a later score may be.
+    With none or all of them there it is the end of the range, whatever a later score may be.
     """
     if at_edge == 0:
         return 0.0
@@ -70,7 +68,7 @@ def cheapest_cut(scores: Floats, edge: Floats, cloud: Floats, keep: float, low: 
     """The threshold with the largest edge share whose quality is at least `keep` of cloud-only's,
     both counted from `low`, the worst that an answer can be.
 
-    It lies midway between two neighbouring scores, in four digits where those can tell them apart.
+    It lies midway between two neighbouring scores, in four digits where those divide them.
     """
     ordered = np.sort(scores)
     quality = curve(scores, edge, cloud)

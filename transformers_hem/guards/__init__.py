@@ -1,4 +1,9 @@
-"""Rules that overrule a score; a new one is one file here and one line below."""
+"""Guards: rules that overrule a score. A new one is one file here and one line in the table below.
+
+base        what a guard is
+resources   to the cloud while the edge is short of resources
+settings    reads HEM_GUARDS
+"""
 
 from predictors.registry import Registry
 from transformers_hem.guards.base import Guard

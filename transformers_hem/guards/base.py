@@ -7,12 +7,12 @@ from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Route
 
 
 class Guard(ABC):
-    """Asked before the algorithm, in the order of HEM_GUARDS; the first that objects decides.
+    """Asked before the algorithm, in the order of HEM_GUARDS; the first that names a route decides.
 
     One instance serves concurrent requests.
     """
 
-    # A guard of privacy overrules the caller's `hem_prefer`, too.
+    # A guard of privacy overrules the caller's `hem_prefer` too.
     privacy: ClassVar[bool] = False
     Parameters: ClassVar[type[AlgorithmParameters]] = AlgorithmParameters
 
@@ -21,4 +21,4 @@ class Guard(ABC):
 
     @abstractmethod
     def route(self, batch: Batch) -> Route | None:
-        """Where this request has to go; None has no objection. Never blocks."""
+        """Where this request has to go; None leaves it to the next. Never blocks."""

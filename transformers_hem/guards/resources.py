@@ -25,7 +25,7 @@ _SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the machine says; None for what it can't.
+    """What the machine measures; None for what it can't.
 
     `cpu` and `memory` in use, percent; `temperature` of the hottest sensor, degrees Celsius;
     `battery`, percent of charge left, None on mains power.
@@ -50,8 +50,8 @@ class ResourceParameters(AlgorithmParameters):
 class ResourceSensitiveRouter(Guard):
     """Reads once a second, in a thread of its own; a request sees the last reading.
 
-    `read(seconds)` measures for so long. A reading that the machine lacks has no threshold, which
-    is said once in the log.
+    `read(seconds)` measures for that long. A reading that the machine lacks has no threshold; the
+    log names it once.
     """
 
     Parameters: ClassVar[type[AlgorithmParameters]] = ResourceParameters
@@ -80,18 +80,14 @@ class ResourceSensitiveRouter(Guard):
             logger.warning("resources: %s", error)
             time.sleep(seconds)
             reading = Reading()
-        self._say_absent(reading)
+        absent = [f.name for f in fields(reading) if getattr(reading, f.name) is None]
+        if not self._absent.issuperset(absent):
+            logger.info("resources: no reading of %s here, so no threshold", ", ".join(absent))
+        self._absent |= set(absent)
         short = shortages(reading, self._parameters)
         if short != self._short:
             logger.info("resources: %s", f"short of {', '.join(short)}" if short else "enough")
         self._short = short
-
-    def _say_absent(self, reading: Reading) -> None:
-        names = (field.name for field in fields(reading))
-        absent = [name for name in names if getattr(reading, name) is None]
-        if not self._absent.issuperset(absent):
-            logger.info("resources: no reading of %s here, so no threshold", ", ".join(absent))
-        self._absent |= set(absent)
 
 
 def shortages(reading: Reading, limits: ResourceParameters) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Reads HEM_GUARDS, and loads what it names."""
+"""Reads HEM_GUARDS, and loads the guards that it names."""
 
 import orjson
 
@@ -11,10 +11,10 @@ Blocks = dict[str, dict[str, str]]
 
 
 def read_guards(text: str) -> Blocks:
-    """Guard -> its parameters, in their order.
+    """Each guard's parameters by its name, in the order of the text.
 
     Two forms: names, `A,B`; and a JSON list of names and blocks, `["A", {"name": "B", "parameters":
-    [{"key": "cpu_threshold", "value": "90"}]}]`.
+    [{"key": "cpu_threshold", "value": "90"}]}]`. Raises ConfigurationError.
     """
     guards: Blocks = {}
     for entry in _entries(text):

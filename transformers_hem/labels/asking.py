@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Final
+
+import httpx
 
 from predictors.contract import (
     CLOUD,
@@ -13,12 +14,50 @@ from predictors.contract import (
     HEM_ROUTE,
     Answer,
     Scalar,
-    parse_answers,
     text_request,
 )
-from predictors.errors import ConfigurationError, HEMError, UpstreamError, UpstreamUnavailable
-from transformers_hem.labels.calls import Caller
+from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
+from predictors.upstream.ask import check_url, read_reply
+from predictors.upstream.attempt import Refusal
+from predictors.upstream.client import build_client
+from predictors.upstream.http import HTTPUpstream
+from predictors.upstream.settings import Limits
 from transformers_hem.labels.question import Side
+
+_EXAMPLE: Final = "http://127.0.0.1:8080/v2/models/NAME/infer"
+_CONNECT_SECONDS: Final = 5.0
+_WAITS: Final = (0.5, 8.0)  # seconds before another attempt: a run may take hours, a server minutes
+# Statuses after which the next question would fail in the same way. None: no answer, or one that
+# can't be used.
+_SYSTEMIC: Final = frozenset({None, 401, 403, 404, 405, 429, 501, 502, 503, 504})
+
+
+def patient_upstream(
+    url: str, timeout: float, attempts: int, headers: Mapping[str, str] | None = None
+) -> HTTPUpstream:
+    """For a predictor or a judge that a run asks. `timeout` is seconds of one attempt. No breaker:
+    the run ends by itself where a server is gone."""
+    limits = Limits(
+        timeout=attempts * (timeout + _WAITS[1]),
+        retries=attempts - 1,
+        max_concurrency=1_000_000,
+        breaker_failures=0,
+    )
+    client = build_client(httpx.Timeout(timeout, connect=_CONNECT_SECONDS))
+    return HTTPUpstream(
+        url,
+        limits,
+        client,
+        headers=headers,
+        refused=Refusal.error,
+        attempt_seconds=timeout,
+        waits=_WAITS,
+    )
+
+
+def is_systemic(error: Exception) -> bool:
+    """True where the next question would fail in the same way."""
+    return isinstance(error, UpstreamError) and error.answered in _SYSTEMIC
 
 
 class WrongModel(HEMError):
@@ -45,7 +84,7 @@ class Models:
     ) -> "Models":
         """Raises ConfigurationError unless either both predictors or a graph are named."""
         if graph is not None and edge is None and cloud is None:
-            url = _checked("--url", graph)
+            url = check_url(graph, "--url", _EXAMPLE)
             return cls(url, url, True, parameters)
         if graph is not None or edge is None or cloud is None:
             raise ConfigurationError("give --edge and --cloud, or a graph's --url")
@@ -53,7 +92,8 @@ class Models:
             raise ConfigurationError(
                 f"--edge and --cloud are the same, {edge!r}; use a graph's --url"
             )
-        return cls(_checked("--edge", edge), _checked("--cloud", cloud), False, parameters)
+        check_url(edge, "--edge", _EXAMPLE)
+        return cls(edge, check_url(cloud, "--cloud", _EXAMPLE), False, parameters)
 
     def settings(self) -> dict[str, Any]:
         """What decides the answers."""
@@ -62,44 +102,54 @@ class Models:
         urls = {"edge": self.edge_url, "cloud": self.cloud_url}
         return {**urls, "parameters": dict(self.parameters)}
 
-    async def ask(self, caller: Caller, side: Side, query: str, *, retry: bool = True) -> Answer:
-        """Raises UpstreamError or one of its kinds; a degraded answer is a WrongModel."""
-        url = self.edge_url if side == EDGE else self.cloud_url
-        parameters = dict(self.parameters)
-        if self.through_graph:
-            parameters[HEM_PREFER] = side
-        response = await caller.post(url, text_request([query], parameters), retry=retry)
-        try:
-            answers = parse_answers(response)
-        except (ValueError, AttributeError, TypeError, KeyError) as error:
-            raise UpstreamError(f"{url} answered 200 with {error}") from None
-        if len(answers) != 1:
-            raise UpstreamError(f"{url} gave {len(answers)} answers to one question")
-        if self.through_graph:
-            _require_route(response.get("parameters") or {}, side, url)
-        return answers[0]
+
+class Asker:
+    """Asks the models of one run. `timeout` is seconds of one attempt at one question."""
+
+    def __init__(self, models: Models, timeout: float, attempts: int) -> None:
+        self.models = models
+        self._upstreams = {
+            url: patient_upstream(url, timeout, attempts)
+            for url in {models.edge_url, models.cloud_url}
+        }
+
+    async def ask(self, side: Side, query: str, *, retry: bool = True) -> Answer:
+        """Raises UpstreamError; WrongModel for a graph's answer of another model than `side`'s."""
+        models = self.models
+        url = models.edge_url if side == EDGE else models.cloud_url
+        prefer = {HEM_PREFER: side} if models.through_graph else {}
+        request = text_request([query], {**models.parameters, **prefer})
+        answer, routed = await self._upstreams[url].post("", request, _one_answer, retry=retry)
+        if models.through_graph:
+            _require_route(routed, side, url)
+        return answer
+
+    async def close(self) -> None:
+        for upstream in self._upstreams.values():
+            await upstream.close()
 
 
 def require_two_models(edge: Answer, cloud: Answer) -> None:
-    """Raises UpstreamUnavailable where a graph's degrade step let the edge answer for the cloud."""
+    """Raises UpstreamError where a graph's degrade step let the edge answer for the cloud."""
     if edge.served_by == cloud.served_by:
-        raise UpstreamUnavailable(f"{cloud.served_by!r} answered for the cloud: the graph degraded")
+        raise UpstreamError(
+            f"{cloud.served_by!r} answered for the cloud: the graph degraded", Cause.UNREACHABLE
+        )
+
+
+def _one_answer(response: Any) -> tuple[Answer, Mapping[str, Any]]:
+    answers, parameters = read_reply(response)
+    if len(answers) != 1:
+        raise ValueError(f"{len(answers)} answers to one question")
+    return answers[0], parameters
 
 
 def _require_route(parameters: Mapping[str, Any], side: Side, url: str) -> None:
-    """In the answer stage the cloud sees the client's own request: its answer tells no route."""
+    """In the answer stage the cloud sees the client's own request: its answer has no route."""
     route = parameters.get(HEM_ROUTE)
     if route == side or (route is None and side == CLOUD):
         return
     if route is None:
         raise UpstreamError(f"{url} answered without {HEM_ROUTE}; --url is for graphs")
-    told = f"it went to {route!r}, reason {parameters.get(HEM_REASON)!r}"
-    raise WrongModel(f"{url} was asked for the {side}'s answer, but {told}")
-
-
-def _checked(option: str, url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        example = "http://127.0.0.1:8080/v2/models/NAME/infer"
-        raise ConfigurationError(f"{option} {url!r} is not a URL; e.g. {example}")
-    return url
+    where = f"it went to {route!r}, reason {parameters.get(HEM_REASON)!r}"
+    raise WrongModel(f"{url} was asked for the {side}'s answer, but {where}")

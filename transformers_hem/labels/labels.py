@@ -1,8 +1,8 @@
-"""Reads training and scoring files: JSON Lines, plain or gzip, one clear line per fault."""
+"""Labelled rows as training, calibration and the oracle read them, and rows of queries to score."""
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,49 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predictors.contract import is_number
 from predictors.errors import ConfigurationError
 from predictors.jsonl import read_content, read_query, read_rows, require_new
-from transformers_hem.labels.row_telemetry import TELEMETRY_FIELDS, RowTelemetry
 
 LABELS = (("edge_correct", "cloud_correct"), ("edge_score", "cloud_score"))
 WINNERS = {"edge": (1.0, 0.0), "cloud": (0.0, 1.0), "tie": (0.5, 0.5)}
 LEAST_ROWS = 8
 LARGEST_SCORE = 1e100  # either side of 0: sums and squares of many such scores are still finite
+SIGNALS = ("mean_logprob", "min_logprob", "mean_margin")
+TELEMETRY_FIELDS = tuple(f"edge_{name}" for name in SIGNALS)
+
+
+@dataclass(frozen=True, slots=True)
+class RowTelemetry:
+    """`values`: of each of SIGNALS, float [N], NaN where a row of `path` has no such number;
+    `lines`: int [N]."""
+
+    path: Path
+    lines: NDArray[np.int64]
+    values: Mapping[str, NDArray[np.float64]]
+
+    @classmethod
+    def of(
+        cls, path: Path, lines: Sequence[int], rows: Sequence[Mapping[str, Any]]
+    ) -> "RowTelemetry":
+        values = {
+            name: np.array([v if is_number(v := row[field]) else math.nan for row in rows])
+            for name, field in zip(SIGNALS, TELEMETRY_FIELDS, strict=True)
+        }
+        return cls(path, np.array(lines), values)
+
+    def subset(self, chosen: NDArray[np.integer]) -> "RowTelemetry":
+        values = {name: column[chosen] for name, column in self.values.items()}
+        return RowTelemetry(self.path, self.lines[chosen], values)
+
+    def require(self, name: str) -> None:
+        """Raises ConfigurationError naming the first row that lacks the signal."""
+        missing = np.flatnonzero(np.isnan(self.values[name]))
+        if len(missing):
+            raise ConfigurationError(
+                f"{self.path}, line {self.lines[missing[0]]}: no number in 'edge_{name}', which "
+                "this router learns from; `hem label` writes it where the edge's engine tells it"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +77,8 @@ class Labels:
     @property
     def hard(self) -> NDArray[np.bool_]:
         """Rows that the cloud does better than the edge, by more than epsilon."""
-        return is_hard(self.edge, self.cloud, self.epsilon)
+        hard: NDArray[np.bool_] = is_hard(self.edge, self.cloud, self.epsilon)
+        return hard
 
     def subset(self, chosen: NDArray[np.integer]) -> "Labels":
         """The rows at `chosen`, in that order."""
@@ -57,10 +93,9 @@ class Labels:
         )
 
 
-def is_hard(
-    edge: NDArray[np.float64], cloud: NDArray[np.float64], epsilon: float
-) -> NDArray[np.bool_]:
-    """Hybrid LLM's rule (arXiv 2404.14618, section 3): hard iff edge < cloud - epsilon."""
+def is_hard(edge: Any, cloud: Any, epsilon: float) -> Any:
+    """Whether the cloud does better by more than `epsilon`, of two numbers or two arrays: Hybrid
+    LLM's rule (arXiv 2404.14618, section 3), hard where edge < cloud - epsilon."""
     return edge < cloud - epsilon
 
 
@@ -84,10 +119,10 @@ def read_labels(path: Path, epsilon: float = 0.0) -> Labels:
     kinds: dict[str, int] = {}
     names: dict[object, int] = {}
     lines: list[int] = []
-    told: list[dict[str, Any]] = []
+    telemetry: list[dict[str, Any]] = []
     for number, row in read_rows(path, content):
         lines.append(number)
-        told.append({name: row.get(name) for name in TELEMETRY_FIELDS})
+        telemetry.append({name: row.get(name) for name in TELEMETRY_FIELDS})
         queries.append(read_query(row, f"{path}, line {number}"))
         require_new(row.get("id"), names, path, number)
         kind, pair = _pair(row, f"{path}, line {number}")
@@ -101,9 +136,9 @@ def read_labels(path: Path, epsilon: float = 0.0) -> Labels:
     scale = (float(np.ptp(values)) or 1.0) if scored else 1.0
     low = float(values.min()) if scored else 0.0
     fingerprint = hashlib.sha256(content).hexdigest()
-    telemetry = RowTelemetry.of(path, lines, told)
     edge, cloud = values[:, 0], values[:, 1]
-    return Labels(queries, edge, cloud, scale, fingerprint, epsilon, telemetry, low)
+    signals = RowTelemetry.of(path, lines, telemetry)
+    return Labels(queries, edge, cloud, scale, fingerprint, epsilon, signals, low)
 
 
 def sample(labels: Labels, limit: int | None, seed: int) -> Labels:
@@ -120,7 +155,7 @@ def read_queries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line number and object of rows {id, query}, each with an id of its own. Raises
     ConfigurationError with the line's number."""
     names: dict[object, int] = {}
-    for number, row in read_rows(path, read_content(path)):
+    for number, row in read_rows(path):
         name = row.get("id")
         if not isinstance(name, str | int) or isinstance(name, bool):
             raise ConfigurationError(f"{path}, line {number}: 'id' must be a string or an integer")

@@ -10,6 +10,7 @@ from predictors.jsonl import write_lines
 
 from predictors.contract import Answer
 from transformers_hem.labels.journal import Journal
+from transformers_hem.labels.labels import is_hard
 from transformers_hem.labels.question import SIDES, Question, Side
 from transformers_hem.labels.scorers.base import Pair
 
@@ -38,11 +39,11 @@ def write_labels(
 ) -> Summary:
     """One row per question that has scores, in their order; the others are left out.
 
-    `hard` is Hybrid LLM's rule (arXiv 2404.14618): edge score < cloud score - epsilon.
+    `hard` is the rule of `labels.is_hard`.
     """
     labelled = [question for question in questions if question.id in journal.scores]
     pairs = [journal.scores[question.id] for question in labelled]
-    hard = [pair.edge < pair.cloud - epsilon for pair in pairs]
+    hard = [is_hard(pair.edge, pair.cloud, epsilon) for pair in pairs]
     rows = [
         _row(question, journal, pair, graded) | {"hard": is_hard}
         for question, pair, is_hard in zip(labelled, pairs, hard, strict=True)

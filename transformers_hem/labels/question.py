@@ -14,6 +14,7 @@ from predictors.contract import (
     TELEMETRY,
     Answer,
     is_number,
+    is_telemetry,
 )
 from predictors.errors import ConfigurationError
 from predictors.jsonl import read_query, read_rows, require_new
@@ -94,8 +95,8 @@ def _answer(row: dict[str, Any], side: Side, where: str) -> Answer | None:
         raise ConfigurationError(f"{where}: '{side}_answer' must be a string, not {text!r:.80}")
     telemetry = {name: row[key] for name in TELEMETRY if (key := f"{side}_{name}") in row}
     for name, value in telemetry.items():
-        if not is_number(value):
+        if not is_telemetry(name, value):
             raise ConfigurationError(
-                f"{where}: '{side}_{name}' must be a number, not {value!r:.80}"
+                f"{where}: '{side}_{name}' must be a number ({TELEMETRY[name]}), not {value!r:.80}"
             )
     return Answer(text, **telemetry)

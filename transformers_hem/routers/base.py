@@ -1,22 +1,35 @@
-"""What the algorithms have in common whose router `hem train` wrote."""
+"""What every trained router has: a score, a config.json and a learner."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import Field
+
 from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores
 from transformers_hem.calibration.config import CalibratedConfig
 from transformers_hem.labels.labels import Labels
+from transformers_hem.routers.directory import new_directory, write_config
+from transformers_hem.routers.targets import require_learnable
+
+Metrics = dict[str, float | int | str]
+
+
+class TrainedConfig(CalibratedConfig):
+    """What config.json says of the training: on `rows` labels, with that `seed`.
+
+    `epsilon` is what the edge was allowed to be worse by, in labels' units. `metrics` are of rows
+    that the router wasn't fitted to.
+    """
+
+    seed: int
+    rows: int
+    epsilon: float = Field(default=0.0, ge=0)
+    metrics: Metrics
 
 
 class TrainedRouter(Algorithm):
     """score = `raw`, made a probability by the map that the router's directory brings."""
-
-    _config: CalibratedConfig | None = None
-
-    @property
-    def calibrated(self) -> CalibratedConfig | None:
-        return self._config
 
     @abstractmethod
     def raw(self, batch: Batch) -> Scores:
@@ -27,10 +40,7 @@ class TrainedRouter(Algorithm):
 
     def score(self, batch: Batch) -> Scores:
         raw = self.raw(batch)
-        return self._config.difficulty(raw) if self._config else raw
-
-
-Metrics = dict[str, float | int | str]
+        return self.calibrated.difficulty(raw) if self.calibrated else raw
 
 
 class Learner(ABC):
@@ -41,6 +51,19 @@ class Learner(ABC):
     def __init__(self, parameters: AlgorithmParameters) -> None:  # noqa: B027 - many have none
         """Refuses parameters that can't be used here with a ConfigurationError, before any work."""
 
-    @abstractmethod
     def train(self, labels: Labels, out: Path, seed: int) -> Metrics:
-        """Writes a router directory; returns what it promises, as its config.json says it."""
+        """Writes the router directory `out`; returns its metrics, rows and threshold.
+
+        Raises ConfigurationError where the labels can't be learned from, and leaves `out` as it
+        was.
+        """
+        require_learnable(labels)
+        with new_directory(out) as directory:
+            config = self.learn(labels, directory, seed)
+            write_config(directory, config)
+        return {**config.metrics, "rows": config.rows, "threshold": config.threshold}
+
+    @abstractmethod
+    def learn(self, labels: Labels, directory: Path, seed: int) -> TrainedConfig:
+        """Writes everything but config.json to the new `directory`, whose parent is a scratch
+        folder of this training; returns what config.json will say."""

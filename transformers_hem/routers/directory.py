@@ -8,11 +8,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
+import orjson
 from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, first_fault
 from transformers_hem import embedded
 from transformers_hem.calibration.config import CalibratedConfig
 
@@ -28,14 +32,13 @@ def locate(name: str) -> Path:
     """The directory that `HEM_ROUTER` or a `router` parameter means."""
     if name.startswith(embedded.PREFIX):
         return embedded.directory(name)
-    if name.startswith("file://"):
-        return Path(name.removeprefix("file://"))
-    if "://" in name:
+    path = name.removeprefix("file://")
+    if "://" in path:
         raise ConfigurationError(
             f"router {name!r} must be mounted first: put it in the InferenceService's storageUri "
             "and name the mount, /mnt/models"
         )
-    return Path(name)
+    return Path(path)
 
 
 def sha256(content: bytes) -> str:
@@ -65,8 +68,8 @@ def new_directory(out: Path) -> Iterator[Path]:
 
 
 def require_place(out: Path) -> None:
-    """Told before the work is done: raises ConfigurationError where `new_directory` would. Leaves
-    nothing."""
+    """Called before the work is done: raises ConfigurationError where `new_directory` would. Leaves
+    nothing behind."""
     with _unwritable(out):
         _require_free(out)
         place = out.parent
@@ -77,7 +80,7 @@ def require_place(out: Path) -> None:
 
 @contextmanager
 def _unwritable(out: Path, *numbers: int) -> Iterator[None]:
-    """An OSError, or one of these numbers only, becomes a ConfigurationError about `out`."""
+    """An OSError, or only one with these numbers, becomes a ConfigurationError about `out`."""
     try:
         yield
     except OSError as error:
@@ -87,10 +90,18 @@ def _unwritable(out: Path, *numbers: int) -> Iterator[None]:
 
 
 def _require_free(out: Path) -> None:
-    """What is there already is an older router, and can be moved away."""
+    """What is there already is an older router, or an empty directory, and can be moved away.
+
+    A language model's directory has a config.json too, which names no algorithm.
+    """
     if not _is_there(out):
         return
-    if not (out.is_dir() and _is_router(out)):
+    config = out / CONFIG_FILE
+    if config.is_file():
+        is_router = b'"algorithm"' in config.read_bytes()
+    else:
+        is_router = out.is_dir() and not any(out.iterdir())
+    if not is_router:
         raise ConfigurationError(f"{out} exists and is not a router directory; choose another")
     if out.samefile(os.curdir) or os.path.ismount(out):
         kind = "a mount" if os.path.ismount(out) else "the working directory"
@@ -98,7 +109,7 @@ def _require_free(out: Path) -> None:
 
 
 def _is_there(path: Path) -> bool:
-    """Raises OSError where nothing could be, as in a file or by too long a name."""
+    """Raises OSError where nothing can be, as inside a file or under too long a name."""
     try:
         path.lstat()
     except FileNotFoundError:
@@ -118,33 +129,60 @@ def _replace(out: Path, aside: Path) -> None:
         raise
 
 
-def _is_router(directory: Path) -> bool:
-    """An empty one counts; a language model's, which has a config.json of its own, does not."""
-    path = directory / CONFIG_FILE
-    return b'"algorithm"' in path.read_bytes() if path.is_file() else not any(directory.iterdir())
-
-
 def write_config(directory: Path, config: CalibratedConfig) -> None:
     (directory / CONFIG_FILE).write_text(config.model_dump_json(indent=2) + "\n")
 
 
-def read_config(directory: Path, kind: type[Config]) -> Config:
-    """Raises ConfigurationError naming the file, the field and what is wrong with it."""
+def algorithm_of(directory: Path) -> str:
+    """The algorithm that config.json names. Raises ConfigurationError where it names none."""
     path = directory / CONFIG_FILE
-    content = read_file(path)
     try:
-        return kind.model_validate_json(content)
+        return str(orjson.loads(read_file(path))["algorithm"])
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{path} names no algorithm: {error!r}") from error
+
+
+def read_config(directory: Path, kind: type[Config], algorithm: str) -> Config:
+    """Raises ConfigurationError naming the file, the field and what is wrong with it, or the other
+    algorithm that the directory belongs to."""
+    owner = algorithm_of(directory)
+    if owner != algorithm:
+        raise ConfigurationError(f"{directory} is a {owner}'s, not {algorithm}'s")
+    path = directory / CONFIG_FILE
+    try:
+        return kind.model_validate_json(read_file(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "it"
-        raise ConfigurationError(f"{path}: {where}: {first['msg']}") from error
+        where, message, _ = first_fault(error)
+        raise ConfigurationError(f"{path}: {where or 'it'}: {message}") from error
 
 
-def read_file(path: Path) -> bytes:
-    """A file of a router directory. Raises ConfigurationError where it can't be read."""
+def read_file(path: Path, fingerprint: str | None = None) -> bytes:
+    """A file of a router directory. Raises ConfigurationError where it can't be read, or is not
+    the one with this sha256."""
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(
             f"no router in {path.parent}: {path.name}: {error.strerror}; `hem train` writes one"
         ) from error
+    if fingerprint not in (None, sha256(content)):
+        raise ConfigurationError(
+            f"{path} is damaged, or belongs to another {CONFIG_FILE}: its sha256 differs"
+        )
+    return content
+
+
+@contextmanager
+def tensors_of(content: bytes, path: Path, what: str) -> Iterator[dict[str, np.ndarray]]:
+    """The tensors of a safetensors file, to be checked inside the block: a missing key, or a
+    ValueError that says what is wrong, becomes a ConfigurationError about `path`."""
+    try:
+        yield load(content)
+    except (SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise ConfigurationError(f"{path} is not a router's {what}: {error}") from error
+
+
+def require_finite(*arrays: Any) -> None:
+    """Raises ValueError."""
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError("it has values that are not finite")

@@ -1,7 +1,5 @@
-"""Scores a file of queries with a router, in batches."""
+"""Opens a trained router's directory as the algorithm that it was trained for; `hem score`."""
 
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +7,20 @@ import orjson
 from predictors.jsonl import write_lines
 
 from predictors.errors import ConfigurationError
+from predictors.jsonl import write_lines
+from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import Algorithm
-from transformers_hem.algorithms.from_rows import batch_of
-from transformers_hem.algorithms.signals import lacking
+from transformers_hem.algorithms.parameters import parse
+from transformers_hem.algorithms.row_fields import lacking, score_rows
 from transformers_hem.labels.labels import read_queries
-from transformers_hem.routers.opening import open_router
+from transformers_hem.routers.directory import algorithm_of, locate
 
-BATCH_ROWS = 256
+
+def open_router(name: str) -> Algorithm:
+    """`name`: a directory or `embedded:<name>`. Raises ConfigurationError where it is unusable."""
+    algorithm = algorithm_of(locate(name))
+    kind = ALGORITHMS.load(algorithm)
+    return kind(parse(algorithm, kind, {"router": name}))
 
 
 def score_file(router: Path | str, data: Path, out: Path) -> int:
@@ -27,17 +32,12 @@ def score_file(router: Path | str, data: Path, out: Path) -> int:
     it was.
     """
     algorithm = open_router(str(router))
-    lines = list(_scored(algorithm, data))
+    numbers, rows = zip(*read_queries(data), strict=True)
+    lines = []
+    for number, row, score in zip(numbers, rows, score_rows(algorithm, rows), strict=True):
+        if not np.isfinite(score):
+            why = lacking(algorithm, row) or f"{type(algorithm).__name__} has no score for it"
+            raise ConfigurationError(f"{data}, line {number}: {why}")
+        lines.append(orjson.dumps({"id": row["id"], "score": float(score)}) + b"\n")
     write_lines(out, lines)
     return len(lines)
-
-
-def _scored(algorithm: Algorithm, data: Path) -> Iterator[bytes]:
-    rows = read_queries(data)
-    while chunk := list(islice(rows, BATCH_ROWS)):
-        scores = algorithm.score(batch_of([row for _, row in chunk]))
-        for (number, row), score in zip(chunk, scores, strict=True):
-            if not np.isfinite(score):
-                why = lacking(algorithm, row) or f"{type(algorithm).__name__} has no score for it"
-                raise ConfigurationError(f"{data}, line {number}: {why}")
-            yield orjson.dumps({"id": row["id"], "score": float(score)}) + b"\n"

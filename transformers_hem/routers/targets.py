@@ -1,28 +1,39 @@
 """What a router learns to predict, from how both models did on a query.
 
 `hard` (for a classifier): the cloud does better than the edge, score_edge < score_cloud - epsilon;
-Hybrid LLM's deterministic rule (arXiv 2404.14618, section 3), epsilon 0 unless given. Its
+Hybrid LLM's deterministic rule (arXiv 2404.14618, section 3), epsilon 0 by default. Its
 probability is the difficulty; for right and wrong answers it is P(edge wrong and cloud right),
 RouteLLM's win probability of the strong model (arXiv 2406.18665, section 3) without ties.
 
 `difference` (for a regression): (1 + (cloud - edge) / scale) / 2. It also learns from queries where
 the edge does better, and 0.5 means that the two are expected to do equally well. Epsilon has no
-part in it.
+part in it. `expected_difference` is the same of two chances of being right.
 """
+
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictors.errors import ConfigurationError
+from transformers_hem.arrays import Floats
 from transformers_hem.labels.labels import LEAST_ROWS, Labels
 
+Chance = TypeVar("Chance", float, NDArray[Any])
 
-def difference(labels: Labels) -> NDArray[np.float64]:
-    """Float [N] in [0, 1]."""
+
+def difference(labels: Labels) -> Floats:
+    """Float [N] in [0, 1]; exactly 0.5 where both models did equally well."""
     return (1 + (labels.cloud - labels.edge) / labels.scale) / 2
 
 
-def rightness(labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def expected_difference(edge: Chance, cloud: Chance) -> Chance:
+    """The difficulty in [0, 1] of P(edge right) and P(cloud right)."""
+    difficulty: Chance = (1 + cloud - edge) / 2
+    return difficulty
+
+
+def rightness(labels: Labels) -> tuple[Floats, Floats]:
     """The edge's and the cloud's labels, float [N] in [0, 1]: themselves where they are right or
     wrong, scores by their place in the labels' range."""
     edge, cloud = (

@@ -1,4 +1,4 @@
-"""`hem train` and `hem score`: labels in, a router directory out; queries in, difficulties out."""
+"""`hem train`: labels in, a router directory out."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,24 +7,14 @@ from predictors.errors import ConfigurationError
 from predictors.registry import Registry
 from transformers_hem.algorithms.parameters import parse
 from transformers_hem.labels.labels import read_labels, sample
+from transformers_hem.routers import TRAINED_ROUTERS
 from transformers_hem.routers.base import Learner, Metrics
 from transformers_hem.routers.directory import require_place
-from transformers_hem.routers.scoring import score_file
-
-__all__ = ["LEARNERS", "score_file", "train"]
 
 LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which scikit-learn draws from
 
 LEARNERS: Registry[Learner] = Registry(
-    "trainable algorithm",
-    {
-        "LinearRouter": "transformers_hem.routers.linear.learner:LinearLearner",
-        "CombinedRouter": "transformers_hem.routers.combined.learner:CombinedLearner",
-        "BERTRouter": "transformers_hem.routers.classifier.learner:BERTLearner",
-        "LLMRouter": "transformers_hem.routers.classifier.learner:LLMLearner",
-        "KernelRouter": "transformers_hem.routers.kernel.learner:KernelLearner",
-        "KNNRouter": "transformers_hem.routers.knn.learner:KNNLearner",
-    },
+    "trainable algorithm", {name: row.learner for name, row in TRAINED_ROUTERS.items()}
 )
 
 

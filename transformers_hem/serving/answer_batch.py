@@ -6,29 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from predictors.contract import (
-    BOX_FIELDS,
-    BOXES,
-    PROBABILITIES,
-    TEXT_OUTPUT,
-)
+from predictors.contract import BOX_FIELDS, BOXES, PROBABILITIES, TEXT_OUTPUT
 from transformers_hem.algorithms.base import Batch, Scores
 
 logger = logging.getLogger("kserve.hem")
 
-Outputs = Mapping[str, Mapping[str, Any]]
+Outputs = Mapping[str, dict[str, Any]]
 
 
 def answer_batch(response: Mapping[str, Any], texts: Sequence[str]) -> Batch:
-    """N rows with whatever signals there are; a malformed tensor is no signal, never an easy one.
+    """N rows with the signals that the response has; a malformed tensor is a missing signal, never
+    an easy one.
 
-    N is that of `texts`, or of the answers where the request has no text.
+    N is the number of `texts`, or of the answers where the request has no text.
     """
-    outputs = {
-        output["name"]: output
-        for output in response["outputs"]
-        if isinstance(output, dict) and "name" in output
-    }
+    outputs = named_outputs(response)
     size = len(texts) or _rows(outputs)
     return Batch(
         size=size,
@@ -42,22 +34,22 @@ def answer_batch(response: Mapping[str, Any], texts: Sequence[str]) -> Batch:
     )
 
 
+def named_outputs(response: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The outputs of a V2 response by name; what has no name is left out."""
+    outputs = [output for output in response["outputs"] if isinstance(output, dict)]
+    return {output["name"]: output for output in outputs if isinstance(output.get("name"), str)}
+
+
 def answer_texts(response: Mapping[str, Any], size: int) -> tuple[str, ...]:
-    """The `size` answers of a V2 response; none where there are not just so many strings."""
-    for output in response["outputs"]:
-        if isinstance(output, dict) and output.get("name") == TEXT_OUTPUT:
-            data = output.get("data")
-            if isinstance(data, list) and len(data) == size and all(map(_is_text, data)):
-                return tuple(data)
+    """The answers in a V2 response; empty where they are not exactly `size` strings."""
+    data = named_outputs(response).get(TEXT_OUTPUT, {}).get("data")
+    if isinstance(data, list) and len(data) == size and all(isinstance(x, str) for x in data):
+        return tuple(data)
     return ()
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
 def _rows(outputs: Outputs) -> int:
-    """First dimension of the answers, else of the first output; 1 where none says."""
+    """First dimension of the answers, else of the first output with a shape, else 1."""
     for output in (outputs.get(TEXT_OUTPUT, {}), *outputs.values()):
         shape = output.get("shape")
         if isinstance(shape, list) and shape and isinstance(shape[0], int) and shape[0] > 0:
@@ -71,24 +63,19 @@ def _tensor(outputs: Outputs, name: str, shape: tuple[int, ...]) -> Scores | Non
     if name not in outputs:
         return None
     try:
-        values = _numbers(outputs[name]["data"])
+        values = np.array(outputs[name]["data"])
+        if values.dtype.kind not in "iufO":  # numpy would also read numbers out of strings
+            raise ValueError("its data are not numbers")
+        values = values.astype(np.float64)
         values = values.reshape(outputs[name]["shape"] if len(shape) > 1 else -1)
     except (KeyError, TypeError, ValueError) as error:
         logger.warning("the predictor's %s is malformed: %s", name, error)
         return None
     if len(values.shape) != len(shape) or any(
-        wanted not in (-1, given) for wanted, given in zip(shape, values.shape, strict=True)
+        length not in (-1, actual) for length, actual in zip(shape, values.shape, strict=True)
     ):
-        wanted = ["any" if each == -1 else each for each in shape]
-        logger.warning("the predictor's %s has shape %s, not %s", name, values.shape, wanted)
+        expected = ["any" if length == -1 else length for length in shape]
+        logger.warning("the predictor's %s has shape %s, not %s", name, values.shape, expected)
         return None
     values.setflags(write=False)
     return values
-
-
-def _numbers(data: Any) -> Scores:
-    """Numbers and nulls only: numpy would also read numbers out of strings."""
-    values = np.array(data)
-    if values.dtype.kind not in "iufO":
-        raise ValueError("its data are not numbers")
-    return values.astype(np.float64)

@@ -1,4 +1,8 @@
-"""The one place that turns difficulties into a route."""
+"""The one place that turns difficulties into a route, and that applies a threshold.
+
+Algorithms only score; `Decider.judge` alone says `score > threshold`, so that calibration works
+for all of them. Nothing here knows of kserve or HTTP.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +33,7 @@ Reason = str  # "algorithm", "prefer", "no_signal", or the name of the guard tha
 class Decision:
     """Where one request goes, and why.
 
-    `score` is the difficulty of the whole request, None where nothing was scored.
+    `score` is the difficulty of the whole request in [0, 1], None where nothing was scored.
     """
 
     route: Route
@@ -39,27 +43,27 @@ class Decision:
     reason: Reason
 
     def parameters(self) -> dict[str, Scalar]:
-        """The `hem_*` parameters that tell the decision."""
-        told: dict[str, Scalar] = {
+        """The `hem_*` parameters that a request or response gets."""
+        written: dict[str, Scalar] = {
             HEM_ROUTE: self.route,
             HEM_ALGORITHM: self.algorithm,
             HEM_THRESHOLD: self.threshold,
             HEM_REASON: self.reason,
         }
         if self.score is not None:
-            told[HEM_SCORE] = self.score
-        return told
+            written[HEM_SCORE] = self.score
+        return written
 
 
-# Every parameter that a decision writes; what a client or an earlier step sent there is stale.
+# Every parameter that a decision writes; values from a client or an earlier step are stale.
 DECIDED = frozenset({HEM_ROUTE, HEM_SCORE, HEM_ALGORITHM, HEM_THRESHOLD, HEM_REASON})
 
 
 class Decider:
     """An algorithm with its threshold, batch policy and guards; safe to share between requests.
 
-    Who wins: guards of privacy > the caller's `prefer` > the other guards > the algorithm, asked
-    in that order. What is overruled is not asked: then there is no score.
+    Who wins: guards of privacy > the caller's `prefer` > the other guards > the algorithm, in that
+    order. Who is overruled is not asked, so an overruled algorithm gives no score.
     """
 
     def __init__(
@@ -75,15 +79,16 @@ class Decider:
         self.threshold = threshold
         self.policy: BatchPolicy = policy
         self.guards: Mapping[str, Guard] = guards or {}
-        spread = algorithm.calibrated.scores if algorithm.calibrated else None
-        self.drift = ScoreDrift(name, spread) if spread else None
+        scores = algorithm.calibrated.scores if algorithm.calibrated else None
+        self.drift = ScoreDrift(name, scores) if scores else None
 
     def decide(self, batch: Batch, prefer: Route | None = None) -> Decision:
         """Raises EngineError where the algorithm breaks its contract."""
         return self.overrule(batch, prefer) or self.judge(batch)
 
     def overrule(self, batch: Batch, prefer: Route | None) -> Decision | None:
-        """The decision of somebody above the algorithm, if any; never blocks."""
+        """The decision of a guard or of the caller, None where the algorithm decides; never
+        blocks."""
         private = {name: guard for name, guard in self.guards.items() if guard.privacy}
         return (
             self._guarded(private, batch)
@@ -125,10 +130,11 @@ class Decider:
 
 
 def request_score(scores: Scores, policy: BatchPolicy) -> float | None:
-    """The one score that is above a threshold exactly when the policy's rows are.
+    """The score of the row that decides for the request: it is above a threshold exactly when
+    any, all or the majority of the rows are.
 
-    any: the highest; all: the lowest; majority: the one that more than half of the rows reach.
-    A row without a score (NaN) counts as the hardest; None where such a row decides.
+    any: the highest score; all: the lowest; majority: the one that more than half of the rows
+    reach. A row without a score (NaN) counts as the hardest; None where such a row decides.
     """
     ranks = {"any": 0, "majority": len(scores) // 2, "all": len(scores) - 1}
     hardest_first = np.sort(np.where(np.isnan(scores), np.inf, scores))[::-1]

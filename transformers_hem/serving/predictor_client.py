@@ -1,24 +1,21 @@
-"""Asks the edge predictor behind the answer stage; its refusals come through as they are."""
+"""Asks the edge predictor behind the answer stage: for answers, whose refusals come through as they
+are, and whether it is ready."""
 
-import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-import httpx
 import orjson
-from fastapi import Request, Response
+from fastapi import FastAPI, Request, Response
 
-from predictors.errors import HEMError, UpstreamError, UpstreamUnavailable
-from predictors.upstream.client import (
-    PASSED_ON,
-    build_client,
-    upstream_failure,
-)
+from predictors.errors import HEMError, NotReady
+from predictors.upstream.attempt import Refusal, unread
+from predictors.upstream.client import PASSED_ON
+from predictors.upstream.http import HTTPUpstream
+from predictors.upstream.settings import Limits
 
 # Unlike a call to another model, this one is the caller's own: its credentials come along.
-_FORWARDED = PASSED_ON | {"authorization"}
-_CONNECT_SECONDS = 2.0
-_READY_SECONDS = 2.0
+_FORWARDED: Final = PASSED_ON | {"authorization"}
+_READY_SECONDS: Final = 2.0
 
 
 class PredictorRefused(HEMError):
@@ -26,7 +23,7 @@ class PredictorRefused(HEMError):
 
     def __init__(self, status: int, message: str, body: bytes) -> None:
         super().__init__(message)
-        self.status = status  # type: ignore[misc]  # the predictor's, not one of ours
+        self.status = status  # the predictor's, not one of ours
         self.body = body
 
 
@@ -36,65 +33,76 @@ async def answer_refusal(request: Request, refused: Any) -> Response:
 
 
 class PredictorClient:
-    """A pooled client for one model of one predictor, V2 JSON over REST."""
+    """A pooled client for one model of one predictor, V2 JSON over REST.
+
+    The predictor has a queue of its own, and one that restarts must be asked again at once: so
+    here are neither a queue, nor other attempts, nor a circuit breaker.
+    """
 
     def __init__(self, base_url: str, model_name: str, timeout: float) -> None:
-        self._model_url = f"{base_url}/v2/models/{model_name}"
-        self._url = f"{self._model_url}/infer"
-        self._timeout = timeout
-        self._client = build_client(httpx.Timeout(timeout, connect=_CONNECT_SECONDS))
+        limits = Limits(
+            timeout=timeout,
+            retries=0,
+            max_concurrency=1_000_000,
+            max_answer_bytes=2**31 - 1,
+            breaker_failures=0,
+        )
+        self._http = HTTPUpstream(f"{base_url}/v2/models/{model_name}", limits, refused=_refused)
 
     async def infer(self, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
         """The V2 response. Raises PredictorRefused, or UpstreamError where there is none."""
         passed = {name: value for name, value in headers.items() if name.lower() in _FORWARDED}
-        try:
-            async with asyncio.timeout(self._timeout):
-                response = await self._client.post(
-                    self._url,
-                    content=body,
-                    headers={**passed, "content-type": "application/json"},
-                )
-        except (httpx.HTTPError, TimeoutError) as error:
-            raise upstream_failure(error, self._url) from error
-        if response.status_code >= 400:
-            raise _refused(response)
-        return self._parse(response)
+        return await self._http.post("/infer", body, _response, headers=passed)
 
     async def require_ready(self) -> None:
-        """Raises UpstreamUnavailable, or another HEMError, where the predictor is not ready."""
-        url = f"{self._model_url}/ready"
+        """Raises NotReady, or UpstreamError where the predictor can't be asked."""
         try:
-            async with asyncio.timeout(_READY_SECONDS):
-                response = await self._client.get(url)
-        except (httpx.HTTPError, TimeoutError) as error:
-            raise upstream_failure(error, url) from error
-        if response.status_code != 200:
-            raise UpstreamUnavailable(f"{url} answered {response.status_code}")
+            await self._http.once("GET", "/ready", unread, headers={}, seconds=_READY_SECONDS)
+        except PredictorRefused as refused:
+            raise NotReady(f"{self._http.url}/ready answered {refused.status}") from None
 
     async def close(self) -> None:
-        await self._client.aclose()
-
-    def _parse(self, response: httpx.Response) -> dict[str, Any]:
-        try:
-            answer = orjson.loads(response.content)
-        except orjson.JSONDecodeError:
-            answer = None
-        if (
-            response.status_code != 200
-            or not isinstance(answer, dict)
-            or not isinstance(answer.get("outputs"), list)
-            or not isinstance(answer.get("parameters", {}), dict | None)
-        ):
-            raise UpstreamError(f"{self._url} answered {response.status_code} with no V2 response")
-        return answer
+        await self._http.close()
 
 
-def _refused(response: httpx.Response) -> PredictorRefused:
+def _response(answer: Any) -> dict[str, Any]:
+    if (
+        not isinstance(answer, dict)
+        or not isinstance(answer.get("outputs"), list)
+        or not isinstance(answer.get("parameters", {}), dict | None)
+    ):
+        raise ValueError("not a V2 response")
+    return answer
+
+
+def _refused(refusal: Refusal) -> HEMError:
     """A body without a top-level `error` gets one: the graph's degrade step looks for it."""
-    content = response.content
+    if refusal.status < 400:
+        return refusal.error()
+    message = refusal.reason or f"the predictor answered {refusal.status}"
     try:
-        message = orjson.loads(content)["error"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        message = response.text[:500] or f"the predictor answered {response.status_code}"
-        content = orjson.dumps({"error": message})
-    return PredictorRefused(response.status_code, str(message), content)
+        content = orjson.loads(refusal.body)
+    except orjson.JSONDecodeError:
+        content = None
+    complete = isinstance(content, dict) and "error" in content
+    body = refusal.body if complete else orjson.dumps({"error": message})
+    return PredictorRefused(refusal.status, message, body)
+
+
+def add_ready_routes(app: FastAPI, model_name: str, predictor: PredictorClient) -> None:
+    """HEM is ready when its predictor is: 503 with an `error` that says why, until then.
+
+    kserve asks a model's `healthy` on every inference too, and its own check of a predictor answers
+    an unreachable one with 500; so these routes stand before kserve's.
+    """
+
+    async def model_ready() -> dict[str, Any]:
+        await predictor.require_ready()
+        return {"name": model_name, "ready": True}
+
+    async def server_ready() -> dict[str, Any]:
+        await predictor.require_ready()
+        return {"ready": True}
+
+    app.add_api_route(f"/v2/models/{model_name}/ready", model_ready, methods=["GET"])
+    app.add_api_route("/v2/health/ready", server_ready, methods=["GET"])

@@ -12,11 +12,11 @@ from predictors.contract import (
     TEXT_OUTPUT,
     text_request,
 )
+from predictors.contract.codec import BINARY_PARAMETERS, without
 from predictors.errors import HEMError
 from transformers_hem.algorithms.base import ExtraAnswers
 from transformers_hem.serving.answer_batch import answer_texts
 from transformers_hem.serving.predictor_client import PredictorClient
-from transformers_hem.serving.request_json import BINARY_PARAMETERS, without
 
 logger = logging.getLogger("kserve.hem")
 

@@ -1,24 +1,19 @@
-"""Settings of the HEM transformer, from the environment; checked once, at start."""
+"""Settings of the HEM transformer, from the environment, and the Decider that they make."""
 
+import math
 from typing import ClassVar, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, first_fault
 from predictors.serving.settings import DEFAULT_MAX_BODY_BYTES
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import Algorithm, Stage
 from transformers_hem.algorithms.parameters import parse, read_parameters
-from transformers_hem.algorithms.registry import load_own
 from transformers_hem.guards import GUARDS
 from transformers_hem.guards.settings import load_guard, read_guards
 from transformers_hem.serving.decision import BatchPolicy, Decider
-from transformers_hem.serving.thresholds import (
-    DEFAULT_THRESHOLD,
-    choose_threshold,
-    take_threshold,
-)
 
 MiningMode = Literal["mining-then-inference", "inference-then-mining"]
 
@@ -27,6 +22,8 @@ MODES: dict[Stage, MiningMode] = {
     "answer": "inference-then-mining",
 }
 DEFAULT_ALGORITHM = "LinearRouter"
+DEFAULT_THRESHOLD = 0.5
+THRESHOLD = "threshold"  # the name of the parameter
 
 
 class HEMSettings(BaseSettings):
@@ -81,13 +78,13 @@ def read_environment() -> HEMSettings:
     try:
         return HEMSettings()
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        name = environment_name(str(fault["loc"][0]))
-        raise ConfigurationError(f"{name} {fault['input']!r}: {fault['msg']}") from None
+        field, message, value = first_fault(error)
+        raise ConfigurationError(f"{environment_name(field)} {value!r}: {message}") from None
 
 
 def build_decider(settings: HEMSettings) -> Decider:
-    """Loads the algorithm. Raises ConfigurationError where settings or files don't fit it."""
+    """Loads the algorithm and the guards. Raises ConfigurationError where settings or files don't
+    fit them."""
     named, values = read_parameters(settings.parameters)
     if named and settings.algorithm and named != settings.algorithm:
         raise ConfigurationError(
@@ -97,18 +94,22 @@ def build_decider(settings: HEMSettings) -> Decider:
     blocks = read_guards(settings.guards)
     if name in GUARDS.names():  # Ianvs calls it an algorithm: the edge answers unless it objects
         name, values, blocks = "EdgeOnly", {}, {name: values, **blocks}
-    kind = load_own(name, f"HEM_ALGORITHM {name!r}") if ":" in name else ALGORITHMS.load(name)
+    kind = (
+        ALGORITHMS.load_own(name, f"HEM_ALGORITHM {name!r}")
+        if ":" in name
+        else ALGORITHMS.load(name)
+    )
     _refuse_misfits(settings, name, kind)
     if settings.router is not None:
         values.setdefault("router", settings.router)
-    threshold = take_threshold(kind, values)
+    taken = _take_threshold(kind, values)
     algorithm = kind(parse(name, kind, values))
     return Decider(
         name,
         algorithm,
-        choose_threshold(algorithm, set(values), settings.threshold, threshold),
+        _choose_threshold(algorithm, set(values), taken, settings.threshold),
         settings.batch_policy,
-        {guard: load_guard(guard, given) for guard, given in blocks.items()},
+        {guard: load_guard(guard, own) for guard, own in blocks.items()},
     )
 
 
@@ -120,3 +121,46 @@ def _refuse_misfits(settings: HEMSettings, name: str, kind: type[Algorithm]) -> 
             f"MINING_MODE {settings.mining_mode} contradicts HEM_ALGORITHM {name}, which mines "
             f"the {kind.stage}: unset it, or set {MODES[kind.stage]}"
         )
+
+
+def _take_threshold(algorithm: type[Algorithm], values: dict[str, str]) -> float | None:
+    """Takes `threshold` out of the parameters, where Sedna and Ianvs write it beside the
+    algorithm's own; it stays where the algorithm declares a `threshold` with another meaning."""
+    if THRESHOLD not in values or THRESHOLD in algorithm.Parameters.model_fields:
+        return None
+    text = values.pop(THRESHOLD)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise ConfigurationError(f"parameter {THRESHOLD!r} must be from 0 to 1, not {text!r}")
+    return value
+
+
+def _choose_threshold(
+    algorithm: Algorithm,
+    parameters: set[str],
+    taken: float | None,
+    environment: float | None,
+) -> float:
+    """HEM_THRESHOLD, the parameters' threshold, or the algorithm's own.
+
+    `parameters` are the names of the algorithm's own parameters that are set; `taken` is what
+    `_take_threshold` took. Raises ConfigurationError where two of them contradict each other.
+    """
+    default = algorithm.default_threshold
+    own = sorted(parameters & algorithm.threshold_parameters)
+    sources = [(f"parameter {name!r}", default) for name in own]
+    sources += [(f"parameter {THRESHOLD!r}", taken), ("HEM_THRESHOLD", environment)]
+    chosen = [(source, value) for source, value in sources if value is not None]
+    if not chosen:
+        return DEFAULT_THRESHOLD if default is None else default
+    (first, threshold), *others = chosen
+    for other, value in others:
+        if not math.isclose(threshold, value, abs_tol=1e-9):
+            raise ConfigurationError(
+                f"{first} puts the threshold at {threshold:g}, but {other} at {value:g}; "
+                "set one of them"
+            )
+    return threshold

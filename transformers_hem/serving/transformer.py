@@ -1,48 +1,70 @@
-"""The HEM transformer as kserve models: one per mining mode."""
+"""The HEM transformer as kserve models, one per mining mode, and what Prometheus sees of it."""
 
+import argparse
 import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
 
 import orjson
 from grpc_interceptor.exceptions import Unimplemented
-from kserve import InferOutput, InferRequest, InferResponse, Model
+from kserve import InferOutput, InferRequest, InferResponse, Model, model_server
 from kserve.model import InferenceVerb
+from prometheus_client import Counter, Gauge, Histogram
 
-from predictors.contract import (
-    TELEMETRY,
-    TEXT_INPUT,
-    TEXT_OUTPUT,
-    Sampling,
-    hem_parameters,
-    parse_prefer,
-    parse_sampling,
-)
+from predictors.contract import TEXT_INPUT, Sampling, hem_parameters, parse_prefer, parse_sampling
 from predictors.contract.codec import (
+    TEXT_OUTPUTS,
     build_response,
+    grpc_error,
+    has_text,
+    request_json,
     request_parameters,
     request_texts,
+    wanted_outputs,
+    without,
 )
-from predictors.errors import HEMError, InvalidRequest
-from predictors.serving.grpc_status import to_grpc
+from predictors.errors import ConfigurationError, HEMError, InvalidRequest
 from transformers_hem.algorithms.base import Batch, Route
-from transformers_hem.serving.answer_batch import answer_batch
-from transformers_hem.serving.decision import (
-    DECIDED,
-    Decider,
-    Decision,
+from transformers_hem.serving.answer_batch import answer_batch, named_outputs
+from transformers_hem.serving.decision import DECIDED, Decider, Decision
+from transformers_hem.serving.predictor_client import (
+    PredictorClient,
+    PredictorRefused,
+    answer_refusal,
 )
-from transformers_hem.serving.metrics import observe, watch
-from transformers_hem.serving.predictor_client import PredictorClient
-from transformers_hem.serving.request_json import request_json, without
+from transformers_hem.serving.readiness import add_ready_routes
 from transformers_hem.serving.samples import sample_answers
 
 logger = logging.getLogger("kserve.hem")
 
 Headers = Mapping[str, str]
+
+_DECISIONS = Counter(
+    "hem_decisions_total",
+    "Requests by route, reason and algorithm.",
+    ["route", "reason", "algorithm"],
+)
+_SCORE = Histogram(
+    "hem_score",
+    "Difficulty of scored requests.",
+    ["algorithm"],
+    buckets=[step / 20 for step in range(1, 21)],
+)
+_SECONDS = Histogram(
+    "hem_decision_seconds",
+    "Time to decide one request, scoring included.",
+    ["algorithm"],
+    buckets=(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0),
+)
+_PSI = Gauge(
+    "hem_score_psi",
+    "Population stability index of the last 1000 scores against the router's calibration; above "
+    "0.2 queries have changed; NaN before 200 scores.",
+    ["algorithm"],
+)
 
 
 class HEMTransformer(Model):
@@ -55,8 +77,8 @@ class HEMTransformer(Model):
     def __init__(self, name: str, decider: Decider) -> None:
         super().__init__(name)
         self._decider = decider
-        if decider.drift:
-            watch(decider.drift, decider.name)
+        if decider.drift:  # computed when Prometheus asks
+            _PSI.labels(decider.name).set_function(decider.drift.index)
         self.ready = True
 
     def get_input_types(self) -> list[dict[str, Any]]:
@@ -74,7 +96,7 @@ class HEMTransformer(Model):
             response, _ = await super().__call__(body, headers, verb)
         except HEMError as error:
             if body.from_grpc:
-                raise to_grpc(error) from error
+                raise grpc_error(error) from error
             raise
         if not isinstance(response, bytes):
             return response, {}
@@ -89,21 +111,11 @@ class HEMTransformer(Model):
         decision = self._decider.overrule(batch, prefer)
         if decision is None:
             batch = await self._with_samples(batch, request, headers)
-            decision = await self._judge(batch)
-        seconds = time.perf_counter() - started
-        observe(decision, seconds)
-        logger.info(
-            "decision id=%.128r route=%s score=%s threshold=%g algorithm=%s reason=%s "
-            "rows=%d ms=%.3f",
-            (headers or {}).get("x-request-id") or request.id or "-",
-            decision.route,
-            "-" if decision.score is None else f"{decision.score:.4f}",
-            decision.threshold,
-            decision.algorithm,
-            decision.reason,
-            batch.size,
-            seconds * 1000,
-        )
+            if self._decider.algorithm.blocks(batch):
+                decision = await asyncio.to_thread(self._decider.judge, batch)
+            else:
+                decision = self._decider.judge(batch)
+        _log(decision, batch, (headers or {}).get("x-request-id") or request.id, started)
         return decision
 
     async def _with_samples(
@@ -112,22 +124,40 @@ class HEMTransformer(Model):
         """Only the answer stage has a predictor to ask."""
         return batch
 
-    async def _judge(self, batch: Batch) -> Decision:
-        if self._decider.algorithm.blocks(batch):
-            return await asyncio.to_thread(self._decider.judge, batch)
-        return self._decider.judge(batch)
+
+def _log(decision: Decision, batch: Batch, request_id: str | None, started: float) -> None:
+    """To Prometheus and the log; never the query. `started` is a `time.perf_counter()`."""
+    seconds = time.perf_counter() - started
+    _DECISIONS.labels(decision.route, decision.reason, decision.algorithm).inc()
+    _SECONDS.labels(decision.algorithm).observe(seconds)
+    if decision.score is not None:
+        _SCORE.labels(decision.algorithm).observe(decision.score)
+    logger.info(
+        "decision id=%.128r route=%s score=%s threshold=%g algorithm=%s reason=%s rows=%d ms=%.3f",
+        request_id or "-",
+        decision.route,
+        "-" if decision.score is None else f"{decision.score:.4f}",
+        decision.threshold,
+        decision.algorithm,
+        decision.reason,
+        batch.size,
+        seconds * 1000,
+    )
 
 
 class MiningThenInference(HEMTransformer):
     """A graph's `mine` step: answers the V2 request itself, annotated with the decision."""
 
     def get_output_types(self) -> list[dict[str, Any]]:
-        """None: the answer is the request."""
+        """Empty: the answer is the request."""
         return []
 
-    async def preprocess(
-        self, payload: InferRequest, headers: Headers | None = None
-    ) -> InferRequest:
+    async def predict(
+        self,
+        payload: InferRequest,
+        headers: Headers | None = None,
+        response_headers: dict[str, str] | None = None,
+    ) -> bytes:
         if payload.from_grpc:
             raise Unimplemented(
                 details="mining-then-inference answers the annotated request, which gRPC can't "
@@ -136,28 +166,9 @@ class MiningThenInference(HEMTransformer):
         texts = request_texts(payload)
         parameters = request_parameters(payload)
         parse_sampling(parameters, Sampling())
-        prefer = cast(Route | None, parse_prefer(parameters))
-        batch = Batch(len(texts), texts=tuple(texts))
-        decision = await self._mine(batch, prefer, payload, headers)
-        payload.parameters = {**without(parameters, DECIDED), **decision.parameters()}
-        return payload
-
-    async def predict(
-        self,
-        payload: InferRequest,
-        headers: Headers | None = None,
-        response_headers: dict[str, str] | None = None,
-    ) -> bytes:
-        return request_json(payload, payload.parameters)
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """A request, its parameters without stale decisions, and the predictor's V2 response to it."""
-
-    request: InferRequest
-    parameters: dict[str, Any]
-    response: dict[str, Any]
+        prefer = parse_prefer(parameters)
+        decision = await self._mine(Batch(len(texts), tuple(texts)), prefer, payload, headers)
+        return request_json(payload, {**without(parameters, DECIDED), **decision.parameters()})
 
 
 class InferenceThenMining(HEMTransformer):
@@ -168,8 +179,7 @@ class InferenceThenMining(HEMTransformer):
         self._predictor = predictor
 
     def get_output_types(self) -> list[dict[str, Any]]:
-        outputs = {TEXT_OUTPUT: "BYTES", **TELEMETRY}
-        return [{"name": n, "datatype": d, "shape": [-1]} for n, d in outputs.items()]
+        return [{"name": n, "datatype": d, "shape": [-1]} for n, d in TEXT_OUTPUTS.items()]
 
     def stop(self) -> None:
         super().stop()
@@ -180,12 +190,29 @@ class InferenceThenMining(HEMTransformer):
         payload: InferRequest,
         headers: Headers | None = None,
         response_headers: dict[str, str] | None = None,
-    ) -> Exchange:
+    ) -> bytes | InferResponse:
         """Asks for every output: the telemetry that is mined may not be what the client wants."""
         parameters = without(request_parameters(payload), DECIDED)
-        parse_prefer(parameters)
+        prefer = parse_prefer(parameters)
         body = request_json(payload, parameters, outputs=False)
-        return Exchange(payload, parameters, await self._predictor.infer(body, headers or {}))
+        response = await self._predictor.infer(body, headers or {})
+        batch = answer_batch(response, request_texts(payload) if has_text(payload) else ())
+        decision = await self._mine(batch, prefer, payload, headers)
+        response["parameters"] = {
+            **hem_parameters(parameters),
+            **without(response.get("parameters") or {}, DECIDED),
+            **decision.parameters(),
+        }
+        if payload.request_outputs:
+            named = named_outputs(response)
+            response["outputs"] = [named[name] for name in wanted_outputs(payload, named)]
+        if not payload.from_grpc and not payload.use_binary_outputs:
+            return orjson.dumps(response)
+        outputs = [
+            InferOutput(o["name"], o["shape"], o["datatype"], o["data"], o.get("parameters"))
+            for o in response["outputs"]
+        ]
+        return build_response(payload, outputs, response["parameters"], self.name)
 
     async def _with_samples(
         self, batch: Batch, request: InferRequest, headers: Headers | None
@@ -197,52 +224,30 @@ class InferenceThenMining(HEMTransformer):
         samples = await sample_answers(self._predictor, batch.texts, parameters, extra, headers)
         return replace(batch, samples=samples)
 
-    async def postprocess(
-        self,
-        result: Exchange,
-        headers: Headers | None = None,
-        response_headers: dict[str, str] | None = None,
-    ) -> bytes | InferResponse:
-        request, response = result.request, result.response
-        has_text = any(tensor.name == TEXT_INPUT for tensor in request.inputs)
-        batch = answer_batch(response, request_texts(request) if has_text else ())
-        prefer = cast(Route | None, parse_prefer(result.parameters))
-        decision = await self._mine(batch, prefer, request, headers)
-        response["parameters"] = {
-            **hem_parameters(result.parameters),
-            **without(response.get("parameters") or {}, DECIDED),
-            **decision.parameters(),
-        }
-        response["outputs"] = _wanted(request, response["outputs"])
-        if request.from_grpc or request.use_binary_outputs:
-            return _kserve_response(request, response, self.name)
-        return orjson.dumps(response)
 
-
-def _wanted(request: InferRequest, outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The outputs that the request names, if it names any. Raises InvalidRequest for another."""
-    if not request.request_outputs:
-        return outputs
-    given = {output.get("name"): output for output in outputs}
-    names = [output.name for output in request.request_outputs]
-    for name in names:
-        if name not in given:
-            known = ", ".join(sorted(map(str, given)))
-            raise InvalidRequest(f"unknown output {name!r}; this model gives {known}")
-    return [given[name] for name in names]
-
-
-def _kserve_response(
-    request: InferRequest, response: Mapping[str, Any], model_name: str
-) -> InferResponse:
-    outputs = [
-        InferOutput(
-            name=output["name"],
-            shape=output["shape"],
-            datatype=output["datatype"],
-            data=output["data"],
-            parameters=output.get("parameters"),
+def build_model(options: argparse.Namespace, decider: Decider) -> HEMTransformer:
+    """The model of the algorithm's stage. `options` are kserve's; their `predictor_*` say where the
+    answer stage finds its predictor. Raises ConfigurationError where they don't fit the stage."""
+    if decider.algorithm.stage == "query":
+        if options.predictor_host:
+            raise ConfigurationError(
+                f"--predictor_host {options.predictor_host!r}: {decider.name} mines the query and "
+                "calls no predictor; run HEM as the predictor of an InferenceService of its own"
+            )
+        return MiningThenInference(options.model_name, decider)
+    if not options.predictor_host:
+        raise ConfigurationError(
+            f"--predictor_host is required: {decider.name} mines the answer of the predictor there"
         )
-        for output in response["outputs"]
-    ]
-    return build_response(request, outputs, response["parameters"], model_name)
+    if options.predictor_protocol == "grpc-v2":
+        raise ConfigurationError("--predictor_protocol grpc-v2: HEM asks its predictor by REST, v2")
+    scheme = "https" if options.predictor_use_ssl else "http"
+    predictor = PredictorClient(
+        f"{scheme}://{options.predictor_host}",
+        options.model_name,
+        float(options.predictor_request_timeout_seconds),
+    )
+    model_server.args.enable_predictor_health_check = False  # add_ready_routes does it better
+    model_server.app.add_exception_handler(PredictorRefused, answer_refusal)
+    add_ready_routes(model_server.app, options.model_name, predictor)
+    return InferenceThenMining(options.model_name, decider, predictor)

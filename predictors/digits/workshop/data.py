@@ -46,11 +46,11 @@ class Digits:
 
 def split(seed: int = SPLIT_SEED) -> tuple[Digits, Digits]:
     """Training and test halves, stratified by class. The shipped models know the default one."""
-    found = load_digits()
+    shipped = load_digits()
     whole = Digits(
-        found.images.astype(np.float32),
-        found.target.astype(np.int64),
-        np.arange(len(found.target)),
+        shipped.images.astype(np.float32),
+        shipped.target.astype(np.int64),
+        np.arange(len(shipped.target)),
     )
     train, test = train_test_split(
         whole.indices, test_size=0.5, stratify=whole.labels, random_state=seed

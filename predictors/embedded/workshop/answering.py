@@ -1,7 +1,5 @@
 """Asks a model directly, many questions at a time, greedily: no server, no sampling."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +38,8 @@ class DirectModel:
         replies: dict[int, Reply] = {}
         for start in range(0, len(order), batch):
             chosen = order[start : start + batch]
-            found = self._ask_batch([queries[index] for index in chosen])
-            replies.update(zip(chosen, found, strict=True))
+            answered = self._ask_batch([queries[index] for index in chosen])
+            replies.update(zip(chosen, answered, strict=True))
         return [replies[index] for index in range(len(queries))]
 
     @torch.inference_mode()

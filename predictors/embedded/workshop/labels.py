@@ -1,8 +1,5 @@
 """What each of the pair makes of training-side questions: the data that routers are trained on."""
 
-from __future__ import annotations
-
-import gzip
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,11 +9,8 @@ from rich.console import Console
 
 from predictors.embedded import directory
 from predictors.embedded.workshop.answering import DirectModel
-from predictors.embedded.workshop.questions import (
-    Question,
-    is_right,
-    train_questions,
-)
+from predictors.embedded.workshop.questions import Question, is_right, train_questions
+from predictors.jsonl import write_lines
 
 LABELS_FILE = Path(__file__).parents[1] / "data" / "labels.jsonl.gz"
 FRESH_SEED = 7_000_003  # far from the seeds of the training batches
@@ -24,12 +18,10 @@ FRESH_SEED = 7_000_003  # far from the seeds of the training batches
 
 def fresh_questions(count: int, seed: int) -> list[Question]:
     """Different questions of the training side of the split."""
-    found: dict[str, Question] = {}
+    drawn: dict[str, Question] = {}
     for question in train_questions(4 * count, seed):
-        if len(found) == count:
-            break
-        found.setdefault(question.query, question)
-    return list(found.values())
+        drawn.setdefault(question.query, question)
+    return list(drawn.values())[:count]
 
 
 def label(questions: list[Question], edge: Path, cloud: Path) -> list[dict[str, Any]]:
@@ -64,8 +56,7 @@ def main(
     console = Console(stderr=True)
     with console.status(f"asking both models {count} questions"):
         rows = label(fresh_questions(count, seed), directory("edge"), directory("cloud"))
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-    out.write_bytes(gzip.compress(text.encode(), mtime=0))
+    write_lines(out, (f"{json.dumps(row)}\n".encode() for row in rows))
     right = {name: sum(row[f"{name}_correct"] for row in rows) for name in ("edge", "cloud")}
     console.print(f"{out}: {len(rows)} rows, right: {right}")
 

@@ -1,14 +1,11 @@
 """Trains the embedded pair: `python -m predictors.embedded.workshop.train --help`."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import time
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import torch
 import typer
@@ -18,42 +15,20 @@ from transformers import (
     LlamaForCausalLM,
     PreTrainedTokenizerBase,
     Trainer,
-    TrainerCallback,
     TrainingArguments,
     get_scheduler,
     set_seed,
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from predictors.embedded.workshop import tokenizer as pieces
-from predictors.embedded.workshop.batches import Batch, Batches
-from predictors.embedded.workshop.optimizer import MuonWithAdamW
-from predictors.embedded.workshop.recipes import RECIPES, Recipe
+from predictors.embedded import MODELS
+from predictors.embedded.workshop.learning import Batches, MuonWithAdamW
+from predictors.embedded.workshop.recipe import RECIPES, Recipe, build_tokenizer
 
 _WARMUP_STEPS = 50
-_CHECKPOINT_STEPS = 250
-_MEASURED_STEPS = (10, 40)  # the first ones compile
+CHECKPOINT_STEPS = 250
 
 console = Console(stderr=True)
-
-
-class Which(StrEnum):
-    EDGE = "edge"
-    CLOUD = "cloud"
-    BOTH = "both"
-
-
-class ExpectedTime(TrainerCallback):
-    """Says after some steps how long the whole training will take."""
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        first, last = _MEASURED_STEPS
-        if state.global_step == first:
-            self._since = time.monotonic()
-        elif state.global_step == last and hasattr(self, "_since"):
-            pace = (time.monotonic() - self._since) / (last - first)
-            left = pace * (state.max_steps - last) / 60
-            console.print(f"{pace:.2f} s a step: about {left:.0f} min to go")
 
 
 def train(
@@ -64,7 +39,7 @@ def train(
     Compiling takes a minute and saves a third of the time after it; it needs a C++ compiler.
     """
     set_seed(seed)
-    tokenizer = pieces.build()
+    tokenizer = build_tokenizer()
     model = LlamaForCausalLM(recipe.config(tokenizer))
     console.print(f"{out.name}: {model.num_parameters():,} parameters, {recipe.steps} steps")
     if compiled and shutil.which("g++"):
@@ -100,7 +75,7 @@ def _trainer(model: LlamaForCausalLM, data: Batches, recipe: Recipe, work: Path)
         use_cpu=not torch.cuda.is_available(),
         bf16=True,
         logging_steps=100,
-        save_steps=_CHECKPOINT_STEPS,
+        save_steps=CHECKPOINT_STEPS,
         save_total_limit=1,
         report_to="none",
         remove_unused_columns=False,
@@ -110,14 +85,9 @@ def _trainer(model: LlamaForCausalLM, data: Batches, recipe: Recipe, work: Path)
         model,
         arguments,
         train_dataset=data,
-        data_collator=_only,
+        data_collator=lambda ready: ready[0],
         optimizers=(optimizer, schedule),
-        callbacks=[ExpectedTime()],
     )
-
-
-def _only(ready: list[Batch]) -> Batch:
-    return ready[0]
 
 
 def ship(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
@@ -135,38 +105,34 @@ def ship(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, out: Path)
     model.config.dtype = torch.float32
     model.config.use_cache = True
     model.config.save_pretrained(aside)
-    _save_tokenizer(tokenizer, aside)
+    tokenizer.save_pretrained(aside, save_jinja_files=False)
+    # With the class's name of transformers 4, which 5 knows too: servers have either.
+    path = aside / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    path.write_text(json.dumps(config, indent=2) + "\n")
     if out.exists():
         shutil.rmtree(out)
     aside.rename(out)
 
 
-def _save_tokenizer(tokenizer: PreTrainedTokenizerBase, out: Path) -> None:
-    """With the class's name of transformers 4, which 5 knows too: servers have either."""
-    tokenizer.save_pretrained(out, save_jinja_files=False)
-    path = out / "tokenizer_config.json"
-    config = json.loads(path.read_text())
-    config["tokenizer_class"] = "PreTrainedTokenizerFast"
-    path.write_text(json.dumps(config, indent=2) + "\n")
-
-
 def main(
     out: Annotated[Path, typer.Option(help="folder that gets edge/ and cloud/")],
-    model: Annotated[Which, typer.Option(help="which of the pair")] = Which.BOTH,
+    model: Annotated[
+        Literal["edge", "cloud", "both"], typer.Option(help="which of the pair")
+    ] = "both",
     steps: Annotated[int | None, typer.Option(min=1, help="instead of the recipe's own")] = None,
     seed: Annotated[int, typer.Option(help="of the questions and the first weights")] = 0,
     resume: Annotated[bool, typer.Option(help="go on from the last checkpoint")] = False,
 ) -> None:
     """Trains the embedded pair on generated questions, on a GPU where there is one.
 
-    Two CPU cores take about 45 minutes for the cloud model and 7 for the edge model; after 40 steps
-    the time that is left is said.
+    Two CPU cores take about 45 minutes for the cloud model and 7 for the edge model.
 
     Example: python -m predictors.embedded.workshop.train --model edge --out trained
     """
-    for name in ("edge", "cloud") if model is Which.BOTH else (model.value,):
-        recipe = RECIPES[name]
-        recipe = replace(recipe, steps=steps or recipe.steps)
+    for name in MODELS if model == "both" else (model,):
+        recipe = replace(RECIPES[name], steps=steps or RECIPES[name].steps)
         began = time.monotonic()
         directory = train(recipe, out / name, seed=seed, resume=resume)
         console.print(f"{directory} written after {(time.monotonic() - began) / 60:.1f} min")

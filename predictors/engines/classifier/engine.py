@@ -2,7 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -16,7 +16,7 @@ from predictors.digits import PREFIX as DIGITS
 from predictors.engines.base import TensorEngine
 from predictors.engines.checkpoint import is_local
 from predictors.engines.classifier.find import SOURCES, find
-from predictors.engines.classifier.inputs import (
+from predictors.engines.classifier.rows import (
     checked,
     joined,
     pieces,
@@ -24,16 +24,15 @@ from predictors.engines.classifier.inputs import (
 from predictors.engines.classifier.settings import ClassifierSettings
 from predictors.engines.classifier.source import Arrays, Source
 from predictors.errors import ConfigurationError, EngineError, HEMError, Overloaded, first_line
-from predictors.settings import EngineSettings
 
 
 class ClassifierEngine(TensorEngine):
     """A discriminative model in one thread of its own; requests wait in the order that they came.
 
-    Raises ConfigurationError where a model on this machine is of no kind that is known.
+    The constructor raises ConfigurationError where a model on this machine is of an unknown kind.
     """
 
-    Settings: ClassVar[type[EngineSettings]] = ClassifierSettings
+    Settings = ClassifierSettings
 
     def __init__(self, settings: ClassifierSettings) -> None:
         super().__init__(settings)
@@ -48,15 +47,15 @@ class ClassifierEngine(TensorEngine):
         self._source = await asyncio.wrap_future(self._thread.submit(self._load))
 
     def _load(self) -> Source:
-        found = find(self._settings.model_dir, self._settings.revision)
-        source = SOURCES.load(found.kind)
+        kind, path = find(self._settings.model_dir, self._settings.revision)
+        source = SOURCES.load(kind)
         try:
-            return source(found.path, self._settings)
+            return source(path, self._settings)
         except HEMError:
             raise
         except Exception as error:  # each library raises what it likes about a broken file
             raise ConfigurationError(
-                f"model_dir {found.path}: no {found.kind} model: {first_line(error)}"
+                f"model_dir {path} is not a valid {kind} model: {first_line(error)}"
             ) from error
 
     def inputs(self) -> list[TensorType]:

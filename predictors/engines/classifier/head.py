@@ -55,7 +55,7 @@ class Head:
     def __call__(self, outputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """The outputs under the contract's names, probabilities and boxes as FP32."""
         shapes = {name: values.shape for name, values in outputs.items() if values.shape}
-        names = self.names(shapes)  # a single number has no rows: it says nothing of the images
+        names = self.names(shapes)  # without single numbers, which have no rows
         named = {meant: outputs[name] for name, meant in names.items()}
         if BOXES in named:
             return {**named, BOXES: named[BOXES].astype(np.float32)}

@@ -1,6 +1,6 @@
 """ONNX files by onnxruntime."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from predictors.contract import BOXES, PROBABILITIES
 from predictors.contract.tensors import BYTES, TensorType
 from predictors.engines.classifier.head import Head
-from predictors.engines.classifier.inputs import decoded
+from predictors.engines.classifier.rows import decoded
 from predictors.engines.classifier.settings import ClassifierSettings
 from predictors.engines.classifier.source import Arrays, Port, Source, common_batch, cpu_threads
 from predictors.errors import ConfigurationError
@@ -31,7 +31,6 @@ class OnnxSource(Source):
     """Tensors by the model's own names."""
 
     def __init__(self, path: Any, settings: ClassifierSettings) -> None:
-        super().__init__(path, settings)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = cpu_threads(settings)
         # Threads that spin for work would take the cores of whatever runs beside.
@@ -40,58 +39,42 @@ class OnnxSource(Source):
             str(path), options, providers=_providers(settings.device)
         )
         self._head = Head(settings.output, settings.activation)
-        self._inputs = [self._port(each) for each in self._session.get_inputs()]
-        self._outputs = self._described()
-        firsts = [_shape(each)[0] for each in self._session.get_inputs()]
-        self._batch = common_batch(firsts)
-
-    @property
-    def inputs(self) -> Sequence[Port]:
-        return self._inputs
-
-    @property
-    def outputs(self) -> Sequence[TensorType]:
-        return self._outputs
-
-    @property
-    def batch(self) -> int | None:
-        return self._batch
+        inputs = self._session.get_inputs()
+        shapes = {each.name: _shape(each) for each in inputs}
+        self.inputs = [
+            Port(each.name, (_datatype(each),), (-1, *shapes[each.name][1:])) for each in inputs
+        ]
+        self.batch = common_batch([shape[0] for shape in shapes.values()])
+        self.outputs = self._described()
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         fed = {n: decoded(n, v) if v.dtype == np.object_ else v for n, v in inputs.items()}
         names = [output.name for output in self._session.get_outputs()]
         return self._head(dict(zip(names, self._session.run(None, fed), strict=True)))
 
-    def _port(self, given: Any) -> Port:
-        return Port(given.name, (_datatype(given),), (-1, *_shape(given)[1:]))
-
     def _described(self) -> list[TensorType]:
-        found = self._session.get_outputs()
-        shapes = {each.name: _shape(each) for each in found}
-        types = {each.name: _datatype(each) for each in found}
-        names = self._head.names(shapes)
+        """The outputs, under the names of the contract."""
+        outputs = {each.name: each for each in self._session.get_outputs()}
+        shapes = {name: _shape(each) for name, each in outputs.items()}
+        types = {name: _datatype(each) for name, each in outputs.items()}
         return [
             TensorType(
-                meant,
-                "FP32" if meant in (PROBABILITIES, BOXES) else types[name],
-                (-1, *shapes[name][1:]),
+                name,
+                "FP32" if name in (PROBABILITIES, BOXES) else types[own],
+                (-1, *shapes[own][1:]),
             )
-            for name, meant in names.items()
+            for own, name in self._head.names(shapes).items()
         ]
 
 
 def _providers(device: str) -> list[str]:
-    there = onnxruntime.get_available_providers()
-    cuda = "CUDAExecutionProvider"
-    if device == "cuda" and cuda not in there:
+    available = onnxruntime.get_available_providers()
+    cuda, cpu = "CUDAExecutionProvider", "CPUExecutionProvider"
+    if device == "cuda" and cuda not in available:
         raise ConfigurationError(
-            f"--device cuda: this onnxruntime has {', '.join(there)}; install onnxruntime-gpu"
+            f"--device cuda: this onnxruntime has {', '.join(available)}; install onnxruntime-gpu"
         )
-    return (
-        [cuda, "CPUExecutionProvider"]
-        if device != "cpu" and cuda in there
-        else ["CPUExecutionProvider"]
-    )
+    return [cuda, cpu] if device != "cpu" and cuda in available else [cpu]
 
 
 def _shape(tensor: Any) -> tuple[int, ...]:

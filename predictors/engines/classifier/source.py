@@ -4,7 +4,6 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
@@ -17,8 +16,8 @@ Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An input of a model: any of `datatypes`, and -1 for any length. shape None: any shape that
-    has rows; the file doesn't say."""
+    """An input of a model: one of `datatypes`, and -1 for any length. The shape None is any shape
+    that has rows, where the file doesn't say which."""
 
     name: str
     datatypes: tuple[str, ...]
@@ -34,25 +33,20 @@ class Port:
 
 
 class Source(ABC):
-    """A model in memory. The constructor loads it, and raises ConfigurationError; it and `run` are
-    called in the engine's one thread."""
+    """A model in memory.
 
-    def __init__(self, path: Path, settings: ClassifierSettings) -> None:
-        self.path = path
-        self.settings = settings
+    A subclass's constructor takes the path and the settings, loads the model, sets the attributes
+    below, and raises ConfigurationError. It and `run` are called in the engine's one thread.
+    """
 
-    @property
+    inputs: Sequence[Port]
+    # Empty where the file doesn't describe them.
+    outputs: Sequence[TensorType] = ()
+    # Rows that the model takes at a time, no more and no fewer; None for any number.
+    batch: int | None = None
+
     @abstractmethod
-    def inputs(self) -> Sequence[Port]: ...
-
-    @property
-    @abstractmethod
-    def outputs(self) -> Sequence[TensorType]: ...
-
-    @property
-    def batch(self) -> int | None:
-        """Rows that the model takes at a time, no more and no fewer; None for any number."""
-        return None
+    def __init__(self, path: Any, settings: ClassifierSettings) -> None: ...
 
     @abstractmethod
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
@@ -63,12 +57,12 @@ class Source(ABC):
         """
 
 
-def common_batch(firsts: Sequence[int]) -> int | None:
-    """Of the first lengths of all inputs; -1 is a free one."""
-    return max(firsts) if max(firsts, default=-1) > 0 else None
+def common_batch(lengths: Sequence[int]) -> int | None:
+    """The batch size of a model whose inputs have these first lengths; -1 is a free one."""
+    return max(lengths) if max(lengths, default=-1) > 0 else None
 
 
 def cpu_threads(settings: ClassifierSettings) -> int:
-    """0: the library's own choice."""
+    """How many threads to compute in; 0 is the library's own choice."""
     declared = os.environ.get("OMP_NUM_THREADS", "")
     return settings.threads or (int(declared) if declared.isdecimal() else 0)

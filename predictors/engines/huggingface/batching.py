@@ -1,15 +1,18 @@
-"""Chooses how a model's queries are batched, and tries it before anyone depends on it."""
+"""Chooses how a model's queries are batched, and tries that way before anyone depends on it."""
 
 import asyncio
 import logging
 import threading
-from typing import Protocol
+from typing import TypeAlias
 
 import torch
 
 from predictors.contract import Query, Sampling
-from predictors.engines.huggingface.alone import gains_alone, generate_alone
-from predictors.engines.huggingface.continuous import ContinuousBatches
+from predictors.engines.huggingface.continuous import (
+    ContinuousBatches,
+    gains_alone,
+    generate_alone,
+)
 from predictors.engines.huggingface.loading import Loaded
 from predictors.engines.huggingface.plain import PlainGroups, generate_group
 from predictors.engines.huggingface.sequence import Sequence
@@ -25,18 +28,7 @@ PROBE = Query("1 + 1 =", Sampling(max_tokens=8, temperature=0.0, repetition_pena
 PROBE_TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.2}
 
 
-class Batches(Protocol):
-    """Runs sequences together. `context` bounds a sequence's prompt and answer, in tokens."""
-
-    context: int
-
-    async def run(self, sequence: Sequence) -> None: ...
-
-    async def healthy(self) -> bool: ...
-
-    def cause_of_death(self) -> str | None: ...
-
-    async def close(self) -> None: ...
+Batches: TypeAlias = ContinuousBatches | PlainGroups
 
 
 async def start_batches(model: Loaded, settings: HuggingFaceSettings) -> Batches:

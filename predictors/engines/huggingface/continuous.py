@@ -7,6 +7,12 @@ token. That gives each query its penalty, seed and telemetry, which the manager 
 
 It needs batches that are prepared after the last one was sampled, hence no asynchronous batches
 and no CUDA graphs; without flash attention the manager would use neither anyway.
+
+The manager prepares indices, masks and block tables for every token, for one query as for thirty.
+That is a good part of a small model's step. So a small model's only query runs in plain steps on a
+key-value cache of its own (`generate_alone`) until it has company; then it goes on in the batch,
+which computes prompt and answer so far once more. For a large model that would take longer than was
+gained.
 """
 
 import asyncio
@@ -19,13 +25,17 @@ from collections.abc import Sequence as Rows
 from typing import Any
 
 import torch
-from transformers import ContinuousBatchingConfig, GenerationConfig, LogitsProcessorList
+from transformers import (
+    ContinuousBatchingConfig,
+    DynamicCache,
+    GenerationConfig,
+    LogitsProcessorList,
+)
 from transformers.generation.continuous_batching import ContinuousBatchingManager
 from transformers.generation.continuous_batching.cb_logits_processors import (
     ContinuousBatchingLogitsProcessorList,
 )
 
-from predictors.engines.huggingface.alone import generate_alone
 from predictors.engines.huggingface.loading import Loaded
 from predictors.engines.huggingface.sampling import choose
 from predictors.engines.huggingface.sequence import Sequence, failed, resolve
@@ -40,6 +50,27 @@ CPU_STEP_TOKENS = 512
 JOIN_SECONDS = 10.0
 # How long starting the manager again may fail, before only a new process can help.
 RECOVERY_SECONDS = 30.0
+SMALL_PARAMETERS = 10_000_000
+
+
+def gains_alone(model: Loaded) -> bool:
+    """Whether the model is small, and on the CPU: on a GPU the batch has taken the memory for
+    caches already."""
+    parameters: int = model.model.num_parameters()
+    return parameters < SMALL_PARAMETERS and model.model.device.type == "cpu"
+
+
+@torch.no_grad()
+def generate_alone(model: Loaded, sequence: Sequence, leave: threading.Event) -> None:
+    """Runs a sequence in the calling thread until it has ended, was cancelled, or `leave` is set;
+    then it can go on elsewhere. Raises whatever the model does."""
+    network = model.model
+    options = {"logits_to_keep": 1} if network._supports_logits_to_keep() else {}
+    cache = DynamicCache(config=network.config)
+    tokens = torch.tensor([sequence.prompt], device=network.device)
+    while sequence.running and not leave.is_set():
+        logits = network(input_ids=tokens, past_key_values=cache, use_cache=True, **options).logits
+        tokens = choose(logits[:, -1], [sequence]).unsqueeze(-1)
 
 
 class SequenceSampler(ContinuousBatchingLogitsProcessorList):
@@ -76,24 +107,27 @@ class SequenceSampler(ContinuousBatchingLogitsProcessorList):
 
 
 class ContinuousBatches:
-    """Runs sequences in one continuous batch.
+    """Runs sequences in one continuous batch; `context` bounds each one's prompt and answer, in
+    tokens.
 
     `cache_tokens` bounds the key-value cache over all queries together; None leaves it to the
     manager, which takes most of the free memory. When the manager's thread dies (out of memory,
-    say) the sequences in it fail and the next one starts a new manager. With `alone` set, a
-    sequence stays out of the batch while it is the only one (`generate_alone`).
+    say), the sequences in it fail and the next one starts a new manager, with the `cache_tokens` of
+    that moment. With `alone` set, a sequence stays out of the batch while it is the only one.
+
+    `manager` is None before the start and after the end; `sampler.sequences` are in the batch now.
     """
 
     def __init__(self, model: Loaded, cache_tokens: int | None, batch_size: int) -> None:
         self.context = model.context
         self.alone = False
+        self.cache_tokens = cache_tokens
+        self.manager: ContinuousBatchingManager | None = None
+        self.sampler = SequenceSampler()
         self._model = model
         self._present = 0
         self._leave = threading.Event()  # of the sequence that runs alone
-        self._cache_tokens = cache_tokens
         self._batch_size = batch_size
-        self._manager: ContinuousBatchingManager | None = None
-        self._sampler = SequenceSampler()
         self._ids = itertools.count()
         self._starting = asyncio.Lock()
         self._failing_since = math.inf
@@ -146,7 +180,7 @@ class ContinuousBatches:
             loop.call_soon_threadsafe(resolve, done, sequence.failure)
 
         sequence.on_end = on_end
-        self._sampler.sequences[request] = sequence
+        self.sampler.sequences[request] = sequence
         try:
             manager.register_result_handler(request, lambda out: resolve(done, out.error))
             self._submit(manager, request, sequence)
@@ -156,7 +190,7 @@ class ContinuousBatches:
             manager.cancel_request(request)
             raise
         finally:
-            del self._sampler.sequences[request]
+            del self.sampler.sequences[request]
             manager.output_router.result_handlers.pop(request, None)
 
     async def healthy(self) -> bool:
@@ -192,15 +226,15 @@ class ContinuousBatches:
 
     async def _running(self) -> ContinuousBatchingManager:
         async with self._starting:
-            if self._manager is None or not _alive(self._manager):
+            if self.manager is None or not _alive(self.manager):
                 if self._closed.is_set():
                     raise EngineError("the engine is closed")
-                if self._manager is not None:
-                    cause = _cause(self._manager)
+                if self.manager is not None:
+                    cause = _cause(self.manager)
                     log.error("continuous batching died and is started again: %s", cause)
                 await self._restart()
-            assert self._manager is not None
-            return self._manager
+            assert self.manager is not None
+            return self.manager
 
     async def _restart(self) -> None:
         try:
@@ -214,7 +248,7 @@ class ContinuousBatches:
 
     def _start(self) -> None:
         on_gpu = self._model.model.device.type != "cpu"
-        blocks = None if self._cache_tokens is None else -(-self._cache_tokens // PAGE_TOKENS)
+        blocks = None if self.cache_tokens is None else -(-self.cache_tokens // PAGE_TOKENS)
         manager = self._model.model.init_continuous_batching(
             generation_config=GenerationConfig(
                 do_sample=False, eos_token_id=sorted(self._model.end_tokens) or -1
@@ -229,7 +263,7 @@ class ContinuousBatches:
                 auto_switch_to_flash=False,  # would fetch a kernel from the hub
             ),
         )
-        manager.logit_processor = self._sampler
+        manager.logit_processor = self.sampler
         manager.warmup()  # allocates the cache here, where an error is raised and not logged
         # A sequence longer than the cache could never be scheduled, and the manager would break
         # down over it.
@@ -240,10 +274,10 @@ class ContinuousBatches:
         starter = threading.Thread(target=manager.start, daemon=True)
         starter.start()
         starter.join()
-        self._manager = manager
+        self.manager = manager
 
     def _stop(self) -> None:
-        manager, self._manager = self._manager, None
+        manager, self.manager = self.manager, None
         if manager is not None:
             manager.stop(block=True, timeout=JOIN_SECONDS, hard_stop=True)
 

@@ -19,10 +19,11 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from predictors.engines.checkpoint import check, resolve
-from predictors.engines.huggingface.quantization import Bits, method
+from predictors.engines.huggingface.quantization import method
+from predictors.engines.huggingface.settings import HuggingFaceSettings
 from predictors.errors import ConfigurationError, first_line
 
-# Tokenizers that know no limit say 1e30.
+# Tokenizers without a limit have 1e30.
 NO_LIMIT = 1 << 31
 
 
@@ -48,34 +49,26 @@ class Loaded:
         return pad if pad is not None else min(self.end_tokens, default=0)
 
 
-def load(
-    model_dir: str,
-    *,
-    dtype: str,
-    revision: str | None,
-    trust_remote_code: bool,
-    quantization: Bits = "none",
-) -> Loaded:
-    """Loads onto the GPU where there is one. `dtype` "auto" is what the quantization needs, else
+def load(settings: HuggingFaceSettings) -> Loaded:
+    """Loads onto the GPU where there is one. A `dtype` "auto" is what the quantization needs, else
     the checkpoint's own on a GPU and float32 on the CPU. Raises ConfigurationError."""
-    path = resolve(model_dir, revision)
+    path = resolve(settings.model_dir, settings.revision)
     check(path)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    quantized = method(quantization, device)
-    if dtype == "auto":
-        dtype = quantized.dtype
+    quantized = method(settings.quantization, device)
+    trust = {"trust_remote_code": settings.trust_remote_code}
     try:
-        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
+        config = AutoConfig.from_pretrained(path, **trust)
         _check_generates(path, config)
         quantized.check(path, config)
-        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(path, **trust)
         model_class = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         model, report = model_class.from_pretrained(
             path,
             config=config,
-            dtype=dtype,
-            trust_remote_code=trust_remote_code,
+            dtype=quantized.dtype if settings.dtype == "auto" else settings.dtype,
             output_loading_info=True,
+            **trust,
             **quantized.loading(),
         )
         _check_complete(path, model, tokenizer, report)
@@ -88,7 +81,7 @@ def load(
 
 
 def _check_generates(path: Path, config: Any) -> None:
-    """A model type alone says little: a BERT classifier has a causal sibling of its type."""
+    """The model type alone doesn't tell: a BERT classifier has a causal sibling of its type."""
     mapping, auto_class = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, "AutoModelForCausalLM"
     if config.is_encoder_decoder:
         mapping, auto_class = MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES, "AutoModelForSeq2SeqLM"
@@ -107,8 +100,7 @@ def _check_generates(path: Path, config: Any) -> None:
 
 def _check_complete(path: Path, model: Any, tokenizer: Any, report: dict[str, Any]) -> None:
     """transformers fills missing weights with random numbers and only warns."""
-    missing = sorted(report["missing_keys"])
-    if missing:
+    if missing := sorted(report["missing_keys"]):
         raise ConfigurationError(
             f"model_dir {path}: {len(missing)} weights are missing, {missing[0]} the first"
         )
@@ -122,19 +114,13 @@ def _check_complete(path: Path, model: Any, tokenizer: Any, report: dict[str, An
 
 def _loaded(model: Any, tokenizer: Any) -> Loaded:
     own = model.generation_config
-    ends = own.eos_token_id
-    if ends is None:
-        ends = tokenizer.eos_token_id
+    ends = tokenizer.eos_token_id if own.eos_token_id is None else own.eos_token_id
     end_tokens = frozenset([ends] if isinstance(ends, int) else ends or [])
     encoder_decoder = bool(model.config.is_encoder_decoder)
     names = ("decoder_start_token_id", "forced_bos_token_id") if encoder_decoder else ()
     beginning = {name: value for name in names if (value := getattr(own, name, None)) is not None}
     # The checkpoint's own sampling defaults go: the contract's are the same for every engine.
     model.generation_config = GenerationConfig()
-    context = _context(model, tokenizer)
-    return Loaded(model, tokenizer, context, end_tokens, encoder_decoder, beginning)
-
-
-def _context(model: Any, tokenizer: Any) -> int:
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    return int(positions or min(tokenizer.model_max_length, NO_LIMIT))
+    context = int(positions or min(tokenizer.model_max_length, NO_LIMIT))
+    return Loaded(model, tokenizer, context, end_tokens, encoder_decoder, beginning)

@@ -6,7 +6,6 @@ those that arrive meanwhile form the next one.
 """
 
 import asyncio
-import contextlib
 import logging
 import queue
 import threading
@@ -36,13 +35,13 @@ log = logging.getLogger(__name__)
 
 
 class _Choose(LogitsProcessor):
-    """Chooses each row's token; the scores returned are 1 there, else 0."""
+    """Chooses each row's token, and returns scores of 1 there, else 0."""
 
     def __init__(self, group: list[Sequence]) -> None:
         self._group = group
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        tokens = choose(scores, [s if _running(s) else None for s in self._group])
+        tokens = choose(scores, [s if s.running else None for s in self._group])
         return torch.zeros_like(scores).scatter_(-1, tokens.unsqueeze(-1), 1.0)
 
 
@@ -55,12 +54,8 @@ class _Stop(StoppingCriteria):
     def __call__(
         self, input_ids: torch.Tensor, scores: torch.Tensor | None, **kwargs: object
     ) -> torch.Tensor:
-        ended = [not _running(sequence) for sequence in self._group]
+        ended = [not sequence.running for sequence in self._group]
         return torch.tensor(ended, device=input_ids.device)
-
-
-def _running(sequence: Sequence) -> bool:
-    return not (sequence.ended or sequence.cancelled)
 
 
 @torch.no_grad()
@@ -96,7 +91,10 @@ def _padded(model: Loaded, group: list[Sequence]) -> tuple[torch.Tensor, torch.T
 
 
 class PlainGroups:
-    """Runs sequences in groups of at most `batch_size`, one group at a time, in one thread."""
+    """Runs sequences in groups of at most `batch_size`, one group at a time, in one thread.
+
+    `context` bounds a sequence's prompt and answer, in tokens.
+    """
 
     def __init__(self, model: Loaded, batch_size: int) -> None:
         self.context = model.context
@@ -144,21 +142,19 @@ class PlainGroups:
             await asyncio.to_thread(self._thread.join, JOIN_SECONDS)
 
     def _work(self) -> None:
+        """Runs one group after the other, until `close`."""
         try:
-            self._run_groups()
+            while (first := self._waiting.get()) is not None:
+                self._group = [sequence for sequence in self._take(first) if sequence.running]
+                if self._closed:
+                    _fail(self._group, CLOSED)
+                elif self._group:
+                    self._generate(self._group)
         except BaseException as error:  # `sys.exit` in a model's own code, say
             log.exception("the thread that generates has ended")
             self._death = f"the thread that generates has ended: {error!r}"
-            _fail([*self._group, *self._left()], self._death)
-
-    def _run_groups(self) -> None:
-        """One after the other, until `close`."""
-        while (first := self._waiting.get()) is not None:
-            self._group = [s for s in self._take(first) if _running(s)]
-            if self._closed:
-                _fail(self._group, CLOSED)
-            elif self._group:
-                self._generate(self._group)
+            waiting = [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]
+            _fail([*self._group, *filter(None, waiting)], self._death)
 
     def _generate(self, group: list[Sequence]) -> None:
         try:
@@ -166,14 +162,6 @@ class PlainGroups:
         except Exception as error:  # out of memory, or anything a model's own code raises
             log.exception("a group of %d queries failed", len(group))
             _fail(group, first_line(error))
-
-    def _left(self) -> list[Sequence]:
-        """What still waits."""
-        left = []
-        with contextlib.suppress(queue.Empty):
-            while True:
-                left.append(self._waiting.get_nowait())
-        return [sequence for sequence in left if sequence is not None]
 
     def _take(self, first: Sequence) -> list[Sequence]:
         group = [first]

@@ -6,8 +6,6 @@ a zero per 32 of them, and 8 bits for a layer whose width 32 doesn't divide.
 """
 
 import importlib.util
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -22,29 +20,29 @@ EXTRA = "quantization"
 GROUP = 32
 
 
-class Quantization(ABC):
-    """How weights are loaded and kept on one kind of device."""
+class Quantization:
+    """How weights are loaded and kept on one kind of device; this class leaves them as they are.
+
+    `dtype` is of what is not quantised, and of the computation.
+    """
 
     package: ClassVar[str] = ""
 
     def __init__(self, bits: Bits, device: str) -> None:
         self.bits = bits
         self.device = device
-
-    @property
-    @abstractmethod
-    def dtype(self) -> str:
-        """Of what is not quantised, and of the computation."""
+        self.dtype = "float32" if device == "cpu" else "auto"
 
     def check(self, path: Path, config: Any) -> None:
         """Raises ConfigurationError where this checkpoint can't be quantised, or not here."""
+        if self.bits == "none":
+            return
         if importlib.util.find_spec(self.package) is None:
             raise ConfigurationError(
                 f"quantization {self.bits} on {self.device} needs the package {self.package!r}, "
                 f"which is not installed; try: pip install 'kserve-hem[{EXTRA}]'"
             )
-        own = getattr(config, "quantization_config", None)
-        if own:
+        if own := getattr(config, "quantization_config", None):
             name = own.get("quant_method") if isinstance(own, dict) else own.quant_method
             raise ConfigurationError(
                 f"model_dir {path}: the checkpoint is quantised already ({name}); "
@@ -60,24 +58,15 @@ class Quantization(ABC):
         return model.to(self.device)
 
 
-class Unquantized(Quantization):
-    @property
-    def dtype(self) -> str:
-        return "float32" if self.device == "cpu" else "auto"
-
-    def check(self, path: Path, config: Any) -> None:
-        return None
-
-
 class BitsAndBytes(Quantization):
     """Quantises while it loads: the full weights are never all in the device's memory."""
 
     package = "bitsandbytes"
 
-    @property
-    def dtype(self) -> str:
+    def __init__(self, bits: Bits, device: str) -> None:
+        super().__init__(bits, device)
         # LLM.int8() computes in float16 whatever the model has.
-        return "float16" if self.bits == "8bit" else "bfloat16"
+        self.dtype = "float16" if bits == "8bit" else "bfloat16"
 
     def loading(self) -> dict[str, Any]:
         from transformers import BitsAndBytesConfig
@@ -100,40 +89,33 @@ class BitsAndBytes(Quantization):
 class TorchAO(Quantization):
     package = "torchao"
 
-    @property
-    def dtype(self) -> str:
+    def __init__(self, bits: Bits, device: str) -> None:
+        super().__init__(bits, device)
         # The int4 kernel of the CPU is ten times as slow on float32.
-        return "float32" if self.bits == "8bit" else "bfloat16"
+        self.dtype = "float32" if bits == "8bit" else "bfloat16"
 
     def apply(self, model: Any) -> Any:
         from torchao.quantization import Int8WeightOnlyConfig, quantize_
+
+        head = model.get_output_embeddings()  # gives the logits, and keeps its full weights
+
+        def is_full(module: Any, name: str) -> bool:
+            linear = isinstance(module, torch.nn.Linear) and module is not head
+            return linear and type(module.weight.data) is torch.Tensor
+
+        def in_groups(module: Any, name: str) -> bool:
+            return is_full(module, name) and module.in_features % GROUP == 0
 
         if self.bits == "4bit":
             # torchao 0.18 has its packed int4 of the CPU here; hence the extra's upper bound.
             from torchao.prototype.quantization.int4 import PrototypeInt4WeightOnlyConfig
 
-            quantize_(model, PrototypeInt4WeightOnlyConfig(group_size=GROUP), _in_groups(model))
-        quantize_(model, Int8WeightOnlyConfig(), _still_full(model))
+            quantize_(model, PrototypeInt4WeightOnlyConfig(group_size=GROUP), in_groups)
+        quantize_(model, Int8WeightOnlyConfig(), is_full)
         return model
 
 
 def method(bits: Bits, device: str) -> Quantization:
     if bits == "none":
-        return Unquantized(bits, device)
+        return Quantization(bits, device)
     return (TorchAO if device == "cpu" else BitsAndBytes)(bits, device)
-
-
-def _linear(model: Any) -> Callable[[Any], bool]:
-    """Which modules are quantised: linear layers, but not the one that gives the logits."""
-    head = model.get_output_embeddings()
-    return lambda module: isinstance(module, torch.nn.Linear) and module is not head
-
-
-def _in_groups(model: Any) -> Callable[[Any, str], bool]:
-    linear = _linear(model)
-    return lambda module, name: linear(module) and module.in_features % GROUP == 0
-
-
-def _still_full(model: Any) -> Callable[[Any, str], bool]:
-    linear = _linear(model)
-    return lambda module, name: linear(module) and type(module.weight.data) is torch.Tensor

@@ -1,4 +1,4 @@
-"""Logits to next tokens, each row by its own sequence's parameters.
+"""Logits -> next tokens, each row by its own sequence's parameters.
 
 Both batching paths choose tokens here, so a query gets the same distribution, the same seed
 behaviour and the same telemetry whichever way it goes. The order is that of transformers and
@@ -29,14 +29,15 @@ def choose(logits: torch.Tensor, rows: Rows[Sequence | None]) -> torch.Tensor:
     values = zip(tokens.tolist(), chosen.tolist(), (best[:, 0] - best[:, 1]).tolist(), strict=True)
     for sequence, (token, logprob, margin) in zip(rows, values, strict=True):
         if sequence is not None:
-            _remember(sequence, token)
+            if "seen" in sequence.memory:
+                sequence.memory["seen"][token] = True
             sequence.add(token, logprob, margin)
     return tokens
 
 
 def _penalised(logits: torch.Tensor, rows: Rows[Sequence | None]) -> torch.Tensor:
     """Applies each row's repetition penalty (CTRL, arXiv 1909.05858, section 4.1) to the tokens
-    of its prompt (for an encoder-decoder: not) and of its answer so far."""
+    of its prompt (not for an encoder-decoder) and of its answer so far."""
     scores = logits
     for row, sequence in enumerate(rows):
         if sequence is None or sequence.sampling.repetition_penalty == 1.0:
@@ -57,11 +58,6 @@ def _seen(sequence: Sequence, logits: torch.Tensor) -> torch.Tensor:
         seen[torch.tensor(sequence.continued, dtype=torch.long, device=logits.device)] = True
         sequence.memory["seen"] = seen
     return seen
-
-
-def _remember(sequence: Sequence, token: int) -> None:
-    if "seen" in sequence.memory:
-        sequence.memory["seen"][token] = True
 
 
 def _tokens(scores: torch.Tensor, rows: Rows[Sequence | None]) -> torch.Tensor:

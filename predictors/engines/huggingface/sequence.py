@@ -56,6 +56,10 @@ class Sequence:
         return cls(query, prompt, model)
 
     @property
+    def running(self) -> bool:
+        return not (self.ended or self.cancelled)
+
+    @property
     def continued(self) -> list[int]:
         """The tokens that the answer continues; an encoder's are not those of its decoder."""
         return [] if self._model.encoder_decoder else self.prompt
@@ -107,8 +111,8 @@ class Sequence:
 
     def _text(self) -> str:
         text = self._decode(self.tokens[:-1] if self._at_end_token() else self.tokens)
-        found = [at for stop in self.sampling.stop if (at := text.find(stop)) >= 0]
-        return text[: min(found)] if found else text
+        starts = [at for stop in self.sampling.stop if (at := text.find(stop)) >= 0]
+        return text[: min(starts)] if starts else text
 
     def _decode(self, tokens: list[int]) -> str:
         text: str = self._model.tokenizer.decode(tokens, skip_special_tokens=True)
@@ -116,7 +120,7 @@ class Sequence:
 
 
 def resolve(done: asyncio.Future[None], failure: str | None) -> None:
-    """Tells the event loop that a sequence has ended; also when it has heard so before."""
+    """Tells the event loop that a sequence has ended; a second call does nothing."""
     if done.done():
         return
     if failure:

@@ -1,6 +1,8 @@
-"""Forwards V2 to another predictor. On the edge it is `<x>-uplink`, the near side of the cloud."""
+"""Forwards V2 to another predictor. On the edge it is `<x>-uplink`, the near side of the cloud.
 
-from predictors.engines.kserve.engine import KServeEngine
-from predictors.engines.kserve.settings import KServeSettings
+engine   the settings and the engine; the wire is predictors.upstream.v2
+"""
+
+from predictors.engines.kserve.engine import KServeEngine, KServeSettings
 
 __all__ = ["KServeEngine", "KServeSettings"]

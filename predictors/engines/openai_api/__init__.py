@@ -1,6 +1,8 @@
-"""Any OpenAI-compatible endpoint: OpenAI, vLLM, SGLang, LMDeploy, Ollama, llama.cpp's server."""
+"""Any OpenAI-compatible endpoint: OpenAI, vLLM, SGLang, LMDeploy, Ollama, llama.cpp's server.
 
-from predictors.engines.openai_api.engine import OpenAIAPIEngine
-from predictors.engines.openai_api.settings import OpenAIAPISettings
+engine   the settings and the engine; bodies and streams are predictors.upstream.openai's
+"""
+
+from predictors.engines.openai_api.engine import OpenAIAPIEngine, OpenAIAPISettings
 
 __all__ = ["OpenAIAPIEngine", "OpenAIAPISettings"]

@@ -1,22 +1,62 @@
-"""The engine: one call per row, rows side by side."""
+"""Settings and engine: one call per row, rows side by side."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
+from pydantic import Field, SecretStr
 
 from predictors.contract import Answer, Query
 from predictors.engines.base import TextEngine
-from predictors.engines.openai_api.answer import streamed_answer, whole_answer
-from predictors.engines.openai_api.api import APIS
-from predictors.engines.openai_api.request import request_body
-from predictors.engines.openai_api.settings import OpenAIAPISettings
 from predictors.engines.side_by_side import side_by_side
-from predictors.errors import Failure, UpstreamError
-from predictors.upstream.http import HTTPUpstream, json_object
+from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
+from predictors.upstream.attempt import Refusal
+from predictors.upstream.http import HTTPUpstream
+from predictors.upstream.openai.answer import streamed_answer, whole_answer
+from predictors.upstream.openai.bodies import APIS, Dialect, request_body
+from predictors.upstream.settings import HTTPURL, HTTPUpstreamSettings, json_object
 
 KEY_HINT = "it refused the key; see --api_key and --api_key_file (PREDICTOR_API_KEY)"
 SHOWN_MODELS = 10
+
+
+class OpenAIAPISettings(Dialect, HTTPUpstreamSettings):
+    url: HTTPURL = Field("http://127.0.0.1:8000/v1", description="base URL, as OpenAI's own /v1")
+    upstream_model: str = Field(
+        "", description="name of the model there; the one that it lists if empty"
+    )
+    api_key: SecretStr | None = Field(
+        None, description="sent as a bearer token; better by environment or --api_key_file"
+    )
+    api_key_file: str = Field("", description="file that holds the key, such as a mounted Secret")
+    extra_body: SecretStr | None = Field(
+        None, description="JSON object of fields to add to each request; null takes one away"
+    )
+
+    def key(self) -> str:
+        """Empty where no key is set. Raises ConfigurationError, never with the key."""
+        key = self.api_key.get_secret_value() if self.api_key else ""
+        if key and self.api_key_file:
+            raise ConfigurationError("give one of --api_key and --api_key_file")
+        option = "api_key_file" if self.api_key_file else "api_key"
+        key = (_read(self.api_key_file) if self.api_key_file else key).strip()
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise ConfigurationError(
+                f"--{option} holds what is not a key: blanks or other characters"
+            )
+        return key
+
+
+def _read(path: str) -> str:
+    try:
+        key = Path(path).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--api_key_file {path!r}: {error}") from None
+    if not key.strip():
+        raise ConfigurationError(f"--api_key_file {path!r} is empty")
+    return key
 
 
 class OpenAIAPIEngine(TextEngine):
@@ -30,7 +70,11 @@ class OpenAIAPIEngine(TextEngine):
         key = settings.key()
         headers = {"authorization": f"Bearer {key}"} if key else {}
         self._http = HTTPUpstream(
-            settings.url, settings, headers={**headers, **settings.headers()}, key_hint=KEY_HINT
+            settings.url,
+            settings,
+            settings.client(),
+            headers={**headers, **settings.headers()},
+            refused=_refused,
         )
         self._api = APIS[settings.api]
         self._extra = json_object(settings, "extra_body")
@@ -51,7 +95,7 @@ class OpenAIAPIEngine(TextEngine):
                 self._api.path, body, lambda response: whole_answer(response, self._api)
             )
         except UpstreamError as error:
-            if error.failure is Failure.REFUSED and not error.retryable:
+            if error.cause is Cause.REFUSED and not error.retryable:
                 self._listed = ""  # the server may have come back with another model
             raise
 
@@ -69,7 +113,7 @@ class OpenAIAPIEngine(TextEngine):
         try:
             names = [str(model["id"]) for model in response["data"]]
         except (KeyError, TypeError):
-            raise ValueError("no list of models; name one with --upstream_model") from None
+            raise ValueError("not a list of models; name one with --upstream_model") from None
         if len(names) != 1:
             listed = ", ".join(names[:SHOWN_MODELS]) or "none"
             raise ValueError(f"a list of models ({listed}); choose one with --upstream_model")
@@ -78,3 +122,10 @@ class OpenAIAPIEngine(TextEngine):
     async def close(self) -> None:
         if hasattr(self, "_http"):
             await self._http.close()
+
+
+def _refused(refusal: Refusal) -> HEMError:
+    """A refused key is the predictor's, not the caller's."""
+    if refusal.status in (401, 403):
+        return replace(refusal, reason=KEY_HINT).error()
+    return refusal.relayed()

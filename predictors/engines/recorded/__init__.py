@@ -1,4 +1,8 @@
-"""Answers from a file of recorded ones: a model that can't run here, replayed."""
+"""Answers from a file of recorded ones: a model that can't run here, replayed.
+
+recordings   the file: its rows, checked
+engine       the Engine: looks an answer up
+"""
 
 from predictors.engines.recorded.engine import RecordedEngine
 

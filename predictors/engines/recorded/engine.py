@@ -1,7 +1,7 @@
-"""Answers from a file of recorded ones, and computes nothing: a model that can't run here replayed.
+"""Answers from a file of recorded ones: a model that can't run here, replayed.
 
-A benchmark sees the recorded text and log-probabilities; latencies are those of reading, and every
-answer says `cached`.
+Nothing is computed. A benchmark sees the recorded text and log-probabilities; latencies are those
+of the look-up, and every answer is marked `cached`.
 """
 
 import asyncio
@@ -9,19 +9,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 from pydantic import Field
 
-from predictors.contract import (
-    Answer,
-    Query,
-    Sampling,
-)
-from predictors.engines.base import TextEngine
+from predictors.contract import Answer, Query, Sampling
+from predictors.engines.base import EngineSettings, TextEngine
 from predictors.engines.recorded.recordings import Recording, read_recordings
 from predictors.errors import ConfigurationError, EngineError
-from predictors.settings import EngineSettings
 
 SHOWN_CHARACTERS = 60
 
@@ -34,11 +28,24 @@ class RecordedEngine(TextEngine):
     """A query is looked up by its text and by the parameters that its row has."""
 
     Settings = RecordedSettings
-    _rows: dict[str, list[Recording]]
+
+    def __init__(self, settings: RecordedSettings) -> None:
+        super().__init__(settings)
+        self._path = Path(settings.recordings)
+        self._rows: dict[str, list[Recording]] = {}
 
     async def start(self) -> None:
-        self._path = Path(cast(RecordedSettings, self.settings).recordings)
-        self._rows = await asyncio.to_thread(_by_query, self._path)
+        """Raises ConfigurationError where two rows answer the same query with the same parameters,
+        or a row is invalid."""
+        await asyncio.to_thread(self._read)
+
+    def _read(self) -> None:
+        for row in read_recordings(self._path):
+            same = self._rows.setdefault(row.query, [])
+            for other in same:
+                if row.sampling(Sampling()) == other.sampling(Sampling()):
+                    raise ConfigurationError(f"{row.where}: the same query as in {other.where}")
+            same.append(row)
 
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
         return [self._answer(query) for query in queries]
@@ -47,28 +54,13 @@ class RecordedEngine(TextEngine):
         begin = time.perf_counter()
         for row in self._rows.get(query.text, ()):
             if row.sampling(query.sampling) == query.sampling:
-                return _replayed(row.answer, time.perf_counter() - begin)
+                return replace(
+                    row.answer,
+                    time_to_first_token=time.perf_counter() - begin,
+                    inter_token_latency=None if row.answer.inter_token_latency is None else 0.0,
+                    cached=True,
+                )
         how = "with these parameters" if query.text in self._rows else "at all"
-        raise EngineError(f"{self._path} has no answer {how} to {_shown(query.text)}")
-
-
-def _by_query(path: Path) -> dict[str, list[Recording]]:
-    """Raises ConfigurationError where two rows answer the same query with the same parameters."""
-    rows: dict[str, list[Recording]] = {}
-    for row in read_recordings(path):
-        same = rows.setdefault(row.query, [])
-        for other in same:
-            if row.sampling(Sampling()) == other.sampling(Sampling()):
-                raise ConfigurationError(f"{row.where}: the same query as in {other.where}")
-        same.append(row)
-    return rows
-
-
-def _replayed(answer: Answer, seconds: float) -> Answer:
-    between = None if answer.inter_token_latency is None else 0.0
-    return replace(answer, time_to_first_token=seconds, inter_token_latency=between, cached=True)
-
-
-def _shown(text: str) -> str:
-    cut = text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 3]}..."
-    return repr(cut)
+        cut = len(query.text) > SHOWN_CHARACTERS
+        shown = f"{query.text[: SHOWN_CHARACTERS - 3]}..." if cut else query.text
+        raise EngineError(f"{self._path} has no answer {how} to {shown!r}")

@@ -1,4 +1,4 @@
-"""Recorded answers: JSONL, one object per line.
+"""Recorded answers: JSON Lines.
 
     {"query": "1 + 1?", "text": "2", "parameters": {"temperature": 0}, "mean_logprob": -0.1}
 
@@ -8,28 +8,19 @@ with; `served_by`, `id` and every telemetry tensor of the contract may stand bes
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
-from predictors.contract import (
-    SERVED_BY,
-    TELEMETRY,
-    Answer,
-    Sampling,
-    parse_sampling,
-    parse_texts,
-)
-from predictors.errors import ConfigurationError, InvalidRequest
+from predictors.contract import SERVED_BY, TELEMETRY, Answer, Sampling, is_telemetry, parse_sampling
+from predictors.errors import ConfigurationError, InvalidRequest, known
+from predictors.jsonl import read_query, read_rows
 
 _FIELDS: Final = ("query", "text", "parameters", "id", SERVED_BY, *TELEMETRY)
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """`where`: file and line, for errors."""
+    """`where` is file and line, for errors."""
 
     query: str
     answer: Answer
@@ -45,42 +36,22 @@ class Recording:
 
 
 def read_recordings(path: Path) -> Iterator[Recording]:
-    """Raises ConfigurationError that names file and line, also where there is no row at all."""
-    empty = True
-    try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    empty = False
-                    yield _recording(line, f"{path}, line {number}")
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror or error}") from None
-    if empty:
-        raise ConfigurationError(f"{path}: no recorded answers in it")
-
-
-def _recording(line: bytes, where: str) -> Recording:
-    try:
-        row = orjson.loads(line)
-    except ValueError as error:
-        raise ConfigurationError(f"{where}: no JSON: {error}") from None
-    if not isinstance(row, dict):
-        raise ConfigurationError(f"{where}: not a JSON object")
-    for name in row:
-        if name not in _FIELDS:
-            near = get_close_matches(name, _FIELDS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_FIELDS)}"
-            raise ConfigurationError(f"{where}: unknown field {name!r}; {hint}")
-    try:
-        (query,) = parse_texts([1], "BYTES", [row.get("query")])
-    except InvalidRequest as error:
-        raise ConfigurationError(f"{where}: query: {error}") from None
-    parameters = row.get("parameters") or {}
-    if not isinstance(parameters, dict):
-        raise ConfigurationError(f"{where}: parameters must be an object")
-    recording = Recording(query, _answer(row, where), parameters, where)
-    recording.sampling(Sampling())
-    return recording
+    """Raises ConfigurationError that names file and line, also for a file without rows."""
+    for number, row in read_rows(path):
+        where = f"{path}, line {number}"
+        for name in row:
+            if name not in _FIELDS:
+                raise ConfigurationError(
+                    f"{where}: unknown field {name!r}; {known(name, _FIELDS, brief=True)}"
+                )
+        parameters = row.get("parameters") or {}
+        if not isinstance(parameters, dict):
+            raise ConfigurationError(f"{where}: parameters must be an object")
+        # Without the row's `text`, which the reader would take for a query of another name.
+        query = read_query({"query": row.get("query")}, where)
+        recording = Recording(query, _answer(row, where), parameters, where)
+        recording.sampling(Sampling())
+        yield recording
 
 
 def _answer(row: Mapping[str, Any], where: str) -> Answer:
@@ -90,7 +61,8 @@ def _answer(row: Mapping[str, Any], where: str) -> Answer:
             raise ConfigurationError(f"{where}: {name} must be a string, not {value!r}")
     telemetry = {name: row[name] for name in TELEMETRY if row.get(name) is not None}
     for name, value in telemetry.items():
-        kinds = int if TELEMETRY[name] == "INT32" else int | float
-        if not isinstance(value, kinds) or isinstance(value, bool):
-            raise ConfigurationError(f"{where}: {name} must be a number, not {value!r}")
+        if not is_telemetry(name, value):
+            raise ConfigurationError(
+                f"{where}: {name} must be a number ({TELEMETRY[name]}), not {value!r}"
+            )
     return Answer(row["text"], **telemetry, served_by=served_by)

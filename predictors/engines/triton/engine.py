@@ -5,29 +5,19 @@ after a failure: Triton may come later than this predictor, and with another mod
 """
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Final, TypeVar
 
-from predictors.contract import (
-    HEM_PREFIX,
-    Answer,
-    Query,
-    Scalar,
-)
-from predictors.contract.tensors import (
-    TensorRequest,
-    TensorResponse,
-    TensorType,
-)
+from predictors.contract import HEM_PREFIX, Answer, Query, Scalar
+from predictors.contract.tensors import TensorRequest, TensorResponse, TensorType
 from predictors.engines.base import TensorEngine, TextEngine
 from predictors.engines.side_by_side import side_by_side
-from predictors.engines.triton.client import Described, Tensors, TritonClient
+from predictors.engines.triton.client import TritonGRPC, TritonModel, TritonREST, refused
 from predictors.engines.triton.gathering import StreamedAnswer, row_answers
-from predictors.engines.triton.over_grpc import GrpcClient
-from predictors.engines.triton.over_http import HttpClient
 from predictors.engines.triton.settings import TritonSettings
 from predictors.engines.triton.text import (
     STREAM,
@@ -39,17 +29,19 @@ from predictors.engines.triton.text import (
     without_floats,
 )
 from predictors.errors import HEMError, InvalidRequest, UpstreamError
-from predictors.settings import EngineSettings
-from predictors.upstream.call import Upstream, reading
+from predictors.upstream.v2 import V2Model
 
 T = TypeVar("T")
 logger = logging.getLogger("kserve.hem")
 
-CLIENTS: Final[Mapping[str, type[TritonClient]]] = {"grpc": GrpcClient, "http": HttpClient}
+CLIENTS: Final[Mapping[str, type[TritonGRPC | TritonREST]]] = {
+    "grpc": TritonGRPC,
+    "http": TritonREST,
+}
 # kserve asks for health at each request; Triton is asked this often, and for this long at most.
 WATCH_SECONDS: Final = 1.0
 WATCH_TIMEOUT_SECONDS: Final = 5.0
-# Parameters with a meaning of their own to Triton; its client refuses them.
+# Parameters that mean something of their own to Triton, as do those that begin with `triton_`.
 RESERVED: Final = frozenset(
     {"sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "headers"}
     | {"binary_data_output"}
@@ -59,21 +51,30 @@ RESERVED: Final = frozenset(
 class TritonEngine(TextEngine, TensorEngine):
     """One call per row where the model takes single queries, else one for all rows."""
 
-    Settings: ClassVar[type[EngineSettings]] = TritonSettings
+    Settings = TritonSettings
+    _client: TritonGRPC | TritonREST
 
     def __init__(self, settings: TritonSettings) -> None:
         super().__init__(settings)
         self._settings = settings
-        self._known: Described | None = None
+        self._known: TritonModel | None = None
         self._stale = False
         self._ready = False
-        self._client: TritonClient | None = None
         self._watcher: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         settings = self._settings
-        self._client = CLIENTS[settings.transport](settings)
-        self._upstream = Upstream(settings.location, settings)
+        model = V2Model(
+            settings.location,
+            settings.upstream_model,
+            settings.model_version,
+            ca_bundle=settings.ca_bundle,
+            client_cert=settings.client_cert,
+            client_key=settings.client_key,
+        )
+        self._client = CLIENTS[settings.transport](
+            model, settings, partial(refused, model=model.name)
+        )
         await self._look()
         self._watcher = asyncio.create_task(self._watch())
 
@@ -83,28 +84,28 @@ class TritonEngine(TextEngine, TensorEngine):
     async def close(self) -> None:
         if self._watcher is not None:
             self._watcher.cancel()
-        if self._client is not None:
+        if hasattr(self, "_client"):
             await self._client.close()
 
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
         model = await self._model()
         check_text(model)
         if takes_rows(model):
-            return await self._call(self._rows, model, queries)
+            return await self._rows(model, queries)
         if model.decoupled:
             began = time.perf_counter()
-            return await side_by_side(
-                self._call(self._streamed, model, query, began) for query in queries
-            )
-        rows = await side_by_side(self._call(self._rows, model, [query]) for query in queries)
+            return await side_by_side(self._streamed(model, query, began) for query in queries)
+        rows = await side_by_side(self._rows(model, [query]) for query in queries)
         return [answer for answers in rows for answer in answers]
 
     async def infer(self, request: TensorRequest) -> TensorResponse:
         model = await self._model()
         _check_names("input", request.inputs, model.inputs, model)
         _check_names("output", request.outputs, model.outputs, model)
-        outputs = await self._call(self._tensors, model, request)
-        return TensorResponse(outputs, served_by=model.name)
+        request = replace(request, parameters=_forwarded(request.parameters))
+        if model.decoupled:
+            return await self._noticed(self._client.stream(request, _only_one))
+        return await self._noticed(self._client.infer_tensors(request))
 
     def inputs(self) -> list[TensorType]:
         model = self._tensor_model()
@@ -114,57 +115,50 @@ class TritonEngine(TextEngine, TensorEngine):
         model = self._tensor_model()
         return list(model.outputs.values()) if model else []
 
-    async def _model(self) -> Described:
-        assert self._client is not None, "start() comes first"
+    async def _model(self) -> TritonModel:
         if self._known is None or self._stale:
-            self._known = await self._upstream.call(self._client.describe)
+            self._known = await self._described()
             self._stale = False
         return self._known
 
-    async def _call(self, attempt: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+    async def _described(self) -> TritonModel:
+        client = self._client
+        metadata, decoupled = await asyncio.gather(client.metadata(), client.decoupled())
+        name = self._settings.upstream_model
+        return TritonModel(name, metadata.inputs, metadata.outputs, decoupled)
+
+    async def _noticed(self, call: Awaitable[T]) -> T:
+        """After a failure the model may be another one."""
         try:
-            return await self._upstream.call(lambda: attempt(*arguments))
+            return await call
         except HEMError:
             self._stale = True
             raise
 
-    async def _rows(self, model: Described, queries: Sequence[Query]) -> list[Answer]:
-        assert self._client is not None
-        response = await self._client.infer(*self._request(model, queries))
-        with reading(self._settings.location):
-            return row_answers(response, len(queries), model.name)
+    async def _rows(self, model: TritonModel, queries: Sequence[Query]) -> list[Answer]:
+        call = self._client.infer(
+            self._request(model, queries),
+            lambda response: row_answers(response.outputs, len(queries), model.name),
+        )
+        return await self._noticed(call)
 
-    async def _streamed(self, model: Described, query: Query, began: float) -> Answer:
-        assert self._client is not None
-        inputs, parameters = self._request(model, [query])
-        answer = StreamedAnswer(began, streamed=STREAM in inputs)
-        async with contextlib.aclosing(self._client.stream(inputs, parameters)) as responses:
+    async def _streamed(self, model: TritonModel, query: Query, began: float) -> Answer:
+        request = self._request(model, [query])
+
+        async def read(responses: AsyncIterator[TensorResponse]) -> Answer:
+            answer = StreamedAnswer(began, streamed=STREAM in request.inputs)
             async for response in responses:
-                with reading(self._settings.location):
-                    answer.add(response, time.perf_counter())
-        return answer.answer(model.name)
+                answer.add(response.outputs, time.perf_counter())
+            return answer.answer(model.name)
 
-    async def _tensors(self, model: Described, request: TensorRequest) -> Tensors:
-        assert self._client is not None
-        parameters = _forwarded(request.parameters)
-        if not model.decoupled:
-            return await self._client.infer(request.inputs, parameters, request.outputs)
-        async with contextlib.aclosing(self._client.stream(request.inputs, parameters)) as stream:
-            responses = [response async for response in stream]
-        if len(responses) != 1:
-            raise UpstreamError(
-                f"decoupled model {model.name!r} gave {len(responses)} responses to one request, "
-                "but V2 carries one"
-            )
-        return responses[0]
+        return await self._noticed(self._client.stream(request, read))
 
-    def _request(
-        self, model: Described, queries: Sequence[Query]
-    ) -> tuple[Tensors, dict[str, Scalar]]:
+    def _request(self, model: TritonModel, queries: Sequence[Query]) -> TensorRequest:
         template, sampling = self._settings.prompt_template, queries[0].sampling
         texts = [query.text for query in queries]
         prompts = [template.replace("{query}", text) for text in texts] if template else texts
-        return text_inputs(model, prompts, sampling), text_parameters(model, sampling)
+        inputs = text_inputs(model, prompts, sampling)
+        return TensorRequest(inputs, text_parameters(model, sampling))
 
     async def _watch(self) -> None:
         while True:
@@ -173,13 +167,12 @@ class TritonEngine(TextEngine, TensorEngine):
 
     async def _look(self) -> None:
         """Sets whether the model is ready, and learns what it is once it is."""
-        settings, client = self._settings, self._client
-        assert client is not None
+        settings = self._settings
         try:
             async with asyncio.timeout(min(WATCH_TIMEOUT_SECONDS, settings.timeout)):
-                ready = await client.ready()
+                ready = await self._client.ready()
                 if ready and self._known is None:
-                    self._known = await client.describe()
+                    self._known = await self._described()
             reason = "ready" if ready else "not ready"
         except (HEMError, TimeoutError) as error:
             ready, reason = False, str(error) or "no answer"
@@ -187,13 +180,22 @@ class TritonEngine(TextEngine, TensorEngine):
             logger.info("model %s of %s: %s", settings.upstream_model, settings.location, reason)
         self._ready = ready
 
-    def _tensor_model(self) -> Described | None:
+    def _tensor_model(self) -> TritonModel | None:
         known = self._known
         return None if known is None or answers_text(known) else known
 
 
+async def _only_one(responses: AsyncIterator[TensorResponse]) -> TensorResponse:
+    every = [response async for response in responses]
+    if len(every) != 1:
+        raise UpstreamError(
+            f"the decoupled model gave {len(every)} responses to one request, but V2 carries one"
+        )
+    return every[0]
+
+
 def _check_names(
-    kind: str, names: Iterable[str], known: Mapping[str, TensorType], model: Described
+    kind: str, names: Iterable[str], known: Mapping[str, TensorType], model: TritonModel
 ) -> None:
     for name in names:
         if name not in known:

@@ -5,22 +5,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from predictors.contract import (
-    FP32_MAX,
-    INT32,
-    TELEMETRY,
-    TEXT_OUTPUT,
-    Answer,
-)
+from predictors.contract import FP32_MAX, INT32, TELEMETRY, TEXT_OUTPUT, Answer
 from predictors.contract.tensors import Tensor
-from predictors.engines.openai_api.logprobs import (
-    Token,
-    log_probability,
-    margin_of,
-    telemetry,
-)
 from predictors.engines.triton.client import Tensors
 from predictors.errors import UpstreamError
+from predictors.upstream.openai.logprobs import Token, log_probability, margin_of, telemetry
 
 
 class StreamedAnswer:
@@ -42,7 +31,7 @@ class StreamedAnswer:
         self._last = began
 
     def add(self, response: Tensors, now: float) -> None:
-        """Raises UpstreamError for a response that is none of an LLM back end."""
+        """Raises UpstreamError for a response that an LLM back end doesn't give."""
         part = b"".join(_texts(response, 1))
         count = _number(response, "num_output_tokens")
         self._parts.append(part)
@@ -82,31 +71,32 @@ class StreamedAnswer:
 def row_answers(response: Tensors, rows: int, served_by: str) -> list[Answer]:
     """All answers of one response. Outputs named as the contract's telemetry are telemetry."""
     texts = _texts(response, rows)
-    given: dict[str, Sequence[Any]] = {}
-    for name, datatype in TELEMETRY.items():
-        if name in response and response[name].values.size == rows:
-            given[name] = _column(response[name], datatype)
+    columns: dict[str, Sequence[Any]] = {
+        name: _column(response[name], datatype)
+        for name, datatype in TELEMETRY.items()
+        if name in response and response[name].values.size == rows
+    }
     return [
         Answer(
             _decoded(text),
             served_by=served_by,
-            **{name: column[row] for name, column in given.items()},
+            **{name: column[row] for name, column in columns.items()},
         )
         for row, text in enumerate(texts)
     ]
 
 
 def _texts(response: Tensors, rows: int) -> list[bytes]:
-    found = response.get(TEXT_OUTPUT)
-    if found is None:
+    tensor = response.get(TEXT_OUTPUT)
+    if tensor is None:
         raise UpstreamError(f"the model gave no {TEXT_OUTPUT!r}, but {', '.join(response)}")
-    if found.values.size != rows:
-        raise UpstreamError(f"the model gave {found.values.size} answers to {rows} queries")
-    return list(found.values.ravel())
+    if tensor.values.size != rows:
+        raise UpstreamError(f"the model gave {tensor.values.size} answers to {rows} queries")
+    return list(tensor.values.ravel())
 
 
 def _column(tensor: Tensor, datatype: str) -> list[float | None] | list[int | None]:
-    """None for what is no number, or none that the contract's tensor can hold."""
+    """None for a value that is not a number, or that the contract's tensor can't hold."""
     numeric = tensor.values.dtype.kind in "iuf"
     values = [float(value) if numeric else math.nan for value in tensor.values.ravel()]
     if datatype.startswith("FP"):
@@ -115,21 +105,22 @@ def _column(tensor: Tensor, datatype: str) -> list[float | None] | list[int | No
 
 
 def _number(response: Tensors, name: str) -> int | None:
-    found = response.get(name)
-    whole = found is not None and found.values.size and found.values.dtype.kind in "iu"
-    total = int(found.values.sum()) if found is not None and whole else None
-    return total if total is not None and total in INT32 else None
+    """The sum of an output of whole numbers; None where the response has no such output."""
+    tensor = response.get(name)
+    if tensor is None or not tensor.values.size or tensor.values.dtype.kind not in "iu":
+        return None
+    total = int(tensor.values.sum())
+    return total if total in INT32 else None
 
 
 def _logprobs(response: Tensors) -> list[Token]:
     """Of each token the sampled one's comes first, then the likeliest others', as vLLM orders them.
     Empty where the response has none."""
-    found = response.get("logprobs")
-    if found is None or not found.values.size:
+    tensor = response.get("logprobs")
+    if tensor is None or not tensor.values.size:
         return []
     try:
-        tokens = json.loads(found.values.ravel()[0])
-        return [] if tokens is None else [_token(token) for token in tokens]
+        return [_token(token) for token in json.loads(tensor.values.ravel()[0]) or ()]
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise UpstreamError(f"the model's 'logprobs' can't be read: {error!r}") from None
 

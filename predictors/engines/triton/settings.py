@@ -1,16 +1,15 @@
 """Where Triton is, which of its models answers, and how the connection is secured."""
 
-import ssl
+import re
 from typing import Final, Literal, Self
 
-import httpx
 from pydantic import Field, field_validator, model_validator
 
-from predictors.errors import ConfigurationError
-from predictors.upstream.call import UpstreamSettings
+from predictors.upstream.settings import UpstreamSettings
 
-PLAIN: Final = ("grpc", "http")
-SECURE: Final = ("grpcs", "https")
+ADDRESS: Final = re.compile(
+    r"(?:(?:grpcs?|https?)://)?(?:\[[\da-fA-F:.]+\]|[\w.-]+):(?P<port>\d{1,5})"
+)
 PORTS: Final = {"grpc": 8001, "http": 8000}  # tritonserver's own defaults
 
 
@@ -41,8 +40,8 @@ class TritonSettings(UpstreamSettings):
     @field_validator("url")
     @classmethod
     def _host_and_port(cls, url: str) -> str:
-        scheme, _, address = url.rpartition("://")
-        if not url or (scheme in ("", *PLAIN, *SECURE) and _is_address(address)):
+        match = ADDRESS.fullmatch(url)
+        if not url or (match and 0 < int(match["port"]) < 65536):
             return url
         raise ValueError("must be HOST:PORT, or grpc://, grpcs://, http:// or https://HOST:PORT")
 
@@ -55,8 +54,7 @@ class TritonSettings(UpstreamSettings):
 
     @model_validator(mode="after")
     def _one_transport(self) -> Self:
-        scheme = self.url.partition("://")[0] if "://" in self.url else ""
-        if scheme.startswith("grpc") and self.transport == "http":
+        if self.url.startswith(("grpc://", "grpcs://")) and self.transport == "http":
             raise ValueError(f"url {self.url!r} is not one for transport http")
         if bool(self.client_cert) != bool(self.client_key):
             raise ValueError("client_cert and client_key belong together")
@@ -66,40 +64,10 @@ class TritonSettings(UpstreamSettings):
 
     @property
     def secure(self) -> bool:
-        return self.url.startswith(tuple(f"{scheme}://" for scheme in SECURE))
-
-    @property
-    def address(self) -> str:
-        """HOST:PORT."""
-        return self.url.rpartition("://")[2] or f"127.0.0.1:{PORTS[self.transport]}"
+        return self.url.startswith(("grpcs://", "https://"))
 
     @property
     def location(self) -> str:
-        """What errors, logs and metrics call this Triton."""
-        return f"{self.transport}{'s' if self.secure else ''}://{self.address}"
-
-    def tls(self) -> ssl.SSLContext | None:
-        """Raises ConfigurationError for a file that is missing or holds no certificate or key."""
-        if not self.secure:
-            return None
-        try:
-            context = ssl.create_default_context(cafile=self.ca_bundle or None)
-        except OSError as error:
-            raise ConfigurationError(f"--ca_bundle {self.ca_bundle!r}: {error}") from None
-        if self.client_cert:
-            try:
-                context.load_cert_chain(self.client_cert, self.client_key)
-            except OSError as error:
-                files = f"--client_cert {self.client_cert!r}, --client_key {self.client_key!r}"
-                raise ConfigurationError(f"{files}: {error}") from None
-        return context
-
-
-def _is_address(text: str) -> bool:
-    """HOST:PORT and nothing behind it."""
-    try:
-        parsed = httpx.URL(f"http://{text}")
-    except httpx.InvalidURL:
-        return False
-    port = parsed.port or 0
-    return bool(parsed.host) and 0 < port < 65536 and text.endswith(f":{port}")
+        """Triton's URL, with the scheme of the transport: grpc, grpcs, http or https."""
+        address = self.url.rpartition("://")[2] or f"127.0.0.1:{PORTS[self.transport]}"
+        return f"{self.transport}{'s' if self.secure else ''}://{address}"

@@ -8,25 +8,16 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from predictors.contract import (
-    Answer,
-    Query,
-    Sampling,
-)
+from predictors.contract import Answer, Query, Sampling
 from predictors.engines.base import TextEngine
-from predictors.engines.checkpoint import (
-    check,
-    is_local,
-    resolve,
-)
+from predictors.engines.checkpoint import check, is_local, resolve
 from predictors.engines.prompt import Prompt, encode
 from predictors.engines.side_by_side import side_by_side
 from predictors.engines.vllm.failures import Failures
 from predictors.engines.vllm.settings import VLLMSettings
 from predictors.errors import ConfigurationError, EngineError, HEMError
-from predictors.settings import EngineSettings
 
 if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
@@ -41,22 +32,23 @@ PROBE = Query("1 + 1 =", Sampling(max_tokens=4))
 class VLLMEngine(TextEngine):
     """A model behind vLLM's asynchronous engine, whose processes end with this one.
 
-    Raises ConfigurationError where a model directory on this machine is not whole.
+    `llm` is None before the start and after the end. The constructor raises ConfigurationError
+    where a model directory on this machine is not whole.
     """
 
-    Settings: ClassVar[type[EngineSettings]] = VLLMSettings
+    Settings = VLLMSettings
 
     def __init__(self, settings: VLLMSettings) -> None:
         super().__init__(settings)
         self._settings = settings
-        self._llm: AsyncLLM | None = None
+        self.llm: AsyncLLM | None = None
         self._ids = itertools.count()
         self._failures = Failures()
         if is_local(settings.model_dir):
             check(resolve(settings.model_dir, settings.revision))
 
     async def start(self) -> None:
-        self._llm = await asyncio.to_thread(self._load)
+        self.llm = await asyncio.to_thread(self._load)
         try:
             await self.generate([PROBE])
         except HEMError as error:
@@ -72,15 +64,15 @@ class VLLMEngine(TextEngine):
         return await side_by_side(self._answer(query, prompt) for query, prompt in pairs)
 
     async def healthy(self) -> bool:
-        return self._llm is not None and not self._llm.errored
+        return self.llm is not None and not self.llm.errored
 
     def cause_of_death(self) -> str | None:
-        if self._llm is None or not self._llm.errored:
+        if self.llm is None or not self.llm.errored:
             return None
-        return f"vLLM has died: {self._failures.cause(self._llm.dead_error)}"
+        return f"vLLM has died: {self._failures.cause(self.llm.dead_error)}"
 
     async def close(self) -> None:
-        llm, self._llm = self._llm, None
+        llm, self.llm = self.llm, None
         if llm is not None:
             if llm.output_handler is not None and not llm.get_num_unfinished_requests():
                 llm.output_handler.cancel()  # else it logs the end as a failure
@@ -100,6 +92,6 @@ class VLLMEngine(TextEngine):
         return load(self._settings, self._failures)
 
     def _started(self) -> "AsyncLLM":
-        if self._llm is None:
+        if self.llm is None:
             raise EngineError("the engine is closed")
-        return self._llm
+        return self.llm

@@ -1,8 +1,8 @@
 """Why vLLM did not start, in one line.
 
-Its model is loaded in processes of its own; when one of them fails, this process hears only
+Its model is loaded in processes of its own. When one of them fails, this process gets only
 "Engine core initialization failed. See root cause above", and the cause is in that process's log.
-So while it loads, vLLM's logging also writes its errors to a file that is read here.
+So while the model loads, vLLM's logging also writes its errors to a file that is read here.
 """
 
 import json
@@ -14,12 +14,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from predictors.errors import first_line
+from predictors.errors import first_fault, first_line
 
 ERRORS = "errors.log"
 # The last line of a traceback: `RuntimeError: ...`, `torch.OutOfMemoryError: ...`.
 _RAISED = re.compile(r"(?:^|\s)([A-Za-z_][\w.]*(?:Error|Exception|Interrupt)): (.+)$")
-# Some of vLLM's errors list all that it knows.
+# Characters of a message that are shown: some of vLLM's errors list every supported model.
 LONGEST = 300
 _SEEN_ELSEWHERE = ("initialization failed", "See root cause", "See stack trace", "cancelled")
 
@@ -31,7 +31,7 @@ class Failures:
         self._folder: Path | None = None
 
     def logging_config(self, config: dict[str, Any]) -> Path:
-        """A file with the `dictConfig` given, plus a handler for errors."""
+        """A file with the `config` of logging's dictConfig, plus a handler for errors."""
         folder = self._folder = Path(tempfile.mkdtemp(prefix="vllm-"))
         handler = {
             "class": "logging.FileHandler",
@@ -49,12 +49,12 @@ class Failures:
         return path
 
     def cause(self, error: Exception) -> str:
-        """What a process of vLLM's raised first, else what `error` says."""
+        """The message of what a process of vLLM's raised first, else of `error`."""
         for line in self._logged().splitlines():
             raised = _RAISED.search(line)
             if raised and not any(words in raised[2] for words in _SEEN_ELSEWHERE):
                 return _cut(raised[2])
-        return _said(error)
+        return _shown(error)
 
     def close(self) -> None:
         if self._folder is not None:
@@ -65,14 +65,12 @@ class Failures:
         return file.read_text(errors="replace") if file is not None and file.exists() else ""
 
 
-def _said(error: Exception) -> str:
-    said = first_line(error)
-    if isinstance(error, ValidationError):
-        fault = error.errors(include_url=False)[0]
-        said = fault["msg"].removeprefix("Value error, ").splitlines()[0]
-        if fault["loc"]:
-            said = f"{fault['loc'][0]} {fault['input']!r}: {said}"
-    return _cut(said)
+def _shown(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return _cut(first_line(error))
+    path, message, value = first_fault(error)
+    reason = message.splitlines()[0]
+    return _cut(f"{path} {value!r}: {reason}" if path else reason)
 
 
 def _cut(text: str) -> str:

@@ -1,7 +1,6 @@
 """From settings to a started vLLM, or one clear error."""
 
 import dataclasses
-import difflib
 import os
 from pathlib import Path
 from typing import Any
@@ -9,13 +8,13 @@ from typing import Any
 from predictors.engines.checkpoint import check, resolve
 from predictors.engines.vllm.failures import Failures
 from predictors.engines.vllm.settings import CPU_KV_CACHE_GIB, VLLMSettings
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, known
 
 # Read by vLLM when it is imported; what the user has set stays.
 _ENVIRONMENT = {
     # Its processes are started from one that has threads and open gRPC channels: no fork.
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
-    # A predictor talks to nobody it wasn't told to.
+    # A predictor calls no server that its settings don't name.
     "VLLM_NO_USAGE_STATS": "1",
 }
 for _name, _value in _ENVIRONMENT.items():
@@ -31,7 +30,7 @@ from vllm.platforms import current_platform  # noqa: E402
 from vllm.v1.engine.async_llm import AsyncLLM  # noqa: E402
 
 GIB = 1 << 30
-# Settings of ours that are a field of vLLM's by the same name; None leaves it to vLLM.
+# Settings of ours that are fields of vLLM's by the same name; None leaves the choice to vLLM.
 SAME_NAME = (
     "trust_remote_code",
     "quantization",
@@ -62,7 +61,7 @@ def load(settings: VLLMSettings, failures: Failures) -> AsyncLLM:
 
 def _arguments(settings: VLLMSettings, path: Path, failures: Failures) -> AsyncEngineArgs:
     _check_names(settings.engine_args)
-    given = {name: getattr(settings, name) for name in SAME_NAME}
+    same = {name: getattr(settings, name) for name in SAME_NAME}
     arguments: dict[str, Any] = {
         "model": str(path),
         "runner": "generate",
@@ -70,7 +69,7 @@ def _arguments(settings: VLLMSettings, path: Path, failures: Failures) -> AsyncE
         "kv_cache_memory_bytes": _kv_cache_bytes(settings.kv_cache_gib),
         "device_ids": settings.device_ids or None,
         "speculative_config": settings.speculative_config or None,
-        **{name: value for name, value in given.items() if value is not None},
+        **{name: value for name, value in same.items() if value is not None},
         **settings.engine_args,
     }
     if "logging_config" not in arguments and not os.environ.get("VLLM_LOGGING_CONFIG_PATH"):
@@ -80,16 +79,17 @@ def _arguments(settings: VLLMSettings, path: Path, failures: Failures) -> AsyncE
 
 
 def _check_names(engine_args: dict[str, Any]) -> None:
-    known = [field.name for field in dataclasses.fields(AsyncEngineArgs) if field.init]
+    fields = [field.name for field in dataclasses.fields(AsyncEngineArgs) if field.init]
     for name in engine_args:
         if name in OURS:
             raise ConfigurationError(
                 f"--engine_args {name!r} has an option of its own: {_own(name)}"
             )
-        if name not in known or name.startswith("_"):
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigurationError(f"--engine_args {name!r} is no field of AsyncEngineArgs{hint}")
+        if name not in fields or name.startswith("_"):
+            raise ConfigurationError(
+                f"--engine_args {name!r} is not a field of AsyncEngineArgs; "
+                f"{known(name, fields, brief=True)}"
+            )
 
 
 def _own(name: str) -> str:

@@ -1,1 +1,4 @@
-"""vLLM's own OpenAI-compatible server with the models and the defaults of the engine vllm."""
+"""vLLM's own OpenAI-compatible server with the models and the defaults of the engine vllm.
+
+__main__    the command of the image
+"""

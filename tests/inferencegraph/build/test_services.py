@@ -23,7 +23,7 @@ from inferencegraph.build.sites import (
     Model,
     Site,
     Timeouts,
-    Upstream,
+    CloudAddress,
     predictor_url,
 )
 from predictors.errors import ConfigurationError
@@ -31,7 +31,7 @@ from predictors.contract import Sampling
 
 SITE = Site("qa-shop", node=EdgeNode("shop-7"))
 MODEL = Model(Resources("1500m", "2Gi"), directory="embedded:edge")
-UPSTREAM = Upstream(predictor_url("qa-cloud"), "qa-cloud", Sampling(temperature=0.0))
+CLOUD = CloudAddress(predictor_url("qa-cloud"), "qa-cloud", Sampling(temperature=0.0))
 
 
 def _container(service: dict[str, Any], role: str = "predictor") -> dict[str, Any]:
@@ -46,7 +46,7 @@ def _environment(container: dict[str, Any]) -> dict[str, str]:
 @pytest.mark.parametrize("mode", [QUERY_STAGE, ANSWER_STAGE])
 def test_every_container_speaks_v2_under_its_services_name(mode: str) -> None:
     mining = Mining(mode, "EdgeOnly")
-    services = site_manifests(SITE, MODEL, mining, UPSTREAM)[:-1]
+    services = site_manifests(SITE, MODEL, mining, CLOUD)[:-1]
     for service in services:
         name = service["metadata"]["name"]
         for role in service["spec"]:
@@ -63,7 +63,7 @@ def test_every_container_speaks_v2_under_its_services_name(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", [QUERY_STAGE, ANSWER_STAGE])
 def test_everything_of_a_site_is_pinned_to_its_node(mode: str) -> None:
-    *services, graph = site_manifests(SITE, MODEL, Mining(mode, "EdgeOnly"), UPSTREAM)
+    *services, graph = site_manifests(SITE, MODEL, Mining(mode, "EdgeOnly"), CLOUD)
     pods = [component for service in services for component in service["spec"].values()]
     for pod in [*pods, graph["spec"]]:
         assert pod["nodeSelector"]["kubernetes.io/hostname"] == "shop-7"
@@ -72,7 +72,7 @@ def test_everything_of_a_site_is_pinned_to_its_node(mode: str) -> None:
 def test_the_query_stage_has_a_service_for_mining_and_the_answer_stage_a_transformer() -> None:
     names = {}
     for mode in (QUERY_STAGE, ANSWER_STAGE):
-        manifests = site_manifests(SITE, MODEL, Mining(mode, "EdgeOnly"), UPSTREAM)
+        manifests = site_manifests(SITE, MODEL, Mining(mode, "EdgeOnly"), CLOUD)
         names[mode] = [(m["metadata"]["name"], sorted(m["spec"])) for m in manifests[:-1]]
     assert names[QUERY_STAGE] == [
         ("qa-shop-edge", ["predictor"]),
@@ -116,7 +116,7 @@ def test_without_a_threshold_the_routers_own_holds() -> None:
 
 def test_an_uplink_gives_up_before_the_graph_does_and_samples_as_the_cloud() -> None:
     site = Site("qa", timeouts=Timeouts(cloud_connect=1.5, cloud=30))
-    container = _container(uplink_service(site, UPSTREAM))
+    container = _container(uplink_service(site, CLOUD))
     assert container["args"] == [
         "--model_name=qa-uplink",
         "--engine=kserve",
@@ -159,7 +159,7 @@ def test_a_model_has_one_place(both: dict[str, str]) -> None:
 
 
 def test_an_unknown_mining_mode_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="unknown mining mode 'mine-first'; known: mining"):
+    with pytest.raises(ConfigurationError, match="unknown mining mode 'mine-first'; known: inference"):
         Mining("mine-first", "EdgeOnly")
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from inferencegraph.build.examples import example
 from inferencegraph.build.sites import MINING_MODES
-from inferencegraph.check.validate import refuse, validate
+from inferencegraph.check.problem import Finding, Others, warning
+from inferencegraph.check.validate import CHECKS, refuse, validate
 from inferencegraph.read.documents import read
 from inferencegraph.read.kustomize import load, load_documents
 from predictors.errors import ConfigurationError
@@ -55,6 +57,17 @@ def test_what_is_about_to_run_is_refused_with_every_error_and_no_warning() -> No
 
 def test_warnings_alone_are_not_refused() -> None:
     refuse(load(BAD / "node_unused.yaml"))
+
+
+def test_a_check_of_ones_own_is_a_function_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    def check_team(content: Mapping[str, Any], others: Others) -> Iterator[Finding]:
+        if "team" not in (content["metadata"].get("labels") or {}):
+            yield warning("metadata.labels.team", f"is missing beside {sorted(others.services)}")
+
+    monkeypatch.setitem(CHECKS, "InferenceGraph", (*CHECKS["InferenceGraph"], check_team))
+    (problem,) = validate(list(example(MINING_MODES[0]).values()), complete=True)
+    services = ["qa-cloud", "qa-edge", "qa-hem", "qa-uplink"]
+    assert str(problem) == f"InferenceGraph/qa: metadata.labels.team: is missing beside {services}"
 
 
 def test_checking_takes_no_time_that_a_person_would_notice() -> None:

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from inferencegraph.cli import app, main
-from inferencegraph.local.manifests import EXAMPLE
+from inferencegraph.local.stack import EXAMPLE
 from predictors.contract import text_request
 from tests.inferencegraph.running_hem import HEM
 from transformers_hem import embedded
+from transformers_hem.labels.scorers import SCORERS
+from transformers_hem.routers.training import LEARNERS
 
 COMMANDS = [command.callback.__name__ for command in app.registered_commands if command.callback]
 TRAINED = ("--data", "/no", "--algorithm", "LinearRouter")
@@ -93,7 +95,7 @@ def test_help_lists_every_command_and_loads_no_engine(hem: Hem) -> None:
     result = hem("--help")
     assert result.returncode == 0
     assert all(command in result.stdout for command in COMMANDS)
-    assert not loaded_by("--help") & (HEAVY | {"aiohttp", "numpy", "pydantic_settings"})
+    assert not loaded_by("--help") & (HEAVY | {"aiohttp", "asyncio", "httpx", "numpy", "pydantic"})
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -101,6 +103,16 @@ def test_the_help_of_a_command_has_an_example(hem: Hem, command: str) -> None:
     result = hem(command, "--help")
     assert result.returncode == 0
     assert f"Example: hem {command}" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "table"), [("train", LEARNERS.names()), ("label", SCORERS.names())]
+)
+def test_the_help_of_a_command_lists_what_its_table_has(
+    hem: Hem, command: str, table: list[str]
+) -> None:
+    words = hem(command, "--help").stdout.replace("│", " ").replace(",", " ").split()
+    assert {name.rstrip(".") for name in words} >= set(table)
 
 
 def test_validating_loads_no_engine() -> None:
@@ -136,7 +148,7 @@ def test_a_router_is_named_as_to_hem_itself(hem: Hem, tmp_path: Path, router: st
         (["train", *TRAINED, "--out", "/tmp/x", "--seed", "-1"], "a seed must be between 0 and"),
         (["score", "--router", "/no/router", "--data", "/no", "--out", "/tmp/x"], "/no"),
         (["evaluate", "-f", "/no/such/bench.yaml"], "/no/such/bench.yaml: No such file"),
-        (["evaluate", "--data", "/no/such/data"], "/no/such/data: No such file"),
+        (["evaluate", "--data", "/no/such/data"], "/no/such/data can't be read: No such file"),
         (["evaluate", "--url", "http://127.0.0.1:9", "--limit", "1"], "`hem up` starts"),
     ],
 )
@@ -185,8 +197,8 @@ def test_ask_as_json_is_for_programs(hem: Hem, scripted: tuple[str, type[Scripte
         (400, {"error": "text_input[0] is empty"}, "answered 400: text_input[0] is empty"),
         (500, {"error": "Failed to process request", "cause": "no step"}, "no step"),
         (404, {"detail": "Not Found"}, "answered 404: Not Found"),
-        (200, {"surprise": 1}, "answered 200 with no V2 response"),
-        (200, [], "answered 200 with no V2 response"),
+        (200, {"surprise": 1}, "is unusable: no V2 response"),
+        (200, [], "is unusable: no V2 response"),
     ],
 )
 def test_ask_shows_the_servers_own_words(

@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 
-from inferencegraph.evaluate.answers import Read, read_answer
-from inferencegraph.evaluate.benchmark import read_benchmark
+from inferencegraph.evaluate.benchmark import read_benchmark, read_questions
 from inferencegraph.evaluate.comparison import CLOUD_ONLY, ROUTED, Comparison
 from inferencegraph.evaluate.metrics import METRICS
-from inferencegraph.evaluate.outcome import Item, Outcome
-from inferencegraph.evaluate.questions import read_questions
-from inferencegraph.local.manifests import MANIFESTS
+from inferencegraph.evaluate.outcome import Item, Outcome, read_answer
+from inferencegraph.read.documents import MANIFESTS
 from predictors.digits.workshop.questions import rows
 from predictors.errors import ConfigurationError
 
@@ -96,9 +94,9 @@ def answer(name: str, data: Any, **parameters: Any) -> dict[str, Any]:
 
 def test_the_answer_is_the_text_or_the_likeliest_class() -> None:
     classified = answer("probabilities", [0.1, 0.7, 0.2], hem_route="edge", served_by="small")
-    assert read_answer(classified) == Read("1", "edge", "small")
-    assert read_answer(answer("probabilities", [1, 0])) == Read("0", None, "m")
-    assert read_answer(answer("text_output", ["2"], served_by="big")) == Read("2", None, "big")
+    assert read_answer(classified) == ("1", "edge", "small")
+    assert read_answer(answer("probabilities", [1, 0])) == ("0", None, "m")
+    assert read_answer(answer("text_output", ["2"], served_by="big")) == ("2", None, "big")
 
 
 @pytest.mark.parametrize(
@@ -111,6 +109,8 @@ def test_the_answer_is_the_text_or_the_likeliest_class() -> None:
         answer("probabilities", None),
         answer("probabilities", []),
         answer("probabilities", ["1"]),
+        answer("text_output", []),
+        {**answer("probabilities", [1]), "parameters": [1]},
     ],
 )
 def test_an_answer_of_neither_kind_is_a_value_error(response: dict[str, Any]) -> None:
@@ -140,7 +140,7 @@ def test_the_shipped_images_are_the_test_half() -> None:
 def test_a_bad_question_is_named_by_its_line(tmp_path: Path, line: str) -> None:
     path = tmp_path / "questions.jsonl"
     path.write_text('{"query": "a", "answer": "b"}\n' + line + "\n")
-    with pytest.raises(ConfigurationError, match=r"questions\.jsonl:2"):
+    with pytest.raises(ConfigurationError, match=r"questions\.jsonl, line 2"):
         read_questions(path, None)
 
 
@@ -148,7 +148,7 @@ def test_a_missing_or_empty_file_of_questions_is_refused(tmp_path: Path) -> None
     with pytest.raises(ConfigurationError, match="No such file"):
         read_questions(tmp_path / "none", None)
     (tmp_path / "empty").touch()
-    with pytest.raises(ConfigurationError, match="no questions"):
+    with pytest.raises(ConfigurationError, match="has no rows"):
         read_questions(tmp_path / "empty", None)
 
 
@@ -163,11 +163,12 @@ def test_a_benchmarks_paths_are_relative_to_its_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: b\nmanifest: [x]", "manifests: field required"),
+        ("name: b\nmanifest: [x]", "manifests: is required"),
         ("name: b\nmanifests: []", "manifests"),
-        ("name: b\nmanifests: [x]\nlimits: 3", "limits: extra"),
+        ("name: b\nmanifests: [x]\nlimits: 3", "limits: Extra inputs"),
+        ("name: b\nmanifests: [x]\nconcurrency: 0", "concurrency: .*; fields: name, manifests"),
         ("name: [", "bench.yaml"),
-        ("", "bench.yaml"),
+        ("", "bench.yaml: the file: .*; fields: name"),
     ],
 )
 def test_a_wrong_benchmark_is_refused_by_field(tmp_path: Path, text: str, message: str) -> None:

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from inferencegraph.local.addresses import Addresses, host_names
-from inferencegraph.local.containers import manifest_environment, model_directory
-from inferencegraph.local.images import (
+from inferencegraph.local.containers import (
     LOCAL_COMMANDS,
     LocalCommand,
     image_name,
+    manifest_environment,
+    model_directory,
     with_own_images,
 )
-from inferencegraph.local.manifests import MANIFESTS
+from inferencegraph.local.placement import Addresses, host_names
 from inferencegraph.local.plan import Component, Plan, plan
+from inferencegraph.read.documents import MANIFESTS
 from inferencegraph.read.kustomize import load
 from predictors.errors import ConfigurationError
 

@@ -25,22 +25,20 @@ def scripted(code: str) -> Component:
     return Component("a", "a", command, dict(os.environ), 1, "/")
 
 
-def started(component: Component) -> tuple[ServiceProcess, list[str]]:
+async def started(component: Component) -> tuple[ServiceProcess, list[str]]:
     lines: list[str] = []
-    return ServiceProcess(component, lambda _, line: lines.append(line)), lines
+    return await ServiceProcess.start(component, lambda _, line: lines.append(line)), lines
 
 
 async def test_a_service_that_ends_leaves_its_exit_code_and_its_last_lines() -> None:
-    process, lines = started(scripted("print('one'); print('two'); raise SystemExit(3)"))
-    await process.start()
+    process, lines = await started(scripted("print('one'); print('two'); raise SystemExit(3)"))
     assert await process.wait() == 3
     assert list(process.tail) == lines == ["one", "two"]
 
 
 async def test_a_very_long_line_and_broken_utf8_do_not_stop_the_reading() -> None:
     code = r"import os; os.write(1, b'\xff' + b'x' * 300_000 + b'\nend\n')"
-    process, lines = started(scripted(code))
-    await process.start()
+    process, lines = await started(scripted(code))
     await process.wait()
     assert lines[-1] == "end"
 
@@ -52,8 +50,7 @@ async def test_stopping_is_gentle_first_and_final_then() -> None:
         print("up", flush=True)
         while True: time.sleep(0.05)
     """
-    process, lines = started(scripted(stubborn))
-    await process.start()
+    process, lines = await started(scripted(stubborn))
     while "up" not in lines:
         await asyncio.sleep(0.02)
     began = time.monotonic()
@@ -70,8 +67,7 @@ async def test_stopping_ends_the_children_of_a_service_too() -> None:
         print(child.pid, flush=True)
         child.wait()
     """
-    process, lines = started(scripted(code))
-    await process.start()
+    process, lines = await started(scripted(code))
     while not lines:
         await asyncio.sleep(0.02)
     await process.stop()
@@ -79,9 +75,9 @@ async def test_stopping_ends_the_children_of_a_service_too() -> None:
 
 
 async def test_a_command_that_does_not_exist_is_named() -> None:
-    process, _ = started(Component("qa", "qa", ("/no/such/command",), {}, 1, "/"))
+    component = Component("qa", "qa", ("/no/such/command",), {}, 1, "/")
     with pytest.raises(ConfigurationError, match="qa: can't start '/no/such/command'"):
-        await process.start()
+        await started(component)
 
 
 async def test_the_watchdog_ends_the_services_of_a_hem_that_was_killed() -> None:

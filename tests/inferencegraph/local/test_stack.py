@@ -168,7 +168,7 @@ def test_a_benchmark_starts_its_manifests_asks_and_stops_them(tmp_path: Path) ->
 def test_an_unknown_graph_lists_those_there_are(manifests: Path) -> None:
     result = hem("up", "-f", str(manifests), "--image", IMAGE, "--graph", "none")
     assert result.returncode == 2
-    assert "unknown graph 'none'; in these manifests: qa" in result.stderr
+    assert "unknown graph 'none'; known: qa" in result.stderr
 
 
 def test_the_ready_line_is_exact_and_curl_stands_below(manifests: Path) -> None:

@@ -10,10 +10,10 @@ import yaml
 
 from inferencegraph.build.examples import FOLDER
 from inferencegraph.build.sites import MINING_MODES
+from inferencegraph.read.documents import MANIFESTS
 from inferencegraph.read.kustomize import load
 from predictors.errors import ConfigurationError
 
-MANIFESTS = Path(__file__).resolve().parents[3] / "manifests"
 GRAPH = {
     "apiVersion": "serving.kserve.io/v1alpha1",
     "kind": "InferenceGraph",
@@ -176,27 +176,27 @@ def _refusal(path: Path) -> str:
     ("fields", "reason"),
     [
         ({"namePrefix": "a-"}, "namePrefix is not implemented here: kustomize would not rename"),
-        ({"vars": []}, "vars is not implemented here: implemented: apiVersion, kind"),
+        ({"vars": []}, "vars is not implemented here: known: apiVersion, commonAnnotations"),
         ({"patches": {}}, "patches: must be a list of {target: ..., patch: ...}"),
         ({"patches": [{"path": "p.yaml"}]}, "patches: path is not implemented here"),
         ({"patches": [{"patch": "kind: X", "target": {"kind": "X"}}]}, "strategic merge patches"),
         ({"patches": [_patch("[}")]}, "patches: while parsing"),
-        ({"patches": [_patch("[1]")]}, "1 is no JSON 6902 operation"),
+        ({"patches": [_patch("[1]")]}, "1 is not a JSON 6902 operation"),
         ({"patches": [_patch("[{op: add, path: /a/b, value: 1}]")]}, "InferenceService 'qa-edge':"),
         ({"patches": [_patch("[{op: remove, path: /a}]")]}, "InferenceService 'qa-edge':"),
         ({"patches": [_patch("[{op: up, path: /a}]")]}, "InferenceService 'qa-edge':"),
         ({"patches": [_patch("[{op: remove, path: /metadata/name}]")]}, "what an object is called"),
         ({"patches": [{"patch": "[{op: remove, path: /a}]"}]}, "target: must name a kind, a name"),
         ({"patches": [_patch("[{op: remove, path: /a}]", group="x")]}, "group is not implemented"),
-        ({"patches": [_patch("[{op: remove, path: /a}]", name="(")]}, "'(' is no pattern"),
+        ({"patches": [_patch("[{op: remove, path: /a}]", name="(")]}, "'(' is not a pattern"),
         (
             {"patches": [_patch("[{op: remove, path: /a}]", labelSelector="a in (b)")]},
             "labelSelector 'a in (b)' is not implemented here",
         ),
         ({"replacements": [{"path": "r.yaml"}]}, "replacements: path is not implemented here"),
         ({"replacements": [_replacement(kind="Secret")]}, "selects 0 objects, not one"),
-        ({"replacements": [_replacement(name="qa-.*")]}, "'qa-.*' is no name; versions of"),
-        ({"replacements": [_replacement(fieldPath="spec")]}, "is no single value"),
+        ({"replacements": [_replacement(name="qa-.*")]}, "'qa-.*' is not a name; versions of"),
+        ({"replacements": [_replacement(fieldPath="spec")]}, "is not a single value"),
         ({"replacements": [_replacement(fieldPath="a")]}, "'qa-edge' has no field a"),
         (
             {"replacements": [_replacement(into="spec.nowhere")]},

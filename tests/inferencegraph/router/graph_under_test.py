@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import uvicorn
 
-from inferencegraph.router.create import GraphServer, create_app
-from inferencegraph.router.server import bind_port
+from inferencegraph.router.app import create_app
+from inferencegraph.router.server import GraphServer, bind_port
 
 
 @dataclass

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inferencegraph.router.bodies import is_json
 from inferencegraph.router.conditions import Condition
-from inferencegraph.router.json_bodies import is_json
 from predictors.errors import ConfigurationError
 
 # The paths of conformance/conditions.jsonl that pygjson can't evaluate, and why.

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from inferencegraph.router.create import create_app
+from inferencegraph.router.app import create_app
 from tests.conftest import ROOT, free_port
 from tests.inferencegraph.router.graph_under_test import (
     CannedUpstreams,

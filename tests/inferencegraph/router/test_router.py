@@ -1,6 +1,7 @@
 """How the local router behaves where no recorded case of KServe's says it."""
 
 import asyncio
+import contextlib
 import json
 import random
 from collections import Counter
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from inferencegraph.router.create import create_app
+from inferencegraph.router.app import create_app
 from predictors.errors import ConfigurationError
 from tests.conftest import free_port
 from tests.inferencegraph.router.graph_under_test import (
@@ -68,12 +69,12 @@ async def test_large_and_odd_bodies_pass_byte_for_byte(stage: Stage) -> None:
         (b'"text"', "application/json"),
         (b"text", "text/plain; charset=utf-8"),
         (b"\x00\x01", "application/octet-stream"),
-        (b"<!doctype html><p>", "text/html; charset=utf-8"),
-        (b"<?xml version='1.0'?>", "text/xml; charset=utf-8"),
-        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"\xef\xbb\xbftext \xff", "text/plain; charset=utf-8"),
+        (b"t" * 511 + b"\x00", "application/octet-stream"),
+        (b"t" * 512 + b"\x00", "text/plain; charset=utf-8"),
     ],
 )
-async def test_the_content_type_is_what_go_would_say(
+async def test_the_content_type_of_json_text_and_bytes_is_what_go_says(
     stage: Stage, body: bytes, content_type: str
 ) -> None:
     async with routing(sequence(step(stage, "echo"))) as client:
@@ -163,6 +164,26 @@ async def test_an_upstream_that_breaks_off_ends_the_graph(handler: Handler, caus
     assert response.status_code == 500
     assert cause in cause_of(response)
     assert url in cause_of(response)
+
+
+async def test_a_body_without_an_end_ends_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inferencegraph.router.step.MAX_BODY_BYTES", 1000)
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"64\r\n%b\r\n" % bytes(100))
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with routing(sequence({"serviceUrl": url})) as client:
+            response = await client.post("/", content=b"{}")
+    assert response.status_code == 500
+    assert f"{url} answered more than 1000 bytes" in cause_of(response)
 
 
 async def test_the_graph_as_a_whole_has_a_time_limit(stage: Stage) -> None:

@@ -11,12 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from inferencegraph.router.create import (
-    GraphServer,
-    create_app,
-    run,
-)
-from inferencegraph.router.server import bind_port
+from inferencegraph.router.app import create_app
+from inferencegraph.router.server import GraphServer, bind_port, run
 from predictors.errors import ConfigurationError
 from tests.conftest import ROOT
 from tests.inferencegraph.router.graph_under_test import (

@@ -166,8 +166,8 @@ def test_memory_stays_within_its_bound_and_drops_what_was_not_used_for_longest(
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
-        (["--cache", "disk"], "--cache 'disk': Value error, must be off, memory, or a path"),
-        (["--cache", "/"], "--cache '/': Value error, is a directory"),
+        (["--cache", "disk"], "--cache 'disk': must be off, memory, or a path"),
+        (["--cache", "/"], "--cache '/': is a directory"),
         (["--cache", "/no/such/x"], "there is no directory /no/such"),
         (["--cache", "memory", "--cache_bytes", "12"], "--cache_bytes '12'"),
         (["--cache_import", "x.jsonl"], "--cache_import needs a cache; set --cache memory"),

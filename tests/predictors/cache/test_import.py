@@ -71,11 +71,11 @@ def test_a_query_that_was_not_recorded_is_an_error_that_shows_it(recorded: Serve
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        ("{", "no JSON"),
-        ("[]", "not a JSON object"),
+        ("{", "not JSON"),
+        ("[]", "must be a JSON object"),
         ('{"query": "q"}', "text must be a string, not None"),
-        ('{"text": "t"}', "query: text_input.0. must be a string, not null"),
-        ('{"query": " ", "text": "t"}', "query: text_input.0. is empty"),
+        ('{"text": "t"}', "'query' must be a non-empty string"),
+        ('{"query": " ", "text": "t"}', "'query' must be a non-empty string"),
         ('{"query": "q", "text": "t", "mean_logprobs": 1}', "did you mean 'mean_logprob'"),
         ('{"query": "q", "text": "t", "prompt_tokens": 1.5}', "prompt_tokens must be a number"),
         ('{"query": "q", "text": "t", "served_by": 1}', "served_by must be a string, not 1"),
@@ -96,5 +96,5 @@ def test_a_wrong_row_is_named_with_its_line(tmp_path: Path, row: str, fault: str
 
 def test_a_file_without_rows_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n")
-    with pytest.raises(ConfigurationError, match=r"empty.jsonl: no recorded answers in it"):
+    with pytest.raises(ConfigurationError, match=r"empty.jsonl has no rows"):
         list(read_recordings(tmp_path / "empty.jsonl"))

@@ -9,14 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from predictors.contract.tensors import (
-    Tensor,
-    TensorRequest,
-    TensorType,
-)
+from predictors.contract.tensors import Tensor, TensorRequest, TensorType
 from predictors.digits import FILES, TRITON_REPOSITORY
 from predictors.digits.workshop.data import Digits, split
-from predictors.digits.workshop.threshold import (
+from predictors.digits.workshop.train import (
     EDGE_SHARE,
     choose,
     doubt,

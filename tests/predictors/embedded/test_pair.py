@@ -11,9 +11,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from predictors.embedded import MODELS, directory
 from predictors.embedded.workshop.answering import DirectModel
 from predictors.embedded.workshop.evaluate import Accuracy, accuracy
-from predictors.embedded.workshop.labels import LABELS_FILE
+from predictors.embedded.workshop.families import FAMILIES
+from predictors.embedded.workshop.labels import FRESH_SEED, LABELS_FILE, fresh_questions
 from predictors.embedded.workshop.questions import (
-    FAMILIES,
     held_out_questions,
     test_questions,
 )
@@ -35,7 +35,7 @@ def test_a_model_is_found_by_either_name() -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match="'embedded:fog'; known: embedded:edge, embedded"):
+    with pytest.raises(ConfigurationError, match="'embedded:fog'; known: embedded:cloud, embedded"):
         directory("embedded:fog")
 
 
@@ -106,7 +106,8 @@ def test_each_family_has_easy_and_hard_members(family: str, results: dict[str, A
 
 def test_labels_are_of_training_questions_and_say_what_each_model_did() -> None:
     rows = [json.loads(line) for line in gzip.decompress(LABELS_FILE.read_bytes()).splitlines()]
-    assert len(rows) >= 6000
+    fresh = fresh_questions(9000, FRESH_SEED)
+    assert [(row["id"], row["query"]) for row in rows] == [(q.id, q.query) for q in fresh]
     assert not {row["query"] for row in rows} & {q.query for q in test_questions()}
     assert {row["edge_correct"] for row in rows} == {row["cloud_correct"] for row in rows} == {0, 1}
 

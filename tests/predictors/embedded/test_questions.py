@@ -8,7 +8,7 @@ import pytest
 
 from predictors.embedded.workshop import questions as source
 from predictors.embedded.workshop.questions import (
-    FAMILIES,
+    KINDS,
     Question,
     generate,
     held_out_questions,
@@ -16,7 +16,6 @@ from predictors.embedded.workshop.questions import (
     train_questions,
 )
 
-KINDS = [(family, level) for family, levels in FAMILIES.items() for level in levels]
 SIZES = {
     "km m": 1000, "kg g": 1000, "l ml": 1000, "m mm": 1000, "m cm": 100, "cm mm": 10,
     "h min": 60, "min s": 60, "days h": 24, "weeks days": 7, "feet inches": 12, "years months": 12,
@@ -89,6 +88,10 @@ def test_the_shipped_test_set_is_balanced_and_has_no_question_twice() -> None:
     assert len({q.query for q in shipped}) == len({q.id for q in shipped}) == len(shipped)
     assert len(set(Counter((q.family, q.difficulty) for q in shipped).values())) == 1
     assert {(q.family, q.difficulty) for q in shipped} == set(KINDS)
+
+
+def test_the_shipped_test_set_can_be_made_again() -> None:
+    assert source.test_questions() == held_out_questions(1500, seed=0)
 
 
 def test_no_training_question_is_ever_a_test_question() -> None:

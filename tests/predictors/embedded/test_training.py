@@ -13,12 +13,11 @@ import typer
 from transformers import LlamaForCausalLM
 from typer.testing import CliRunner
 
+from predictors.embedded.workshop import evaluate
 from predictors.embedded.workshop import train as script
 from predictors.embedded.workshop.answering import DirectModel
-from predictors.embedded.workshop.batches import Batch, Batches
-from predictors.embedded.workshop.optimizer import MuonWithAdamW
-from predictors.embedded.workshop.recipes import RECIPES, Recipe
-from predictors.embedded.workshop.tokenizer import build
+from predictors.embedded.workshop.learning import Batch, Batches, MuonWithAdamW
+from predictors.embedded.workshop.recipe import RECIPES, Recipe, build_tokenizer
 
 TINY = Recipe(hidden=32, layers=1, intermediate=64, heads=1, steps=6, batch=8)
 
@@ -47,7 +46,7 @@ def test_a_tiny_model_trains_in_a_few_steps_and_its_directory_answers(tmp_path: 
 def test_an_interrupted_training_goes_on_from_its_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(script, "_CHECKPOINT_STEPS", 3)
+    monkeypatch.setattr(script, "CHECKPOINT_STEPS", 3)
     whole = script.train(TINY, tmp_path / "whole", seed=1, compiled=False)
     with monkeypatch.context() as during, pytest.raises(Interrupted):
         during.setattr(script, "Batches", FailingBatches)
@@ -59,7 +58,7 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(
 
 
 def test_training_steps_make_the_loss_fall() -> None:
-    tokenizer = build()
+    tokenizer = build_tokenizer()
     torch.manual_seed(0)
     model = LlamaForCausalLM(TINY.config(tokenizer))
     optimizer = MuonWithAdamW(model)
@@ -74,14 +73,14 @@ def test_training_steps_make_the_loss_fall() -> None:
 
 
 def test_batches_may_start_at_any_step() -> None:
-    tokenizer = build()
+    tokenizer = build_tokenizer()
     from_start = list(islice(Batches(tokenizer, size=4, seed=1), 40))
     later = next(iter(Batches(tokenizer, size=4, seed=1, first=35)))
     assert torch.equal(from_start[35]["input_ids"], later["input_ids"])
 
 
 def test_only_the_answer_counts_in_the_loss() -> None:
-    tokenizer = build()
+    tokenizer = build_tokenizer()
     batch = next(iter(Batches(tokenizer, size=8, seed=1)))
     for tokens, labels in zip(batch["input_ids"], batch["labels"], strict=True):
         prompt, _, answer = tokenizer.decode(tokens).partition("<|assistant|>")
@@ -90,7 +89,7 @@ def test_only_the_answer_counts_in_the_loss() -> None:
 
 
 def test_the_prompt_is_what_the_chat_template_makes_of_a_question() -> None:
-    tokenizer = build()
+    tokenizer = build_tokenizer()
     batch = next(iter(Batches(tokenizer, size=1, seed=1)))
     text = tokenizer.decode(batch["input_ids"][0])
     query = text.removeprefix("<|user|>").partition("<|assistant|>")[0]
@@ -101,7 +100,7 @@ def test_the_prompt_is_what_the_chat_template_makes_of_a_question() -> None:
 
 def test_the_recipes_keep_to_the_sizes_of_the_pair() -> None:
     sizes = {
-        name: LlamaForCausalLM(replace(recipe, steps=1).config(build())).num_parameters()
+        name: LlamaForCausalLM(replace(recipe, steps=1).config(build_tokenizer())).num_parameters()
         for name, recipe in RECIPES.items()
     }
     assert sizes["edge"] < 1_100_000 < sizes["cloud"] < 5_000_000
@@ -109,6 +108,20 @@ def test_the_recipes_keep_to_the_sizes_of_the_pair() -> None:
 
 @pytest.mark.parametrize("module", ["train", "evaluate", "labels"])
 def test_help_shows_an_example(module: str) -> None:
+    path = f"predictors.embedded.workshop.{module}"
     command = typer.Typer()
-    command.command()(import_module(f"predictors.embedded.{module}").main)
-    assert f"python -m predictors.embedded.{module}" in CliRunner().invoke(command, "--help").output
+    command.command()(import_module(path).main)
+    assert f"python -m {path}" in CliRunner().invoke(command, "--help").output
+
+
+def test_a_trained_directory_is_evaluated_beside_a_shipped_one(tmp_path: Path) -> None:
+    out = script.train(TINY, tmp_path / "tiny", seed=1, compiled=False)
+    command = typer.Typer()
+    command.command()(evaluate.main)
+    options = ["--model", str(out), "--model", "embedded:edge", "--count", "30"]
+    runner = CliRunner(env={"COLUMNS": "300", "TERMINAL_WIDTH": "300"})
+    printed = runner.invoke(command, options)
+    assert (printed.exit_code, "30 questions" in printed.output) == (0, True)
+    assert printed.output.count("any") == 4
+    refused = runner.invoke(command, ["--model", str(tmp_path)])
+    assert refused.exit_code == 2 and "has no config.json" in refused.output

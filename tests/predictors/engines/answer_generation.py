@@ -11,10 +11,10 @@ from inferencegraph.build.examples import (
     MODELS,
     write,
 )
-from inferencegraph.evaluate.ask import error_text
-from inferencegraph.local.manifests import MANIFESTS
+from inferencegraph.read.documents import MANIFESTS
 from predictors.contract import HEM_ROUTE, SERVED_BY
 from predictors.embedded.workshop.questions import test_questions as shipped_questions
+from predictors.upstream.attempt import error_reason
 from tests.inferencegraph.running_hem import RunningHem
 
 QUESTIONS = [question.query for question in shipped_questions()[:40]]
@@ -47,7 +47,7 @@ def answers(hem: RunningHem) -> list[Asked]:
 
 def _asked(hem: RunningHem, question: str) -> Asked:
     response = hem.ask(question)
-    assert response.status_code == 200, error_text(response)
+    assert response.status_code == 200, error_reason(response.content)
     body = response.json()
     (text,) = next(out["data"] for out in body["outputs"] if out["name"] == "text_output")
     said = body["parameters"]

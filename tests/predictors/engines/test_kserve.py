@@ -15,16 +15,16 @@ from predictors.contract import (
 )
 from predictors.engines.kserve import KServeEngine, KServeSettings
 from predictors.errors import (
+    Cause,
     ConfigurationError,
     HEMError,
     InvalidRequest,
     UpstreamError,
-    UpstreamTimeout,
-    UpstreamUnavailable,
 )
 from predictors.settings import read_settings
 from predictors.upstream.client import forwarded_headers
 from tests.conftest import ServerProcess, StartServer, free_port
+from tests.predictors.upstream.failing import failing
 
 Respond = Callable[[int, bytes], Awaitable[str]]
 QUERY = Query("hello", Sampling(temperature=0))
@@ -70,38 +70,40 @@ async def test_rows_sampling_and_telemetry_cross_the_link(scripted: ServerProces
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "kind", "reason"),
+    ("status", "body", "ours", "reason"),
     [
-        (400, b'{"error": "too long"}', InvalidRequest, "^too long$"),
-        (413, b'{"error": "too big"}', InvalidRequest, "^too big$"),
-        (401, b'{"error": "who?"}', UpstreamError, "answered 401: who"),
-        (404, b'{"error": "no model"}', UpstreamError, "answered 404: no model"),
-        (429, b"", UpstreamUnavailable, "answered 429"),
-        (500, b"<html>Oops</html>", UpstreamError, "answered 500: <html>"),
-        (503, b'{"error": "loading"}', UpstreamUnavailable, "loading"),
-        (504, b'["x"]', UpstreamTimeout, "answered 504"),
-        (200, b"<html>Login</html>", UpstreamError, "answered"),
-        (200, b'{"outputs": []}', UpstreamError, "no V2 response"),
-        (200, b'{"outputs":[{"name": "text_output", "data": ["a", "b"]}]}', UpstreamError, "2 a"),
+        (400, b'{"error": "too long"}', 400, "^too long$"),
+        (413, b'{"error": "too big"}', 400, "^too big$"),
+        (401, b'{"error": "who?"}', 502, "answered 401: who"),
+        (404, b'{"error": "no model"}', 502, "answered 404: no model"),
+        (429, b"", 503, "answered 429"),
+        (500, b"<html>Oops</html>", 502, "answered 500: <html>"),
+        (503, b'{"error": "loading"}', 503, "loading"),
+        (504, b'["x"]', 504, "answered 504"),
+        (200, b"<html>Login</html>", 502, "is unusable"),
+        (200, b'{"outputs": []}', 502, "V2 response"),
+        (200, b'{"outputs":[{"name": "text_output", "data": ["a", "b"]}]}', 502, "2 answers"),
     ],
-)  # fmt: skip
+)
 async def test_what_the_far_side_answers_decides_the_error(
-    respond: Respond, status: int, body: bytes, kind: type[HEMError], reason: str
+    respond: Respond, status: int, body: bytes, ours: int, reason: str
 ) -> None:
     with pytest.raises(HEMError, match=reason) as raised:
         await ask(await respond(status, body))
-    assert type(raised.value) is kind
+    assert type(raised.value) is (InvalidRequest if ours == 400 else UpstreamError)
+    assert raised.value.status == ours
+    assert getattr(raised.value, "answered", None) in (None, status)
 
 
 async def test_a_far_side_that_is_down_is_unavailable_at_once() -> None:
     start = time.perf_counter()
-    with pytest.raises(UpstreamUnavailable, match="can't be reached"):
+    with failing(Cause.UNREACHABLE, match="can't be reached"):
         await ask(f"http://127.0.0.1:{free_port()}")
     assert time.perf_counter() - start < 1
 
 
 async def test_a_far_side_that_is_too_slow_is_a_timeout(scripted: ServerProcess) -> None:
-    with pytest.raises(UpstreamTimeout):
+    with failing(Cause.TIMEOUT):
         await ask(scripted.url, Query("sleep 5", Sampling()), timeout=0.2)
 
 

@@ -71,11 +71,11 @@ def test_a_name_that_this_package_has_is_nobody_elses(package: Path) -> None:
         ("engine_of_mine:Whispering", "engine_of_mine has no 'Whispering'"),
         ("engine_of_mine:Bystander", "is not a subclass of predictors.engines.base.Engine"),
         ("engine_of_mine:Silent", "it does not define generate"),
-        ("engine_of_mine:Untyped", "no subclass of EngineSettings"),
+        ("engine_of_mine:Untyped", "not a subclass of EngineSettings"),
         ("engine of mine:Shouting", "is not 'package.module:Class'"),
     ],
 )
-def test_what_is_wrong_with_a_class_is_told_in_one_line(path: str, fault: str) -> None:
+def test_a_fault_of_a_class_is_one_line(path: str, fault: str) -> None:
     with pytest.raises(ConfigurationError, match=fault) as raised:
         ENGINES.load(path)
     assert str(raised.value).startswith(f"--engine {path!r}: ")

@@ -1,4 +1,4 @@
-"""What can be said about the vllm engine where vLLM is not installed."""
+"""What can be tested of the vllm engine where vLLM is not installed."""
 
 import json
 import logging
@@ -31,16 +31,16 @@ def test_json_options_come_as_text_from_either_side(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "said"),
+    ("option", "value", "message"),
     [
-        ("engine_args", "{block", "--engine_args '{block': Value error, is not JSON"),
+        ("engine_args", "{block", "--engine_args '{block': is not JSON"),
         ("engine_args", "[1]", r"--engine_args \[1\]: Input should be a valid dictionary"),
         ("gpu_memory_utilization", "1.5", "less than or equal to 1"),
         ("tensor_parallel_size", "0", "greater than or equal to 1"),
     ],
 )
-def test_a_wrong_option_is_named(option: str, value: str, said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
+def test_a_wrong_option_is_named(option: str, value: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
         read_settings(VLLMSettings, {"model_dir": "m", option: value})
 
 
@@ -78,8 +78,8 @@ class TestTheCauseOfAFailure:
 
     def test_is_what_the_first_process_raised(self, failures: Failures) -> None:
         last = RuntimeError("WorkerProc initialization failed due to an exception")
-        said = self.logged(failures, MemoryError("no room for the weights"), last)
-        assert said == "no room for the weights"
+        message = self.logged(failures, MemoryError("no room for the weights"), last)
+        assert message == "no room for the weights"
 
     def test_is_cut_where_it_is_endless(self, failures: Failures) -> None:
         assert len(self.logged(failures, ValueError("x" * 9_000))) == LONGEST + 3

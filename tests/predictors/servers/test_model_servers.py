@@ -122,7 +122,7 @@ def test_what_the_caller_sets_for_vllm_stays(stand_in: str) -> None:
     ("module", "engine"), [(TRITON, "triton"), (OPENAI, "vllm")], ids=["triton", "openai"]
 )
 def test_the_image_starts_the_launcher_as_a_user_without_rights(module: str, engine: str) -> None:
-    folder = ROOT / "/".join(module.split(".")[:2])
+    folder = ROOT / "/".join(module.split(".")[:3])
     lines = (folder / "Dockerfile").read_text().splitlines()
     steps = [line.split(maxsplit=1) for line in lines if line and line[0] not in "# "]
     tested = yaml.safe_load((ROOT / "manifests/runtimes/base/images.yaml").read_text())["data"]

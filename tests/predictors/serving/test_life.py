@@ -32,7 +32,7 @@ def state(tmp_path: Path) -> Path:
 @pytest.fixture
 def start(start_server: StartServer, state: Path) -> Start:
     def started(ready: str = "/v2/models/m/ready") -> ServerProcess:
-        engine = ["--engine", "tests.predictors.mortal:MortalEngine", "--state", str(state)]
+        engine = ["--engine", "tests.predictors.serving.mortal:MortalEngine", "--state", str(state)]
         return start_server("predictors", "--model_name", "m", *engine, ready=ready)
 
     return started

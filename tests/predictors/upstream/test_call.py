@@ -8,15 +8,15 @@ import pytest
 from prometheus_client import REGISTRY
 
 from predictors.errors import (
-    Failure,
+    Cause,
     HEMError,
     InvalidRequest,
     Overloaded,
     UpstreamError,
-    UpstreamTimeout,
-    UpstreamUnavailable,
 )
-from predictors.upstream.call import Upstream, UpstreamSettings
+from predictors.upstream.call import Upstream
+from predictors.upstream.settings import Limits
+from tests.predictors.upstream.failing import failing
 
 Attempt = Callable[[], Awaitable[str]]
 
@@ -41,7 +41,7 @@ def metric(name: str, **labels: str) -> float:
 
 
 def upstream(name: str, **settings: Any) -> Upstream:
-    return Upstream(name, UpstreamSettings(**settings))
+    return Upstream(name, Limits(**settings))
 
 
 def never() -> asyncio.Future[str]:
@@ -57,9 +57,9 @@ async def test_an_answer_costs_one_attempt() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        UpstreamUnavailable("down"),
-        UpstreamError("502", failure=Failure.SERVER_ERROR, retryable=True),
-        UpstreamUnavailable("slow down", failure=Failure.REFUSED, retry_after=0.01),
+        UpstreamError("down", Cause.UNREACHABLE),
+        UpstreamError("502", cause=Cause.SERVER_ERROR, retryable=True),
+        UpstreamError("slow down", Cause.REFUSED, retryable=True, retry_after=0.01),
     ],
 )
 async def test_what_may_pass_is_tried_again(error: HEMError) -> None:
@@ -71,7 +71,12 @@ async def test_what_may_pass_is_tried_again(error: HEMError) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [InvalidRequest("no"), UpstreamError("HTML"), UpstreamTimeout("late"), RuntimeError("a bug")],
+    [
+        InvalidRequest("no"),
+        UpstreamError("HTML"),
+        UpstreamError("late", Cause.TIMEOUT),
+        RuntimeError("a bug"),
+    ],
 )
 async def test_what_will_not_pass_is_not_tried_again(error: Exception) -> None:
     script = Script(error, "yes")
@@ -81,22 +86,22 @@ async def test_what_will_not_pass_is_not_tried_again(error: Exception) -> None:
 
 
 async def test_the_last_error_is_the_callers_and_all_are_counted() -> None:
-    script = Script(*(UpstreamUnavailable(f"down {n}") for n in range(3)))
-    with pytest.raises(UpstreamUnavailable, match="down 2"):
+    script = Script(*(UpstreamError(f"down {n}", Cause.UNREACHABLE) for n in range(3)))
+    with failing(Cause.UNREACHABLE, match="down 2"):
         await upstream("u4", retries=2).call(script)
     assert metric("failures_total", upstream="u4", kind="unreachable") == 3
 
 
 async def test_a_wait_beyond_the_deadline_fails_at_once() -> None:
-    script = Script(UpstreamUnavailable("later", retry_after=60), "yes")
+    script = Script(UpstreamError("later", Cause.UNREACHABLE, retry_after=60), "yes")
     async with asyncio.timeout(30):
-        with pytest.raises(UpstreamUnavailable, match="later"):
+        with failing(Cause.UNREACHABLE, match="later"):
             await upstream("u5", timeout=50).call(script)
     assert script.calls == 1
 
 
 async def test_an_attempt_ends_at_the_deadline() -> None:
-    with pytest.raises(UpstreamTimeout, match=r"u6 did not answer within 0\.05 s"):
+    with failing(Cause.TIMEOUT, match=r"u6 did not answer within 0\.05 s"):
         await upstream("u6", timeout=0.05).call(Script(never()))
     assert metric("failures_total", upstream="u6", kind="timeout") == 1
 
@@ -128,7 +133,7 @@ async def test_waiting_in_the_queue_has_a_limit_of_its_own() -> None:
     with pytest.raises(Overloaded, match=r"u8 had no place for the call within 0\.05 s"):
         await far.call(Script("never asked"))
     release.set()
-    with pytest.raises(UpstreamTimeout):
+    with failing(Cause.TIMEOUT):
         await first
 
 
@@ -138,7 +143,7 @@ async def test_a_call_waits_a_quarter_of_its_time_limit_for_a_place() -> None:
     await asyncio.sleep(0)
     with pytest.raises(Overloaded, match=r"no place for the call within 0\.05 s"):
         await far.call(Script("never asked"))
-    with pytest.raises(UpstreamTimeout):
+    with failing(Cause.TIMEOUT):
         await first
 
 
@@ -162,9 +167,9 @@ async def test_a_retry_that_had_too_little_time_says_nothing_of_the_far_side() -
 
     async def refuses() -> str:
         await asyncio.sleep(0.2)
-        raise UpstreamUnavailable("down")
+        raise UpstreamError("down", Cause.UNREACHABLE)
 
-    with pytest.raises(UpstreamTimeout, match=r"u12 did not answer within 0\.5 s"):
+    with failing(Cause.TIMEOUT, match=r"u12 did not answer within 0\.5 s"):
         await far.call(Script(asyncio.ensure_future(refuses()), never()))
     assert metric("failures_total", upstream="u12", kind="unreachable") == 1
     assert metric("failures_total", upstream="u12", kind="timeout") == 0
@@ -189,10 +194,10 @@ async def fail(far: Upstream, error: Exception) -> None:
 
 async def test_failures_in_a_row_open_the_breaker_and_nobody_waits() -> None:
     far = upstream("b1", breaker_failures=2, retries=0, breaker_seconds=60)
-    await fail(far, UpstreamTimeout("late"))
-    await fail(far, UpstreamError("500", failure=Failure.SERVER_ERROR))
+    await fail(far, UpstreamError("late", Cause.TIMEOUT))
+    await fail(far, UpstreamError("500", cause=Cause.SERVER_ERROR))
     script = Script("never asked")
-    with pytest.raises(UpstreamUnavailable, match=r"b1 is not called .* 2 times in a row.*: 500"):
+    with failing(Cause.UNREACHABLE, match=r"b1 is not called .* 2 times in a row.*: 500"):
         await far.call(script)
     assert script.calls == 0
     assert metric("breaker", upstream="b1") == 2
@@ -201,8 +206,8 @@ async def test_failures_in_a_row_open_the_breaker_and_nobody_waits() -> None:
 
 async def test_retries_end_when_the_breaker_opens() -> None:
     far = upstream("b2", breaker_failures=2, retries=9, breaker_seconds=60)
-    script = Script(*[UpstreamUnavailable("down")] * 10)
-    with pytest.raises(UpstreamUnavailable, match="b2 is not called for now"):
+    script = Script(*[UpstreamError("down", Cause.UNREACHABLE)] * 10)
+    with failing(Cause.UNREACHABLE, match="b2 is not called for now"):
         await far.call(script)
     assert script.calls == 2
 
@@ -211,14 +216,19 @@ async def test_retries_end_when_the_breaker_opens() -> None:
     "harmless",
     [
         InvalidRequest("the caller's own"),
-        UpstreamError("wrong key", failure=Failure.REFUSED),
+        UpstreamError("wrong key", cause=Cause.REFUSED),
         UpstreamError("HTML"),
-        UpstreamUnavailable("429", failure=Failure.REFUSED, retryable=False),
+        UpstreamError("429", cause=Cause.REFUSED, retryable=False),
     ],
 )
 async def test_a_far_side_that_answers_is_alive(harmless: Exception) -> None:
     far = upstream("b3", breaker_failures=2, retries=0)
-    for error in (UpstreamTimeout("late"), harmless, UpstreamTimeout("late"), harmless):
+    for error in (
+        UpstreamError("late", Cause.TIMEOUT),
+        harmless,
+        UpstreamError("late", Cause.TIMEOUT),
+        harmless,
+    ):
         await fail(far, error)
     assert metric("breaker", upstream="b3") == 0
 
@@ -226,7 +236,7 @@ async def test_a_far_side_that_answers_is_alive(harmless: Exception) -> None:
 async def opened(name: str) -> Upstream:
     """With a breaker that is half open already."""
     far = upstream(name, breaker_failures=1, retries=0, breaker_seconds=0.01)
-    await fail(far, UpstreamTimeout("late"))
+    await fail(far, UpstreamError("late", Cause.TIMEOUT))
     await asyncio.sleep(0.02)
     assert metric("breaker", upstream=name) == 1
     return far
@@ -236,7 +246,7 @@ async def test_half_open_one_probe_asks_and_its_answer_closes() -> None:
     far, release = await opened("b4"), never()
     probe = asyncio.create_task(far.call(Script(release)))
     await asyncio.sleep(0)
-    with pytest.raises(UpstreamUnavailable, match="b4 is not called"):
+    with failing(Cause.UNREACHABLE, match="b4 is not called"):
         await far.call(Script("second probe"))
     release.set_result("well again")
     assert await probe == "well again"
@@ -247,11 +257,11 @@ async def test_half_open_one_probe_asks_and_its_answer_closes() -> None:
 async def test_a_probe_that_fails_opens_again() -> None:
     far = upstream("b5", breaker_failures=3, retries=0, breaker_seconds=1)
     for _ in range(3):
-        await fail(far, UpstreamTimeout("late"))
+        await fail(far, UpstreamError("late", Cause.TIMEOUT))
     await asyncio.sleep(1.1)
-    await fail(far, UpstreamTimeout("the probe"))
+    await fail(far, UpstreamError("the probe", Cause.TIMEOUT))
     assert metric("rejected_total", upstream="b5", reason="breaker_open") == 0
-    with pytest.raises(UpstreamUnavailable, match="at last: the probe"):
+    with failing(Cause.UNREACHABLE, match="at last: the probe"):
         await far.call(Script("never asked"))
 
 
@@ -280,7 +290,7 @@ async def test_a_late_answer_does_not_close_an_open_breaker() -> None:
     far, release = upstream("b8", breaker_failures=1, retries=0, breaker_seconds=60), never()
     early = asyncio.create_task(far.call(Script(release)))
     await asyncio.sleep(0)
-    await fail(far, UpstreamTimeout("late"))
+    await fail(far, UpstreamError("late", Cause.TIMEOUT))
     release.set_result("at last")
     assert await early == "at last"
     assert metric("breaker", upstream="b8") == 2

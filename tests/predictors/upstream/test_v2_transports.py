@@ -19,21 +19,25 @@ from predictors.contract.tensors import (
     Tensor,
     TensorRequest,
     TensorResponse,
+    TensorType,
 )
 from predictors.engines.kserve import KServeEngine, KServeSettings
 from predictors.errors import (
+    Cause,
     ConfigurationError,
     EngineError,
     HEMError,
     InvalidRequest,
     Overloaded,
     UpstreamError,
-    UpstreamTimeout,
-    UpstreamUnavailable,
 )
 from predictors.upstream.client import forwarded_headers
+from predictors.upstream.settings import Limits
+from predictors.upstream.v2 import TRANSPORTS as V2_TRANSPORTS
+from predictors.upstream.v2 import V2Model
 from tests.conftest import ServerProcess, StartServer, free_port
 from tests.predictors.engines.answering import answering
+from tests.predictors.upstream.failing import failing
 from tests.predictors.upstream.far_side import FarSide
 
 TRANSPORTS = ("rest", "grpc")
@@ -47,7 +51,11 @@ JSON_ARRAYS = [
     np.array(["grüß".encode(), b""], dtype=np.object_),
     np.zeros((0, 4), dtype=np.float32),
 ]
-RAW_ARRAYS = [np.array([0.5, -2], dtype=np.float16), np.array([b"\xff\xd8"], dtype=np.object_)]
+RAW_ARRAYS = [
+    np.array([0.5, -2], dtype=np.float16),
+    np.array([b"\xff\xd8"], dtype=np.object_),
+    np.array([np.nan, -np.inf], dtype=np.float32),
+]
 
 
 @pytest.fixture(scope="module")
@@ -158,21 +166,21 @@ async def test_a_far_side_that_is_too_slow_is_a_timeout(
     scripted: ServerProcess, transport: str
 ) -> None:
     async with linked(address(scripted, transport), transport, timeout=0.3) as engine:
-        with pytest.raises(UpstreamTimeout, match=r"did not answer within 0\.3 s"):
+        with failing(Cause.TIMEOUT, match=r"did not answer within 0\.3 s"):
             await engine.generate([Query("sleep 5")])
 
 
 async def test_grpc_to_where_nothing_listens_is_unavailable_and_found_again() -> None:
     port = free_port()
     async with linked(f"http://127.0.0.1:{port}", "grpc", breaker_failures=99) as engine:
-        with pytest.raises(UpstreamUnavailable, match=r"is unavailable: .*Connection refused"):
+        with failing(Cause.UNREACHABLE, match=r"is unavailable: .*Connection refused"):
             await engine.generate([Query("x")])
         async with far_side(answer_text, port), asyncio.timeout(20):
             while True:
                 try:
                     answers = await engine.generate([Query("x")])
                     break
-                except UpstreamUnavailable:
+                except UpstreamError:
                     await asyncio.sleep(0.1)
     assert answers[0].text == "yes"
 
@@ -240,7 +248,7 @@ async def test_grpc_carries_tracing_and_extra_headers_and_no_floats() -> None:
 @pytest.mark.parametrize(
     ("response", "said"),
     [
-        (v2.ModelInferResponse(), "no V2 response: its text_output"),
+        (v2.ModelInferResponse(), "V2 response: its text_output"),
         (text_output(b"a", b"b"), "2 answers to 1 queries"),
         (text_output(b"\xff"), "utf-8"),
         (v2.ModelInferResponse(raw_output_contents=[b"x"]), "1 raw contents for 0 outputs"),
@@ -266,7 +274,7 @@ async def test_a_grpc_answer_beyond_the_limit_is_a_bad_gateway() -> None:
     async with far_side(infer) as port, linked(f"http://127.0.0.1:{port}", "grpc", **options) as up:
         with pytest.raises(UpstreamError, match=r"vs\. 1000\)\) \(max_answer_bytes") as raised:
             await up.generate([Query("x")])
-    assert (raised.value.status, raised.value.failure) == (502, "unusable")
+    assert (raised.value.status, raised.value.cause) == (502, "too_large")
 
 
 async def test_overload_does_not_open_the_breaker_to_a_far_side_that_is_well() -> None:
@@ -285,7 +293,7 @@ async def test_overload_does_not_open_the_breaker_to_a_far_side_that_is_well() -
     [
         (grpc.StatusCode.INVALID_ARGUMENT, 400, False),
         (grpc.StatusCode.UNAUTHENTICATED, 502, False),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, 503, False),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, 503, True),
         (grpc.StatusCode.UNAVAILABLE, 503, True),
         (grpc.StatusCode.DEADLINE_EXCEEDED, 504, True),
         (grpc.StatusCode.INTERNAL, 502, False),
@@ -334,7 +342,7 @@ async def test_https_is_tls_by_grpc_too(tmp_path: Path, trusted: bool) -> None:
             if trusted:
                 assert (await engine.generate([Query("x")]))[0].text == "yes"
             else:
-                with pytest.raises(UpstreamUnavailable, match="is unavailable"):
+                with failing(Cause.CERTIFICATE, match="does not verify"):
                     await engine.generate([Query("x")])
 
 
@@ -367,7 +375,7 @@ async def test_telemetry_that_is_none_is_a_bad_gateway(name: str, odd: Any) -> N
     text = {"name": "text_output", "datatype": "BYTES", "shape": [1], "data": ["a"]}
     body = {"outputs": [text, {"name": name, "data": [odd]}]}
     async with answering(json.dumps(body).encode()) as url, linked(url, "rest") as engine:
-        with pytest.raises(UpstreamError, match=f"no V2 response: {name} is not made of "):
+        with pytest.raises(UpstreamError, match=f"V2 response: {name} is not made of "):
             await engine.generate([Query("x")])
 
 
@@ -386,5 +394,32 @@ async def test_grpc_telemetry_that_is_no_number_is_a_bad_gateway() -> None:
 async def test_a_rest_answer_without_tensors_is_a_bad_gateway(scripted: ServerProcess) -> None:
     for body in (b'{"outputs": [{"name": "x"}]}', b"[]", b'{"model_name": "m"}'):
         async with answering(body) as url, linked(url, "rest") as engine:
-            with pytest.raises(UpstreamError, match="no V2 response"):
+            with pytest.raises(UpstreamError, match="V2 response"):
                 await engine.infer(TensorRequest({"x": Tensor.of(np.ones(1))}))
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_model_is_described_and_ready(scripted: ServerProcess, transport: str) -> None:
+    model = V2Model(address(scripted, transport), "m")
+    client = V2_TRANSPORTS.load(transport)(model, Limits())
+    assert await client.ready()
+    metadata = await client.metadata()
+    assert metadata.inputs == {"text_input": TensorType("text_input", "BYTES", (-1,))}
+    assert metadata.outputs["text_output"] == TensorType("text_output", "BYTES", (-1,))
+    await client.close()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_model_that_is_missing_is_not_ready_and_a_server_that_is_missing_an_error(
+    scripted: ServerProcess, transport: str
+) -> None:
+    missing = V2Model(address(scripted, transport), "nix")
+    nowhere = V2Model(f"http://127.0.0.1:{free_port()}", "m")
+    for model in (missing, nowhere):
+        client = V2_TRANSPORTS.load(transport)(model, Limits())
+        if model is missing:
+            assert not await client.ready()
+        else:
+            with failing(Cause.UNREACHABLE):
+                await client.ready()
+        await client.close()

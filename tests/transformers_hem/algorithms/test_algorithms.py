@@ -157,7 +157,7 @@ def test_parameters_come_as_json_or_as_the_crds_list(text: str) -> None:
         ("7", "must be a JSON object or a list"),
         ('["seed"]', "a parameter is"),
         ('[{"key": "a", "name": "b", "value": "c"}]', "a parameter is"),
-        ('[{"key": "seed", "value": "1"}, {"key": "seed", "value": "2"}]', "given twice"),
+        ('[{"key": "seed", "value": "1"}, {"key": "seed", "value": "2"}]', "set twice"),
         ('{"seed": [1]}', "must be a string or a number"),
         ('{"name": "Random", "parameters": [], "threshold": 1}', "only"),
     ],

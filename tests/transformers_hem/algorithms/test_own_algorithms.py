@@ -102,7 +102,7 @@ def test_a_name_that_two_packages_have_is_nobodys(package: Path) -> None:
         ("of_mine:Nowhere", "its stage must be 'query' or 'answer', not 'both'"),
         ("of_mine:Stageless", "its stage must be 'query' or 'answer', not None"),
         ("of_mine:Scoreless", "it does not define score"),
-        ("of_mine:Untyped", "no subclass of AlgorithmParameters"),
+        ("of_mine:Untyped", "not a subclass of AlgorithmParameters"),
         ("of mine:Shouting", "is not 'package.module:Class'"),
         (":Shouting", "is not 'package.module:Class'"),
     ],

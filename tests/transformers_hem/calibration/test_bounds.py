@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import beta, norm
 
-from transformers_hem.calibration.bounds import (
-    _tail,
+from transformers_hem.calibration.quality_loss import (
     refutes_by_betting,
     refutes_by_counts,
+    tail,
 )
 
 ERROR = 0.1
@@ -58,7 +58,7 @@ def test_where_the_edge_never_wins_it_is_nearly_clopper_and_pearsons(rows: int) 
     assert most * 0.93 - 1 <= ours <= most
 
 
-def test_the_tail_is_that_of_adding_up_row_by_row() -> None:
+def test_thetail_is_that_of_adding_up_row_by_row() -> None:
     rows, differ, limit = 60, 0.3, 0.05
     one = np.array([(differ - limit) / 2, 1 - differ, (differ + limit) / 2])
     sums = np.array([1.0])
@@ -66,13 +66,13 @@ def test_the_tail_is_that_of_adding_up_row_by_row() -> None:
         sums = np.convolve(sums, one)
     for total in (-10, -3, 0, 4):
         exact = sums[: rows + total + 1].sum()
-        assert _tail(total, rows, differ, limit) == pytest.approx(exact, abs=1e-8)
-        assert _tail(total, rows, differ, limit) >= exact
+        assert tail(total, rows, differ, limit) == pytest.approx(exact, abs=1e-8)
+        assert tail(total, rows, differ, limit) >= exact
 
 
 @pytest.mark.parametrize("total", [-8, -4, 0])
 def test_more_differing_rows_make_it_harder_to_refute(total: int) -> None:
-    tails = [_tail(total, 400, differ, 0.05) for differ in np.linspace(0.05, 0.5, 40)]
+    tails = [tail(total, 400, differ, 0.05) for differ in np.linspace(0.05, 0.5, 40)]
     assert (np.diff(tails) > -1e-12).all()
 
 

@@ -11,15 +11,10 @@ from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores, Stage
 from transformers_hem.algorithms.confidence import ConfidenceParameters, ConfidenceRouter
 from transformers_hem.algorithms.fixed import EdgeOnly
-from transformers_hem.calibration.calibrate import (
-    Budget,
-    EdgeRatio,
-    MaxQualityLoss,
-    Target,
-    calibrate,
-    read_sample,
-)
+from transformers_hem.calibration.calibrate import calibrate
 from transformers_hem.calibration.config import Calibration
+from transformers_hem.calibration.sample import read_sample
+from transformers_hem.calibration.targets import Budget, EdgeRatio, MaxQualityLoss, Target
 
 
 class Told(Algorithm):
@@ -118,7 +113,7 @@ def test_scores_of_a_judge_are_promised_in_their_own_units(tmp_path: Path) -> No
     assert 0.2 < 1.5 * found.threshold**2 <= 0.5
     with pytest.raises(ConfigurationError, match=r"6000 scores are not .* --score-range LOW HIGH"):
         run(tmp_path, table, MaxQualityLoss(0.5))
-    with pytest.raises(ConfigurationError, match="1 to 1 is no range"):
+    with pytest.raises(ConfigurationError, match="1 to 1 is not a range"):
         run(tmp_path, table, MaxQualityLoss(0.5, (1, 1)))
 
 

@@ -1,5 +1,5 @@
 """Promises with confidence 0.9, made 200 times on draws of the embedded pair's questions, and
-judged on the more than 20,000 held-out ones that were not drawn: at most one in ten is broken."""
+tested on the more than 20,000 held-out ones that were not drawn: at most one in ten is broken."""
 
 from collections.abc import Iterator
 
@@ -12,9 +12,9 @@ from tests.transformers_hem.calibration.outcomes import COUNT, Outcomes, read
 from transformers_hem.algorithms.base import Algorithm, Batch
 from transformers_hem.algorithms.confidence import ConfidenceParameters, ConfidenceRouter
 from transformers_hem.calibration.budget import threshold_within
-from transformers_hem.calibration.edge_ratio import threshold_for
 from transformers_hem.calibration.quality_loss import Losses, certified_threshold
-from transformers_hem.routers.opening import open_router
+from transformers_hem.calibration.targets import threshold_near
+from transformers_hem.routers.scoring import open_router
 
 DRAWS = 200
 CONFIDENCE = 0.9
@@ -43,7 +43,7 @@ def scores(request: pytest.FixtureRequest, outcomes: Outcomes) -> Floats:
 
 
 def draws(rows: int) -> Iterator[tuple[Indices, Indices]]:
-    """Rows to calibrate on, and all the others to be judged on."""
+    """Rows to calibrate on, and all the others to be tested on."""
     rng = np.random.default_rng(rows)
     for _ in range(DRAWS):
         order = rng.permutation(COUNT)
@@ -89,8 +89,8 @@ def test_the_budget_is_kept(
     spent = []
     for drawn, rest in draws(rows):
         nothing = np.zeros(len(drawn))
-        found = threshold_within(scores[drawn], nothing, cost[drawn], budget, CONFIDENCE)
-        spent.append(1000 * float(np.where(scores[rest] > found.threshold, cost[rest], 0.0).mean()))
+        threshold, _ = threshold_within(scores[drawn], nothing, cost[drawn], budget, CONFIDENCE)
+        spent.append(1000 * float(np.where(scores[rest] > threshold, cost[rest], 0.0).mean()))
     broken = int(np.sum(np.array(spent) > budget))
     print(f"{broken} broken, spent {np.mean(spent) / budget:.3f} of the budget")
     assert broken <= MOST_BROKEN
@@ -105,8 +105,8 @@ def test_a_budget_of_skewed_costs_is_kept_nearly_as_often() -> None:
     broken = 0
     for _ in range(1000):
         scores, costs = rng.random(200), rng.lognormal(0, 1, 200)
-        found = threshold_within(scores, np.zeros(200), costs, 500 * mean, CONFIDENCE)
-        broken += (1 - found.threshold) * mean > 0.5 * mean
+        threshold, _ = threshold_within(scores, np.zeros(200), costs, 500 * mean, CONFIDENCE)
+        broken += (1 - threshold) * mean > 0.5 * mean
     print(f"{broken} of 1,000 broken")
     assert broken <= 140
 
@@ -114,7 +114,7 @@ def test_a_budget_of_skewed_costs_is_kept_nearly_as_often() -> None:
 def test_the_edge_share_is_in_its_interval(scores: Floats) -> None:
     missed = 0
     for drawn, rest in draws(1000):
-        found = threshold_for(scores[drawn], 0.6, CONFIDENCE)
-        missed += not found.low <= float((scores[rest] <= found.threshold).mean()) <= found.high
+        threshold, low, high = threshold_near(scores[drawn], 0.6, CONFIDENCE)
+        missed += not low <= float((scores[rest] <= threshold).mean()) <= high
     print(f"{missed} missed")
     assert missed <= MOST_BROKEN

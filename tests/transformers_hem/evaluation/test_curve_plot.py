@@ -7,13 +7,13 @@ import pytest
 
 from predictors.errors import ConfigurationError
 from transformers_hem.evaluation.curve_plot import plot_curve
-from transformers_hem.evaluation.metrics import Judged
+from transformers_hem.evaluation.metrics import ScoredRows
 
 
-def judged(edge: float, cloud: float, scale: float = 1) -> Judged:
+def scored(edge: float, cloud: float, scale: float = 1) -> ScoredRows:
     rng = np.random.default_rng(0)
     right = [scale * (rng.random(400) < share) for share in (edge, cloud)]
-    return Judged(rng.random(400), 0.4, right[0], right[1], right[1] > right[0])
+    return ScoredRows(rng.random(400), 0.4, right[0], right[1], right[1] > right[0])
 
 
 def texts(out: Path) -> str:
@@ -21,7 +21,7 @@ def texts(out: Path) -> str:
     import matplotlib
 
     with matplotlib.rc_context({"svg.fonttype": "none"}):
-        plot_curve(judged(0.5, 0.8), "my-router", out)
+        plot_curve(scored(0.5, 0.8), "my-router", out)
     return out.read_text()
 
 
@@ -33,8 +33,8 @@ def test_it_shows_the_router_beside_a_coin_an_oracle_and_both_ends(tmp_path: Pat
         assert text in shown
 
 
-@pytest.mark.parametrize("table", [judged(0.9, 0.3), judged(0.5, 0.5), judged(0.2, 0.9, scale=10)])
-def test_any_pair_can_be_drawn(tmp_path: Path, table: Judged) -> None:
+@pytest.mark.parametrize("table", [scored(0.9, 0.3), scored(0.5, 0.5), scored(0.2, 0.9, scale=10)])
+def test_any_pair_can_be_drawn(tmp_path: Path, table: ScoredRows) -> None:
     out = tmp_path / "curve.png"
     plot_curve(table, "my-router", out)
     assert out.read_bytes().startswith(b"\x89PNG")
@@ -43,4 +43,4 @@ def test_any_pair_can_be_drawn(tmp_path: Path, table: Judged) -> None:
 @pytest.mark.parametrize("name", ["curve.txt", "missing/curve.png"])
 def test_a_picture_that_can_not_be_written_is_refused_first(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigurationError, match=name.split("/")[-1]):
-        plot_curve(judged(0.5, 0.8), "my-router", tmp_path / name)
+        plot_curve(scored(0.5, 0.8), "my-router", tmp_path / name)

@@ -7,35 +7,33 @@ from sklearn import metrics as sklearn_metrics
 
 from transformers_hem.evaluation.metrics import (
     METRICS,
-    Judged,
-    measure,
-)
-from transformers_hem.evaluation.metrics.calibration_error import expected_calibration_error
-from transformers_hem.evaluation.metrics.recovered import (
+    ScoredRows,
     apgr,
     cpt,
     cpt50,
     cpt80,
-    quantile_curve,
+    expected_calibration_error,
+    measure,
+    recovered_curve,
 )
 
 
-def judged(scores: object, edge: object, cloud: object, threshold: float = 0.5) -> Judged:
+def scored(scores: object, edge: object, cloud: object, threshold: float = 0.5) -> ScoredRows:
     s, e, c = (np.asarray(values, dtype=float) for values in (scores, edge, cloud))
-    return Judged(s, threshold, e, c, c > e)
+    return ScoredRows(s, threshold, e, c, c > e)
 
 
-def by_hand() -> Judged:
+def by_hand() -> ScoredRows:
     """Called hard: the last three. Hard: the first and the last two. So TP 2, FP 1, FN 1, TN 1."""
-    return judged([0.1, 0.2, 0.6, 0.7, 0.9], [0, 1, 1, 0, 0], [1, 1, 1, 1, 1])
+    return scored([0.1, 0.2, 0.6, 0.7, 0.9], [0, 1, 1, 0, 0], [1, 1, 1, 1, 1])
 
 
-def many(rows: int = 5000) -> Judged:
+def many(rows: int = 5000) -> ScoredRows:
     """A noisy router on a pair where the edge beats the cloud at times."""
     rng = np.random.default_rng(3)
     edge, cloud = rng.random(rows) < 0.68, rng.random(rows) < 0.8
     scores = np.clip(0.5 + 0.1 * (cloud * 1.0 - edge) + rng.normal(0, 0.1, rows), 0, 1)
-    return judged(scores, edge, cloud)
+    return scored(scores, edge, cloud)
 
 
 def test_hard_is_the_positive_of_accuracy_precision_recall_and_f1() -> None:
@@ -73,19 +71,19 @@ def test_a_perfect_router_of_ten_recovers_the_gap_with_the_hard_queries_only() -
     # PGR rises by 1/3 for each tenth of calls: area 3 tenths of a triangle and 7 full tenths.
     scores = np.arange(1, 11) / 10
     edge = np.array([1.0] * 7 + [0.0] * 3)
-    table = judged(scores, edge, np.ones(10))
-    assert quantile_curve(table).shares == pytest.approx(np.linspace(0, 1, 11))
+    table = scored(scores, edge, np.ones(10))
+    assert recovered_curve(table)[0] == pytest.approx(np.linspace(0, 1, 11))
     assert apgr(table) == pytest.approx(0.3 / 2 + 0.7)
     assert cpt50(table) == pytest.approx(0.15)
     assert cpt80(table) == pytest.approx(0.24)
-    assert apgr(judged(scores[::-1], edge, np.ones(10))) == pytest.approx(0.3 / 2)
+    assert apgr(scored(scores[::-1], edge, np.ones(10))) == pytest.approx(0.3 / 2)
 
 
 def test_a_coin_has_the_apgr_and_cpt_that_routellm_gives_its_random_router() -> None:
     # On average over ten draws, as RouteLLM's evaluation takes it: APGR 0.5, CPT 50 % and 80 %.
     rng = np.random.default_rng(0)
     edge, cloud = rng.random(14_000) < 0.68, rng.random(14_000) < 0.81
-    draws = [judged(rng.random(14_000), edge, cloud) for _ in range(10)]
+    draws = [scored(rng.random(14_000), edge, cloud) for _ in range(10)]
     assert np.mean([apgr(draw) for draw in draws]) == pytest.approx(0.5, abs=0.01)
     assert np.mean([cpt50(draw) for draw in draws]) == pytest.approx(0.5, abs=0.02)
     assert np.mean([cpt80(draw) for draw in draws]) == pytest.approx(0.8, abs=0.02)
@@ -114,20 +112,20 @@ def test_the_first_crossing_counts_where_a_curve_rises_above_the_cloud_and_falls
     # The five hardest are won by the cloud, the next two by the edge; the gap is 3 of ten.
     edge = np.array([1, 1, 1, 1, 1, 0, 0, 0, 0, 0.0])
     cloud = np.array([1, 1, 1, 0, 0, 1, 1, 1, 1, 1.0])
-    table = judged(np.arange(10) / 10, edge, cloud)
+    table = scored(np.arange(10) / 10, edge, cloud)
     assert cpt(table, 1.0) == pytest.approx(0.3)
     # PGR at 0, 1/10, ... 1: 0 1/3 2/3 1 4/3 5/3 4/3 1 1 1 1.
     assert apgr(table) == pytest.approx((10 + 1 / 3 - 0.5) / 10)
 
 
 def test_equal_scores_are_cut_together() -> None:
-    table = judged(np.full(20, 0.4), [0, 1] * 10, np.ones(20))
+    table = scored(np.full(20, 0.4), [0, 1] * 10, np.ones(20))
     assert apgr(table) == pytest.approx(0.5)
     assert cpt80(table) == pytest.approx(0.8)
 
 
 def test_a_metric_that_is_not_defined_is_left_out() -> None:
-    nothing_hard = measure(judged([0.1, 0.2], [1, 1], [1, 1]))
+    nothing_hard = measure(scored([0.1, 0.2], [1, 1], [1, 1]))
     assert not {"apgr", "cpt50", "cpt80", "auroc", "recall", "precision"} & nothing_hard.keys()
     assert {"accuracy", "ece", "edge_share", "routed_quality"} <= nothing_hard.keys()
 

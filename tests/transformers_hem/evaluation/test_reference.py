@@ -7,8 +7,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold
 
-from transformers_hem.evaluation.metrics import Judged
-from transformers_hem.evaluation.metrics.recovered import apgr, cpt80
+from transformers_hem.evaluation.metrics import ScoredRows, apgr, cpt80
 from transformers_hem.evaluation.quality import gap_recovered
 from transformers_hem.labels.labels import read_labels
 
@@ -24,9 +23,9 @@ def test_ridge_on_word_pairs_has_its_known_figures_on_mmlu(shared: Path) -> None
         model.fit(rows, (labels.cloud - labels.edge)[train])
         scores = model.predict(words.transform([labels.queries[i] for i in test]))
         part = labels.subset(test)
-        judged = Judged(scores, 0.5, part.edge, part.cloud, part.hard)
+        table = ScoredRows(scores, 0.5, part.edge, part.cloud, part.hard)
         every = gap_recovered(scores, part.edge, part.cloud)
-        found.append((apgr(judged), every, cpt80(judged)))
+        found.append((apgr(table), every, cpt80(table)))
     by_bins, every, calls = np.mean(found, axis=0)
     assert abs(by_bins - 0.655) < 0.024
     assert abs(every - by_bins) < 0.01  # ten bins or every threshold: nearly the same

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from predictors.errors import ConfigurationError, HEMError, UpstreamError, UpstreamUnavailable
+from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
 from tests.conftest import free_port
+from tests.predictors.upstream.failing import failing
 from tests.transformers_hem.labels.servers import Server, answered, query_of, says, serving
 from transformers_hem.labels.asking import Models
 from transformers_hem.labels.job import Job, Result, Watcher, label
@@ -179,7 +180,7 @@ async def test_a_server_that_cannot_be_used_is_told_at_the_first_question(
 async def test_nobody_listening_is_told_at_once_and_leaves_nothing(job: Job, edge: Server) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}/v2/models/m/infer"
     models = Models.at(nowhere, edge.url, None, {})
-    with pytest.raises(UpstreamUnavailable, match="can't be reached"):
+    with failing(Cause.UNREACHABLE, match="can't be reached"):
         await run(replace(job, models=models))
     assert list(job.out.parent.iterdir()) == [job.data]
 
@@ -348,7 +349,7 @@ async def test_a_graph_that_has_degraded_is_told_at_the_first_question(job: Job)
     graph.cloud_up = False
     with (
         serving(graph.reply, "/") as server,
-        pytest.raises(UpstreamUnavailable, match="'qa-edge' answered for the cloud: the graph"),
+        failing(Cause.UNREACHABLE, match="'qa-edge' answered for the cloud: the graph"),
     ):
         await run(replace(job, models=Models.at(None, None, server.url, {})))
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from predictors.errors import ConfigurationError, HEMError
+from predictors.errors import Cause, ConfigurationError, HEMError
+from tests.predictors.upstream.failing import failing
 from tests.transformers_hem.labels.questions import question
 from tests.transformers_hem.labels.servers import Server, says, serving
-from transformers_hem.labels.calls import Refused
 from transformers_hem.labels.scorers.base import NoScore, Pair
 from transformers_hem.labels.scorers.llm_judge import LLMJudge, LLMJudgeOptions
 
@@ -69,7 +69,7 @@ async def test_a_verdict_is_not_asked_for_again_where_the_other_order_failed(bro
     parts: dict[str, Pair] = {}
     with serving(overloaded, "/v1") as server:
         scorer = await judge(server)
-        with pytest.raises(Refused, match="answered 503"):
+        with failing(Cause.SERVER_ERROR, "answered 503", 503):
             await scorer.resume(question(), "E", "C", parts)
         server.reply = said
         assert await scorer.resume(question(), "E", "C", parts) == Pair(0.75, 0.25)
@@ -101,7 +101,7 @@ async def test_no_verdict_is_a_failure_and_not_a_tie(said: str) -> None:
 async def test_what_is_no_completion_is_a_failure(answer: Any) -> None:
     with serving(lambda _: (200, answer), "/v1") as server:
         scorer = await judge(server)
-        with pytest.raises(HEMError, match=r"no chat completion|no JSON"):
+        with pytest.raises(HEMError, match=r"is unusable|gave no verdict"):
             await scorer.score(question(), "E", "C")
         await scorer.close()
 
@@ -117,7 +117,7 @@ async def test_the_key_is_sent_and_never_told(
     for options in ({"key_file": tmp_path / "key"}, {"key_env": "MY_KEY"}):
         with serving(refuse, "/v1") as server:
             scorer = await judge(server, **options)
-            with pytest.raises(Refused, match=r"answered 401: Incorrect API key") as raised:
+            with failing(Cause.REFUSED, r"answered 401: Incorrect API key") as raised:
                 await scorer.score(question(), "E", "C")
             await scorer.close()
         assert server.requests[0][0]["authorization"] == f"Bearer {KEY}"

@@ -3,9 +3,9 @@
 import pytest
 
 from predictors.errors import ConfigurationError
-from transformers_hem.labels.options import make_scorer
 from transformers_hem.labels.scorers import SCORERS
 from transformers_hem.labels.scorers.base import Scorer, ScorerOptions
+from transformers_hem.labels.scorers.options import make_scorer
 
 NEEDED = {"llm_judge": ["model=judge"]}
 

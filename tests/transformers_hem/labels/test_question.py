@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from predictors.errors import ConfigurationError
-from transformers_hem.labels.options import make_scorer, require_scorable
 from transformers_hem.labels.question import read_questions
+from transformers_hem.labels.scorers.options import make_scorer, require_scorable
 
 
 def write(path: Path, *rows: Any) -> Path:
@@ -43,7 +43,19 @@ def test_an_id_of_its_content_stays_when_the_file_grows(tmp_path: Path) -> None:
         ({"query": "a", "edge_answer": 5}, "'edge_answer' must be a string"),
         (
             {"query": "a", "edge_answer": "5", "edge_mean_logprob": "x"},
-            "'edge_mean_logprob' must be a number",
+            "'edge_mean_logprob' must be a number (FP32)",
+        ),
+        (
+            {"query": "a", "edge_answer": "5", "edge_prompt_tokens": 3e9},
+            "'edge_prompt_tokens' must be a number (INT32)",
+        ),
+        (
+            {"query": "a", "cloud_answer": "5", "cloud_completion_tokens": 2.5},
+            "'cloud_completion_tokens' must be a number (INT32)",
+        ),
+        (
+            {"query": "a", "edge_answer": "5", "edge_min_logprob": True},
+            "'edge_min_logprob' must be a number (FP32)",
         ),
     ],
 )

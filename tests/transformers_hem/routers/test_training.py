@@ -17,13 +17,13 @@ from predictors.errors import ConfigurationError
 from tests.conftest import ROOT
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.routers.directory import CONFIG_FILE, new_directory
-from transformers_hem.routers.linear.files import (
+from transformers_hem.routers.linear.score import (
     WEIGHTS_FILE,
     LinearModel,
     link,
 )
-from transformers_hem.routers.opening import open_router
-from transformers_hem.routers.training import score_file, train
+from transformers_hem.routers.scoring import open_router, score_file
+from transformers_hem.routers.training import train
 
 Rows = list[dict[str, object]]
 
@@ -249,17 +249,19 @@ def test_the_largest_seed_trains(written: Callable[[Rows], Path], tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("script", "arguments", "fault"),
+    ("recipe", "arguments", "fault"),
     [
-        ("train", ("--seed", "-1"), "a seed must be between 0 and 4294967295, not -1"),
-        ("train_best", ("--data", "none"), "none/mmlu_mixtral_gpt4.jsonl.gz can't be read"),
-        ("train_general", ("--data", "none"), "none/mmlu_mixtral_gpt4.jsonl.gz can't be read"),
+        ("pair", ("--seed", "-1"), "a seed must be between 0 and 4294967295, not -1"),
+        ("best", ("--data", "none"), "none/mmlu_mixtral_gpt4.jsonl.gz can't be read"),
+        ("general", ("--data", "none"), "none/mmlu_mixtral_gpt4.jsonl.gz can't be read"),
+        ("general", (), "general needs --data"),
     ],
 )
-def test_the_scripts_of_the_shipped_routers_refuse_as_hem_train_does(
-    tmp_path: Path, script: str, arguments: tuple[str, ...], fault: str
+def test_the_script_of_the_shipped_routers_refuses_as_hem_train_does(
+    tmp_path: Path, recipe: str, arguments: tuple[str, ...], fault: str
 ) -> None:
-    command = [sys.executable, "-m", f"transformers_hem.embedded.{script}", *arguments]
+    script = "transformers_hem.embedded.workshop.train"
+    command = [sys.executable, "-m", script, recipe, *arguments]
     shown = subprocess.run(
         [*command, "--out", str(tmp_path / "router")], capture_output=True, text=True, cwd=ROOT
     )
@@ -282,7 +284,7 @@ def router(written: Callable[[Rows], Path], tmp_path: Path) -> Path:
         (WEIGHTS_FILE, None, "weights.safetensors: No such file"),
         (CONFIG_FILE, lambda content: content[:-50], "config.json names no algorithm"),
         (CONFIG_FILE, lambda c: c.replace(b'"version": 2', b'"version": 1'), "version: Input"),
-        (CONFIG_FILE, lambda c: c.replace(b'"seed"', b'"sead"'), "config.json: seed: Field req"),
+        (CONFIG_FILE, lambda c: c.replace(b'"seed"', b'"sead"'), "config.json: seed: is required"),
         (CONFIG_FILE, None, "config.json: No such file.*hem train"),
     ],
 )

@@ -94,7 +94,7 @@ def test_an_error_body_without_error_gets_one(hem: ServerProcess) -> None:
 def test_something_that_is_no_answer_is_a_bad_gateway(hem: ServerProcess) -> None:
     response = infer(hem, request("garbage"))
     assert response.status_code == 502
-    assert "no V2 response" in response.json()["error"]
+    assert "not a V2 response" in response.json()["error"]
 
 
 def test_a_bad_preference_is_refused_before_anybody_computes(

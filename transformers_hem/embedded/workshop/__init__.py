@@ -1,1 +1,1 @@
-"""What trained the shipped routers. It is not installed, and nothing that is imports it."""
+"""What trained the shipped routers: train.py. It is not installed."""

@@ -9,12 +9,15 @@ import os
 import re
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from predictors.errors import ConfigurationError, HEMError, UpstreamError
-from transformers_hem.labels.calls import Caller
+from predictors.errors import ConfigurationError
+from predictors.upstream.http import HTTPUpstream
+from predictors.upstream.openai.answer import whole_answer
+from predictors.upstream.openai.bodies import CHAT
+from transformers_hem.labels.asking import patient_upstream
 from transformers_hem.labels.question import Question
 from transformers_hem.labels.scorers.base import NoScore, Pair, Scorer, ScorerOptions
 
@@ -54,11 +57,13 @@ class LLMJudge(Scorer):
 
     def __init__(self, options: LLMJudgeOptions) -> None:
         super().__init__(options)
-        self._url = f"{options.url.rstrip('/')}/chat/completions"
-        self._caller = Caller(options.timeout, options.attempts)
+        self._http: HTTPUpstream | None = None
 
     async def start(self) -> None:
-        self._key = _read_key(self.options)
+        options, key = self.options, _read_key(self.options)
+        headers = {"authorization": f"Bearer {key}"} if key else None
+        url = options.url.rstrip("/")
+        self._http = patient_upstream(url, options.timeout, options.attempts, headers)
 
     async def score(self, question: Question, edge: str, cloud: str) -> Pair:
         return await self.resume(question, edge, cloud, {})
@@ -89,41 +94,31 @@ class LLMJudge(Scorer):
         return Pair((straight.edge + crossed.edge) / 2, (straight.cloud + crossed.cloud) / 2)
 
     async def _verdict(self, question: Question, first: str, second: str) -> Points:
+        assert self._http is not None
         body = {
             "model": self.options.model,
             "temperature": 0,
             "max_tokens": self.options.max_tokens,
-            "messages": [
-                {"role": "system", "content": _SYSTEM},
-                {"role": "user", "content": _case(question, first, second)},
-            ],
+            **CHAT.prompt(_case(question, first, second), _SYSTEM),
         }
-        headers = {"authorization": f"Bearer {self._key.get_secret_value()}"} if self._key else {}
-        try:
-            said = _content(await self._caller.post(self._url, body, headers))
-        except HEMError as error:
-            raise self._without_key(error) from None
-        verdicts = _VERDICT.findall(said)
+        text = await self._http.post(
+            CHAT.path, body, lambda completion: whole_answer(completion, CHAT).text
+        )
+        verdicts = _VERDICT.findall(text)
         if not verdicts:
-            raise NoScore(f"the judge gave no verdict: {' '.join(said.split())[-80:]!r}")
+            raise NoScore(f"the judge gave no verdict: {' '.join(text.split())[-80:]!r}")
         return _POINTS[verdicts[-1].lower()]
 
-    def _without_key(self, error: HEMError) -> HEMError:
-        """Some endpoints repeat the key they refuse; what is shown of it may be cut short."""
-        if self._key:
-            beginning = re.escape(self._key.get_secret_value()[:8])
-            error.args = (re.sub(rf"{beginning}\S*", "***", str(error)),)
-        return error
-
     async def close(self) -> None:
-        await self._caller.close()
+        if self._http is not None:
+            await self._http.close()
 
 
-def _read_key(options: LLMJudgeOptions) -> SecretStr | None:
-    """None where nobody named a key: servers of one's own need none."""
+def _read_key(options: LLMJudgeOptions) -> str | None:
+    """None where no key is named: servers of one's own need none."""
     if options.key_file is not None:
         try:
-            return SecretStr(options.key_file.read_text(encoding="utf-8").strip())
+            return options.key_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(
                 f"key_file {options.key_file} can't be read: {error}"
@@ -131,7 +126,7 @@ def _read_key(options: LLMJudgeOptions) -> SecretStr | None:
     key = os.environ.get(options.key_env)
     if not key and options.key_env != _KEY_VARIABLE:
         raise ConfigurationError(f"key_env: the environment variable {options.key_env} is not set")
-    return SecretStr(key) if key else None
+    return key or None
 
 
 def _case(question: Question, first: str, second: str) -> str:
@@ -139,13 +134,3 @@ def _case(question: Question, first: str, second: str) -> str:
     parts += [("correct answer", each) for each in question.references]
     parts += [("first answer", first), ("second answer", second)]
     return "\n\n".join(f"[start of {name}]\n{text}\n[end of {name}]" for name, text in parts)
-
-
-def _content(completion: Any) -> str:
-    try:
-        said = completion["choices"][0]["message"]["content"]
-    except (KeyError, IndexError, TypeError):
-        said = None
-    if not isinstance(said, str):
-        raise UpstreamError("the judge's endpoint answered with no chat completion")
-    return said

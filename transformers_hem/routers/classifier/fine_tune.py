@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import (
     EarlyStoppingCallback,
@@ -18,11 +17,11 @@ from transformers import (
     Trainer,
     TrainerCallback,
     TrainingArguments,
-    set_seed,
 )
 
+from transformers_hem.arrays import Floats, Values
 from transformers_hem.routers.encoder.network import Output
-from transformers_hem.routers.encoder.tokens import QueryTokens, Row
+from transformers_hem.routers.encoder.runner import QueryTokens, Row
 
 logger = logging.getLogger("kserve.hem.training")
 
@@ -30,7 +29,7 @@ EVALUATIONS_PER_EPOCH = 4
 CLEARLY = 2.0  # standard errors
 ERROR, GOOD = "error", "good"
 
-Errors = Callable[[Output, NDArray[np.float32]], NDArray[np.float64]]
+Errors = Callable[[Output, Values], Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Schedule:
 class Examples(Dataset[dict[str, Any]]):
     """Token rows with their targets, float [N, C] in [0, 1]."""
 
-    def __init__(self, rows: Sequence[Row], targets: NDArray[np.float32]) -> None:
+    def __init__(self, rows: Sequence[Row], targets: Values) -> None:
         self._rows = rows
         self._targets = targets
 
@@ -68,28 +67,23 @@ class LatestGood:
     Clearly: by more than two standard errors of the paired differences (the one-standard-error
     rule of Breiman et al., Classification and Regression Trees, 1984, 3.4.3, made stricter). On a
     few hundred rows the smallest mean is mostly chance, and the last steps, whose learning rate
-    is low, are the best ones on rows that nobody chose by.
+    is low, are the best ones on rows that nothing was chosen by.
     """
 
     def __init__(self, errors: Errors) -> None:
         self._errors = errors
-        self._best: NDArray[np.float64] | None = None
+        self._best: Floats | None = None
         self._good = 0
 
-    def __call__(self, answered: EvalPrediction) -> dict[str, float]:
-        rows, targets = answered.predictions, answered.label_ids
+    def __call__(self, evaluated: EvalPrediction) -> dict[str, float]:
+        rows, targets = evaluated.predictions, evaluated.label_ids
         errors = self._errors(np.asarray(rows), np.asarray(targets))
-        if self._best is None or not _clearly_above(errors, self._best):
+        best = errors if self._best is None else self._best
+        worse = errors - best  # of the same rows in the same order
+        if not worse.mean() > CLEARLY * worse.std(ddof=1) / math.sqrt(len(worse)):
             self._good += 1
-        if self._best is None or errors.mean() < self._best.mean():
-            self._best = errors
+        self._best = errors if errors.mean() < best.mean() else best
         return {ERROR: float(errors.mean()), GOOD: float(self._good)}
-
-
-def _clearly_above(errors: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
-    """Both [N], of the same rows in the same order."""
-    worse = errors - best
-    return bool(worse.mean() > CLEARLY * worse.std(ddof=1) / math.sqrt(len(worse)))
 
 
 def fine_tune(
@@ -131,14 +125,11 @@ def fine_tune(
     )
     trainer.remove_callback(PrinterCallback)  # stdout is the caller's
     trainer.train()
-    return _in_float32(trainer.model)
-
-
-def _in_float32(model: Any) -> Any:
-    """Without the autocast that mixed precision leaves on the instance's `forward`; accelerate's
-    own way to take it off takes the model's decorators with it."""
-    vars(model).pop("forward", None)
-    return model
+    # Mixed precision leaves its autocast on the instance's `forward`; accelerate's own way to take
+    # it off takes the model's decorators with it.
+    tuned: Any = trainer.model
+    vars(tuned).pop("forward", None)
+    return tuned
 
 
 def _groups(model: Any, plan: Schedule) -> list[dict[str, Any]]:
@@ -150,14 +141,12 @@ def _groups(model: Any, plan: Schedule) -> list[dict[str, Any]]:
     ]
 
 
-def seed_all(seed: int) -> None:
-    """Before a new head draws its first weights."""
-    set_seed(seed)
-
-
 def _arguments(plan: Schedule, rows: int, to: Path) -> TrainingArguments:
     gpu = torch.cuda.is_available()
-    half = torch.cuda.is_bf16_supported() if gpu else _cpu_has_bf16()
+    # Without instructions for it, products of bfloat16 are many times slower than of float32.
+    cpu = torch.cpu.get_capabilities()
+    fast = any(cpu.get(name) for name in ("avx512_bf16", "amx_bf16"))
+    half = torch.cuda.is_bf16_supported() if gpu else fast
     steps = math.ceil(rows / plan.batch_size)
     every = max(1, steps // EVALUATIONS_PER_EPOCH)
     return TrainingArguments(
@@ -190,12 +179,6 @@ def _arguments(plan: Schedule, rows: int, to: Path) -> TrainingArguments:
         disable_tqdm=True,
         report_to="none",
     )
-
-
-def _cpu_has_bf16() -> bool:
-    """Whether products of bfloat16 are faster than of float32; without such instructions they are
-    many times slower."""
-    return any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
 class _Trainer(Trainer):

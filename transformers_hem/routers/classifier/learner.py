@@ -4,44 +4,39 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
+from sklearn.model_selection import train_test_split
 
+from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import AlgorithmParameters
-from transformers_hem.evaluation.quality import Floats, gap_recovered
+from transformers_hem.arrays import Floats, Values
 from transformers_hem.labels.labels import Labels
-from transformers_hem.routers.base import Learner, Metrics
-from transformers_hem.routers.classifier.heads import (
+from transformers_hem.routers.assessment import assess
+from transformers_hem.routers.classifier.score import (
     CLOUD_RIGHT,
     DIFFERENCE,
     EDGE_RIGHT,
     HARD,
+    ClassifierConfig,
     Head,
 )
-from transformers_hem.routers.directory import new_directory, write_config
-from transformers_hem.routers.encoder.config import (
-    ENCODER,
-    ClassifierConfig,
-    fingerprints,
-)
-from transformers_hem.routers.encoder.files import (
+from transformers_hem.routers.encoder.network import Output
+from transformers_hem.routers.encoder.router import ENCODER
+from transformers_hem.routers.encoder.runner import QueryTokens
+from transformers_hem.routers.encoder.training import (
+    EncoderLearner,
     EncoderTraining,
-    described,
-    open_source,
-    require_libraries,
     run_all,
     write_encoder,
 )
-from transformers_hem.routers.encoder.network import Output
-from transformers_hem.routers.encoder.tokens import QueryTokens
-from transformers_hem.routers.held_out import Split, split
-from transformers_hem.routers.judgement import judge
-from transformers_hem.routers.targets import require_learnable, rightness
+from transformers_hem.routers.targets import expected_difference, rightness
+
+LEAST_OF_A_KIND = 2
 
 
 class ClassifierTraining(EncoderTraining):
     """`objective`: two heads learn whether either model is right (difference), or one learns which
-    queries are hard. `held_out`: share of the rows to stop on, and as many to judge on.
+    queries are hard. `held_out`: share of the rows to stop on, and as many to test on.
     `patience`: see `fine_tune.Schedule`."""
 
     objective: Literal["difference", "hard"] = "difference"
@@ -53,64 +48,73 @@ class ClassifierTraining(EncoderTraining):
     held_out: float = Field(default=0.1, ge=0.02, le=0.4)
 
 
-class BERTLearner(Learner):
+def split(labels: Labels, share: float, seed: int) -> tuple[Labels, Labels, Labels]:
+    """Rows to learn from, rows to stop the training by, and as many rows to test on, which give the
+    calibration, the threshold and the metrics: nothing else has seen them. The latter two are
+    `share` of all each, with hard ones in equal parts.
+
+    Raises ConfigurationError where a part would have fewer than two rows of a kind.
+    """
+    count = len(labels.queries)
+    size = int(np.ceil(share * count))
+    smallest = min(int(labels.hard.sum()), int((~labels.hard).sum()))
+    if smallest * size / count < LEAST_OF_A_KIND:
+        raise ConfigurationError(
+            f"{count} rows, {smallest} of them of the rarer kind, are too few to set {share:.0%} "
+            f"apart twice with at least {LEAST_OF_A_KIND} of either kind: give more rows, or train "
+            "a LinearRouter"
+        )
+    rest, test = train_test_split(
+        np.arange(count), test_size=size, random_state=seed, stratify=labels.hard
+    )
+    train, validation = train_test_split(
+        rest, test_size=size, random_state=seed, stratify=labels.hard[rest]
+    )
+    # Rows of like length are evaluated together, without padding.
+    by_length = np.array(sorted(validation, key=lambda row: len(labels.queries[row])))
+    return labels.subset(np.sort(train)), labels.subset(by_length), labels.subset(np.sort(test))
+
+
+class BERTLearner(EncoderLearner[ClassifierTraining]):
     Parameters: ClassVar[type[AlgorithmParameters]] = ClassifierTraining
     algorithm: ClassVar[Literal["BERTRouter", "LLMRouter"]] = "BERTRouter"
 
     def __init__(self, parameters: ClassifierTraining) -> None:
-        require_libraries(parameters.format)
-        self._parameters = parameters
+        super().__init__(parameters)
         self._head = Head(None) if parameters.objective == DIFFERENCE else Head(0)
 
-    def train(self, labels: Labels, out: Path, seed: int) -> Metrics:
-        config, _, _ = self.learn(labels, out, seed)
-        return {**config.metrics, "rows": config.rows, "threshold": config.threshold}
-
-    def learn(
-        self, labels: Labels, out: Path, seed: int
-    ) -> tuple[ClassifierConfig, NDArray[np.int64], Floats]:
-        """Writes the router; also which rows it was judged on, and its raw difficulties of them."""
-        require_learnable(labels)
-        parts = split(labels, self._parameters.held_out, seed)
-        with new_directory(out) as aside:
-            scratch = aside.parent
-            model, tokens = self._fine_tuned(parts, seed, scratch / "checkpoints")
-            write_encoder(model, tokens, aside / ENCODER, self._parameters.format, output="logits")
-            raw = self._scores(aside / ENCODER, parts.judged)
-            judgement = judge(raw, parts.judged, seed)
-            if self._parameters.format == "int8":
-                write_encoder(model, tokens, scratch / "float32", "onnx", output="logits")
-                unrounded = self._scores(scratch / "float32", parts.judged)
-                judgement.metrics["apgr_lost_in_int8"] = lost(unrounded, raw, parts.judged)
-            chosen = self._parameters
-            learner = f"{chosen.source} {chosen.objective}"
-            config = ClassifierConfig(
-                algorithm=self.algorithm,
-                hard_label=DIFFERENCE if chosen.objective == DIFFERENCE else HARD,
-                files=fingerprints(aside),
-                **described(chosen, labels, parts.judged, judgement, learner, seed),
-            )
-            write_config(aside, config)
-        return config, parts.judged_rows, raw
-
-    def _fine_tuned(self, parts: Split, seed: int, scratch: Path) -> tuple[Any, QueryTokens]:
-        from transformers_hem.routers.classifier.fine_tune import (
-            Examples,
-            Schedule,
-            fine_tune,
-            seed_all,
+    def learn(self, labels: Labels, directory: Path, seed: int) -> ClassifierConfig:
+        chosen, scratch, unrounded = self.chosen, directory.parent, None
+        train, validation, test = split(labels, chosen.held_out, seed)
+        model, tokens = self._fine_tuned(train, validation, seed, scratch / "checkpoints")
+        write_encoder(model, tokens, directory / ENCODER, chosen.format, output="logits")
+        raw = self._scores(directory / ENCODER, test)
+        if chosen.format == "int8":
+            write_encoder(model, tokens, scratch / "float32", "onnx", output="logits")
+            unrounded = self._scores(scratch / "float32", test)
+        learner = f"{chosen.source} {chosen.objective}"
+        return ClassifierConfig(
+            algorithm=self.algorithm,
+            hard_label=DIFFERENCE if chosen.objective == DIFFERENCE else HARD,
+            **self.encoder_fields(directory, test),
+            **assess(raw, labels, seed, learner, tested=test, unrounded=unrounded),
         )
+
+    def _fine_tuned(
+        self, train: Labels, validation: Labels, seed: int, scratch: Path
+    ) -> tuple[Any, QueryTokens]:
+        from transformers import set_seed
+
+        from transformers_hem.routers.classifier.fine_tune import Examples, Schedule, fine_tune
         from transformers_hem.routers.encoder.torch_network import load_model
 
-        chosen = self._parameters
-        source = open_source(chosen)
+        chosen, source = self.chosen, self.chosen.open()
         tokens = QueryTokens(source)
-        seed_all(seed)
+        set_seed(seed)  # before a new head draws its first weights
         model = load_model(source, output="logits", **_new_head(chosen.objective))
-        targets = [_targets(part, chosen.objective) for part in (parts.train, parts.validation)]
-        train, validation = (
-            Examples(tokens.rows(part.queries), target)
-            for part, target in zip((parts.train, parts.validation), targets, strict=True)
+        learned, watched = (
+            Examples(tokens.rows(part.queries), _targets(part, chosen.objective))
+            for part in (train, validation)
         )
         plan = Schedule(
             chosen.epochs,
@@ -120,18 +124,22 @@ class BERTLearner(Learner):
             chosen.patience,
             seed,
         )
-        tuned = fine_tune(model, tokens, train, validation, self._errors, plan, scratch)
-        return tuned, tokens
+        return fine_tune(model, tokens, learned, watched, self._errors, plan, scratch), tokens
 
-    def _errors(self, logits: Output, targets: NDArray[np.float32]) -> Floats:
+    def _errors(self, logits: Output, targets: Values) -> Floats:
         """Squared, of each row's difficulty."""
-        return np.square(self._head.difficulty(logits) - _difficulty(targets))
+        difficulty = (
+            targets[:, 0]
+            if targets.shape[1] == 1
+            else expected_difference(targets[:, 0], targets[:, 1])
+        )
+        return np.square(self._head.difficulty(logits) - difficulty)
 
-    def _scores(self, encoder: Path, judged: Labels) -> Floats:
+    def _scores(self, encoder: Path, rows: Labels) -> Floats:
         return run_all(
             encoder,
-            self._parameters.max_tokens,
-            judged.queries,
+            self.chosen.max_tokens,
+            rows.queries,
             output="logits",
             of=lambda outputs: self._head.difficulty(np.stack(outputs)),
         )
@@ -139,13 +147,6 @@ class BERTLearner(Learner):
 
 class LLMLearner(BERTLearner):
     algorithm: ClassVar[Literal["BERTRouter", "LLMRouter"]] = "LLMRouter"
-
-
-def lost(unrounded: Floats, rounded: Floats, judged: Labels) -> float:
-    """By every threshold: ten bins would hide so small a difference in their noise."""
-    areas = [gap_recovered(scores, judged.edge, judged.cloud) for scores in (unrounded, rounded)]
-    lost = areas[0] - areas[1]
-    return round(lost, 4) if np.isfinite(lost) else 0.0
 
 
 def _new_head(objective: str) -> dict[str, Any]:
@@ -158,14 +159,7 @@ def _new_head(objective: str) -> dict[str, Any]:
     }
 
 
-def _difficulty(targets: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[N], of targets as `_targets` has them."""
-    if targets.shape[1] == 1:
-        return targets[:, 0]
-    return (1 + targets[:, 1] - targets[:, 0]) / np.float32(2)
-
-
-def _targets(labels: Labels, objective: str) -> NDArray[np.float32]:
+def _targets(labels: Labels, objective: str) -> Values:
     """[N, 2]: how well either model did, on a scale from 0 to 1; or [N, 1]: whether it's hard."""
     if objective != DIFFERENCE:
         return labels.hard.astype(np.float32)[:, None]

@@ -1,33 +1,102 @@
-"""Mines the query by a sequence classifier: any encoder, or a causal model with such a head."""
+"""Mines the query by a sequence classifier: any encoder, or a causal model with such a head.
+
+On disk: an encoder router's files. `hard_label` names the label that means hard; without it, known
+names decide.
+
+`routellm/bert` and `routellm/bert_mmlu_augmented` have three labels without names of their
+own: LABEL_0 "the strong model wins", LABEL_1 a tie, LABEL_2 "the weak model wins" (RouteLLM's
+evaluation: its win rate of the strong model is 1 - p(LABEL_1) - p(LABEL_2)). So LABEL_0 is hard.
+"""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
+from scipy.special import expit, softmax
 
-from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Scores, Stage
-from transformers_hem.routers.base import TrainedRouter
-from transformers_hem.routers.classifier.heads import find_head
+from predictors.errors import ConfigurationError
+from transformers_hem.algorithms.base import AlgorithmParameters, Scores
+from transformers_hem.arrays import Floats
 from transformers_hem.routers.directory import locate
-from transformers_hem.routers.encoder.config import (
+from transformers_hem.routers.encoder.directory import EncoderDirectory
+from transformers_hem.routers.encoder.network import Output, OutputKind
+from transformers_hem.routers.encoder.router import (
     ENCODER,
-    ClassifierConfig,
+    EncoderConfig,
+    EncoderParameters,
+    EncoderRouter,
     read_encoder_config,
 )
-from transformers_hem.routers.encoder.directory import EncoderDirectory
-from transformers_hem.routers.encoder.network import open_network
-from transformers_hem.routers.encoder.runner import FairRunner
-from transformers_hem.routers.encoder.tokens import QueryTokens
+from transformers_hem.routers.targets import expected_difference
+
+DIFFERENCE: Final = "difference"
+ROUTELLM: Final = ("LABEL_0", "LABEL_1", "LABEL_2")
+HARD: Final = "hard"
+EDGE_RIGHT, CLOUD_RIGHT = "edge_right", "cloud_right"
 
 
-class EncoderParameters(AlgorithmParameters):
-    """`router`: a directory that `hem train` wrote. `backend`: auto takes onnxruntime where the
-    directory has model.onnx. `threads`: for one query; 0 leaves it to the library."""
+@dataclass(frozen=True, slots=True)
+class Head:
+    """`hard`: index of the label that means hard; None for two heads, P(edge right) and P(cloud
+    right), whose `edge` and `cloud` are their indices."""
 
-    router: str | None = None
-    backend: Literal["auto", "onnxruntime", "torch"] = "auto"
-    threads: int = Field(default=0, ge=0, le=256)
+    hard: int | None
+    edge: int = 0
+    cloud: int = 1
+
+    def difficulty(self, logits: Output) -> Floats:
+        """Float [N] in [0, 1] from [N, C]: the hard label's probability, by softmax, or by sigmoid
+        where it is the only output; the `expected_difference` of two heads."""
+        values = logits.astype(np.float64)
+        if self.hard is None:
+            return expected_difference(expit(values[:, self.edge]), expit(values[:, self.cloud]))
+        if values.shape[1] == 1:
+            return np.asarray(expit(values[:, 0]))
+        return np.asarray(softmax(values, axis=1)[:, self.hard])
+
+
+def find_head(labels: tuple[str, ...], hard_label: str | None, model: str) -> Head:
+    """`hard_label`: an index, a name, or `difference`. Without one it is the label called hard,
+    RouteLLM's LABEL_0, or the only label; for another model it must be set.
+
+    Raises ConfigurationError naming the model's labels.
+    """
+    if hard_label is None:
+        return _default(labels, model)
+    if hard_label == DIFFERENCE:
+        if len(labels) != 2:
+            raise _unfit(labels, model, "difference is for two heads, edge and cloud")
+        cloud = labels.index(CLOUD_RIGHT) if CLOUD_RIGHT in labels else 1
+        return Head(None, edge=1 - cloud, cloud=cloud)
+    if hard_label in labels:
+        return Head(labels.index(hard_label))
+    if hard_label.isdecimal() and int(hard_label) < len(labels):
+        return Head(int(hard_label))
+    raise _unfit(labels, model, f"hard_label {hard_label!r} is not one of them")
+
+
+def _default(labels: tuple[str, ...], model: str) -> Head:
+    if labels == ROUTELLM or len(labels) == 1:
+        return Head(0)
+    if {EDGE_RIGHT, CLOUD_RIGHT} == set(labels):
+        return find_head(labels, DIFFERENCE, model)
+    named = [index for index, label in enumerate(labels) if label.lower() == HARD]
+    if len(named) != 1:
+        raise _unfit(labels, model, "set hard_label to the one that means hard, or to difference")
+    return Head(named[0])
+
+
+def _unfit(labels: tuple[str, ...], model: str, fault: str) -> ConfigurationError:
+    return ConfigurationError(f"model {model} has labels {', '.join(labels) or 'none'}: {fault}")
+
+
+class ClassifierConfig(EncoderConfig):
+    """`hard_label` as the parameter of BERTRouter."""
+
+    algorithm: Literal["BERTRouter", "LLMRouter"]
+    hard_label: str
 
 
 class BERTParameters(EncoderParameters):
@@ -51,15 +120,15 @@ class BERTParameters(EncoderParameters):
         return self
 
 
-class BERTRouter(TrainedRouter):
-    """score = the probability of the label that means hard, or (1 + P(cloud right) - P(edge right))
-    / 2 of two heads (see `encoders.heads`), made a probability where the router brings a map.
+class BERTRouter(EncoderRouter):
+    """score = the probability of the label that means hard, or the `expected_difference` of two
+    heads (see `Head`), made a probability where the router brings a map.
 
     Queries are scored in the order that they came, in a thread of the router's own.
     """
 
-    stage: ClassVar[Stage] = "query"
     Parameters: ClassVar[type[AlgorithmParameters]] = BERTParameters
+    output: ClassVar[OutputKind] = "logits"
     name: ClassVar[str] = "BERTRouter"
 
     def __init__(self, parameters: BERTParameters) -> None:
@@ -67,22 +136,16 @@ class BERTRouter(TrainedRouter):
         max_tokens = parameters.max_tokens
         if parameters.router is not None:
             path = locate(parameters.router)
-            config = self._config = read_encoder_config(path, ClassifierConfig, self.name)
+            config = self.calibrated = read_encoder_config(path, ClassifierConfig, self.name)
             model = str(path / ENCODER)
             hard_label, max_tokens = config.hard_label, config.max_tokens
         assert model is not None
         directory = EncoderDirectory.open(model, max_tokens)
         self._head = find_head(directory.labels, hard_label, model)
-        network = open_network(
-            directory, parameters.backend, output="logits", threads=parameters.threads
-        )
-        self._runner = FairRunner(QueryTokens(directory), network)
+        self.open_encoder(directory, parameters)
 
-    def blocks(self, batch: Batch) -> bool:
-        return True
-
-    def raw(self, batch: Batch) -> Scores:
-        return self._head.difficulty(np.stack(self._runner.run(batch.texts)))
+    def difficulty(self, outputs: list[Output]) -> Scores:
+        return self._head.difficulty(np.stack(outputs))
 
 
 class LLMRouter(BERTRouter):

@@ -7,79 +7,54 @@ from typing import get_args
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from transformers_hem.arrays import Floats
 from transformers_hem.labels.labels import Labels
-from transformers_hem.routers.base import Learner, Metrics
-from transformers_hem.routers.combined.files import (
-    QUERY,
-    CombinedConfig,
-    Floats,
-    Signal,
-    features,
-)
-from transformers_hem.routers.directory import new_directory, write_config
-from transformers_hem.routers.held_out import folds
-from transformers_hem.routers.judgement import judge
-from transformers_hem.routers.linear.files import LinearModel
-from transformers_hem.routers.linear.learner import learn
+from transformers_hem.routers.assessment import assess
+from transformers_hem.routers.base import Learner
+from transformers_hem.routers.combined.score import QUERY, CombinedConfig, Telemetry, features
+from transformers_hem.routers.directory import write_config
+from transformers_hem.routers.fitting import folds
+from transformers_hem.routers.linear.learner import fit_linear
 
-REQUIRED: tuple[Signal, ...] = ("mean_logprob", "min_logprob")
+REQUIRED: tuple[Telemetry, ...] = ("mean_logprob", "min_logprob")
 
 
 class CombinedLearner(Learner):
-    def train(self, labels: Labels, out: Path, seed: int) -> Metrics:
+    def learn(self, labels: Labels, directory: Path, seed: int) -> CombinedConfig:
         signals = _signals(labels)
-        query, difficulty = learn(labels, seed)
+        query, difficulty = fit_linear(labels, seed)
         columns = features(difficulty, signals)
         centre, spread = columns.mean(axis=0), columns.std(axis=0)
         scale = np.where(spread > 0, spread, 1.0)
         rows = (columns - centre) / scale
-        judgement = judge(_out_of_fold(rows, labels, seed), labels, seed)
-        model = _logistic(rows, labels)
-        config = CombinedConfig(
-            threshold=judgement.threshold,
-            data_sha256=labels.sha256,
-            probability=judgement.probability,
-            scores=judgement.scores,
+        out_of_fold = np.zeros(len(rows))
+        for train, test in folds(labels.hard, seed):
+            part = _logistic().fit(rows[train], labels.hard[train])
+            out_of_fold[test] = part.predict_proba(rows[test])[:, 1]
+        model = _logistic().fit(rows, labels.hard)
+        (directory / QUERY).mkdir()
+        asked = query.write(directory / QUERY)
+        write_config(directory / QUERY, asked)
+        return CombinedConfig(
             signals=tuple(signals),
             centre=tuple(centre.tolist()),
             scale=tuple(scale.tolist()),
             weights=tuple(model.coef_[0].tolist()),
             intercept=float(model.intercept_[0]),
-            seed=seed,
-            rows=len(labels.queries),
-            epsilon=labels.epsilon,
-            metrics={"learner": f"{', '.join(signals)} and query", **judgement.metrics},
-            query_sha256="",
+            query_sha256=asked.weights_sha256,
+            **assess(out_of_fold, labels, seed, f"{', '.join(signals)} and query"),
         )
-        _save(config, query, out)
-        return {**config.metrics, "rows": config.rows, "threshold": config.threshold}
 
 
-def _signals(labels: Labels) -> dict[Signal, Floats]:
+def _logistic() -> LogisticRegression:
+    return LogisticRegression(C=1.0, max_iter=5000)
+
+
+def _signals(labels: Labels) -> dict[Telemetry, Floats]:
     """The margin counts where every row has one. Raises ConfigurationError naming the line of a
     row that lacks a log-probability."""
     assert labels.telemetry is not None
-    telemetry = labels.telemetry
     for name in REQUIRED:
-        telemetry.require(name)
-    found: dict[Signal, Floats] = {name: telemetry.values[name] for name in get_args(Signal)}
-    return {name: values for name, values in found.items() if not np.isnan(values).any()}
-
-
-def _logistic(rows: Floats, labels: Labels) -> LogisticRegression:
-    return LogisticRegression(C=1.0, max_iter=5000).fit(rows, labels.hard)
-
-
-def _out_of_fold(rows: Floats, labels: Labels, seed: int) -> Floats:
-    scores = np.zeros(len(rows))
-    for train, test in folds(labels.hard, seed):
-        model = _logistic(rows[train], labels.subset(train))
-        scores[test] = model.predict_proba(rows[test])[:, 1]
-    return scores
-
-
-def _save(config: CombinedConfig, query: LinearModel, out: Path) -> None:
-    with new_directory(out) as aside:
-        query.save(aside / QUERY)
-        saved = LinearModel.load(aside / QUERY).config.weights_sha256
-        write_config(aside, config.model_copy(update={"query_sha256": saved}))
+        labels.telemetry.require(name)
+    values = {name: labels.telemetry.values[name] for name in get_args(Telemetry)}
+    return {name: column for name, column in values.items() if not np.isnan(column).any()}

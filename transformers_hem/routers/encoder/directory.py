@@ -63,16 +63,16 @@ class EncoderDirectory:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("it must be an object")
     except OSError as error:
         raise ConfigurationError(
             f"model {path.parent}: {path.name}: {error.strerror}; a directory in Hugging Face "
             "format has it"
         ) from error
     except ValueError as error:
-        raise ConfigurationError(f"{path} is not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise ConfigurationError(f"{path} must be a JSON object")
+        raise ConfigurationError(f"{path} is not JSON of a model: {error}") from error
     return config
 
 

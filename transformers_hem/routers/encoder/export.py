@@ -14,8 +14,8 @@ from torch import nn
 from torch.export import Dim
 
 from transformers_hem.routers.encoder.directory import ONNX_FILE
-from transformers_hem.routers.encoder.layers import Served
 from transformers_hem.routers.encoder.network import OutputKind
+from transformers_hem.routers.encoder.torch_network import Served
 
 # The name that the output has in exports everywhere.
 _NAMES: dict[OutputKind, str] = {"states": "last_hidden_state"}

@@ -1,18 +1,23 @@
-"""What runs a model: padded token rows in, one output out."""
+"""What runs a model: padded token rows in, one output out. `runner.open_network` opens one."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from transformers_hem.arrays import Indices, Values
 
-from transformers_hem.routers.encoder.directory import BackendChoice, EncoderDirectory
-from transformers_hem.routers.encoder.tokens import Padded
-
-Output = NDArray[np.float32]
-# Logits [N, C] of a model with a head; last hidden states [N, T, D] of one without; or what its
-# layers say of the whole text [N, F], see `layers.LayerFeatures`.
+Output = Values
+# Logits [N, C] of a model with a head; last hidden states [N, T, D] of one without; or features of
+# the whole text from the model's layers [N, F], see `torch_network.layer_features`.
 OutputKind = Literal["logits", "states", "layers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Padded:
+    """Rows of one length: both int64 [N, T], `mask` 1 on tokens and 0 on padding."""
+
+    ids: Indices
+    mask: Indices
 
 
 class Network(ABC):
@@ -24,19 +29,3 @@ class Network(ABC):
     @abstractmethod
     def run(self, padded: Padded) -> Output:
         """The output of the kind that the network was opened for."""
-
-
-def open_network(
-    directory: EncoderDirectory, backend: BackendChoice, *, output: OutputKind, threads: int
-) -> Network:
-    """Loads the model's weights. `threads` 0 leaves their number to the library.
-
-    Raises ConfigurationError where the directory or the backend is unusable.
-    """
-    if directory.backend(backend) == "onnxruntime":
-        from transformers_hem.routers.encoder.onnx_network import OnnxNetwork
-
-        return OnnxNetwork(directory, threads)
-    from transformers_hem.routers.encoder.torch_network import TorchNetwork
-
-    return TorchNetwork(directory, output, threads)

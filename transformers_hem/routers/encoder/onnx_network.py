@@ -7,8 +7,7 @@ import onnxruntime
 
 from predictors.errors import ConfigurationError, first_line
 from transformers_hem.routers.encoder.directory import ONNX_FILE, EncoderDirectory
-from transformers_hem.routers.encoder.network import Network, Output
-from transformers_hem.routers.encoder.tokens import Padded
+from transformers_hem.routers.encoder.network import Network, Output, Padded
 
 _IDS, _MASK, _TYPES = "input_ids", "attention_mask", "token_type_ids"
 
@@ -42,7 +41,6 @@ class OnnxNetwork(Network):
             )
 
     def run(self, padded: Padded) -> Output:
-        given = {_IDS: padded.ids, _MASK: padded.mask, _TYPES: np.zeros_like(padded.ids)}
-        feed = {name: given[name] for name in self._inputs}
-        output: Output = self._session.run(None, feed)[0]
+        every = {_IDS: padded.ids, _MASK: padded.mask, _TYPES: np.zeros_like(padded.ids)}
+        output: Output = self._session.run(None, {name: every[name] for name in self._inputs})[0]
         return output

@@ -3,18 +3,13 @@
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForSequenceClassification
 from transformers.utils import logging
 
 from predictors.errors import ConfigurationError, first_line
 from transformers_hem.routers.encoder.directory import EncoderDirectory
-from transformers_hem.routers.encoder.layers import Served
-from transformers_hem.routers.encoder.network import (
-    Network,
-    Output,
-    OutputKind,
-)
-from transformers_hem.routers.encoder.tokens import Padded
+from transformers_hem.routers.encoder.network import Network, Output, OutputKind, Padded
 
 
 class TorchNetwork(Network):
@@ -43,9 +38,9 @@ def load_model(directory: EncoderDirectory, output: OutputKind, **config: Any) -
     head = output == "logits"
     kind = AutoModelForSequenceClassification if head else AutoModel
     logging.disable_progress_bar()
-    logging.set_verbosity_error()  # what it would tell of missing weights is told below
+    logging.set_verbosity_error()  # missing weights are an error below
     try:
-        model, told = kind.from_pretrained(
+        model, loading = kind.from_pretrained(
             directory.path,
             dtype=torch.float32,
             use_safetensors=True,
@@ -56,10 +51,47 @@ def load_model(directory: EncoderDirectory, output: OutputKind, **config: Any) -
         raise ConfigurationError(
             f"model {directory.path} can't be loaded: {first_line(error)}"
         ) from error
-    missing = sorted(told["missing_keys"])
+    missing = sorted(loading["missing_keys"])
     if head and missing and not config:
         raise ConfigurationError(
             f"model {directory.path} has no weights for {', '.join(missing[:3])}: it was not "
             "trained to classify; `hem train` makes a router of it"
         )
     return model
+
+
+class Served(nn.Module):
+    """Token ids and mask [N, T] in, the output of one kind out; what runs here and is exported."""
+
+    def __init__(self, model: Any, output: OutputKind) -> None:
+        super().__init__()
+        self.model = model
+        self.output = output
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        outputs = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            output_hidden_states=self.output == "layers",
+        )
+        if self.output == "layers":
+            return layer_features(outputs.hidden_states, attention_mask)
+        tensor: Tensor = outputs.logits if self.output == "logits" else outputs.last_hidden_state
+        return tensor
+
+
+def layer_features(states: tuple[Tensor, ...], mask: Tensor) -> Tensor:
+    """[N, 3 D] of the states [N, T, D] before the first layer and after each: the tokens' mean
+    after half of the layers, their maximum after two thirds, the first token after five sixths.
+
+    Chosen on MMLU with all-MiniLM-L6-v2, frozen: how hard a question is shows in the middle of an
+    encoder that was trained to tell what it is about. Kernel ridge on the layers 0 to
+    6, averaged, had APGR 0.636 0.636 0.642 0.645 0.640 0.638 0.622 from 1,530 labels; these three
+    together 0.656.
+    """
+    depth = len(states) - 1
+    half, two_thirds, last = (states[max(1, depth * n // 6)] for n in (3, 4, 5))
+    weights = mask.unsqueeze(-1).to(half.dtype)
+    mean = (half * weights).sum(1) / weights.sum(1)
+    highest = two_thirds.masked_fill(weights == 0, torch.finfo(half.dtype).min).amax(1)
+    return torch.cat([mean, highest, last[:, 0]], dim=1)

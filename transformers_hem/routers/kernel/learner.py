@@ -3,7 +3,8 @@
 It takes minutes on a CPU, most of them to run the encoder, and needs no rows set apart.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,37 +14,20 @@ from scipy.linalg import eigh
 from sklearn.decomposition import PCA
 
 from transformers_hem.algorithms.base import AlgorithmParameters
+from transformers_hem.arrays import Floats, Values
 from transformers_hem.labels.labels import Labels
-from transformers_hem.routers.base import Learner, Metrics
-from transformers_hem.routers.classifier.learner import lost
-from transformers_hem.routers.directory import new_directory, write_config
-from transformers_hem.routers.encoder.config import (
-    ENCODER,
+from transformers_hem.routers.assessment import assess
+from transformers_hem.routers.encoder.router import ENCODER
+from transformers_hem.routers.encoder.training import EncoderLearner, EncoderTraining, run_as_it_is
+from transformers_hem.routers.fitting import folds, logistic
+from transformers_hem.routers.kernel.score import (
     KERNEL_FILE,
-    KernelConfig,
-    fingerprints,
-)
-from transformers_hem.routers.encoder.files import (
-    EncoderTraining,
-    Format,
-    described,
-    open_source,
-    require_libraries,
-    run_all,
-    write_encoder,
-)
-from transformers_hem.routers.encoder.tokens import QueryTokens
-from transformers_hem.routers.held_out import folds
-from transformers_hem.routers.judgement import judge
-from transformers_hem.routers.kernel.machine import (
-    Floats,
     Kernel,
+    KernelConfig,
     Projection,
-    Values,
     similarity,
 )
-from transformers_hem.routers.logistic import logistic
-from transformers_hem.routers.targets import require_learnable, rightness
+from transformers_hem.routers.targets import rightness
 
 TOLERANCE = 1e-6
 LEAST_EIGENVALUE = 1e-3  # of a kernel matrix whose diagonal is 1
@@ -61,66 +45,39 @@ class KernelTraining(EncoderTraining):
     c: float = Field(default=1.0, gt=0)
 
 
-class KernelLearner(Learner):
+# Writes the encoder to a new directory; the layer features [N, F] of all queries, as it will serve
+# them.
+layer_features_of = partial(run_as_it_is, output="layers", of=np.stack)
+
+
+class KernelLearner(EncoderLearner[KernelTraining]):
     Parameters: ClassVar[type[AlgorithmParameters]] = KernelTraining
 
-    def __init__(self, parameters: KernelTraining) -> None:
-        require_libraries(parameters.format)
-        self._parameters = parameters
-
-    def train(self, labels: Labels, out: Path, seed: int) -> Metrics:
-        require_learnable(labels)
-        chosen = self._parameters
-        with new_directory(out) as aside:
-            features = layer_features_of(labels, chosen, chosen.format, aside / ENCODER)
-            learned = learn(features, labels, chosen, seed)
-            learned.kernel.save(aside / KERNEL_FILE)
-            judgement = judge(learned.elsewhere, labels, seed)
-            if chosen.format == "int8":
-                exact = layer_features_of(labels, chosen, "onnx", aside.parent / "float32")
-                unrounded = learn(exact, labels, chosen, seed).elsewhere
-                judgement.metrics["apgr_lost_in_int8"] = lost(unrounded, learned.elsewhere, labels)
-            learner = f"kernel logistic on layers of {chosen.source}, C={chosen.c:g}"
-            config = KernelConfig(
-                files=fingerprints(aside),
-                **described(chosen, labels, labels, judgement, learner, seed),
-            )
-            write_config(aside, config)
-        return {**config.metrics, "rows": config.rows, "threshold": config.threshold}
+    def learn(self, labels: Labels, directory: Path, seed: int) -> KernelConfig:
+        chosen, unrounded = self.chosen, None
+        features = layer_features_of(chosen, labels, directory / ENCODER, chosen.format)
+        kernel, out_of_fold = learn(features, labels, chosen, seed)
+        kernel.save(directory / KERNEL_FILE)
+        if chosen.format == "int8":
+            exact = layer_features_of(chosen, labels, directory.parent / "float32", "onnx")
+            _, unrounded = learn(exact, labels, chosen, seed)
+        learner = f"kernel logistic on layers of {chosen.source}, C={chosen.c:g}"
+        return KernelConfig(
+            **self.encoder_fields(directory, labels),
+            **assess(out_of_fold, labels, seed, learner, unrounded=unrounded),
+        )
 
 
-def layer_features_of(
-    labels: Labels, chosen: EncoderTraining, written: Format, encoder: Path
-) -> Values:
-    """Writes the encoder to the new directory `encoder`; the layer features [N, F] of all queries,
-    as it will serve them."""
-    from transformers_hem.routers.encoder.torch_network import load_model
-
-    source = open_source(chosen)
-    model = load_model(source, "states")
-    write_encoder(model, QueryTokens(source), encoder, written, output="layers")
-    found: Values = run_all(
-        encoder, chosen.max_tokens, labels.queries, output="layers", of=np.stack
-    )
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """`elsewhere`: raw difficulty of each row by kernels of the same kind that never saw it, nor
-    its features."""
-
-    kernel: Kernel
-    elsewhere: Floats
-
-
-def learn(features: Values, labels: Labels, chosen: KernelTraining, seed: int) -> Learned:
-    """`features` float32 [N, F], of the labels' queries."""
-    elsewhere = np.zeros(len(features))
+def learn(
+    features: Values, labels: Labels, chosen: KernelTraining, seed: int
+) -> tuple[Kernel, Floats]:
+    """The kernel of layer features [N, F] of the labels' queries; and the raw difficulty of each
+    row by kernels of the same kind that never saw it, nor its features."""
+    out_of_fold = np.zeros(len(features))
     for train, test in folds(labels.hard, seed):
-        kernel = fit(features[train], labels.subset(train), chosen, seed)
-        elsewhere[test] = kernel.difficulty(features[test])
-    return Learned(fit(features, labels, chosen, seed), elsewhere)
+        part = fit(features[train], labels.subset(train), chosen, seed)
+        out_of_fold[test] = part.difficulty(features[test])
+    return fit(features, labels, chosen, seed), out_of_fold
 
 
 def fit(features: Values, labels: Labels, chosen: KernelTraining, seed: int) -> Kernel:
@@ -142,8 +99,7 @@ def _basis(kernel: Values) -> Floats:
     rounding errors into scores."""
     values, vectors = eigh(kernel.astype(np.float64))
     spans = values > LEAST_EIGENVALUE
-    found: Floats = vectors[:, spans] / np.sqrt(values[spans])
-    return found
+    return np.asarray(vectors[:, spans] / np.sqrt(values[spans]))
 
 
 def _projection(features: Values, components: int) -> Projection:
@@ -156,8 +112,8 @@ def _projection(features: Values, components: int) -> Projection:
     )
     scaled = plain.scaled(features)
     count = min(components, *scaled.shape)
-    found = PCA(count, svd_solver="covariance_eigh").fit(scaled)
-    return replace(plain, centre=found.mean_, components=_half(found.components_.T))
+    fitted = PCA(count, svd_solver="covariance_eigh").fit(scaled)
+    return replace(plain, centre=fitted.mean_, components=_half(fitted.components_.T))
 
 
 def _half(values: Values) -> Values:

@@ -2,40 +2,25 @@
 
 from itertools import product
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from transformers_hem.algorithms.base import AlgorithmParameters
-from transformers_hem.evaluation.quality import Floats, curve
+from transformers_hem.arrays import Floats, Values
+from transformers_hem.evaluation.quality import curve
 from transformers_hem.labels.labels import Labels
-from transformers_hem.routers.base import Learner, Metrics
-from transformers_hem.routers.directory import new_directory, write_config
-from transformers_hem.routers.encoder.config import (
-    ENCODER,
+from transformers_hem.routers.assessment import assess
+from transformers_hem.routers.encoder.router import ENCODER
+from transformers_hem.routers.encoder.training import EncoderLearner, EncoderTraining, run_as_it_is
+from transformers_hem.routers.fitting import folds
+from transformers_hem.routers.knn.score import (
     NEIGHBOURS_FILE,
     NeighbourConfig,
-    fingerprints,
-)
-from transformers_hem.routers.encoder.files import (
-    EncoderTraining,
-    described,
-    open_source,
-    require_libraries,
-    run_all,
-    write_encoder,
-)
-from transformers_hem.routers.encoder.tokens import QueryTokens
-from transformers_hem.routers.held_out import folds
-from transformers_hem.routers.judgement import judge
-from transformers_hem.routers.knn.neighbours import (
     Neighbours,
     embed,
     nearest,
     weighted,
 )
-from transformers_hem.routers.targets import difference, require_learnable
+from transformers_hem.routers.targets import difference
 
 NEIGHBOURS = (4, 16, 64, 256)
 TEMPERATURES = (0.02, 0.05, 0.1)
@@ -43,59 +28,28 @@ TEMPERATURES = (0.02, 0.05, 0.1)
 Candidate = tuple[int, float]
 
 
-class KNNLearner(Learner):
-    Parameters: ClassVar[type[AlgorithmParameters]] = EncoderTraining
-
-    def __init__(self, parameters: EncoderTraining) -> None:
-        require_libraries(parameters.format)
-        self._parameters = parameters
-
-    def train(self, labels: Labels, out: Path, seed: int) -> Metrics:
-        require_learnable(labels)
-        with new_directory(out) as aside:
-            self._write_encoder(aside / ENCODER)
-            embeddings = run_all(
-                aside / ENCODER,
-                self._parameters.max_tokens,
-                labels.queries,
-                output="states",
-                of=embed,
-            )
-            (k, temperature), raw = _best(embeddings, labels, seed)
-            Neighbours(embeddings, difference(labels)).save(aside / NEIGHBOURS_FILE)
-            learner = f"{self._parameters.source}, {k} neighbours at {temperature:g}"
-            judgement = judge(raw, labels, seed)
-            config = NeighbourConfig(
-                k=k,
-                temperature=temperature,
-                files=fingerprints(aside),
-                **described(self._parameters, labels, labels, judgement, learner, seed),
-            )
-            write_config(aside, config)
-        return {**config.metrics, "rows": config.rows, "threshold": config.threshold}
-
-    def _write_encoder(self, to: Path) -> None:
-        from transformers_hem.routers.encoder.torch_network import load_model
-
-        source = open_source(self._parameters)
-        model = load_model(source, output="states")
-        write_encoder(model, QueryTokens(source), to, self._parameters.format, output="states")
+class KNNLearner(EncoderLearner[EncoderTraining]):
+    def learn(self, labels: Labels, directory: Path, seed: int) -> NeighbourConfig:
+        chosen, encoder = self.chosen, directory / ENCODER
+        embeddings = run_as_it_is(chosen, labels, encoder, chosen.format, output="states", of=embed)
+        scores = _out_of_fold(embeddings, labels, seed)
+        areas = {each: curve(s, labels.edge, labels.cloud).mean() for each, s in scores.items()}
+        k, temperature = best = max(areas, key=areas.__getitem__)
+        Neighbours(embeddings, difference(labels)).save(directory / NEIGHBOURS_FILE)
+        learner = f"{chosen.source}, {k} neighbours at {temperature:g}"
+        return NeighbourConfig(
+            k=k,
+            temperature=temperature,
+            **self.encoder_fields(directory, labels),
+            **assess(scores[best], labels, seed, learner),
+        )
 
 
-def _best(embeddings: NDArray[np.float32], labels: Labels, seed: int) -> tuple[Candidate, Floats]:
-    """The candidate with the best curve, and its difficulty of each row from the other folds."""
-    scores = _out_of_fold(embeddings, labels, seed)
-    areas = {each: curve(found, labels.edge, labels.cloud).mean() for each, found in scores.items()}
-    best = max(areas, key=areas.__getitem__)
-    return best, scores[best]
-
-
-def _out_of_fold(
-    embeddings: NDArray[np.float32], labels: Labels, seed: int
-) -> dict[Candidate, Floats]:
+def _out_of_fold(embeddings: Values, labels: Labels, seed: int) -> dict[Candidate, Floats]:
+    """Every candidate's difficulty of each row from the other folds."""
     pairs = folds(labels.hard, seed)
-    known = min(len(train) for train, _ in pairs)
-    candidates = [*product([k for k in NEIGHBOURS if k <= known], TEMPERATURES)]
+    smallest = min(len(train) for train, _ in pairs)
+    candidates = [*product([k for k in NEIGHBOURS if k <= smallest], TEMPERATURES)]
     scores = {candidate: np.zeros(len(embeddings)) for candidate in candidates}
     targets = difference(labels)
     for train, test in pairs:
@@ -103,6 +57,6 @@ def _out_of_fold(
         chosen = nearest(similarity, max(k for k, _ in candidates))
         near = np.take_along_axis(similarity, chosen, axis=1)
         for k, temperature in candidates:
-            found = targets[train][chosen[:, :k]]
-            scores[k, temperature][test] = weighted(near[:, :k], found, temperature)
+            labelled = targets[train][chosen[:, :k]]
+            scores[k, temperature][test] = weighted(near[:, :k], labelled, temperature)
     return scores

@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+
+from transformers_hem.arrays import Indices, Values
 
 _TOKEN = re.compile(r"\d+|[^\W\d_]+|[^\w\s]")
 _OPTION = re.compile(r"^\s*\(?([AB])[.):]\s", re.MULTILINE)
 _SHAPE_LIMIT = 16  # longer numbers and words share one shape
 LENGTHS = ("characters", "words", "digits", "longest number", "longest word", "marks")
-
-Columns = NDArray[np.int64]
-Values = NDArray[np.float32]
 
 
 class FeatureConfig(BaseModel):
@@ -40,7 +38,7 @@ class FeatureConfig(BaseModel):
 
     @property
     def width(self) -> int:
-        """Columns of a row: the buckets, the lengths, then those of open queries."""
+        """Indices of a row: the buckets, the lengths, then those of open queries."""
         return self.buckets + 2 * len(LENGTHS)
 
 
@@ -52,21 +50,21 @@ class Extract:
     offers no options A and B.
     """
 
-    buckets: Columns
+    buckets: Indices
     lengths: Values
     open: bool
 
 
 def extract(text: str, buckets: int) -> Extract:
     """The distinct n-gram buckets and the lengths of a text."""
-    found = _TOKEN.findall(text)
-    words = [_shape(token) for token in found]
-    numbers = [token for token in found if token[0].isdecimal()]
+    tokens = _TOKEN.findall(text)
+    words = [_shape(token) for token in tokens]
+    numbers = [token for token in tokens if token[0].isdecimal()]
     grams = {*words, *map(" ".join, pairwise(words))}
     grams.update("=" + number for number in numbers)
     hashed = {zlib.crc32(gram.encode()) % buckets for gram in grams}
     columns = np.array(sorted(hashed), dtype=np.int64)
-    return Extract(columns, _lengths(text, found, numbers), len(set(_OPTION.findall(text))) < 2)
+    return Extract(columns, _lengths(text, tokens, numbers), len(set(_OPTION.findall(text))) < 2)
 
 
 def _shape(token: str) -> str:
@@ -77,8 +75,8 @@ def _shape(token: str) -> str:
     return token.lower()
 
 
-def _lengths(text: str, found: list[str], numbers: list[str]) -> Values:
-    words = [len(token) for token in found if token[0].isalpha()]
+def _lengths(text: str, tokens: list[str], numbers: list[str]) -> Values:
+    words = [len(token) for token in tokens if token[0].isalpha()]
     digits = [len(number) for number in numbers]
     counts = (
         len(text),
@@ -86,7 +84,7 @@ def _lengths(text: str, found: list[str], numbers: list[str]) -> Values:
         sum(digits),
         max(digits, default=0),
         max(words, default=0),
-        len(found) - len(digits) - len(words),
+        len(tokens) - len(digits) - len(words),
     )
     return np.log1p(np.array(counts, dtype=np.float32))
 
@@ -104,30 +102,30 @@ class TextFeatures:
     mean: Values
     rate: Values
 
-    def row(self, found: Extract) -> tuple[Columns, Values]:
-        """Columns and values of one text."""
-        weights = self.idf[found.buckets]
+    def row(self, text: Extract) -> tuple[Indices, Values]:
+        """Indices and values of one text."""
+        weights = self.idf[text.buckets]
         norm = np.sqrt(weights @ weights)
         if norm > 0:
             weights = weights / norm
-        lengths = (found.lengths - self.mean) * self.rate * np.float32(self.config.length_scale)
-        if not found.open:
+        lengths = (text.lengths - self.mean) * self.rate * np.float32(self.config.length_scale)
+        if not text.open:
             lengths[1] = 0
         columns = np.arange(self.config.buckets, self.config.width)
-        return np.concatenate([found.buckets, columns]), np.concatenate([weights, lengths.ravel()])
+        return np.concatenate([text.buckets, columns]), np.concatenate([weights, lengths.ravel()])
 
 
 def fit(config: FeatureConfig, texts: Sequence[Extract]) -> TextFeatures:
     """Learns weights: idf = ln((1 + n) / (1 + df)) + 1, as scikit-learn's TfidfTransformer."""
-    found = np.concatenate([text.buckets for text in texts])
-    frequency = np.bincount(found, minlength=config.buckets)
+    every = np.concatenate([text.buckets for text in texts])
+    frequency = np.bincount(every, minlength=config.buckets)
     idf = np.log((1 + len(texts)) / (1 + frequency)) + 1
     lengths = np.stack([text.lengths for text in texts])
     is_open = np.array([text.open for text in texts])
     mean, rate = _spread(lengths)
     open_mean, open_rate = _spread(lengths[is_open] if is_open.any() else lengths)
     if is_open.all() or not is_open.any():
-        open_rate = np.zeros_like(rate)  # one kind only: these columns would say the same again
+        open_rate = np.zeros_like(rate)  # one kind only: these columns would repeat the others
     return TextFeatures(
         config,
         np.where(frequency > 0, idf, 0.0).astype(np.float32),

@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import Ridge
 
-from transformers_hem.evaluation.quality import Floats, curve
+from transformers_hem.arrays import Floats
+from transformers_hem.evaluation.quality import curve
 from transformers_hem.labels.labels import Labels
-from transformers_hem.routers.base import Learner, Metrics
-from transformers_hem.routers.held_out import folds
-from transformers_hem.routers.judgement import judge
+from transformers_hem.routers.assessment import assess
+from transformers_hem.routers.base import Learner
+from transformers_hem.routers.fitting import folds, logistic
 from transformers_hem.routers.linear.features import (
     Extract,
     FeatureConfig,
@@ -25,19 +25,8 @@ from transformers_hem.routers.linear.features import (
     extract,
     fit,
 )
-from transformers_hem.routers.linear.files import (
-    SUMS,
-    LinearModel,
-    Link,
-    RouterConfig,
-    link,
-)
-from transformers_hem.routers.logistic import logistic
-from transformers_hem.routers.targets import (
-    difference,
-    require_learnable,
-    rightness,
-)
+from transformers_hem.routers.linear.score import SUMS, LinearConfig, LinearModel, Link, link
+from transformers_hem.routers.targets import difference, rightness
 
 TOLERANCE = 1e-4
 
@@ -67,40 +56,31 @@ CANDIDATES = (
 
 
 class LinearLearner(Learner):
-    def train(self, labels: Labels, out: Path, seed: int) -> Metrics:
-        model, _ = learn(labels, seed)
-        model.save(out)
-        return {
-            **model.config.metrics,
-            "rows": model.config.rows,
-            "threshold": model.config.threshold,
-        }
+    def learn(self, labels: Labels, directory: Path, seed: int) -> LinearConfig:
+        return fit_linear(labels, seed)[0].write(directory)
 
 
-def learn(labels: Labels, seed: int) -> tuple[LinearModel, Floats]:
-    """The router, and its learner's raw difficulty of each row from the other folds."""
-    require_learnable(labels)
+def fit_linear(labels: Labels, seed: int) -> tuple[LinearModel, Floats]:
+    """The router, and its candidate's raw difficulty of each row from the other folds."""
     config = FeatureConfig()
     texts = [extract(query, config.buckets) for query in labels.queries]
     scores = _out_of_fold(config, texts, labels, seed)
     areas = {c: curve(s, labels.edge, labels.cloud).mean() for c, s in scores.items()}
     best = max(areas, key=areas.__getitem__)
-    judgement = judge(scores[best], labels, seed)
-    features, weights, intercepts = _fit(best, config, texts, labels)
-    router = RouterConfig(
+    features = fit(config, texts)
+    rows = _matrix(features, texts)
+    seen = np.unique(rows.indices)
+    coefficients, intercepts = best.fit(rows[:, seen], labels)
+    weights = np.zeros((config.width, SUMS[best.link]), dtype=np.float32)
+    weights[seen] = coefficients.astype(np.float16)
+    idf = features.idf.astype(np.float16).astype(np.float32)
+    learned = LinearConfig(
         link=best.link,
-        intercepts=intercepts,
-        threshold=judgement.threshold,
-        probability=judgement.probability,
-        scores=judgement.scores,
+        intercepts=tuple(intercepts.tolist()),
         features=config,
-        seed=seed,
-        rows=len(labels.queries),
-        data_sha256=labels.sha256,
-        epsilon=labels.epsilon,
-        metrics={"learner": f"{best.link} {best.strength:g}", **judgement.metrics},
+        **assess(scores[best], labels, seed, f"{best.link} {best.strength:g}"),
     )
-    return LinearModel(router, features, weights), scores[best]
+    return LinearModel(learned, replace(features, idf=idf), weights), scores[best]
 
 
 def _out_of_fold(
@@ -119,19 +99,6 @@ def _out_of_fold(
             totals = (held_out[:, seen] @ coefficients + intercepts).tolist()
             scores[candidate][test] = [link(candidate.link, sums) for sums in totals]
     return scores
-
-
-def _fit(
-    candidate: Candidate, config: FeatureConfig, texts: Sequence[Extract], labels: Labels
-) -> tuple[TextFeatures, NDArray[np.float32], tuple[float, ...]]:
-    features = fit(config, texts)
-    rows = _matrix(features, texts)
-    seen = np.unique(rows.indices)
-    coefficients, intercepts = candidate.fit(rows[:, seen], labels)
-    weights = np.zeros((config.width, SUMS[candidate.link]), dtype=np.float32)
-    weights[seen] = coefficients.astype(np.float16)
-    idf = features.idf.astype(np.float16).astype(np.float32)
-    return replace(features, idf=idf), weights, tuple(intercepts.tolist())
 
 
 def _matrix(features: TextFeatures, texts: Sequence[Extract]) -> csr_matrix:

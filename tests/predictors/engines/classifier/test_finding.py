@@ -55,8 +55,8 @@ def _encoder(path: Path) -> Path:
         (_text_generation, "found LlamaForCausalLM; --engine huggingface serves it"),
         (_encoder, "found BertModel; the classifier engine takes"),
         (_pickle, "found a pickle of torch.save"),
-        (_written("model.pt", "junk"), "no model file that we know"),
-        (lambda path: "digits:none", "unknown digits model 'digits:none'; known: digits:edge"),
+        (_written("model.pt", "junk"), "an unknown kind of file"),
+        (lambda path: "digits:none", "unknown digits model 'digits:none'; known: digits:cloud"),
     ],
 )
 def test_the_wrong_thing_is_named_before_anything_is_loaded(
@@ -117,8 +117,8 @@ class Named(torch.nn.Module):
 @pytest.mark.parametrize(
     ("make", "fault"),
     [
-        (_broken_onnx, "no onnx model"),
-        (_cut_export, "no torch.export model"),
+        (_broken_onnx, "is not a valid onnx model"),
+        (_cut_export, "is not a valid torch.export model"),
         (_unclear, r"name it with --output; the model gives a \[-1, 3\], b \[-1, 3\]"),
         (_flat, r"which output has the classes"),
         (_no_rows, "a single number"),
@@ -161,4 +161,4 @@ def test_every_kind_of_the_table_is_loaded_by_name() -> None:
 def test_an_onnx_file_beside_a_config_is_the_model(tmp_path: Path) -> None:
     tiny.onnx_model(tmp_path / "model.onnx")
     (tmp_path / "config.json").write_text("{}")
-    assert find(str(tmp_path), None).kind == "onnx"
+    assert find(str(tmp_path), None) == ("onnx", tmp_path / "model.onnx")

@@ -24,7 +24,7 @@ async def start_engine(way: str, model_dir: Path) -> HuggingFaceEngine:
     )
     await engine.start()
     if way == "continuous":
-        engine._batches.alone = False
+        engine.batches.alone = False
     return engine
 
 

@@ -12,8 +12,7 @@ from predictors.contract import (
     Query,
     Sampling,
 )
-from predictors.engines.huggingface import HuggingFaceEngine
-from predictors.engines.huggingface import alone as running_alone
+from predictors.engines.huggingface import HuggingFaceEngine, continuous
 from tests.predictors.engines.huggingface.conftest import start_engine
 
 GREEDY = Sampling(max_tokens=60, temperature=0.0, repetition_penalty=1.0)
@@ -28,7 +27,7 @@ async def engine(tiny_llama: Path) -> AsyncIterator[HuggingFaceEngine]:
 
 
 def steps_of_the_batch(engine: HuggingFaceEngine) -> int:
-    return int(engine._batches._manager.current_batch)
+    return int(engine.batches.manager.current_batch)
 
 
 async def test_a_single_query_takes_no_step_of_the_batch(engine: HuggingFaceEngine) -> None:
@@ -42,7 +41,7 @@ async def test_rows_of_one_request_are_a_batch_from_their_first_token(
     engine: HuggingFaceEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[object] = []
-    monkeypatch.setattr(engine._batches, "_run_alone", ran.append)
+    monkeypatch.setattr(continuous, "generate_alone", lambda *run: ran.append(run))
     answers = await engine.generate([Query("one", GREEDY), Query("two", GREEDY)])
     assert [answer.completion_tokens for answer in answers] == [60, 60]
     assert not ran
@@ -53,12 +52,12 @@ class Gate:
 
     def __init__(self, engine: HuggingFaceEngine, step: int) -> None:
         self.reached, self.opened = threading.Event(), threading.Event()
-        self._steps_left = step
-        self.remove = engine._loaded.model.lm_head.register_forward_hook(self).remove
+        self.steps_left = step
+        self.remove = engine.loaded.model.lm_head.register_forward_hook(self).remove
 
     def __call__(self, *step: object) -> None:
-        self._steps_left -= 1
-        if self._steps_left == 0:
+        self.steps_left -= 1
+        if self.steps_left == 0:
             self.reached.set()
             self.opened.wait(10)
 
@@ -68,20 +67,20 @@ async def test_company_midway_changes_no_answer(
     engine: HuggingFaceEngine, sampling: Sampling
 ) -> None:
     query = Query("how many?", sampling)
-    engine._batches.alone = False
+    engine.batches.alone = False
     (in_the_batch,) = await engine.generate([query])
-    engine._batches.alone = True
+    engine.batches.alone = True
 
     gate = Gate(engine, step=20)
     first = asyncio.ensure_future(engine.generate([query]))
     assert await asyncio.to_thread(gate.reached.wait, 10)
-    assert not engine._batches._sampler.sequences
+    assert not engine.batches.sampler.sequences
     second = asyncio.ensure_future(engine.generate([Query("company", GREEDY)]))
     async with asyncio.timeout(10):
-        while len(engine._batches._sampler.sequences) < 1:
+        while len(engine.batches.sampler.sequences) < 1:
             await asyncio.sleep(0.001)
         gate.opened.set()
-        while len(engine._batches._sampler.sequences) < 2:
+        while len(engine.batches.sampler.sequences) < 2:
             await asyncio.sleep(0)
     (moved,), _ = await first, await second
     gate.remove()
@@ -106,14 +105,14 @@ async def test_who_leaves_while_alone_stops_at_the_next_token(engine: HuggingFac
         await task
     gate.opened.set()
     await asyncio.sleep(0.2)
-    assert gate._steps_left == 0
+    assert gate.steps_left == 0
     gate.remove()
 
 
 async def test_a_large_models_query_stays_in_the_batch(
     tiny_llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running_alone, "SMALL_PARAMETERS", 1)
+    monkeypatch.setattr(continuous, "SMALL_PARAMETERS", 1)
     engine = await start_engine("alone", tiny_llama)
     try:
         before = steps_of_the_batch(engine)

@@ -12,7 +12,11 @@ from predictors.contract import (
     Sampling,
     text_request,
 )
-from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
+from predictors.engines.huggingface import (
+    HuggingFaceEngine,
+    HuggingFaceSettings,
+    continuous,
+)
 from predictors.errors import EngineError
 from tests.predictors.engines.huggingface.conftest import WAYS, start_engine
 
@@ -30,7 +34,7 @@ class FatalEngine(HuggingFaceEngine):
 
     async def start(self):
         await super().start()
-        self._loaded.model.lm_head.register_forward_hook(leave)
+        self.loaded.model.lm_head.register_forward_hook(leave)
 
 
 class Fault:
@@ -38,7 +42,7 @@ class Fault:
 
     def __init__(self, engine: HuggingFaceEngine) -> None:
         self.armed = False
-        engine._loaded.model.lm_head.register_forward_hook(self)
+        engine.loaded.model.lm_head.register_forward_hook(self)
 
     def __call__(self, module, inputs, logits):
         if self.armed:
@@ -69,7 +73,7 @@ async def test_a_breakdown_fails_every_query_in_it_and_the_next_is_answered(brok
 
 async def test_nan_from_the_model_fails_the_query_not_the_engine(broken):
     engine, _ = broken
-    hook = engine._loaded.model.lm_head.register_forward_hook(lambda m, i, out: out * float("nan"))
+    hook = engine.loaded.model.lm_head.register_forward_hook(lambda m, i, out: out * float("nan"))
     with pytest.raises(EngineError, match="NaN"):
         await engine.generate([Query("abc", GREEDY)])
     with pytest.raises(EngineError, match="NaN"):
@@ -113,19 +117,19 @@ async def test_prompts_longer_than_one_step_are_split(tiny_llama):
 
 
 @pytest.mark.parametrize("broken", ["continuous"], indirect=True)
-async def test_an_engine_that_can_not_recover_says_so_and_is_not_healthy(broken):
+async def test_an_engine_that_can_not_recover_says_so_and_is_not_healthy(broken, monkeypatch):
     engine, fault = broken
     fault.armed = True
     with pytest.raises(EngineError, match="out of memory"):
         await engine.generate([Query("abc", GREEDY)])
-    engine._batches._cache_tokens = 10**12  # more memory than any machine has
+    engine.batches.cache_tokens = 10**12  # more memory than any machine has
     with pytest.raises(EngineError, match="can't be started again"):
         await engine.generate([Query("abc", GREEDY)])
     assert not await engine.healthy()
     assert engine.cause_of_death() is None, "memory may be free again in a moment"
-    engine._batches._failing_since -= 60
+    monkeypatch.setattr(continuous, "RECOVERY_SECONDS", 0.0)
     assert "can't be started again" in engine.cause_of_death()
-    engine._batches._cache_tokens = 1000
+    engine.batches.cache_tokens = 1000
     assert await engine.healthy()
     assert engine.cause_of_death() is None
 
@@ -134,7 +138,7 @@ async def test_an_engine_that_can_not_recover_says_so_and_is_not_healthy(broken)
 async def test_a_thread_that_ends_fails_who_waits_and_is_the_engines_death(broken):
     engine, _ = broken
     assert engine.cause_of_death() is None
-    engine._loaded.model.lm_head.register_forward_hook(leave)
+    engine.loaded.model.lm_head.register_forward_hook(leave)
     queries = [engine.generate([Query("abc", GREEDY)]) for _ in range(20)]  # two groups
     results = await asyncio.wait_for(asyncio.gather(*queries, return_exceptions=True), timeout=20)
     assert all("thread that generates has ended" in str(result) for result in results)

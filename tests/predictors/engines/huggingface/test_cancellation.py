@@ -26,14 +26,14 @@ async def cancelled(engine: HuggingFaceEngine, queries: list[Query], after: floa
 
 async def test_a_cancelled_query_leaves_the_continuous_batch(tiny_llama):
     engine = await started(tiny_llama, "continuous")
-    scheduler = engine._batches._manager.batch_processor.scheduler
+    scheduler = engine.batches.manager.batch_processor.scheduler
     try:
         await cancelled(engine, [Query("long", LONG)] * 4, after=0.02)
         await until(lambda: not scheduler.has_pending_requests())
         # Full blocks may stay for prefixes to come, owned by nobody and given up on demand.
         await until(lambda: not owned_blocks(scheduler.cache))
-        assert engine._batches._sampler.sequences == {}
-        assert engine._batches._manager.output_router.result_handlers == {}
+        assert engine.batches.sampler.sequences == {}
+        assert engine.batches.manager.output_router.result_handlers == {}
     finally:
         await engine.close()
 
@@ -69,7 +69,7 @@ async def test_thousands_of_cancelled_queries_leave_nothing_behind(tiny_llama):
         await asyncio.gather(*tasks, return_exceptions=True)
         (answer,) = await asyncio.wait_for(engine.generate([Query("short", SHORT)]), timeout=20)
         assert answer.completion_tokens == 5
-        assert engine._batches._sampler.sequences == {}
+        assert engine.batches.sampler.sequences == {}
     finally:
         await engine.close()
 

@@ -95,7 +95,7 @@ async def test_alone_in_a_batch_and_concurrently_it_answers_as_transformers_does
     expected = []
     for text in TEXTS:
         tokens = by_transformers(model_dir, text)
-        expected.append(engine._loaded.tokenizer.decode(tokens, skip_special_tokens=True))
+        expected.append(engine.loaded.tokenizer.decode(tokens, skip_special_tokens=True))
     alone = [(await engine.generate([Query(text, GREEDY)]))[0].text for text in TEXTS]
     batch = await engine.generate([Query(text, GREEDY) for text in TEXTS])
     concurrent = await asyncio.gather(*(engine.generate([Query(t, GREEDY)]) for t in TEXTS))

@@ -1,4 +1,4 @@
-"""What is wrong with a model directory is said in one line, at start, soon."""
+"""What is wrong with a model directory is named in one line, at start, soon."""
 
 import asyncio
 import json
@@ -87,15 +87,15 @@ FAULTS: list[tuple[Callable[[Path], object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("damage", "said"), FAULTS, ids=[said for _, said in FAULTS])
-def test_a_broken_model_directory_is_named_with_its_fault(tiny_llama, tmp_path, damage, said):
+@pytest.mark.parametrize(("damage", "message"), FAULTS, ids=[message for _, message in FAULTS])
+def test_a_broken_model_directory_is_named_with_its_fault(tiny_llama, tmp_path, damage, message):
     model_dir = tmp_path / "model"
     shutil.copytree(tiny_llama, model_dir)
     damage(model_dir)
     begin = time.process_time()
     error = start_error(model_dir)
     assert str(model_dir) in str(error)
-    assert re.search(said, str(error))
+    assert re.search(message, str(error))
     assert time.process_time() - begin < 1
 
 
@@ -117,7 +117,7 @@ def test_weights_are_float32_on_the_cpu_unless_told_otherwise(tiny_llama):
         engine = HuggingFaceEngine(HuggingFaceSettings(model_dir=str(tiny_llama), dtype=dtype))
         await engine.start()
         await engine.close()
-        return engine._loaded.model.dtype
+        return engine.loaded.model.dtype
 
     if not torch.cuda.is_available():
         assert asyncio.run(dtype_of("auto")) == torch.float32

@@ -34,9 +34,9 @@ async def answered(quantization: str) -> tuple[float, torch.nn.Module, str]:
     await engine.start()
     try:
         answers = await engine.generate([Query(q.query, GREEDY) for q in QUESTIONS])
-        assert engine._loaded is not None
+        assert engine.loaded is not None
         right = [is_right(a.text, q) for a, q in zip(answers, QUESTIONS, strict=True)]
-        return sum(right) / len(right), engine._loaded.model, type(engine._batches).__name__
+        return sum(right) / len(right), engine.loaded.model, type(engine.batches).__name__
     finally:
         await engine.close()
 
@@ -72,9 +72,8 @@ async def test_eight_bits_are_as_right_as_full_precision_and_four_nearly(capsys)
 def test_a_gpus_way_loads_and_keeps_the_logits(bits: str, tiny_llama: Path, monkeypatch) -> None:
     """bitsandbytes runs on the CPU too, only slowly: the real library, told of no GPU."""
     monkeypatch.setattr(quantizing, "TorchAO", BitsAndBytes)
-    ways = {"dtype": "auto", "revision": None, "trust_remote_code": False}
-    full = load(str(tiny_llama), **ways).model
-    loaded = load(str(tiny_llama), quantization=bits, **ways).model
+    full = load(HuggingFaceSettings(model_dir=str(tiny_llama))).model
+    loaded = load(HuggingFaceSettings(model_dir=str(tiny_llama), quantization=bits)).model
     assert type(loaded.model.layers[0].mlp.up_proj).__module__.startswith("bitsandbytes")
     tokens = torch.arange(60).reshape(1, -1)
     with torch.no_grad():

@@ -21,15 +21,16 @@ from predictors.contract import (
 )
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
 from predictors.errors import (
+    Cause,
     ConfigurationError,
     InvalidRequest,
     UpstreamError,
-    UpstreamUnavailable,
 )
 from predictors.settings import read_settings
 from predictors.upstream.client import forwarded_headers
 from tests.conftest import free_port
 from tests.predictors.engines.answering import answering
+from tests.predictors.upstream.failing import failing
 from tests.predictors.upstream.far_side import MODEL, FarSide
 
 KEY = "sk-0123456789abcdef"
@@ -140,8 +141,8 @@ async def test_a_server_that_comes_back_with_another_model_is_asked_for_its_name
     [
         ('{"data": [{"id": "a"}, {"id": "b"}]}', r"models \(a, b\); choose .* --upstream_model"),
         ('{"data": []}', r"models \(none\)"),
-        ('{"object": "list", "data": null}', "no list of models"),
-        ('["a"]', "no list of models"),
+        ('{"object": "list", "data": null}', "not a list of models"),
+        ('["a"]', "not a list of models"),
     ],
 )
 async def test_a_list_without_the_one_model_says_how_to_choose(
@@ -199,16 +200,16 @@ def test_settings_never_show_the_key() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"api_key": f"{KEY}\n{KEY}"}, "--api_key holds what is no key"),
-        ({"api_key": f"{KEY} ünïcode"}, "--api_key holds what is no key"),
+        ({"api_key": f"{KEY}\n{KEY}"}, "--api_key holds what is not a key"),
+        ({"api_key": f"{KEY} ünïcode"}, "--api_key holds what is not a key"),
         ({"api_key": KEY, "api_key_file": "/dev/null"}, "give one of"),
         ({"api_key_file": "/nowhere/key"}, "--api_key_file '/nowhere/key': .*No such file"),
         ({"api_key_file": "/dev/null"}, "is empty"),
-        ({"extra_headers": f'{{"a": "{KEY}'}, "--extra_headers is no JSON"),
-        ({"extra_headers": f'["{KEY}"]'}, "--extra_headers is JSON, but no object"),
+        ({"extra_headers": f'{{"a": "{KEY}'}, "--extra_headers is not JSON"),
+        ({"extra_headers": f'["{KEY}"]'}, "--extra_headers is JSON, but not an object"),
         ({"extra_headers": f'{{"a": "{KEY}\\n"}}'}, "--extra_headers: 'a' can't be sent"),
-        ({"extra_body": f"{KEY}"}, "--extra_body is no JSON"),
-        ({"proxy": f"{KEY}"}, "--proxy is no URL"),
+        ({"extra_body": f"{KEY}"}, "--extra_body is not JSON"),
+        ({"proxy": f"{KEY}"}, "--proxy is not a proxy's URL"),
         ({"ca_bundle": "/nowhere.pem"}, "--ca_bundle '/nowhere.pem'"),
         ({"url": f"http://user:{KEY}@x/v1"}, "--url .* must not hold a password"),
         ({"api": "chats"}, "--api 'chats'"),
@@ -236,9 +237,9 @@ def event(**delta: Any) -> str:
         (event(content="Hel"), "a stream that broke off"),
         (event(content="Hel") + 'data: {"choices": [{"delta"\n\n', "unexpected end"),
         (event(content="Hel") + 'data: {"error": {"message": "out of blocks"}}\n\n', "out of bl"),
-        (event(content=["Hel"]), "delta.content is no string"),
-        ('data: {"choices": [7]}\n\n', "its choice is no object"),
-        ('data: "text"\n\n', "no JSON object"),
+        (event(content=["Hel"]), "delta.content is not a string"),
+        ('data: {"choices": [7]}\n\n', "its choice is not an object"),
+        ('data: "text"\n\n', "not a JSON object"),
         ("data: [DONE]\n\n", "it has no choices"),
         ('data: {"choices": []}\n\ndata: [DONE]\n\n', "it has no choices"),
         (
@@ -263,7 +264,7 @@ async def test_a_stream_is_utf_8_whatever_its_charset(ask: Ask) -> None:
 
 
 async def test_a_stream_that_is_none_is_a_bad_gateway(ask: Ask) -> None:
-    with pytest.raises(UpstreamError, match="answered no event stream"):
+    with pytest.raises(UpstreamError, match="not an event stream"):
         await ask("html", stream="true")
 
 
@@ -306,11 +307,11 @@ async def test_a_refused_stream_says_why(ask: Ask) -> None:
     [
         ('{"choices": []}', "it has no choices"),
         ('{"choices": [{}]}', "a choice without message"),
-        ('{"choices": [{"message": {"content": 7}}]}', "message.content is no string"),
+        ('{"choices": [{"message": {"content": 7}}]}', "message.content is not a string"),
         ('{"choices": [{"finish_reason": "abort", "message": {}}]}', "ended with 'abort'"),
         ('{"error": {"message": "no GPU"}}', "an error: no GPU"),
         ('{"id": 7}', "it has no choices"),
-        ("[]", "no JSON object"),
+        ("[]", "not a JSON object"),
         ('{"choices": [{"finish_reason": [], "message": {}}]}', "can't be read: TypeError"),
     ],
 )
@@ -390,12 +391,12 @@ async def test_each_server_has_its_own_shape_of_error(ask: Ask, body: str, said:
 
 
 async def test_a_far_side_that_is_down_is_unavailable(ask: Ask) -> None:
-    with pytest.raises(UpstreamUnavailable, match="can't be reached: Connection refused"):
+    with failing(Cause.UNREACHABLE, match="can't be reached: Connection refused"):
         await ask("hello", url=f"http://127.0.0.1:{free_port()}/v1")
 
 
 async def test_a_host_that_has_no_address_is_unavailable(ask: Ask) -> None:
-    with pytest.raises(UpstreamUnavailable, match=r"nowhere\.invalid.* can't be reached"):
+    with failing(Cause.UNREACHABLE, match=r"nowhere\.invalid.* can't be reached"):
         await ask("hello", url="http://nowhere.invalid/v1")
 
 
@@ -410,7 +411,7 @@ async def test_calls_go_through_the_proxy(ask: Ask, far: FarSide) -> None:
 
 
 async def test_a_proxy_that_is_down_is_named(ask: Ask) -> None:
-    with pytest.raises(UpstreamUnavailable, match=r"the proxy to http://cloud\.example"):
+    with failing(Cause.UNREACHABLE, match=r"the proxy to http://cloud\.example"):
         await ask("x", url="http://cloud.example/v1", proxy=f"http://127.0.0.1:{free_port()}")
 
 

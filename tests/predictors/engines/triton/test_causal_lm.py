@@ -17,7 +17,7 @@ QUESTIONS = ["What is 12 + 7?", "What is 3 * 4?", "Reverse abc.", "What is 250 -
 
 
 def test_what_is_no_model_directory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no Hugging Face directory"):
+    with pytest.raises(ConfigurationError, match="not a Hugging Face directory"):
         write_repository(tmp_path / "repository", {"m": str(tmp_path)})
     with pytest.raises(ConfigurationError, match="'a/b' can't be a model's name"):
         write_repository(tmp_path / "repository", {"a/b": "embedded:edge"})

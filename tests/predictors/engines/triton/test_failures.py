@@ -1,4 +1,4 @@
-"""What can be told of a Triton that isn't there or is none, without one."""
+"""What a Triton that fails means to the caller: tested with stand-ins for it."""
 
 import asyncio
 import contextlib
@@ -9,25 +9,19 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import aiohttp
 import grpc
 import pytest
-from tritonclient.utils import InferenceServerException
 
 from predictors.contract import Query
 from predictors.engines.triton import TritonEngine, TritonSettings
-from predictors.engines.triton.failures import failure
-from predictors.errors import (
-    HEMError,
-    InvalidRequest,
-    UpstreamError,
-    UpstreamTimeout,
-    UpstreamUnavailable,
-)
+from predictors.engines.triton.client import messages
+from predictors.errors import Cause, HEMError, UpstreamError
 from tests.conftest import ROOT, free_port
 from tests.predictors.upstream.deaf_port import deaf_port
+from tests.predictors.upstream.failing import failing
 
 Listen = Callable[[bytes], Awaitable[str]]
+Code = grpc.StatusCode
 
 
 @pytest.fixture
@@ -71,7 +65,7 @@ async def ask(address: str, transport: str, timeout: float = 5.0, **options: Any
 @pytest.mark.parametrize("transport", ["grpc", "http"])
 async def test_a_triton_that_is_not_there_is_unavailable(transport: str) -> None:
     port = free_port()
-    with pytest.raises(UpstreamUnavailable, match=rf"{transport}://127.0.0.1:{port} .*onnect"):
+    with failing(Cause.UNREACHABLE, match=rf"{transport}://127.0.0.1:{port}.*onnect"):
         await ask(f"127.0.0.1:{port}", transport)
 
 
@@ -100,13 +94,13 @@ async def test_a_server_that_is_no_triton_is_the_far_sides_fault(
 async def test_a_server_that_says_nothing_is_a_timeout(listen: Listen, transport: str) -> None:
     with pytest.raises(HEMError) as raised:
         await ask(await listen(b""), transport, timeout=0.3)
-    assert isinstance(raised.value, UpstreamTimeout | UpstreamUnavailable)
+    assert raised.value.status in (503, 504)
 
 
 async def test_a_port_that_takes_no_connection_is_given_up_after_the_connect_timeout() -> None:
     with deaf_port() as port:
         begin = time.perf_counter()
-        with pytest.raises(UpstreamTimeout, match="no connection in time"):
+        with failing(Cause.TIMEOUT, match="no connection in time"):
             await ask(f"127.0.0.1:{port}", "http", timeout=30.0, connect_timeout=0.3)
     assert time.perf_counter() - begin < 5
 
@@ -118,21 +112,27 @@ TEXT_MODEL = {
 
 
 @pytest.mark.parametrize(
-    ("output", "binary"),
-    [({"parameters": {"binary_data_size": 3}}, b"abc"), ({"data": ["text"]}, b""), ({}, b"")],
+    "output",
+    [
+        {},
+        {"data": ["a", "b"]},
+        {"data": [7]},
+        {"data": ["a"], "datatype": "TEXT"},
+        {"data": ["a"], "name": "other"},
+        {"data": [1.5], "datatype": "FP32"},
+    ],
 )
 async def test_an_output_that_can_not_be_read_is_the_far_sides_fault(
-    output: dict[str, Any], binary: bytes
+    output: dict[str, Any],
 ) -> None:
     head = {"name": "text_output", "datatype": "BYTES", "shape": [1], **output}
-    response = json.dumps({"outputs": [head]}).encode()
+    response = json.dumps({"model_name": "m", "outputs": [head]}).encode()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         path = (await reader.readuntil(b"\r\n\r\n")).split()[1]
-        body = response + binary if path.endswith(b"/infer") else json.dumps(TEXT_MODEL).encode()
-        length = len(response) if path.endswith(b"/infer") else len(body)
-        lines = f"inference-header-content-length: {length}\r\ncontent-length: {len(body)}"
-        writer.write(f"HTTP/1.1 200 X\r\nconnection: close\r\n{lines}\r\n\r\n".encode() + body)
+        body = response if path.endswith(b"/infer") else json.dumps(TEXT_MODEL).encode()
+        lines = f"connection: close\r\ncontent-length: {len(body)}"
+        writer.write(f"HTTP/1.1 200 X\r\n{lines}\r\n\r\n".encode() + body)
         await writer.drain()
         writer.close()
 
@@ -140,7 +140,8 @@ async def test_an_output_that_can_not_be_read_is_the_far_sides_fault(
     address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     engine = TritonEngine(TritonSettings(url=address, upstream_model="m", transport="http"))
     await engine.start()
-    with pytest.raises(UpstreamError, match=f"http://{address} answered what can't be read"):
+    assert await engine.healthy()
+    with failing(Cause.UNUSABLE):
         await engine.generate([Query("hello")])
     await engine.close()
     server.close()
@@ -150,11 +151,7 @@ async def test_an_output_that_can_not_be_read_is_the_far_sides_fault(
 async def test_an_answer_without_an_end_is_not_kept(status: int) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        assert "accept-encoding: identity\r\n" in head
-        if "/ready " in head:  # of which tritonclient reads no body
-            writer.write(b"HTTP/1.1 200 X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-            writer.close()
-            return
+        assert "accept-encoding: gzip\r\n" in head
         writer.write(f"HTTP/1.1 {status} X\r\ntransfer-encoding: chunked\r\n\r\n".encode())
         with contextlib.suppress(ConnectionError):
             while True:
@@ -163,59 +160,146 @@ async def test_an_answer_without_an_end_is_not_kept(status: int) -> None:
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    with pytest.raises(UpstreamError, match="more than 1000000 bytes") as raised:
+    with failing(Cause.TOO_LARGE, "more than 1000000 bytes", 502):
         port = server.sockets[0].getsockname()[1]
         await ask(f"127.0.0.1:{port}", "http", max_answer_bytes=1_000_000)
     server.close()
-    assert raised.value.status == 502
+
+
+class Answers(grpc.GenericRpcHandler):
+    """A service that answers each method by its name; methods that it has no answer for abort."""
+
+    def __init__(self, code: grpc.StatusCode, message: str, answers: dict[str, Any]) -> None:
+        self._code, self._message, self._answers = code, message, answers
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        method = details.method.rpartition("/")[2]
+        answer = self._answers.get(method)
+
+        async def one(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            if answer is None:
+                await context.abort(self._code, self._message)
+            return answer.SerializeToString()
+
+        async def several(requests: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+            async for _ in requests:
+                yield await one(b"", context)
+
+        if method == "ModelStreamInfer":
+            return grpc.stream_stream_rpc_method_handler(several)
+        return grpc.unary_unary_rpc_method_handler(one)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    code: grpc.StatusCode = Code.UNIMPLEMENTED, message: str = "", **answers: Any
+) -> AsyncIterator[str]:
+    """The address of such a service."""
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((Answers(code, message, answers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield f"127.0.0.1:{port}"
+    await server.stop(None)
+
+
+LADDER = [
+    (Code.INVALID_ARGUMENT, 400, "unexpected shape", 400, None),
+    (Code.INVALID_ARGUMENT, 400, "Request for unknown model: 'm' is not found", 503, Cause.REFUSED),
+    (Code.UNAVAILABLE, 503, "Request for unknown model: 'm' is not ready", 503, Cause.REFUSED),
+    (Code.NOT_FOUND, 404, "no such version", 503, Cause.REFUSED),
+    (Code.RESOURCE_EXHAUSTED, 429, "slow down", 503, Cause.REFUSED),
+    (Code.DEADLINE_EXCEEDED, 504, "late", 504, Cause.SERVER_ERROR),
+    (Code.INTERNAL, 500, "the model broke", 502, Cause.UNUSABLE),
+    (Code.UNAUTHENTICATED, 401, "who are you", 502, Cause.REFUSED),
+    (Code.INTERNAL, 500, "prompt longer than the maximum model length", 400, None),
+    (Code.INVALID_ARGUMENT, 400, "sending FP16 data via JSON is not supported", 400, None),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "message", "ours", "cause"), LADDER)
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+async def test_one_ladder_says_what_a_failure_means_over_both_transports(
+    listen: Listen,
+    transport: str,
+    code: grpc.StatusCode,
+    status: int,
+    message: str,
+    ours: int,
+    cause: Cause | None,
+) -> None:
+    body = json.dumps({"error": message})
+    reply = f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+    async with serving(code, message) as server:
+        with pytest.raises(HEMError, match=message) as raised:
+            await ask(server if transport == "grpc" else await listen(reply), transport)
+    assert raised.value.status == ours
+    assert getattr(raised.value, "cause", None) is cause
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+async def test_a_full_queue_of_tritons_is_unavailable_and_retried(
+    listen: Listen, transport: str
+) -> None:
+    body = b'{"error": "Exceeds maximum queue size"}'
+    reply = b"HTTP/1.1 503 X\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    async with serving(Code.UNAVAILABLE, "Exceeds maximum queue size") as server:
+        with pytest.raises(UpstreamError, match="Exceeds maximum queue size") as raised:
+            await ask(server if transport == "grpc" else await listen(reply), transport)
+    assert (raised.value.status, raised.value.retryable) == (503, True)
+
+
+async def test_a_model_that_is_missing_is_not_asked_for_again_and_no_outage() -> None:
+    async with serving(Code.NOT_FOUND, "gone") as server:
+        with failing(Cause.REFUSED, "has no model 'm' that is ready: gone", 503) as raised:
+            await ask(server, "grpc")
+    assert not raised.value.retryable
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+async def test_a_models_traceback_is_one_short_line(listen: Listen, transport: str) -> None:
+    message = "ValueError: x\n\nAt:\n  /models/m/1/model.py(3): execute\n" * 50
+    body = json.dumps({"error": message})
+    reply = f"HTTP/1.1 500 X\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+    async with serving(Code.INTERNAL, message) as server:
+        with failing(Cause.UNUSABLE) as raised:
+            await ask(server if transport == "grpc" else await listen(reply), transport)
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 600
+
+
+def streaming_model() -> dict[str, Any]:
+    """What a stand-in answers of a decoupled model of text."""
+    tensor = messages.ModelMetadataResponse.TensorMetadata
+    return {
+        "ModelReady": messages.ModelReadyResponse(ready=True),
+        "ModelMetadata": messages.ModelMetadataResponse(
+            inputs=[tensor(**each) for each in TEXT_MODEL["inputs"]],
+            outputs=[tensor(**each) for each in TEXT_MODEL["outputs"]],
+        ),
+        "ModelConfig": messages.ModelConfigResponse(
+            config={"model_transaction_policy": {"decoupled": True}}
+        ),
+    }
 
 
 @pytest.mark.parametrize(
-    ("status", "message", "kind"),
-    [
-        ("StatusCode.INVALID_ARGUMENT", "unexpected shape", InvalidRequest),
-        ("400", "unexpected shape", InvalidRequest),
-        ("400", "Request for unknown model: 'm' is not found", UpstreamUnavailable),
-        ("StatusCode.NOT_FOUND", "no such version", UpstreamUnavailable),
-        ("StatusCode.UNAVAILABLE", "Exceeds maximum queue size", UpstreamUnavailable),
-        ("429", "slow down", UpstreamUnavailable),
-        ("StatusCode.DEADLINE_EXCEEDED", "late", UpstreamTimeout),
-        ("504", "late", UpstreamTimeout),
-        ("StatusCode.INTERNAL", "the model broke", UpstreamError),
-        ("500", "the model broke", UpstreamError),
-        ("StatusCode.UNAUTHENTICATED", "who?", UpstreamError),
-        ("StatusCode.INTERNAL", "prompt longer than the maximum model length", InvalidRequest),
-        (None, "Error generating stream: x", UpstreamError),
-    ],
+    ("message", "ours"),
+    [("Error generating stream: x", 502), ("longer than the maximum model length of 9", 400)],
 )
-def test_tritons_status_decides_the_error(
-    status: str | None, message: str, kind: type[HEMError]
-) -> None:
-    error = failure(InferenceServerException(message, status), "grpc://t:1", "m")
-    assert type(error) is kind
-    assert message in str(error)
-
-
-def test_a_model_that_is_missing_is_not_asked_for_again_and_no_outage() -> None:
-    error = failure(InferenceServerException("gone", "404"), "grpc://t:1", "m")
-    assert isinstance(error, UpstreamUnavailable)
-    assert not error.retryable
-    assert error.failure == "refused"
-
-
-def test_a_models_traceback_is_one_short_line() -> None:
-    message = "ValueError: x\n\nAt:\n  /models/m/1/model.py(3): execute\n" * 50
-    error = failure(InferenceServerException(message, "500"), "http://t:1", "m")
-    assert "\n" not in str(error)
-    assert len(str(error)) < 600
-
-
-def test_a_stream_error_has_the_status_of_grpc() -> None:
-    broken = grpc.aio.AioRpcError(
-        grpc.StatusCode.INVALID_ARGUMENT, grpc.aio.Metadata(), grpc.aio.Metadata(), "bad input"
-    )
-    assert isinstance(failure(broken, "grpc://t:1", "m"), InvalidRequest)
-    assert isinstance(failure(aiohttp.ServerDisconnectedError(), "x", "m"), UpstreamUnavailable)
+async def test_an_error_within_a_stream_is_on_the_same_ladder(message: str, ours: int) -> None:
+    """As text alone, as older Tritons send it, and with a status."""
+    broken = messages.ModelStreamInferResponse(error_message=message)
+    for fault in ({"ModelStreamInfer": broken}, {}):
+        async with serving(Code.INTERNAL, message, **streaming_model(), **fault) as server:
+            engine = TritonEngine(TritonSettings(url=server, upstream_model="m", retries=0))
+            await engine.start()
+            assert await engine.healthy()
+            for _ in range(8):  # more than open a circuit breaker: the server is alive
+                with pytest.raises(HEMError, match=message) as raised:
+                    await engine.generate([Query("hello")])
+                assert raised.value.status == ours
+            await engine.close()
 
 
 @pytest.mark.parametrize(

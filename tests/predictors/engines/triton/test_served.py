@@ -44,11 +44,19 @@ def plain_text(
     return predictor(start_server, tritonserver, "plain_text", *options)
 
 
-@pytest.fixture(scope="module", params=["grpc", "http"])
-def tensors(
-    request: pytest.FixtureRequest, start_server: StartServer, tritonserver: TritonServer
-) -> ServerProcess:
-    return predictor(start_server, tritonserver, "tensors", "--transport", request.param)
+@pytest.fixture(scope="module")
+def tensors_by_grpc(start_server: StartServer, tritonserver: TritonServer) -> ServerProcess:
+    return predictor(start_server, tritonserver, "tensors", "--transport", "grpc")
+
+
+@pytest.fixture(scope="module")
+def tensors_by_http(start_server: StartServer, tritonserver: TritonServer) -> ServerProcess:
+    return predictor(start_server, tritonserver, "tensors", "--transport", "http")
+
+
+@pytest.fixture(params=["grpc", "http"])
+def tensors(request: pytest.FixtureRequest) -> ServerProcess:
+    return request.getfixturevalue(f"tensors_by_{request.param}")
 
 
 def ask(server: ServerProcess, *texts: str, **parameters: Any) -> httpx.Response:
@@ -190,27 +198,58 @@ def test_tensors_of_every_kind_cross_with_their_shapes(tensors: ServerProcess) -
     assert response.json()["parameters"]["served_by"] == "tensors"
 
 
-def test_half_precision_crosses_in_binary(tensors: ServerProcess) -> None:
-    half = InferInput("FP16", [2], "FP16")
-    half.set_data_from_numpy(np.array([0.5, 2], np.float16), binary_data=True)
-    body, length = InferRequest("p", [half], parameters={"binary_data_output": True}).to_rest()
-    response = httpx.post(
-        f"{tensors.url}/v2/models/p/infer",
+def infer_in_binary(server: ServerProcess, values: Any, datatype: str) -> httpx.Response:
+    tensor = InferInput(datatype, list(values.shape), datatype)
+    tensor.set_data_from_numpy(values, binary_data=True)
+    body, length = InferRequest("p", [tensor], parameters={"binary_data_output": True}).to_rest()
+    return httpx.post(
+        f"{server.url}/v2/models/p/infer",
         content=body,
         headers={"inference-header-content-length": str(length)},
     )
+
+
+def test_half_precision_crosses_in_binary(tensors_by_grpc: ServerProcess) -> None:
+    response = infer_in_binary(tensors_by_grpc, np.array([0.5, 2], np.float16), "FP16")
     assert response.status_code == 200, response.text
     assert response.content.endswith(np.array([1.5, 3], np.float16).tobytes())
 
 
-def test_bytes_that_are_no_text_cross_over_grpc(tensors: ServerProcess) -> None:
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([0.5, 2], np.float16),
+        np.array([[np.nan, np.inf]], np.float32),
+    ],
+    ids=["FP16", "FP32"],
+)
+def test_what_json_can_not_carry_is_refused_over_http_with_the_way_out(
+    tensors_by_http: ServerProcess, values: Any, request: pytest.FixtureRequest
+) -> None:
+    response = infer_in_binary(tensors_by_http, values, request.node.callspec.id)
+    assert response.status_code == 400
+    assert "--transport grpc" in response.json()["error"]
+
+
+def infer_raw_bytes(server: ServerProcess) -> Any:
     raw = InferInput("BYTES", [2], "BYTES")
     raw.set_data_from_numpy(np.array([b"\xffa", b""], dtype=np.object_), binary_data=True)
-    with grpc.insecure_channel(f"127.0.0.1:{tensors.grpc_port}") as channel:
-        response = GRPCInferenceServiceStub(channel).ModelInfer(InferRequest("p", [raw]).to_grpc())
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
+        return GRPCInferenceServiceStub(channel).ModelInfer(InferRequest("p", [raw]).to_grpc())
+
+
+def test_bytes_that_are_no_text_cross_over_grpc(tensors_by_grpc: ServerProcess) -> None:
+    response = infer_raw_bytes(tensors_by_grpc)
     (output,) = response.outputs
     found = response.raw_output_contents or list(output.contents.bytes_contents)
     assert found in ([b"\xffA", b""], [b"\x02\0\0\0\xffA\0\0\0\0"])
+
+
+def test_bytes_that_are_no_text_are_refused_over_http_with_the_way_out(
+    tensors_by_http: ServerProcess,
+) -> None:
+    with pytest.raises(grpc.RpcError, match=r"not UTF-8.* --transport grpc"):
+        infer_raw_bytes(tensors_by_http)
 
 
 def test_only_the_outputs_that_are_asked_for_come_back(tensors: ServerProcess) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from predictors.contract import Answer, Sampling
 from predictors.contract.tensors import Tensor, TensorType
-from predictors.engines.triton.client import Described, Tensors
+from predictors.engines.triton.client import Tensors, TritonModel
 from predictors.engines.triton.gathering import StreamedAnswer, row_answers
 from predictors.engines.triton.text import (
     check_text,
@@ -21,10 +21,12 @@ from predictors.errors import InvalidRequest, UpstreamError
 GREEDY = Sampling(max_tokens=5, temperature=0.0, stop=("\n", "Q:"), seed=7)
 
 
-def model(inputs: dict[str, tuple[str, tuple[int, ...]]], *, decoupled: bool = False) -> Described:
+def model(
+    inputs: dict[str, tuple[str, tuple[int, ...]]], *, decoupled: bool = False
+) -> TritonModel:
     types = {name: TensorType(name, *kind) for name, kind in inputs.items()}
     outputs = {"text_output": TensorType("text_output", "BYTES", (-1,))}
-    return Described("m", types, outputs, decoupled)
+    return TritonModel("m", types, outputs, decoupled)
 
 
 def lists(tensors: Tensors) -> dict[str, Any]:
@@ -112,7 +114,7 @@ def test_a_model_of_single_queries_gets_them_one_by_one() -> None:
 def test_a_model_of_other_tensors_is_named_with_what_it_has() -> None:
     with pytest.raises(InvalidRequest, match=r"'m' takes IMAGE FP32 \[-1, 784\] and gives text_"):
         check_text(model({"IMAGE": ("FP32", (-1, 784))}))
-    numbers = Described("m", {"text_input": TensorType("text_input", "BYTES", (-1,))}, {})
+    numbers = TritonModel("m", {"text_input": TensorType("text_input", "BYTES", (-1,))}, {})
     with pytest.raises(UpstreamError, match="gives nothing"):
         check_text(numbers)
 

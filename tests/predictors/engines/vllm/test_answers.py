@@ -142,7 +142,7 @@ async def test_one_row_that_is_refused_refuses_the_request_and_starts_nothing(
 ) -> None:
     with pytest.raises(InvalidRequest):
         await engine.generate([Query(QUESTION, GREEDY), Query("1 + " * 600, GREEDY)])
-    assert engine._llm.get_num_unfinished_requests() == 0
+    assert engine.llm.get_num_unfinished_requests() == 0
 
 
 async def test_log_probabilities_can_be_left_out() -> None:

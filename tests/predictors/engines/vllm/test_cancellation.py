@@ -50,18 +50,18 @@ async def test_a_cancelled_query_is_aborted_in_the_engine(engine: VLLMEngine) ->
     (whole,) = await engine.generate([LONG])
     assert whole.completion_tokens == 900
     task = asyncio.ensure_future(engine.generate([LONG, LONG]))
-    await until(lambda: engine._llm.get_num_unfinished_requests() == 2)
+    await until(lambda: engine.llm.get_num_unfinished_requests() == 2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert engine._llm.get_num_unfinished_requests() == 0
+    assert engine.llm.get_num_unfinished_requests() == 0
     (answer,) = await engine.generate([SHORT])
     assert answer.time_to_first_token < 900 * whole.inter_token_latency / 2
 
 
 async def test_more_queries_than_may_wait_are_refused_as_overload(engine: VLLMEngine) -> None:
     waiting = asyncio.ensure_future(engine.generate([LONG] * 3))
-    await until(lambda: engine._llm.get_num_unfinished_requests() == 3)
+    await until(lambda: engine.llm.get_num_unfinished_requests() == 3)
     with pytest.raises(Overloaded):
         await engine.generate([SHORT])
     waiting.cancel()
@@ -73,8 +73,8 @@ async def test_a_dead_engine_fails_who_waits_and_is_not_healthy(engine: VLLMEngi
     assert await engine.healthy()
     assert engine.cause_of_death() is None
     waiting = asyncio.ensure_future(engine.generate([LONG]))
-    await until(lambda: engine._llm.get_num_unfinished_requests() == 1)
-    for process in engine._llm.engine_core.resources.engine_manager.processes:
+    await until(lambda: engine.llm.get_num_unfinished_requests() == 1)
+    for process in engine.llm.engine_core.resources.engine_manager.processes:
         process.kill()
     with pytest.raises(EngineError, match="died"):
         await asyncio.wait_for(waiting, timeout=60)

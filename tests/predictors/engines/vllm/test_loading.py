@@ -1,4 +1,4 @@
-"""What keeps vLLM from starting is said in one line."""
+"""What keeps vLLM from starting is named in one line."""
 
 import asyncio
 import json
@@ -26,13 +26,13 @@ def start_error(**settings: Any) -> str:
 
     with pytest.raises(ConfigurationError) as caught:
         asyncio.run(start())
-    said = str(caught.value)
-    assert "\n" not in said and len(said) < 500
-    return said
+    message = str(caught.value)
+    assert "\n" not in message and len(message) < 500
+    return message
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"model_dir": "/no/such/place"}, "/no/such/place does not exist"),
         ({"model_dir": "no-such/model"}, "as a hub id it can't be fetched"),
@@ -42,13 +42,16 @@ def start_error(**settings: Any) -> str:
         ({"max_model_len": 100_000}, "max_model_len (100000) is greater"),
         ({"tensor_parallel_size": 3}, "must be divisible by tensor parallel size (3)"),
         ({"speculative_config": {"method": "nope", "num_speculative_tokens": 1}}, "'nope'"),
-        ({"engine_args": {"blok_size": 1}}, "'blok_size' is no field of AsyncEngineArgs; did you"),
+        (
+            {"engine_args": {"blok_size": 1}},
+            "'blok_size' is not a field of AsyncEngineArgs; did you",
+        ),
         ({"engine_args": {"dtype": "half"}}, "'dtype' has an option of its own: --dtype"),
         ({"engine_args": {"block_size": "x"}}, "block_size 'x'"),
     ],
 )
-def test_a_wrong_setting_is_named(settings: dict[str, Any], said: str) -> None:
-    assert said in start_error(**settings)
+def test_a_wrong_setting_is_named(settings: dict[str, Any], message: str) -> None:
+    assert message in start_error(**settings)
 
 
 def changed(into: Path, **config: Any) -> str:
@@ -60,8 +63,8 @@ def changed(into: Path, **config: Any) -> str:
 
 
 def test_an_architecture_that_vllm_does_not_know_is_named(tmp_path: Path) -> None:
-    said = start_error(model_dir=changed(tmp_path / "m", architectures=["NoSuchForCausalLM"]))
-    assert "NoSuchForCausalLM" in said and "not supported" in said
+    message = start_error(model_dir=changed(tmp_path / "m", architectures=["NoSuchForCausalLM"]))
+    assert "NoSuchForCausalLM" in message and "not supported" in message
 
 
 def test_a_model_that_does_not_generate_is_refused(tmp_path: Path) -> None:
@@ -70,10 +73,10 @@ def test_a_model_that_does_not_generate_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_memory_for_the_cache_is_told_by_the_process_that_found_it() -> None:
-    said = start_error(kv_cache_gib=50_000, enforce_eager=True)
-    assert "less than requested memory for kv (50000.0 GiB)" in said
+    message = start_error(kv_cache_gib=50_000, enforce_eager=True)
+    assert "less than requested memory for kv (50000.0 GiB)" in message
 
 
 def test_weights_that_do_not_fit_the_configuration_are_told(tmp_path: Path) -> None:
-    said = start_error(model_dir=changed(tmp_path / "m", hidden_size=64), enforce_eager=True)
-    assert "The size of tensor a (64) must match" in said
+    message = start_error(model_dir=changed(tmp_path / "m", hidden_size=64), enforce_eager=True)
+    assert "The size of tensor a (64) must match" in message

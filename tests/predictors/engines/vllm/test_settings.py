@@ -34,7 +34,7 @@ async def test_settings_reach_vllm_and_answers_stay(huggingface) -> None:
     )
     await engine.start()
     try:
-        config = engine._llm.vllm_config
+        config = engine.llm.vllm_config
         assert config.model_config.max_model_len == 96
         assert config.scheduler_config.max_num_seqs == 3
         assert config.cache_config.kv_cache_memory_bytes == 1 << 28

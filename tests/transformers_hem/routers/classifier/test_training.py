@@ -8,11 +8,11 @@ import pytest
 
 from inferencegraph.cli import main
 from predictors.errors import ConfigurationError
-from tests.encoder_routers import ROWS, additions, write_rows
+from tests.transformers_hem.encoder_routers import ROWS, additions, write_rows
 from tests.transformers_hem.tiny_models import write_bert
 from transformers_hem.algorithms.base import Batch
-from transformers_hem.routers.opening import open_router
-from transformers_hem.routers.training import score_file, train
+from transformers_hem.routers.scoring import open_router, score_file
+from transformers_hem.routers.training import train
 
 NAMES = ("BERTRouter", "KernelRouter", "KNNRouter", "LLMRouter")
 
@@ -55,7 +55,7 @@ def test_the_same_seed_gives_the_same_bytes(
         assert content[0] == content[1] != content[2]
 
 
-def test_an_onnx_router_is_judged_as_it_is_served(
+def test_an_onnx_router_is_tested_as_it_is_served(
     encoder_routers: dict[str, Path], tmp_path: Path
 ) -> None:
     room = encoder_routers["BERTRouter"].parent

@@ -13,11 +13,11 @@ from tests.conftest import ServerProcess, StartServer
 from tests.transformers_hem.scripted_predictor import ScriptedPredictor, running
 from tests.transformers_hem.v2 import request
 from transformers_hem.algorithms.base import Batch
-from transformers_hem.routers.combined.files import QUERY
-from transformers_hem.routers.combined.score import CombinedParameters, CombinedRouter
+from transformers_hem.routers.combined.score import QUERY, CombinedParameters, CombinedRouter
 from transformers_hem.routers.directory import CONFIG_FILE
-from transformers_hem.routers.linear.files import WEIGHTS_FILE
-from transformers_hem.routers.training import score_file, train
+from transformers_hem.routers.linear.score import WEIGHTS_FILE
+from transformers_hem.routers.scoring import score_file
+from transformers_hem.routers.training import train
 
 Row = dict[str, object]
 

@@ -15,7 +15,7 @@ from tests.transformers_hem.tiny_models import POSITIONS, write_bert, write_llam
 from transformers_hem.algorithms.base import Batch, Scores
 from transformers_hem.routers.classifier.score import BERTParameters, BERTRouter
 from transformers_hem.routers.encoder.directory import EncoderDirectory
-from transformers_hem.routers.encoder.tokens import QueryTokens
+from transformers_hem.routers.encoder.runner import QueryTokens
 
 QUERIES = ("easy", "hard what is 7 + 81 ?", "what " * 500, "\u00fc")
 
@@ -116,14 +116,14 @@ def with_config(**changes: object) -> Callable[[Path], None]:
         (without("model.safetensors"), {}, "model.safetensors"),
         (without("tokenizer.json"), {}, "tokenizer"),
         (lambda path: (path / "tokenizer.json").write_text("{}"), {}, "tokenizer"),
-        (lambda path: (path / "config.json").write_text("{"), {}, "is not JSON"),
+        (lambda path: (path / "config.json").write_text("{"), {}, "is not JSON of a model"),
         (with_config(id2label={"1": "hard", "7": "easy"}), {}, "id2label must name 0, 1"),
         (with_config(hidden_size=24), {}, "can't be loaded"),
         (with_config(num_hidden_layers=2), {}, "has no weights for"),
         (None, {"backend": "onnxruntime"}, "no model.onnx, which onnxruntime runs"),
         (lambda path: (path / "model.onnx").write_text("x"), {}, "model.onnx can't be loaded"),
         (None, {"max_tokens": "65"}, "max_tokens is 65, but .* has 64 positions"),
-        (None, {"hard_label": "2"}, "hard_label '2' is none of them"),
+        (None, {"hard_label": "2"}, "hard_label '2' is not one of them"),
     ],
 )
 def test_a_directory_that_is_not_whole_is_refused_in_one_line(

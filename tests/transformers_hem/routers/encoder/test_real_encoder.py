@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from transformers_hem.routers.encoder.directory import EncoderDirectory
-from transformers_hem.routers.encoder.network import open_network
-from transformers_hem.routers.encoder.runner import FairRunner
-from transformers_hem.routers.encoder.tokens import QueryTokens
-from transformers_hem.routers.knn.neighbours import Neighbours, embed
+from transformers_hem.routers.encoder.runner import FairRunner, QueryTokens, open_network
+from transformers_hem.routers.knn.score import Neighbours, embed
 
 LABELLED = (
     "What is the derivative of x^2?",

@@ -10,9 +10,8 @@ import pytest
 
 from tests.transformers_hem.tiny_models import write_bert
 from transformers_hem.routers.encoder.directory import EncoderDirectory
-from transformers_hem.routers.encoder.network import Network, Output
-from transformers_hem.routers.encoder.runner import FairRunner
-from transformers_hem.routers.encoder.tokens import Padded, QueryTokens
+from transformers_hem.routers.encoder.network import Network, Output, Padded
+from transformers_hem.routers.encoder.runner import FairRunner, QueryTokens
 
 
 class Noting(Network):
@@ -39,21 +38,15 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> QueryTokens:
     return QueryTokens(EncoderDirectory.open(str(write_bert(tmp_path_factory.mktemp("m") / "b"))))
 
 
-def waiting(runner: FairRunner) -> int:
-    """Rows in the line, behind those that the network holds."""
-    return len(runner._line)
-
-
-def ask_in_order(runner: FairRunner, count: int) -> list[float]:
+def ask_in_order(tokens: QueryTokens, network: Noting, count: int) -> list[float]:
     """Each from a thread of its own, while the network is held up; then it is let go."""
-    network = runner._network
-    assert isinstance(network, Noting)
+    runner = FairRunner(tokens, network)
     with ThreadPoolExecutor(count) as pool:
         answers = []
         for number in range(count):
             answers.append(pool.submit(runner.run, [f"{number} ?"]))
             assert network.held.wait(10)
-            while waiting(runner) < number:
+            while runner.waiting < number:
                 time.sleep(0.001)
         network.open.set()
         return [float(answer.result(10)[0][0]) for answer in answers]
@@ -61,14 +54,14 @@ def ask_in_order(runner: FairRunner, count: int) -> list[float]:
 
 def test_32_concurrent_requests_are_run_in_the_order_of_their_arrival(tokens: QueryTokens) -> None:
     network = Noting(batch_tokens=0)
-    answers = ask_in_order(FairRunner(tokens, network), 32)
+    answers = ask_in_order(tokens, network, 32)
     assert answers == [number + 10 for number in range(32)]  # the id of the word for that number
     assert network.runs == [[number + 10] for number in range(32)]
 
 
 def test_rows_that_wait_are_run_together_where_the_network_can(tokens: QueryTokens) -> None:
     network = Noting(batch_tokens=4 * 8)
-    answers = ask_in_order(FairRunner(tokens, network), 17)
+    answers = ask_in_order(tokens, network, 17)
     assert answers == [number + 10 for number in range(17)]
     assert [len(run) for run in network.runs] == [1, 8, 8]
     assert [row for run in network.runs for row in run] == [n + 10 for n in range(17)]
@@ -96,7 +89,7 @@ def test_a_row_of_states_comes_without_its_padding(tokens: QueryTokens) -> None:
 
 
 def test_a_real_encoder_behind_it_answers_from_many_threads(tmp_path: Path) -> None:
-    from transformers_hem.routers.encoder.network import open_network
+    from transformers_hem.routers.encoder.runner import open_network
 
     directory = EncoderDirectory.open(str(write_bert(tmp_path / "b", ("easy", "hard"))))
     network = open_network(directory, "torch", output="logits", threads=1)

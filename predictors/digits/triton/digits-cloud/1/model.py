@@ -23,9 +23,9 @@ class TritonPythonModel:
 
     def execute(self, requests: list[Any]) -> list[Any]:
         images = [pb_utils.get_input_tensor_by_name(each, "image").as_numpy() for each in requests]
-        (found,) = self.session.run(["probabilities"], {"image": np.concatenate(images)})
+        (probabilities,) = self.session.run(["probabilities"], {"image": np.concatenate(images)})
         ends = np.cumsum([len(each) for each in images])[:-1]
         return [
             pb_utils.InferenceResponse([pb_utils.Tensor("probabilities", rows)])
-            for rows in np.split(found, ends)
+            for rows in np.split(probabilities, ends)
         ]

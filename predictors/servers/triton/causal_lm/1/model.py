@@ -23,6 +23,7 @@ from transformers import (
 )
 
 CONCURRENT_REQUESTS = 4
+FINAL = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
 SMALL_PARAMETERS = 300_000_000  # several threads on a smaller model cost more than they bring
 
 
@@ -41,9 +42,8 @@ class Options:
 
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
-        parameters = json.loads(args["model_config"]).get("parameters", {})
-        given = parameters.get("model_dir", {}).get("string_value")
-        directory = given or os.environ.get("MODEL_DIR", "/mnt/models")
+        parameter = json.loads(args["model_config"]).get("parameters", {}).get("model_dir", {})
+        directory = parameter.get("string_value") or os.environ.get("MODEL_DIR", "/mnt/models")
         self.tokenizer = AutoTokenizer.from_pretrained(directory)
         self.model = AutoModelForCausalLM.from_pretrained(directory).eval()
         if self.model.num_parameters() < SMALL_PARAMETERS:
@@ -61,25 +61,23 @@ class TritonPythonModel:
 
     def _answer(self, request: Any, sender: Any) -> None:
         try:
-            error = None
             for response in self._responses(request):
                 if sender.is_cancelled():
                     pb_utils.Logger.log_info("causal_lm: a request was cancelled")
                     break
                 sender.send(response)
         except Exception as failed:
-            error = pb_utils.InferenceResponse(
-                error=pb_utils.TritonError(f"{type(failed).__name__}: {failed}")
-            )
-        flags = pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL
-        sender.send(error, flags=flags) if error else sender.send(flags=flags)
+            error = pb_utils.TritonError(f"{type(failed).__name__}: {failed}")
+            sender.send(pb_utils.InferenceResponse(error=error), flags=FINAL)
+        else:
+            sender.send(flags=FINAL)
 
     def _responses(self, request: Any) -> Iterator[Any]:
         """One response per token where the request says `stream`, else one at the end."""
         text = _value(request, "text_input").decode()
-        given = json.loads(_value(request, "sampling_parameters", b"{}"))
-        options = Options(**{k: v for k, v in given.items() if k in Options.__annotations__})
-        shown = {
+        sampling = json.loads(_value(request, "sampling_parameters", b"{}"))
+        options = Options(**{k: v for k, v in sampling.items() if k in Options.__annotations__})
+        shown = {"text_output"} | {
             name
             for name in ("logprobs", "num_input_tokens", "num_output_tokens")
             if _value(request, f"return_{name}", False)
@@ -98,22 +96,25 @@ class TritonPythonModel:
             yield _response("".join(parts), tokens, len(prompt), shown)
 
     def _encode(self, text: str) -> list[int]:
-        if self.tokenizer.chat_template:
-            messages = [{"role": "user", "content": text}]
+        chat = bool(self.tokenizer.chat_template)
+        if chat:
             text = self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
+                [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
             )
-            return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-        return list(self.tokenizer(text)["input_ids"])
+        return list(self.tokenizer(text, add_special_tokens=not chat)["input_ids"])
 
     @torch.inference_mode()
     def _generate(self, prompt: list[int], options: Options) -> Iterator[tuple[str, Any]]:
         """Yields each token's new text, and its log-probability with those of the likeliest."""
         choose = _chooser(options)
         ids, cache, text, generated = torch.tensor([prompt]), None, "", []
-        for _ in range(min(options.max_tokens, self._room(prompt))):
-            step = ids if cache is None else ids[:, -1:]
-            output = self.model(input_ids=step, past_key_values=cache, use_cache=True)
+        room = max(1, int(self.model.config.max_position_embeddings) - len(prompt))
+        for _ in range(min(options.max_tokens, room)):
+            output = self.model(
+                input_ids=ids if cache is None else ids[:, -1:],
+                past_key_values=cache,
+                use_cache=True,
+            )
             cache, logits = output.past_key_values, output.logits[:, -1].float()
             token = choose(ids, logits)
             logprobs = _logprobs(logits[0].log_softmax(-1), token, options.logprobs)
@@ -129,9 +130,6 @@ class TritonPythonModel:
             text = whole
             if ended or stops:
                 return
-
-    def _room(self, prompt: list[int]) -> int:
-        return max(1, int(self.model.config.max_position_embeddings) - len(prompt))
 
 
 def _chooser(options: Options) -> Callable[[torch.Tensor, torch.Tensor], int]:
@@ -152,20 +150,22 @@ def _logprobs(values: torch.Tensor, token: int, count: int) -> dict[str, Any] | 
     """The chosen token first, then the `count` likeliest, as vLLM has them."""
     if not count:
         return None
-    order = [token, *values.topk(count).indices.tolist()]
-    return {str(i): {"logprob": float(values[i])} for i in order}
+    return {
+        str(i): {"logprob": float(values[i])} for i in (token, *values.topk(count).indices.tolist())
+    }
 
 
 def _response(text: str, tokens: list[Any], prompt_tokens: int, shown: set[str]) -> Any:
-    tensors = [pb_utils.Tensor("text_output", np.array([text.encode()], dtype=np.object_))]
-    if "logprobs" in shown:
-        data = json.dumps(tokens if tokens and tokens[0] else None).encode()
-        tensors.append(pb_utils.Tensor("logprobs", np.array([data], dtype=np.object_)))
-    if "num_input_tokens" in shown:
-        tensors.append(pb_utils.Tensor("num_input_tokens", np.array([prompt_tokens], np.uint32)))
-    if "num_output_tokens" in shown:
-        tensors.append(pb_utils.Tensor("num_output_tokens", np.array([len(tokens)], np.uint32)))
-    return pb_utils.InferenceResponse(output_tensors=tensors)
+    logprobs = json.dumps(tokens if tokens and tokens[0] else None)
+    outputs = {
+        "text_output": np.array([text.encode()], dtype=np.object_),
+        "logprobs": np.array([logprobs.encode()], dtype=np.object_),
+        "num_input_tokens": np.array([prompt_tokens], np.uint32),
+        "num_output_tokens": np.array([len(tokens)], np.uint32),
+    }
+    return pb_utils.InferenceResponse(
+        [pb_utils.Tensor(name, values) for name, values in outputs.items() if name in shown]
+    )
 
 
 def _value(request: Any, name: str, default: Any = None) -> Any:

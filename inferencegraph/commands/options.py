@@ -1,0 +1,55 @@
+"""Options that several commands have, and names of tables in their help."""
+
+import importlib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperCommand
+
+DEFAULT_URL: Final = "http://127.0.0.1:8080"  # where `hem up` serves its first graph
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Manifests = Annotated[
+    list[Path],
+    typer.Option(
+        "-f",
+        "--filename",
+        metavar="PATH",
+        help="Manifests: a file, a folder, or a kustomization; repeatable.",
+        show_default=False,
+    ),
+]
+MaxTokens = Annotated[int | None, typer.Option(min=1, show_default=False)]
+Temperature = Annotated[float | None, typer.Option(min=0, help="0 is greedy.", show_default=False)]
+TopP = Annotated[float | None, typer.Option(show_default=False)]
+RepetitionPenalty = Annotated[float | None, typer.Option(show_default=False)]
+Seed = Annotated[int | None, typer.Option(show_default=False)]
+
+_TABLE: Final = re.compile(r"\{([\w.]+):(\w+)\}")
+
+
+class Command(TyperCommand):
+    """A command whose help may name a table, as `{package.module:TABLE}`.
+
+    Its names stand there when the command's own help is printed; the table's package is not
+    imported for `hem --help`.
+    """
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        for parameter in self.params:
+            text = getattr(parameter, "help", None)
+            if text:
+                parameter.help = _TABLE.sub(_names, text)  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+
+def _names(match: re.Match[str]) -> str:
+    table = getattr(importlib.import_module(match[1]), match[2])
+    return ", ".join(table.names())
+
+
+def chosen(**parameters: Any) -> dict[str, Any]:
+    """Parameters of a request: the options that were set, by the contract's names."""
+    return {name: value for name, value in parameters.items() if value is not None}

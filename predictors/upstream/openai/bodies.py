@@ -1,0 +1,120 @@
+"""The two APIs of OpenAI-compatible servers, in what they differ, and a query as a request."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, Field
+
+from predictors.contract import Query, Sampling
+from predictors.errors import InvalidRequest
+
+NONE: Final = "none"  # a server without a field for repetition penalties
+Choice: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class API:
+    """`prompt(text, system)` are the fields that hold the query, and what the model is told before
+    it; `logprobs(alternatives)` those that ask for log-probabilities. `text(choice)` is the text of
+    a whole answer, "" where the model gave none, `delta(choice)` that of one event of a stream;
+    they raise ValueError."""
+
+    path: str
+    prompt: Callable[[str, str], dict[str, Any]]
+    logprobs: Callable[[int], dict[str, Any]]
+    text: Callable[[Choice], str]
+    delta: Callable[[Choice], str]
+
+
+def _messages(text: str, system: str) -> dict[str, Any]:
+    before = [{"role": "system", "content": system}] if system else []
+    return {"messages": [*before, {"role": "user", "content": text}]}
+
+
+def _content(choice: Mapping[str, Any], name: str) -> str:
+    message = choice.get(name)
+    if not isinstance(message, dict):
+        raise ValueError(f"a choice without {name}")
+    # null: a model that spent all its tokens on reasoning, or the first event of a stream.
+    return _string(message.get("content") or "", f"{name}.content")
+
+
+def _string(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"a choice whose {name} is not a string")
+    return value
+
+
+CHAT: Final = API(
+    path="/chat/completions",
+    prompt=_messages,
+    logprobs=lambda alternatives: {"logprobs": True, "top_logprobs": alternatives},
+    text=lambda choice: _content(choice, "message"),
+    delta=lambda choice: _content(choice, "delta"),
+)
+COMPLETIONS: Final = API(
+    path="/completions",
+    prompt=lambda text, system: {"prompt": f"{system}\n\n{text}" if system else text},
+    logprobs=lambda alternatives: {"logprobs": alternatives},
+    text=lambda choice: _string(choice.get("text"), "text"),
+    delta=lambda choice: _string(choice.get("text", ""), "text"),
+)
+APIS: Final[Mapping[str, API]] = {"chat": CHAT, "completions": COMPLETIONS}
+
+
+class Dialect(BaseModel):
+    """In what a server's API differs from OpenAI's; engines have it among their settings."""
+
+    api: Literal["chat", "completions"] = Field(
+        "chat", description="chat: the server applies the chat template; completions: raw text"
+    )
+    max_tokens_field: str = Field(
+        "max_tokens", description="newer models of OpenAI take max_completion_tokens"
+    )
+    repetition_penalty_field: str = Field(
+        "repetition_penalty",
+        description="repeat_penalty for llama.cpp, none for OpenAI and Ollama, which have none",
+    )
+    top_logprobs: int = Field(
+        2, ge=0, le=20, description="alternatives to ask for per token; 0: no log-probabilities"
+    )
+    stream: bool = Field(False, description="stream the answer, to tell its latencies")
+
+
+def request_body(
+    query: Query, model: str, dialect: Dialect, extra: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`extra` fields stand for others; null takes one away.
+
+    Raises InvalidRequest for a repetition penalty that the server has no field for.
+    """
+    api, sampling = APIS[dialect.api], query.sampling
+    body: dict[str, Any] = {
+        "model": model,
+        **api.prompt(query.text, ""),
+        dialect.max_tokens_field: sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        **_repetition_penalty(sampling, dialect.repetition_penalty_field),
+        "stop": list(sampling.stop) or None,
+        "seed": sampling.seed,
+    }
+    if dialect.top_logprobs:
+        body.update(api.logprobs(dialect.top_logprobs))
+    if dialect.stream:
+        body.update(stream=True, stream_options={"include_usage": True})
+    body.update(extra)
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _repetition_penalty(sampling: Sampling, field: str) -> dict[str, float]:
+    """OpenAI's `frequency_penalty` adds, this one multiplies: the one can't stand for the other."""
+    if sampling.repetition_penalty == 1.0:
+        return {}
+    if field == NONE:
+        raise InvalidRequest(
+            f"this model has no repetition_penalty ({sampling.repetition_penalty:g} was asked): "
+            "send 1, or start the predictor with --repetition_penalty 1"
+        )
+    return {field: sampling.repetition_penalty}

@@ -1,0 +1,80 @@
+"""Telemetry from the log-probabilities of generated tokens, in both shapes that servers have."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from predictors.contract import FP32_MAX
+
+# How far above 0 (nats) rounding may put a log-probability.
+ROUNDING: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """`logprob` in nats; `margin` p(top1) - p(top2), None with fewer than two alternatives."""
+
+    logprob: float
+    margin: float | None
+
+
+def tokens_of(choice: Mapping[str, Any]) -> list[Token]:
+    """Chat's `content`, a list of tokens (llama.cpp has it for completions too), or completions'
+    `token_logprobs` and `top_logprobs`. Empty where there are none or they are broken."""
+    logprobs = choice.get("logprobs")
+    if not isinstance(logprobs, dict):
+        return []
+    try:
+        if logprobs.get("content") is not None:
+            return [_from_chat(token) for token in logprobs["content"]]
+        return _from_completions(logprobs["token_logprobs"], logprobs.get("top_logprobs"))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return []
+
+
+def log_probability(value: Any) -> float:
+    """NaN, which is left out, for a number that can't be one. Raises TypeError or ValueError for
+    what is not a number."""
+    number = math.nan if isinstance(value, bool) else float(value)
+    return number if number <= ROUNDING else math.nan
+
+
+def margin_of(logprobs: Sequence[float]) -> float | None:
+    """p(top1) - p(top2) of log_probabilities."""
+    if len(logprobs) < 2 or any(map(math.isnan, logprobs)):
+        return None
+    first, second = sorted(logprobs, reverse=True)[:2]
+    return math.exp(first) - math.exp(second)
+
+
+def telemetry(tokens: Sequence[Token]) -> dict[str, float]:
+    """mean_logprob, min_logprob, and mean_margin where each token has a margin."""
+    logprobs = [token.logprob for token in tokens]
+    if not logprobs or not all(abs(logprob) <= FP32_MAX for logprob in logprobs):
+        return {}
+    values = {"mean_logprob": math.fsum(logprobs) / len(logprobs), "min_logprob": min(logprobs)}
+    margins = [token.margin for token in tokens if token.margin is not None]
+    if len(margins) == len(tokens):
+        values["mean_margin"] = math.fsum(margins) / len(margins)
+    return values
+
+
+def _from_chat(token: Mapping[str, Any]) -> Token:
+    alternatives = [each["logprob"] for each in token.get("top_logprobs") or ()]
+    return Token(log_probability(token["logprob"]), _margin(alternatives))
+
+
+def _from_completions(logprobs: Sequence[float], alternatives: Any) -> list[Token]:
+    tops = alternatives or [None] * len(logprobs)
+    return [
+        Token(log_probability(logprob), _margin((top or {}).values()))
+        for logprob, top in zip(logprobs, tops, strict=True)
+    ]
+
+
+def _margin(alternatives: Iterable[float | None]) -> float | None:
+    """null is llama.cpp's -inf."""
+    return margin_of(
+        [-math.inf if each is None else log_probability(each) for each in alternatives]
+    )

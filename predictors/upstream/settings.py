@@ -1,0 +1,119 @@
+"""What limits a call to another server, and how it is secured: settings and plain values."""
+
+from typing import Annotated, Any
+
+import httpx
+import orjson
+from pydantic import AfterValidator, BaseModel, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from predictors.errors import ConfigurationError
+from predictors.settings import EngineSettings
+from predictors.upstream.attempt import DEFAULT_MAX_ANSWER_BYTES
+from predictors.upstream.client import build_client
+
+
+class Limits(BaseModel):
+    """Of the calls to one server. Engines have them among their settings (UpstreamSettings); a
+    client of ours makes them itself: `Limits(timeout=5, retries=0, breaker_failures=0)`."""
+
+    model_config = SettingsConfigDict(frozen=True)
+
+    connect_timeout: float = Field(default=2.0, gt=0, description="seconds to open a connection")
+    timeout: float = Field(
+        default=120.0, gt=0, description="seconds for a call that has its place, retries included"
+    )
+    queue_timeout: float | None = Field(
+        default=None,
+        gt=0,
+        description="seconds to wait for a place; a quarter of timeout if not given",
+    )
+    retries: int = Field(
+        default=2, ge=0, description="attempts after the first, where another may help"
+    )
+    max_concurrency: int = Field(
+        default=256, ge=1, description="calls at once; more wait in a queue"
+    )
+    max_queue: int = Field(
+        default=1024, ge=0, description="calls that may wait; more are refused with 503"
+    )
+    max_answer_bytes: int = Field(
+        default=DEFAULT_MAX_ANSWER_BYTES,
+        gt=0,
+        lt=2**31,  # gRPC's options are integers of 32 bits
+        description="largest answer in bytes, unpacked; above it: 502",
+    )
+    breaker_failures: int = Field(
+        default=5,
+        ge=0,
+        description="failures in a row (unreachable, certificate, timeout, 5xx) that open the "
+        "breaker; 0: no breaker",
+    )
+    breaker_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        description="seconds an open breaker refuses calls before it lets one probe",
+    )
+
+    def httpx_timeout(self) -> httpx.Timeout:
+        return httpx.Timeout(self.timeout, connect=self.connect_timeout)
+
+
+class UpstreamSettings(Limits, EngineSettings):
+    """What every engine has that calls another server."""
+
+
+def http_url(url: str) -> str:
+    """A base URL without its last slash. Raises ValueError."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"is not a URL: {error}") from None
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ValueError("must be http://host[:port] or https://host[:port]")
+    if parsed.query or parsed.fragment:
+        raise ValueError("must be a base URL, without ? and #")
+    if parsed.userinfo:
+        raise ValueError("must not hold a password: it is shown in errors and metrics")
+    return url.rstrip("/")
+
+
+HTTPURL = Annotated[str, AfterValidator(http_url)]
+
+
+class HTTPUpstreamSettings(UpstreamSettings):
+    """What every engine has that calls another server by HTTP."""
+
+    ca_bundle: str = Field("", description="PEM file to verify https with; the system's if empty")
+    proxy: SecretStr | None = Field(
+        None, description="http://[user:password@]host:port to call through"
+    )
+    extra_headers: SecretStr | None = Field(
+        None, description="JSON object of headers to send, such as an authorization"
+    )
+
+    def headers(self) -> dict[str, str]:
+        """Names in lower case. Raises ConfigurationError, never with a value: it may be secret."""
+        pairs = json_object(self, "extra_headers").items()
+        headers = {name.lower(): str(value) for name, value in pairs}
+        for name, value in headers.items():
+            if not (name and (name + value).isascii() and (name + value).isprintable()):
+                raise ConfigurationError(f"--extra_headers: {name!r} can't be sent as a header")
+        return headers
+
+    def client(self) -> httpx.AsyncClient:
+        """Raises ConfigurationError for a CA bundle or a proxy that is not valid."""
+        proxy = self.proxy.get_secret_value() if self.proxy else None
+        return build_client(self.httpx_timeout(), verify=self.ca_bundle, proxy=proxy)
+
+
+def json_object(settings: BaseSettings, field: str) -> dict[str, Any]:
+    """The JSON object in a secret field; empty where it is not set. Raises ConfigurationError."""
+    secret: SecretStr | None = getattr(settings, field)
+    try:
+        value = orjson.loads(secret.get_secret_value()) if secret else {}
+    except orjson.JSONDecodeError as error:
+        raise ConfigurationError(f"--{field} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"--{field} is JSON, but not an object")
+    return value

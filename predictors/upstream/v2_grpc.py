@@ -1,0 +1,250 @@
+"""V2 over gRPC: raw tensors, so that FP16, and bytes that are not text, pass as they are."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import grpc
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as v2
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
+
+from predictors.contract import CACHED, SERVED_BY, Scalar
+from predictors.contract.tensors import (
+    BYTES,
+    Tensor,
+    TensorRequest,
+    TensorResponse,
+    TensorType,
+    json_data,
+    parse_raw_tensor,
+    parse_tensor,
+)
+from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
+from predictors.upstream.attempt import Refusal, reading
+from predictors.upstream.call import Upstream
+from predictors.upstream.client import FORWARDED, tls_context
+from predictors.upstream.redaction import NOTHING_SECRET, Redaction
+from predictors.upstream.settings import Limits
+from predictors.upstream.v2 import V2Client, V2Metadata, V2Model, tensor_response
+
+T = TypeVar("T")
+
+Code = grpc.StatusCode
+
+# What a code is in HTTP, whose statuses decide (Refusal); predictors.serving.grpc_status is the
+# other direction.
+STATUSES: Final[Mapping[grpc.StatusCode, int]] = {
+    Code.INVALID_ARGUMENT: 400,
+    Code.OUT_OF_RANGE: 400,
+    Code.UNAUTHENTICATED: 401,
+    Code.PERMISSION_DENIED: 403,
+    Code.NOT_FOUND: 404,
+    Code.UNIMPLEMENTED: 405,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.DEADLINE_EXCEEDED: 504,
+}
+# gRPC has no codes of their own for these; its words say which side's limit it was.
+TOO_LARGE_ANSWER: Final = "CLIENT: Received message larger than max"
+TOO_LARGE_REQUEST: Final = "SERVER: Received message larger than max"
+CERTIFICATE: Final = ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed", "Peer name")
+
+CONTENTS: Final[Mapping[str, str]] = {
+    "BOOL": "bool_contents",
+    **dict.fromkeys(("INT8", "INT16", "INT32"), "int_contents"),
+    "INT64": "int64_contents",
+    **dict.fromkeys(("UINT8", "UINT16", "UINT32"), "uint_contents"),
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    BYTES: "bytes_contents",
+}
+
+
+def grpc_failure(
+    error: grpc.RpcError,
+    where: str,
+    redaction: Redaction = NOTHING_SECRET,
+    refused: Callable[[Refusal], HEMError] = Refusal.relayed,
+) -> HEMError:
+    """What a failed call means to our own caller: by the same tables as over HTTP."""
+    code, reason = error.code(), redaction.reason(error.details() or "")
+    if code is Code.UNAVAILABLE and any(sign in reason for sign in CERTIFICATE):
+        return UpstreamError(
+            f"the certificate of {where} does not verify: {reason}", Cause.CERTIFICATE
+        )
+    if code is Code.UNAVAILABLE:
+        return UpstreamError(f"{where} is unavailable: {reason}", Cause.UNREACHABLE)
+    if TOO_LARGE_ANSWER in reason:
+        return UpstreamError(f"{where}: {reason} (max_answer_bytes)", Cause.TOO_LARGE)
+    status = 413 if TOO_LARGE_REQUEST in reason else STATUSES.get(code, 500)
+    return refused(Refusal(where, status, reason, shown=code.name))
+
+
+class GRPCClient(V2Client):
+    def __init__(
+        self,
+        model: V2Model,
+        limits: Limits,
+        refused: Callable[[Refusal], HEMError] = Refusal.relayed,
+    ) -> None:
+        self._model = {"name": model.name, "version": model.version}
+        self._asked = {"model_name": model.name, "model_version": model.version}
+        self._url = model.url
+        self._metadata = model.headers
+        self._redaction = Redaction(model.headers.values())
+        self._refused = refused
+        self._upstream = Upstream(model.url, limits)
+        self._channel = _channel(model, limits)
+        self._stub = GRPCInferenceServiceStub(self._channel)
+
+    async def infer_text(self, request: dict[str, Any], read: Callable[[Any], T]) -> T:
+        inputs = {
+            t["name"]: parse_tensor(t["name"], t["datatype"], t["shape"], t["data"])
+            for t in request["inputs"]
+        }
+        tensors = TensorRequest(inputs, request.get("parameters", {}))
+        return await self.infer(tensors, lambda response: read(_plain(response)))
+
+    async def metadata(self) -> V2Metadata:
+        message = v2.ModelMetadataRequest(**self._model)
+        return await self._upstream.call(
+            lambda: self._attempt(
+                self._stub.ModelMetadata,
+                message,
+                lambda answer: V2Metadata(_types(answer.inputs), _types(answer.outputs)),
+            )
+        )
+
+    async def _ready(self) -> bool:
+        message = v2.ModelReadyRequest(**self._model)
+        return await self._attempt(
+            self._stub.ModelReady, message, lambda answer: bool(answer.ready)
+        )
+
+    async def infer(self, request: TensorRequest, read: Callable[[TensorResponse], T]) -> T:
+        message = infer_request(v2.ModelInferRequest(**self._asked), request)
+        return await self._upstream.call(
+            lambda: self._attempt(
+                self._stub.ModelInfer, message, lambda answer: read(infer_response(answer))
+            )
+        )
+
+    async def _attempt(
+        self, method: Callable[..., Any], message: Any, read: Callable[[Any], T]
+    ) -> T:
+        try:
+            response = await method(message, metadata=self._sent())
+        except grpc.aio.AioRpcError as error:
+            raise self._failure(error) from None
+        with reading(self._url, self._redaction):
+            return read(response)
+
+    def _sent(self) -> tuple[tuple[str, str], ...]:
+        forwarded = {name.lower(): value for name, value in FORWARDED.get().items()}
+        return tuple({**self._metadata, **forwarded}.items())
+
+    def _failure(self, error: grpc.RpcError) -> HEMError:
+        return grpc_failure(error, self._url, self._redaction, self._refused)
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+
+def _types(described: Any) -> dict[str, TensorType]:
+    return {t.name: TensorType(t.name, t.datatype, tuple(t.shape)) for t in described}
+
+
+def _plain(response: TensorResponse) -> dict[str, Any]:
+    """As V2 JSON has it. Raises ValueError for BYTES that are not UTF-8."""
+    return {
+        "outputs": [
+            {"name": name, "data": json_data(tensor)} for name, tensor in response.outputs.items()
+        ],
+        "parameters": {SERVED_BY: response.served_by, CACHED: response.cached},
+    }
+
+
+def _channel(model: V2Model, limits: Limits) -> grpc.aio.Channel:
+    """Connects when first asked, and again at once when a probe of the breaker asks."""
+    if model.proxy:
+        raise ConfigurationError("--proxy works with --transport rest only")
+    url = urlsplit(model.url)
+    if url.path:
+        raise ConfigurationError(f"--url {model.url!r}: gRPC has no path behind the port")
+    connect = max(1, round(limits.connect_timeout * 1000))
+    options = [
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", limits.max_answer_bytes),
+        ("grpc.enable_retries", 0),
+        ("grpc.enable_http_proxy", 0),
+        ("grpc.min_reconnect_backoff_ms", connect),  # also bounds one attempt to connect
+        ("grpc.initial_reconnect_backoff_ms", min(100, connect)),
+        ("grpc.max_reconnect_backoff_ms", connect),
+        # As seldom as servers allow. It also makes the kernel close, after 20 s, a connection to a
+        # node that is gone; else calls would go into it for a quarter of an hour.
+        ("grpc.keepalive_time_ms", 300_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+    ]
+    plain = url.scheme in ("http", "grpc")
+    address = url.netloc if url.port else f"{url.netloc}:{80 if plain else 443}"
+    if plain:
+        return grpc.aio.insecure_channel(address, options)
+    return grpc.aio.secure_channel(address, _credentials(model), options)
+
+
+def _credentials(model: V2Model) -> grpc.ChannelCredentials:
+    """gRPC reads the files itself, but does not say which one is wrong."""
+    tls_context(model.ca_bundle, model.client_cert, model.client_key)
+    files = (model.ca_bundle, model.client_key, model.client_cert)
+    return grpc.ssl_channel_credentials(*(Path(f).read_bytes() if f else None for f in files))
+
+
+def infer_request(message: Any, request: TensorRequest) -> Any:
+    """`message`, filled: a ModelInferRequest of whatever package generated it."""
+    for name, value in request.parameters.items():
+        _set_parameter(message.parameters[name], value)
+    for name, tensor in request.inputs.items():
+        message.inputs.add(name=name, datatype=tensor.datatype, shape=tensor.values.shape)
+        message.raw_input_contents.append(_raw(tensor))
+    for name in request.outputs:
+        message.outputs.add(name=name)
+    return message
+
+
+def _set_parameter(parameter: v2.InferParameter, value: Scalar) -> None:
+    """A number that is not whole travels as a decimal string: V2's gRPC has no floats there."""
+    if isinstance(value, bool):
+        parameter.bool_param = value
+    elif isinstance(value, int):
+        parameter.int64_param = value
+    else:
+        parameter.string_param = value if isinstance(value, str) else repr(value)
+
+
+def _raw(tensor: Tensor) -> bytes:
+    if tensor.datatype == BYTES:
+        elements = tensor.values.ravel().tolist()
+        return b"".join(len(item).to_bytes(4, "little") + item for item in elements)
+    return tensor.values.astype(tensor.values.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def infer_response(message: Any) -> TensorResponse:
+    raw = message.raw_output_contents
+    if raw and len(raw) != len(message.outputs):
+        raise ValueError(f"{len(raw)} raw contents for {len(message.outputs)} outputs")
+    outputs = {}
+    for index, output in enumerate(message.outputs):
+        described = (output.name, output.datatype, list(output.shape))
+        if raw:
+            outputs[output.name] = parse_raw_tensor(*described, raw[index])
+        else:
+            contents = getattr(output.contents, CONTENTS.get(output.datatype, ""), [])
+            outputs[output.name] = parse_tensor(*described, list(contents))
+    parameters = {name: _value(value) for name, value in message.parameters.items()}
+    return tensor_response(outputs, parameters, message.model_name)
+
+
+def _value(parameter: v2.InferParameter) -> Scalar | None:
+    kind = parameter.WhichOneof("parameter_choice")
+    return None if kind is None else getattr(parameter, kind)

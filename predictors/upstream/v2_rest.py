@@ -1,0 +1,101 @@
+"""V2 JSON over REST."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from predictors.contract.tensors import (
+    FP16,
+    TensorRequest,
+    TensorResponse,
+    TensorType,
+    parse_tensor,
+    tensor_json,
+)
+from predictors.errors import HEMError, InvalidRequest
+from predictors.upstream.attempt import Refusal, unread
+from predictors.upstream.client import build_client, tls_context
+from predictors.upstream.http import HTTPUpstream
+from predictors.upstream.settings import Limits
+from predictors.upstream.v2 import V2Client, V2Metadata, V2Model, tensor_response
+
+T = TypeVar("T")
+
+
+class RESTClient(V2Client):
+    def __init__(
+        self,
+        model: V2Model,
+        limits: Limits,
+        refused: Callable[[Refusal], HEMError] = Refusal.relayed,
+    ) -> None:
+        version = f"/versions/{model.version}" if model.version else ""
+        self._path = f"/v2/models/{model.name}{version}"
+        files = (model.ca_bundle, model.client_cert, model.client_key)
+        client = build_client(
+            limits.httpx_timeout(),
+            verify=tls_context(*files) if any(files) else "",
+            proxy=model.proxy,
+        )
+        self._http = HTTPUpstream(model.url, limits, client, headers=model.headers, refused=refused)
+
+    async def infer_text(self, request: dict[str, Any], read: Callable[[Any], T]) -> T:
+        return await self._http.post(f"{self._path}/infer", request, read)
+
+    async def infer(self, request: TensorRequest, read: Callable[[TensorResponse], T]) -> T:
+        return await self._http.post(
+            f"{self._path}/infer", _json_request(request), lambda answer: read(_tensors(answer))
+        )
+
+    async def metadata(self) -> V2Metadata:
+        return await self._http.get(
+            self._path,
+            lambda answer: V2Metadata(_types(answer["inputs"]), _types(answer["outputs"])),
+        )
+
+    async def _ready(self) -> bool:
+        return await self._http.once("GET", f"{self._path}/ready", unread)
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
+def _types(described: Sequence[dict[str, Any]]) -> dict[str, TensorType]:
+    return {t["name"]: TensorType(t["name"], t["datatype"], tuple(t["shape"])) for t in described}
+
+
+def _json_request(request: TensorRequest) -> dict[str, Any]:
+    for name, tensor in request.inputs.items():
+        if tensor.datatype == FP16:
+            raise InvalidRequest(f"{name!r} is FP16, which V2 JSON can't carry; --transport grpc")
+        if tensor.values.dtype.kind == "f" and not np.isfinite(tensor.values).all():
+            raise InvalidRequest(
+                f"{name!r} holds NaN or infinity, which V2 JSON can't carry; --transport grpc"
+            )
+    try:
+        inputs = [tensor_json(name, tensor) for name, tensor in request.inputs.items()]
+    except ValueError:
+        raise InvalidRequest(
+            "an input is not UTF-8, which V2 JSON can't carry; --transport grpc"
+        ) from None
+    body: dict[str, Any] = {"inputs": inputs, "parameters": dict(request.parameters)}
+    if request.outputs:
+        body["outputs"] = [{"name": name} for name in request.outputs]
+    return body
+
+
+def _tensors(response: Any) -> TensorResponse:
+    """Raises ValueError where it breaks V2."""
+    try:
+        outputs = {
+            output["name"]: parse_tensor(
+                output["name"], output["datatype"], output["shape"], output["data"]
+            )
+            for output in response["outputs"]
+        }
+        return tensor_response(outputs, response.get("parameters") or {}, response["model_name"])
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError(
+            "not a V2 response: an output lacks its name, type, shape or data"
+        ) from None

@@ -1,0 +1,83 @@
+"""What `hem up` suggests to ask, by what the models behind the graph say that they take."""
+
+import asyncio
+import json
+import shlex
+from typing import Any
+
+import pytest
+
+from inferencegraph.local.example_request import EXAMPLE_QUERY, suggestions
+from inferencegraph.local.plan import Component, Plan
+from predictors.contract import TEXT_INPUT, text_request
+from tests.conftest import free_port
+
+URL = "http://127.0.0.1:8080"
+TEXT = {"name": TEXT_INPUT, "datatype": "BYTES", "shape": [-1]}
+GRAPH = {"spec": {"nodes": {"root": {"steps": [{"serviceName": "hem"}, {"serviceName": "edge"}]}}}}
+
+
+async def suggested(**inputs: list[dict[str, Any]] | None) -> list[str]:
+    """With one model of each name, which says of itself that it takes these inputs; of None
+    nobody answers."""
+    servers, components = [], []
+    for name, taken in inputs.items():
+        port = free_port()
+        if taken is not None:
+            servers.append(await serving(port, f"/v2/models/{name}", {"inputs": taken}))
+        components.append(Component(name, name, (), {}, port, "/"))
+    try:
+        return await suggestions(Plan(tuple(components), {}, (GRAPH,)), URL)
+    finally:
+        for server in servers:
+            server.close()
+
+
+async def serving(port: int, path: str, answer: object) -> asyncio.Server:
+    async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = (await reader.readline()).decode()
+        body = json.dumps(answer).encode() if line.split()[1] == path else b"no such model"
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    return await asyncio.start_server(answered, "127.0.0.1", port)
+
+
+def body_of(curl: str) -> Any:
+    return json.loads(shlex.split(curl)[-1])
+
+
+async def test_a_graph_of_language_models_is_asked_a_question() -> None:
+    question, curl = await suggested(hem=[TEXT], edge=[TEXT])
+    assert shlex.split(question) == ["hem", "ask", EXAMPLE_QUERY, "--url", URL]
+    assert body_of(curl) == text_request([EXAMPLE_QUERY])
+
+
+@pytest.mark.parametrize("hem", [None, [], [{"no": "name"}]])
+async def test_where_no_model_says_anything_it_is_a_question(hem: Any) -> None:
+    assert (await suggested(hem=hem, edge=None))[0].startswith("hem ask")
+
+
+async def test_a_model_of_tensors_is_believed_over_mining_before_it() -> None:
+    image = {"name": "image", "datatype": "FP32", "shape": [-1, 2, 3]}
+    takes, curl = await suggested(hem=[TEXT], edge=[image])
+    assert takes.startswith("takes image FP32 [-1, 2, 3]; its model: curl -s http://127.0.0.1:")
+    assert body_of(curl) == {"inputs": [{**image, "shape": [1, 2, 3], "data": [0] * 6}]}
+
+
+async def test_models_that_are_not_in_the_graph_have_no_say() -> None:
+    image = {"name": "image", "datatype": "FP32", "shape": [-1, 8, 8]}
+    assert (await suggested(edge=[TEXT], other=[image]))[0].startswith("hem ask")
+
+
+@pytest.mark.parametrize(
+    ("datatype", "shape"),
+    [("FP32", [-1, 3, 224, 224]), ("FP32", [-1, 3, -1, -1]), ("BYTES", [-1]), ("FP16", [-1, 4])],
+    ids=["large", "of any size", "bytes", "not in JSON"],
+)
+async def test_no_blank_tensor_where_there_is_none_for_a_terminal(
+    datatype: str, shape: list[int]
+) -> None:
+    (takes,) = await suggested(edge=[{"name": "image", "datatype": datatype, "shape": shape}])
+    assert takes.startswith("takes image")
