@@ -1,11 +1,11 @@
-"""Runs the tritonserver of an nvidia-pytriton wheel: what stands in for Triton's image here.
+"""Runs the tritonserver of an nvidia-pytriton wheel, which stands in for Triton's image.
 
     python -m inferencegraph.local.tritonserver --model-repository DIR --http-port 8000
 
-The wheel is looked for in $TRITON_VENV, in .venv-triton (made by `make triton`) and in the
-environment that runs this. Its Python backend takes the first `python3` on the PATH for its
-models; that is the environment in which the wheel is. Of a cluster's image it has the Python
-backend alone.
+The wheel is looked for in $TRITON_VENV alone if that is set, else in .venv-triton (made by `make
+triton`) and in the environment that runs this. Its Python backend runs models with the first
+`python3` on the PATH, so that the PATH begins with the wheel's environment. Unlike the image of a
+cluster, it has the Python backend only.
 """
 
 import os
@@ -26,7 +26,7 @@ _LAYOUT = "lib/python3.*/site-packages/pytriton/tritonserver"
 
 @dataclass(frozen=True, slots=True)
 class TritonInstallation:
-    """`root`: the wheel's `tritonserver` folder. `environment`: the prefix in which it is."""
+    """`root` is the `tritonserver` folder of the wheel, `environment` the prefix that holds it."""
 
     root: Path
     environment: Path
@@ -52,8 +52,8 @@ class TritonInstallation:
         }
 
     def prepare(self) -> None:
-        """Puts the stub of this Python where the backend looks for it. Raises ConfigurationError
-        for a Python that the wheel has no stub for."""
+        """Links the Python backend's stub for this Python version to where the backend looks for
+        it. Raises ConfigurationError for a version that the wheel has no stub for."""
         stub = self.root / "python_backend_stubs" / self.python_version / STUB
         link = self.root / "backends/python" / STUB
         if link.exists():
@@ -82,9 +82,9 @@ def find_triton() -> TritonInstallation:
         for root in sorted(environment.glob(_LAYOUT)):
             if os.access(root / "bin/tritonserver", os.X_OK):
                 return TritonInstallation(root, environment)
-    looked = ", ".join(str(place) for place in dict.fromkeys(places))
+    listed = ", ".join(str(place) for place in dict.fromkeys(places))
     raise ConfigurationError(
-        f"no tritonserver in {looked}; `make triton` installs one into {FOLDER} (Linux, x86-64), "
+        f"no tritonserver in {listed}; `make triton` installs one into {FOLDER} (Linux, x86-64), "
         f"or set {VARIABLE} to an environment that has nvidia-pytriton"
     )
 
@@ -98,8 +98,8 @@ def main() -> None:
 
 
 def _places() -> Iterator[Path]:
-    if given := os.environ.get(VARIABLE):
-        yield Path(given).absolute()
+    if environment := os.environ.get(VARIABLE):
+        yield Path(environment).absolute()
         return
     yield Path.cwd() / FOLDER
     yield Path(__file__).resolve().parents[2] / FOLDER

@@ -1,6 +1,6 @@
-"""A model in Triton: V2 with what Triton adds to it, over gRPC and over HTTP.
+"""A model in Triton: the V2 clients of predictors.upstream with what Triton adds to V2.
 
-Triton's own are a model's configuration, streams of responses (gRPC only), and words of errors.
+That is a model's configuration, streams of responses (gRPC only), and the meaning of its errors.
 """
 
 import importlib
@@ -84,7 +84,7 @@ class TritonGRPC(GRPCClient):
         )
 
     async def stream(self, request: TensorRequest, read: ReadStream[T]) -> T:
-        """What `read` makes of the responses, as they come. To cancel this cancels the request in
+        """What `read` makes of the responses, as they come. Cancelling this cancels the request in
         Triton."""
         message = infer_request(messages.ModelInferRequest(**self._asked), request)
 
@@ -102,8 +102,8 @@ class TritonGRPC(GRPCClient):
         return await self._upstream.call(attempt)
 
     def _failure(self, error: grpc.RpcError) -> HEMError:
-        """To Triton, a model that it knows but has not loaded is UNAVAILABLE, as is to gRPC a
-        server that isn't there."""
+        """Triton says UNAVAILABLE of a model that it knows but has not loaded; gRPC says it of a
+        server that can't be reached."""
         reason = self._redaction.reason(error.details() or "")
         if UNKNOWN_MODEL in reason:
             return self._refused(Refusal(self._url, 404, reason))
@@ -111,7 +111,7 @@ class TritonGRPC(GRPCClient):
 
 
 class TritonREST(RESTClient):
-    """As many connections as calls at once, which Upstream bounds; tensors in JSON."""
+    """Tensors in JSON, over as many connections as there are calls at once."""
 
     async def decoupled(self) -> bool:
         return await self._http.get(

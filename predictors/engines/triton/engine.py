@@ -1,7 +1,8 @@
-"""Forwards V2 to a model in Triton, text or tensors, and adds what the contract wants of an answer.
+"""Asks a model in Triton, by text or by tensors.
 
-What the model is (its tensors, whether it is decoupled) is asked for at the first request and again
-after a failure: Triton may come later than this predictor, and with another model.
+The engine learns what the model is (its tensors, whether it is decoupled) as soon as Triton is
+ready, and again after a failure: Triton may start later than this predictor, or come back with
+another model.
 """
 
 import asyncio
@@ -122,13 +123,13 @@ class TritonEngine(TextEngine, TensorEngine):
         return self._known
 
     async def _described(self) -> TritonModel:
-        client = self._client
-        metadata, decoupled = await asyncio.gather(client.metadata(), client.decoupled())
+        metadata = await self._client.metadata()
+        decoupled = await self._client.decoupled()
         name = self._settings.upstream_model
         return TritonModel(name, metadata.inputs, metadata.outputs, decoupled)
 
     async def _noticed(self, call: Awaitable[T]) -> T:
-        """After a failure the model may be another one."""
+        """What the call returns. After a failure the engine asks again what the model is."""
         try:
             return await call
         except HEMError:
@@ -166,7 +167,7 @@ class TritonEngine(TextEngine, TensorEngine):
             await self._look()
 
     async def _look(self) -> None:
-        """Sets whether the model is ready, and learns what it is once it is."""
+        """Learns whether the model is ready, and when it first is, what it is."""
         settings = self._settings
         try:
             async with asyncio.timeout(min(WATCH_TIMEOUT_SECONDS, settings.timeout)):

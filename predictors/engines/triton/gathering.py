@@ -1,4 +1,4 @@
-"""The responses of an LLM back end -> answers with the contract's telemetry."""
+"""Turns the responses of an LLM back end into answers with the contract's telemetry."""
 
 import json
 import math
@@ -15,8 +15,8 @@ from predictors.upstream.openai.logprobs import Token, log_probability, margin_o
 class StreamedAnswer:
     """One answer that comes in parts, named as Triton's vLLM backend names its outputs.
 
-    `streamed`: the model was asked to send each token as it comes. Only then does the first
-    response tell when the first token was there. Times are seconds on any one clock.
+    `streamed`: the model was asked to send each token as it comes; only then does the first
+    response show when the first token was generated. Times are seconds on any one clock.
     """
 
     def __init__(self, began: float, *, streamed: bool) -> None:
@@ -63,13 +63,16 @@ class StreamedAnswer:
         return telemetry(self._known) if self._tokens in (None, len(self._known)) else {}
 
     def _inter_token_latency(self) -> float | None:
-        """A response may hold several tokens: those after the first response, not responses."""
+        """Seconds per token after the first response: a response may hold several tokens."""
         later = (self._tokens or 0) - self._first_tokens
         return (self._last - self._first) / later if self._first is not None and later > 0 else None
 
 
 def row_answers(response: Tensors, rows: int, served_by: str) -> list[Answer]:
-    """All answers of one response. Outputs named as the contract's telemetry are telemetry."""
+    """All answers of one response. Outputs with the names of the contract's telemetry are such.
+
+    Raises UpstreamError for a response without an answer to each row.
+    """
     texts = _texts(response, rows)
     columns: dict[str, Sequence[Any]] = {
         name: _column(response[name], datatype)
@@ -114,8 +117,8 @@ def _number(response: Tensors, name: str) -> int | None:
 
 
 def _logprobs(response: Tensors) -> list[Token]:
-    """Of each token the sampled one's comes first, then the likeliest others', as vLLM orders them.
-    Empty where the response has none."""
+    """The tokens of a response; empty where it has no log-probabilities. Those of one token are
+    the sampled token's first, then the likeliest others', as vLLM orders them."""
     tensor = response.get("logprobs")
     if tensor is None or not tensor.values.size:
         return []

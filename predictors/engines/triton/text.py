@@ -1,4 +1,4 @@
-"""A query as the tensors of an LLM back end: Triton's vLLM, TensorRT-LLM, or a model of one's own.
+"""A query as the tensors of an LLM back end: Triton's vLLM, TensorRT-LLM, or a user's own model.
 
 Each takes BYTES `text_input` and gives BYTES `text_output`. vLLM's takes its options as JSON in one
 tensor, TensorRT-LLM's one tensor per option. A model gets those options that it declares; one that
@@ -55,8 +55,8 @@ def check_text(model: TritonModel) -> None:
 
 
 def takes_rows(model: TritonModel) -> bool:
-    """Whether it answers several queries in one request. A decoupled model may answer a row as
-    often as it likes, so it gets one."""
+    """Whether it answers several queries in one request. A decoupled model gives any number of
+    responses to a row, so it gets one row."""
     return not model.decoupled and model.inputs[TEXT_INPUT].shape != (1,)
 
 

@@ -3,14 +3,17 @@
 import asyncio
 import contextlib
 import json
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+import trustme
 
 from predictors.contract import Query
 from predictors.engines.triton import TritonEngine, TritonSettings
@@ -266,6 +269,29 @@ async def test_a_models_traceback_is_one_short_line(listen: Listen, transport: s
             await ask(server if transport == "grpc" else await listen(reply), transport)
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 600
+
+
+@pytest.mark.parametrize("transport", ["grpc", "http"])
+async def test_a_bad_certificate_opens_the_circuit_breaker(transport: str, tmp_path: Path) -> None:
+    authority, stranger = trustme.CA(), tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(stranger))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        limits = {"retries": 0, "breaker_failures": 2, "ca_bundle": str(stranger)}
+        settings = {"url": url, "upstream_model": "m", "transport": transport, **limits}
+        engine = TritonEngine(TritonSettings.model_validate(settings))
+        await engine.start()
+        with failing(Cause.CERTIFICATE, "does not verify"):
+            await engine.generate([Query("hello")])
+        with pytest.raises(UpstreamError, match="is not called for now"):
+            for _ in range(2):
+                with contextlib.suppress(UpstreamError):
+                    await engine.generate([Query("hello")])
+            await engine.generate([Query("hello")])
+        await engine.close()
 
 
 def streaming_model() -> dict[str, Any]:
