@@ -4,13 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+from predictors.jsonl import write_lines
 
 from predictors.errors import ConfigurationError
 from predictors.jsonl import write_lines
-<<<<<<< HEAD
 from transformers_hem.algorithms import ALGORITHMS
-=======
->>>>>>> triton
 from transformers_hem.algorithms.base import Algorithm
 from transformers_hem.algorithms.parameters import parse
 from transformers_hem.algorithms.row_fields import lacking, score_rows
