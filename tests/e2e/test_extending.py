@@ -104,13 +104,15 @@ def _add_line(copy: Path, part: Part) -> None:
     if imported:
         before, docstring_end, after = path.read_text().partition('"""\n\n')
         path.write_text(f"{before}{docstring_end}{imported}\n{after}")
-    _insert(path, table, row)
+    entry = re.search(r"entry of each kind that it is\s+for, here `(\w+)`", part.before)
+    _insert(path, table, row, entry[1] if entry else None)
 
 
-def _insert(path: Path, table: str, line: str) -> None:
-    """Right behind the table's opening bracket."""
+def _insert(path: Path, table: str, line: str, entry: str | None) -> None:
+    """Right behind the opening bracket of the table, or of an entry of it that is a tuple."""
     text = path.read_text()
-    start = re.search(rf"^{table}\b[^=]* = (?:\(\n|[^{{]*{{)", text, re.MULTILINE)
+    inside = rf'(?s:.*?)"{entry}": \(' if entry else ""
+    start = re.search(rf"^{table}\b[^=]* = (?:\(\n|[^{{]*{{){inside}", text, re.MULTILINE)
     assert start is not None, f"{path} has no table {table}"
     path.write_text(f"{text[: start.end()]}\n{line}{text[start.end() :]}")
 
@@ -209,11 +211,10 @@ print(decision.route, decision.reason)
     assert python(project, code) == "edge Night"
 
 
-def test_the_check_reports(project: Path, tmp_path: Path) -> None:
-    manifest = tmp_path / "config.yaml"
-    manifest.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: nobodys}\n")
-    said = hem(project, "validate", "-f", str(manifest)).stdout
-    assert "metadata.labels.owner: is missing" in said
+def test_the_check_reports(project: Path) -> None:
+    graph = str(ROOT / "manifests/answer-generation/mining-then-inference")
+    said = hem(project, "validate", "-f", graph).stdout
+    assert "InferenceGraph/qa: metadata.labels.owner: is missing" in said
 
 
 def test_the_metric_is_computed(project: Path) -> None:

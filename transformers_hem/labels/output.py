@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
+from predictors.jsonl import write_lines
 
 from predictors.contract import Answer
-from predictors.jsonl import write_lines
 from transformers_hem.labels.journal import Journal
 from transformers_hem.labels.labels import is_hard
 from transformers_hem.labels.question import SIDES, Question, Side
