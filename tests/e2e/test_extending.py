@@ -69,7 +69,9 @@ def _link_or_copy(source: str, target: str) -> None:
 
 def _add(copy: Path, part: Part) -> None:
     """Writes a file that the page names with a folder, or puts a line into a table."""
-    if part.language == "python":
+    if "above the table" in part.before:
+        _add_function(copy, part)
+    elif part.language == "python":
         named = re.findall(r"`([\w/]+/\w+\.py)`", part.before)
         paths = named[-1:] or [_path_inside(part)]
         target = copy / paths[0]
@@ -77,6 +79,12 @@ def _add(copy: Path, part: Part) -> None:
         target.write_text(part.code)
     elif "in the table" in part.before:
         _add_line(copy, part)
+
+
+def _add_function(copy: Path, part: Part) -> None:
+    path = copy / re.findall(r"`([\w/]+/\w+\.py)`", part.before)[-1]
+    before, table, after = path.read_text().rpartition("\nMETRICS")
+    path.write_text(f"{before}\n{part.code}\n{table}{after}")
 
 
 def _path_inside(part: Part) -> str:
@@ -96,13 +104,15 @@ def _add_line(copy: Path, part: Part) -> None:
     if imported:
         before, docstring_end, after = path.read_text().partition('"""\n\n')
         path.write_text(f"{before}{docstring_end}{imported}\n{after}")
-    _insert(path, table, row)
+    entry = re.search(r"entry of each kind that it is\s+for, here `(\w+)`", part.before)
+    _insert(path, table, row, entry[1] if entry else None)
 
 
-def _insert(path: Path, table: str, line: str) -> None:
-    """Right behind the table's opening bracket."""
+def _insert(path: Path, table: str, line: str, entry: str | None) -> None:
+    """Right behind the opening bracket of the table, or of an entry of it that is a tuple."""
     text = path.read_text()
-    start = re.search(rf"^{table}\b[^=]* = (?:\(\n|[^{{]*{{)", text, re.MULTILINE)
+    inside = rf'(?s:.*?)"{entry}": \(' if entry else ""
+    start = re.search(rf"^{table}\b[^=]* = (?:\(\n|[^{{]*{{){inside}", text, re.MULTILINE)
     assert start is not None, f"{path} has no table {table}"
     path.write_text(f"{text[: start.end()]}\n{line}{text[start.end() :]}")
 
@@ -201,8 +211,19 @@ print(decision.route, decision.reason)
     assert python(project, code) == "edge Night"
 
 
-def test_the_check_reports(project: Path, tmp_path: Path) -> None:
-    manifest = tmp_path / "config.yaml"
-    manifest.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: nobodys}\n")
-    said = hem(project, "validate", "-f", str(manifest)).stdout
-    assert "metadata.labels.owner: is missing" in said
+def test_the_check_reports(project: Path) -> None:
+    graph = str(ROOT / "manifests/answer-generation/mining-then-inference")
+    said = hem(project, "validate", "-f", graph).stdout
+    assert "InferenceGraph/qa: metadata.labels.owner: is missing" in said
+
+
+def test_the_metric_is_computed(project: Path) -> None:
+    code = """
+from inferencegraph.evaluate.metrics import METRICS
+from inferencegraph.evaluate.outcome import Item, Outcome
+item = Item.of_text("1 + 1?", "2")
+run = [Outcome(item, seconds, "2", "edge", "qa-edge") for seconds in (0.1, 0.3)]
+metric = next(metric for metric in METRICS if metric.title == "slowest")
+print(metric.show(metric.compute(run, run)))
+"""
+    assert python(project, code) == "300ms"

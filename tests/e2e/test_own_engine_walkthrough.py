@@ -1,5 +1,6 @@
-"""What the README says of an engine of one's own is true."""
+"""What docs/extending.md says of an engine of one's own is true."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -12,8 +13,9 @@ import pytest
 
 from predictors.contract import text_request
 from tests.conftest import ROOT, ServerProcess, StartServer
+from tests.pages import EXTENDING, section
 
-HEADING = "### An engine of your own"
+HEADING = "An engine"
 MOST_LINES = 25
 
 
@@ -26,14 +28,11 @@ class WalkThrough:
 
 @pytest.fixture(scope="module")
 def walkthrough() -> WalkThrough:
-    page = (ROOT / "README.md").read_text().partition(HEADING)[2].partition("\n## ")[0]
-    file = re.search(r"Save this as `(\w+\.py)`", page)
-    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)
-    command = re.search(r"```\n(PYTHONPATH=.*?)```", page, re.DOTALL)
-    assert file and code and command
-    words = shlex.split(command[1])
+    page = section(EXTENDING, HEADING)
+    ((file, code),) = page.files.items()
+    words = shlex.split(page.commands[0])
     assert words[:4] == ["PYTHONPATH=.", "python", "-m", "predictors"]
-    return WalkThrough(file[1], code[1], words[4:])
+    return WalkThrough(file, code, words[4:])
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +67,14 @@ def test_it_answers_and_is_cached(server: ServerProcess) -> None:
         assert response["parameters"] == {"served_by": "phone", "cached": cached}
 
 
+def test_the_printed_request_is_answered(server: ServerProcess) -> None:
+    curl = section(EXTENDING, HEADING).code("")[1]
+    words = shlex.split(curl)
+    url = words[1].replace("localhost:8080", server.url)
+    response = httpx.post(url, json=json.loads(words[-1])).json()
+    assert response["outputs"][0]["data"] == ["1815"]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -85,7 +92,7 @@ def test_its_option_is_one_as_any_other(folder: Path, options: list[str], said: 
 
 
 def test_the_line_of_the_table_has_the_form_of_the_others() -> None:
-    line = (ROOT / "docs/engines/your-own.md").read_text().rstrip().splitlines()[-1].strip()
+    line = section(EXTENDING, HEADING).commands[-1]
     form = r'"(\w+)": "predictors\.engines\.\1:\w+",'
     table = (ROOT / "predictors/engines/__init__.py").read_text()
     assert re.fullmatch(form, line)

@@ -1,4 +1,4 @@
-"""The README's walk-through of writing an algorithm does what it says."""
+"""The algorithm of one's own that docs/extending.md prints does what the page says."""
 
 import re
 import shlex
@@ -11,8 +11,8 @@ import pytest
 from tests.conftest import ROOT, ServerProcess, StartServer
 from tests.e2e.hem_in_a_graph import start, text, through_the_graph
 from tests.e2e.scripted_model import ScriptedModel, running
+from tests.pages import EXTENDING, section
 
-SECTION = "### An algorithm of your own"
 MOST_LINES = 20
 
 
@@ -25,15 +25,12 @@ class WalkThrough:
 
 @pytest.fixture(scope="module")
 def walkthrough() -> WalkThrough:
-    section = (ROOT / "README.md").read_text().split(SECTION)[1].split("\n### ")[0]
-    file = re.search(r"Save this as `(\w+\.py)`", section)
-    code = re.search(r"```python\n(.*?)```", section, re.DOTALL)
-    command = re.search(r"```\n(PYTHONPATH=.*?)```", section, re.DOTALL)
-    assert file and code and command
-    words = shlex.split(command[1].replace("\\\n", " "))
+    page = section(EXTENDING, "An algorithm")
+    ((file, code),) = page.files.items()
+    words = shlex.split(page.commands[0])
     settings = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
     assert words[len(settings) :] == ["python", "-m", "transformers_hem", "--model_name", "qa-hem"]
-    return WalkThrough(file[1], code[1], settings)
+    return WalkThrough(file, code, settings)
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +69,11 @@ async def test_it_routes_through_a_graph(
         assert parameters["served_by"] == side
         assert parameters["hem_algorithm"] == "my_router:LengthRouter"
         assert parameters["hem_score"] == pytest.approx(min(len(query) / 40, 1))
+
+
+def test_the_line_of_the_table_has_the_form_of_the_others() -> None:
+    line = section(EXTENDING, "An algorithm").commands[-1]
+    form = r'"(\w+)": "transformers_hem\.algorithms\.\w+:\1",'
+    table = (ROOT / "transformers_hem/algorithms/__init__.py").read_text()
+    assert re.fullmatch(form, line)
+    assert len(re.findall(form, table)) >= 4
