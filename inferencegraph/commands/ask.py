@@ -60,15 +60,13 @@ def ask(
 
 
 async def _ask(query: str, url: str, parameters: dict[str, Any], timeout: float) -> "Reply":
-    import httpx
-
     from inferencegraph.evaluate.asking import hint_where_nobody_listens
     from predictors.upstream.ask import ask as send
     from predictors.upstream.ask import check_url
     from predictors.upstream.client import build_client
 
     check_url(url)
-    async with build_client(httpx.Timeout(timeout, connect=5.0)) as client:
+    async with build_client(timeout, connect=5.0) as client:
         with hint_where_nobody_listens():
             return await send(client, url, [query], parameters, timeout)
 

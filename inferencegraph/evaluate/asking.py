@@ -5,13 +5,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-import httpx
-
 from inferencegraph.evaluate.outcome import Item, Outcome, read_answer
 from predictors.contract import HEM_PREFER, Scalar
 from predictors.errors import Cause, HEMError, UpstreamError
 from predictors.upstream.ask import infer
-from predictors.upstream.client import build_client
+from predictors.upstream.client import Client, build_client
 
 TIMEOUT_SECONDS = 120.0
 
@@ -30,7 +28,7 @@ async def ask_all(
     """
     parameters: dict[str, Scalar] = {} if prefer is None else {HEM_PREFER: prefer}
     places = asyncio.Semaphore(concurrency)
-    async with build_client(httpx.Timeout(TIMEOUT_SECONDS, connect=5.0)) as client:
+    async with build_client(TIMEOUT_SECONDS, connect=5.0) as client:
 
         async def one(item: Item) -> Outcome:
             async with places:
@@ -42,9 +40,7 @@ async def ask_all(
         return list(await asyncio.gather(*(one(item) for item in items)))
 
 
-async def _ask_one(
-    client: httpx.AsyncClient, url: str, item: Item, parameters: dict[str, Scalar]
-) -> Outcome:
+async def _ask_one(client: Client, url: str, item: Item, parameters: dict[str, Scalar]) -> Outcome:
     began = time.perf_counter()
     try:
         return await _answer(client, url, item, parameters)
@@ -52,9 +48,7 @@ async def _ask_one(
         return Outcome(item, time.perf_counter() - began, error=str(error))
 
 
-async def _answer(
-    client: httpx.AsyncClient, url: str, item: Item, parameters: dict[str, Scalar]
-) -> Outcome:
+async def _answer(client: Client, url: str, item: Item, parameters: dict[str, Scalar]) -> Outcome:
     with hint_where_nobody_listens():
         read, seconds = await infer(client, url, item.request(parameters), read_answer)
     return Outcome(item, seconds, *read)

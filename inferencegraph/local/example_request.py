@@ -6,13 +6,11 @@ import math
 import shlex
 from typing import Any
 
-import httpx
-
 from inferencegraph.local.plan import Component, Plan
 from predictors.contract import TEXT_INPUT, text_request
 from predictors.errors import HEMError
 from predictors.upstream.attempt import as_json, attempt
-from predictors.upstream.client import build_client
+from predictors.upstream.client import Client, build_client
 
 EXAMPLE_QUERY = "What is 12 + 7?"
 # A request with more numbers than that isn't one for a terminal.
@@ -29,7 +27,7 @@ async def suggestions(plan: Plan, url: str) -> list[str]:
     """
     services = _services(plan)
     asked = [item for item in plan.components if item.service in services]
-    async with build_client(httpx.Timeout(METADATA_SECONDS)) as client:
+    async with build_client(METADATA_SECONDS) as client:
         answers = await asyncio.gather(*(_inputs(client, item) for item in asked))
     for component, inputs in zip(asked, answers, strict=True):
         if inputs and all(item["name"] != TEXT_INPUT for item in inputs):
@@ -46,7 +44,7 @@ def _services(plan: Plan) -> set[str]:
     return {step["serviceName"] for step in steps if step.get("serviceName")}
 
 
-async def _inputs(client: httpx.AsyncClient, component: Component) -> list[dict[str, Any]]:
+async def _inputs(client: Client, component: Component) -> list[dict[str, Any]]:
     """The inputs in a model's V2 metadata; empty where a server has no such metadata."""
     request = client.build_request("GET", _metadata_url(component))
     try:

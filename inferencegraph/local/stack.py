@@ -11,8 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-import httpx
-
 from inferencegraph.check.validate import refuse
 from inferencegraph.local.containers import with_own_images
 from inferencegraph.local.observer import Observer, death_notice
@@ -25,7 +23,7 @@ from inferencegraph.router.app import create_app
 from inferencegraph.router.server import GraphServer, bind_port
 from predictors.errors import ConfigurationError, HEMError, known
 from predictors.upstream.attempt import attempt, unread
-from predictors.upstream.client import build_client
+from predictors.upstream.client import Client, build_client
 
 EXAMPLE: Final = MANIFESTS / "answer-generation" / "mining-then-inference"
 READY_TIMEOUT_SECONDS = 600.0
@@ -103,7 +101,7 @@ class Stack:
             self._observer.started(process.component, process.pid)
 
     async def _until_ready(self) -> None:
-        async with build_client(httpx.Timeout(2.0)) as client:
+        async with build_client(2.0) as client:
             waiting = {
                 asyncio.create_task(self._becomes_ready(client, item)): item
                 for item in self.plan.components
@@ -135,7 +133,7 @@ class Stack:
                 task.result()
             pending -= done
 
-    async def _becomes_ready(self, client: httpx.AsyncClient, component: Component) -> None:
+    async def _becomes_ready(self, client: Client, component: Component) -> None:
         began, pause = time.monotonic(), _FIRST_POLL_SECONDS
         while not await _answers(client, component.url + component.ready_path):
             await asyncio.sleep(pause)
@@ -160,7 +158,7 @@ class Stack:
             self._watchdog.close()
 
 
-async def _answers(client: httpx.AsyncClient, url: str) -> bool:
+async def _answers(client: Client, url: str) -> bool:
     try:
         return await attempt(client, client.build_request("GET", url), unread)
     except HEMError:

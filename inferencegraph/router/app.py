@@ -17,7 +17,6 @@ from collections.abc import (
 )
 from typing import Any, Final
 
-import httpx
 import orjson
 
 from inferencegraph.router.bodies import content_type
@@ -25,7 +24,7 @@ from inferencegraph.router.execution import Call, bind
 from inferencegraph.router.spec import RouterTimeouts, Step, parse
 from inferencegraph.router.step import GraphFailure, Reply, StepService
 from predictors.errors import ConfigurationError
-from predictors.upstream.client import build_client
+from predictors.upstream.client import Client, build_client
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -81,7 +80,7 @@ class Router:
     """Any path and method runs the graph; /readyz is the probe. Closed by the ASGI lifespan."""
 
     def __init__(
-        self, root: Call, client: httpx.AsyncClient, timeouts: RouterTimeouts, headers: HeaderFilter
+        self, root: Call, client: Client, timeouts: RouterTimeouts, headers: HeaderFilter
     ) -> None:
         self.timeouts = timeouts
         self._root = root
@@ -157,7 +156,7 @@ def create_app(
     KServe's would (`inferencegraph.check` refuses such graphs).
     """
     spec = parse(graph)
-    client = build_client(httpx.Timeout(None))
+    client = build_client(None)
     timeouts = spec.router_timeouts
 
     def service(step: Step) -> StepService:

@@ -5,20 +5,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import httpx
-
 from predictors.errors import ConfigurationError, HEMError, UpstreamError
 from predictors.upstream.attempt import bound_body, reading
-from predictors.upstream.client import CONNECTION_ERRORS, connection_failure
+from predictors.upstream.client import (
+    CONNECTION_ERRORS,
+    URL,
+    Client,
+    InvalidURL,
+    Request,
+    connection_failure,
+)
+from predictors.upstream.client import Headers as HTTPHeaders
 
 Headers = Sequence[tuple[str, str]]
 
 # KServe's router reads any length; this keeps a service without an end from filling the memory.
 MAX_BODY_BYTES: Final = 1024**3
 
-_DEFAULTS: Final = httpx.Headers(
-    {"content-type": "application/json", "accept-encoding": "identity"}
-)
+_DEFAULTS: Final = HTTPHeaders({"content-type": "application/json", "accept-encoding": "identity"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +51,17 @@ class StepService:
     """The service that a step calls, once each time: no queue, no second attempt, no breaker, as
     KServe's router. `limit` bounds one call, in seconds; None leaves it unbounded."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str, limit: int | None) -> None:
+    def __init__(self, client: Client, url: str, limit: int | None) -> None:
         self._client = client
         self._limit = limit or None
         try:
-            self._url = httpx.URL(url)
-        except httpx.InvalidURL as error:
+            self._url = URL(url)
+        except InvalidURL as error:
             raise ConfigurationError(f"serviceUrl {url!r}: {error}") from None
 
     async def __call__(self, body: bytes, headers: Headers) -> Reply:
         """Raises GraphFailure where no whole answer arrives, whatever the reason."""
-        request = httpx.Request("POST", self._url, headers=_with_defaults(headers), content=body)
+        request = Request("POST", self._url, headers=_with_defaults(headers), content=body)
         try:
             async with asyncio.timeout(self._limit):
                 return await self._send(request)
@@ -66,7 +70,7 @@ class StepService:
         except UpstreamError as error:
             raise GraphFailure(str(error)) from error
 
-    async def _send(self, request: httpx.Request) -> Reply:
+    async def _send(self, request: Request) -> Reply:
         response = await self._client.send(request, stream=True, follow_redirects=True)
         url = str(self._url)
         try:
@@ -77,7 +81,7 @@ class StepService:
             await response.aclose()
 
 
-def _with_defaults(headers: Headers) -> httpx.Headers | list[tuple[str, str]]:
+def _with_defaults(headers: Headers) -> HTTPHeaders | list[tuple[str, str]]:
     if not headers:
         return _DEFAULTS
     given = {name.lower() for name, _ in headers}

@@ -14,10 +14,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import aiohttp
 import httpx
+from httpx import URL as URL  # The types of httpx that other rooms name.
+from httpx import Headers as Headers
+from httpx import InvalidURL as InvalidURL
+from httpx import Request as Request
+from httpx import Response as Response
 from httpx_aiohttp import AiohttpTransport
 
 from predictors.errors import Cause, ConfigurationError, UpstreamError
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
+
+Client: TypeAlias = httpx.AsyncClient
 
 # KServe servers close an idle connection after 65 s; the client must let go first.
 KEEPALIVE_EXPIRY_SECONDS = 30.0
@@ -38,13 +45,17 @@ def forwarded_headers(headers: Mapping[str, str] | None) -> Iterator[None]:
 
 
 def build_client(
-    timeout: httpx.Timeout,
+    timeout: float | None,
     *,
+    connect: float | None = None,
     verify: ssl.SSLContext | str = "",
     proxy: str | None = None,
     headers: Mapping[str, str] | None = None,
-) -> httpx.AsyncClient:
+) -> Client:
     """A pooled client for calls inside a site or a cluster; `headers` go with each call.
+
+    `timeout` bounds each wait for the server, `connect` the wait for a connection (as `timeout`
+    where it is None), both in seconds; None waits for ever.
 
     It opens as many connections as there are concurrent calls, keeps no cookies (one client
     serves many callers), follows no redirects and ignores HTTP_PROXY. `verify` is a TLS context or
@@ -68,7 +79,11 @@ def build_client(
     )
     # gzip is the one coding that upstream.attempt unpacks within its bound.
     sent = {"accept-encoding": "gzip", **(headers or {})}
-    return httpx.AsyncClient(transport=transport, timeout=timeout, headers=sent)
+    return Client(
+        transport=transport,
+        timeout=httpx.Timeout(timeout, connect=connect or timeout),
+        headers=sent,
+    )
 
 
 def tls_context(ca_bundle: str = "", cert: str = "", key: str = "") -> ssl.SSLContext:

@@ -38,7 +38,7 @@ class HTTPUpstream:
         waits: tuple[float, float] = (0.1, 2.0),
     ) -> None:
         self.url = url
-        self._client = client or build_client(limits.httpx_timeout())
+        self._client = client or build_client(limits.timeout, connect=limits.connect_timeout)
         self._client.headers.update(headers or {})
         self._limit = limits.max_answer_bytes
         self._redaction = Redaction((headers or {}).values())

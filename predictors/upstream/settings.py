@@ -55,9 +55,6 @@ class Limits(BaseModel):
         description="seconds an open breaker refuses calls before it lets one probe",
     )
 
-    def httpx_timeout(self) -> httpx.Timeout:
-        return httpx.Timeout(self.timeout, connect=self.connect_timeout)
-
 
 class UpstreamSettings(Limits, EngineSettings):
     """What every engine has that calls another server."""
@@ -104,7 +101,9 @@ class HTTPUpstreamSettings(UpstreamSettings):
     def client(self) -> httpx.AsyncClient:
         """Raises ConfigurationError for a CA bundle or a proxy that is not valid."""
         proxy = self.proxy.get_secret_value() if self.proxy else None
-        return build_client(self.httpx_timeout(), verify=self.ca_bundle, proxy=proxy)
+        return build_client(
+            self.timeout, connect=self.connect_timeout, verify=self.ca_bundle, proxy=proxy
+        )
 
 
 def json_object(settings: BaseSettings, field: str) -> dict[str, Any]:

@@ -34,7 +34,8 @@ class RESTClient(V2Client):
         self._path = f"/v2/models/{model.name}{version}"
         files = (model.ca_bundle, model.client_cert, model.client_key)
         client = build_client(
-            limits.httpx_timeout(),
+            limits.timeout,
+            connect=limits.connect_timeout,
             verify=tls_context(*files) if any(files) else "",
             proxy=model.proxy,
         )

@@ -53,7 +53,7 @@ async def test_the_mine_step_keeps_up_with_a_trivial_model(
 ) -> None:
     bodies = [orjson.dumps(text_request([q.query], id=q.id)) for q in test_questions()]
     rates: dict[str, list[float]] = {name: [] for name in servers}
-    async with build_client(httpx.Timeout(10)) as client:
+    async with build_client(10) as client:
         for _ in range(ROUNDS):
             for name, server in servers.items():
                 url = f"{server.url}/v2/models/m/infer"

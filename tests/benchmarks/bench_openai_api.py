@@ -10,7 +10,6 @@ from statistics import median
 
 import httpx
 import pytest
-from predictors.engines.openai_api.request import request_body
 
 from predictors.contract import (
     Query,
@@ -19,6 +18,7 @@ from predictors.contract import (
 )
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
 from predictors.upstream.client import build_client
+from predictors.upstream.openai.bodies import request_body
 from tests.conftest import ROOT, ServerProcess, StartServer, free_port
 
 pytestmark = pytest.mark.benchmark
@@ -99,7 +99,7 @@ async def test_a_call_costs_little_more_than_by_httpx(
 async def test_500_at_once_are_all_answered(predictor: ServerProcess) -> None:
     url = f"{predictor.url}/v2/models/up/infer"
     request = text_request([QUERY.text], {"temperature": 0})
-    async with build_client(httpx.Timeout(60)) as client:
+    async with build_client(60) as client:
         begin = time.perf_counter()
         responses = await asyncio.gather(
             *(client.post(url, json=request) for _ in range(CONCURRENT))

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from statistics import median
 from typing import Any
 
-import httpx
 import numpy as np
 import orjson
 import pytest
@@ -76,7 +75,7 @@ async def through(predictor: ServerProcess, model: str) -> AsyncIterator[Call]:
     """One call of our predictor over REST."""
     body, url = orjson.dumps(BODIES[model]), f"{predictor.url}/v2/models/p/infer"
     headers = {"content-type": "application/json"}
-    async with build_client(httpx.Timeout(60)) as client:
+    async with build_client(60) as client:
 
         async def call() -> None:
             response = await client.post(url, content=body, headers=headers)

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from predictors.upstream.client import build_client
@@ -76,7 +75,7 @@ async def test_32_concurrent_requests_are_decided_in_order_while_health_answers(
 ) -> None:
     server = servers["BERTRouter"]
     url = f"{server.url}/v2/models/qa-hem/infer"
-    async with build_client(httpx.Timeout(60)) as client:
+    async with build_client(60) as client:
 
         async def ask(number: int) -> None:
             body = text(*[f"what is {number} + {row} ?" for row in range(8)])

@@ -40,7 +40,7 @@ async def ask_while_the_cloud_dies(stack: RunningHem) -> list[Reply]:
             answered.set()
         return reply
 
-    async with build_client(httpx.Timeout(60)) as client, asyncio.TaskGroup() as group:
+    async with build_client(60) as client, asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(client, query)) for query in queries]
         await answered.wait()
         stack.kill("qa-cloud")

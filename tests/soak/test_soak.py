@@ -79,7 +79,7 @@ async def test_hours_of_traffic_leave_nothing_behind(tmp_path: Path) -> None:
         watched = WatchedProcesses({"hem up": stack.process.pid, **lasting})
         cloud = ReplacedService("qa-cloud", stack.pids["qa-cloud"], replacement_log)
         try:
-            async with build_client(httpx.Timeout(60)) as client:
+            async with build_client(60) as client:
                 edge_url = f"{edge}/v2/models/qa-edge/infer"
                 load = MixedLoad(client, stack.url, edge_url, SEED)
                 recoveries = await soak(load, watched, cloud, client)

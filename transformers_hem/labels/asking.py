@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import httpx
-
 from predictors.contract import (
     CLOUD,
     EDGE,
@@ -43,7 +41,7 @@ def patient_upstream(
         max_concurrency=1_000_000,
         breaker_failures=0,
     )
-    client = build_client(httpx.Timeout(timeout, connect=_CONNECT_SECONDS))
+    client = build_client(timeout, connect=_CONNECT_SECONDS)
     return HTTPUpstream(
         url,
         limits,

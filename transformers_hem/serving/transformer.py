@@ -33,9 +33,9 @@ from transformers_hem.serving.decision import DECIDED, Decider, Decision
 from transformers_hem.serving.predictor_client import (
     PredictorClient,
     PredictorRefused,
+    add_ready_routes,
     answer_refusal,
 )
-from transformers_hem.serving.readiness import add_ready_routes
 from transformers_hem.serving.samples import sample_answers
 
 logger = logging.getLogger("kserve.hem")

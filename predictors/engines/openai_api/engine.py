@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import httpx
 from pydantic import Field, SecretStr
 
 from predictors.contract import Answer, Query
@@ -13,6 +12,7 @@ from predictors.engines.base import TextEngine
 from predictors.engines.side_by_side import side_by_side
 from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
 from predictors.upstream.attempt import Refusal
+from predictors.upstream.client import Response
 from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.openai.answer import streamed_answer, whole_answer
 from predictors.upstream.openai.bodies import APIS, Dialect, request_body
@@ -100,7 +100,7 @@ class OpenAIAPIEngine(TextEngine):
             raise
 
     async def _streamed(self, body: dict[str, Any]) -> Answer:
-        async def read(response: httpx.Response, begin: float) -> Answer:
+        async def read(response: Response, begin: float) -> Answer:
             return await streamed_answer(response, self._api, begin)
 
         return await self._http.stream(self._api.path, body, read)

@@ -19,7 +19,7 @@ from tests.predictors.upstream.deaf_port import deaf_port
 
 
 async def failure_of(url: str, timeout: float = 0.5) -> UpstreamError:
-    client = build_client(httpx.Timeout(timeout))
+    client = build_client(timeout)
     try:
         await client.post(url, content=b"{}")
     except httpx.HTTPError as error:
@@ -101,7 +101,7 @@ async def test_a_busy_loop_is_not_taken_for_a_server_that_is_down() -> None:
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    client = build_client(httpx.Timeout(30, connect=0.2))
+    client = build_client(30, connect=0.2)
     calls = [asyncio.create_task(client.post(url)) for _ in range(3)]
     for _ in range(4):
         await asyncio.sleep(0)
