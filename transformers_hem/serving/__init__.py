@@ -4,8 +4,7 @@ transformer        the two kserve models, one for each mining mode, and their me
 decision           scores, guards and the caller's wish become a route: `score > threshold` is here
 answer_batch       the edge model's V2 response as an answer-stage algorithm sees it
 settings           HEM_* from the environment, and the Decider that they make
-predictor_client   calls the edge predictor behind the answer stage
-readiness          ready when that predictor is
+predictor_client   calls the edge predictor behind the answer stage; ready when that is ready
 samples            asks that predictor for more answers to the same query
 
 Other algorithms, routers and guards have rooms of their own; nothing in this one changes for them.

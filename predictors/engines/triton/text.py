@@ -11,7 +11,14 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from predictors.contract import TEXT_INPUT, TEXT_OUTPUT, Sampling, Scalar, sampling_parameters
+from predictors.contract import (
+    TEXT_INPUT,
+    TEXT_OUTPUT,
+    Sampling,
+    Scalar,
+    sampling_parameters,
+    without_floats,
+)
 from predictors.contract.tensors import BYTES, DTYPES, Tensor, TensorType
 from predictors.engines.triton.client import Tensors, TritonModel
 from predictors.errors import Cause, InvalidRequest, UpstreamError
@@ -78,12 +85,6 @@ def text_parameters(model: TritonModel, sampling: Sampling) -> dict[str, Scalar]
     if SAMPLING_PARAMETERS in model.inputs or "max_tokens" in model.inputs:
         return {}
     return without_floats(sampling_parameters(sampling))
-
-
-def without_floats(parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """Floats as decimal strings, as the contract has them over gRPC: older Tritons take no floats
-    as parameters."""
-    return {k: repr(v) if isinstance(v, float) else v for k, v in parameters.items()}
 
 
 def _vllm_options(model: TritonModel, sampling: Sampling) -> str:
