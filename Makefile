@@ -9,10 +9,13 @@ VLLM := .venv-vllm
 # A tritonserver, its Python backend, and what models need there.
 TRITON := .venv-triton
 
-.PHONY: run test test-engines test-engines-vllm test-engines-triton triton lint figures bench bench-vllm soak clean
+.PHONY: run check test test-engines test-engines-vllm test-engines-triton triton lint figures bench bench-vllm soak clean
 
 run: $(VENV)/.run
 	$(BIN)/hem up
+
+check: $(VENV)/.dev
+	$(BIN)/pytest -m 'not slow and not benchmark and not engines and not soak'
 
 test: $(VENV)/.dev
 	$(BIN)/pytest

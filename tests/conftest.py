@@ -70,6 +70,14 @@ class ServerProcess:
 StartServer = Callable[..., ServerProcess]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts processes is slow; `make check` leaves it out."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        if "start_server" in names or (ROOT / "tests" / "e2e") in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="module")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
     """start_server("predictors", "--model_name", "m", env={...}, ready="/v2/models/m/ready")"""

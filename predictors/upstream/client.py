@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import aiohttp
 import httpx
-from httpx import URL as URL  # The types of httpx that other rooms name.
-from httpx import Headers as Headers
-from httpx import InvalidURL as InvalidURL
-from httpx import Request as Request
-from httpx import Response as Response
+from httpx import URL, Headers, InvalidURL, Request, Response
 from httpx_aiohttp import AiohttpTransport
 
 from predictors.errors import Cause, ConfigurationError, UpstreamError
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 
+# The types of httpx that other rooms name; they do not import it themselves.
 Client: TypeAlias = httpx.AsyncClient
+__all__ = ["URL", "Client", "Headers", "InvalidURL", "Request", "Response"]
 
 # KServe servers close an idle connection after 65 s; the client must let go first.
 KEEPALIVE_EXPIRY_SECONDS = 30.0

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
-from predictors.contract import HEM_PREFIX, Answer, Query, Scalar
+from predictors.contract import HEM_PREFIX, Answer, Query, Scalar, without_floats
 from predictors.contract.tensors import TensorRequest, TensorResponse, TensorType
 from predictors.engines.base import TensorEngine, TextEngine
 from predictors.engines.side_by_side import side_by_side
@@ -27,7 +27,6 @@ from predictors.engines.triton.text import (
     takes_rows,
     text_inputs,
     text_parameters,
-    without_floats,
 )
 from predictors.errors import HEMError, InvalidRequest, UpstreamError
 from predictors.upstream.v2 import V2Model
