@@ -1,7 +1,7 @@
 """What can decide how difficult a query is for the edge model: one file an algorithm.
 
 - base.py        what an algorithm is: `Algorithm`, its parameters, the `Batch` that it scores
-- registry.py    the kind of the table below; plug-ins come in here
+- plugins.py     the kind of the table below; plug-ins come in here
 - parameters.py  from the strings of a CRD or JSON to typed parameters
 - row_fields.py  from the rows of a file to a `Batch`
 - vision.py      what threshold.py, ibt.py and cross_entropy.py share
@@ -12,7 +12,7 @@ A new algorithm is one file here and one line below. Trained ones are in `transf
 whose table is part of this one. An algorithm never applies a threshold.
 """
 
-from transformers_hem.algorithms.registry import AlgorithmRegistry
+from transformers_hem.algorithms.plugins import AlgorithmRegistry
 from transformers_hem.routers import TRAINED_ROUTERS
 
 ALGORITHMS = AlgorithmRegistry(

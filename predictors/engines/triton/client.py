@@ -79,7 +79,7 @@ class TritonGRPC(GRPCClient):
             lambda: self._attempt(
                 self._triton.ModelConfig,
                 messages.ModelConfigRequest(**self._model),
-                lambda found: bool(found.config.model_transaction_policy.decoupled),
+                lambda answer: bool(answer.config.model_transaction_policy.decoupled),
             )
         )
 
@@ -116,7 +116,7 @@ class TritonREST(RESTClient):
     async def decoupled(self) -> bool:
         return await self._http.get(
             f"{self._path}/config",
-            lambda found: bool((found.get("model_transaction_policy") or {}).get("decoupled")),
+            lambda answer: bool((answer.get("model_transaction_policy") or {}).get("decoupled")),
         )
 
     async def stream(self, request: TensorRequest, read: ReadStream[T]) -> T:

@@ -7,7 +7,7 @@ import pytest
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import Batch
-from transformers_hem.algorithms.registry import ENTRY_POINTS
+from transformers_hem.algorithms.plugins import ENTRY_POINTS
 from transformers_hem.serving.decision import Decider
 from transformers_hem.serving.settings import HEMSettings, build_decider
 

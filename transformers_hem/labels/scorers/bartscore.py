@@ -85,12 +85,12 @@ class BARTScore(Scorer):
         if direction == "faithfulness":
             return self.likelihoods([question.query], [answer])[0]
         answers = [answer] * len(references)
-        found: list[list[float]] = []
+        directions: list[list[float]] = []
         if direction in ("recall", "f"):
-            found.append(self.likelihoods(answers, references))
+            directions.append(self.likelihoods(answers, references))
         if direction in ("precision", "f"):
-            found.append(self.likelihoods(references, answers))
-        best: float = max(sum(means) / len(found) for means in zip(*found, strict=True))
+            directions.append(self.likelihoods(references, answers))
+        best: float = max(sum(means) / len(directions) for means in zip(*directions, strict=True))
         return best
 
     def likelihoods(self, sources: list[str], targets: list[str]) -> list[float]:

@@ -72,8 +72,8 @@ def reference_option(reference: str, options: Options) -> str | None:
     """The letter of a reference such as "B", "(b)", "B. text" or an option's text."""
     reference = plain(reference)
     for pattern in (_LINE, _HEAD):
-        if found := _letters(pattern, reference):
-            return found[0] if found[0] in options else None
+        if chosen := _letters(pattern, reference):
+            return chosen[0] if chosen[0] in options else None
     same = [letter for letter, text in options.items() if normalised(text) == normalised(reference)]
     return same[0] if len(same) == 1 else None
 
@@ -83,19 +83,19 @@ def chosen_option(answer: str, options: Options) -> str | None:
     marked = final(answer)
     unmarked = _MARKUP.sub("", marked).strip()
     options = {letter: _MARKUP.sub("", text).strip() for letter, text in options.items()}
-    said = _without_texts_letters(unmarked, options)
+    unlettered = _without_texts_letters(unmarked, options)
     rules: Sequence[Callable[[], Sequence[str]]] = (
-        lambda: [letter for letter in stated(said) if letter != "I" or letter in options],
+        lambda: [letter for letter in stated(unlettered) if letter != "I" or letter in options],
         lambda: _letters(_LINE, unmarked)[-1:],
         lambda: _heading(unmarked, options),
-        lambda: _begun(said),
-        lambda: [*_told(_BOLD, marked), *_told(_POINTED, said)],
+        lambda: _begun(unlettered),
+        lambda: [*_unrejected(_BOLD, marked), *_unrejected(_POINTED, unlettered)],
         lambda: _by_text(unmarked, options),
     )
     for rule in rules:
-        if found := set(rule()):
-            letter = found.pop()
-            return letter if not found and letter in options else None
+        if chosen := set(rule()):
+            letter = chosen.pop()
+            return letter if not chosen and letter in options else None
     return None
 
 
@@ -104,7 +104,7 @@ def _without_texts_letters(answer: str, options: Options) -> str:
     for text in options.values():
         if len(text) > 1 and _CAPITAL.search(text):
             whole = re.compile(rf"(?<!\w){re.escape(text)}(?!\w)", re.I)
-            answer = whole.sub(lambda found: _CAPITAL.sub("_", found[0]), answer)
+            answer = whole.sub(lambda match: _CAPITAL.sub("_", match[0]), answer)
     return answer
 
 
@@ -112,9 +112,9 @@ def _heading(text: str, options: Options) -> list[str]:
     """The first line's "B) text" that isn't called wrong; nothing where the answer repeats the
     list of options."""
     heads = [head for head in _HEAD.finditer(text) if not _called_wrong(text, head, options)]
-    found = letters(heads)
-    repeats = len(found) > 1 and ord(found[1]) == ord(found[0]) + 1
-    return [] if repeats else found[:1]
+    chosen = letters(heads)
+    repeats = len(chosen) > 1 and ord(chosen[1]) == ord(chosen[0]) + 1
+    return [] if repeats else chosen[:1]
 
 
 def _called_wrong(text: str, head: re.Match[str], options: Options) -> bool:
@@ -133,9 +133,9 @@ def _begun(text: str) -> list[str]:
     return [begun[1], "?"] if names_another(text, begun.end(1)) else [begun[1]]
 
 
-def _told(pattern: re.Pattern[str], text: str) -> list[str]:
-    found = pattern.finditer(text)
-    return letters([each for each in found if not rejected(text, each.start(), each.end())])
+def _unrejected(pattern: re.Pattern[str], text: str) -> list[str]:
+    matches = pattern.finditer(text)
+    return letters([each for each in matches if not rejected(text, each.start(), each.end())])
 
 
 def _by_text(answer: str, options: Options) -> list[str]:
@@ -145,19 +145,19 @@ def _by_text(answer: str, options: Options) -> list[str]:
     equal = [letter for letter, text in texts.items() if text == spoken]
     if equal:
         return equal
-    found = {letter: text for letter, text in texts.items() if _asserted(text, spoken)}
+    asserted = {letter: text for letter, text in texts.items() if _asserted(text, spoken)}
     return [
         letter
-        for letter, text in found.items()
-        if not any(text != other and _within(text, other) for other in found.values())
+        for letter, text in asserted.items()
+        if not any(text != other and _within(text, other) for other in asserted.values())
     ]
 
 
 def _asserted(text: str, spoken: str) -> bool:
     return any(
-        not refuted(spoken, found.end())
-        and _NOT.search(spoken[max(0, found.start() - 20) : found.start()]) is None
-        for found in re.finditer(rf"(?<!\w){re.escape(text)}(?!\w)", spoken)
+        not refuted(spoken, match.end())
+        and _NOT.search(spoken[max(0, match.start() - 20) : match.start()]) is None
+        for match in re.finditer(rf"(?<!\w){re.escape(text)}(?!\w)", spoken)
     )
 
 

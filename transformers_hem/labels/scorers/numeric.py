@@ -64,7 +64,7 @@ def final_number(text: str) -> float | None:
     "answer is", else the last number of all; None where there is none."""
     text = _unmarked(final(text))
     for pattern in (_MARKED, _BOXED, _STATED):
-        stated = [found for part in pattern.findall(text) if (found := _result(part))]
+        stated = [value for part in pattern.findall(text) if (value := _result(part))]
         if stated:
             return _value(stated[-1])
     numbers = list(_NUMBER.finditer(text))
@@ -76,12 +76,12 @@ def _result(statement: str) -> re.Match[str] | None:
     for clause in _CLAUSE.split(statement):
         if _DENIED.match(clause):
             continue
-        found = [number for side in _EQUALS.split(clause) if (number := _NUMBER.search(side))]
-        if found:
+        numbers = [number for side in _EQUALS.split(clause) if (number := _NUMBER.search(side))]
+        if numbers:
             results = [
-                number for number in found if not _OPERATOR.match(number.string, number.end())
+                number for number in numbers if not _OPERATOR.match(number.string, number.end())
             ]
-            return (results or found)[-1]
+            return (results or numbers)[-1]
     return None
 
 

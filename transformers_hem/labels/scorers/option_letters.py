@@ -78,8 +78,8 @@ _WINDOW: Final = 80  # characters before a letter in which it may be denied
 def stated(text: str) -> list[str]:
     """What the last "the answer is", "it's" or "is correct" says that isn't taken back at once;
     two letters where it names a second."""
-    found = [each for rule in (_STATED, _SAID, _JUDGED) for each in rule.finditer(text)]
-    statements = [each for each in found if not rejected(text, _start(each), each.end())]
+    matches = [each for rule in (_STATED, _SAID, _JUDGED) for each in rule.finditer(text)]
+    statements = [each for each in matches if not rejected(text, _start(each), each.end())]
     if not statements:
         return []
     last = max(statements, key=_start)
