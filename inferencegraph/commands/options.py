@@ -1,6 +1,7 @@
 """Options that several commands have, and names of tables in their help."""
 
 import importlib
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -31,11 +32,19 @@ _TABLE: Final = re.compile(r"\{([\w.]+):(\w+)\}")
 
 
 class Command(TyperCommand):
-    """A command whose help may name a table, as `{package.module:TABLE}`.
+    """A command that refuses NaN, which is within the bounds of every option's `min` and `max`, and
+    whose help may name a table, as `{package.module:TABLE}`.
 
-    Its names stand there when the command's own help is printed; the table's package is not
+    The table's names stand there when the command's own help is printed; its package is not
     imported for `hem --help`.
     """
+
+    def invoke(self, ctx: Any) -> Any:
+        for name, value in ctx.params.items():
+            if isinstance(value, float) and math.isnan(value):
+                option = f"'--{name.replace('_', '-')}'"
+                raise typer.BadParameter("nan is not a number", param_hint=option)
+        return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         for parameter in self.params:
