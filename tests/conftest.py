@@ -70,11 +70,33 @@ class ServerProcess:
 StartServer = Callable[..., ServerProcess]
 
 
+# Folders and files whose tests start processes, compute with real models, or wait.
+SLOW = tuple(
+    ROOT / "tests" / path
+    for path in (
+        "e2e",
+        "inferencegraph/commands/test_label.py",
+        "inferencegraph/local/test_stack.py",
+        "predictors/cache",
+        "predictors/embedded",
+        "predictors/engines/classifier",
+        "predictors/engines/huggingface",
+        "predictors/upstream/test_faults.py",
+        "transformers_hem/algorithms/test_algorithms.py",
+        "transformers_hem/evaluation/test_reference.py",
+        "transformers_hem/routers/classifier",
+        "transformers_hem/routers/encoder",
+        "transformers_hem/routers/kernel",
+        "transformers_hem/test_embedded.py",
+    )
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts processes is slow; `make check` leaves it out."""
+    """`make check` leaves out what is slow."""
     for item in items:
-        names = getattr(item, "fixturenames", ())
-        if "start_server" in names or (ROOT / "tests" / "e2e") in item.path.parents:
+        at = {item.path, *item.path.parents}
+        if "start_server" in getattr(item, "fixturenames", ()) or not at.isdisjoint(SLOW):
             item.add_marker(pytest.mark.slow)
 
 

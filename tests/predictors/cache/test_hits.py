@@ -171,7 +171,10 @@ def test_memory_stays_within_its_bound_and_drops_what_was_not_used_for_longest(
         (["--cache", "/no/such/x"], "there is no directory /no/such"),
         (["--cache", "memory", "--cache_bytes", "12"], "--cache_bytes '12'"),
         (["--cache_import", "x.jsonl"], "--cache_import needs a cache; set --cache memory"),
-        (["--cache", "memory", "--cache_import", "/no.jsonl"], "/no.jsonl can't be read: No such file"),
+        (
+            ["--cache", "memory", "--cache_import", "/no.jsonl"],
+            "/no.jsonl can't be read: No such file",
+        ),
     ],
 )
 def test_a_wrong_option_is_one_line(options: list[str], fault: str) -> None:
