@@ -81,12 +81,17 @@ SLOW = tuple(
         "predictors/embedded",
         "predictors/engines/classifier",
         "predictors/engines/huggingface",
+        "predictors/engines/triton/test_failures.py",
+        "predictors/serving/test_command_line.py",
         "predictors/upstream/test_faults.py",
         "transformers_hem/algorithms/test_algorithms.py",
+        "transformers_hem/calibration/test_promises.py",
         "transformers_hem/evaluation/test_reference.py",
         "transformers_hem/routers/classifier",
         "transformers_hem/routers/encoder",
         "transformers_hem/routers/kernel",
+        "transformers_hem/routers/test_table.py",
+        "transformers_hem/serving/test_command_line.py",
         "transformers_hem/test_embedded.py",
     )
 )
