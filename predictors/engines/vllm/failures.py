@@ -70,7 +70,8 @@ def _shown(error: Exception) -> str:
         return _cut(first_line(error))
     path, message, value = first_fault(error)
     reason = message.splitlines()[0]
-    return _cut(f"{path} {value!r}: {reason}" if path else reason)
+    field = path.partition(".")[0]  # behind it are the types that pydantic tried
+    return _cut(f"{field} {value!r}: {reason}" if field else reason)
 
 
 def _cut(text: str) -> str:
