@@ -61,8 +61,7 @@ def ask(
 
 async def _ask(query: str, url: str, parameters: dict[str, Any], timeout: float) -> "Reply":
     from inferencegraph.evaluate.asking import hint_where_nobody_listens
-    from predictors.upstream.ask import ask as send
-    from predictors.upstream.ask import check_url
+    from predictors.upstream.ask import ask as send, check_url
     from predictors.upstream.client import build_client
 
     check_url(url)

@@ -79,8 +79,11 @@ def calibrate(
 
     Example: `hem calibrate --router my-router --data held-out.jsonl --max-quality-loss 0.02`
     """
-    from transformers_hem.calibration.calibrate import calibrate as choose
-    from transformers_hem.calibration.calibrate import require_writable, write_calibration
+    from transformers_hem.calibration.calibrate import (
+        calibrate as choose,
+        require_writable,
+        write_calibration,
+    )
     from transformers_hem.calibration.config import ScoreSpread
     from transformers_hem.calibration.sample import read_sample
     from transformers_hem.evaluation.curve_plot import plot_sample, require_plot

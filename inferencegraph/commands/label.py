@@ -128,8 +128,7 @@ def _convert(
 
 def _run(job: "Job", as_json: bool) -> None:
     from inferencegraph.commands.running import Progress, run_until_second_signal
-    from transformers_hem.labels.job import Watcher
-    from transformers_hem.labels.job import label as ask_and_score
+    from transformers_hem.labels.job import Watcher, label as ask_and_score
 
     task = "labelling"
     with Progress() as progress:

@@ -11,11 +11,11 @@ from predictors.upstream.client import (
     CONNECTION_ERRORS,
     URL,
     Client,
+    Headers as HTTPHeaders,
     InvalidURL,
     Request,
     connection_failure,
 )
-from predictors.upstream.client import Headers as HTTPHeaders
 
 Headers = Sequence[tuple[str, str]]
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from predictors.embedded import PREFIX as EMBEDDED
-from predictors.embedded import directory as embedded_directory
+from predictors.embedded import PREFIX as EMBEDDED, directory as embedded_directory
 from predictors.errors import ConfigurationError, first_line
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")

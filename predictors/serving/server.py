@@ -12,8 +12,7 @@ import kserve
 import uvloop
 from fastapi import FastAPI, Request
 from fastapi.exceptions import FastAPIDeprecationWarning, RequestValidationError
-from kserve import errors as kserve_errors
-from kserve import model_server
+from kserve import errors as kserve_errors, model_server
 from kserve.protocol.dataplane import DataPlane
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse

@@ -24,8 +24,7 @@ from tests.benchmarks.routing_trials import (
     mean,
     reference,
 )
-from tests.transformers_hem.encoder_routers import minilm as minilm
-from tests.transformers_hem.encoder_routers import open_trained
+from tests.transformers_hem.encoder_routers import minilm as minilm, open_trained
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.labels.labels import Labels, read_labels
 from transformers_hem.routers.encoder.training import Format

@@ -18,9 +18,11 @@ from predictors.contract import text_request
 from predictors.engines.triton.client import in_own_pool
 from predictors.upstream.client import build_client
 from tests.conftest import ServerProcess, StartServer
-from tests.tritonserver import TritonServer
-from tests.tritonserver import start_triton as start_triton
-from tests.tritonserver import tritonserver as tritonserver
+from tests.tritonserver import (
+    TritonServer,
+    start_triton as start_triton,
+    tritonserver as tritonserver,
+)
 
 pytestmark = pytest.mark.benchmark
 

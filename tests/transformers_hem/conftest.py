@@ -1,4 +1,6 @@
 """Fixtures of this floor."""
 
-from tests.transformers_hem.encoder_routers import encoder_routers as encoder_routers
-from tests.transformers_hem.encoder_routers import minilm as minilm
+from tests.transformers_hem.encoder_routers import (
+    encoder_routers as encoder_routers,
+    minilm as minilm,
+)

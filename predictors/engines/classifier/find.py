@@ -4,8 +4,7 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-from predictors.digits import PREFIX as DIGITS
-from predictors.digits import model_file
+from predictors.digits import PREFIX as DIGITS, model_file
 from predictors.engines.checkpoint import read_json, resolve
 from predictors.engines.classifier.source import Source
 from predictors.errors import ConfigurationError

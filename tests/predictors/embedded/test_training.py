@@ -13,8 +13,7 @@ import typer
 from transformers import LlamaForCausalLM
 from typer.testing import CliRunner
 
-from predictors.embedded.workshop import evaluate
-from predictors.embedded.workshop import train as script
+from predictors.embedded.workshop import evaluate, train as script
 from predictors.embedded.workshop.answering import DirectModel
 from predictors.embedded.workshop.learning import Batch, Batches, MuonWithAdamW
 from predictors.embedded.workshop.recipe import RECIPES, Recipe, build_tokenizer

@@ -33,8 +33,7 @@ from predictors.errors import (
 )
 from predictors.upstream.client import forwarded_headers
 from predictors.upstream.settings import Limits
-from predictors.upstream.v2 import TRANSPORTS as V2_TRANSPORTS
-from predictors.upstream.v2 import V2Model
+from predictors.upstream.v2 import TRANSPORTS as V2_TRANSPORTS, V2Model
 from tests.conftest import ServerProcess, StartServer, free_port
 from tests.predictors.engines.answering import answering
 from tests.predictors.upstream.failing import failing

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.serving.decision import Decider, Decision

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
+from scipy.special import expit
 
 from transformers_hem.arrays import Floats
 from transformers_hem.labels.labels import Labels
@@ -13,10 +13,11 @@ from transformers_hem.routers.assessment import assess
 from transformers_hem.routers.base import Learner
 from transformers_hem.routers.combined.score import QUERY, CombinedConfig, Telemetry, features
 from transformers_hem.routers.directory import write_config
-from transformers_hem.routers.fitting import folds
+from transformers_hem.routers.fitting import folds, logistic
 from transformers_hem.routers.linear.learner import fit_linear
 
 REQUIRED: tuple[Telemetry, ...] = ("mean_logprob", "min_logprob")
+STRENGTH = 1.0  # the inverse of the regularisation's, of columns that were made alike in spread
 
 
 class CombinedLearner(Learner):
@@ -27,11 +28,11 @@ class CombinedLearner(Learner):
         centre, spread = columns.mean(axis=0), columns.std(axis=0)
         scale = np.where(spread > 0, spread, 1.0)
         rows = (columns - centre) / scale
-        out_of_fold = np.zeros(len(rows))
+        hard, out_of_fold = labels.hard.astype(float), np.zeros(len(rows))
         for train, test in folds(labels.hard, seed):
-            part = _logistic().fit(rows[train], labels.hard[train])
-            out_of_fold[test] = part.predict_proba(rows[test])[:, 1]
-        model = _logistic().fit(rows, labels.hard)
+            part, offset = logistic(rows[train], hard[train], STRENGTH)
+            out_of_fold[test] = expit(rows[test] @ part + offset)
+        weights, intercept = logistic(rows, hard, STRENGTH)
         (directory / QUERY).mkdir()
         asked = query.write(directory / QUERY)
         write_config(directory / QUERY, asked)
@@ -39,15 +40,11 @@ class CombinedLearner(Learner):
             signals=tuple(signals),
             centre=tuple(centre.tolist()),
             scale=tuple(scale.tolist()),
-            weights=tuple(model.coef_[0].tolist()),
-            intercept=float(model.intercept_[0]),
+            weights=tuple(weights.tolist()),
+            intercept=intercept,
             query_sha256=asked.weights_sha256,
             **assess(out_of_fold, labels, seed, f"{', '.join(signals)} and query"),
         )
-
-
-def _logistic() -> LogisticRegression:
-    return LogisticRegression(C=1.0, max_iter=5000)
 
 
 def _signals(labels: Labels) -> dict[Telemetry, Floats]:

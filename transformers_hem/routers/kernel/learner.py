@@ -29,7 +29,6 @@ from transformers_hem.routers.kernel.score import (
 )
 from transformers_hem.routers.targets import rightness
 
-TOLERANCE = 1e-6
 LEAST_EIGENVALUE = 1e-3  # of a kernel matrix whose diagonal is 1
 
 
@@ -86,7 +85,7 @@ def fit(features: Values, labels: Labels, chosen: KernelTraining, seed: int) -> 
     landmarks = np.random.default_rng(seed).permutation(rows)[: chosen.landmarks]
     basis = _basis(similarity(landmarks, landmarks, chosen.gamma))
     mapped = similarity(rows, landmarks, chosen.gamma) @ basis
-    parts = [logistic(mapped, right, chosen.c, TOLERANCE) for right in rightness(labels)]
+    parts = [logistic(mapped, right, chosen.c) for right in rightness(labels)]
     weights = basis @ np.stack([part for part, _ in parts], axis=1)
     intercepts = np.array([each for _, each in parts], np.float32)
     return Kernel(projection, landmarks, weights.astype(np.float32), intercepts, chosen.gamma)

@@ -28,8 +28,6 @@ from transformers_hem.routers.linear.features import (
 from transformers_hem.routers.linear.score import SUMS, LinearConfig, LinearModel, Link, link
 from transformers_hem.routers.targets import difference, rightness
 
-TOLERANCE = 1e-4
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -44,7 +42,7 @@ class Candidate:
             ridge = Ridge(alpha=self.strength).fit(rows, difference(labels))
             return ridge.coef_[:, None], np.array([ridge.intercept_])
         targets = (labels.hard.astype(float),) if self.link == "logistic" else rightness(labels)
-        parts = [logistic(rows, target, self.strength, TOLERANCE) for target in targets]
+        parts = [logistic(rows, target, self.strength) for target in targets]
         return np.stack([part for part, _ in parts], axis=1), np.array([each for _, each in parts])
 
 

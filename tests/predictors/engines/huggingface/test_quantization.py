@@ -15,8 +15,11 @@ import torch
 from predictors.contract import Query, Sampling
 from predictors.embedded import directory
 from predictors.embedded.workshop.questions import is_right, test_questions
-from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
-from predictors.engines.huggingface import quantization as quantizing
+from predictors.engines.huggingface import (
+    HuggingFaceEngine,
+    HuggingFaceSettings,
+    quantization as quantizing,
+)
 from predictors.engines.huggingface.loading import load
 from predictors.engines.huggingface.quantization import BitsAndBytes
 from predictors.errors import ConfigurationError

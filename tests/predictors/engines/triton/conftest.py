@@ -1,2 +1,1 @@
-from tests.tritonserver import start_triton as start_triton
-from tests.tritonserver import tritonserver as tritonserver
+from tests.tritonserver import start_triton as start_triton, tritonserver as tritonserver
