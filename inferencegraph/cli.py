@@ -1,8 +1,10 @@
 """The `hem` command. Heavy imports stay inside the commands: `hem --help` loads no engine."""
 
+import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from io import TextIOWrapper
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -23,13 +25,28 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="hem",
-    help="Edge-cloud joint inference on KServe: run it, ask it, train its router, measure it.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback(invoke_without_command=True)
+def hem(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Edge-cloud joint inference on KServe: run it, ask it, train its router, measure it."""
+    if version:
+        from importlib.metadata import version as of_package
+
+        print(f"hem {of_package('kserve-hem')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help(), end="")
+
+
 for command in (up, ask, validate, router, label, train, score, calibrate, evaluate):
     app.command(cls=Command)(command)
 
@@ -39,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     Bad input ends in one line on stderr and exit code 2, without a traceback.
     """
+    _print_in_any_locale()
+    if arguments is None:
+        arguments = _utf8(sys.argv[1:])
     try:
         code = app(arguments, prog_name="hem", standalone_mode=False)
     except HEMError as error:
@@ -53,6 +73,21 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         command = context.command_path if context else "hem"
         _fail(f"{usage().rstrip('.')}; see {command} --help", BAD_INPUT)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _print_in_any_locale() -> None:
+    """What the terminal's encoding lacks is printed as an escape, and ends nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _utf8(arguments: Sequence[str]) -> list[str]:
+    """The words of the command line, in UTF-8 whatever the locale says."""
+    try:
+        return [os.fsencode(argument).decode() for argument in arguments]
+    except UnicodeDecodeError as error:
+        _fail(f"the command line is not UTF-8: {error.object!r}", BAD_INPUT)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -98,4 +98,5 @@ def _print(comparison: "Comparison", title: str, as_json: bool) -> None:
         print(json.dumps(comparison.facts()))
     else:
         # A pipe has no width of its own; a table cut to 80 columns is of no use there.
-        Console(width=None if sys.stdout.isatty() else 140).print(table(comparison, title))
+        console = Console(width=None if sys.stdout.isatty() else 140)
+        console.print(table(comparison, title, console.width))

@@ -33,7 +33,8 @@ _TABLE: Final = re.compile(r"\{([\w.]+):(\w+)\}")
 
 class Command(TyperCommand):
     """A command that refuses NaN, which is within the bounds of every option's `min` and `max`, and
-    whose help may name a table, as `{package.module:TABLE}`.
+    whose help may name a table, as `{package.module:TABLE}`. An option's value has the
+    option's name there.
 
     The table's names stand there when the command's own help is printed; its package is not
     imported for `hem --help`.
@@ -51,6 +52,11 @@ class Command(TyperCommand):
             text = getattr(parameter, "help", None)
             if text:
                 parameter.help = _TABLE.sub(_names, text)  # type: ignore[attr-defined]
+            valued = not getattr(parameter, "is_flag", True) and not hasattr(
+                parameter.type, "choices"
+            )
+            if valued and parameter.metavar is None and parameter.name:
+                parameter.metavar = parameter.name.upper()
         super().format_help(ctx, formatter)
 
 

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,25 @@ from predictors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from transformers_hem.routers.base import Metrics
+
+
+# All but the first two are about rows that the router was not fitted to.
+_SENTENCES = (
+    "{hard_share:.1%} of them are hard: the cloud did better.",
+    "Mean label: edge {edge_quality:.4g}, cloud {cloud_quality:.4g}.",
+    "With the threshold {threshold:.4g} the edge keeps {edge_share:.1%}; mean label "
+    "{routed_quality:.4g}.",
+    "APGR {apgr:.4g}: so much of the gap between edge and cloud is won back, averaged over all "
+    "thresholds; a coin has 0.5.",
+    "CPT(50%) {cpt50:.1%}, CPT(80%) {cpt80:.1%}: calls to the cloud that win back 50% and 80% of "
+    "the gap.",
+    "Of hard and easy queries: AUROC {auroc:.4g}, accuracy {accuracy:.4g}, precision "
+    "{precision:.4g}, recall {recall:.4g}, F1 {f1:.4g}.",
+    "Calibration error of the scores {ece:.4g}; of the raw ones {ece_before:.4g}.",
+    "Eight bits cost {apgr_lost_in_int8:.4g} of the APGR.",
+)
 
 
 def train(
@@ -76,9 +95,24 @@ def train(
     if as_json:
         print(json.dumps(metrics))
         return
-    print(f"{algorithm} written to {out}")
-    for name, value in metrics.items():
-        print(f"  {name:<20} {value:.4g}" if isinstance(value, float) else f"  {name:<20} {value}")
+    print(_text(algorithm, out, metrics))
+
+
+def _text(algorithm: str, out: Path, metrics: "Metrics") -> str:
+    """What was learned, in sentences, and the commands that may come next. A learner of one's own
+    may have fewer metrics."""
+    lines = [f"{algorithm} ({metrics['learner']}) learned from {metrics['rows']} queries: {out}"]
+    for sentence in _SENTENCES:
+        with suppress(KeyError):
+            lines.append(f"  {sentence.format_map(metrics)}")
+    return "\n".join(
+        [
+            *lines,
+            "Next, a threshold that promises something, from rows that it was not trained on:",
+            f"  hem calibrate --router {out} --data ROWS.jsonl --max-quality-loss 0.02",
+            f"Or serve it as it is: HEM_ALGORITHM={algorithm} HEM_ROUTER={out}",
+        ]
+    )
 
 
 def _parameters(settings: Sequence[str], encoder: str | None) -> dict[str, str]:

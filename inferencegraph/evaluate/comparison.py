@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from inferencegraph.evaluate.asking import ask_all
@@ -65,10 +66,37 @@ async def compare(
     return Comparison(url, concurrency, runs)
 
 
-def table(comparison: Comparison, title: str) -> Table:
-    """For a terminal: a row for each run, the routed one in bold."""
+def table(comparison: Comparison, title: str, width: int) -> Table:
+    """For a terminal of `width` columns: a row for each run, the routed one in bold; where that
+    would be cut, a column for each run."""
+    models = {
+        name: "\n".join(f"{model} {n}" for model, n in comparison.served_by(name).items())
+        for name in comparison.runs
+    }
+    values = {name: _shown(comparison, name) for name in comparison.runs}
+    bold = {name: "bold" if name == ROUTED else "" for name in comparison.runs}
+    wide = _empty(comparison, title)
+    wide.add_column("", no_wrap=True)
+    for metric in METRICS:
+        wide.add_column(metric.title, justify="right", no_wrap=True)
+    wide.add_column("served by", no_wrap=True)
+    for name in comparison.runs:
+        wide.add_row(name, *values[name], models[name], style=bold[name])
+    if Console(width=10_000).measure(wide).maximum <= width:
+        return wide
+    narrow = _empty(comparison, title)
+    narrow.add_column("")
+    for name in comparison.runs:
+        narrow.add_column(name, justify="right", style=bold[name], overflow="fold")
+    for index, metric in enumerate(METRICS):
+        narrow.add_row(metric.title, *(values[name][index] for name in comparison.runs))
+    narrow.add_row("served by", *models.values())
+    return narrow
+
+
+def _empty(comparison: Comparison, title: str) -> Table:
     questions = len(comparison.runs[ROUTED])
-    made = Table(
+    return Table(
         title=title,
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -78,16 +106,10 @@ def table(comparison: Comparison, title: str) -> Table:
         title_justify="left",
         caption_justify="left",
     )
-    made.add_column("", no_wrap=True)
-    for metric in METRICS:
-        made.add_column(metric.title, justify="right")
-    made.add_column("served by", no_wrap=True)
-    for name in comparison.runs:
-        values = comparison.numbers(name)
-        shown = [
-            "-" if (value := values[metric.name]) is None else metric.show(value)
-            for metric in METRICS
-        ]
-        models = "\n".join(f"{model} {n}" for model, n in comparison.served_by(name).items())
-        made.add_row(name, *shown, models, style="bold" if name == ROUTED else "")
-    return made
+
+
+def _shown(comparison: Comparison, name: str) -> list[str]:
+    numbers = comparison.numbers(name)
+    return [
+        "-" if (value := numbers[metric.name]) is None else metric.show(value) for metric in METRICS
+    ]

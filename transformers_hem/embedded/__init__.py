@@ -18,3 +18,9 @@ def directory(name: str) -> Path:
     if name not in names:
         raise ConfigurationError(f"unknown router {name!r}; {known(name, names)}")
     return _HERE / name.removeprefix(PREFIX)
+
+
+def is_shipped(router: str) -> bool:
+    """Whether a router's name or path means one of the folders here."""
+    path = Path(router.removeprefix("file://"))
+    return router.startswith(PREFIX) or path.resolve().parent == _HERE.resolve()

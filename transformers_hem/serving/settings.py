@@ -1,5 +1,6 @@
 """Settings of the HEM transformer, from the environment, and the Decider that they make."""
 
+import logging
 import math
 from typing import ClassVar, Literal
 
@@ -8,12 +9,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictors.errors import ConfigurationError, first_fault
 from predictors.serving.settings import DEFAULT_MAX_BODY_BYTES
+from transformers_hem import embedded
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import Algorithm, Stage
 from transformers_hem.algorithms.parameters import parse, read_parameters
 from transformers_hem.guards import GUARDS
 from transformers_hem.guards.settings import load_guard, read_guards
 from transformers_hem.serving.decision import BatchPolicy, Decider
+
+logger = logging.getLogger("kserve.hem")
 
 MiningMode = Literal["mining-then-inference", "inference-then-mining"]
 
@@ -103,7 +107,9 @@ def build_decider(settings: HEMSettings) -> Decider:
     if settings.router is not None:
         values.setdefault("router", settings.router)
     taken = _take_threshold(kind, values)
-    algorithm = kind(parse(name, kind, values))
+    parameters = parse(name, kind, values)
+    algorithm = kind(parameters)
+    _warn_of_a_shipped_router(algorithm, getattr(parameters, "router", None))
     return Decider(
         name,
         algorithm,
@@ -120,6 +126,21 @@ def _refuse_misfits(settings: HEMSettings, name: str, kind: type[Algorithm]) -> 
         raise ConfigurationError(
             f"MINING_MODE {settings.mining_mode} contradicts HEM_ALGORITHM {name}, which mines "
             f"the {kind.stage}: unset it, or set {MODES[kind.stage]}"
+        )
+
+
+def _warn_of_a_shipped_router(algorithm: Algorithm, router: str | None) -> None:
+    """It knows the pair of models that it was trained on, and no other."""
+    config = algorithm.calibrated
+    if router and config and not config.calibration and embedded.is_shipped(router):
+        logger.warning(
+            "router %s ships with the project, and is not calibrated on rows of yours. For other "
+            "models than those that it was trained on it may be no better than a coin. Train one: "
+            "hem train --data LABELS.jsonl --algorithm LinearRouter --out my-router; or calibrate "
+            "this one: hem calibrate --router %s --data LABELS.jsonl --edge-ratio 0.6 --out "
+            "my-router",
+            router,
+            router,
         )
 
 

@@ -1,12 +1,15 @@
 """The `hem` command as its users meet it: help, one clear line on bad input, and light imports."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 
 from inferencegraph.cli import app, main
 from inferencegraph.local.stack import EXAMPLE
+from predictors import embedded as pair
 from predictors.contract import text_request
 from tests.inferencegraph.running_hem import HEM
 from transformers_hem import embedded
@@ -22,6 +26,7 @@ from transformers_hem.routers.training import LEARNERS
 
 COMMANDS = [command.callback.__name__ for command in app.registered_commands if command.callback]
 TRAINED = ("--data", "/no", "--algorithm", "LinearRouter")
+LABELS = Path(pair.__file__).parent / "data" / "labels.jsonl.gz"
 HEAVY = {"torch", "kserve", "vllm", "tritonclient", "sklearn", "transformers", "scipy"}
 
 
@@ -262,3 +267,44 @@ def test_evaluate_prints_a_table_and_names_what_failed(
     assert facts["runs"]["routed"]["accuracy"] == 0.5
     assert facts["runs"]["routed"]["edge_share"] == 1
     assert facts["runs"]["routed"]["served_by"] == {"qa-edge": 2}
+
+
+def test_hem_alone_shows_the_commands(hem: Hem) -> None:
+    shown = hem()
+    assert shown.returncode == 0 and not shown.stderr
+    assert all(command in shown.stdout for command in COMMANDS)
+
+
+def test_the_version_is_the_packages(hem: Hem) -> None:
+    assert hem("--version").stdout == f"hem {version('kserve-hem')}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_an_options_value_not_its_type(hem: Hem, command: str) -> None:
+    shown = hem(command, "--help").stdout
+    assert not re.search(r"--[\w-]+ +(-\w +)?<[^|>]*>", shown)
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("Größe?".encode(), b"can't be reached"),
+        (b"Gr\xf6\xdfe?", b"the command line is not UTF-8"),
+        ("\u5927?".encode(), b"can't be reached"),
+    ],
+)
+def test_an_ascii_locale_ends_in_no_traceback(word: bytes, shown: bytes) -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command: list[str | bytes] = [*HEM, "ask", word, "--url", "http://127.0.0.1:1"]
+    ended = subprocess.run(command, env={**os.environ, **ascii_only}, capture_output=True)
+    assert ended.returncode == 2
+    assert shown in ended.stderr and ended.stderr.count(b"\n") == 1
+
+
+def test_what_was_learned_is_said_in_sentences(hem: Hem, tmp_path: Path) -> None:
+    out = tmp_path / "router"
+    options = ("--algorithm", "LinearRouter", "--limit", "200", "--out", str(out))
+    shown = hem("train", "--data", str(LABELS), *options).stdout
+    assert "learned from 200 queries" in shown
+    assert "With the threshold" in shown and "APGR" in shown and "a coin has 0.5" in shown
+    assert f"hem calibrate --router {out}" in shown and f"HEM_ROUTER={out}" in shown

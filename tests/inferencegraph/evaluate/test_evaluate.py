@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from inferencegraph.evaluate.benchmark import read_benchmark, read_questions
-from inferencegraph.evaluate.comparison import CLOUD_ONLY, ROUTED, Comparison
+from inferencegraph.evaluate.comparison import CLOUD_ONLY, EDGE_ONLY, ROUTED, Comparison, table
 from inferencegraph.evaluate.metrics import METRICS
 from inferencegraph.evaluate.outcome import Item, Outcome, read_answer
 from inferencegraph.read.documents import MANIFESTS
@@ -182,3 +183,15 @@ def test_a_wrong_benchmark_is_refused_by_field(tmp_path: Path, text: str, messag
 def test_the_shipped_benchmarks_can_be_read(mode: str) -> None:
     benchmark = read_benchmark(MANIFESTS / "answer-generation" / "benchmarks" / f"{mode}.yaml")
     assert all(manifest.is_dir() for manifest in benchmark.manifests)
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 140])
+def test_no_number_of_the_table_is_cut(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    edge = [outcome("2")] * 1037 + [outcome("3")] * 463
+    cloud = [outcome("2", "cloud")] * 1499 + [outcome("3", "cloud")]
+    runs = {EDGE_ONLY: edge, ROUTED: edge[500:] + cloud[:500], CLOUD_ONLY: cloud}
+    Console(width=width).print(table(Comparison("http://x", 4, runs), "evaluation", width))
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= width
+    for shown in ("69.1%", "99.9%", "66.7%", "qa-edge 1500", "qa-cloud 500", "at the edge"):
+        assert shown in printed

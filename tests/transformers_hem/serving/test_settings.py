@@ -1,10 +1,14 @@
 """The environment is checked once, at start."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from predictors.errors import ConfigurationError
+from transformers_hem import embedded
+from transformers_hem.calibration.config import Calibration
 from transformers_hem.serving.decision import Decider
 from transformers_hem.serving.settings import build_decider, read_environment
 
@@ -78,3 +82,35 @@ def test_a_mode_that_agrees_is_accepted(monkeypatch: pytest.MonkeyPatch, tmp_pat
     mode = "inference-then-mining"
     agreed = decider(monkeypatch, HEM_ALGORITHM="ConfidenceRouter", MINING_MODE=mode)
     assert agreed.name == "ConfidenceRouter"
+
+
+@pytest.mark.parametrize("name", ["embedded:linear", "embedded:general", "{path}", "file://{path}"])
+def test_a_shipped_router_says_that_it_may_not_know_your_models(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    router = name.format(path=embedded.directory("embedded:general"))
+    decider(monkeypatch, HEM_ROUTER=router)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "not calibrated on rows of yours" in line
+    assert f"hem calibrate --router {router} --data" in line
+
+
+def test_a_calibrated_copy_of_a_shipped_router_is_ones_own(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    shutil.copytree(embedded.directory("embedded:linear"), tmp_path / "mine")
+    path = tmp_path / "mine" / "config.json"
+    config = json.loads(path.read_text())
+    config["calibration"] = Calibration(
+        target="edge_ratio",
+        limit=0.6,
+        threshold=0.25,
+        confidence=0.9,
+        edge_share=0.6,
+        rows=500,
+        data_sha256="0",
+        promise="60% stay at the edge",
+    ).model_dump()
+    path.write_text(json.dumps(config))
+    assert decider(monkeypatch, HEM_ROUTER=str(tmp_path / "mine")).threshold == 0.25
+    assert not caplog.records
