@@ -7,6 +7,7 @@ lingering_close; 100 headers are Apache's LimitRequestFields.
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
@@ -41,12 +42,17 @@ class Connections:
     def __call__(self, **given: Any) -> "BoundedConnection":
         return BoundedConnection(self, **given)
 
-    def drain(self, connections: Iterable[Any]) -> None:
+    def drain(self, connections: Iterable["BoundedConnection"]) -> None:
         """From now on each answer closes its connection; `connections` are those that are open."""
         self.draining = True
         for connection in connections:
             if connection.cycle is not None:
                 connection.cycle.keep_alive = False
+
+    def give_up(self, connections: Iterable["BoundedConnection"]) -> None:
+        """Answers 503 to whom waits; `connections` are those that are open."""
+        for connection in list(connections):
+            connection.give_up()
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -146,6 +152,12 @@ class BoundedConnection(HttpToolsProtocol):
         else:
             super().shutdown()
 
+    def give_up(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._refuse(503, "the server stops, and this call took longer than it may; ask again")
+        else:
+            self.transport.close()
+
     def linger(self) -> None:
         """Closes when the client has stopped sending; what it still sends is thrown away."""
         if self._lingering or self.transport.is_closing():
@@ -174,7 +186,10 @@ class BoundedConnection(HttpToolsProtocol):
         fields["connection"] = "close"
         lines = [f"{name}: {value}\r\n" for name, value in fields.items()]
         self.transport.write(STATUS_LINE[status] + "".join(lines).encode() + b"\r\n" + body)
-        self.linger()
+        if status == HTTPStatus.SERVICE_UNAVAILABLE and not self._in_body:
+            self.transport.close()
+        else:
+            self.linger()
 
     # What it waits for
 

@@ -13,13 +13,9 @@ class TruthfulDataPlane(DataPlane):
     """Ready is a server whose models can all answer and that takes new work; live, one that can
     answer again without a new process. kserve's own says yes to both as soon as it listens."""
 
-    stopping = False
-
     async def ready(self) -> bool:
         models = list(self.model_registry.get_models().values())
-        if self.stopping or not models:
-            return False
-        return all([await model.answers() for model in models])
+        return bool(models) and all([await _takes_work(model) for model in models])
 
     async def live(self) -> dict[str, str]:
         models = list(self.model_registry.get_models().values())
@@ -33,11 +29,14 @@ class TruthfulDataPlane(DataPlane):
         they are answered until the servers end. Raises kserve's ModelNotFound."""
         if disable_predictor_health_check:
             return bool(await super().model_ready(model_name, True))
-        model = self.get_model_from_registry(model_name)
-        return not self.stopping and bool(await model.answers())
+        return await _takes_work(self.get_model_from_registry(model_name))
 
     def metadata(self) -> dict[str, Any]:
         return {**super().metadata(), "extensions": []}
+
+
+async def _takes_work(model: Any) -> bool:
+    return not model.stopping and bool(await model.answers())
 
 
 class RepositoryClosed(HEMError, PermissionDenied):

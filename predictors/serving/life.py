@@ -20,10 +20,14 @@ from predictors.serving.settings import ServerSettings
 logger = logging.getLogger("kserve.hem")
 
 CLOSE_SECONDS: Final = 10.0
+_LAST_WORDS_SECONDS: Final = 1.0  # for those who wait in vain to read why
 
 
 class ServedModel(kserve.Model):
-    """What a server of ours asks of its model, beside what kserve asks."""
+    """What a server of ours asks of its model, beside what kserve asks. While `stopping` probes
+    are told that it isn't ready, and calls are answered."""
+
+    stopping = False
 
     def start(self) -> None:
         """Nothing: kserve calls it before the event loop runs. See `load_and_watch`."""
@@ -34,6 +38,10 @@ class ServedModel(kserve.Model):
         It is cancelled while it loads where a signal comes meanwhile.
         """
         await asyncio.Event().wait()
+
+    def loaded(self) -> bool:
+        """Whether anybody may have been sent here."""
+        return True
 
     async def answers(self) -> bool:
         """What probes are told. kserve asks `healthy` before every inference, too."""
@@ -123,10 +131,10 @@ class Server(kserve.ModelServer):
     ) -> None:
         """Returns when no call is under way."""
         began = asyncio.get_running_loop().time()
-        loaded = await self._model.answers()
-        self.dataplane.stopping = True
+        self._model.stopping = True
         self._connections.drain(self._rest_server._server.server_state.connections)
-        linger = self._settings.drain_seconds if asked is signal.SIGTERM and loaded else 0
+        known = asked is signal.SIGTERM and self._model.loaded()
+        linger = self._settings.drain_seconds if known else 0
         logger.info(
             "%s: not ready any more; new connections for %g s, calls under way for up to %g s",
             asked.name,
@@ -152,11 +160,14 @@ class Server(kserve.ModelServer):
     async def _stopped(self, seconds: float, servers: list["asyncio.Task[Any]"]) -> None:
         """Both servers take nothing new, and have `seconds` for what is under way."""
         rest = self._rest_server._server
-        rest.config.timeout_graceful_shutdown = seconds
+        rest.config.timeout_graceful_shutdown = seconds + _LAST_WORDS_SECONDS
         rest.should_exit = True
         if self._grpc_server:
-            await self._grpc_server.stop_within(seconds)
-        await asyncio.wait(servers)
+            servers.append(asyncio.create_task(self._grpc_server.stop_within(seconds)))
+        _, late = await asyncio.wait(servers, timeout=seconds)
+        if late:
+            self._connections.give_up(rest.server_state.connections)
+            await asyncio.wait(late)
 
     async def _close(self) -> None:
         try:

@@ -62,6 +62,9 @@ class PredictorModel(ServedModel):
         self._started = False
         await self._engine.close()
 
+    def loaded(self) -> bool:
+        return self._started
+
     def alive(self) -> bool:
         return self._cause_of_death is None
 

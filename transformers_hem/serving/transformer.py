@@ -27,7 +27,7 @@ from predictors.contract.codec import (
     wanted_outputs,
     without,
 )
-from predictors.errors import ConfigurationError, HEMError, InvalidRequest
+from predictors.errors import ConfigurationError, HEMError, InvalidRequest, NotReady
 from predictors.serving.life import ServedModel
 from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.serving.answer_batch import answer_batch, named_outputs
@@ -186,9 +186,15 @@ class InferenceThenMining(HEMTransformer):
     async def answers(self) -> bool:
         """As its predictor; over REST the routes of `add_ready_routes` also say why not."""
         with contextlib.suppress(HEMError):
-            await self._predictor.require_ready()
+            await self.require_ready()
             return True
         return False
+
+    async def require_ready(self) -> None:
+        """Raises NotReady, or UpstreamError where the predictor can't be asked."""
+        if self.stopping:
+            raise NotReady(f"model {self.name!r} stops")
+        await self._predictor.require_ready()
 
     async def close(self) -> None:
         await self._predictor.close()
@@ -257,5 +263,6 @@ def build_model(options: argparse.Namespace, decider: Decider) -> HEMTransformer
     )
     model_server.args.enable_predictor_health_check = False  # add_ready_routes does it better
     model_server.app.add_exception_handler(PredictorRefused, answer_refusal)
-    add_ready_routes(model_server.app, options.model_name, predictor)
-    return InferenceThenMining(options.model_name, decider, predictor)
+    model = InferenceThenMining(options.model_name, decider, predictor)
+    add_ready_routes(model_server.app, options.model_name, model.require_ready)
+    return model
