@@ -3,17 +3,22 @@
 import asyncio
 import contextlib
 import errno
+import math
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import uvicorn
 import uvloop
 
 from inferencegraph.router.app import Router
+from inferencegraph.router.spec import RouterTimeouts
 from predictors.errors import ConfigurationError
+from predictors.serving.connection import Bounds, Connections
 
 _DRAIN_SECONDS = 5
+_HEAD_SECONDS = 20.0
 _POLL_SECONDS = 0.005
 
 
@@ -26,7 +31,7 @@ class GraphServer:
         self._socket = bound
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=cast(Any, Connections(_bounds(app.timeouts))),
             ws="none",
             lifespan="on",
             access_log=False,
@@ -53,6 +58,13 @@ class GraphServer:
         if self._task is not None:
             await self._task
         self._socket.close()
+
+
+def _bounds(timeouts: RouterTimeouts) -> Bounds:
+    """As in KServe's router serverRead bounds the whole request; its app answers slow bodies, and
+    the connection only those that it doesn't read. Headers have 20 s at most."""
+    read = timeouts.server_read or math.inf
+    return Bounds(min(read, _HEAD_SECONDS), body_seconds=read + 5, body_rate=math.inf)
 
 
 class _Server(uvicorn.Server):

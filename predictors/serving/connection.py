@@ -17,7 +17,6 @@ MAX_HEADERS: Final = 100
 MAX_HEAD_BYTES: Final = 65_536  # request line and headers; a chunk's own line, and trailers
 LINGER_SECONDS: Final = 30.0
 LINGER_IDLE_SECONDS: Final = 5.0
-UNREAD_SECONDS: Final = 60.0  # for a client that takes no byte of its answer
 LOOK_SECONDS: Final = 5.0
 FRESH_SECONDS: Final = 1.0  # a connection as young as this has a request on its way
 
@@ -25,11 +24,13 @@ FRESH_SECONDS: Final = 1.0  # a connection as young as this has a request on its
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """`head_seconds`: from the connection, or a request's first byte, to the end of its headers;
-    the body then has `body_seconds`, and a second more for each `body_rate` bytes that came."""
+    the body then has `body_seconds`, and a second more for each `body_rate` bytes that came.
+    `unread_seconds`: for a client that takes no byte of its answer."""
 
     head_seconds: float = 20.0
     body_seconds: float = 20.0
     body_rate: float = 500.0
+    unread_seconds: float = 60.0
 
 
 class Connections:
@@ -220,7 +221,7 @@ class BoundedConnection(HttpToolsProtocol):
             idle = self.loop.time() - self._last_byte
             return min(LINGER_SECONDS - age, LINGER_IDLE_SECONDS - idle)
         if self.flow.write_paused:
-            return UNREAD_SECONDS - (self.loop.time() - self._paused_at)
+            return bounds.unread_seconds - (self.loop.time() - self._paused_at)
         if self._in_head and (self.cycle is None or self.cycle.response_complete):
             return bounds.head_seconds - age
         if self._in_body:
