@@ -118,6 +118,8 @@ class Router:
         except TimeoutError:
             limit = f"no answer within routerTimeouts.serverWrite ({self.timeouts.server_write} s)"
             await _fail(send, 500, f"{limit}; KServe's router would drop the connection")
+        except asyncio.CancelledError:
+            return  # the server stops, and has told its client
         except GraphFailure as error:
             unread = isinstance(error, RequestUnread)
             await _fail(send, error.status, str(error), close=unread)
