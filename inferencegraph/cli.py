@@ -16,6 +16,7 @@ from inferencegraph.commands.score import score
 from inferencegraph.commands.train import train
 from inferencegraph.commands.up import up
 from inferencegraph.commands.validate import validate
+from predictors import logs
 from predictors.errors import HEMError
 
 BAD_INPUT = 2
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     Bad input ends in one line on stderr and exit code 2, without a traceback.
     """
+    logs.install()
     try:
         code = app(arguments, prog_name="hem", standalone_mode=False)
     except HEMError as error:

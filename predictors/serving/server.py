@@ -15,6 +15,7 @@ from kserve import errors as kserve_errors, model_server
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from predictors import logs
 from predictors.errors import ConfigurationError, HEMError
 from predictors.serving.life import ServedModel, Server
 from predictors.serving.middleware import RequestGate
@@ -31,6 +32,7 @@ def serve(
     Raises ConfigurationError where a port is taken; a model that can't start, or can't answer any
     more, ends the process.
     """
+    logs.install()
     arguments = model_server.args
     _check_port("--http_port", arguments.http_port)
     if arguments.enable_grpc:

@@ -84,3 +84,13 @@ async def test_slow_silent_and_wrong_clients_are_let_go_of(
     writer.close()
     assert answer[9:12] == status
     assert (await client.post("/", content=b"{}")).content == b"{}"
+
+
+@pytest.mark.parametrize("value", [b"caf\xc3\xa9", b"caf\xe9", "请求".encode(), b"\xff"])
+async def test_headers_that_are_not_ascii_are_passed_on(stage: Stage, value: bytes) -> None:
+    graph = sequence({"serviceUrl": f"{stage.url}/echo"})
+    async with routing(graph, propagate_headers=["(?i)x-request-id"]) as client:
+        headers = [(b"x-request-id", value)]
+        response = await client.post("/", content=b"{}", headers=headers)
+    assert response.status_code == 200
+    assert "x-request-id" in stage.app.calls[-1]["headers"]
