@@ -20,6 +20,8 @@ _INDENT: Final = "  "
 
 def one_line(text: str) -> str:
     """`text` with what could end its line, or move a terminal's cursor, written as an escape."""
+    if text.isprintable():  # none of them is, and most texts are
+        return text
     return _ESCAPED.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
