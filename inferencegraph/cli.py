@@ -18,6 +18,7 @@ from inferencegraph.commands.score import score
 from inferencegraph.commands.train import train
 from inferencegraph.commands.up import up
 from inferencegraph.commands.validate import validate
+from predictors import logs
 from predictors.errors import HEMError
 
 BAD_INPUT = 2
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _print_in_any_locale()
     if arguments is None:
         arguments = _utf8(sys.argv[1:])
+    logs.install()
     try:
         code = app(arguments, prog_name="hem", standalone_mode=False)
     except HEMError as error:

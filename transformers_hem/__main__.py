@@ -44,11 +44,7 @@ def main() -> None:
     )
     model = build_model(parser.parse_args(), decider)
     # The decision on a query takes less time than a task that watches for its cancellation.
-    serve(
-        model,
-        max_body_bytes=settings.max_body_bytes,
-        cancel_on_disconnect=decider.algorithm.stage == "answer",
-    )
+    serve(model, settings, cancel_on_disconnect=decider.algorithm.stage == "answer")
 
 
 def _environment() -> str:

@@ -119,6 +119,10 @@ def manifest_environment(container: Mapping[str, Any], where: str) -> dict[str, 
     return values
 
 
+# Nobody's list of endpoints is behind here, and Ctrl-C shouldn't take seconds.
+_NO_DRAIN: Final = {"PREDICTOR_DRAIN_SECONDS": "0", "HEM_DRAIN_SECONDS": "0"}
+
+
 def process_environment(declared: Mapping[str, str], threads: int) -> dict[str, str]:
     """The caller's environment without our settings, and what the manifest declares. `threads` is
     this service's share of the machine: it caps what the manifest asks for, which was meant for
@@ -126,7 +130,7 @@ def process_environment(declared: Mapping[str, str], threads: int) -> dict[str, 
     inherited = {key: value for key, value in os.environ.items() if not _OWN_SETTINGS.match(key)}
     asked = declared.get("OMP_NUM_THREADS", "")
     share = min(threads, int(asked)) if asked.isdecimal() else threads
-    here = {"OMP_NUM_THREADS": str(share), "PYTHONUNBUFFERED": "1"}
+    here = {"OMP_NUM_THREADS": str(share), "PYTHONUNBUFFERED": "1", **_NO_DRAIN}
     return {**inherited, "TOKENIZERS_PARALLELISM": "false", **declared, **here}
 
 

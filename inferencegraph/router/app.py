@@ -33,6 +33,8 @@ Send = Callable[[Message], Awaitable[None]]
 HeaderFilter = Callable[[Sequence[tuple[bytes, bytes]]], list[tuple[str, str]]]
 
 READY_PATH: Final = "/readyz"
+# KServe's router reads any length. A service of ours takes 8 MiB; one with images may take more.
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 PROPAGATE_HEADERS: Final = "PROPAGATE_HEADERS"  # the environment variable, here and in KServe
 _BODILESS: Final = frozenset({204, 304})
 # They describe one connection or one body; each call of a step has its own.
@@ -80,9 +82,15 @@ class Router:
     """Any path and method runs the graph; /readyz is the probe. Closed by the ASGI lifespan."""
 
     def __init__(
-        self, root: Call, client: Client, timeouts: RouterTimeouts, headers: HeaderFilter
+        self,
+        root: Call,
+        client: Client,
+        timeouts: RouterTimeouts,
+        headers: HeaderFilter,
+        max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self.timeouts = timeouts
+        self._max_body_bytes = max_body_bytes
         self._root = root
         self._client = client
         self._headers = headers
@@ -103,38 +111,56 @@ class Router:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async with asyncio.timeout(self.timeouts.server_write or None):
-                body = await self._body(receive)
+                body = await self._body(scope, receive)
                 if body is None:
                     return
                 reply = await self._root(body, self._headers(scope["headers"]))
         except TimeoutError:
             limit = f"no answer within routerTimeouts.serverWrite ({self.timeouts.server_write} s)"
             await _fail(send, 500, f"{limit}; KServe's router would drop the connection")
+        except asyncio.CancelledError:
+            return  # the server stops, and has told its client
         except GraphFailure as error:
-            await _fail(send, error.status, str(error))
+            unread = isinstance(error, RequestUnread)
+            await _fail(send, error.status, str(error), close=unread)
         except Exception as error:
             log.exception("the router failed")
             await _fail(send, 500, f"{type(error).__name__}: {error}")
         else:
             await _answer(send, reply)
 
-    async def _body(self, receive: Receive) -> bytes | None:
-        """None where the client went away before its request was whole."""
+    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+        """None where the client went away before its request was whole.
+
+        Raises RequestUnread where it is too long or too slow.
+        """
+        self._refuse_above(_declared_length(scope["headers"]))
         message = await receive()
         chunks: list[bytes] = [message.get("body", b"")]
         if message.get("more_body"):
             limit = self.timeouts.server_read or None
+            size = len(chunks[0])
             try:
                 async with asyncio.timeout(limit):
                     while message.get("more_body"):
                         message = await receive()
                         chunks.append(message.get("body", b""))
+                        size += len(chunks[-1])
+                        self._refuse_above(size)
             except TimeoutError:
                 cause = f"the request took longer than routerTimeouts.serverRead ({limit} s)"
-                raise GraphFailure(cause) from None
+                raise RequestUnread(500, cause) from None
         if message["type"] == "http.disconnect":
             return None
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _refuse_above(self, size: int) -> None:
+        if size > self._max_body_bytes:
+            raise RequestUnread(
+                413,
+                f"the body has more than {self._max_body_bytes} bytes, the most that the local "
+                "router takes",
+            )
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] != "lifespan.shutdown":
@@ -147,6 +173,7 @@ def create_app(
     graph: Mapping[str, Any],
     resolve: Callable[[str], str] | None = None,
     propagate_headers: Sequence[str] = (),
+    max_body_bytes: int = MAX_BODY_BYTES,
 ) -> Router:
     """The router of an InferenceGraph, or of its spec.
 
@@ -163,17 +190,30 @@ def create_app(
         url = step.service_url or _resolved(step.service_name, resolve)
         return StepService(client, url, timeouts.service_client)
 
-    return Router(bind(spec, service), client, timeouts, header_filter(propagate_headers))
+    headers = header_filter(propagate_headers)
+    return Router(bind(spec, service), client, timeouts, headers, max_body_bytes)
 
 
-async def _fail(send: Send, status: int, cause: str) -> None:
+class RequestUnread(GraphFailure):
+    """The client's request is too long or too slow; its rest is not read."""
+
+    def __init__(self, status: int, cause: str) -> None:
+        super().__init__(cause)
+        self.status = status
+
+
+def _declared_length(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    return next((int(v) for name, v in headers if name == b"content-length" and v.isdigit()), 0)
+
+
+async def _fail(send: Send, status: int, cause: str, *, close: bool = False) -> None:
     log.warning("graph failed with %d: %s", status, cause)
     error = {"error": "Failed to process request", "cause": cause}
-    await _answer(send, Reply(status, orjson.dumps(error)))
+    await _answer(send, Reply(status, orjson.dumps(error)), close=close)
 
 
-async def _answer(send: Send, reply: Reply) -> None:
-    headers: list[tuple[bytes, bytes]] = []
+async def _answer(send: Send, reply: Reply, *, close: bool = False) -> None:
+    headers: list[tuple[bytes, bytes]] = [(b"connection", b"close")] if close else []
     body = b"" if reply.status in _BODILESS else reply.body
     if body:
         headers.append((b"content-type", content_type(body).encode()))

@@ -17,7 +17,9 @@ import pygjson
 # Go's encoding/json gives up at this depth too; pygjson recurses and would overflow the stack.
 MAX_DEPTH: Final = 10_000
 
-_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# A string that doesn't end takes all that follows, and nothing is tried twice: else a body of many
+# quotes takes time by the square of its length.
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")  # to Go it is U+FFFD
 _ESCAPED: Final = re.compile("[<>&\u2028\u2029]")
 # Go looks at the first 512 bytes, and at these for what is not text (WHATWG MIME Sniffing, 7.1).

@@ -13,6 +13,7 @@ from predictors.errors import ConfigurationError
 
 _MODIFIERS: Final = frozenset({"this", "valid", "pretty", "ugly", "reverse", "flatten", "join"})
 _LACKING_MODIFIERS: Final = frozenset({"keys", "values", "tostr", "fromstr", "group", "dig"})
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SIMPLE_NAME: Final = re.compile(r'"([A-Za-z0-9_-]+)"')
 
 
@@ -48,6 +49,8 @@ class Condition:
         position = 2 * len(done)
         while position < len(path):
             component, position = self._component(path, position)
+            if done and _names_a_member(done, component):
+                done[-1] = "|"
             done.append(component)
             if position < len(path):
                 done.append(path[position])  # the separator, `.` or `|`
@@ -129,6 +132,16 @@ class Condition:
             raise self._refused(f"the operand {value!r} inside a query")
         # pygjson doesn't take the quotes off an empty string.
         return left + operator.group() + ("" if value == '""' else value)
+
+
+def _names_a_member(before: list[str], component: str) -> bool:
+    """Whether the `.` before `component` may be a `|`, which is the same between plain names.
+
+    At a `.` pygjson also looks inside members of the first name's members, which Go doesn't, and
+    which takes time by the square of a body's depth.
+    """
+    many = any(part.startswith(("#", "..")) or set(part) & set("*?\\") for part in before)
+    return not many and bool(_PLAIN_NAME.fullmatch(component) and _PLAIN_NAME.fullmatch(before[-2]))
 
 
 def _plain_end(path: str, start: int) -> int:

@@ -3,30 +3,40 @@
 import asyncio
 import contextlib
 import errno
+import math
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import uvicorn
 import uvloop
 
 from inferencegraph.router.app import Router
+from inferencegraph.router.spec import RouterTimeouts
 from predictors.errors import ConfigurationError
+from predictors.serving.connection import Bounds, Connections
 
-_DRAIN_SECONDS = 5
+_DRAIN_SECONDS = 5.0
+_HEAD_SECONDS = 20.0
 _POLL_SECONDS = 0.005
 
 
 class GraphServer:
-    """A router on a socket that is already bound, inside the running event loop."""
+    """A router on a socket that is already bound, inside the running event loop. Answers under way
+    get `drain_seconds` when it stops."""
 
-    def __init__(self, app: Router, bound: socket.socket) -> None:
+    def __init__(
+        self, app: Router, bound: socket.socket, drain_seconds: float = _DRAIN_SECONDS
+    ) -> None:
         host, port = bound.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._socket = bound
+        self._drain_seconds = drain_seconds
+        self._connections = Connections(_bounds(app.timeouts))
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=cast(Any, self._connections),
             ws="none",
             lifespan="on",
             access_log=False,
@@ -34,7 +44,7 @@ class GraphServer:
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=app.timeouts.server_idle or app.timeouts.server_read,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            timeout_graceful_shutdown=math.ceil(drain_seconds) + 1,  # see stop
         )
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None
@@ -48,11 +58,29 @@ class GraphServer:
                 raise ConfigurationError(f"the router on {self.url} did not start")
 
     async def stop(self) -> None:
-        """Lets answers under way finish, for a few seconds."""
+        """Lets answers under way finish; those that take too long become 503."""
+        open_connections = self._server.server_state.connections
+        self._connections.drain(cast(Any, open_connections))
         self._server.should_exit = True
         if self._task is not None:
+            await asyncio.wait([self._task], timeout=self._drain_seconds)
+            self.give_up()
             await self._task
         self._socket.close()
+
+    def give_up(self) -> None:
+        """Ends what is under way."""
+        state = self._server.server_state
+        self._connections.give_up(cast(Any, state.connections))
+        for task in list(state.tasks):
+            task.cancel()
+
+
+def _bounds(timeouts: RouterTimeouts) -> Bounds:
+    """As in KServe's router serverRead bounds the whole request; its app answers slow bodies, and
+    the connection only those that it doesn't read. Headers have 20 s at most."""
+    read = timeouts.server_read or math.inf
+    return Bounds(min(read, _HEAD_SECONDS), body_seconds=read + 5, body_rate=math.inf)
 
 
 class _Server(uvicorn.Server):
@@ -66,7 +94,8 @@ class _Server(uvicorn.Server):
 def run(
     app: Router, host: str, port: int, on_ready: Callable[[str], None] = lambda url: None
 ) -> None:
-    """Serves until Ctrl-C or SIGTERM; `on_ready` gets the URL. Port 0 takes a free one.
+    """Serves until Ctrl-C or SIGTERM; `on_ready` gets the URL. Port 0 takes a free one. Answers
+    under way get the graph's own time limit, unless a second signal comes.
 
     Raises ConfigurationError where the port can't be bound.
     """
@@ -74,14 +103,19 @@ def run(
 
 
 async def _run(app: Router, bound: socket.socket, on_ready: Callable[[str], None]) -> None:
-    asked_to_stop = asyncio.Event()
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, asked_to_stop.set)
-    server = GraphServer(app, bound)
+        asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
+    server = GraphServer(app, bound, app.timeouts.server_write or RouterTimeouts().server_write)
     await server.start()
     on_ready(server.url)
-    await asked_to_stop.wait()
-    await server.stop()
+    await signals.get()
+    stopped = asyncio.create_task(server.stop())
+    again = asyncio.create_task(signals.get())
+    await asyncio.wait({stopped, again}, return_when=asyncio.FIRST_COMPLETED)
+    server.give_up()
+    again.cancel()
+    await stopped
 
 
 def bind_port(host: str, port: int) -> socket.socket:

@@ -81,8 +81,11 @@ class StepService:
             await response.aclose()
 
 
-def _with_defaults(headers: Headers) -> HTTPHeaders | list[tuple[str, str]]:
+def _with_defaults(headers: Headers) -> HTTPHeaders:
     if not headers:
         return _DEFAULTS
     given = {name.lower() for name, _ in headers}
-    return [*headers, *(item for item in _DEFAULTS.items() if item[0] not in given)]
+    defaults = [(name, value) for name, value in _DEFAULTS.items() if name not in given]
+    # As the client sent them: httpx takes no text beyond ASCII.
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in [*headers, *defaults]]
+    return HTTPHeaders(raw)

@@ -3,7 +3,7 @@
 base          the seam: Engine, TextEngine, TensorEngine
 checkpoint    finds a model's directory and checks that it is whole
 prompt        a query's text -> the tokens of a prompt that fits the model
-side_by_side  the rows of one request, answered at the same time
+side_by_side  the rows of one request, answered beside those of others
 classifier/   discriminative models: ONNX, torch, Hugging Face
 huggingface/  models of transformers that generate, in this process
 vllm/         models that vLLM runs, in processes of its own

@@ -1,6 +1,10 @@
 """One kserve model as a server: limits in front of it, error bodies, logs, and a predictor's model.
 
 server       runs any kserve model of ours: ports, error bodies, quiet logs
+life         from the start to the end of a server: its model, its two protocols, signals
+dataplane    what probes are told; nobody loads or unloads a model
+connection   bounds of one HTTP connection, for the local router too
+grpc_server  the gRPC server and its bounds
 middleware   before kserve's routes: body limit, valid JSON, cancellation when the client leaves
 model        the predictor's kserve model, in front of one engine
 settings     what every predictor has, whichever its engine

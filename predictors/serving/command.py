@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Final, NoReturn
 
 from predictors.errors import ConfigurationError, HEMError
+from predictors.logs import one_line
 
 CONFIGURATION_STATUS: Final = 2
 DEATH_STATUS: Final = 1
@@ -28,7 +29,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     try:
         main()
     except ConfigurationError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         sys.exit(CONFIGURATION_STATUS)
     sys.exit(0)
 
@@ -36,6 +37,6 @@ def run(main: Callable[[], None]) -> NoReturn:
 def end_at_once(error: HEMError) -> NoReturn:
     """Ends as `run` does, but inside running servers, without stopping them: uvicorn and gRPC,
     stopped while they start, bury the one line that matters under tracebacks of their own."""
-    print(f"error: {error}", file=sys.stderr, flush=True)
+    print(f"error: {one_line(str(error))}", file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(CONFIGURATION_STATUS if isinstance(error, ConfigurationError) else DEATH_STATUS)

@@ -1,12 +1,11 @@
 """The predictor: one kserve model in front of one engine."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from kserve import InferRequest, InferResponse, Model
+from kserve import InferRequest, InferResponse
 
 from predictors.contract import TEXT_INPUT, Sampling
 from predictors.contract.codec import (
@@ -21,16 +20,16 @@ from predictors.contract.codec import (
 from predictors.contract.tensors import BYTES, TensorType
 from predictors.engines.base import Engine, TensorEngine, TextEngine
 from predictors.errors import EngineError, HEMError, InvalidRequest, NotReady
+from predictors.serving.life import ServedModel
 from predictors.upstream.client import forwarded_headers
 
 logger = logging.getLogger("kserve.hem")
 
 WATCH_SECONDS: Final = 1.0  # between looks at whether the engine lives
 FAREWELL_SECONDS: Final = 1.0  # from its death to the process's: clients in flight get an error
-CLOSE_SECONDS: Final = 10.0
 
 
-class PredictorModel(Model):
+class PredictorModel(ServedModel):
     """decode -> engine.generate, or engine.infer -> encode, over V2 REST and gRPC.
 
     Live as soon as the server listens, ready once the engine can answer. `sampling` holds what a
@@ -43,45 +42,31 @@ class PredictorModel(Model):
         self._sampling = sampling
         self._answers_text = isinstance(engine, TextEngine)
         self._started = False
-        self._stopping = asyncio.Event()
-        self.engine = True  # kserve then awaits start_engine beside its servers
+        self._cause_of_death: str | None = None
         self.ready = True  # kserve registers only ready models; healthy() tells the truth
 
-    def start(self) -> None:
-        """Nothing to do before the event loop runs; see start_engine."""
-
-    async def start_engine(self) -> None:
-        """Loads the engine, and watches it until `stop_engine`.
-
-        Raises the engine's ConfigurationError, or EngineError when it has died; both end the
-        process.
-        """
-        try:
-            await self._engine.start()
-            self._started = True
-            logger.info("model %s is ready", self.name)
-            await self._watch()
-        except BaseException:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._engine.close()
-            raise
-
-    async def _watch(self) -> None:
-        """Until `stop_engine`. Raises EngineError when the engine has died."""
-        while not self._stopping.is_set():
-            cause = self._engine.cause_of_death()
-            if cause is not None:
-                self._started = False
-                await asyncio.sleep(FAREWELL_SECONDS)
-                raise EngineError(f"model {self.name!r} can't answer any more: {cause}")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), WATCH_SECONDS)
-
-    def stop_engine(self) -> None:
+    async def load_and_watch(self) -> None:
+        """Raises the engine's ConfigurationError, or EngineError when it has died; both end the
+        process."""
+        await self._engine.start()
+        self._started = True
+        logger.info("model %s is ready", self.name)
+        while (cause := self._engine.cause_of_death()) is None:
+            await asyncio.sleep(WATCH_SECONDS)
+        self._cause_of_death = cause
         self._started = False
-        self._stopping.set()
-        self._closing = asyncio.ensure_future(self._engine.close())
+        await asyncio.sleep(FAREWELL_SECONDS)
+        raise EngineError(f"model {self.name!r} can't answer any more: {cause}")
+
+    async def close(self) -> None:
+        self._started = False
+        await self._engine.close()
+
+    def loaded(self) -> bool:
+        return self._started
+
+    def alive(self) -> bool:
+        return self._cause_of_death is None
 
     async def healthy(self) -> bool:
         return self._started and await self._engine.healthy()

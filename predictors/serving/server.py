@@ -8,28 +8,31 @@ import socket
 import warnings
 from typing import Any, Final
 
-import kserve
 import uvloop
 from fastapi import FastAPI, Request
 from fastapi.exceptions import FastAPIDeprecationWarning, RequestValidationError
 from kserve import errors as kserve_errors, model_server
-from kserve.protocol.dataplane import DataPlane
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from predictors.errors import ConfigurationError, EngineError, HEMError
-from predictors.serving.command import end_at_once
+from predictors import logs
+from predictors.errors import ConfigurationError, HEMError
+from predictors.serving.life import ServedModel, Server
 from predictors.serving.middleware import RequestGate
+from predictors.serving.settings import ServerSettings
 
 logger = logging.getLogger("kserve.hem")
 
 
-def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: bool = True) -> None:
+def serve(
+    model: ServedModel, settings: ServerSettings, *, cancel_on_disconnect: bool = True
+) -> None:
     """Serves until a signal. kserve's options (ports, gRPC, logging) are read from sys.argv.
 
     Raises ConfigurationError where a port is taken; a model that can't start, or can't answer any
     more, ends the process.
     """
+    logs.install()
     arguments = model_server.args
     _check_port("--http_port", arguments.http_port)
     if arguments.enable_grpc:
@@ -39,7 +42,7 @@ def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: boo
             f"--workers {arguments.workers}: kserve workers lose the model's configuration; run "
             "one worker, and replicas of the InferenceService"
         )
-    install(model_server.app, max_body_bytes, cancel_on_disconnect)
+    install(model_server.app, settings.max_body_bytes, cancel_on_disconnect)
     # kserve runs asyncio.run() and leaves the choice of loop to the policy; before that it asks
     # for a current loop.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
@@ -48,30 +51,9 @@ def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: boo
     # installed. An engine's thread may import them at the same time, which fails now and then.
     with contextlib.suppress(ImportError):
         importlib.import_module("kserve.protocol.rest.openai.config")
-    server = _Server()
+    server = Server(model, settings)
     _quiet_logs()
-    server.start([model])
-
-
-class _Server(kserve.ModelServer):
-    def __init__(self) -> None:
-        super().__init__()
-        self.dataplane = _DataPlane(self.registered_models)
-
-    async def _serve(self) -> None:
-        """Its REST and gRPC servers beside the model's engine, until a signal."""
-        try:
-            await super()._serve()
-        except (ConfigurationError, EngineError) as error:
-            end_at_once(error)
-
-
-class _DataPlane(DataPlane):
-    async def ready(self) -> bool:
-        """Whether each model is; kserve's own says yes as soon as it listens."""
-        models = list(self.model_registry.get_models().values())
-        all_ready = bool(models) and all([await model.healthy() for model in models])
-        return all_ready and await super().ready()
+    server.run()
 
 
 def install(app: FastAPI, max_body_bytes: int, cancel_on_disconnect: bool) -> None:
@@ -119,6 +101,7 @@ EXPECTED: Final = (
     kserve_errors.ModelNotFound,
     kserve_errors.ModelNotReady,
     kserve_errors.ServerNotReady,
+    kserve_errors.ServerNotLive,
 )
 
 

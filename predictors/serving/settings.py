@@ -1,22 +1,39 @@
-"""What every predictor has, whichever its engine."""
+"""What every server of ours has, and what every predictor has, whichever its engine."""
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from predictors.contract import Sampling, parse_sampling
 from predictors.errors import ConfigurationError, InvalidRequest
 from predictors.settings import EngineSettings
 
-DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024
+
+class ServerSettings(BaseModel):
+    """Fields of predictors' and HEM's settings alike."""
+
+    max_body_bytes: int = Field(
+        default=8 * 1024 * 1024, gt=0, description="largest request body in bytes; above it: 413"
+    )
+    drain_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="after SIGTERM, seconds for which new connections are served while probes "
+        "already get 503",
+    )
+    grace_seconds: float = Field(
+        default=120.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="seconds from a signal until calls under way get an error; keep it below the "
+        "pod's terminationGracePeriodSeconds",
+    )
 
 
-class PredictorSettings(EngineSettings):
+class PredictorSettings(ServerSettings, EngineSettings):
     """Options of the server, and generation parameters where a request has none."""
 
     model_name: str = Field("model", min_length=1, description="name in the V2 path")
     engine: str = Field("huggingface", description="engine that answers, or module:Class")
-    max_body_bytes: int = Field(
-        DEFAULT_MAX_BODY_BYTES, gt=0, description="largest request body in bytes; above it: 413"
-    )
     max_tokens: str = Field("512", description="most tokens of an answer")
     temperature: str = Field("0.8", description="0 (greedy) to 2")
     top_p: str = Field("0.8", description="nucleus: share of probability to sample from")

@@ -42,6 +42,16 @@ def forwarded_headers(headers: Mapping[str, str] | None) -> Iterator[None]:
         FORWARDED.reset(token)
 
 
+def on_the_wire(headers: Mapping[str, str]) -> dict[str, Any]:
+    """The bytes that came, whatever they are: httpx itself takes no text beyond ASCII. An HTTP
+    server reads them as Latin-1, gRPC as UTF-8."""
+    return {name: value.encode(_charset(value)) for name, value in headers.items()}
+
+
+def _charset(value: str) -> str:
+    return "utf-8" if any(character > "\xff" for character in value) else "latin-1"
+
+
 def build_client(
     timeout: float | None,
     *,

@@ -9,7 +9,7 @@ import orjson
 from predictors.errors import HEMError
 from predictors.upstream.attempt import Read, Refusal, as_json, attempt
 from predictors.upstream.call import Upstream
-from predictors.upstream.client import FORWARDED, build_client
+from predictors.upstream.client import FORWARDED, build_client, on_the_wire
 from predictors.upstream.redaction import Redaction
 from predictors.upstream.settings import Limits
 
@@ -90,7 +90,7 @@ class HTTPUpstream:
     ) -> T:
         """One attempt that is not part of a call: it waits for no place, is not tried again, and
         the breaker neither stops it nor learns of it."""
-        sent = dict(FORWARDED.get() if headers is None else headers)
+        sent = on_the_wire(FORWARDED.get() if headers is None else headers)
         if content is not None:
             sent["content-type"] = "application/json"
         return await attempt(

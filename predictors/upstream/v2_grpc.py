@@ -141,7 +141,8 @@ class GRPCClient(V2Client):
             return read(response)
 
     def _sent(self) -> tuple[tuple[str, str], ...]:
-        forwarded = {name.lower(): value for name, value in FORWARDED.get().items()}
+        """Metadata is printable ASCII; a request id of others is left out."""
+        forwarded = {n.lower(): v for n, v in FORWARDED.get().items() if is_metadata(v)}
         return tuple({**self._metadata, **forwarded}.items())
 
     def _failure(self, error: grpc.RpcError) -> HEMError:
@@ -149,6 +150,10 @@ class GRPCClient(V2Client):
 
     async def close(self) -> None:
         await self._channel.close()
+
+
+def is_metadata(value: str) -> bool:
+    return value.isascii() and value.isprintable()
 
 
 def _types(described: Any) -> dict[str, TensorType]:

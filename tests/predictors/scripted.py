@@ -20,6 +20,9 @@ class ScriptedEngine(TextEngine):
     async def start(self) -> None:
         await asyncio.sleep(0)
 
+    async def close(self) -> None:
+        print("scripted: closed", flush=True)
+
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
         return [await self._answer(query) for query in queries]
 

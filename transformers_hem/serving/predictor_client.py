@@ -1,7 +1,7 @@
 """Asks the edge predictor behind the answer stage: for answers, whose refusals come through as they
 are, and whether it is ready."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -89,7 +89,9 @@ def _refused(refusal: Refusal) -> HEMError:
     return PredictorRefused(refusal.status, message, body)
 
 
-def add_ready_routes(app: FastAPI, model_name: str, predictor: PredictorClient) -> None:
+def add_ready_routes(
+    app: FastAPI, model_name: str, require_ready: Callable[[], Awaitable[None]]
+) -> None:
     """HEM is ready when its predictor is: 503 with an `error` that says why, until then.
 
     kserve asks a model's `healthy` on every inference too, and its own check of a predictor answers
@@ -97,11 +99,11 @@ def add_ready_routes(app: FastAPI, model_name: str, predictor: PredictorClient) 
     """
 
     async def model_ready() -> dict[str, Any]:
-        await predictor.require_ready()
+        await require_ready()
         return {"name": model_name, "ready": True}
 
     async def server_ready() -> dict[str, Any]:
-        await predictor.require_ready()
+        await require_ready()
         return {"ready": True}
 
     app.add_api_route(f"/v2/models/{model_name}/ready", model_ready, methods=["GET"])

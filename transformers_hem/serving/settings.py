@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictors.errors import ConfigurationError, first_fault
-from predictors.serving.settings import DEFAULT_MAX_BODY_BYTES
+from predictors.serving.settings import ServerSettings
 from transformers_hem import embedded
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import Algorithm, Stage
@@ -30,7 +30,7 @@ DEFAULT_THRESHOLD = 0.5
 THRESHOLD = "threshold"  # the name of the parameter
 
 
-class HEMSettings(BaseSettings):
+class HEMSettings(ServerSettings, BaseSettings):
     """Every field is `HEM_<FIELD>`, apart from MINING_MODE; the description is in `--help`."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
@@ -62,9 +62,6 @@ class HEMSettings(BaseSettings):
     )
     batch_policy: BatchPolicy = Field(
         default="any", description="rows that send a request to the cloud: any, majority or all"
-    )
-    max_body_bytes: int = Field(
-        default=DEFAULT_MAX_BODY_BYTES, gt=0, description="largest request body; above it: 413"
     )
     mining_mode: MiningMode | None = Field(
         default=None,

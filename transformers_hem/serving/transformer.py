@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 import orjson
 from grpc_interceptor.exceptions import Unimplemented
-from kserve import InferOutput, InferRequest, InferResponse, Model, model_server
+from kserve import InferOutput, InferRequest, InferResponse, model_server
 from kserve.model import InferenceVerb
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -26,7 +27,8 @@ from predictors.contract.codec import (
     wanted_outputs,
     without,
 )
-from predictors.errors import ConfigurationError, HEMError, InvalidRequest
+from predictors.errors import ConfigurationError, HEMError, InvalidRequest, NotReady
+from predictors.serving.life import ServedModel
 from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.serving.answer_batch import answer_batch, named_outputs
 from transformers_hem.serving.decision import DECIDED, Decider, Decision
@@ -67,7 +69,7 @@ _PSI = Gauge(
 )
 
 
-class HEMTransformer(Model):
+class HEMTransformer(ServedModel):
     """What both modes share: metadata, deciding, and errors over gRPC.
 
     Ready as soon as it exists: its algorithm is loaded by then. One instance serves concurrent
@@ -181,9 +183,21 @@ class InferenceThenMining(HEMTransformer):
     def get_output_types(self) -> list[dict[str, Any]]:
         return [{"name": n, "datatype": d, "shape": [-1]} for n, d in TEXT_OUTPUTS.items()]
 
-    def stop(self) -> None:
-        super().stop()
-        self._closing = asyncio.ensure_future(self._predictor.close())
+    async def answers(self) -> bool:
+        """As its predictor; over REST the routes of `add_ready_routes` also say why not."""
+        with contextlib.suppress(HEMError):
+            await self.require_ready()
+            return True
+        return False
+
+    async def require_ready(self) -> None:
+        """Raises NotReady, or UpstreamError where the predictor can't be asked."""
+        if self.stopping:
+            raise NotReady(f"model {self.name!r} stops")
+        await self._predictor.require_ready()
+
+    async def close(self) -> None:
+        await self._predictor.close()
 
     async def predict(
         self,
@@ -249,5 +263,6 @@ def build_model(options: argparse.Namespace, decider: Decider) -> HEMTransformer
     )
     model_server.args.enable_predictor_health_check = False  # add_ready_routes does it better
     model_server.app.add_exception_handler(PredictorRefused, answer_refusal)
-    add_ready_routes(model_server.app, options.model_name, predictor)
-    return InferenceThenMining(options.model_name, decider, predictor)
+    model = InferenceThenMining(options.model_name, decider, predictor)
+    add_ready_routes(model_server.app, options.model_name, model.require_ready)
+    return model

@@ -13,7 +13,7 @@ from predictors.engines.base import TextEngine
 from predictors.engines.checkpoint import check, is_local, resolve
 from predictors.engines.huggingface.sequence import Sequence
 from predictors.engines.huggingface.settings import HuggingFaceSettings
-from predictors.engines.side_by_side import side_by_side
+from predictors.engines.side_by_side import in_turns, side_by_side
 
 if TYPE_CHECKING:
     from predictors.engines.huggingface.batching import Batches
@@ -36,6 +36,8 @@ class HuggingFaceEngine(TextEngine):
     def __init__(self, settings: HuggingFaceSettings) -> None:
         super().__init__(settings)
         self._settings = settings
+        # Some more than run, so that a place that comes free is taken at once.
+        self._rows_at_once = settings.max_batch_size * 5 // 4 + 1
         self.loaded: Loaded | None = None
         self.batches: Batches | None = None
         if is_local(settings.model_dir):
@@ -50,8 +52,9 @@ class HuggingFaceEngine(TextEngine):
     async def generate(self, queries: Rows[Query]) -> list[Answer]:
         model, batches = self.loaded, self.batches
         assert model is not None and batches is not None, "start() comes first"
-        sequences = [await Sequence.of(query, model, batches.context) for query in queries]
-        await side_by_side(batches.run(sequence) for sequence in sequences)
+        context = batches.context
+        sequences = await in_turns(Sequence.of(query, model, context) for query in queries)
+        await side_by_side(map(batches.run, sequences), self._rows_at_once)
         return [sequence.answer() for sequence in sequences]
 
     async def healthy(self) -> bool:

@@ -84,7 +84,8 @@ class OpenAIAPIEngine(TextEngine):
         model = self._options.upstream_model or self._listed or await self._only_model()
         if len(queries) == 1:
             return [await self._row(queries[0], model)]
-        return await side_by_side(self._row(query, model) for query in queries)
+        rows = (self._row(query, model) for query in queries)
+        return await side_by_side(rows, self._options.max_concurrency)
 
     async def _row(self, query: Query, model: str) -> Answer:
         body = request_body(query, model, self._options, self._extra)

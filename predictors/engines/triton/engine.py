@@ -94,8 +94,10 @@ class TritonEngine(TextEngine, TensorEngine):
             return await self._rows(model, queries)
         if model.decoupled:
             began = time.perf_counter()
-            return await side_by_side(self._streamed(model, query, began) for query in queries)
-        rows = await side_by_side(self._rows(model, [query]) for query in queries)
+            streamed = (self._streamed(model, query, began) for query in queries)
+            return await side_by_side(streamed, self._settings.max_concurrency)
+        asked = (self._rows(model, [query]) for query in queries)
+        rows = await side_by_side(asked, self._settings.max_concurrency)
         return [answer for answers in rows for answer in answers]
 
     async def infer(self, request: TensorRequest) -> TensorResponse:

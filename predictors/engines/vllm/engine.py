@@ -14,7 +14,7 @@ from predictors.contract import Answer, Query, Sampling
 from predictors.engines.base import TextEngine
 from predictors.engines.checkpoint import check, is_local, resolve
 from predictors.engines.prompt import Prompt, encode
-from predictors.engines.side_by_side import side_by_side
+from predictors.engines.side_by_side import in_turns, side_by_side
 from predictors.engines.vllm.failures import Failures
 from predictors.engines.vllm.settings import VLLMSettings
 from predictors.errors import ConfigurationError, EngineError, HEMError
@@ -27,6 +27,8 @@ if find_spec("vllm") is None:
 
 # The first query makes vLLM import and compile what it needs; nobody should wait for that.
 PROBE = Query("1 + 1 =", Sampling(max_tokens=4))
+# vLLM's own default of max_num_seqs on a server GPU.
+ROWS_AT_ONCE = 256
 
 
 class VLLMEngine(TextEngine):
@@ -59,9 +61,10 @@ class VLLMEngine(TextEngine):
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
         llm = self._started()
         tokenizer, context = llm.get_tokenizer(), llm.model_config.max_model_len
-        prompts = [await encode(query, tokenizer, context) for query in queries]
+        prompts = await in_turns(encode(query, tokenizer, context) for query in queries)
         pairs = zip(queries, prompts, strict=True)
-        return await side_by_side(self._answer(query, prompt) for query, prompt in pairs)
+        rows = (self._answer(query, prompt) for query, prompt in pairs)
+        return await side_by_side(rows, self._settings.max_num_seqs or ROWS_AT_ONCE)
 
     async def healthy(self) -> bool:
         return self.llm is not None and not self.llm.errored

@@ -1,8 +1,10 @@
 """Bodies that are merged come out as Go writes them."""
 
+import time
+
 import pytest
 
-from inferencegraph.router.bodies import dumps, loads
+from inferencegraph.router.bodies import content_type, dumps, is_json, loads
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,24 @@ def test_values_are_written_as_by_go(read: bytes, written: bytes) -> None:
 def test_what_go_cannot_read_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError):
         loads(body)
+
+
+DEEP = b"[" * 10_001
+LINEAR = {
+    "a string that does not end": DEEP + b'"' + b'\\"' * 1_000_000,
+    "many that do not end": DEEP + b'"\\' * 1_000_000,
+    "many that end": DEEP + b'"a\\\\",' * 500_000,
+    "one letter after the other": DEEP + b'"' + b"a" * 4_000_000 + b'"',
+    "backslashes": DEEP + b'"' + b"\\" * 2_000_001,
+    "brackets alone": b"[" * 4_000_000,
+    "brackets in a string": b'"' + b"[" * 4_000_000 + b'"',
+}
+
+
+@pytest.mark.parametrize("body", LINEAR.values(), ids=LINEAR.keys())
+def test_the_time_to_check_grows_with_the_length_alone(body: bytes) -> None:
+    """By the square of it each of these took minutes; the bound is of this process's own time."""
+    before = time.process_time()
+    is_json(body)
+    content_type(body)
+    assert time.process_time() - before < 10

@@ -1,6 +1,7 @@
 """Conditions against what Go's gjson found."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,22 @@ def test_any_text_is_a_condition_or_refused(path: str) -> None:
         return
     for body in (REQUEST, b"null", b'[{"a": 1}, [2], "x"]', b'{"a": "\xff"}', b"{", b""):
         assert condition.holds(body) in (True, False)
+
+
+@pytest.mark.parametrize("inner", ['{"parameters":%s}', '{"x":%s}', '{"parameters":{"x":%s}}'])
+def test_a_name_deeper_inside_is_not_found_for_one_above(inner: str) -> None:
+    """pygjson by itself also finds parameters.parameters.hem_route."""
+    deeper = json.dumps({"parameters": json.loads(inner % '{"hem_route": "cloud"}')})
+    for path in ("parameters.hem_route", '[@this].#(parameters.hem_route=="cloud")'):
+        assert Condition(path).holds(REQUEST)
+        assert not Condition(path).holds(deeper.encode())
+
+
+@pytest.mark.parametrize("name", ["parameters", "error", "x"])
+def test_the_time_grows_with_the_length_alone(name: str) -> None:
+    """By depth times length this took minutes; the bound is of this process's own time."""
+    body = (f'{{"{name}":' * 9_000 + '"' + "a" * 4_000_000 + '"' + "}" * 9_000).encode()
+    before = time.process_time()
+    for path in ('[@this].#(parameters.hem_route=="cloud")', "error", "x.y.z", "parameters.x"):
+        Condition(path).holds(body)
+    assert time.process_time() - before < 10

@@ -80,3 +80,31 @@ async def test_answers_under_way_are_finished_before_it_stops() -> None:
             assert (await answer).json() == {"a": 1}
             with pytest.raises(httpx.ConnectError):
                 await client.post(server.url)
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+async def test_a_signal_lets_answers_finish_and_a_second_one_ends_them(
+    tmp_path: Path, signals: int
+) -> None:
+    async with Stage() as stage:
+        stage.app = CannedUpstreams(
+            {"slow": {"body": {"a": 1}, "delay_s": 7 if signals == 1 else 60}}
+        )
+        path = tmp_path / "graph.json"
+        path.write_text(json.dumps(sequence({"serviceUrl": f"{stage.url}/slow"})))
+        command = [sys.executable, "-m", "inferencegraph", "router", "--graph", str(path)]
+        process = await asyncio.create_subprocess_exec(
+            *command, "--port", "0", cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
+        url = (await process.stdout.readline()).split()[-1].decode()
+        async with httpx.AsyncClient(timeout=30) as client:
+            answer = asyncio.create_task(client.post(url))
+            while not stage.app.calls:
+                await asyncio.sleep(0.05)
+            for _ in range(signals):
+                process.send_signal(signal.SIGTERM)
+                await asyncio.sleep(0.5)
+            assert (await answer).status_code == (200 if signals == 1 else 503)
+            assert (await answer).headers["connection"] == "close"
+        assert await asyncio.wait_for(process.wait(), 20) == 0

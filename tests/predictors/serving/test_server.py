@@ -183,3 +183,20 @@ def test_a_probe_of_an_unknown_model_is_one_line_in_the_log(scripted: ServerProc
     told = [line for line in scripted.log.read_text().splitlines() if "elsewhere" in line]
     assert len(told) == 1
     assert "ModelNotFound: Model with name elsewhere does not exist." in told[0]
+
+
+@pytest.mark.parametrize("length", [{"content-length": str(2**25)}, {}])
+def test_a_413_arrives_at_a_client_that_first_sends_everything(
+    scripted: ServerProcess, length: dict[str, str]
+) -> None:
+    pieces = (b"1" * 2**20 for _ in range(32))
+    headers = {"content-type": "application/json", **length}
+    response = infer(scripted, content=pieces, headers=headers)
+    assert response.status_code == 413
+    assert "limit" in response.json()["error"]
+
+
+def test_too_many_headers_are_a_431(scripted: ServerProcess) -> None:
+    headers = {f"x-{number}": "1" for number in range(101)}
+    response = infer(scripted, json=GOOD, headers=headers)
+    assert (response.status_code, "100 headers" in response.json()["error"]) == (431, True)

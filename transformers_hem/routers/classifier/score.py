@@ -122,7 +122,7 @@ class BERTRouter(EncoderRouter):
     """score = the probability of the label that means hard, or the `expected_difference` of two
     heads (see `Head`), made a probability where the router brings a map.
 
-    Queries are scored in the order that they came, in a thread of the router's own.
+    Queries are scored in a thread of the router's own, a row of each request in turn.
     """
 
     Parameters: ClassVar[type[AlgorithmParameters]] = BERTParameters

@@ -49,7 +49,7 @@ class EncoderParameters(AlgorithmParameters):
 
 
 class EncoderRouter(TrainedRouter):
-    """Queries are scored in the order that they came, in a thread of the router's own."""
+    """Queries are scored in a thread of the router's own, a row of each request in turn."""
 
     stage: ClassVar[Stage] = "query"
     output: ClassVar[OutputKind]

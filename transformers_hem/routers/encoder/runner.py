@@ -1,5 +1,5 @@
 """From texts to a model's outputs: queries to token rows, and a network that runs them for many
-threads, one row after the other in the order that they came."""
+threads, a row of each request in turn."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -91,27 +91,31 @@ def open_network(
 class FairRunner:
     """A network and its tokenizer, shared by concurrent requests.
 
-    Rows wait in one line; a single thread runs them from its front, as many at once as the network
-    takes. No row is overtaken, so none waits forever.
+    Requests stand in a line; a single thread takes a row of each in turn, and runs as many at once
+    as the network takes. So a query waits for one row of each other request, not for all the rows
+    of a large one.
     """
 
     def __init__(self, tokens: QueryTokens, network: Network) -> None:
         self._tokens = tokens
         self._network = network
-        self._line: deque[Waiting] = deque()
+        self._line: deque[deque[Waiting]] = deque()
         self._lock = Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
 
     @property
     def waiting(self) -> int:
         """Rows in the line, behind those that the network runs."""
-        return len(self._line)
+        with self._lock:
+            return sum(map(len, self._line))
 
     def run(self, texts: Sequence[str]) -> list[Output]:
         """One output per text: [C], or [T, D] without its padding. Blocks until they are there."""
         waiting: list[Waiting] = [(row, Future()) for row in self._tokens.rows(texts)]
+        if not waiting:
+            return []
         with self._lock:
-            self._line.extend(waiting)
+            self._line.append(deque(waiting))
             for _ in waiting:
                 self._thread.submit(self._run_front)
         return [output.result() for _, output in waiting]
@@ -135,8 +139,12 @@ class FairRunner:
         batch: list[Waiting] = []
         longest = 0
         while self._line:
-            longest = max(longest, len(self._line[0][0]))
+            request = self._line[0]
+            longest = max(longest, len(request[0][0]))
             if batch and longest * (len(batch) + 1) > self._network.batch_tokens:
                 break
-            batch.append(self._line.popleft())
+            batch.append(request.popleft())
+            self._line.rotate(-1)
+            if not request:
+                self._line.pop()
         return batch

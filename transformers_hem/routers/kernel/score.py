@@ -139,7 +139,7 @@ class KernelRouter(EncoderRouter):
     """score = the `expected_difference` of P(edge right) and P(cloud right), each from how alike an
     encoder's middle layers see the query and training queries (see `Kernel`), made a probability.
 
-    Queries are scored in the order that they came, in a thread of the router's own.
+    Queries are scored in a thread of the router's own, a row of each request in turn.
     """
 
     Parameters: ClassVar[type[AlgorithmParameters]] = KernelParameters

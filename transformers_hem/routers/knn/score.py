@@ -101,7 +101,7 @@ class KNNParameters(EncoderParameters):
 class KNNRouter(EncoderRouter):
     """score = mean difficulty of the k nearest labelled queries, weighted by their cosine.
 
-    Queries are scored in the order that they came, in a thread of the router's own.
+    Queries are scored in a thread of the router's own, a row of each request in turn.
     """
 
     Parameters: ClassVar[type[AlgorithmParameters]] = KNNParameters

@@ -1,4 +1,4 @@
-"""Concurrent requests are run in the order that they came; none waits for a later one."""
+"""Concurrent requests are run in turn: none waits for a later one, nor for all rows of another."""
 
 import threading
 import time
@@ -65,6 +65,25 @@ def test_rows_that_wait_are_run_together_where_the_network_can(tokens: QueryToke
     assert answers == [number + 10 for number in range(17)]
     assert [len(run) for run in network.runs] == [1, 8, 8]
     assert [row for run in network.runs for row in run] == [n + 10 for n in range(17)]
+
+
+def test_a_large_request_does_not_keep_small_ones_waiting(tokens: QueryTokens) -> None:
+    network = Noting(batch_tokens=0)
+    runner = FairRunner(tokens, network)
+    with ThreadPoolExecutor(3) as pool:
+        large = pool.submit(runner.run, ["0 ?"] * 1000)
+        assert network.held.wait(10)
+        while runner.waiting < 999:
+            time.sleep(0.001)
+        small = [pool.submit(runner.run, [f"{number} ?"] * 2) for number in (1, 2)]
+        while runner.waiting < 1003:
+            time.sleep(0.001)
+        network.open.set()
+        assert [answer.result(10)[0].tolist() for answer in small] == [[11], [12]]
+        assert len(large.result(10)) == 1000
+    order = [row for run in network.runs for row in run]
+    assert sorted(order[:8]) == [10, 10, 10, 10, 11, 11, 12, 12]
+    assert runner.run([]) == [] and runner.waiting == 0
 
 
 def test_a_failure_is_told_to_those_it_concerns_alone(tokens: QueryTokens) -> None:

@@ -1,0 +1,53 @@
+"""What callers and other servers sent never writes a log line of its own.
+
+A model name, a path, a header or another server's message may hold a line feed, or a terminal's
+control sequences. They are escaped here, in every record of every logger, not where they are
+logged.
+"""
+
+import logging
+import re
+import sys
+import traceback
+from typing import Final
+
+# Control characters (C0, DEL, C1), Unicode's line ends and marks of direction, halves of pairs.
+_ESCAPED: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+_INDENT: Final = "  "
+
+
+def one_line(text: str) -> str:
+    """`text` with what could end its line, or move a terminal's cursor, written as an escape."""
+    if text.isprintable():  # none of them is, and most texts are
+        return text
+    return _ESCAPED.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
+class OneLineRecord(logging.LogRecord):
+    """A record whose message is one line; the lines of a traceback begin with blanks."""
+
+    def getMessage(self) -> str:
+        return one_line(super().getMessage().rstrip("\n"))
+
+    @property
+    def exc_text(self) -> str | None:
+        """What a Formatter appends, and would otherwise make itself."""
+        if not self.exc_info or self.exc_info[0] is None:
+            return None
+        lines = "".join(traceback.format_exception(*self.exc_info)).rstrip("\n").split("\n")
+        return "\n".join(_INDENT + one_line(line) for line in lines)
+
+    @exc_text.setter
+    def exc_text(self, text: str | None) -> None:
+        """Formatters keep theirs here, for the next handler."""
+
+
+def install() -> None:
+    """From now on, for all loggers of this process. Nor does a character that the terminal's
+    encoding lacks make a record fail."""
+    logging.setLogRecordFactory(OneLineRecord)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

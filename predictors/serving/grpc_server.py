@@ -1,0 +1,51 @@
+"""kserve's gRPC server, with bounds of its own for connections, and an end that waits."""
+
+from concurrent import futures
+from typing import Any, Final
+
+from grpc import aio
+from kserve import model_server
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import (
+    add_GRPCInferenceServiceServicer_to_server,
+)
+from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
+from kserve.protocol.grpc.server import GRPCServer
+from kserve.protocol.grpc.servicer import InferenceServicer
+
+# gRPC's own defaults are 120 s for a handshake and for ever for a connection without calls, dead
+# peers included. A client whose idle connection is closed opens another by itself.
+_CONNECTIONS: Final = (
+    ("grpc.server_handshake_timeout_ms", 20_000),
+    ("grpc.max_connection_idle_ms", 300_000),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+)
+
+
+class BoundedGRPCServer(GRPCServer):
+    """As kserve's, whose options of messages it keeps; it logs no line for each call."""
+
+    def __init__(self, port: int, data_plane: Any, repository: Any) -> None:
+        super().__init__(port, data_plane, repository, kwargs=vars(model_server.args))
+
+    async def start(self, max_workers: int) -> None:
+        sizes = ("grpc_max_send_message_length", "grpc_max_receive_message_length")
+        self._server = aio.server(
+            futures.ThreadPoolExecutor(max_workers=max_workers),
+            interceptors=(ExceptionToStatusInterceptor(),),
+            options=[
+                *((f"grpc.{name.removeprefix('grpc_')}", self._kwargs[name]) for name in sizes),
+                *_CONNECTIONS,
+            ],
+        )
+        servicer = InferenceServicer(self._data_plane, self._model_repository_extension)
+        add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
+        self._server.add_insecure_port(f"[::]:{self._port}")
+        await self._server.start()
+        await self._server.wait_for_termination()
+
+    async def stop_within(self, seconds: float) -> None:
+        """Takes no new call; those under way have `seconds`, then they are cancelled."""
+        if self._server:
+            await self._server.stop(grace=seconds)
