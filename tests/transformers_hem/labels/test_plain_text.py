@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from transformers_hem.labels.scorers.plain_text import answered, final, plain
+from transformers_hem.labels.scorers.answer_text import answered, final
+from transformers_hem.labels.scorers.plain_text import plain
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from transformers_hem.labels.question import Question
+from transformers_hem.labels.scorers import statements
+from transformers_hem.labels.scorers.answer_text import final
 from transformers_hem.labels.scorers.base import ReferenceScorer
 from transformers_hem.labels.scorers.option_letters import (
     letters,
@@ -13,7 +15,7 @@ from transformers_hem.labels.scorers.option_letters import (
     rejected,
     stated,
 )
-from transformers_hem.labels.scorers.plain_text import final, normalised, plain
+from transformers_hem.labels.scorers.plain_text import WORD, normalised, plain
 
 Options = Mapping[str, str]
 
@@ -60,6 +62,9 @@ class MultipleChoice(ReferenceScorer):
         chosen = chosen_option(answer, options)
         return float(chosen is not None and chosen == reference_option(reference, options))
 
+    def reads(self, question: Question, answer: str) -> bool:
+        return chosen_option(answer, options_of(question.query)) is not None
+
 
 def options_of(query: str) -> Options:
     """Letter -> text, empty texts where the query lists none. The last list counts: examples may
@@ -89,7 +94,11 @@ def chosen_option(answer: str, options: Options) -> str | None:
         lambda: _letters(_LINE, unmarked)[-1:],
         lambda: _heading(unmarked, options),
         lambda: _begun(unlettered),
-        lambda: [*_unrejected(_BOLD, marked), *_unrejected(_POINTED, unlettered)],
+        lambda: [
+            *_unrejected(_BOLD, marked),
+            *_unrejected(_POINTED, unlettered),
+            *_unrejected(statements.OPTION, unlettered),
+        ],
         lambda: _by_text(unmarked, options),
     )
     for rule in rules:
@@ -103,8 +112,7 @@ def _without_texts_letters(answer: str, options: Options) -> str:
     """The C of an option "Vitamin C" is no option's letter."""
     for text in options.values():
         if len(text) > 1 and _CAPITAL.search(text):
-            whole = re.compile(rf"(?<!\w){re.escape(text)}(?!\w)", re.I)
-            answer = whole.sub(lambda match: _CAPITAL.sub("_", match[0]), answer)
+            answer = _whole(text).sub(lambda match: _CAPITAL.sub("_", match[0]), answer)
     return answer
 
 
@@ -122,7 +130,7 @@ def _called_wrong(text: str, head: re.Match[str], options: Options) -> bool:
     own = options.get(letters([head])[0], "")
     if own and line.casefold().startswith(own.casefold()):
         line = line[len(own) :]
-    return _WRONG.match(line) is not None
+    return any(rule.match(line) for rule in (_WRONG, statements.WRONG))
 
 
 def _begun(text: str) -> list[str]:
@@ -156,13 +164,24 @@ def _by_text(answer: str, options: Options) -> list[str]:
 def _asserted(text: str, spoken: str) -> bool:
     return any(
         not refuted(spoken, match.end())
-        and _NOT.search(spoken[max(0, match.start() - 20) : match.start()]) is None
-        for match in re.finditer(rf"(?<!\w){re.escape(text)}(?!\w)", spoken)
+        and not _denied_before(spoken[max(0, match.start() - 20) : match.start()])
+        for match in _whole(text).finditer(spoken)
     )
 
 
+def _denied_before(text: str) -> bool:
+    return _NOT.search(text) is not None or statements.denies_at_the_end(text)
+
+
 def _within(part: str, whole: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(part)}(?!\w)", whole) is not None
+    return _whole(part).search(whole) is not None
+
+
+def _whole(text: str) -> re.Pattern[str]:
+    """`text`, and not as a part of other words; no blank parts those of Chinese or Korean."""
+    before = rf"(?<![{WORD}])" if re.match(f"[{WORD}]", text) else ""
+    after = rf"(?![{WORD}])" if re.search(f"[{WORD}]$", text) else ""
+    return re.compile(before + re.escape(text) + after, re.I)
 
 
 def _letters(pattern: re.Pattern[str], text: str) -> list[str]:
