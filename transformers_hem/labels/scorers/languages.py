@@ -193,9 +193,13 @@ LANGUAGES: Final[dict[str, Language]] = {
 def any_of(part: str) -> str:
     """One expression of that part of all languages."""
     rows = ((language, getattr(language, part)) for language in LANGUAGES.values())
-    return "|".join(whole(language, words) for language, words in rows if words)
+    endings = part == "refuted"
+    return "|".join(whole(language, words, endings) for language, words in rows if words)
 
 
-def whole(language: Language, words: str) -> str:
-    """`words` in that language, and not as parts of others."""
-    return rf"(?<!\w)(?:{words})(?!\w)" if language.spaced else rf"(?:{words})"
+def whole(language: Language, words: str, endings: bool = False) -> str:
+    """`words` in that language, and not as parts of others; with `endings` they may have some."""
+    if not language.spaced:
+        return rf"(?:{words})"
+    ending = r"\w{0,6}" if endings else ""
+    return rf"(?<!\w)(?:{words}){ending}(?!\w)"

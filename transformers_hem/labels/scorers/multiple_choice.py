@@ -75,7 +75,7 @@ def options_of(query: str) -> Options:
 
 def reference_option(reference: str, options: Options) -> str | None:
     """The letter of a reference such as "B", "(b)", "B. text" or an option's text."""
-    reference = plain(reference)
+    reference = statements.in_latin(plain(reference))
     for pattern in (_LINE, _HEAD):
         if chosen := _letters(pattern, reference):
             return chosen[0] if chosen[0] in options else None
@@ -85,7 +85,7 @@ def reference_option(reference: str, options: Options) -> str | None:
 
 def chosen_option(answer: str, options: Options) -> str | None:
     """The letter that an answer settles on; None for none and for several."""
-    marked = final(answer)
+    marked = statements.in_latin(final(answer))
     unmarked = _MARKUP.sub("", marked).strip()
     options = {letter: _MARKUP.sub("", text).strip() for letter, text in options.items()}
     unlettered = _without_texts_letters(unmarked, options)
@@ -142,8 +142,12 @@ def _begun(text: str) -> list[str]:
 
 
 def _unrejected(pattern: re.Pattern[str], text: str) -> list[str]:
-    matches = pattern.finditer(text)
-    return letters([each for each in matches if not rejected(text, each.start(), each.end())])
+    found: dict[str, bool] = {}
+    for match in pattern.finditer(text):
+        letter = letters([match])[0]
+        if not found.get(letter):
+            found[letter] = not rejected(text, match.start(), match.end())
+    return [letter for letter, asserted in found.items() if asserted]
 
 
 def _by_text(answer: str, options: Options) -> list[str]:

@@ -54,7 +54,7 @@ _JUDGED: Final = re.compile(
     r"|(?:most \w{1,20}|best) (?:answer|choice|option|one)\b)"
 )
 _ALSO: Final = re.compile(
-    rf"\s?(?:,|/|&|and\b|or\b|{statements.JOINED})\s?\(?(?:[A-HJ]|I(?!\s[a-z]))(?![{WORD}.'\u2019])"
+    rf"\s?(?:,|/|&|and\b|or\b|{statements.JOINED})\s?\(?(?:[A-HJ]|I(?!\s[a-z]))(?![{WORD}'\u2019]|\.(?:\w|\s[a-z]))"
     r"(?!\)?\s(?:is|isn|was|has|can|cannot|does)\b)"
 )
 _SECOND: Final = re.compile(
@@ -90,10 +90,10 @@ def stated(text: str) -> list[str]:
     two letters where it names a second."""
     rules = (_STATED, _SAID, _JUDGED, *statements.LETTER_STATED)
     matches = [each for rule in rules for each in rule.finditer(text)]
-    asserted = [each for each in matches if not rejected(text, _start(each), each.end())]
-    if not asserted:
+    matches.sort(key=_start, reverse=True)
+    last = next((each for each in matches if not rejected(text, _start(each), each.end())), None)
+    if last is None:
         return []
-    last = max(asserted, key=_start)
     several = names_another(text, last.end()) or _SECOND.search(text[: _start(last)][-_WINDOW:])
     return [*letters([last]), "?"] if several else letters([last])
 

@@ -23,15 +23,22 @@ _LAST_LETTER: Final = (
     rf"(?:{_OPENING}(?P<bracketed>[A-J]){_CLOSING}|(?P<ending>[A-Jb-df-hj]){_AFTER}{_END})"
 )
 _GAP: Final = r"[^.,:=\n]{0,60}?"
-_ADVERB: Final = r"(?:,?\s\w{2,20}(?:mente|ment|lich|weise)\b,?)?"
+_ADVERB: Final = (
+    r"(?:,?\s(?:also|daher|somit|demnach|eindeutig|wohl|donc|alors|bien|entonces|pues|quindi|dunque"
+    r"|portanto|assim|поэтому|значит|\w{2,20}(?:mente|ment|lich|weise))\b,?){0,3}"
+)
 _COLON: Final = r"\s?[:=\]][\s\]]{0,8}"
+
+
+def _adjectives(row: Language) -> str:
+    return r"(?:\s\w{3,12}){0,2}" if row.spaced else ""
 
 
 def _stated(row: Language) -> re.Pattern[str]:
     """ "Antwort: B", "die Antwort auf die Frage ist B"."""
     return re.compile(
         rf"(?i:{whole(row, row.answer)}(?:{_GAP}{whole(row, row.link)}{_ADVERB}\s?:?\s{{0,8}}"
-        rf"|{_COLON})(?:{row.label})\s?:?\s?){_LETTER}"
+        rf"|{_adjectives(row)}{_COLON})(?:{row.label})\s?:?\s?){_LETTER}"
     )
 
 
@@ -55,7 +62,7 @@ def _judged(row: Language) -> re.Pattern[str]:
 def _number(row: Language) -> re.Pattern[str]:
     gap = _GAP.replace("\\n", "\\n\\d")
     return re.compile(
-        rf"{whole(row, row.answer)}(?:{gap}{whole(row, row.link)}\s?:?|{_COLON})([^\n]{{0,120}})", re.I
+        rf"{whole(row, row.answer)}(?:{gap}{whole(row, row.link)}\s?:?|{_adjectives(row)}{_COLON})([^\n]{{0,120}})", re.I
     )
 
 
@@ -64,6 +71,15 @@ NUMBER_STATED: Final = [
     re.compile(r"\banswer\b(?:\s+(?:is|was|equals)\b|\s*[:=])([^\n]{0,120})", re.I),
     *map(_number, LANGUAGES.values()),
 ]
+# Letters of Russian keyboards that look like options, where they can't be words or initials.
+_LOOKALIKE: Final = re.compile(
+    r"(?m:^[ \t*]{0,8})[(\[\"]?(?P<line>[АВСЕ])(?=[.)\]\"*]{0,3}[ \t]{0,8}$|[)\]]\s)"
+    rf"|(?i:{whole(LANGUAGES['Russian'], LANGUAGES['Russian'].answer)}\W{{1,4}}(?:это\s|вариант\s)?)"
+    r"[(\[\"]?(?P<stated>[АВСЕ])(?=\s?(?:$|[,;)\]!?\"*\n]|\.(?!\s?[А-ЯЁ])))",
+    re.M,
+)
+_LATIN: Final = str.maketrans("АВСЕ", "ABCE")
+
 OPTION: Final = re.compile(rf"(?i:{any_of('option')})\s?\(?([A-J])(?![{WORD}])")
 JOINED: Final = any_of("joined")
 BUT: Final = any_of("but")
@@ -81,3 +97,8 @@ def denies(clause: str) -> bool:
 def denies_at_the_end(text: str) -> bool:
     """Whether what follows right behind it is denied."""
     return _DENIED_BEFORE.search(text) is not None
+
+
+def in_latin(text: str) -> str:
+    """The text with a Latin B for a Cyrillic one that looks like it, where an option is named."""
+    return _LOOKALIKE.sub(lambda match: match[0][:-1] + match[0][-1].translate(_LATIN), text)
