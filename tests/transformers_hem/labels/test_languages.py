@@ -1,7 +1,5 @@
 """Which option an answer settles on, in each language that docs/labels.md lists."""
 
-import time
-
 import pytest
 
 from transformers_hem.labels.scorers.languages import LANGUAGES

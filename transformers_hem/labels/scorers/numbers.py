@@ -17,7 +17,8 @@ Decimal = Literal["point", "comma"]
 
 _SCALES: Final[dict[str, float]] = {
     r"hundred": 1e2,
-    r"thousand|tausend|mila|mille|mil|тыс\w{0,4}\.?|हज़ार|हजार|ألف|[千천](?![米克瓦卡])": 1e3,
+    r"thousand|tausend|mila|mille|mil(?!\smillones)|тыс\w{0,4}\.?|हज़ार|हजार|ألف"
+    r"|[千천](?![米克瓦卡])": 1e3,  # kilometre, kilogram, kilowatt and calorie are no thousands
     r"[万萬만]": 1e4,
     r"la(?:kh|c)s?|लाख": 1e5,
     r"millions?|millionen|mio\.?|mln|mill[óo]n(?:es)?|milion[ei]|milh(?:ão|ões)|миллион\w{0,2}|млн"
@@ -44,11 +45,12 @@ _AMOUNT: Final = (
 _RAISED: Final = "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207b\u207a"
 _PLAIN_RAISED: Final = str.maketrans(_RAISED, "0123456789-+")
 _SCALE: Final = "|".join(
-    rf"(?P<s{place}>(?:{words})(?![{WORD}]))" for place, words in enumerate(_SCALES)
+    rf"(?P<s{place}>(?:{words})(?![{WORD[3:]}]))" for place, words in enumerate(_SCALES)
 )
-# A minus after a digit or a bracket is an operator.
+# A minus after a digit or a bracket is an operator; the 2 of m^2 belongs to a unit.
+_EXPONENT: Final = "".join(rf"(?<![A-Za-z]\^{sign})" for sign in ("", "-", "[{(]", "[{(]-"))
 _NUMBER: Final = re.compile(
-    rf"(?P<sign>(?<![{WORD}.)])-)?(?P<amount>{_AMOUNT})"
+    rf"{_EXPONENT}(?P<sign>(?<![{WORD}.)])-)?(?P<amount>{_AMOUNT})"
     rf"(?:e(?P<e>[+-]?\d{{1,3}})(?!\w)"
     rf"|\s?(?:\u00d7|\u00b7|\u22c5|x|times|cdot)\s?10\s?(?:\^\s?[({{]?(?P<ten>[+-]?\d{{1,3}})[)}}]?"
     rf"|(?P<raised>[{_RAISED}]{{1,4}}))"
@@ -56,12 +58,14 @@ _NUMBER: Final = re.compile(
     rf"|(?<=10)(?P<tens>[{_RAISED}]{{1,4}}))?"
     r"(?:[ \t](?:and\s)?(?P<part>\d{1,4})/(?P<of>\d{1,4})(?![\d./])"
     r"|\s?/\s?(?P<divisor>\d+(?:\.\d+)?)(?!\d))?"
-    rf"(?:\s?(?:{_SCALE}))?",
+    rf"(?:\s{{0,2}}(?:{_SCALE}))?",
     re.I,
 )
 _JOINED: Final = re.compile(r"\s?(?:and\s)?", re.I)  # of "1 crore and 20 lakh"
 
-_BLANKS: Final = re.compile(rf"(?<![{WORD}.,/])[1-9]\d{{0,2}}(?:[ '\u2019\u02bc~]\d{{3}}(?![\d/]))+")
+_BLANKS: Final = re.compile(
+    rf"(?<![{WORD}.,/])[1-9]\d{{0,2}}(?:[ '\u2019\u02bc~]\d{{3}}(?![\d/]))+"
+)
 _NEGATIVE: Final = re.compile(
     rf"(?<![{WORD}])(?:negative|minus|moins|menos|meno|минус)\s(?=[$€£]?\.?\d)"
     r"|[负負](?=\d)|(?:マイナス|마이너스\s?|ऋण\s|سالب\s|ناقص\s)(?=\d)",

@@ -8,8 +8,8 @@ import re
 import unicodedata
 from typing import Final
 
-# Inside brackets of a regular expression: what words are made of where blanks part them. A letter or
-# number next to any other script's stands by itself.
+# Inside brackets of a regular expression: what words are made of where blanks part them. A letter
+# or number next to any other script's stands by itself.
 WORD: Final = r"0-9A-Za-z_\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u052f"
 
 _UNSEEN: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0e\ufe0f\ufeff]")

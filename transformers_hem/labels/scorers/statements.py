@@ -44,8 +44,9 @@ def _stated(row: Language) -> re.Pattern[str]:
 
 def _said(row: Language) -> re.Pattern[str]:
     """ "es ist B", "Antwort B"."""
+    answer = rf"{whole(row, row.answer)}\.?(?:\s[-\u2013\u2014])?"
     return re.compile(
-        rf"(?i:(?:{whole(row, row.says)}{_ADVERB}|{whole(row, row.answer)}\.?(?:\s[-\u2013\u2014])?)"
+        rf"(?i:(?:{whole(row, row.says)}{_ADVERB}|{answer})"
         rf"\s?:?\s?(?:{row.label})\s?)(?<![{WORD}]){_LAST_LETTER}"
     )
 
@@ -61,24 +62,25 @@ def _judged(row: Language) -> re.Pattern[str]:
 
 def _number(row: Language) -> re.Pattern[str]:
     gap = _GAP.replace("\\n", "\\n\\d")
-    return re.compile(
-        rf"{whole(row, row.answer)}(?:{gap}{whole(row, row.link)}\s?:?|{_adjectives(row)}{_COLON})([^\n]{{0,120}})", re.I
-    )
+    link = rf"{gap}{whole(row, row.link)}\s?:?|{_adjectives(row)}{_COLON}"
+    return re.compile(rf"{whole(row, row.answer)}(?:{link})([^\n]{{0,120}})", re.I)
 
 
-LETTER_STATED: Final = [rule(row) for row in LANGUAGES.values() for rule in (_stated, _said, _judged)]
+LETTER_STATED: Final = [
+    rule(row) for row in LANGUAGES.values() for rule in (_stated, _said, _judged)
+]
 NUMBER_STATED: Final = [
     re.compile(r"\banswer\b(?:\s+(?:is|was|equals)\b|\s*[:=])([^\n]{0,120})", re.I),
     *map(_number, LANGUAGES.values()),
 ]
 # Letters of Russian keyboards that look like options, where they can't be words or initials.
 _LOOKALIKE: Final = re.compile(
-    r"(?m:^[ \t*]{0,8})[(\[\"]?(?P<line>[АВСЕ])(?=[.)\]\"*]{0,3}[ \t]{0,8}$|[)\]]\s)"
-    rf"|(?i:{whole(LANGUAGES['Russian'], LANGUAGES['Russian'].answer)}\W{{1,4}}(?:это\s|вариант\s)?)"
-    r"[(\[\"]?(?P<stated>[АВСЕ])(?=\s?(?:$|[,;)\]!?\"*\n]|\.(?!\s?[А-ЯЁ])))",
+    r"(?m:^[ \t*]{0,8})[(\[\"]?(?P<line>[\u0410\u0412\u0421\u0415])(?=[.)\]\"*]{0,3}[ \t]{0,8}$|[)\]]\s)"
+    rf"|(?i:(?<!\w)(?:{LANGUAGES['Russian'].answer})\W{{1,4}}(?:это\s|вариант\s)?)"
+    r"[(\[\"]?(?P<stated>[\u0410\u0412\u0421\u0415])(?=\s?(?:$|[,;)\]!?\"*\n]|\.(?!\s?[\u0410-\u042f\u0401])))",
     re.M,
 )
-_LATIN: Final = str.maketrans("АВСЕ", "ABCE")
+_LATIN: Final = str.maketrans("\u0410\u0412\u0421\u0415", "ABCE")
 
 OPTION: Final = re.compile(rf"(?i:{any_of('option')})\s?\(?([A-J])(?![{WORD}])")
 JOINED: Final = any_of("joined")
