@@ -74,13 +74,14 @@ NUMBER_STATED: Final = [
     *map(_number, LANGUAGES.values()),
 ]
 # Letters of Russian keyboards that look like options, where they can't be words or initials.
+_ALIKE: Final = "\u0410\u0412\u0421\u0415"
 _LOOKALIKE: Final = re.compile(
-    r"(?m:^[ \t*]{0,8})[(\[\"]?(?P<line>[\u0410\u0412\u0421\u0415])(?=[.)\]\"*]{0,3}[ \t]{0,8}$|[)\]]\s)"
+    rf"(?m:^[ \t*]{{0,8}})[(\[\"]?[{_ALIKE}](?=[.)\]\"*]{{0,3}}[ \t]{{0,8}}$|[)\]]\s)"
     rf"|(?i:(?<!\w)(?:{LANGUAGES['Russian'].answer})\W{{1,4}}(?:это\s|вариант\s)?)"
-    r"[(\[\"]?(?P<stated>[\u0410\u0412\u0421\u0415])(?=\s?(?:$|[,;)\]!?\"*\n]|\.(?!\s?[\u0410-\u042f\u0401])))",
+    rf"[(\[\"]?[{_ALIKE}](?=\s?(?:$|[,;)\]!?\"*\n]|\.(?!\s?[\u0410-\u042f\u0401])))",
     re.M,
 )
-_LATIN: Final = str.maketrans("\u0410\u0412\u0421\u0415", "ABCE")
+_LATIN: Final = str.maketrans(_ALIKE, "ABCE")
 
 OPTION: Final = re.compile(rf"(?i:{any_of('option')})\s?\(?([A-J])(?![{WORD}])")
 JOINED: Final = any_of("joined")
