@@ -1,5 +1,7 @@
 """Which option an answer settles on, in each language that docs/labels.md lists."""
 
+import time
+
 import pytest
 
 from transformers_hem.labels.scorers.languages import LANGUAGES
@@ -9,6 +11,12 @@ CITIES = options_of("Which city?\nA. Oslo\nB. Lima\nC. Cairo\nD. Quito")
 
 SAYS_B = {
     "Chinese": [
+        "A选项：错误。B选项：正确。C选项：错误。",
+        "本题选B",
+        "答案应该是B吧",
+        "综上所述，答案选B。",
+        "正确的是B",
+        '{"答案": "B"}',
         "答案：B",
         "答案是B",
         "答案为B。",
@@ -47,6 +55,10 @@ SAYS_B = {
         "虽然A看起来对，但是正确答案是B。",
     ],
     "German": [
+        "Korrekt ist Antwort B.",
+        "Ich denke, dass die Antwort B ist.",
+        "Richtige Antwort: B) Lima",
+        "B wäre richtig.",
         "Antwort: B",
         "Die richtige Antwort ist B.",
         "Die Antwort lautet B.",
@@ -116,6 +128,8 @@ SAYS_B = {
         "La respuesta es claramente B.",
     ],
     "Italian": [
+        "Penso che la risposta sia B.",
+        "Opzione B",
         "La risposta è B.",
         "La risposta corretta è la B.",
         "La risposta corretta è B) Lima.",
@@ -157,6 +171,9 @@ SAYS_B = {
         "A solução é B.",
     ],
     "Russian": [
+        "Верно B",
+        "Я думаю, что ответ B.",
+        "Ответ: **\u0412**",
         "Ответ: B",
         "Ответ - B",
         "Ответ \u2014 B.",
@@ -181,6 +198,9 @@ SAYS_B = {
         "Ответ: «B»",
     ],
     "Japanese": [
+        "Bです。",
+        "Bだと思います。",
+        "正解はBのリマです。",
         "答えはBです。",
         "答え：B",
         "答え:B",
@@ -203,6 +223,8 @@ SAYS_B = {
         "正解はＢです。",
     ],
     "Korean": [
+        "B입니다.",
+        "올바른 답은 B입니다.",
         "정답은 B입니다.",
         "정답: B",
         "정답은 B",
@@ -223,6 +245,8 @@ SAYS_B = {
         "B번이 정답입니다.",
     ],
     "Arabic": [
+        "الإجابة الصحيحة: B",
+        "أعتقد أن الإجابة هي B.",
         "الإجابة: B",
         "الإجابة هي B",
         "الإجابة الصحيحة هي B.",
@@ -241,6 +265,8 @@ SAYS_B = {
         "الإجابة الصحيحة هي \u200eB\u200e.",
     ],
     "Hindi": [
+        "B सही उत्तर है।",
+        "मेरा उत्तर B है।",
         "उत्तर: B",
         "उत्तर B है",
         "उत्तर B है।",
@@ -262,6 +288,7 @@ SAYS_B = {
 
 SAYS_NONE = {
     "Chinese": [
+        "答案：A、B",
         "答案不是B",
         "不是B",
         "答案是A或B",
@@ -351,6 +378,7 @@ SAYS_NONE = {
         "A",
     ][:-1],
     "Russian": [
+        "А. С. Пушкин",
         "Ответ не B.",
         "Это не B.",
         "B \u2014 неверный ответ.",
@@ -430,3 +458,48 @@ def test_a_letter_that_is_denied_or_a_word_is_no_option(language: str, answer: s
 
 def test_every_language_of_the_table_is_tested() -> None:
     assert set(SAYS_B) == set(SAYS_NONE) == set(LANGUAGES)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "哪个城市？\nA. 奥斯陆\nB. 利马\nC. 开罗",
+        "哪个城市？\nA.奥斯陆\nB.利马\nC.开罗",
+        "哪个城市？\nA、奥斯陆\nB、利马\nC、开罗",
+        "哪个城市？\nＡ．奥斯陆\nＢ．利马\nＣ．开罗",
+        "哪个城市？\n（A）奥斯陆\n（B）利马\n（C）开罗",
+    ],
+)
+@pytest.mark.parametrize(
+    "answer", ["利马", "答案是利马。", "B.利马", "B、利马", "不是开罗，是利马。"]
+)
+def test_an_option_is_read_by_its_text_in_a_script_without_blanks(query: str, answer: str) -> None:
+    assert chosen_option(answer, options_of(query)) == "B"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Die Antwort ist A.",
+        "La respuesta es A.",
+        "La réponse est A.",
+        "La risposta è A.",
+        "A resposta correta é a A.",
+        "Ответ: A",
+        "答案是A。",
+        "正确答案是 A 选项",
+        "答えはAです。",
+        "정답은 A입니다.",
+        "الإجابة هي A.",
+        "उत्तर A है।",
+    ],
+)
+def test_an_option_that_is_a_word_too_is_read_where_it_is_stated(answer: str) -> None:
+    assert chosen_option(answer, CITIES) == "A"
+
+
+@pytest.mark.parametrize("piece", ["答案是", "A ist nicht ", "es la ", "정답은 A가 아니라 ", "Bは"])
+def test_a_long_answer_takes_a_moment(piece: str) -> None:
+    began = time.process_time()
+    chosen_option(piece * (30_000 // len(piece)), CITIES)
+    assert time.process_time() - began < 2

@@ -118,6 +118,9 @@ def test_signs(text: str, number: float) -> None:
         ("the 2 x 4 board", 4),
         ("9^999", None),
         ("0^-1", None),
+        ("6.02 × 10<sup>23</sup>", 6.02e23),
+        ("2,5 × 10^(-3)", 2.5e-3),
+        ("4.5 * 10 ^ 3", 4500),
     ],
 )
 def test_powers(text: str, number: float | None) -> None:
@@ -174,7 +177,13 @@ def test_powers(text: str, number: float | None) -> None:
         ("5 millionaires", 5),
         ("5 billionths", 5),
         ("1.5 million in 3 years", 3),
-        ("5k", 5),
+        ("5k", 5000),
+        ("5 kg", 5),
+        ("300K", 300),
+        ("5 lakh crore", 5e12),
+        ("2 hundred thousand", 2e5),
+        ("1.2万人", 12000),
+        ("₹5 lakh", 5e5),
     ],
 )
 def test_words_for_large_numbers(text: str, number: float) -> None:
@@ -205,6 +214,12 @@ def test_words_for_large_numbers(text: str, number: float) -> None:
         ("Rs. 500", 500),
         ("42分", 42),
         ("42°C", 42),
+        (r"\dfrac{1{,}000}{3}", 1000 / 3),
+        (r"\boxed{42 \text{ apples}}", 42),
+        (r"\boxed{x = 42}", 42),
+        (r"\boxed{42\%}", 42),
+        ("٣٫٥", 3.5),
+        ("१२,३४,५६७", 1234567),
     ],
 )
 def test_fractions_and_units(text: str, number: float) -> None:

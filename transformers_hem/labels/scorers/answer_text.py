@@ -53,12 +53,13 @@ _WRAPPER: Final = re.compile(
 )
 _ELEMENT: Final = re.compile(r"<((?:final_?)?answer)>\s{0,80}([^<>]{1,2000}?)\s{0,80}</\1>", re.I)
 _NAME: Final = (
-    r"(?:final|correct)?[_ ]?(?:answer|choice|option|result)(?:[_ ]?letter)?"
+    r"(?:final|correct|selected|chosen|predicted|best)?[_ ]?"
+    r"(?:answer|choice|option|result|response|prediction)(?:[_ ]?(?:letter|value))?"
     r"|答案|答え|正解|정답|antwort|respuesta|r[ée]ponse|risposta|resposta|ответ|उत्तर|الإجابة|الجواب"
 )
 _SCALAR: Final = r'"(?:[^"\\\n]|\\.)*"|-?\d[\d.eE+-]*'
 _FIELD: Final = re.compile(
-    rf"""["'](?:{_NAME})["']\s?:\s{{0,8}}"""
+    rf"""["'](?:{_NAME})["']\s?:\s{{0,8}}(?:\{{\s{{0,8}}"(?:letter|value|option)"\s?:\s{{0,8}})?"""
     rf"""(?:(?P<json>{_SCALAR})|\[\s{{0,8}}(?P<only>{_SCALAR})\s{{0,8}}\]|'(?P<python>[^'\n]*)')""",
     re.I,
 )

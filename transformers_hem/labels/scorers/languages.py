@@ -81,7 +81,7 @@ LANGUAGES: Final[dict[str, Language]] = {
     ),
     "Italian": Language(
         answer=r"risposta|opzione|soluzione|scelta|lettera|alternativa|risultato|corretta|giusta",
-        link=r"è|e['\u2019]|sarebbe|sarà|dev['\u2019]essere|deve\sessere|sono",
+        link=r"è|e['\u2019]|sia|sarebbe|sarà|dev['\u2019]essere|deve\sessere|sono",
         says=r"è|e['\u2019]|scelgo|direi|bensì|ma|quindi|dunque|perciò|(?:penso|credo)\s(?:che\s)?sia",
         label=r"(?:(?:la|il)\s|l['\u2019])?(?:risposta|opzione|lettera|alternativa|scelta)?",
         option=r"risposta|opzione|lettera|alternativa",
@@ -105,7 +105,7 @@ LANGUAGES: Final[dict[str, Language]] = {
         but=r"mas|porque|pois|portanto|e",
     ),
     "Russian": Language(
-        answer=r"ответ\w{0,3}|вариант\w{0,3}|решени\w{1,2}|верн\w{2,3}|правильн\w{2,3}|результат\w{0,2}",
+        answer=r"ответ\w{0,3}|вариант\w{0,3}|решени\w{1,2}|верн\w{1,3}|правильн\w{1,3}|результат\w{0,2}",
         link=r"это|будет|является|есть|[-\u2013\u2014]",
         says=r"это|выбираю|значит,?|следовательно,?|поэтому|а|но",
         label=r"(?:вариант\w?|ответ\w?|буква|пункт|под\sбуквой)?",
@@ -122,8 +122,8 @@ LANGUAGES: Final[dict[str, Language]] = {
         says=r"(?<![不还還])是|而是|[选選]|所以|因此",
         label=r"(?:选项|選項)?",
         option=r"选项|選項",
-        right=r"[选選]?[项項]?才?[是为為]?(?:唯一|最)?(?:正确|正確|对的|對的|答案|正解|佳|符合)",
-        refuted=r"[选選]?[项項]?(?:是|显然|顯然|都|均|也)?(?:不(?:正|对|對|是|符|成立|能|选|選)|[错錯]|有误|排除)",
+        right=r"[选選]?[项項]?\s?:?\s?才?[是为為]?(?:唯一|最)?(?:正确|正確|对的|對的|答案|正解|佳|符合)",
+        refuted=r"[选選]?[项項]?\s?:?\s?(?:是|显然|顯然|都|均|也)?(?:不(?:正|对|對|是|符|成立|能|选|選)|[错錯]|有误|排除)",
         denied=r"不(?:是|选|選|能|应|應|会|會|可能|对|對|为|為)|[并並而]非|排除|[错錯][误誤]?|如果|若|假如|除了?",
         joined=r"和|与|與|或者?|还是|還是|及",
         but=r"而是|但是?|所以|因此|因[为為]|故",

@@ -21,14 +21,18 @@ Options = Mapping[str, str]
 
 _UNLISTED: Final = "ABCDE"  # the letters where the query doesn't list its options
 # Runs of blanks are bounded: an answer of a million of them takes no longer than any other.
-_OPTION: Final = re.compile(r"^[ \t]{0,8}\(?([A-J])[ \t]{0,8}[.):][ \t]{1,8}(\S.*)$", re.M)
+# Chinese and Japanese lists have no blank: "A.text", and "A, text" is what `plain` makes of theirs.
+_TEXT: Final = rf"(?:[.):][ \t]{{1,8}}|[.):,][ \t]{{0,8}}(?=[^\0-\x7f{WORD}]))"
+_OPTION: Final = re.compile(rf"^[ \t]{{0,8}}\(?([A-J])[ \t]{{0,8}}{_TEXT}(\S.*)$", re.M)
 # The marks of Markdown's headings, quotes and emphasis, and of LaTeX's formulas.
 _MARKUP: Final = re.compile(r"^[ \t]{0,8}(?:#{1,6}|>)[ \t]|[*_`$]+", re.M)
 
 _LINE: Final = re.compile(
-    r"^[ \t]{0,8}[(\[{<\"']?([A-Ja-j])[ \t]{0,8}[.)\]}>\"':!]{0,3}[ \t]{0,8}$", re.M
+    r"^[ \t]{0,8}[(\[{<\"']?([A-Ja-j])[ \t]{0,8}[.)\]}>\"':!]{0,3}"
+    r"(?:です|だと思います|である|だ|번|입니다|이다|예요|이에요|选项|選項){0,2}[.!]?[ \t]{0,8}$",
+    re.M,
 )
-_HEAD: Final = re.compile(r"^[ \t]{0,8}(?:\(([A-J])\)|([A-J])[.):])[ \t]{1,8}\S", re.M)
+_HEAD: Final = re.compile(rf"^[ \t]{{0,8}}(?:\(([A-J])\)[ \t]{{1,8}}|([A-J]){_TEXT})\S", re.M)
 _POINTED: Final = re.compile(r"\(([A-J])\)|\[([A-J])\]|\b(?i:option|choice)\s([A-J])\b")
 _BOLD: Final = re.compile(r"\*\* ?\(?([A-J])\)?[.):]?(?: [^*\n]{0,500})?\*\*")
 _BEGUN: Final = re.compile(r"\(?([A-HJ])\)?(?:,\s|\s[-\u2013\u2014]\s|\s(?:because|since)\b)")

@@ -16,6 +16,10 @@ from transformers_hem.labels.scorers.plain_text import WORD
 Decimal = Literal["point", "comma"]
 
 _SCALES: Final[dict[str, float]] = {
+    r"lakh\scrore|million\smillion": 1e12,
+    r"thousand\scrore": 1e10,
+    r"hundred\smillion": 1e8,
+    r"hundred\sthousand": 1e5,
     r"hundred": 1e2,
     r"thousand|tausend|mila|mille|mil(?!\smillones)|тыс\w{0,4}\.?|हज़ार|हजार|ألف"
     r"|[千천](?![米克瓦卡])": 1e3,  # kilometre, kilogram, kilowatt and calorie are no thousands
@@ -35,6 +39,8 @@ _MONEY: Final = re.compile(
     r"(?:(?P<thousand>k)|(?P<million>m|\s?mn)|(?P<billion>b|\s?bn)|\s?(?P<crore>cr))\b(?!\s?\$)",
     re.I,
 )
+
+_KILO: Final = re.compile(r"(?<=\d)k(?!\w)")  # a K is a kelvin
 
 _AMOUNT: Final = (
     r"(?:[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?(?![.,]?\d)"
@@ -99,6 +105,7 @@ def prepared(text: str) -> str:
     text = _BLANKS.sub(lambda number: re.sub(r"\D", "", number[0]), text)
     text = _DATE.sub(r"\1 \2 ", text)
     text = _MONEY.sub(lambda money: f"{money[1]} {money.lastgroup}", text)
+    text = _KILO.sub(" thousand", text)
     return _NEGATIVE.sub(_signed, text)
 
 

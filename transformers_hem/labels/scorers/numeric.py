@@ -29,6 +29,7 @@ _OPERATOR: Final = re.compile(
 )
 _TIMES: Final = re.compile(r"(?<=[\w)])\*(?=[\d.(])|(?<=\s)\*(?=\s)")
 _POWER: Final = re.compile(r"(?<=\d)\*\*(?=[\d(-])")
+_RAISED: Final = re.compile(r"<sup>\s?(?=-?\d{1,3}\s?</sup>)", re.I)
 _DROPPED: Final = re.compile(r"\\[!,;]|[*_`\\]")
 _CURRENCY: Final = re.compile(r"[$€£¥₹₩₽₺₪฿₫₴]\s?")
 _CONVENTIONS: Final[tuple[Decimal, Decimal]] = ("point", "comma")
@@ -131,7 +132,7 @@ def _asserted(text: str, decimal: Decimal) -> Iterator[Number]:
 
 def _unmarked(text: str) -> str:
     """Without markup and currency, and prepared."""
-    text = _POWER.sub("^", text.replace("{,}", ","))
+    text = _POWER.sub("^", _RAISED.sub("^", text))
     text = _DROPPED.sub("", _TIMES.sub("\N{MULTIPLICATION SIGN}", text))
     return _CURRENCY.sub("", prepared(text))
 

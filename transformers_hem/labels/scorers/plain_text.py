@@ -39,7 +39,7 @@ _SIGNS: Final = str.maketrans(
     }
 )
 _WRAPPER: Final = re.compile(
-    r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:bf|it|rm|sf|tt|bb)|mbox|bm|boldsymbol|emph|underline)"
+    r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:bf|it|rm|sf|tt|bb)|[mf]box|bm|boldsymbol|emph|underline)"
     r"\s?\{([^{}]*)\}"
 )
 _SIZED: Final = re.compile(r"\\(?:left|right)(?![a-z])")
@@ -58,6 +58,7 @@ def plain(text: str) -> str:
         text = _DASH.sub("-", text.translate(_SIGNS))
     if "\\" not in text:
         return text
+    text = text.replace("{,}", ",")
     text = _WRAPPER.sub(r"\1", _WRAPPER.sub(r"\1", _SIZED.sub("", text)))
     return _LATEX_FRACTION.sub(_slashed, text)
 

@@ -27,18 +27,14 @@ _ADVERB: Final = (
     r"(?:,?\s(?:also|daher|somit|demnach|eindeutig|wohl|donc|alors|bien|entonces|pues|quindi|dunque"
     r"|portanto|assim|поэтому|значит|\w{2,20}(?:mente|ment|lich|weise))\b,?){0,3}"
 )
-_COLON: Final = r"\s?[:=\]][\s\]]{0,8}"
-
-
-def _adjectives(row: Language) -> str:
-    return r"(?:\s\w{3,12}){0,2}" if row.spaced else ""
+_COLON: Final = r"(?:\s\w{3,12}){0,2}\s?[:=\]][\s\]]{0,8}"
 
 
 def _stated(row: Language) -> re.Pattern[str]:
     """ "Antwort: B", "die Antwort auf die Frage ist B"."""
     return re.compile(
         rf"(?i:{whole(row, row.answer)}(?:{_GAP}{whole(row, row.link)}{_ADVERB}\s?:?\s{{0,8}}"
-        rf"|{_adjectives(row)}{_COLON})(?:{row.label})\s?:?\s?){_LETTER}"
+        rf"|{_COLON})(?:{row.label})\s?:?\s?){_LETTER}"
     )
 
 
@@ -62,7 +58,7 @@ def _judged(row: Language) -> re.Pattern[str]:
 
 def _number(row: Language) -> re.Pattern[str]:
     gap = _GAP.replace("\\n", "\\n\\d")
-    link = rf"{gap}{whole(row, row.link)}\s?:?|{_adjectives(row)}{_COLON}"
+    link = rf"{gap}{whole(row, row.link)}\s?:?|{_COLON}"
     return re.compile(rf"{whole(row, row.answer)}(?:{link})([^\n]{{0,120}})", re.I)
 
 
