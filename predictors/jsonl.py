@@ -15,11 +15,13 @@ from typing import Any
 
 import orjson
 
+from predictors.contract import is_number
 from predictors.errors import ConfigurationError
 
 MAX_QUERY_BYTES = 1_000_000  # as UTF-8; no model reads that much, and one such line is a mistake
 # What other programs call a query.
 _OTHER_NAMES = ("question", "prompt", "text", "instruction", "input")
+_REFERENCES = ("reference", "answer")
 
 
 def read_content(path: Path) -> bytes:
@@ -72,6 +74,27 @@ def read_query(row: Mapping[str, Any], where: str) -> str:
     if size > MAX_QUERY_BYTES:
         raise ConfigurationError(f"{where}: 'query' has {size} bytes; at most {MAX_QUERY_BYTES}")
     return query
+
+
+def read_references(row: Mapping[str, Any], where: str) -> tuple[Any, tuple[str, ...]]:
+    """A row's `reference`, or `answer`, as it stands there, and as the texts that are right: it is
+    a text, a number or a list of those. None and no texts where the row has none. `where` is as
+    for `read_query`."""
+    name = next((name for name in _REFERENCES if row.get(name) is not None), None)
+    if name is None:
+        return None, ()
+    value = row[name]
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(map(_is_reference, values)):
+        raise ConfigurationError(
+            f"{where}: {name!r} must be a non-empty string, a number or a list of those, "
+            f"not {str(value)[:80]!r}"
+        )
+    return value, tuple(str(item) for item in values)
+
+
+def _is_reference(item: Any) -> bool:
+    return bool(item.strip()) if isinstance(item, str) else is_number(item)
 
 
 def require_new(name: object, seen: dict[object, int], path: Path, number: int) -> None:

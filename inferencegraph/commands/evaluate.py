@@ -30,7 +30,8 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="JSONL rows {query, answer} or {inputs, answer}. Default: shipped questions.",
+            help="JSONL rows {query, answer} or {inputs, answer}; reference is the same as answer. "
+            "Default: shipped questions.",
             show_default=False,
         ),
     ] = None,

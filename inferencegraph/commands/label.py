@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 UNLABELLED = 1
 INTERRUPTED = 130
 _SHOWN_FAILURES = 20
+_MANY_UNREAD = 0.05  # of one side's answers: from here on labels say more of the reading than of it
 
 
 def label(
@@ -140,6 +141,7 @@ def _run(job: "Job", as_json: bool) -> None:
     if result is None:
         raise typer.Abort
     print(json.dumps(_facts(job, result)) if as_json else _text(job, result))
+    _warn_of_unread(job, result)
     for failure in result.failures[:_SHOWN_FAILURES]:
         print(f"hem: {failure.id}: {failure.reason}", file=sys.stderr)
     if len(result.failures) > _SHOWN_FAILURES:
@@ -171,5 +173,19 @@ def _text(job: "Job", result: "Result") -> str:
     return (
         f"{summary.rows} labels in {job.out}, {result.asked} answers asked for\n"
         f"  {job.scorer}: edge {summary.edge:.4g}, cloud {summary.cloud:.4g}, "
-        f"hard {summary.hard_share:.1%}"
+        f"hard {summary.hard_share:.1%}\n"
+        f"  not read, and so counted as wrong: edge {summary.edge_unread}, "
+        f"cloud {summary.cloud_unread}"
     )
+
+
+def _warn_of_unread(job: "Job", result: "Result") -> None:
+    summary = result.summary
+    for side, unread in (("edge", summary.edge_unread), ("cloud", summary.cloud_unread)):
+        if summary.rows and unread / summary.rows > _MANY_UNREAD:
+            print(
+                f"hem: warning: {job.scorer} found no answer in {unread} of {summary.rows} of the "
+                f"{side}'s texts ({unread / summary.rows:.1%}), and counts them as wrong: see "
+                f"the rows with {side}_unread in {job.out}; docs/labels.md says what it reads",
+                file=sys.stderr,
+            )

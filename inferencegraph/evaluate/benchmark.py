@@ -1,7 +1,8 @@
 """A benchmark: the YAML that says which manifests to run, and the questions to ask.
 
 Questions are JSON Lines {query, answer}, or {inputs, answer} with the V2 inputs of one row; the
-answer to a classifier is the number of the class.
+answer to a classifier is the number of the class. Answers may be called and written as in the
+questions of `hem label`.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from inferencegraph.evaluate.outcome import Item
 from inferencegraph.read.documents import parse
 from predictors.embedded import TEST_QUESTIONS
 from predictors.errors import ConfigurationError, first_fault
-from predictors.jsonl import read_query, read_rows
+from predictors.jsonl import read_query, read_references, read_rows
 
 
 class Benchmark(BaseModel):
@@ -61,10 +62,11 @@ def read_questions(path: Path | None, limit: int | None) -> list[Item]:
 
 
 def _item(row: Mapping[str, Any], where: str) -> Item:
-    if not isinstance(row.get("answer"), str) or not row["answer"].strip():
-        raise ConfigurationError(f"{where}: answer must be a non-empty string")
+    _, answers = read_references(row, where)
+    if not answers:
+        raise ConfigurationError(f"{where}: no 'answer', the text that is right")
     if "inputs" not in row:
-        return Item.of_text(read_query(row, where), row["answer"])
+        return Item.of_text(read_query(row, where), *answers)
     # Only the shape is checked; the model itself refuses what it does not take.
     inputs = row["inputs"]
     if not isinstance(inputs, list) or not inputs:
@@ -73,4 +75,4 @@ def _item(row: Mapping[str, Any], where: str) -> Item:
         for field in ("name", "datatype", "shape", "data"):
             if not isinstance(tensor, dict) or field not in tensor:
                 raise ConfigurationError(f"{where}: an input has no {field}")
-    return Item(inputs, row["answer"])
+    return Item(inputs, answers)

@@ -17,14 +17,14 @@ from predictors.contract import (
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """The V2 inputs of one row, and the one answer that is right: a text, or a class's number."""
+    """The V2 inputs of one row, and the answers that are right: texts, or a class's number."""
 
     inputs: Sequence[Mapping[str, Any]]
-    answer: str
+    answers: tuple[str, ...]
 
     @classmethod
-    def of_text(cls, query: str, answer: str) -> "Item":
-        return cls(text_request([query])["inputs"], answer)
+    def of_text(cls, query: str, *answers: str) -> "Item":
+        return cls(text_request([query])["inputs"], answers)
 
     def request(self, parameters: Mapping[str, Scalar]) -> dict[str, Any]:
         return {"inputs": list(self.inputs), "parameters": dict(parameters)}
@@ -44,8 +44,9 @@ class Outcome:
 
     @property
     def right(self) -> bool:
-        """Exact match, apart from blanks around it."""
-        return self.text is not None and self.text.strip() == self.item.answer.strip()
+        """Exact match of one of the answers, apart from blanks around it."""
+        rights = (answer.strip() for answer in self.item.answers)
+        return self.text is not None and self.text.strip() in rights
 
 
 Run: TypeAlias = Sequence[Outcome]

@@ -6,6 +6,7 @@ journal.py    what a run has asked and scored so far; the next run goes on from 
 labels.py     labelled rows as training and calibration read them; the hard rule
 mixinstruct.py  labels made of a published data set, without asking
 question.py   the file of questions
+examples/     questions, and answered questions, to try `hem label` with
 scorers/      how good an answer is: a file per scorer, and its line in the table
 
 Files that the last release wrote must load: keep the fields of journals and of labelled rows.

@@ -17,7 +17,7 @@ from transformers_hem.labels.asking import Asker, Models, is_systemic, require_t
 from transformers_hem.labels.journal import Journal
 from transformers_hem.labels.labels import is_hard, require_margin
 from transformers_hem.labels.question import SIDES, Question, Side, read_questions
-from transformers_hem.labels.scorers.base import Pair, Scorer
+from transformers_hem.labels.scorers.base import Scorer
 from transformers_hem.labels.scorers.options import make_scorer, require_scorable
 
 
@@ -40,13 +40,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`edge` and `cloud` are mean scores; None where no row is labelled. `missing` rows are not."""
+    """`edge` and `cloud` are mean scores; None where no row is labelled. `missing` rows are not.
+    `edge_unread` and `cloud_unread` are answers in which the scorer found none."""
 
     rows: int
     missing: int
     edge: float | None
     cloud: float | None
     hard_share: float | None
+    edge_unread: int = 0
+    cloud_unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,44 +118,45 @@ async def _run(
         await labelling.run(questions)
     finally:
         if journal.scores:
-            summary = _write_labels(job.out, questions, journal, scorer.graded, job.epsilon)
+            summary = _write_labels(job.out, questions, journal, scorer, job.epsilon)
         else:
             summary = Summary(0, len(questions), None, None, None)
     return Result(summary, labelling.failures, labelling.asked, labelling.gone)
 
 
 def _write_labels(
-    out: Path, questions: Sequence[Question], journal: Journal, graded: bool, epsilon: float
+    out: Path, questions: Sequence[Question], journal: Journal, scorer: Scorer, epsilon: float
 ) -> Summary:
     """Writes a row for each question that has scores, in their order."""
     labelled = [question for question in questions if question.id in journal.scores]
-    pairs = [journal.scores[question.id] for question in labelled]
-    hard = [is_hard(pair.edge, pair.cloud, epsilon) for pair in pairs]
-    rows = [
-        _row(question, journal, pair, graded) | {"hard": row_is_hard}
-        for question, pair, row_is_hard in zip(labelled, pairs, hard, strict=True)
-    ]
+    rows = [_row(question, journal, scorer, epsilon) for question in labelled]
     write_lines(out, (orjson.dumps(row) + b"\n" for row in rows))
     count = len(rows)
     if not count:
         return Summary(0, len(questions), None, None, None)
+    pairs = [journal.scores[question.id] for question in labelled]
     edge = sum(pair.edge for pair in pairs) / count
     cloud = sum(pair.cloud for pair in pairs) / count
-    return Summary(count, len(questions) - count, edge, cloud, sum(hard) / count)
+    hard = sum(row["hard"] for row in rows) / count
+    unread = (sum(f"{side}_unread" in row for row in rows) for side in SIDES)
+    return Summary(count, len(questions) - count, edge, cloud, hard, *unread)
 
 
-def _row(question: Question, journal: Journal, pair: Pair, graded: bool) -> dict[str, Any]:
+def _row(question: Question, journal: Journal, scorer: Scorer, epsilon: float) -> dict[str, Any]:
     answers: dict[Side, Answer] = {**journal.answers.get(question.id, {}), **question.answers}
+    pair = journal.scores[question.id]
     row: dict[str, Any] = {"id": question.id, "query": question.query}
     if question.reference is not None:
         row["reference"] = question.reference
     row |= {f"{side}_answer": answers[side].text for side in SIDES}
-    if graded:
+    if scorer.graded:
         row |= {"edge_score": pair.edge, "cloud_score": pair.cloud}
     else:
         row |= {"edge_correct": bool(pair.edge), "cloud_correct": bool(pair.cloud)}
+    row |= {f"{s}_unread": True for s in SIDES if not scorer.reads(question, answers[s].text)}
     telemetry = {f"{s}_{name}": getattr(answers[s], name) for s in SIDES for name in TELEMETRY}
-    return row | {name: value for name, value in telemetry.items() if value is not None}
+    row |= {name: value for name, value in telemetry.items() if value is not None}
+    return row | {"hard": is_hard(pair.edge, pair.cloud, epsilon)}
 
 
 def _require_answers(questions: Sequence[Question]) -> None:

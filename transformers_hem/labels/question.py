@@ -13,15 +13,13 @@ from predictors.contract import (
     EDGE,
     TELEMETRY,
     Answer,
-    is_number,
     is_telemetry,
 )
 from predictors.errors import ConfigurationError
-from predictors.jsonl import read_query, read_rows, require_new
+from predictors.jsonl import read_query, read_references, read_rows, require_new
 
 Side = Literal["edge", "cloud"]
 SIDES: Final[tuple[Side, Side]] = (EDGE, CLOUD)
-_REFERENCES: Final = ("reference", "answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +58,12 @@ def read_questions(path: Path, limit: int | None) -> list[Question]:
 def _question(row: dict[str, Any], path: Path, number: int) -> Question:
     where = f"{path}, line {number}"
     query = read_query(row, where)
-    value = next((row[name] for name in _REFERENCES if row.get(name) is not None), None)
-    references = _references(value, where)
+    value, references = read_references(row, where)
     answers = {side: a for side in SIDES if (a := _answer(row, side, where)) is not None}
     content = orjson.dumps([query, references, {side: a.text for side, a in answers.items()}])
     fingerprint = hashlib.sha256(content).hexdigest()[:16]
     name = fingerprint if row.get("id") is None else row["id"]
     return Question(name, query, value, references, answers, fingerprint, where)
-
-
-def _references(value: Any, where: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    values = value if isinstance(value, list) else [value]
-    if not values or not all(map(_is_reference, values)):
-        raise ConfigurationError(
-            f"{where}: 'reference' must be a non-empty string, a number or a list of those, "
-            f"not {str(value)[:80]!r}"
-        )
-    return tuple(str(item) for item in values)
-
-
-def _is_reference(item: Any) -> bool:
-    if isinstance(item, str):
-        return bool(item.strip())
-    return is_number(item)
 
 
 def _answer(row: dict[str, Any], side: Side, where: str) -> Answer | None:

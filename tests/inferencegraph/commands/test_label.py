@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import free_port
+from tests.conftest import ROOT, free_port
 from tests.inferencegraph.running_hem import HEM, hem
 from tests.transformers_hem.labels.servers import Server, answered, query_of, serving
+from transformers_hem.labels.question import read_questions
+from transformers_hem.labels.scorers.options import make_scorer, require_scorable
 
 COUNT, PLACES = 60, 4
 
@@ -171,6 +173,51 @@ def test_bad_input_is_one_line_and_asks_nothing(
     assert told in result.stderr
     assert result.stderr.count("\n") == 1
     assert len(servers[0].requests) <= 1 and servers[1].requests == []
+
+
+EXAMPLES = ROOT / "transformers_hem" / "labels" / "examples"
+
+
+def test_what_could_not_be_read_is_told_and_many_are_a_warning(tmp_path: Path) -> None:
+    rows = [{"query": f"{n} + 0", "reference": n, "edge_answer": str(n)} for n in range(20)]
+    texts = ["no idea", "neither", *map(str, range(2, 20))]
+    lines = [row | {"cloud_answer": text} for row, text in zip(rows, texts, strict=True)]
+    (tmp_path / "rows").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    asked = ["label", "--data", str(tmp_path / "rows"), "--scorer", "numeric", "--out"]
+    result = hem(*asked, str(tmp_path / "out"))
+    assert result.returncode == 0
+    assert "not read, and so counted as wrong: edge 0, cloud 2" in result.stdout
+    assert (
+        "warning: numeric found no answer in 2 of 20 of the cloud's texts (10.0%)" in result.stderr
+    )
+    assert "edge's" not in result.stderr
+    facts = json.loads(hem(*asked, str(tmp_path / "out"), "--json").stdout)
+    assert (facts["edge_unread"], facts["cloud_unread"]) == (0, 2)
+
+
+def test_five_percent_are_no_warning(tmp_path: Path) -> None:
+    row = {"reference": "4", "edge_answer": "4", "cloud_answer": "4"}
+    lines = [row | {"query": str(n)} for n in range(19)] + [
+        row | {"query": "x", "edge_answer": "?"}
+    ]
+    (tmp_path / "rows").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    asked = ["label", "--data", str(tmp_path / "rows"), "--scorer", "numeric", "--out"]
+    result = hem(*asked, str(tmp_path / "out"))
+    assert "counted as wrong: edge 1, cloud 0" in result.stdout
+    assert "warning" not in result.stderr
+
+
+def test_the_example_of_the_docs_needs_no_model(tmp_path: Path) -> None:
+    files = ["--data", str(EXAMPLES / "answered.jsonl"), "--out", str(tmp_path / "labels")]
+    result = hem("label", *files, "--scorer", "multiple_choice")
+    assert result.returncode == 0
+    assert "multiple_choice: edge 0.5, cloud 1, hard 50.0%" in result.stdout
+
+
+def test_the_example_questions_can_be_scored_as_the_docs_do() -> None:
+    questions = read_questions(EXAMPLES / "questions.jsonl", None)
+    require_scorable(make_scorer("numeric", []), "numeric", questions)
+    assert len(questions) == 40
 
 
 def test_mixinstruct_is_converted_without_asking(tmp_path: Path) -> None:

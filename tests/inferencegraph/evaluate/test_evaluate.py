@@ -75,6 +75,25 @@ def test_questions_come_from_a_file_line_by_line(tmp_path: Path) -> None:
     assert read_questions(path, 1) == [Item.of_text("a", "b")]
 
 
+@pytest.mark.parametrize(
+    ("row", "right"),
+    [
+        ({"answer": 2}, ["2", " 2\n"]),
+        ({"reference": "2"}, ["2"]),
+        ({"answer": ["2", "two"]}, ["2", "two "]),
+        ({"reference": [2, 2.5]}, ["2", "2.5"]),
+        ({"answer": None, "reference": "two"}, ["two"]),
+    ],
+)
+def test_answers_are_written_as_for_hem_label(
+    tmp_path: Path, row: dict[str, Any], right: list[str]
+) -> None:
+    (tmp_path / "rows").write_text(json.dumps({"query": "1 + 1?", **row}))
+    (item,) = read_questions(tmp_path / "rows", None)
+    assert all(Outcome(item, 0.1, text).right for text in right)
+    assert not Outcome(item, 0.1, "3").right
+
+
 TENSOR = {"name": "image", "datatype": "FP32", "shape": [1, 2], "data": [0, 1]}
 
 
@@ -130,6 +149,11 @@ def test_the_shipped_images_are_the_test_half() -> None:
         "no json",
         "[]",
         '{"query": "a"}',
+        '{"query": "a", "answer": ""}',
+        '{"query": "a", "answer": []}',
+        '{"query": "a", "answer": true}',
+        '{"query": "a", "answer": {"text": "b"}}',
+        '{"query": "a", "reference": ["b", null]}',
         '{"query": "", "answer": "b"}',
         '{"query": 1}',
         '{"inputs": [], "answer": "1"}',

@@ -132,6 +132,29 @@ async def test_rows_that_bring_their_answers_are_only_scored(job: Job, edge: Ser
         await run(replace(again, out=job.out.with_name("more")))
 
 
+async def test_answers_that_cannot_be_read_are_wrong_marked_and_counted(job: Job) -> None:
+    texts = ["4", "no idea", "<think>The answer is 4", "", "It is 4.", "5"]
+    rows = [
+        {"id": i, "query": "2 + 2", "reference": "4", "edge_answer": text, "cloud_answer": "4"}
+        for i, text in enumerate(texts)
+    ]
+    write(job.data, rows)
+    result = await run(replace(job, models=None))
+    assert [row["edge_correct"] for row in labels(job)] == [True, False, False, False, True, False]
+    assert [row.get("edge_unread", False) for row in labels(job)] == [0, 1, 1, 1, 0, 0]
+    assert not any("cloud_unread" in row for row in labels(job))
+    assert (result.summary.edge_unread, result.summary.cloud_unread) == (3, 0)
+
+
+@pytest.mark.parametrize("scorer", ["exact_match", "token_f1", "rouge_l"])
+async def test_for_every_scorer_reasoning_is_no_answer(job: Job, scorer: str) -> None:
+    row = {"query": "2 + 2", "reference": "4", "edge_answer": "<think>4", "cloud_answer": "4"}
+    write(job.data, [row | {"id": 1}, row | {"id": 2, "edge_answer": "<think>5, or 6</think>4"}])
+    result = await run(replace(job, models=None, scorer=scorer))
+    assert (result.summary.edge, result.summary.cloud) == (0.5, 1)
+    assert (result.summary.edge_unread, result.summary.cloud_unread) == (1, 0)
+
+
 async def test_all_telemetry_that_a_row_brings_along_is_in_its_label(job: Job) -> None:
     row = {"id": 1, "query": "q", "reference": "1", "edge_answer": "1", "cloud_answer": "2"}
     row |= {f"edge_{name}": 3 for name in TELEMETRY} | {"cloud_time_to_first_token": 0.5}

@@ -23,7 +23,11 @@ async def test_every_scorer_of_the_table_loads(name: str) -> None:
     [
         ("rouge", [], "unknown scorer 'rouge'; known: bartscore, exact_match, .*'rouge_l'"),
         ("numeric", ["tolerance"], "--option 'tolerance' must be name=value"),
-        ("numeric", ["tolerence=1"], "no option 'tolerence'; known: tolerance; did you mean"),
+        (
+            "numeric",
+            ["tolerence=1"],
+            "no option 'tolerence'; known: decimal, tolerance; did you",
+        ),
         ("numeric", ["tolerance=x"], "numeric: option tolerance can't be 'x': Input should be a"),
         ("numeric", ["tolerance=nan"], "numeric: option tolerance can't be 'nan'"),
         ("exact_match", ["case=1"], "exact_match has no option 'case'; known: none"),

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from transformers_hem.labels.scorers.plain_text import answered, final, plain
+from transformers_hem.labels.scorers.answer_text import answered, final
+from transformers_hem.labels.scorers.plain_text import plain
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,34 @@ def test_a_text_has_one_spelling(text: str, spelling: str) -> None:
         "\u25c1think\u25b7A\u25c1/think\u25b7B",
         "<reasoning>A</reasoning>B<reasoning>C",
         "<|channel|>analysis<|message|>A<|end|><|start|>assistant<|channel|>final<|message|>B<|return|>",
+        "<thinking>The answer is A.</thinking>\nB",
+        "<think time=3>A</think>B",
+        "<seed:think>A</seed:think>B",
+        "<longcat_think>A</longcat_think>B",
+        "<mm:think>A</mm:think>B",
+        "<thought>A</thought>B",
+        "<reflection>A</reflection>B",
+        "<scratchpad>A</scratchpad><answer>B</answer>",
+        "<antThinking>A</antThinking>B",
+        "<think>A</think>\n<answer>\nB\n</answer>",
+        "<|START_THINKING|>A<|END_THINKING|><|START_RESPONSE|>B<|END_RESPONSE|>",
+        "<|inner_prefix|>A<|inner_suffix|>B",
+        "<|think:start|>A<|think:end|>B",
+        "A<|think:end|>B",
+        "<|begin_of_thought|>A<|end_of_thought|><|begin_of_solution|>B<|end_of_solution|>",
+        "<|channel>thought\nA<channel|>B<turn|>",
+        "<unused94>thought\nA<unused95>B",
+        "[unused16]A[unused17]B",
+        "<|channel|>analysis<|message|>A<|end|><|start|>assistant<|channel|>commentary<|message|>A"
+        "<|end|><|start|>assistant<|channel|>final<|message|>B",
+        "<|channel|>final <|constrain|>json<|message|>B",
+        "analysisWe need A.assistantfinalB",
+        "Here is my thought process: A Here is my response: B",
+        "Here's my thought process:\n\nA\n\nHere's my response:\n\nB",
+        '<details type="reasoning" done="true"><summary>Thought</summary>A</details>\nB',
+        "B<|eom_id|>",
+        "B<end_of_turn>\n<start_of_turn>user\nA",
+        "B<\uff5cend\u2581of\u2581sentence\uff5c>",
         "B\n\nHuman: And A?\n\nAssistant: A",
         "B\nUser: A",
         "B<|im_end|>\n<|im_start|>user\nA",
@@ -64,12 +93,35 @@ def test_reasoning_and_other_turns_are_no_part_of_the_answer(text: str) -> None:
     assert answered(text).strip() == "B"
 
 
-@pytest.mark.parametrize("text", ["<think>The answer is B", "", "<think></think>"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>The answer is B",
+        "",
+        "<think></think>",
+        "<thinking>\nThe answer is B",
+        "[THINK]B",
+        "\u25c1think\u25b7B",
+        "<|channel|>analysis<|message|>B",
+        "<|channel|>analysis<|message|>B<|end|>",
+        "<|START_THINKING|>B",
+        "<seed:think>B",
+        "analysisWe think that the answer is B",
+        "Here is my thought process: B",
+        '<details type="reasoning">B',
+    ],
+)
 def test_reasoning_that_was_cut_off_has_no_answer(text: str) -> None:
     assert answered(text) == ""
 
 
-@pytest.mark.parametrize("text", ["Human: B", "if 1 < think", "User:\nB"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *["Human: B", "if 1 < think", "User:\nB", "analysis of the data: B", "I think B", "[B]"],
+        *["<details><summary>B</summary>A</details>", "<b>B</b>", "Thinking: B", "[analysis] B"],
+    ],
+)
 def test_an_answer_that_only_looks_like_a_turn_stays(text: str) -> None:
     assert answered(text) == text
 

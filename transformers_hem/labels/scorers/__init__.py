@@ -2,8 +2,12 @@
 
 base.py            what a scorer is
 options.py         from a name and the options of a command line to a scorer
-plain_text.py      answers in one spelling; here belongs what is true of any answer
+plain_text.py      one spelling for Unicode's and LaTeX's variants
+answer_text.py     a model's answer, without its reasoning and what is around it
+languages.py       how an answer is stated in each language but English: a row a language
+statements.py      finds statements by that table
 option_letters.py  what an answer says of options by their letters, for multiple_choice.py
+numbers.py         how numbers are written, for numeric.py
 
 All others are scorers, named as in the table.
 """

@@ -16,6 +16,7 @@ from pydantic import Field
 from predictors.engines.checkpoint import check, resolve
 from predictors.errors import ConfigurationError, EngineError, first_line
 from transformers_hem.labels.question import Question
+from transformers_hem.labels.scorers.answer_text import answered
 from transformers_hem.labels.scorers.base import Pair, Scorer, ScorerOptions
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class BARTScore(Scorer):
 
     async def score(self, question: Question, edge: str, cloud: str) -> Pair:
         loop = asyncio.get_running_loop()
+        edge, cloud = answered(edge), answered(cloud)
         try:
             pair = await loop.run_in_executor(
                 self._thread, lambda: Pair(self._best(edge, question), self._best(cloud, question))

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from predictors.errors import HEMError
 from transformers_hem.labels.question import Question
+from transformers_hem.labels.scorers.answer_text import answered
 
 
 class Pair(NamedTuple):
@@ -45,6 +46,11 @@ class Scorer(ABC):
     def check(self, question: Question) -> None:  # noqa: B027 - most take any reference
         """Raises ValueError where this scorer can't score answers to the question."""
 
+    def reads(self, question: Question, answer: str) -> bool:
+        """Whether the scorer finds an answer in a model's text. Where it doesn't the score is that
+        of a wrong answer, and `hem label` counts it as not read."""
+        return bool(answered(answer).strip())
+
     @abstractmethod
     async def score(self, question: Question, edge: str, cloud: str) -> Pair:
         """Raises a HEMError where there is no score; it is never made up."""
@@ -61,7 +67,8 @@ class Scorer(ABC):
 
 
 class ReferenceScorer(Scorer):
-    """Scores each answer by itself; of several references the best match counts."""
+    """Scores each answer by itself, without a model's reasoning; of several references the best
+    match counts."""
 
     @abstractmethod
     def against(self, answer: str, reference: str, question: Question) -> float:
@@ -71,4 +78,5 @@ class ReferenceScorer(Scorer):
         return Pair(self._best(edge, question), self._best(cloud, question))
 
     def _best(self, answer: str, question: Question) -> float:
+        answer = answered(answer)
         return max(self.against(answer, each, question) for each in question.references)

@@ -19,6 +19,7 @@ from predictors.upstream.openai.answer import whole_answer
 from predictors.upstream.openai.bodies import CHAT
 from transformers_hem.labels.asking import patient_upstream
 from transformers_hem.labels.question import Question
+from transformers_hem.labels.scorers.answer_text import answered
 from transformers_hem.labels.scorers.base import NoScore, Pair, Scorer, ScorerOptions
 
 _KEY_VARIABLE: Final = "OPENAI_API_KEY"
@@ -72,6 +73,7 @@ class LLMJudge(Scorer):
         self, question: Question, edge: str, cloud: str, parts: MutableMapping[str, Pair]
     ) -> Pair:
         """The parts are the two orders' verdicts."""
+        edge, cloud = answered(edge), answered(cloud)
         if edge.strip() == cloud.strip():
             return Pair(0.5, 0.5)
 

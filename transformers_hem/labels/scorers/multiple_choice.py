@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from transformers_hem.labels.question import Question
+from transformers_hem.labels.scorers import statements
+from transformers_hem.labels.scorers.answer_text import final
 from transformers_hem.labels.scorers.base import ReferenceScorer
 from transformers_hem.labels.scorers.option_letters import (
     letters,
@@ -13,20 +15,24 @@ from transformers_hem.labels.scorers.option_letters import (
     rejected,
     stated,
 )
-from transformers_hem.labels.scorers.plain_text import final, normalised, plain
+from transformers_hem.labels.scorers.plain_text import WORD, normalised, plain
 
 Options = Mapping[str, str]
 
 _UNLISTED: Final = "ABCDE"  # the letters where the query doesn't list its options
 # Runs of blanks are bounded: an answer of a million of them takes no longer than any other.
-_OPTION: Final = re.compile(r"^[ \t]{0,8}\(?([A-J])[ \t]{0,8}[.):][ \t]{1,8}(\S.*)$", re.M)
+# Chinese and Japanese lists have no blank: "A.text", and "A, text" is what `plain` makes of theirs.
+_TEXT: Final = rf"(?:[.):][ \t]{{1,8}}|[.):,][ \t]{{0,8}}(?=[^\0-\x7f{WORD}]))"
+_OPTION: Final = re.compile(rf"^[ \t]{{0,8}}\(?([A-J])[ \t]{{0,8}}{_TEXT}(\S.*)$", re.M)
 # The marks of Markdown's headings, quotes and emphasis, and of LaTeX's formulas.
 _MARKUP: Final = re.compile(r"^[ \t]{0,8}(?:#{1,6}|>)[ \t]|[*_`$]+", re.M)
 
 _LINE: Final = re.compile(
-    r"^[ \t]{0,8}[(\[{<\"']?([A-Ja-j])[ \t]{0,8}[.)\]}>\"':!]{0,3}[ \t]{0,8}$", re.M
+    r"^[ \t]{0,8}[(\[{<\"']?([A-Ja-j])[ \t]{0,8}[.)\]}>\"':!]{0,3}"
+    r"(?:です|だと思います|である|だ|번|입니다|이다|예요|이에요|选项|選項){0,2}[.!]?[ \t]{0,8}$",
+    re.M,
 )
-_HEAD: Final = re.compile(r"^[ \t]{0,8}(?:\(([A-J])\)|([A-J])[.):])[ \t]{1,8}\S", re.M)
+_HEAD: Final = re.compile(rf"^[ \t]{{0,8}}(?:\(([A-J])\)[ \t]{{1,8}}|([A-J]){_TEXT})\S", re.M)
 _POINTED: Final = re.compile(r"\(([A-J])\)|\[([A-J])\]|\b(?i:option|choice)\s([A-J])\b")
 _BOLD: Final = re.compile(r"\*\* ?\(?([A-J])\)?[.):]?(?: [^*\n]{0,500})?\*\*")
 _BEGUN: Final = re.compile(r"\(?([A-HJ])\)?(?:,\s|\s[-\u2013\u2014]\s|\s(?:because|since)\b)")
@@ -60,6 +66,9 @@ class MultipleChoice(ReferenceScorer):
         chosen = chosen_option(answer, options)
         return float(chosen is not None and chosen == reference_option(reference, options))
 
+    def reads(self, question: Question, answer: str) -> bool:
+        return chosen_option(answer, options_of(question.query)) is not None
+
 
 def options_of(query: str) -> Options:
     """Letter -> text, empty texts where the query lists none. The last list counts: examples may
@@ -70,7 +79,7 @@ def options_of(query: str) -> Options:
 
 def reference_option(reference: str, options: Options) -> str | None:
     """The letter of a reference such as "B", "(b)", "B. text" or an option's text."""
-    reference = plain(reference)
+    reference = statements.in_latin(plain(reference))
     for pattern in (_LINE, _HEAD):
         if chosen := _letters(pattern, reference):
             return chosen[0] if chosen[0] in options else None
@@ -80,7 +89,7 @@ def reference_option(reference: str, options: Options) -> str | None:
 
 def chosen_option(answer: str, options: Options) -> str | None:
     """The letter that an answer settles on; None for none and for several."""
-    marked = final(answer)
+    marked = statements.in_latin(final(answer))
     unmarked = _MARKUP.sub("", marked).strip()
     options = {letter: _MARKUP.sub("", text).strip() for letter, text in options.items()}
     unlettered = _without_texts_letters(unmarked, options)
@@ -89,7 +98,11 @@ def chosen_option(answer: str, options: Options) -> str | None:
         lambda: _letters(_LINE, unmarked)[-1:],
         lambda: _heading(unmarked, options),
         lambda: _begun(unlettered),
-        lambda: [*_unrejected(_BOLD, marked), *_unrejected(_POINTED, unlettered)],
+        lambda: [
+            *_unrejected(_BOLD, marked),
+            *_unrejected(_POINTED, unlettered),
+            *_unrejected(statements.OPTION, unlettered),
+        ],
         lambda: _by_text(unmarked, options),
     )
     for rule in rules:
@@ -103,8 +116,7 @@ def _without_texts_letters(answer: str, options: Options) -> str:
     """The C of an option "Vitamin C" is no option's letter."""
     for text in options.values():
         if len(text) > 1 and _CAPITAL.search(text):
-            whole = re.compile(rf"(?<!\w){re.escape(text)}(?!\w)", re.I)
-            answer = whole.sub(lambda match: _CAPITAL.sub("_", match[0]), answer)
+            answer = _whole(text).sub(lambda match: _CAPITAL.sub("_", match[0]), answer)
     return answer
 
 
@@ -122,7 +134,7 @@ def _called_wrong(text: str, head: re.Match[str], options: Options) -> bool:
     own = options.get(letters([head])[0], "")
     if own and line.casefold().startswith(own.casefold()):
         line = line[len(own) :]
-    return _WRONG.match(line) is not None
+    return any(rule.match(line) for rule in (_WRONG, statements.WRONG))
 
 
 def _begun(text: str) -> list[str]:
@@ -134,8 +146,12 @@ def _begun(text: str) -> list[str]:
 
 
 def _unrejected(pattern: re.Pattern[str], text: str) -> list[str]:
-    matches = pattern.finditer(text)
-    return letters([each for each in matches if not rejected(text, each.start(), each.end())])
+    found: dict[str, bool] = {}
+    for match in pattern.finditer(text):
+        letter = letters([match])[0]
+        if not found.get(letter):
+            found[letter] = not rejected(text, match.start(), match.end())
+    return [letter for letter, asserted in found.items() if asserted]
 
 
 def _by_text(answer: str, options: Options) -> list[str]:
@@ -156,13 +172,24 @@ def _by_text(answer: str, options: Options) -> list[str]:
 def _asserted(text: str, spoken: str) -> bool:
     return any(
         not refuted(spoken, match.end())
-        and _NOT.search(spoken[max(0, match.start() - 20) : match.start()]) is None
-        for match in re.finditer(rf"(?<!\w){re.escape(text)}(?!\w)", spoken)
+        and not _denied_before(spoken[max(0, match.start() - 20) : match.start()])
+        for match in _whole(text).finditer(spoken)
     )
 
 
+def _denied_before(text: str) -> bool:
+    return _NOT.search(text) is not None or statements.denies_at_the_end(text)
+
+
 def _within(part: str, whole: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(part)}(?!\w)", whole) is not None
+    return _whole(part).search(whole) is not None
+
+
+def _whole(text: str) -> re.Pattern[str]:
+    """`text`, and not as a part of other words; no blank parts those of Chinese or Korean."""
+    before = rf"(?<![{WORD}])" if re.match(f"[{WORD}]", text) else ""
+    after = rf"(?![{WORD}])" if re.search(f"[{WORD}]$", text) else ""
+    return re.compile(before + re.escape(text) + after, re.I)
 
 
 def _letters(pattern: re.Pattern[str], text: str) -> list[str]:

@@ -1,8 +1,14 @@
-"""What an answer says of options by their letters: "it must be C", "B is wrong"."""
+"""What an answer says of options by their letters: "it must be C", "B is wrong".
+
+These are the rules of English; those of other languages are in languages.py.
+"""
 
 import re
 from collections.abc import Sequence
 from typing import Final
+
+from transformers_hem.labels.scorers import statements
+from transformers_hem.labels.scorers.plain_text import WORD
 
 # A letter in brackets, or one by itself: the C of "Cannot" and "C++" is none. A and I are words
 # too, and have to end a statement.
@@ -48,13 +54,17 @@ _JUDGED: Final = re.compile(
     r"|(?:most \w{1,20}|best) (?:answer|choice|option|one)\b)"
 )
 _ALSO: Final = re.compile(
-    r"\s?(?:,|/|&|and\b|or\b)\s?\(?(?:[A-HJ]|I(?!\s[a-z]))(?![\w.'\u2019])"
+    rf"\s?(?:,|/|&|and\b|or\b|{statements.JOINED})\s?\(?(?:[A-HJ]|I(?!\s[a-z]))(?![{WORD}'\u2019]|\.(?:\w|\s[a-z]))"
     r"(?!\)?\s(?:is|isn|was|has|can|cannot|does)\b)"
 )
-_SECOND: Final = re.compile(r"(?<!\w)[A-J]\)?(?:\s?[/&]\s?|\s(?:and|or)\s)\(?$")
+_SECOND: Final = re.compile(
+    rf"(?<![{WORD}])[A-J]\)?(?:\s?[/&]\s?|\s(?:and|or)\s|\s?(?:{statements.JOINED})\s?)\(?$"
+)
 
 _CLAUSE: Final = re.compile(
-    r"[.,;!?\n]|\b(?:but|so|then|because|since|therefore|thus|hence|and|however)\b|\b[A-J]\b", re.I
+    r"[.,;!?\n]|\b(?:but|so|then|because|since|therefore|thus|hence|and|however)\b|\b[A-J]\b|"
+    + statements.BUT,
+    re.I,
 )
 _DENIAL: Final = re.compile(
     r"\b(?:not|cannot|never|neither|nor|hardly|unlikely|impossible|wrong|incorrect|thought"
@@ -78,12 +88,13 @@ _WINDOW: Final = 80  # characters before a letter in which it may be denied
 def stated(text: str) -> list[str]:
     """What the last "the answer is", "it's" or "is correct" says that isn't taken back at once;
     two letters where it names a second."""
-    matches = [each for rule in (_STATED, _SAID, _JUDGED) for each in rule.finditer(text)]
-    statements = [each for each in matches if not rejected(text, _start(each), each.end())]
-    if not statements:
+    rules = (_STATED, _SAID, _JUDGED, *statements.LETTER_STATED)
+    matches = [each for rule in rules for each in rule.finditer(text)]
+    matches.sort(key=_start, reverse=True)
+    last = next((each for each in matches if not rejected(text, _start(each), each.end())), None)
+    if last is None:
         return []
-    last = max(statements, key=_start)
-    several = _ALSO.match(text, last.end()) or _SECOND.search(text[: _start(last)][-_WINDOW:])
+    several = names_another(text, last.end()) or _SECOND.search(text[: _start(last)][-_WINDOW:])
     return [*letters([last]), "?"] if several else letters([last])
 
 
@@ -95,16 +106,19 @@ def letters(matches: Sequence[re.Match[str]]) -> list[str]:
 def rejected(text: str, start: int, end: int) -> bool:
     """Whether what stands there is denied: "not B", "if B", "B is wrong", "B? No"."""
     clause = _CLAUSE.split(text[max(0, start - _WINDOW) : start])[-1]
-    return bool(_DENIAL.search(clause)) or refuted(text, end)
+    denied = _DENIAL.search(clause) is not None or statements.denies(clause)
+    return denied or refuted(text, end)
 
 
 def refuted(text: str, end: int) -> bool:
     """Whether what ends there is called wrong by what follows."""
-    return _REFUTED.match(text, end) is not None
+    return any(rule.match(text, end) for rule in (_REFUTED, statements.REFUTED))
 
 
 def names_another(text: str, end: int) -> bool:
-    return _ALSO.match(text, end) is not None
+    """Whether a second letter follows that isn't called wrong."""
+    another = _ALSO.match(text, end)
+    return another is not None and not refuted(text, another.end())
 
 
 def _start(statement: re.Match[str]) -> int:
