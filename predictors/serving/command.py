@@ -34,9 +34,13 @@ def run(main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
-def end_at_once(error: HEMError) -> NoReturn:
+def end_at_once(error: HEMError | None) -> NoReturn:
     """Ends as `run` does, but inside running servers, without stopping them: uvicorn and gRPC,
-    stopped while they start, bury the one line that matters under tracebacks of their own."""
+    stopped while they start, bury the one line that matters under tracebacks of their own, and
+    Python waits for a thread that still loads a model. Without an error the status is 0."""
+    if error is None:
+        sys.stdout.flush()
+        os._exit(0)
     print(f"error: {one_line(str(error))}", file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(CONFIGURATION_STATUS if isinstance(error, ConfigurationError) else DEATH_STATUS)

@@ -5,10 +5,11 @@ lingering_close; 100 headers are Apache's LimitRequestFields.
 """
 
 import asyncio
+import resource
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -18,6 +19,7 @@ MAX_HEAD_BYTES: Final = 65_536  # request line and headers; a chunk's own line, 
 LINGER_SECONDS: Final = 30.0
 LINGER_IDLE_SECONDS: Final = 5.0
 LOOK_SECONDS: Final = 5.0
+MAX_CONNECTIONS: Final = 8192
 FRESH_SECONDS: Final = 1.0  # a connection as young as this has a request on its way
 
 
@@ -34,11 +36,15 @@ class Bounds:
 
 
 class Connections:
-    """uvicorn's `http` option: makes the connections of one server."""
+    """uvicorn's `http` option: makes the connections of one server, `most` at once (None: three
+    quarters of this process's descriptors, at most 8192)."""
 
-    def __init__(self, bounds: Bounds = Bounds()) -> None:
+    def __init__(self, bounds: Bounds = Bounds(), most: int | None = None) -> None:
         self.bounds = bounds
         self.draining = False
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        available = MAX_CONNECTIONS if descriptors < 0 else descriptors * 3 // 4
+        self.most = most or min(available, MAX_CONNECTIONS)
 
     def __call__(self, **given: Any) -> "BoundedConnection":
         return BoundedConnection(self, **given)
@@ -49,6 +55,13 @@ class Connections:
         for connection in connections:
             if connection.cycle is not None:
                 connection.cycle.keep_alive = False
+
+    def make_room(self, connections: Iterable["BoundedConnection"]) -> None:
+        """Closes an eighth of those without a whole request, the longest silent first: a burst of
+        them would keep everybody else out until they are overdue."""
+        waiting = sorted(filter(BoundedConnection.awaits, connections), key=BoundedConnection.age)
+        for connection in waiting[-(len(waiting) // 8 + 1) :]:
+            connection.transport.close()
 
     def give_up(self, connections: Iterable["BoundedConnection"]) -> None:
         """Answers 503 to whom waits; `connections` are those that are open."""
@@ -82,6 +95,8 @@ class BoundedConnection(HttpToolsProtocol):
     # What arrives
 
     def connection_made(self, transport: Any) -> None:
+        if len(self.connections) >= self._server.most:
+            self._server.make_room(cast("set[BoundedConnection]", self.connections))
         super().connection_made(transport)
         self._look_after(self._bounds.head_seconds)
 
@@ -132,6 +147,13 @@ class BoundedConnection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._paused_at = self.loop.time()
+
+    def awaits(self) -> bool:
+        """Whether no request is being answered: none has come, or not yet to its end."""
+        return self.cycle is None or self.cycle.response_complete or self._in_body
+
+    def age(self) -> float:
+        return self.loop.time() - self._since
 
     # How it ends
 

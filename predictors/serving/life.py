@@ -110,6 +110,7 @@ class Server(kserve.ModelServer):
         if self._grpc_server:
             servers.append(asyncio.create_task(self._grpc_server.start(self.max_threads)))
         asked = asyncio.create_task(self._signals.get())
+        loaded = False
         fatal: ConfigurationError | EngineError | None = None
         try:
             await asyncio.wait({model, asked, *servers}, return_when=asyncio.FIRST_COMPLETED)
@@ -117,13 +118,14 @@ class Server(kserve.ModelServer):
                 if task.done():
                     task.result()
             await self._stop_servers(asked.result(), servers)
+            loaded = self._model.loaded()
         except (ConfigurationError, EngineError) as error:
             fatal = error
         finally:
             model.cancel()
             await asyncio.gather(model, return_exceptions=True)
             await self._close()
-        if fatal is not None:
+        if not loaded:
             end_at_once(fatal)
 
     async def _stop_servers(

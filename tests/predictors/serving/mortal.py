@@ -4,6 +4,7 @@ Run by its path: --engine tests.predictors.serving.mortal:MortalEngine --state F
 """
 
 import asyncio
+import time
 from pathlib import Path
 from typing import cast
 
@@ -30,6 +31,8 @@ class MortalEngine(TensorEngine):
     _started = False
 
     async def start(self) -> None:
+        if self._state() == "loading for ever":
+            await asyncio.to_thread(time.sleep, 120)
         while self._state() == "loading":
             await asyncio.sleep(0.05)
         self._started = True

@@ -24,7 +24,8 @@ HEAD = b"POST /PATH HTTP/1.1\r\nhost: x\r\n"
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """/refuse answers 413 without reading, /large a body of 32 MiB, all else the body's length."""
+    """/refuse answers 413 without reading, /large a body of 32 MiB, /slow after a second; all else
+    the body's length."""
     length, more = 0, scope["path"] != "/refuse"
     while more:
         message = await receive()
@@ -32,6 +33,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             return
         length += len(message["body"])
         more = message["more_body"]
+    if scope["path"] == "/slow":
+        await asyncio.sleep(1)
     refused = scope["path"] == "/refuse"
     body = b"x" * 2**25 if scope["path"] == "/large" else str(length).encode()
     headers = [(b"content-length", str(len(body)).encode())]
@@ -186,6 +189,21 @@ async def test_a_client_that_takes_nothing_of_its_answer_is_let_go_of(
         while server.server_state.connections:
             await asyncio.sleep(0.05)
     writer.close()
+
+
+async def test_silent_connections_make_room_for_callers(server: Server, connect: Connect) -> None:
+    cast(Any, server.config.http).most = 40
+    reader, working = await connect()
+    working.write(b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    await asyncio.sleep(0.05)
+    silent = [await connect() for _ in range(200)]
+    whole = HEAD + b"connection: close\r\ncontent-length: 1\r\n\r\n1"
+    assert (await answer_to(connect, whole)).startswith(b"HTTP/1.1 200")
+    assert len(server.server_state.connections) <= 41
+    answer = await asyncio.wait_for(reader.read(), PATIENCE)
+    assert answer.startswith(b"HTTP/1.1 200")
+    for _, writer in [*silent, (reader, working)]:
+        writer.close()
 
 
 async def test_descriptors_come_back_after_a_burst_and_others_are_served(

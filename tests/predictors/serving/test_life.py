@@ -72,6 +72,14 @@ def test_a_model_that_loads_is_not_ready_and_its_metadata_has_no_tensors(
     assert "Traceback" not in server.log.read_text()
 
 
+def test_a_model_that_loads_is_not_waited_for(start: Start, state: Path) -> None:
+    turn(state, "loading for ever")
+    server = start(ready="/v2/health/live")
+    server.process.terminate()
+    assert server.process.wait(30) == 0
+    assert "Traceback" not in server.log.read_text()
+
+
 async def test_a_model_that_loads_is_unavailable_over_grpc(start: Start, state: Path) -> None:
     turn(state, "loading")
     server = start(ready="/v2/health/live")
