@@ -92,7 +92,7 @@ class GRPCClient(V2Client):
         self._asked = {"model_name": model.name, "model_version": model.version}
         self._url = model.url
         self._metadata = model.headers
-        self._redaction = Redaction(model.headers.values())
+        self._redaction = Redaction.of(model.headers)
         self._refused = refused
         self._upstream = Upstream(model.url, limits)
         self._channel = _channel(model, limits)

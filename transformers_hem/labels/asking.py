@@ -55,7 +55,9 @@ def patient_upstream(
 
 def is_systemic(error: Exception) -> bool:
     """True where the next question would fail in the same way."""
-    return isinstance(error, UpstreamError) and error.answered in _SYSTEMIC
+    if not isinstance(error, UpstreamError) or error.cause is Cause.DECLINED:
+        return False
+    return error.answered in _SYSTEMIC
 
 
 class WrongModel(HEMError):
