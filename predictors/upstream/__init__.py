@@ -8,6 +8,7 @@ settings    limits of calls (how long, how often, how many, how large), TLS, pro
 limits      how long a call may take in all, for who only reckons with it
 call        one call: queue, deadline, retries, circuit breaker
 http        JSON over HTTP by such calls
+json_body   JSON as servers write it
 v2          a V2 model by such calls, text and tensors; v2_rest and v2_grpc carry it
 openai/     the bodies and event streams of OpenAI-compatible servers
 
