@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import grpc
+import httpx
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as v2
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
@@ -22,6 +23,7 @@ from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
 from predictors.upstream.attempt import Refusal, reading
 from predictors.upstream.call import Upstream
 from predictors.upstream.client import FORWARDED, tls_context
+from predictors.upstream.proxies import as_proxy, environment, environment_proxy
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 from predictors.upstream.settings import Limits
 from predictors.upstream.v2 import V2Client, V2Metadata, V2Model
@@ -146,8 +148,6 @@ def _types(described: Any) -> dict[str, TensorType]:
 
 def _channel(model: V2Model, limits: Limits) -> grpc.aio.Channel:
     """Connects when first asked, and again at once when a probe of the breaker asks."""
-    if model.proxy:
-        raise ConfigurationError("--proxy works with --transport rest only")
     url = urlsplit(model.url)
     if url.path:
         raise ConfigurationError(f"--url {model.url!r}: gRPC has no path behind the port")
@@ -156,7 +156,7 @@ def _channel(model: V2Model, limits: Limits) -> grpc.aio.Channel:
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", limits.max_answer_bytes),
         ("grpc.enable_retries", 0),
-        ("grpc.enable_http_proxy", 0),
+        *_proxy_options(model),
         ("grpc.min_reconnect_backoff_ms", connect),  # also bounds one attempt to connect
         ("grpc.initial_reconnect_backoff_ms", min(100, connect)),
         ("grpc.max_reconnect_backoff_ms", connect),
@@ -170,6 +170,22 @@ def _channel(model: V2Model, limits: Limits) -> grpc.aio.Channel:
     if plain:
         return grpc.aio.insecure_channel(address, options)
     return grpc.aio.secure_channel(address, _credentials(model), options)
+
+
+def _proxy_options(model: V2Model) -> list[tuple[str, str | int]]:
+    """gRPC itself would read the environment, in lower case alone, for near hosts too."""
+    if model.proxy:
+        proxy: httpx.Proxy | None = as_proxy(model.proxy, "--proxy")
+    else:
+        proxies = environment()
+        proxy = environment_proxy(model.url, proxies) if proxies else None
+    if proxy is None:
+        return [("grpc.enable_http_proxy", 0)]
+    if proxy.url.scheme != "http":
+        raise ConfigurationError("--transport grpc goes through proxies of http:// only")
+    user = [quote(part, safe="") for part in proxy.auth or ()]
+    netloc = proxy.url.netloc.decode()
+    return [("grpc.http_proxy", f"http://{':'.join(user)}{'@' if user else ''}{netloc}")]
 
 
 def _credentials(model: V2Model) -> grpc.ChannelCredentials:

@@ -349,7 +349,6 @@ async def test_https_is_tls_by_grpc_too(tmp_path: Path, trusted: bool) -> None:
     ("options", "said"),
     [
         ({"transport": "soap"}, "unknown transport 'soap'; known: grpc, rest"),
-        ({"proxy": "http://p:1"}, "--proxy works with --transport rest only"),
         ({"url": "http://x/v2"}, "gRPC has no path"),
         ({"url": "https://x", "ca_bundle": "/nowhere.pem"}, "--ca_bundle '/nowhere.pem'"),
     ],
