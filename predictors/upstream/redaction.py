@@ -83,6 +83,13 @@ def shown_url(url: str | httpx.URL) -> str:
     return where + re.split(r"[?#]", rest, maxsplit=1)[0]
 
 
+def shown_value(name: str, value: object) -> object:
+    """The value of an option, which may hold the password of a URL."""
+    if isinstance(value, str) and (name.endswith(("url", "proxy")) or SCHEME.match(value)):
+        return shown_url(value)
+    return value
+
+
 def secret_parameters(url: str) -> dict[str, str]:
     """Those of a URL that may be keys, by their names."""
     return {k: v for k, v in httpx.URL(url).params.items() if k.lower() != PLAIN_PARAMETER}

@@ -91,14 +91,16 @@ URLWithParameters = Annotated[str, AfterValidator(http_url_with_parameters)]
 class Connection(BaseModel):
     """How another server is reached by HTTP: TLS, proxy, headers."""
 
-    ca_bundle: str = Field("", description="PEM file to verify https with; the system's if empty")
+    ca_bundle: str = Field(
+        default="", description="PEM file to verify https with; the system's if empty"
+    )
     proxy: SecretStr | None = Field(
-        None,
+        default=None,
         description="http://[user:password@]host:port to call through; by HTTP_PROXY, HTTPS_PROXY "
         "and NO_PROXY if not given",
     )
     extra_headers: SecretStr | None = Field(
-        None, description="JSON object of headers to send, such as an authorization"
+        default=None, description="JSON object of headers to send, such as an authorization"
     )
 
     def headers(self) -> dict[str, str]:
