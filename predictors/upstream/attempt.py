@@ -16,9 +16,9 @@ import httpx
 import orjson
 
 from predictors.errors import Cause, HEMError, InvalidRequest, UpstreamError
-from predictors.upstream.client import CONNECTION_ERRORS, connection_failure
+from predictors.upstream.client import CONNECTION_ERRORS, connection_failure, shown
 from predictors.upstream.json_body import parse_json
-from predictors.upstream.redaction import NOTHING_SECRET, Redaction, shown_url
+from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 
 T = TypeVar("T")
 Read: TypeAlias = Callable[[httpx.Response, float], Awaitable[T]]
@@ -86,7 +86,7 @@ async def attempt(
     Whatever fails in `read`, the answer is unusable. Raises what `refused` returns for any other
     status, else UpstreamError with its cause: no connection, too late, more bytes than `limit`.
     """
-    where, began = shown_url(request.url), time.perf_counter()
+    where, began = shown(request.url), time.perf_counter()
     try:
         async with asyncio.timeout(seconds):
             response = await client.send(request, stream=True)

@@ -75,7 +75,7 @@ def build_client(
     def through(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
         # The transport's own context is never used, the session brings one: verify=False only keeps
         # it from loading a bundle of certificates, which takes tens of milliseconds.
-        return AiohttpTransport(client=session, verify=False, proxy=proxy)
+        return HeaderTransport(client=session, verify=False, proxy=proxy)
 
     named = as_proxy(proxy, "--proxy") if proxy else None
     proxies = {} if named else environment()
@@ -87,6 +87,13 @@ def build_client(
         timeout=httpx.Timeout(timeout, connect=connect or timeout),
         headers=sent,
     )
+
+
+def shown(url: URL) -> str:
+    """For errors: without user, password and parameters, which may be keys."""
+    if url.userinfo or url.query or url.fragment:
+        url = url.copy_with(userinfo=b"", query=None, fragment=None)
+    return str(url)
 
 
 def tls_context(ca_bundle: str = "", cert: str = "", key: str = "") -> ssl.SSLContext:
@@ -103,6 +110,15 @@ def tls_context(ca_bundle: str = "", cert: str = "", key: str = "") -> ssl.SSLCo
         files = f"--client_cert {cert!r}, --client_key {key!r}"
         raise ConfigurationError(f"{files}: {error}") from None
     return context
+
+
+class HeaderTransport(AiohttpTransport):
+    """httpx makes a header of the user in a URL; aiohttp refuses to have both."""
+
+    async def handle_async_request(self, request: Request) -> Response:
+        if request.url.userinfo:
+            request.url = request.url.copy_with(userinfo=b"")
+        return await super().handle_async_request(request)
 
 
 class EnvironmentTransport(httpx.AsyncBaseTransport):

@@ -37,13 +37,14 @@ def environment_proxy(url: str | httpx.URL, proxies: Mapping[str, str]) -> httpx
     name = scheme if proxies.get(scheme) else "all"
     if not proxies.get(name) or is_near(target.host) or _excepted(target, scheme, proxies["no"]):
         return None
-    return as_proxy(proxies[name], f"{name.upper()}_PROXY")
+    proxy = proxies[name]
+    return as_proxy(proxy if "://" in proxy else f"http://{proxy}", f"{name.upper()}_PROXY")
 
 
 def as_proxy(url: str, option: str) -> httpx.Proxy:
     """Its errors never repeat the URL, which may hold a password."""
     try:
-        proxy = httpx.Proxy(url if "://" in url else f"http://{url}")
+        proxy = httpx.Proxy(url)
         if proxy.url.scheme in CARRIED and proxy.url.host:
             return proxy
     except (httpx.InvalidURL, ValueError):

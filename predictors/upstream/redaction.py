@@ -4,8 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
-
-import httpx
+from urllib.parse import parse_qsl, urlsplit
 
 # What stands before a key in an `authorization` (RFC 9110, 11.1), and in many texts.
 SCHEMES: Final = frozenset({"apikey", "basic", "bearer", "digest", "key", "negotiate", "token"})
@@ -68,15 +67,11 @@ def _alone(secret: str) -> str:
 NOTHING_SECRET: Final = Redaction()
 
 
-def shown_url(url: str | httpx.URL) -> str:
+def shown_url(url: str) -> str:
     """For errors, logs and metrics: without user, password and parameters.
 
     A text need not be a valid URL: all before its last `@` may be a password with `/` in it.
     """
-    if isinstance(url, httpx.URL):
-        if url.userinfo or url.query or url.fragment:
-            url = url.copy_with(userinfo=b"", query=None, fragment=None)
-        return str(url)
     _, at, rest = url.rpartition("@")
     scheme = SCHEME.match(url)
     where = f"{scheme.group() if scheme else ''}{STRUCK}@" if at else ""
@@ -92,4 +87,5 @@ def shown_value(name: str, value: object) -> object:
 
 def secret_parameters(url: str) -> dict[str, str]:
     """Those of a URL that may be keys, by their names."""
-    return {k: v for k, v in httpx.URL(url).params.items() if k.lower() != PLAIN_PARAMETER}
+    pairs = parse_qsl(urlsplit(url).query)
+    return {name: value for name, value in pairs if name.lower() != PLAIN_PARAMETER}
