@@ -5,6 +5,7 @@ httpx over aiohttp's transport: httpx's own loses nine tenths of its rate at 32 
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import ssl
@@ -24,6 +25,8 @@ from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 # The types of httpx that other rooms name; they do not import it themselves.
 Client: TypeAlias = httpx.AsyncClient
 __all__ = ["URL", "Client", "Headers", "InvalidURL", "Request", "Response"]
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # below, it logs whole URLs
 
 # KServe servers close an idle connection after 65 s; the client must let go first.
 KEEPALIVE_EXPIRY_SECONDS = 30.0
