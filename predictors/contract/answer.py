@@ -38,7 +38,7 @@ def parse_answers(response: Any) -> list[Answer]:
     outputs = _outputs(response)
     texts = _texts(outputs.get(TEXT_OUTPUT, {}))
     telemetry = {
-        name: _telemetry(name, _flat(outputs[name].get("data")), len(texts))
+        name: _telemetry(name, outputs[name].get("data"), len(texts))
         for name in TELEMETRY
         if name in outputs
     }
@@ -74,14 +74,20 @@ def is_telemetry(name: str, value: Any) -> bool:
 def _texts(output: Mapping[str, Any]) -> list[str]:
     """Raises ValueError, also for half a surrogate pair and for what is not base64 though it says
     so: MLServer's BYTES may be."""
-    texts = _flat(output.get("data"))
-    if texts is None or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"no V2 response: its {TEXT_OUTPUT} is not a list of strings")
+    texts: Any = output.get("data")
+    if not _are_texts(texts):
+        texts = _flat(texts)
+        if not _are_texts(texts):
+            raise ValueError(f"no V2 response: its {TEXT_OUTPUT} is not a list of strings")
     "".join(texts).encode()
     parameters = output.get("parameters")
     if isinstance(parameters, dict) and parameters.get("content_type") == "base64":
         return [base64.b64decode(text, validate=True).decode() for text in texts]
-    return texts
+    return list(texts)
+
+
+def _are_texts(data: Any) -> bool:
+    return isinstance(data, list) and all(isinstance(text, str) for text in data)
 
 
 def _flat(data: Any) -> list[Any] | None:
@@ -94,7 +100,10 @@ def _flat(data: Any) -> list[Any] | None:
     return rows
 
 
-def _telemetry(name: str, column: list[Any] | None, rows: int) -> list[Any]:
+def _telemetry(name: str, data: Any, rows: int) -> list[Any]:
+    if isinstance(data, list) and len(data) == rows and all(is_telemetry(name, x) for x in data):
+        return data
+    column = _flat(data)
     if column is None or len(column) != rows:
         return [None] * rows
     numbers = [_number(value, TELEMETRY[name]) for value in column]

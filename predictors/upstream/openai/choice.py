@@ -46,11 +46,11 @@ def first_choice(response: Any) -> Choice | None:
     if not isinstance(choice, dict):
         raise ValueError("not a completion: its choice is not an object")
     raise_error(choice)
-    reason = finish_reason(choice)
-    if reason in BROKEN:
-        raise ValueError(f"a completion that ended with {reason!r}")
-    if reason.partition(":")[0] in WITHHELD:
-        raise Declined(f"finish_reason {reason!r}")
+    if reason := finish_reason(choice):
+        if reason in BROKEN:
+            raise ValueError(f"a completion that ended with {reason!r}")
+        if reason.partition(":")[0] in WITHHELD:
+            raise Declined(f"finish_reason {reason!r}")
     return choice
 
 
@@ -59,10 +59,10 @@ def raise_error(body: Mapping[str, Any]) -> None:
     error = body.get("error")
     if isinstance(error, dict) and not any(error.values()):
         error = None
-    if not error and "error" in (body.get("object"), body.get("type")):
-        error = body
     if not error:
-        return
+        if body.get("object") != "error" and body.get("type") != "error":
+            return
+        error = body
     message = error.get("message") or error if isinstance(error, dict) else error
     text = message if isinstance(message, str) else orjson.dumps(message).decode()
     raise Declined(text) if is_withheld(error) else ValueError(f"an error: {text}")
@@ -77,9 +77,11 @@ def is_withheld(error: Any) -> bool:
 def finish_reason(choice: Choice) -> str:
     """In lower case; empty as long as there is none. SGLang's is an object with a `type`."""
     reason = choice.get("finish_reason")
+    if reason is None:
+        return ""
     if isinstance(reason, dict):
         reason = reason.get("type", reason)
-    text = "" if reason is None else str(reason).strip().lower()
+    text = str(reason).strip().lower()
     return "" if text in UNFINISHED else text
 
 

@@ -23,14 +23,16 @@ async def events(
     response.stream = _WithEnd(response.stream)
     response.headers["content-type"] = "text/event-stream"
     response.encoding = "utf-8-sig"  # HTML's standard: always UTF-8, its byte order mark left out
-    seconds: float | None = None
     arriving = EventSource(response).aiter_sse()
     loop = asyncio.get_running_loop()
     deadline: float | None = None
     while True:
         try:
-            async with asyncio.timeout_at(deadline):
+            if deadline is None:
                 event = await anext(arriving, None)
+            else:
+                async with asyncio.timeout_at(deadline):
+                    event = await anext(arriving, None)
         except CONNECTION_ERRORS:
             if deadline is None:
                 raise
