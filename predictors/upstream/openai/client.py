@@ -61,7 +61,8 @@ class Completions:
                 found = {n: s for n, s in self._substitutes.items() if n in refused & sent.keys()}
                 if not found or refused & set(found.values()):
                     raise
-                self._lacking |= found
+                stands = {n: s for n, s in self._lacking.items() if n not in found.values()}
+                self._lacking = stands | found  # the server may have come back with another model
 
     def _adapted(self, body: Mapping[str, Any]) -> dict[str, Any]:
         names = ((self._lacking.get(name, name), value) for name, value in body.items())

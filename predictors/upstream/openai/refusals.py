@@ -42,7 +42,7 @@ def told(otherwise: Callable[[Refusal], HEMError]) -> Callable[[Refusal], HEMErr
             text = f"{refusal.where} declined to answer: {refusal.reason}"
             return UpstreamError(text, Cause.DECLINED, answered=refusal.status)
         names = _lacking(refusal, error)
-        return UnsupportedFields(refusal.reason, names) if names else otherwise(refusal)
+        return UnsupportedFields(str(refusal.error()), names) if names else otherwise(refusal)
 
     return refused
 

@@ -218,6 +218,15 @@ async def test_an_older_server_gets_max_tokens() -> None:
     assert fields_of(server)[-1] == {"max_tokens", "temperature"}
 
 
+async def test_a_server_that_comes_back_with_another_model_is_asked_in_its_fields() -> None:
+    with serving(refusing("max_tokens"), "/v1") as server:
+        scorer = await judge(server)
+        for fields in (["max_tokens"], ["max_completion_tokens"], ["max_tokens"]):
+            server.reply = refusing(*fields)
+            assert await scorer.score(question(), "E", "C") == Pair(0.5, 0.5)
+        await scorer.close()
+
+
 @pytest.mark.parametrize(
     ("reply", "asked"),
     [
