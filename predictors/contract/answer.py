@@ -124,6 +124,8 @@ def _number(value: Any, datatype: str) -> Any:
 
 def _outputs(response: Any) -> dict[str, dict[str, Any]]:
     """By their names."""
+    if isinstance(response, dict) and response.get("error"):
+        raise ValueError(f"no V2 response, but an error: {response['error']}")
     if not isinstance(response, dict) or not isinstance(response.get("outputs"), list):
         raise ValueError("no V2 response: it has no outputs")
     outputs = {}

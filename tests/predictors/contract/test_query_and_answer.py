@@ -249,6 +249,11 @@ def test_what_is_not_text_is_no_answer(texts: Any) -> None:
         parse_answers(response(texts))
 
 
+def test_an_error_in_an_answer_is_told() -> None:
+    with pytest.raises(ValueError, match="no V2 response, but an error: no GPU"):
+        parse_answers({"error": "no GPU"})
+
+
 def test_text_that_says_it_is_base64_is_decoded() -> None:
     body = response(["R3LDvMOfZQ=="])
     body["outputs"][0]["parameters"] = {"content_type": "base64"}
