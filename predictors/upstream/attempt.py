@@ -154,7 +154,7 @@ def error_reason(body: bytes) -> str:
         content = parse_json(body)
     except ValueError:
         return body.decode(errors="replace")
-    if isinstance(content, list) and len(content) == 1:
+    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
         content = content[0]  # Gemini's
     if isinstance(content, dict):
         for names in (("error", "cause"), ("message",), ("detail",)):
