@@ -91,13 +91,16 @@ class _Stream:
 
     def _take_body(self, body: Any) -> None:
         choice = first_choice(body)
-        self.described |= {name: body[name] for name in ("model", "usage") if body.get(name)}
+        for name in ("model", "usage"):
+            if value := body.get(name):
+                self.described[name] = value
         if choice is None:
             return
         self.begun = True
         self.finished = self.finished or finish_reason(choice) != ""
         self.tokens += tokens_of(choice)
-        self.refusals.append(refusal(choice))
+        if said := refusal(choice):
+            self.refusals.append(said)
         if text := self.api.delta(choice):
             self.parts.append((text, time.perf_counter() - self.begin))
 
