@@ -9,7 +9,7 @@ another server leads to.
     ├── EngineError           500   the model failed while it answered
     ├── NotReady              503   the model loads, or can't answer any more
     ├── Overloaded            503
-    └── UpstreamError         502, 503 or 504: a call to another server failed, by the table CAUSES
+    └── UpstreamError         422, 502, 503 or 504: a call to another server failed, by CAUSES
 
 `str(error)` is one clear line; over HTTP it is the body `{"error": str(error)}`.
 """
@@ -62,6 +62,7 @@ class Cause(StrEnum):
     TIMEOUT = "timeout"
     SERVER_ERROR = "server_error"  # it answered 5xx
     REFUSED = "refused"  # it answered 4xx that our caller can't mend: a wrong key, too many calls
+    DECLINED = "declined"  # it is well, but this question it does not answer: a content filter
     UNUSABLE = "unusable"  # it answered something that is not an answer: HTML, a missing output
     TOO_LARGE = "too_large"  # its answer has more bytes than the limit
 
@@ -83,6 +84,7 @@ CAUSES: Final[Mapping[Cause, Consequence]] = {
     Cause.TIMEOUT: Consequence(504, down=True),
     Cause.SERVER_ERROR: Consequence(502, down=True),
     Cause.REFUSED: Consequence(502),
+    Cause.DECLINED: Consequence(422),
     Cause.UNUSABLE: Consequence(502),
     Cause.TOO_LARGE: Consequence(502),
 }

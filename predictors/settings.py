@@ -1,18 +1,16 @@
 """Settings: declared once with pydantic, read from command-line options, else the environment."""
 
 import argparse
-import re
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictors.errors import ConfigurationError, first_fault
+from predictors.upstream.redaction import shown_value
 
 S = TypeVar("S", bound=BaseSettings)
-
-PASSWORD: Final = re.compile(r"//[^/@\s]*@")  # in a URL
 
 
 class EngineSettings(BaseSettings):
@@ -58,5 +56,5 @@ def read_settings(settings: type[S], options: Mapping[str, Any]) -> S:
         return settings(**chosen)
     except ValidationError as error:
         name, message, value = first_fault(error)
-        shown = "" if message == "is required" else PASSWORD.sub("//***@", f"{value!r}: ")
+        shown = "" if message == "is required" else f"{shown_value(name, value)!r}: "
         raise ConfigurationError(f"--{name} {shown}{message}") from None

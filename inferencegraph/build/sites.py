@@ -14,6 +14,7 @@ from inferencegraph.build.pods import (
 from predictors.contract import Sampling
 from predictors.errors import ConfigurationError, known
 from predictors.upstream.limits import longest_call
+from predictors.upstream.redaction import shown_url
 
 QUERY_STAGE: Final = "mining-then-inference"
 ANSWER_STAGE: Final = "inference-then-mining"
@@ -89,7 +90,7 @@ class Model:
             for name in ("storage_uri", "server_arguments"):
                 if value := getattr(self, name):
                     raise ConfigurationError(
-                        f"the server at url {self.url!r} has its model already; "
+                        f"the server at url {shown_url(self.url)!r} has its model already; "
                         f"remove {name} {value!r}"
                     )
         elif (self.directory is None) == (self.storage_uri is None):

@@ -20,6 +20,7 @@ from inferencegraph.router.conditions import Condition
 from predictors.contract import CLOUD, EDGE, HEM_ROUTE
 from predictors.errors import ConfigurationError
 from predictors.upstream.limits import longest_call
+from predictors.upstream.redaction import shown_url
 
 ROUTER_TYPES: Final = ("Sequence", "Splitter", "Ensemble", "Switch")
 TARGETS: Final = ("nodeName", "serviceName", "serviceUrl")
@@ -99,7 +100,7 @@ def _check_step(
         yield unknown(f"{field}.nodeName", "node", target, nodes)
     url = step.get("serviceUrl")
     if isinstance(url, str) and url and not url.startswith(("http://", "https://")):
-        yield error(f"{field}.serviceUrl", f"{url!r} is not an http or https URL")
+        yield error(f"{field}.serviceUrl", f"{shown_url(url)!r} is not an http or https URL")
     for name, values in _VALUES.items():
         value = step.get(name)
         if value is not None and value not in values:

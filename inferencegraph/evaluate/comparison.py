@@ -17,6 +17,7 @@ from inferencegraph.evaluate.asking import ask_all
 from inferencegraph.evaluate.metrics import METRICS
 from inferencegraph.evaluate.outcome import Item, Run
 from predictors.contract import CLOUD, EDGE
+from predictors.upstream.redaction import shown_url
 
 ROUTED, EDGE_ONLY, CLOUD_ONLY = "routed", "EdgeOnly", "CloudOnly"
 _PREFER = {EDGE_ONLY: EDGE, ROUTED: None, CLOUD_ONLY: CLOUD}
@@ -63,7 +64,7 @@ async def compare(
     runs: dict[str, Run] = {}
     for name, prefer in _PREFER.items():
         runs[name] = await ask_all(url, items, prefer, concurrency, partial(on_answer, name))
-    return Comparison(url, concurrency, runs)
+    return Comparison(shown_url(url), concurrency, runs)
 
 
 def table(comparison: Comparison, title: str, width: int) -> Table:

@@ -15,7 +15,9 @@ from predictors.upstream.client import (
     InvalidURL,
     Request,
     connection_failure,
+    shown,
 )
+from predictors.upstream.redaction import shown_url
 
 Headers = Sequence[tuple[str, str]]
 
@@ -56,8 +58,9 @@ class StepService:
         self._limit = limit or None
         try:
             self._url = URL(url)
-        except InvalidURL as error:
-            raise ConfigurationError(f"serviceUrl {url!r}: {error}") from None
+        except InvalidURL:
+            raise ConfigurationError(f"serviceUrl {shown_url(url)!r} is not a URL") from None
+        self._shown = shown(self._url)
 
     async def __call__(self, body: bytes, headers: Headers) -> Reply:
         """Raises GraphFailure where no whole answer arrives, whatever the reason."""
@@ -66,16 +69,15 @@ class StepService:
             async with asyncio.timeout(self._limit):
                 return await self._send(request)
         except CONNECTION_ERRORS as error:
-            raise GraphFailure(str(connection_failure(error, str(self._url)))) from error
+            raise GraphFailure(str(connection_failure(error, self._shown))) from error
         except UpstreamError as error:
             raise GraphFailure(str(error)) from error
 
     async def _send(self, request: Request) -> Reply:
         response = await self._client.send(request, stream=True, follow_redirects=True)
-        url = str(self._url)
         try:
-            bound_body(response, url, MAX_BODY_BYTES)
-            with reading(url, passing=CONNECTION_ERRORS):
+            bound_body(response, self._shown, MAX_BODY_BYTES)
+            with reading(self._shown, passing=CONNECTION_ERRORS):
                 return Reply(response.status_code, await response.aread())
         finally:
             await response.aclose()

@@ -1,6 +1,8 @@
 """An answer with its telemetry: reads them out of V2 JSON responses, and checks the numbers."""
 
+import base64
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,17 +30,18 @@ class Answer:
 
 
 def parse_answers(response: Any) -> list[Answer]:
-    """The answers in a V2 JSON response. Raises ValueError that says how it breaks the contract."""
-    columns = _columns(response)
-    texts = columns.get(TEXT_OUTPUT)
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"no V2 response: its {TEXT_OUTPUT} is not a list of strings")
-    telemetry = {name: columns[name] for name in TELEMETRY if name in columns}
-    for name, column in telemetry.items():
-        if not isinstance(column, list) or len(column) != len(texts):
-            raise ValueError(f"no V2 response: {name} and {TEXT_OUTPUT} differ in length")
-        if not all(is_telemetry(name, value) for value in column):
-            raise ValueError(f"no V2 response: {name} is not made of {TELEMETRY[name]} numbers")
+    """The answers in a V2 JSON response, flat or nested, whatever the shape that it names.
+
+    Telemetry never fails an answer: what is null, or not what the contract has, is left out. Raises
+    ValueError that says what else breaks the contract.
+    """
+    outputs = _outputs(response)
+    texts = _texts(outputs.get(TEXT_OUTPUT, {}))
+    telemetry = {
+        name: _telemetry(name, outputs[name].get("data"), len(texts))
+        for name in TELEMETRY
+        if name in outputs
+    }
     parameters = response.get("parameters") or {}
     if not isinstance(parameters, dict):
         raise ValueError("no V2 response: its parameters are not an object")
@@ -68,13 +71,66 @@ def is_telemetry(name: str, value: Any) -> bool:
     return is_number(value) and abs(value) <= FP32_MAX
 
 
-def _columns(response: Any) -> dict[str, Any]:
-    """The data of each output, by its name."""
+def _texts(output: Mapping[str, Any]) -> list[str]:
+    """Raises ValueError, also for half a surrogate pair and for what is not base64 though it says
+    so: MLServer's BYTES may be."""
+    texts: Any = output.get("data")
+    if not _are_texts(texts):
+        texts = _flat(texts)
+        if not _are_texts(texts):
+            raise ValueError(f"no V2 response: its {TEXT_OUTPUT} is not a list of strings")
+    "".join(texts).encode()
+    parameters = output.get("parameters")
+    if isinstance(parameters, dict) and parameters.get("content_type") == "base64":
+        return [base64.b64decode(text, validate=True).decode() for text in texts]
+    return list(texts)
+
+
+def _are_texts(data: Any) -> bool:
+    return isinstance(data, list) and all(isinstance(text, str) for text in data)
+
+
+def _flat(data: Any) -> list[Any] | None:
+    """Row by row; None for what is no list."""
+    if not isinstance(data, list):
+        return None
+    rows: list[Any] = data
+    while any(isinstance(item, list) for item in rows):
+        rows = [each for item in rows for each in (item if isinstance(item, list) else [item])]
+    return rows
+
+
+def _telemetry(name: str, data: Any, rows: int) -> list[Any]:
+    if isinstance(data, list) and len(data) == rows and all(is_telemetry(name, x) for x in data):
+        return data
+    column = _flat(data)
+    if column is None or len(column) != rows:
+        return [None] * rows
+    numbers = [_number(value, TELEMETRY[name]) for value in column]
+    return [number if is_telemetry(name, number) else None for number in numbers]
+
+
+def _number(value: Any, datatype: str) -> Any:
+    """Servers have other datatypes for the same numbers, and JSON made of protobuf has INT64 as
+    text. Integers stay exact."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    whole = datatype == "INT32" and isinstance(value, float) and value.is_integer()
+    return int(value) if whole else value
+
+
+def _outputs(response: Any) -> dict[str, dict[str, Any]]:
+    """By their names."""
+    if isinstance(response, dict) and response.get("error"):
+        raise ValueError(f"no V2 response, but an error: {response['error']}")
     if not isinstance(response, dict) or not isinstance(response.get("outputs"), list):
         raise ValueError("no V2 response: it has no outputs")
-    columns = {}
+    outputs = {}
     for output in response["outputs"]:
         if not isinstance(output, dict) or not isinstance(output.get("name"), str):
             raise ValueError("no V2 response: an output has no name")
-        columns[output["name"]] = output.get("data")
-    return columns
+        outputs[output["name"]] = output
+    return outputs

@@ -46,6 +46,7 @@ _GRPC_STATUS: Final[Mapping[int, type[grpc_exceptions.GrpcException]]] = {
     400: grpc_exceptions.InvalidArgument,
     404: grpc_exceptions.NotFound,
     413: grpc_exceptions.ResourceExhausted,
+    422: grpc_exceptions.InvalidArgument,
     502: grpc_exceptions.Unavailable,
     503: grpc_exceptions.Unavailable,
     504: grpc_exceptions.DeadlineExceeded,

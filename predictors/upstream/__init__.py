@@ -8,11 +8,13 @@ settings    limits of calls (how long, how often, how many, how large), TLS, pro
 limits      how long a call may take in all, for who only reckons with it
 call        one call: queue, deadline, retries, circuit breaker
 http        JSON over HTTP by such calls
+json_body   JSON as servers write it
+proxies     which calls go through the environment's proxy
 v2          a V2 model by such calls, text and tensors; v2_rest and v2_grpc carry it
 openai/     the bodies and event streams of OpenAI-compatible servers
 
 Why a call failed is a Cause, and predictors.errors.CAUSES says what follows, for every transport:
-add a cause there, and nowhere a second table. client, attempt, redaction, ask and limits are light:
-they must not import pydantic, numpy, tenacity, circuitbreaker or prometheus_client. Nothing here
-imports an engine.
+add a cause there, and nowhere a second table. client, attempt, redaction, proxies, json_body, ask
+and limits are light: they must not import pydantic, numpy, tenacity, circuitbreaker or
+prometheus_client. Nothing here imports an engine.
 """

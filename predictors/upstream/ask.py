@@ -1,10 +1,10 @@
 """V2 text questions to a graph, a gateway or a predictor, for clients that ask once each."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 import orjson
@@ -12,6 +12,7 @@ import orjson
 from predictors.contract import HEM_ROUTE, Answer, Scalar, parse_answers, text_request
 from predictors.errors import ConfigurationError
 from predictors.upstream.attempt import as_json, attempt
+from predictors.upstream.redaction import shown_url
 
 T = TypeVar("T")
 
@@ -70,7 +71,20 @@ def read_reply(response: Any) -> tuple[list[Answer], Mapping[str, Any]]:
 
 def check_url(url: str, option: str = "--url", example: str = DEFAULT_URL) -> str:
     """Raises ConfigurationError for what can't be asked at all."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError(f"{option} {url!r} is not a URL; e.g. {example}")
+    try:
+        parsed: httpx.URL | None = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = None
+    if url.count("@") > 1 or "@" in _behind_the_host(url):
+        raise ConfigurationError(
+            f"{option} {shown_url(url)!r} has an @ too many: %40 stands for it, and in a password "
+            "%2F for /, %3F for ?, %23 for #"
+        )
+    if parsed is None or parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise ConfigurationError(f"{option} {shown_url(url)!r} is not a URL; e.g. {example}")
     return url
+
+
+def _behind_the_host(url: str) -> str:
+    """Path, parameters and fragment: by the first of their marks, whatever that stands in."""
+    return "".join(re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[1:])

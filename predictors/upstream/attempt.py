@@ -16,7 +16,8 @@ import httpx
 import orjson
 
 from predictors.errors import Cause, HEMError, InvalidRequest, UpstreamError
-from predictors.upstream.client import CONNECTION_ERRORS, connection_failure
+from predictors.upstream.client import CONNECTION_ERRORS, connection_failure, shown
+from predictors.upstream.json_body import parse_json
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 
 T = TypeVar("T")
@@ -32,6 +33,11 @@ CALLERS_FAULT: Final = frozenset({400, 413, 422})
 STATUSES: Final[Mapping[int, int]] = {408: 504, 429: 503, 503: 503, 504: 504}
 # A moment later the same call may succeed. Not 500: the model failed on this very query.
 RETRYABLE: Final = frozenset({429, 502, 503, 504})
+
+
+class Declined(ValueError):
+    """Raised by what reads an answer: the server is well, but this question it, or its model, will
+    not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ async def attempt(
     Whatever fails in `read`, the answer is unusable. Raises what `refused` returns for any other
     status, else UpstreamError with its cause: no connection, too late, more bytes than `limit`.
     """
-    where, began = str(request.url), time.perf_counter()
+    where, began = shown(request.url), time.perf_counter()
     try:
         async with asyncio.timeout(seconds):
             response = await client.send(request, stream=True)
@@ -103,7 +109,7 @@ def as_json(read: Callable[[Any], T]) -> Read[T]:
     """A Read of the whole answer: what `read` makes of its JSON."""
 
     async def parsed(response: httpx.Response, began: float) -> T:
-        return read(orjson.loads(await response.aread()))
+        return read(parse_json(await response.aread()))
 
     return parsed
 
@@ -129,6 +135,9 @@ def reading(
         raise
     except passing:
         raise
+    except Declined as error:
+        reason = redaction.reason(str(error))
+        raise UpstreamError(f"{where} declined to answer: {reason}", Cause.DECLINED) from None
     except (ValueError, HEMError) as error:
         reason = redaction.reason(str(error))
         raise UpstreamError(f"the answer of {where} is unusable: {reason}") from None
@@ -142,9 +151,11 @@ def error_reason(body: bytes) -> str:
     `{"error": {"message": "..."}}`; `{"message": "..."}`; FastAPI's `{"detail": ...}`; else all of
     it."""
     try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        content = parse_json(body)
+    except ValueError:
         return body.decode(errors="replace")
+    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
+        content = content[0]  # Gemini's
     if isinstance(content, dict):
         for names in (("error", "cause"), ("message",), ("detail",)):
             if content.get(names[0]):

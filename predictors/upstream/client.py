@@ -5,10 +5,11 @@ httpx over aiohttp's transport: httpx's own loses nine tenths of its rate at 32 
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -18,11 +19,14 @@ from httpx import URL, Headers, InvalidURL, Request, Response
 from httpx_aiohttp import AiohttpTransport
 
 from predictors.errors import Cause, ConfigurationError, UpstreamError
+from predictors.upstream.proxies import as_proxy, environment, environment_proxy
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 
 # The types of httpx that other rooms name; they do not import it themselves.
 Client: TypeAlias = httpx.AsyncClient
 __all__ = ["URL", "Client", "Headers", "InvalidURL", "Request", "Response"]
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # below, it logs whole URLs
 
 # KServe servers close an idle connection after 65 s; the client must let go first.
 KEEPALIVE_EXPIRY_SECONDS = 30.0
@@ -60,15 +64,16 @@ def build_client(
     proxy: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Client:
-    """A pooled client for calls inside a site or a cluster; `headers` go with each call.
+    """A pooled client; `headers` go with each call.
 
     `timeout` bounds each wait for the server, `connect` the wait for a connection (as `timeout`
     where it is None), both in seconds; None waits for ever.
 
     It opens as many connections as there are concurrent calls, keeps no cookies (one client
-    serves many callers), follows no redirects and ignores HTTP_PROXY. `verify` is a TLS context or
-    a CA bundle's path, well-known authorities if empty; `proxy` is
-    http://[user:password@]host:port. Close it with `aclose()`.
+    serves many callers) and follows no redirects. `verify` is a TLS context or a CA bundle's path,
+    well-known authorities if empty; `proxy` is http://[user:password@]host:port for all calls, and
+    where it is None the environment names one for those that upstream.proxies says. Close it with
+    `aclose()`.
 
     Raises ConfigurationError for a bundle or a proxy that is not valid.
     """
@@ -80,11 +85,14 @@ def build_client(
         )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
-    # The transport's own context is never used, the session brings one: verify=False only keeps
-    # it from loading a bundle of certificates, which takes tens of milliseconds.
-    transport = AiohttpTransport(
-        client=session, verify=False, proxy=_proxy(proxy) if proxy else None
-    )
+    def through(proxy: httpx.Proxy | None) -> httpx.AsyncBaseTransport:
+        # The transport's own context is never used, the session brings one: verify=False only keeps
+        # it from loading a bundle of certificates, which takes tens of milliseconds.
+        return HeaderTransport(client=session, verify=False, proxy=proxy)
+
+    named = as_proxy(proxy, "--proxy") if proxy else None
+    proxies = {} if named else environment()
+    transport = EnvironmentTransport(proxies, through) if proxies else through(named)
     # gzip is the one coding that upstream.attempt unpacks within its bound.
     sent = {"accept-encoding": "gzip", **(headers or {})}
     return Client(
@@ -92,6 +100,13 @@ def build_client(
         timeout=httpx.Timeout(timeout, connect=connect or timeout),
         headers=sent,
     )
+
+
+def shown(url: URL) -> str:
+    """For errors: without user, password and parameters, which may be keys."""
+    if url.userinfo or url.query or url.fragment:
+        url = url.copy_with(userinfo=b"", query=None, fragment=None)
+    return str(url)
 
 
 def tls_context(ca_bundle: str = "", cert: str = "", key: str = "") -> ssl.SSLContext:
@@ -110,13 +125,47 @@ def tls_context(ca_bundle: str = "", cert: str = "", key: str = "") -> ssl.SSLCo
     return context
 
 
-def _proxy(url: str) -> httpx.Proxy:
-    """Its errors never repeat the URL, which may hold a password."""
-    with contextlib.suppress(httpx.InvalidURL, ValueError):
-        proxy = httpx.Proxy(url)
-        if proxy.url.host:
-            return proxy
-    raise ConfigurationError("--proxy is not a proxy's URL: http://[user:password@]host:port")
+class HeaderTransport(AiohttpTransport):
+    """httpx makes a header of the user in a URL; aiohttp refuses to have both."""
+
+    async def handle_async_request(self, request: Request) -> Response:
+        if request.url.userinfo:
+            request.url = request.url.copy_with(userinfo=b"")
+        return await super().handle_async_request(request)
+
+
+class EnvironmentTransport(httpx.AsyncBaseTransport):
+    """Calls each host as `proxies` of the environment say; `through` makes the transports."""
+
+    def __init__(
+        self,
+        proxies: Mapping[str, str],
+        through: Callable[[httpx.Proxy | None], httpx.AsyncBaseTransport],
+    ) -> None:
+        self._proxies = proxies
+        self._through = through
+        self._direct = through(None)
+        self._by_proxy: dict[str, httpx.AsyncBaseTransport] = {}
+        self._by_host: dict[tuple[str, str, int | None], httpx.AsyncBaseTransport] = {}
+
+    async def handle_async_request(self, request: Request) -> Response:
+        key = (request.url.scheme, request.url.host, request.url.port)
+        if key not in self._by_host:
+            self._by_host[key] = self._chosen(request.url)
+        return await self._by_host[key].handle_async_request(request)
+
+    def _chosen(self, url: URL) -> httpx.AsyncBaseTransport:
+        try:
+            proxy = environment_proxy(url, self._proxies)
+        except ConfigurationError as error:
+            raise UpstreamError(str(error), Cause.UNREACHABLE, retryable=False) from None
+        if proxy is None:
+            return self._direct
+        return self._by_proxy.setdefault(f"{proxy.url} {proxy.auth}", self._through(proxy))
+
+    async def aclose(self) -> None:
+        for transport in (self._direct, *self._by_proxy.values()):
+            await transport.aclose()
 
 
 ConnectionFailed: TypeAlias = httpx.HTTPError | aiohttp.ClientError | OSError
@@ -153,8 +202,8 @@ def connection_failure(
     if isinstance(cause, aiohttp.ClientConnectionError):
         return UpstreamError(f"{url} closed the connection before it answered", Cause.UNREACHABLE)
     reason = redaction.reason(str(error)) or type(error).__name__
-    if isinstance(cause, aiohttp.ClientHttpProxyError):
-        return UpstreamError(f"the proxy to {url} refused the call: {reason}")
+    if isinstance(cause, aiohttp.ClientHttpProxyError):  # as text it holds the proxy's URL
+        return UpstreamError(f"the proxy to {url} refused the call: {cause.status} {cause.message}")
     if isinstance(cause, aiohttp.ClientResponseError):
         return UpstreamError(f"{url} did not answer with HTTP: {reason}")
     return UpstreamError(

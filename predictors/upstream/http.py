@@ -10,14 +10,14 @@ from predictors.errors import HEMError
 from predictors.upstream.attempt import Read, Refusal, as_json, attempt
 from predictors.upstream.call import Upstream
 from predictors.upstream.client import FORWARDED, build_client, on_the_wire
-from predictors.upstream.redaction import Redaction
+from predictors.upstream.redaction import Redaction, secret_parameters, shown_url
 from predictors.upstream.settings import Limits
 
 T = TypeVar("T")
 
 
 class HTTPUpstream:
-    """One base URL.
+    """One base URL, whose parameters (`?api-version=...`) go with each call and are not shown.
 
     `headers` go with each call, and no error repeats what they hold, whatever the server answers.
     `refused` makes the error of an answer that is not 200: for a predictor that relays a call
@@ -37,14 +37,16 @@ class HTTPUpstream:
         attempt_seconds: float | None = None,
         waits: tuple[float, float] = (0.1, 2.0),
     ) -> None:
-        self.url = url
+        self.url = shown_url(url)
+        base, mark, parameters = url.partition("?")
+        self._base, self._parameters = base, mark + parameters
         self._client = client or build_client(limits.timeout, connect=limits.connect_timeout)
         self._client.headers.update(headers or {})
         self._limit = limits.max_answer_bytes
-        self._redaction = Redaction((headers or {}).values())
+        self._redaction = Redaction.of(headers or {}, secret_parameters(url))
         self._refused = refused
         self._seconds = attempt_seconds
-        self._upstream = Upstream(url, limits, first_wait=waits[0], longest_wait=waits[1])
+        self._upstream = Upstream(self.url, limits, first_wait=waits[0], longest_wait=waits[1])
 
     async def post(
         self,
@@ -93,9 +95,10 @@ class HTTPUpstream:
         sent = on_the_wire(FORWARDED.get() if headers is None else headers)
         if content is not None:
             sent["content-type"] = "application/json"
+        url = f"{self._base}{path}{self._parameters}"
         return await attempt(
             self._client,
-            self._client.build_request(method, self.url + path, content=content, headers=sent),
+            self._client.build_request(method, url, content=content, headers=sent),
             read,
             seconds=seconds or self._seconds,
             limit=self._limit,

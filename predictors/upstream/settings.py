@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import httpx
 import orjson
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from predictors.errors import ConfigurationError
 from predictors.settings import EngineSettings
@@ -62,31 +62,45 @@ class UpstreamSettings(Limits, EngineSettings):
 
 def http_url(url: str) -> str:
     """A base URL without its last slash. Raises ValueError."""
+    url = http_url_with_parameters(url)
+    if "?" in url:
+        raise ValueError("must be a base URL, without ? and #")
+    return url
+
+
+def http_url_with_parameters(url: str) -> str:
+    """The same, but `?name=value` may stand behind it. Raises ValueError, without a password."""
+    if "@" in url:
+        raise ValueError("must not hold a password: give --extra_headers (an @ in a path is %40)")
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise ValueError(f"is not a URL: {error}") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ValueError("must be http://host[:port] or https://host[:port]")
-    if parsed.query or parsed.fragment:
-        raise ValueError("must be a base URL, without ? and #")
-    if parsed.userinfo:
-        raise ValueError("must not hold a password: it is shown in errors and metrics")
-    return url.rstrip("/")
+    if "#" in url:
+        raise ValueError("must be a base URL, without #")
+    base, mark, parameters = url.partition("?")
+    return base.rstrip("/") + (mark + parameters if parameters else "")
 
 
 HTTPURL = Annotated[str, AfterValidator(http_url)]
+URLWithParameters = Annotated[str, AfterValidator(http_url_with_parameters)]
 
 
-class HTTPUpstreamSettings(UpstreamSettings):
-    """What every engine has that calls another server by HTTP."""
+class Connection(BaseModel):
+    """How another server is reached by HTTP: TLS, proxy, headers."""
 
-    ca_bundle: str = Field("", description="PEM file to verify https with; the system's if empty")
+    ca_bundle: str = Field(
+        default="", description="PEM file to verify https with; the system's if empty"
+    )
     proxy: SecretStr | None = Field(
-        None, description="http://[user:password@]host:port to call through"
+        default=None,
+        description="http://[user:password@]host:port to call through; by HTTP_PROXY, HTTPS_PROXY "
+        "and NO_PROXY if not given",
     )
     extra_headers: SecretStr | None = Field(
-        None, description="JSON object of headers to send, such as an authorization"
+        default=None, description="JSON object of headers to send, such as an authorization"
     )
 
     def headers(self) -> dict[str, str]:
@@ -98,15 +112,22 @@ class HTTPUpstreamSettings(UpstreamSettings):
                 raise ConfigurationError(f"--extra_headers: {name!r} can't be sent as a header")
         return headers
 
-    def client(self) -> httpx.AsyncClient:
-        """Raises ConfigurationError for a CA bundle or a proxy that is not valid."""
+    def client_for(self, timeout: float, connect: float) -> httpx.AsyncClient:
+        """Both in seconds. Raises ConfigurationError for a CA bundle or a proxy that is not
+        valid."""
         proxy = self.proxy.get_secret_value() if self.proxy else None
-        return build_client(
-            self.timeout, connect=self.connect_timeout, verify=self.ca_bundle, proxy=proxy
-        )
+        return build_client(timeout, connect=connect, verify=self.ca_bundle, proxy=proxy)
 
 
-def json_object(settings: BaseSettings, field: str) -> dict[str, Any]:
+class HTTPUpstreamSettings(Connection, UpstreamSettings):
+    """What every engine has that calls another server by HTTP."""
+
+    def client(self) -> httpx.AsyncClient:
+        """Raises as client_for."""
+        return self.client_for(self.timeout, self.connect_timeout)
+
+
+def json_object(settings: BaseModel, field: str) -> dict[str, Any]:
     """The JSON object in a secret field; empty where it is not set. Raises ConfigurationError."""
     secret: SecretStr | None = getattr(settings, field)
     try:

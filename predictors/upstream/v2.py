@@ -108,4 +108,6 @@ def tensor_response(
     outputs: Mapping[str, Tensor], parameters: Mapping[str, Any], model_name: str
 ) -> TensorResponse:
     served_by = parameters.get(SERVED_BY) or model_name
-    return TensorResponse(outputs, str(served_by), parameters.get(CACHED) is True)
+    return TensorResponse(
+        outputs, str(served_by) if served_by else None, parameters.get(CACHED) is True
+    )

@@ -3,30 +3,31 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import grpc
+import httpx
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as v2
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
-from predictors.contract import CACHED, SERVED_BY, Scalar
+from predictors.contract import Scalar
 from predictors.contract.tensors import (
     BYTES,
     Tensor,
     TensorRequest,
     TensorResponse,
     TensorType,
-    json_data,
-    parse_raw_tensor,
     parse_tensor,
 )
 from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
 from predictors.upstream.attempt import Refusal, reading
 from predictors.upstream.call import Upstream
 from predictors.upstream.client import FORWARDED, tls_context
+from predictors.upstream.proxies import as_proxy, environment, environment_proxy
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 from predictors.upstream.settings import Limits
-from predictors.upstream.v2 import V2Client, V2Metadata, V2Model, tensor_response
+from predictors.upstream.v2 import V2Client, V2Metadata, V2Model
+from predictors.upstream.v2_grpc_response import infer_response, text_response
 
 T = TypeVar("T")
 
@@ -48,17 +49,6 @@ STATUSES: Final[Mapping[grpc.StatusCode, int]] = {
 TOO_LARGE_ANSWER: Final = "CLIENT: Received message larger than max"
 TOO_LARGE_REQUEST: Final = "SERVER: Received message larger than max"
 CERTIFICATE: Final = ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed", "Peer name")
-
-CONTENTS: Final[Mapping[str, str]] = {
-    "BOOL": "bool_contents",
-    **dict.fromkeys(("INT8", "INT16", "INT32"), "int_contents"),
-    "INT64": "int64_contents",
-    **dict.fromkeys(("UINT8", "UINT16", "UINT32"), "uint_contents"),
-    "UINT64": "uint64_contents",
-    "FP32": "fp32_contents",
-    "FP64": "fp64_contents",
-    BYTES: "bytes_contents",
-}
 
 
 def grpc_failure(
@@ -92,7 +82,7 @@ class GRPCClient(V2Client):
         self._asked = {"model_name": model.name, "model_version": model.version}
         self._url = model.url
         self._metadata = model.headers
-        self._redaction = Redaction(model.headers.values())
+        self._redaction = Redaction.of(model.headers)
         self._refused = refused
         self._upstream = Upstream(model.url, limits)
         self._channel = _channel(model, limits)
@@ -104,7 +94,7 @@ class GRPCClient(V2Client):
             for t in request["inputs"]
         }
         tensors = TensorRequest(inputs, request.get("parameters", {}))
-        return await self.infer(tensors, lambda response: read(_plain(response)))
+        return await self._infer(tensors, lambda answer: read(text_response(answer)))
 
     async def metadata(self) -> V2Metadata:
         message = v2.ModelMetadataRequest(**self._model)
@@ -123,11 +113,12 @@ class GRPCClient(V2Client):
         )
 
     async def infer(self, request: TensorRequest, read: Callable[[TensorResponse], T]) -> T:
+        return await self._infer(request, lambda answer: read(infer_response(answer)))
+
+    async def _infer(self, request: TensorRequest, read: Callable[[Any], T]) -> T:
         message = infer_request(v2.ModelInferRequest(**self._asked), request)
         return await self._upstream.call(
-            lambda: self._attempt(
-                self._stub.ModelInfer, message, lambda answer: read(infer_response(answer))
-            )
+            lambda: self._attempt(self._stub.ModelInfer, message, read)
         )
 
     async def _attempt(
@@ -160,20 +151,8 @@ def _types(described: Any) -> dict[str, TensorType]:
     return {t.name: TensorType(t.name, t.datatype, tuple(t.shape)) for t in described}
 
 
-def _plain(response: TensorResponse) -> dict[str, Any]:
-    """As V2 JSON has it. Raises ValueError for BYTES that are not UTF-8."""
-    return {
-        "outputs": [
-            {"name": name, "data": json_data(tensor)} for name, tensor in response.outputs.items()
-        ],
-        "parameters": {SERVED_BY: response.served_by, CACHED: response.cached},
-    }
-
-
 def _channel(model: V2Model, limits: Limits) -> grpc.aio.Channel:
     """Connects when first asked, and again at once when a probe of the breaker asks."""
-    if model.proxy:
-        raise ConfigurationError("--proxy works with --transport rest only")
     url = urlsplit(model.url)
     if url.path:
         raise ConfigurationError(f"--url {model.url!r}: gRPC has no path behind the port")
@@ -182,7 +161,7 @@ def _channel(model: V2Model, limits: Limits) -> grpc.aio.Channel:
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", limits.max_answer_bytes),
         ("grpc.enable_retries", 0),
-        ("grpc.enable_http_proxy", 0),
+        *_proxy_options(model),
         ("grpc.min_reconnect_backoff_ms", connect),  # also bounds one attempt to connect
         ("grpc.initial_reconnect_backoff_ms", min(100, connect)),
         ("grpc.max_reconnect_backoff_ms", connect),
@@ -196,6 +175,22 @@ def _channel(model: V2Model, limits: Limits) -> grpc.aio.Channel:
     if plain:
         return grpc.aio.insecure_channel(address, options)
     return grpc.aio.secure_channel(address, _credentials(model), options)
+
+
+def _proxy_options(model: V2Model) -> list[tuple[str, str | int]]:
+    """gRPC itself would read the environment, in lower case alone, for near hosts too."""
+    if model.proxy:
+        proxy: httpx.Proxy | None = as_proxy(model.proxy, "--proxy")
+    else:
+        proxies = environment()
+        proxy = environment_proxy(model.url, proxies) if proxies else None
+    if proxy is None:
+        return [("grpc.enable_http_proxy", 0)]
+    if proxy.url.scheme != "http":
+        raise ConfigurationError("--transport grpc goes through proxies of http:// only")
+    user = [quote(part, safe="") for part in proxy.auth or ()]
+    netloc = proxy.url.netloc.decode()
+    return [("grpc.http_proxy", f"http://{':'.join(user)}{'@' if user else ''}{netloc}")]
 
 
 def _credentials(model: V2Model) -> grpc.ChannelCredentials:
@@ -232,24 +227,3 @@ def _raw(tensor: Tensor) -> bytes:
         elements = tensor.values.ravel().tolist()
         return b"".join(len(item).to_bytes(4, "little") + item for item in elements)
     return tensor.values.astype(tensor.values.dtype.newbyteorder("<"), copy=False).tobytes()
-
-
-def infer_response(message: Any) -> TensorResponse:
-    raw = message.raw_output_contents
-    if raw and len(raw) != len(message.outputs):
-        raise ValueError(f"{len(raw)} raw contents for {len(message.outputs)} outputs")
-    outputs = {}
-    for index, output in enumerate(message.outputs):
-        described = (output.name, output.datatype, list(output.shape))
-        if raw:
-            outputs[output.name] = parse_raw_tensor(*described, raw[index])
-        else:
-            contents = getattr(output.contents, CONTENTS.get(output.datatype, ""), [])
-            outputs[output.name] = parse_tensor(*described, list(contents))
-    parameters = {name: _value(value) for name, value in message.parameters.items()}
-    return tensor_response(outputs, parameters, message.model_name)
-
-
-def _value(parameter: v2.InferParameter) -> Scalar | None:
-    kind = parameter.WhichOneof("parameter_choice")
-    return None if kind is None else getattr(parameter, kind)

@@ -1,5 +1,6 @@
 """V2 JSON over REST."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from predictors.contract.tensors import (
     FP16,
+    Tensor,
     TensorRequest,
     TensorResponse,
     TensorType,
@@ -89,14 +91,29 @@ def _json_request(request: TensorRequest) -> dict[str, Any]:
 def _tensors(response: Any) -> TensorResponse:
     """Raises ValueError where it breaks V2."""
     try:
-        outputs = {
-            output["name"]: parse_tensor(
-                output["name"], output["datatype"], output["shape"], output["data"]
-            )
-            for output in response["outputs"]
-        }
-        return tensor_response(outputs, response.get("parameters") or {}, response["model_name"])
+        outputs = {output["name"]: _tensor(output) for output in response["outputs"]}
+        parameters = response.get("parameters") or {}
+        return tensor_response(outputs, parameters, response.get("model_name") or "")
     except (KeyError, TypeError, AttributeError):
-        raise ValueError(
-            "not a V2 response: an output lacks its name, type, shape or data"
-        ) from None
+        raise ValueError("not a V2 response: an output lacks its name, type or data") from None
+
+
+def _tensor(output: dict[str, Any]) -> Tensor:
+    """Servers that leave the shape out mean that of the data; null is what JSON has for NaN.
+
+    Raises InvalidRequest, KeyError or TypeError.
+    """
+    name, datatype, data = output["name"], output["datatype"], output["data"]
+    shape = output["shape"] if output.get("shape") is not None else np.shape(data)
+    try:
+        return parse_tensor(name, datatype, shape, data)
+    except InvalidRequest:
+        if not datatype.startswith("FP"):
+            raise
+        return parse_tensor(name, datatype, shape, _with_nan(data))
+
+
+def _with_nan(data: Any) -> Any:
+    if isinstance(data, list):
+        return [_with_nan(item) for item in data]
+    return math.nan if data is None else data

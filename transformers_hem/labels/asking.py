@@ -1,6 +1,6 @@
 """Asks the edge and the cloud model: at two predictors, or through one graph."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,10 +16,10 @@ from predictors.contract import (
 )
 from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
 from predictors.upstream.ask import check_url, read_reply
-from predictors.upstream.attempt import Refusal
-from predictors.upstream.client import build_client
+from predictors.upstream.attempt import DEFAULT_MAX_ANSWER_BYTES, Refusal
 from predictors.upstream.http import HTTPUpstream
-from predictors.upstream.settings import Limits
+from predictors.upstream.redaction import shown_url
+from predictors.upstream.settings import Connection, Limits
 from transformers_hem.labels.question import Side
 
 _EXAMPLE: Final = "http://127.0.0.1:8080/v2/models/NAME/infer"
@@ -31,23 +31,34 @@ _SYSTEMIC: Final = frozenset({None, 401, 403, 404, 405, 429, 501, 502, 503, 504}
 
 
 def patient_upstream(
-    url: str, timeout: float, attempts: int, headers: Mapping[str, str] | None = None
+    url: str,
+    timeout: float,
+    attempts: int,
+    *,
+    headers: Mapping[str, str] | None = None,
+    connection: Connection | None = None,
+    max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
+    refused: Callable[[Refusal], HEMError] = Refusal.error,
 ) -> HTTPUpstream:
     """For a predictor or a judge that a run asks. `timeout` is seconds of one attempt. No breaker:
-    the run ends by itself where a server is gone."""
+    the run ends by itself where a server is gone.
+
+    Raises ConfigurationError for a `connection` that can't be.
+    """
     limits = Limits(
         timeout=attempts * (timeout + _WAITS[1]),
         retries=attempts - 1,
         max_concurrency=1_000_000,
+        max_answer_bytes=max_answer_bytes,
         breaker_failures=0,
     )
-    client = build_client(timeout, connect=_CONNECT_SECONDS)
+    client = (connection or Connection()).client_for(timeout, _CONNECT_SECONDS)
     return HTTPUpstream(
         url,
         limits,
         client,
         headers=headers,
-        refused=Refusal.error,
+        refused=refused,
         attempt_seconds=timeout,
         waits=_WAITS,
     )
@@ -55,7 +66,9 @@ def patient_upstream(
 
 def is_systemic(error: Exception) -> bool:
     """True where the next question would fail in the same way."""
-    return isinstance(error, UpstreamError) and error.answered in _SYSTEMIC
+    if not isinstance(error, UpstreamError) or error.cause is Cause.DECLINED:
+        return False
+    return error.answered in _SYSTEMIC
 
 
 class WrongModel(HEMError):
@@ -88,16 +101,17 @@ class Models:
             raise ConfigurationError("give --edge and --cloud, or a graph's --url")
         if edge == cloud:
             raise ConfigurationError(
-                f"--edge and --cloud are the same, {edge!r}; use a graph's --url"
+                f"--edge and --cloud are the same, {shown_url(edge)!r}; use a graph's --url"
             )
         check_url(edge, "--edge", _EXAMPLE)
         return cls(edge, check_url(cloud, "--cloud", _EXAMPLE), False, parameters)
 
     def settings(self) -> dict[str, Any]:
-        """What decides the answers."""
+        """What decides the answers; a file keeps it, so without passwords."""
+        edge, cloud = shown_url(self.edge_url), shown_url(self.cloud_url)
         if self.through_graph:
-            return {"url": self.edge_url, "parameters": dict(self.parameters)}
-        urls = {"edge": self.edge_url, "cloud": self.cloud_url}
+            return {"url": edge, "parameters": dict(self.parameters)}
+        urls = {"edge": edge, "cloud": cloud}
         return {**urls, "parameters": dict(self.parameters)}
 
 
@@ -119,7 +133,7 @@ class Asker:
         request = text_request([query], {**models.parameters, **prefer})
         answer, routed = await self._upstreams[url].post("", request, _one_answer, retry=retry)
         if models.through_graph:
-            _require_route(routed, side, url)
+            _require_route(routed, side, shown_url(url))
         return answer
 
     async def close(self) -> None:

@@ -29,6 +29,7 @@ from predictors.contract.codec import (
 )
 from predictors.errors import ConfigurationError, HEMError, InvalidRequest, NotReady
 from predictors.serving.life import ServedModel
+from predictors.upstream.redaction import shown_url
 from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.serving.answer_batch import answer_batch, named_outputs
 from transformers_hem.serving.decision import DECIDED, Decider, Decision
@@ -245,8 +246,9 @@ def build_model(options: argparse.Namespace, decider: Decider) -> HEMTransformer
     if decider.algorithm.stage == "query":
         if options.predictor_host:
             raise ConfigurationError(
-                f"--predictor_host {options.predictor_host!r}: {decider.name} mines the query and "
-                "calls no predictor; run HEM as the predictor of an InferenceService of its own"
+                f"--predictor_host {shown_url(options.predictor_host)!r}: {decider.name} mines the "
+                "query and calls no predictor; run HEM as the predictor of an InferenceService of "
+                "its own"
             )
         return MiningThenInference(options.model_name, decider)
     if not options.predictor_host:

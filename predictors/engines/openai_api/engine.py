@@ -2,61 +2,52 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from predictors.contract import Answer, Query
 from predictors.engines.base import TextEngine
 from predictors.engines.side_by_side import side_by_side
 from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
 from predictors.upstream.attempt import Refusal
-from predictors.upstream.client import Response
 from predictors.upstream.http import HTTPUpstream
-from predictors.upstream.openai.answer import streamed_answer, whole_answer
 from predictors.upstream.openai.bodies import APIS, Dialect, request_body
-from predictors.upstream.settings import HTTPURL, HTTPUpstreamSettings, json_object
+from predictors.upstream.openai.client import (
+    MAX_COMPLETION_TOKENS,
+    MAX_TOKENS,
+    Completions,
+    reasons,
+)
+from predictors.upstream.openai.endpoint import Endpoint, base_url, check_key, read_key
+from predictors.upstream.openai.refusals import UnsupportedFields, told
+from predictors.upstream.settings import HTTPUpstreamSettings
 
-KEY_HINT = "it refused the key; see --api_key and --api_key_file (PREDICTOR_API_KEY)"
+KEY_HINT = "it refused the key; see --api_key, --api_key_file and --api_key_header"
 SHOWN_MODELS = 10
 
 
-class OpenAIAPISettings(Dialect, HTTPUpstreamSettings):
-    url: HTTPURL = Field("http://127.0.0.1:8000/v1", description="base URL, as OpenAI's own /v1")
+class OpenAIAPISettings(Dialect, Endpoint, HTTPUpstreamSettings):
+    url: Annotated[str, AfterValidator(base_url)] = Field(
+        "http://127.0.0.1:8000/v1",
+        description="base URL, as OpenAI's own /v1; with its parameters, as Azure's ?api-version=",
+    )
     upstream_model: str = Field(
         "", description="name of the model there; the one that it lists if empty"
     )
     api_key: SecretStr | None = Field(
-        None, description="sent as a bearer token; better by environment or --api_key_file"
+        None, description="the key; better by environment or --api_key_file"
     )
     api_key_file: str = Field("", description="file that holds the key, such as a mounted Secret")
-    extra_body: SecretStr | None = Field(
-        None, description="JSON object of fields to add to each request; null takes one away"
-    )
 
     def key(self) -> str:
         """Empty where no key is set. Raises ConfigurationError, never with the key."""
         key = self.api_key.get_secret_value() if self.api_key else ""
         if key and self.api_key_file:
             raise ConfigurationError("give one of --api_key and --api_key_file")
-        option = "api_key_file" if self.api_key_file else "api_key"
-        key = (_read(self.api_key_file) if self.api_key_file else key).strip()
-        if not key.isascii() or not key.isprintable() or " " in key:
-            raise ConfigurationError(
-                f"--{option} holds what is not a key: blanks or other characters"
-            )
-        return key
-
-
-def _read(path: str) -> str:
-    try:
-        key = Path(path).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"--api_key_file {path!r}: {error}") from None
-    if not key.strip():
-        raise ConfigurationError(f"--api_key_file {path!r} is empty")
-    return key
+        if self.api_key_file:
+            return read_key(self.api_key_file, "--api_key_file")
+        return check_key(key, "--api_key")
 
 
 class OpenAIAPIEngine(TextEngine):
@@ -67,17 +58,15 @@ class OpenAIAPIEngine(TextEngine):
 
     async def start(self) -> None:
         settings = self._options = cast(OpenAIAPISettings, self.settings)
-        key = settings.key()
-        headers = {"authorization": f"Bearer {key}"} if key else {}
         self._http = HTTPUpstream(
             settings.url,
             settings,
             settings.client(),
-            headers={**headers, **settings.headers()},
-            refused=_refused,
+            headers=settings.headers_with(settings.key()),
+            refused=told(_refused),
         )
-        self._api = APIS[settings.api]
-        self._extra = json_object(settings, "extra_body")
+        self._completions = Completions(self._http, APIS[settings.api])
+        self._extra = settings.extra_fields()
         self._listed = ""
 
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
@@ -88,23 +77,20 @@ class OpenAIAPIEngine(TextEngine):
         return await side_by_side(rows, self._options.max_concurrency)
 
     async def _row(self, query: Query, model: str) -> Answer:
-        body = request_body(query, model, self._options, self._extra)
+        by_name = MAX_COMPLETION_TOKENS if reasons(model) else MAX_TOKENS
+        field = self._options.max_tokens_field or by_name
+        body = request_body(query, model, field, self._options, self._extra)
         try:
-            if self._options.stream:
-                return await self._streamed(body)
-            return await self._http.post(
-                self._api.path, body, lambda response: whole_answer(response, self._api)
-            )
+            return await self._completions.complete(body)
+        except UnsupportedFields as error:
+            without = ", ".join(f'"{name}": null' for name in sorted(error.names))
+            raise UnsupportedFields(
+                f"{error} (to leave it out: --extra_body '{{{without}}}')", error.names
+            ) from None
         except UpstreamError as error:
             if error.cause is Cause.REFUSED and not error.retryable:
                 self._listed = ""  # the server may have come back with another model
             raise
-
-    async def _streamed(self, body: dict[str, Any]) -> Answer:
-        async def read(response: Response, begin: float) -> Answer:
-            return await streamed_answer(response, self._api, begin)
-
-        return await self._http.stream(self._api.path, body, read)
 
     async def _only_model(self) -> str:
         self._listed = await self._http.get("/models", self._read_models)

@@ -15,7 +15,8 @@ from google.protobuf import descriptor_pool
 from predictors.contract.tensors import Tensor, TensorRequest, TensorResponse, TensorType
 from predictors.errors import Cause, HEMError, InvalidRequest, UpstreamError
 from predictors.upstream.attempt import Refusal, reading
-from predictors.upstream.v2_grpc import GRPCClient, infer_request, infer_response
+from predictors.upstream.v2_grpc import GRPCClient, infer_request
+from predictors.upstream.v2_grpc_response import infer_response
 from predictors.upstream.v2_rest import RESTClient
 
 T = TypeVar("T")

@@ -2,59 +2,127 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
 import orjson
-from httpx_sse import EventSource, SSEError
+from httpx_sse import ServerSentEvent
 
 from predictors.contract import Answer, is_telemetry
+from predictors.upstream.attempt import Declined, error_reason
+from predictors.upstream.json_body import parse_json, whole_pairs
 from predictors.upstream.openai.bodies import API
+from predictors.upstream.openai.choice import finish_reason, first_choice, raise_error, refusal
+from predictors.upstream.openai.events import events
 from predictors.upstream.openai.logprobs import Token, telemetry, tokens_of
 
-# An answer that ended so is not one: LMDeploy's, SGLang's, vLLM's words for an engine that gave up.
-BROKEN: Final = frozenset({"error", "abort"})
 END: Final = "[DONE]"
 NO_CHOICES: Final = "not a completion: it has no choices"
+# Seconds for what follows the end of the text: the token counts, and that the stream ends.
+AFTER_THE_END: Final = 5.0
+
+
+async def read_answer(response: httpx.Response, api: API, begin: float, stream: bool) -> Answer:
+    """Whole or as a stream of events, as the server sent it, which may not be as was asked
+    (`stream`). `begin` is when the request left (perf_counter).
+
+    Raises ValueError where it is no answer, Declined where the server or the model declines.
+    """
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "text/event-stream" or (stream and "json" not in kind):
+        if "html" in kind:
+            raise ValueError("not an event stream")
+        return await streamed_answer(response, api, begin)
+    return whole_answer(parse_json(await response.aread()), api)
 
 
 def whole_answer(response: Any, api: API) -> Answer:
-    """Raises ValueError where it is not a chat completion or completion."""
-    choice = _choice(response)
+    """Raises ValueError where it is not a chat completion or completion; Declined."""
+    choice = first_choice(response)
     if choice is None:
         raise ValueError(NO_CHOICES)
+    if said := refusal(choice):
+        raise Declined(said)
     return _answer(api.text(choice), tokens_of(choice), response)
 
 
 async def streamed_answer(response: httpx.Response, api: API, begin: float) -> Answer:
-    """Reads server-sent events to their end; `begin` is when the request left (perf_counter).
+    """Raises ValueError where it is no stream of completions, breaks off, or holds an error;
+    Declined."""
+    stream = _Stream(api, begin)
+    async for event in events(response, lambda: AFTER_THE_END if stream.finished else None):
+        if stream.take(event):
+            break
+    return stream.answer()
 
-    Raises ValueError where they are not a stream of completions, break off, or hold an error.
-    """
-    parts: list[tuple[str, float]] = []  # of the text, and when each came
-    tokens: list[Token] = []
-    described: dict[str, Any] = {}
-    begun = finished = False
-    response.encoding = "utf-8"  # as HTML's standard has it for event streams, charset or not
+
+@dataclass(slots=True)
+class _Stream:
+    """`parts` of the text, and when each came after `begin`; `finished` once the text is whole."""
+
+    api: API
+    begin: float
+    parts: list[tuple[str, float]] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    tokens: list[Token] = field(default_factory=list)
+    described: dict[str, Any] = field(default_factory=dict)
+    begun: bool = False
+    finished: bool = False
+
+    def take(self, event: ServerSentEvent) -> bool:
+        """Whether it was the last one. An event without an object in it says nothing: a ping."""
+        data = event.data.strip()
+        if data == END:
+            self.finished = True
+            return True
+        if event.event == "error":
+            _raise_event(data)
+        if not data.startswith(("{", "[")):
+            return False
+        try:
+            body = parse_json(data)
+        except orjson.JSONDecodeError:
+            if self.finished:
+                return False
+            raise
+        self._take_body(body)
+        return False
+
+    def _take_body(self, body: Any) -> None:
+        choice = first_choice(body)
+        for name in ("model", "usage"):
+            if value := body.get(name):
+                self.described[name] = value
+        if choice is None:
+            return
+        self.begun = True
+        self.finished = self.finished or finish_reason(choice) != ""
+        self.tokens += tokens_of(choice)
+        if said := refusal(choice):
+            self.refusals.append(said)
+        if text := self.api.delta(choice):
+            self.parts.append((text, time.perf_counter() - self.begin))
+
+    def answer(self) -> Answer:
+        if not self.begun or not self.finished:
+            raise ValueError(NO_CHOICES if self.finished else "a stream that broke off")
+        if said := "".join(self.refusals):
+            raise Declined(said)
+        latencies = _latencies(self.described, [at for _, at in self.parts])
+        text = "".join(text for text, _ in self.parts)
+        return _answer(text, self.tokens, self.described, latencies)
+
+
+def _raise_event(data: str) -> None:
+    """Of an event that is called an error, whatever is in it."""
     try:
-        async for event in EventSource(response).aiter_sse():
-            if event.data == END:
-                finished = True
-                break
-            body = orjson.loads(event.data)
-            choice = _choice(body)
-            described |= {name: body[name] for name in ("model", "usage") if body.get(name)}
-            if choice is not None:
-                begun = True
-                finished = finished or choice.get("finish_reason") is not None
-                tokens += tokens_of(choice)
-                parts += [(text, time.perf_counter()) for text in [api.delta(choice)] if text]
-    except SSEError:
-        raise ValueError("not an event stream") from None
-    if not begun or not finished:
-        raise ValueError(NO_CHOICES if finished else "a stream that broke off")
-    latencies = _latencies(described, [at - begin for _, at in parts])
-    return _answer("".join(text for text, _ in parts), tokens, described, latencies)
+        body = parse_json(data)
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        raise_error(body if body.get("error") else {"error": body})
+    raise ValueError(f"an error: {error_reason(data.encode())}")
 
 
 def _latencies(described: Mapping[str, Any], seconds: Sequence[float]) -> dict[str, float]:
@@ -71,25 +139,6 @@ def _latencies(described: Mapping[str, Any], seconds: Sequence[float]) -> dict[s
     }
 
 
-def _choice(response: Any) -> Mapping[str, Any] | None:
-    """The first choice; None where there is none, as in a stream's event of usage alone."""
-    if not isinstance(response, dict):
-        raise ValueError("not a completion: it is not a JSON object")
-    if error := response.get("error"):
-        message = error.get("message", error) if isinstance(error, dict) else error
-        raise ValueError(f"an error: {message}")
-    choices = response.get("choices")
-    if not isinstance(choices, list):
-        raise ValueError(NO_CHOICES)
-    if not choices:
-        return None
-    if not isinstance(choices[0], dict):
-        raise ValueError("not a completion: its choice is not an object")
-    if choices[0].get("finish_reason") in BROKEN:
-        raise ValueError(f"a completion that ended with {choices[0]['finish_reason']!r}")
-    return choices[0]
-
-
 def _answer(
     text: str,
     tokens: Sequence[Token],
@@ -98,7 +147,8 @@ def _answer(
 ) -> Answer:
     measured: dict[str, Any] = {**_usage(described), **(latencies or {}), **telemetry(tokens)}
     model = described.get("model")
-    return Answer(text, **measured, served_by=model if isinstance(model, str) and model else None)
+    served_by = model if isinstance(model, str) and model else None
+    return Answer(whole_pairs(text), **measured, served_by=served_by)
 
 
 def _usage(described: Mapping[str, Any]) -> dict[str, int]:

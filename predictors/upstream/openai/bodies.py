@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
 from predictors.contract import Query, Sampling
 from predictors.errors import InvalidRequest
+from predictors.upstream.openai.choice import Choice, content_text
 
 NONE: Final = "none"  # a server without a field for repetition penalties
-Choice: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class API:
     """`prompt(text, system)` are the fields that hold the query, and what the model is told before
     it; `logprobs(alternatives)` those that ask for log-probabilities. `text(choice)` is the text of
     a whole answer, "" where the model gave none, `delta(choice)` that of one event of a stream;
-    they raise ValueError."""
+    they raise ValueError, and Declined."""
 
     path: str
     prompt: Callable[[str, str], dict[str, Any]]
@@ -32,18 +32,22 @@ def _messages(text: str, system: str) -> dict[str, Any]:
     return {"messages": [*before, {"role": "user", "content": text}]}
 
 
-def _content(choice: Mapping[str, Any], name: str) -> str:
+def _content(choice: Choice, name: str) -> str:
     message = choice.get(name)
     if not isinstance(message, dict):
         raise ValueError(f"a choice without {name}")
-    # null: a model that spent all its tokens on reasoning, or the first event of a stream.
-    return _string(message.get("content") or "", f"{name}.content")
+    return content_text(message.get("content"), f"{name}.content")
 
 
-def _string(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"a choice whose {name} is not a string")
-    return value
+def _delta(choice: Choice) -> str:
+    """Events that end a stream, or tell of Azure's filter, have a delta of null, or none."""
+    return _content(choice, "delta") if choice.get("delta") else ""
+
+
+def _completion(choice: Choice) -> str:
+    if "text" not in choice:
+        raise ValueError("a choice without text")
+    return content_text(choice["text"], "text")
 
 
 CHAT: Final = API(
@@ -51,14 +55,14 @@ CHAT: Final = API(
     prompt=_messages,
     logprobs=lambda alternatives: {"logprobs": True, "top_logprobs": alternatives},
     text=lambda choice: _content(choice, "message"),
-    delta=lambda choice: _content(choice, "delta"),
+    delta=_delta,
 )
 COMPLETIONS: Final = API(
     path="/completions",
     prompt=lambda text, system: {"prompt": f"{system}\n\n{text}" if system else text},
     logprobs=lambda alternatives: {"logprobs": alternatives},
-    text=lambda choice: _string(choice.get("text"), "text"),
-    delta=lambda choice: _string(choice.get("text", ""), "text"),
+    text=_completion,
+    delta=lambda choice: content_text(choice.get("text"), "text"),
 )
 APIS: Final[Mapping[str, API]] = {"chat": CHAT, "completions": COMPLETIONS}
 
@@ -68,9 +72,6 @@ class Dialect(BaseModel):
 
     api: Literal["chat", "completions"] = Field(
         "chat", description="chat: the server applies the chat template; completions: raw text"
-    )
-    max_tokens_field: str = Field(
-        "max_tokens", description="newer models of OpenAI take max_completion_tokens"
     )
     repetition_penalty_field: str = Field(
         "repetition_penalty",
@@ -83,7 +84,7 @@ class Dialect(BaseModel):
 
 
 def request_body(
-    query: Query, model: str, dialect: Dialect, extra: Mapping[str, Any]
+    query: Query, model: str, max_tokens_field: str, dialect: Dialect, extra: Mapping[str, Any]
 ) -> dict[str, Any]:
     """`extra` fields stand for others; null takes one away.
 
@@ -93,7 +94,7 @@ def request_body(
     body: dict[str, Any] = {
         "model": model,
         **api.prompt(query.text, ""),
-        dialect.max_tokens_field: sampling.max_tokens,
+        max_tokens_field: sampling.max_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         **_repetition_penalty(sampling, dialect.repetition_penalty_field),

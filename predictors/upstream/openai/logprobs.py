@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from predictors.contract import FP32_MAX
-
 # How far above 0 (nats) rounding may put a log-probability.
 ROUNDING: Final = 1e-3
+# What OpenAI's API reference has for "very unlikely", and vLLM for minus infinity.
+UNLIKELY: Final = -9999.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +19,24 @@ class Token:
     margin: float | None
 
 
+BROKEN: Final = Token(math.nan, None)
+
+
 def tokens_of(choice: Mapping[str, Any]) -> list[Token]:
     """Chat's `content`, a list of tokens (llama.cpp has it for completions too), or completions'
-    `token_logprobs` and `top_logprobs`. Empty where there are none or they are broken."""
+    `token_logprobs` and `top_logprobs`. Empty where there are none; broken ones are one Token of
+    NaN, by which the telemetry of the whole answer is unknown."""
     logprobs = choice.get("logprobs")
     if not isinstance(logprobs, dict):
         return []
     try:
         if logprobs.get("content") is not None:
             return [_from_chat(token) for token in logprobs["content"]]
-        return _from_completions(logprobs["token_logprobs"], logprobs.get("top_logprobs"))
+        if logprobs.get("token_logprobs") is not None:
+            return _from_completions(logprobs["token_logprobs"], logprobs.get("top_logprobs"))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-        return []
+        return [BROKEN]
+    return []
 
 
 def log_probability(value: Any) -> float:
@@ -51,7 +57,7 @@ def margin_of(logprobs: Sequence[float]) -> float | None:
 def telemetry(tokens: Sequence[Token]) -> dict[str, float]:
     """mean_logprob, min_logprob, and mean_margin where each token has a margin."""
     logprobs = [token.logprob for token in tokens]
-    if not logprobs or not all(abs(logprob) <= FP32_MAX for logprob in logprobs):
+    if not logprobs or not all(logprob > UNLIKELY for logprob in logprobs):
         return {}
     values = {"mean_logprob": math.fsum(logprobs) / len(logprobs), "min_logprob": min(logprobs)}
     margins = [token.margin for token in tokens if token.margin is not None]

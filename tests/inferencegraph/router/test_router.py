@@ -331,7 +331,7 @@ async def test_service_names_are_resolved_once_at_load(stage: Stage) -> None:
     ("fields", "reason"),
     [
         ({"serviceName": "edge"}, "step 'a': serviceName 'edge' has no URL here; give the step a"),
-        ({"serviceUrl": "http://[::"}, "step 'a': serviceUrl 'http://[::': Invalid"),
+        ({"serviceUrl": "http://[::"}, "step 'a': serviceUrl 'http://[::' is not a URL"),
         ({"serviceUrl": "http://e/", "condition": "@keys"}, "step 'a': condition '@keys' has the"),
         ({"serviceUrl": "http://e/", "weight": "1"}, "nodes.root.steps.0.weight: Input should be"),
     ],

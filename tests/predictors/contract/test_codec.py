@@ -10,8 +10,8 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2 import InferTensorContents, ModelI
 from kserve.protocol.infer_type import InferInput
 from kserve.protocol.rest.v2_datamodels import InferenceRequest
 
-from predictors.contract.codec import request_json
-from predictors.errors import InvalidRequest
+from predictors.contract.codec import grpc_error, request_json
+from predictors.errors import Cause, InvalidRequest, UpstreamError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 INTEGER = st.integers(-(2**63), 2**63)
@@ -40,6 +40,11 @@ def test_json_survives(
     }
     decoded = InferRequest.from_inference_request(InferenceRequest.model_validate(sent), "m")
     assert orjson.loads(request_json(decoded, decoded.parameters)) == sent
+
+
+def test_a_declined_question_is_no_fault_of_the_server_over_grpc_either() -> None:
+    """An uplink would count INTERNAL against it, and UNAVAILABLE would be tried again."""
+    assert grpc_error(UpstreamError("x", Cause.DECLINED)).status_code.name == "INVALID_ARGUMENT"
 
 
 def grpc_request(datatype: str, raw: bytes | None = None, **contents: list[Any]) -> InferRequest:

@@ -210,21 +210,54 @@ def test_a_number_is_finite_and_fits_into_a_float() -> None:
     assert not any(map(is_number, [True, None, "1", math.nan, math.inf, 10**400]))
 
 
+def response(texts: Any, **telemetry: Any) -> dict[str, Any]:
+    outputs = [{"name": name, "data": data} for name, data in telemetry.items()]
+    return {"outputs": [{"name": "text_output", "data": texts}, *outputs]}
+
+
 @pytest.mark.parametrize(
-    ("column", "fault"),
+    ("texts", "counts", "expected"),
     [
-        ([1.5], "completion_tokens is not made of INT32 numbers"),
-        ([3_000_000_000], "completion_tokens is not made of INT32 numbers"),
-        ([1, 2], "completion_tokens and text_output differ in length"),
+        (["a"], [7], [7]),
+        ([["a"]], [[7]], [7]),
+        ([[["a"], ["b"]]], [[7, 8]], [7, 8]),
+        (["a"], [None], [None]),
+        (["a", "b"], [7, None], [7, None]),
+        (["a"], None, [None]),
+        (["a"], [], [None]),
+        (["a"], [1, 2], [None]),
+        (["a"], [7.0], [7]),
+        (["a"], ["7"], [7]),
+        (["a"], [1.5], [None]),
+        (["a"], [3_000_000_000], [None]),
+        (["a"], [math.nan], [None]),
+        (["a"], [True], [None]),
+        (["a"], ["many"], [None]),
     ],
 )
-def test_a_response_with_wrong_telemetry_is_refused(column: list[Any], fault: str) -> None:
-    outputs = [
-        {"name": "text_output", "data": ["a"]},
-        {"name": "completion_tokens", "data": column},
-    ]
-    with pytest.raises(ValueError, match=fault):
-        parse_answers({"outputs": outputs})
+def test_telemetry_is_read_or_left_out_and_never_fails_an_answer(
+    texts: Any, counts: Any, expected: list[int | None]
+) -> None:
+    answers = parse_answers(response(texts, completion_tokens=counts, extra=[{"x": 1}]))
+    assert [answer.completion_tokens for answer in answers] == expected
+    assert "".join(answer.text for answer in answers) == "ab"[: len(expected)]
+
+
+@pytest.mark.parametrize("texts", [None, "a", ["a", None], [7], [{"a": 1}], ["\ud83d"]])
+def test_what_is_not_text_is_no_answer(texts: Any) -> None:
+    with pytest.raises(ValueError, match=r"text_output is not a list of strings|surrogates"):
+        parse_answers(response(texts))
+
+
+def test_an_error_in_an_answer_is_told() -> None:
+    with pytest.raises(ValueError, match="no V2 response, but an error: no GPU"):
+        parse_answers({"error": "no GPU"})
+
+
+def test_text_that_says_it_is_base64_is_decoded() -> None:
+    body = response(["R3LDvMOfZQ=="])
+    body["outputs"][0]["parameters"] = {"content_type": "base64"}
+    assert parse_answers(body)[0].text == "Grüße"
 
 
 def test_floats_are_strings_over_grpc() -> None:

@@ -92,7 +92,7 @@ class FarSide:
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
         if self.hangs:
             await asyncio.sleep(60)
-        if request.path.endswith("/models"):
+        if request.path.partition("?")[0].endswith("/models"):
             await send(writer, 200, {"object": "list", "data": [{"id": MODEL}]})
             return
         self.asked[request.query] += 1

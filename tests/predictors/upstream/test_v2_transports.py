@@ -349,7 +349,6 @@ async def test_https_is_tls_by_grpc_too(tmp_path: Path, trusted: bool) -> None:
     ("options", "said"),
     [
         ({"transport": "soap"}, "unknown transport 'soap'; known: grpc, rest"),
-        ({"proxy": "http://p:1"}, "--proxy works with --transport rest only"),
         ({"url": "http://x/v2"}, "gRPC has no path"),
         ({"url": "https://x", "ca_bundle": "/nowhere.pem"}, "--ca_bundle '/nowhere.pem'"),
     ],
@@ -361,33 +360,6 @@ async def test_a_link_that_cannot_be_is_refused_at_the_start(
     with pytest.raises(ConfigurationError, match=said):
         async with linked(**given):
             pass
-
-
-@pytest.mark.parametrize(
-    ("name", "odd"),
-    [
-        *[("prompt_tokens", odd) for odd in (1.5, 10**12, True, None)],
-        *[("mean_logprob", odd) for odd in (1e39, False, "-1")],
-    ],
-)
-async def test_telemetry_that_is_none_is_a_bad_gateway(name: str, odd: Any) -> None:
-    text = {"name": "text_output", "datatype": "BYTES", "shape": [1], "data": ["a"]}
-    body = {"outputs": [text, {"name": name, "data": [odd]}]}
-    async with answering(json.dumps(body).encode()) as url, linked(url, "rest") as engine:
-        with pytest.raises(UpstreamError, match=f"V2 response: {name} is not made of "):
-            await engine.generate([Query("x")])
-
-
-async def test_grpc_telemetry_that_is_no_number_is_a_bad_gateway() -> None:
-    async def infer(request: v2.ModelInferRequest, context: Any) -> v2.ModelInferResponse:
-        response = text_output(b"yes")
-        contents = v2.InferTensorContents(fp64_contents=[1.5])
-        response.outputs.add(name="prompt_tokens", datatype="FP64", shape=[1], contents=contents)
-        return response
-
-    async with far_side(infer) as port, linked(f"http://127.0.0.1:{port}", "grpc") as engine:
-        with pytest.raises(UpstreamError, match="prompt_tokens is not made of INT32 numbers"):
-            await engine.generate([Query("x")])
 
 
 async def test_a_rest_answer_without_tensors_is_a_bad_gateway(scripted: ServerProcess) -> None:

@@ -39,6 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, answer = self.server.reply(body)
         content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

@@ -9,14 +9,23 @@ import os
 import re
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from predictors.errors import ConfigurationError
+from predictors.upstream.attempt import DEFAULT_MAX_ANSWER_BYTES, Refusal
 from predictors.upstream.http import HTTPUpstream
-from predictors.upstream.openai.answer import whole_answer
 from predictors.upstream.openai.bodies import CHAT
+from predictors.upstream.openai.client import (
+    MAX_COMPLETION_TOKENS,
+    MAX_TOKENS,
+    SAME_ANSWER,
+    Completions,
+    reasons,
+)
+from predictors.upstream.openai.endpoint import Endpoint, base_url, check_key, read_key
+from predictors.upstream.openai.refusals import told
 from transformers_hem.labels.asking import patient_upstream
 from transformers_hem.labels.question import Question
 from transformers_hem.labels.scorers.answer_text import answered
@@ -24,6 +33,7 @@ from transformers_hem.labels.scorers.base import NoScore, Pair, Scorer, ScorerOp
 
 _KEY_VARIABLE: Final = "OPENAI_API_KEY"
 _VERDICT: Final = re.compile(r"\bverdict\b[\s:*_\"]{0,8}(?:the\s)?(first|second|tie)\b", re.I)
+_NONE: Final = "none"
 _EDGE_FIRST: Final = "edge_first"
 _CLOUD_FIRST: Final = "cloud_first"
 # What the answer shown first gets, and the one shown second.
@@ -38,14 +48,29 @@ _SYSTEM: Final = (
 )
 
 
-class LLMJudgeOptions(ScorerOptions):
-    url: str = Field("https://api.openai.com/v1", description="base URL of the endpoint")
+def _temperature(value: str) -> str:
+    """Raises ValueError."""
+    if value not in ("", _NONE) and not 0 <= float(value) <= 2:
+        raise ValueError("must be a number from 0 to 2, or none")
+    return value
+
+
+class LLMJudgeOptions(ScorerOptions, Endpoint):
+    url: Annotated[str, AfterValidator(base_url)] = Field(
+        "https://api.openai.com/v1", description="base URL of the endpoint"
+    )
     model: str = Field(min_length=1, description="name of the judge")
     key_env: str = Field(_KEY_VARIABLE, description="environment variable with the key")
     key_file: Path | None = Field(None, description="file with the key, instead")
     max_tokens: int = Field(512, ge=1, description="of a verdict and its reasons")
+    temperature: Annotated[str, AfterValidator(_temperature)] = Field(
+        "", description="0 for models that take one if empty; none sends none"
+    )
     timeout: float = Field(120.0, gt=0, description="seconds of one call")
     attempts: int = Field(4, ge=1, description="of one call, where trying again can help")
+    max_answer_bytes: int = Field(
+        DEFAULT_MAX_ANSWER_BYTES, gt=0, description="largest answer in bytes, unpacked"
+    )
 
 
 class LLMJudge(Scorer):
@@ -53,7 +78,12 @@ class LLMJudge(Scorer):
 
     needs_reference = False
     Options = LLMJudgeOptions
-    incidental = frozenset({"key_env", "key_file", "timeout", "attempts"})
+    incidental = frozenset(
+        {
+            *("key_env", "key_file", "api_key_header", "extra_headers", "ca_bundle", "proxy"),
+            *("timeout", "attempts", "max_answer_bytes", "max_tokens_field"),
+        }
+    )
     options: LLMJudgeOptions
 
     def __init__(self, options: LLMJudgeOptions) -> None:
@@ -61,10 +91,18 @@ class LLMJudge(Scorer):
         self._http: HTTPUpstream | None = None
 
     async def start(self) -> None:
-        options, key = self.options, _read_key(self.options)
-        headers = {"authorization": f"Bearer {key}"} if key else None
-        url = options.url.rstrip("/")
-        self._http = patient_upstream(url, options.timeout, options.attempts, headers)
+        options = self.options
+        self._fields = _fields(options)
+        self._http = patient_upstream(
+            options.url,
+            options.timeout,
+            options.attempts,
+            headers=options.headers_with(_read_key(options)),
+            connection=options,
+            max_answer_bytes=options.max_answer_bytes,
+            refused=told(Refusal.error),
+        )
+        self._completions = Completions(self._http, CHAT, {**SAME_ANSWER, "temperature": None})
 
     async def score(self, question: Question, edge: str, cloud: str) -> Pair:
         return await self.resume(question, edge, cloud, {})
@@ -96,19 +134,14 @@ class LLMJudge(Scorer):
         return Pair((straight.edge + crossed.edge) / 2, (straight.cloud + crossed.cloud) / 2)
 
     async def _verdict(self, question: Question, first: str, second: str) -> Points:
-        assert self._http is not None
-        body = {
-            "model": self.options.model,
-            "temperature": 0,
-            "max_tokens": self.options.max_tokens,
-            **CHAT.prompt(_case(question, first, second), _SYSTEM),
-        }
-        text = await self._http.post(
-            CHAT.path, body, lambda completion: whole_answer(completion, CHAT).text
-        )
+        body = {**CHAT.prompt(_case(question, first, second), _SYSTEM), **self._fields}
+        body = {name: value for name, value in body.items() if value is not None}
+        text = (await self._completions.complete(body)).text
         verdicts = _VERDICT.findall(text)
         if not verdicts:
-            raise NoScore(f"the judge gave no verdict: {' '.join(text.split())[-80:]!r}")
+            raise NoScore(
+                f"the judge gave no verdict: {' '.join(text.split())[-80:]!r}{_hint(text)}"
+            )
         return _POINTS[verdicts[-1].lower()]
 
     async def close(self) -> None:
@@ -116,19 +149,31 @@ class LLMJudge(Scorer):
             await self._http.close()
 
 
-def _read_key(options: LLMJudgeOptions) -> str | None:
-    """None where no key is named: servers of one's own need none."""
+def _fields(options: LLMJudgeOptions) -> dict[str, Any]:
+    """Of each request, beside the messages. null stands for a field that is not sent."""
+    reasoning = reasons(options.model)
+    limit = options.max_tokens_field or (MAX_COMPLETION_TOKENS if reasoning else MAX_TOKENS)
+    temperature = options.temperature or (_NONE if reasoning else "0")
+    return {
+        "model": options.model,
+        "temperature": None if temperature == _NONE else float(temperature),
+        limit: options.max_tokens,
+        **options.extra_fields(),
+    }
+
+
+def _hint(text: str) -> str:
+    return "" if text.strip() else "; a model that reasons may need more max_tokens"
+
+
+def _read_key(options: LLMJudgeOptions) -> str:
+    """Empty where no key is named: servers of one's own need none."""
     if options.key_file is not None:
-        try:
-            return options.key_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(
-                f"key_file {options.key_file} can't be read: {error}"
-            ) from None
-    key = os.environ.get(options.key_env)
+        return read_key(options.key_file, "key_file")
+    key = os.environ.get(options.key_env, "")
     if not key and options.key_env != _KEY_VARIABLE:
         raise ConfigurationError(f"key_env: the environment variable {options.key_env} is not set")
-    return key or None
+    return check_key(key, f"the environment variable {options.key_env}")
 
 
 def _case(question: Question, first: str, second: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from predictors.errors import ConfigurationError, first_fault, known
+from predictors.upstream.redaction import shown_value
 from transformers_hem.labels.question import Question
 from transformers_hem.labels.scorers import SCORERS
 from transformers_hem.labels.scorers.base import Scorer
@@ -24,7 +25,8 @@ def make_scorer(name: str, options: Sequence[str]) -> Scorer:
         option, fault, value = first_fault(error)
         if option not in values:
             raise ConfigurationError(f"{name} needs --option {option}=...") from None
-        raise ConfigurationError(f"{name}: option {option} can't be {value!r}: {fault}") from None
+        shown = shown_value(option, value)
+        raise ConfigurationError(f"{name}: option {option} can't be {shown!r}: {fault}") from None
 
 
 def require_scorable(scorer: Scorer, name: str, questions: Sequence[Question]) -> None:

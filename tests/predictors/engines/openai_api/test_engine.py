@@ -32,6 +32,7 @@ from tests.conftest import free_port
 from tests.predictors.engines.answering import answering
 from tests.predictors.upstream.failing import failing
 from tests.predictors.upstream.far_side import MODEL, FarSide
+from tests.transformers_hem.labels.servers import says, serving
 
 KEY = "sk-0123456789abcdef"
 PLAIN = Sampling(temperature=0, repetition_penalty=1)
@@ -172,7 +173,7 @@ async def test_tracing_headers_go_on_and_the_key_and_extra_headers_go_with_them(
     key.write_text(KEY + "\n")
     with forwarded_headers({"traceparent": "t-1", "authorization": "the caller's"}):
         await ask("hello", api_key_file=str(key), extra_headers='{"x-team": "edge"}')
-    headers = far.requests[0].headers
+    headers = next(each for each in far.requests if each.query == "hello").headers
     assert headers["authorization"] == f"Bearer {KEY}"
     assert (headers["traceparent"], headers["x-team"]) == ("t-1", "edge")
 
@@ -188,6 +189,101 @@ async def test_an_extra_header_may_stand_for_the_key(ask: Ask, far: FarSide) -> 
         await ask("status 500", api_key="sk-other", extra_headers=headers)
     assert far.requests[0].headers["authorization"] == f"Basic {KEY}"
     assert KEY not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/openai/deployments/d?api-version=2024-06-01",
+        "/openai/deployments/d/?api-version=2024-06-01",
+        "/openai/deployments/d/chat/completions?api-version=2024-06-01",
+    ],
+)
+async def test_the_parameters_of_a_url_go_with_each_call(ask: Ask, far: FarSide, path: str) -> None:
+    await ask("hello", url=f"{far.url}{path}", api_key=KEY, api_key_header="api-key")
+    request = far.requests[0]
+    assert request.path == "/openai/deployments/d/chat/completions?api-version=2024-06-01"
+    assert request.headers["api-key"] == KEY
+    assert "authorization" not in request.headers
+
+
+async def test_the_parameters_of_a_url_go_with_the_list_of_models(ask: Ask, far: FarSide) -> None:
+    await ask("hello", url=f"{far.url}/v1?code={KEY}", upstream_model="")
+    assert [request.path for request in far.requests] == [
+        f"/v1/models?code={KEY}",
+        f"/v1/chat/completions?code={KEY}",
+    ]
+
+
+async def test_a_parameter_that_may_be_a_key_is_never_told(ask: Ask, far: FarSide) -> None:
+    body = json.dumps({"error": f"wrong code {KEY}; api-version 2024-06-01 it is"}).encode()
+    async with answering(body, status=500) as url:
+        with pytest.raises(UpstreamError) as raised:
+            await ask("x", url=f"{url}/v1?code={KEY}&api-version=2024-06-01")
+    assert str(raised.value) == (
+        f"{url}/v1/chat/completions answered 500: wrong code ***; api-version 2024-06-01 it is"
+    )
+
+
+UNSUPPORTED = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+
+
+@pytest.mark.parametrize(
+    ("said", "fields", "kept"),
+    [
+        (UNSUPPORTED, {"max_tokens"}, {"max_completion_tokens", "logprobs", "top_logprobs"}),
+        ("'logprobs' is not supported with this model", {"logprobs"}, {"max_tokens"}),
+        ("Unrecognized request argument supplied: top_logprobs", {"top_logprobs"}, {"max_tokens"}),
+        ("stream_options is not permitted", {"stream_options"}, {"max_tokens", "logprobs"}),
+        ("you are not allowed to request logprobs", {"logprobs"}, {"max_tokens"}),
+    ],
+)
+async def test_a_field_that_costs_no_answer_is_left_out_where_the_server_lacks_it(
+    said: str, fields: set[str], kept: set[str]
+) -> None:
+    def reply(body: dict[str, Any]) -> tuple[int, Any]:
+        return (400, {"error": {"message": said}}) if fields & body.keys() else says("yes")
+
+    with serving(reply, "/v1") as server:
+        settings = OpenAIAPISettings(url=server.url, upstream_model="m", stream=True)
+        engine = OpenAIAPIEngine(settings)
+        await engine.start()
+        for _ in range(2):
+            assert (await engine.generate([Query("x", PLAIN)]))[0].text == "yes"
+        await engine.close()
+    bodies = [body.keys() for _, body in server.requests]
+    assert len(bodies) == 3
+    assert kept <= bodies[1] and not fields & bodies[1]
+    assert bodies[2] == bodies[1]
+
+
+async def test_a_temperature_that_the_model_lacks_is_the_callers_to_leave_out() -> None:
+    refusal = {"error": {"message": "x", "param": "temperature", "code": "unsupported_value"}}
+    refusal["error"]["message"] = "Unsupported value: 0 with this model."
+    with serving(lambda _: (400, refusal), "/v1") as server:
+        engine = OpenAIAPIEngine(OpenAIAPISettings(url=server.url, upstream_model="gpt-5"))
+        await engine.start()
+        with pytest.raises(InvalidRequest, match=r"extra_body '\{\"temperature\": null\}'"):
+            await engine.generate([Query("x", PLAIN)])
+        await engine.close()
+    assert len(server.requests) == 1
+    assert "max_completion_tokens" in server.requests[0][1]
+
+
+@pytest.mark.parametrize("key", ["x", "sk", "none", KEY])
+async def test_a_key_of_any_length_leaves_a_reason_readable(ask: Ask, key: str) -> None:
+    body = {"error": {"message": f"no max_tokens in the context; api key: {key}"}}
+    async with answering(json.dumps(body).encode(), status=500) as url:
+        with pytest.raises(
+            UpstreamError, match=r": no max_tokens in the context; api key: \*\*\*$"
+        ):
+            await ask("x", url=url, api_key=key, api_key_header="api-key")
+
+
+@pytest.mark.parametrize("name", [" ", "api key", "schlüssel", "a\nb"])
+async def test_a_header_that_cannot_be_is_refused(ask: Ask, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="--api_key_header"):
+        await ask("x", api_key=KEY, api_key_header=name)
 
 
 def test_settings_never_show_the_key() -> None:
@@ -237,14 +333,27 @@ def event(**delta: Any) -> str:
         (event(content="Hel"), "a stream that broke off"),
         (event(content="Hel") + 'data: {"choices": [{"delta"\n\n', "unexpected end"),
         (event(content="Hel") + 'data: {"error": {"message": "out of blocks"}}\n\n', "out of bl"),
-        (event(content=["Hel"]), "delta.content is not a string"),
+        (event(content=["Hel"]), "a stream that broke off"),
+        (event(content=7), "delta.content is not a string"),
+        (event(content=[7]), "delta.content is not a string"),
+        (event(content="Hel") + "event: error\ndata: out of blocks\n\n", "out of blocks"),
+        (event(content="Hel") + 'event: error\ndata: {"message": "no GPU"}\n\n', "error: no GPU"),
+        (event(content="Hel") + 'data: {"object": "error", "message": "no GPU"}\n\n', "no GPU"),
+        (event(content="Hel") + 'data: [{"error": {"message": "no GPU"}}]\n\n', "error: no GPU"),
+        (
+            event(content="Hel") + 'data: {"choices": [{"error": {"message": "no GPU"}}]}\n\n',
+            "no G",
+        ),
+        (event(content="Hel") + 'data: {"choices": [{"finish_reason": ""}]}\n\n', "broke off"),
+        (event(content="Hel") + event(content="lo")[:-20], "unexpected"),
         ('data: {"choices": [7]}\n\n', "its choice is not an object"),
-        ('data: "text"\n\n', "not a JSON object"),
+        ('data: "text"\n\n', "a stream that broke off"),
+        ('data: ["text"]\n\n', "not a JSON object"),
         ("data: [DONE]\n\n", "it has no choices"),
         ('data: {"choices": []}\n\ndata: [DONE]\n\n', "it has no choices"),
         (
-            'data: {"choices": [{"delta": {}, "finish_reason": [1]}]}\n\n',
-            "can't be read: TypeError",
+            'data: {"choices": [{"delta": {}, "finish_reason": {"type": "abort"}}]}\n\n',
+            "ended with 'abort'",
         ),
     ],
 )
@@ -312,7 +421,14 @@ async def test_a_refused_stream_says_why(ask: Ask) -> None:
         ('{"error": {"message": "no GPU"}}', "an error: no GPU"),
         ('{"id": 7}', "it has no choices"),
         ("[]", "not a JSON object"),
-        ('{"choices": [{"finish_reason": [], "message": {}}]}', "can't be read: TypeError"),
+        ('[{"error": {"code": 503, "message": "no GPU"}}]', "an error: no GPU"),
+        ('{"object": "error", "message": "no GPU"}', "an error: no GPU"),
+        ('{"choices": [{"message": {"content": [7]}}]}', "message.content is not a string"),
+        (
+            '{"choices": [{"finish_reason": "insufficient_system_resource", "message": {}}]}',
+            "ended with 'insufficient_system_resource'",
+        ),
+        ('{"choices": null, "usage": {"prompt_tokens": 5}}', "it has no choices"),
     ],
 )
 async def test_an_answer_that_is_none_is_a_bad_gateway(ask: Ask, body: str, said: str) -> None:
