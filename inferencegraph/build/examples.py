@@ -107,6 +107,13 @@ COMMENTS: Final[Mapping[str, str]] = {
     "startupProbe:": "How long loading may take: failureThreshold times periodSeconds.",
     "readinessProbe:": "Standard mode's default is a TCP probe, which a loading model passes.",
     "- --predictor_request_timeout_seconds": "Ends before the graph's serviceClient.",
+    "app.kubernetes.io/name": "Labels of the pods too.",
+    "deploymentStrategy:": "The node has room for one: the old pod goes before the new one comes.",
+    "prometheus.io/scrape": "For a Prometheus that finds pods by annotations.",
+    "imagePullSecrets:": "Of your registry; without such a secret the image is pulled without one.",
+    "terminationGracePeriodSeconds:": "So long answers that are being generated may take to end.",
+    "lifecycle:": "This server closes its port at once when it is told to stop.",
+    "- name: tmp": "What the server writes, its caches too.",
     "- name: mine": "Hard: if mining fails, its error is the answer.",
     "- name: answer": "The annotated query goes on, not the client's.",
     "- name: degrade": "The uplink answered with an error: the edge answers.",
@@ -162,7 +169,23 @@ def digit_recognition() -> Files:
 
 def annotated(manifest: Mapping[str, Any]) -> str:
     """YAML with COMMENTS in it."""
-    return "\n".join(_commented(yaml.safe_dump(dict(manifest), sort_keys=False, width=1000))) + "\n"
+    text = yaml.dump(dict(manifest), Dumper=_Dumper, sort_keys=False, width=1000)
+    return "\n".join(_commented(text)) + "\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as they are, and everything that is there twice, twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def write(root: Path, models: Mapping[str, Model] = MODELS) -> list[Path]:

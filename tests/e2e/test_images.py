@@ -83,7 +83,7 @@ def test_what_is_copied_is_there_and_not_ignored(dockerfile: Path) -> None:
 
 def test_vllms_image_is_the_tested_one_and_runs_the_predictor_without_rights() -> None:
     (stage,) = _stages(VLLM)
-    tested = yaml.safe_load((ROOT / "manifests/runtimes/base/images.yaml").read_text())["data"]
+    tested = yaml.safe_load((ROOT / "manifests/runtimes/nvidia/images.yaml").read_text())["data"]
     assert f"ARG BASE_IMAGE={tested['vllm']}" in VLLM.read_text().splitlines()
     assert f"BASE_IMAGE={tested['vllm-cpu']}" in VLLM.read_text().split()
     assert stage.base == "${BASE_IMAGE}"
