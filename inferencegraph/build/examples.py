@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 import yaml
 
 from inferencegraph.read.documents import MANIFESTS
-from inferencegraph.build.pods import Resources
+from inferencegraph.build.pods import Resources, labels
 from inferencegraph.build.services import (
     cloud_service,
     site_manifests,
@@ -74,6 +74,17 @@ MINING: Final = {
     ANSWER_STAGE: Mining(ANSWER_STAGE, "ConfidenceRouter", threshold=0.1605),
 }
 
+# Models of one's own, from where KServe fetches or mounts them.
+STORED_FOLDER: Final = FOLDER / "own-models"
+CLAIM: Final = "edge-models"
+STORED_MODELS: Final[Mapping[str, Model]] = {
+    EDGE: Model(Resources(cpu="4", memory="6Gi"), storage_uri=f"pvc://{CLAIM}/qwen-small"),
+    CLOUD: Model(
+        Resources(cpu="8", memory="32Gi", gpus=1), storage_uri="hf://Qwen/Qwen2.5-7B-Instruct"
+    ),
+}
+STORED_MINING: Final = Mining(ANSWER_STAGE, "ConfidenceRouter", threshold=0.5)
+
 _CLOUD_ADDRESS: Final = (
     "The Service that KServe makes for the cloud model; the address of another cluster or\n"
     "namespace goes here. Where KServe runs with serviceClusterIPNone: true, add :8080."
@@ -114,6 +125,8 @@ COMMENTS: Final[Mapping[str, str]] = {
     "terminationGracePeriodSeconds:": "So long answers that are being generated may take to end.",
     "lifecycle:": "This server closes its port at once when it is told to stop.",
     "- name: tmp": "What the server writes, its caches too.",
+    "accessModes:": "Put the model's folder into it before the first start, by a pod that mounts it.",
+    "- name: STORAGE_URI": "KServe mounts it, or fetches it, to /mnt/models.",
     "- name: mine": "Hard: if mining fails, its error is the answer.",
     "- name: answer": "The annotated query goes on, not the client's.",
     "- name: degrade": "The uplink answered with an error: the edge answers.",
@@ -130,7 +143,11 @@ COMMENTS: Final[Mapping[str, str]] = {
 def examples(models: Mapping[str, Model] = MODELS) -> dict[Path, Files]:
     """Folder below manifests/ -> its files; `models` are those of answer generation."""
     answer_generation = {FOLDER / mode: example(mode, models) for mode in MINING_MODES}
-    return {**answer_generation, DIGITS_FOLDER: digit_recognition()}
+    return {
+        **answer_generation,
+        STORED_FOLDER: own_models(),
+        DIGITS_FOLDER: digit_recognition(),
+    }
 
 
 def example(mode: str, models: Mapping[str, Model] = MODELS) -> Files:
@@ -140,6 +157,25 @@ def example(mode: str, models: Mapping[str, Model] = MODELS) -> Files:
         *site_manifests(SITE, models[EDGE], MINING[mode], cloud),
         cloud_service(CLOUD_NAME, models[CLOUD], DEFAULT_IMAGES),
     )
+
+
+def own_models() -> Files:
+    """The edge's model from a claim on its node, the cloud's from the Hugging Face hub."""
+    cloud = CloudAddress(predictor_url(CLOUD_NAME), CLOUD_NAME)
+    services = _files(
+        *site_manifests(SITE, STORED_MODELS[EDGE], STORED_MINING, cloud),
+        cloud_service(CLOUD_NAME, STORED_MODELS[CLOUD], DEFAULT_IMAGES),
+    )
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": CLAIM, "labels": labels(SITE.name, "models")},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "10Gi"}},
+        },
+    }
+    return {**services, "claim.yaml": claim}
 
 
 def with_engines(options: Sequence[str]) -> dict[str, Model]:
