@@ -17,8 +17,8 @@ from inferencegraph.check.problem import Finding, Others, warning
 
 # Options and variables of ours that name a file or a folder, and what a pod has in their place.
 _MODEL: Final = (
-    "put the model into a claim and set env STORAGE_URI to pvc://CLAIM/PATH, which KServe mounts at "
-    "/mnt/models, or name it on a hub"
+    "put the model into a claim and set env STORAGE_URI to pvc://CLAIM/PATH, which KServe mounts "
+    "at /mnt/models, or name it on a hub"
 )
 _MOUNTED: Final = "mount it (volumes, volumeMounts), or put it into the image"
 _OPTIONS: Final[Mapping[str, tuple[str, str]]] = {
