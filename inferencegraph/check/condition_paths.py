@@ -25,6 +25,7 @@ _HEM_NAMES: Final = (HEM_ALGORITHM, HEM_PREFER, HEM_REASON, HEM_ROUTE, HEM_SCORE
 _COMPARES: Final = re.compile(r"[=!<>%]")
 _NUMERAL: Final = re.compile(r"[+-]?[\d.,_]+\s*%?")
 _WHOLE_LIST: Final = "[@this]"
+_LISTS: Final = ("inputs", "outputs")
 
 
 def path_fault(condition: Condition) -> str | None:
@@ -39,6 +40,10 @@ def path_fault(condition: Condition) -> str | None:
         return "always holds: brackets make a list, if an empty one; @this says so"
     if last.text == "#" or any(part.kind == "every" for part in _unpiped(whole)):
         return "holds whatever the query finds, as #(...)# and # always give something; use #(...)"
+    for path in condition.paths:
+        kinds = [part.kind for part in path[1:3]]
+        if path and path[0].text == _WHOLE_LIST and kinds in (["first"] * 2, ["first", "every"]):
+            return "asks what the first query found, an object, as a list; write #(...)#|#(...)"
     faults = (
         _key_fault(part.text, part.kind)
         or _list_fault(before, part)
@@ -64,7 +69,9 @@ def _list_fault(before: Component | None, part: Component) -> str | None:
         return None
     if part.kind in ("first", "every") and before.text in (PARAMETERS, FAILED, "@this"):
         return f"looks through a list, but {before.text} is an object; [{before.text}] is a list"
-    is_key = part.kind == "key" and not re.fullmatch(r"\d+|#", part.text)
+    is_key = part.kind == "key" and not re.fullmatch(r"\d+|#|.*[*?].*", part.text)
+    if is_key and before.text in _LISTS:
+        return f"asks {before.text}, a list, for {part.text!r}; a tensor is found by its name"
     if is_key and before.text == _WHOLE_LIST:
         return f"asks a list for {part.text!r}; leave [@this] away where nothing is compared"
     return None
@@ -80,6 +87,8 @@ def _key_fault(text: str, kind: str) -> str | None:
         return f"has brackets in the key {text!r}; a query is #(...)"
     if _COMPARES.search(text):
         return "compares outside of #(...), so never holds"
+    if odd := re.search(r"[;^$+]", text):
+        return f"has {odd[0]} in the key {text!r}; gjson knows no such sign"
     if '"' in text:
         return f"has quotes in the key {text!r}; keys have none"
     return f"has a blank in the key {text!r}" if re.search(r"(?<!\\)\s", text) else None
@@ -112,6 +121,8 @@ def _comparison_fault(comparison: Comparison) -> str | None:
     text = value[1:-1] if quoted else value
     if not quoted and text in ("null", "nil", "None", "undefined"):
         return f"compares with {text}, which nothing equals; test the path alone for what exists"
+    if not quoted and text.lower() in ("true", "false") and not text.islower():
+        return f"compares with {text}, which is {text.lower()} in JSON"
     if _NUMERAL.fullmatch(text) and not quoted and not _is_number(text):
         return f"compares with {text}, which is no number (Go takes it for 0)"
     return _decision_fault(left.rpartition(".")[2], operator, text)

@@ -40,6 +40,7 @@ _MISTAKES: Final[Mapping[str, str]] = {
     f"operator; gjson knows {_OPERATORS}",
     r"(^|[(\s])(!(?![=%])|not\s|NOT\s)": "negates, which gjson can't; compare with !=, or put the "
     "step for the other case first",
+    rf"^({'|'.join(_BODY_KEYS)})/|"
     r"^\$|^\.(?!\.)|^/|#\([.$/]|(^|#\()(response|request|body|input|output|this|self|data|payload)\."
     rf"(?=(request|response|error|hem_|{'|'.join(_BODY_KEYS)})\b)": "names the body, which a path "
     "begins in already; write only what stands inside it",
@@ -53,23 +54,8 @@ _MISTAKES: Final[Mapping[str, str]] = {
 }
 # Words that people write for "always", and what no body has as a key.
 _WORDS: Final = frozenset(
-    [
-        "true",
-        "false",
-        "yes",
-        "no",
-        "on",
-        "off",
-        "always",
-        "never",
-        "default",
-        "else",
-        "otherwise",
-        "fallback",
-        "none",
-        "null",
-        "nil",
-    ]
+    ("true", "false", "yes", "no", "on", "off", "always", "never", "default", "else", "otherwise")
+    + ("fallback", "none", "null", "nil")
 )
 _SIDES: Final = {"edge": EDGE, "easy": EDGE, "local": EDGE, "cloud": CLOUD, "hard": CLOUD}
 _COMPARES: Final = re.compile(r"[=!<>%]")

@@ -183,7 +183,13 @@ def _run_builder(stage: Stage, folder: Path) -> Path:
     build.mkdir()
     python = Path(sys.executable).parent
     path = f"{venv}/bin:{python}:{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, **_arguments(stage), "TORCH_INDEX": "", "TARGETARCH": "amd64"}
+    env = {
+        **os.environ,
+        "PATH": path,
+        **_arguments(stage),
+        "TORCH_INDEX": "",
+        "TARGETARCH": "amd64",
+    }
     for name, text in stage.steps:
         if name == "COPY":
             *sources, target = text.split()
@@ -229,4 +235,4 @@ def test_the_hem_image_installs_without_torch_and_starts_within_seconds(tmp_path
     assert "LinearRouter" in help_text.stdout
     assert time.monotonic() - begin < 20
     manifests = venv.glob("lib/python*/site-packages/manifests/answer-generation/*/graph.yaml")
-    assert len(list(manifests)) == 2
+    assert len(list(manifests)) == 3
