@@ -53,9 +53,9 @@ _MISTAKES: Final[Mapping[str, str]] = {
     r"[\w\"*]\s+$": "ends with a blank or a line feed, which is a part of the key",
 }
 # Words that people write for "always", and what no body has as a key.
-_WORDS: Final = frozenset(
-    ("true", "false", "yes", "no", "on", "off", "always", "never", "default", "else", "otherwise")
-    + ("fallback", "none", "null", "nil")
+_WORDS: Final = (
+    *("true", "false", "yes", "no", "on", "off", "always", "never", "default", "else", "otherwise"),
+    *("fallback", "none", "null", "nil"),
 )
 _SIDES: Final = {"edge": EDGE, "easy": EDGE, "local": EDGE, "cloud": CLOUD, "hard": CLOUD}
 _COMPARES: Final = re.compile(r"[=!<>%]")
