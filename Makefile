@@ -6,10 +6,12 @@ INSTALL := $(BIN)/pip install --disable-pip-version-check -c .ci/constraints.txt
 
 # vLLM pins versions apart from ours, so it lives in an environment of its own.
 VLLM := .venv-vllm
+# The tool that writes .ci/locks; removed afterwards.
+LOCK := .venv-lock
 # A tritonserver, its Python backend, and what models need there.
 TRITON := .venv-triton
 
-.PHONY: run check test test-engines test-engines-vllm test-engines-triton triton lint figures bench bench-vllm soak clean
+.PHONY: run check test test-engines test-engines-vllm test-engines-triton triton lint lock figures bench bench-vllm soak clean
 
 run: $(VENV)/.run
 	$(BIN)/hem up
@@ -35,6 +37,13 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# What the images install, after a change of pyproject.toml or .ci/constraints.txt.
+lock:
+	$(PYTHON) -m venv $(LOCK)
+	$(LOCK)/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+	.ci/lock $(LOCK)/bin/uv
+	rm -r $(LOCK)
 
 figures: $(VENV)/.dev
 	$(BIN)/hem evaluate -f manifests/answer-generation/benchmarks/mining-then-inference.yaml

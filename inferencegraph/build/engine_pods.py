@@ -5,17 +5,21 @@ OWN_IMAGES where the predictor's image can't hold it. KServe sends the traffic t
 container, which is always ours.
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from inferencegraph.build.pods import (
     SHARED_MEMORY_MOUNT,
+    SLEEP_FIRST,
     Images,
     Listening,
     container,
     server_container,
     shared_memory,
+    temporary,
+    temporary_mount,
 )
 from inferencegraph.build.sites import (
     LIGHT_START_SECONDS,
@@ -27,6 +31,7 @@ from predictors.errors import ConfigurationError
 
 MODEL_MOUNT: Final = "/mnt/models"
 _PVC: Final = "pvc://"
+_BESIDE: Final = "tmp-server"  # one each, as both servers name their files as they like
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +88,21 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
     Raises ConfigurationError where the model's values don't fit its engine.
     """
     if model.engine not in SERVERS:
-        return {"containers": [_loading(name, model, images)]}
+        return {"containers": [_loading(name, model, images)], "volumes": [temporary()]}
     if model.url is not None:
         asking = _asking(name, model, images, model.url, model.directory)
-        return {"containers": [asking]}
+        return {"containers": [asking], "volumes": [temporary()]}
     server = SERVERS[model.engine]
     if server is None:
         raise ConfigurationError(f"engine {model.engine!r} asks a server elsewhere: give its url")
     mounts, volumes = _storage(model, server)
     beside = _beside(name, model, images, server)
-    beside["volumeMounts"] = [dict(SHARED_MEMORY_MOUNT), *mounts]
+    beside["lifecycle"] = copy.deepcopy(SLEEP_FIRST)
+    beside["volumeMounts"] = [temporary_mount(_BESIDE), dict(SHARED_MEMORY_MOUNT), *mounts]
+    own = [temporary(), temporary(_BESIDE), shared_memory(server.shared_memory)]
     return {
         "containers": [_asking(name, model, images, server.url, name), beside],
-        "volumes": [shared_memory(server.shared_memory), *volumes],
+        "volumes": [*own, *volumes],
     }
 
 

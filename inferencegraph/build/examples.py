@@ -16,8 +16,7 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from inferencegraph.read.documents import MANIFESTS
-from inferencegraph.build.pods import Resources
+from inferencegraph.build.pods import Resources, labels
 from inferencegraph.build.services import (
     cloud_service,
     site_manifests,
@@ -28,21 +27,22 @@ from inferencegraph.build.sites import (
     DEFAULT_IMAGES,
     MINING_MODES,
     QUERY_STAGE,
+    CloudAddress,
     Mining,
     Model,
     Site,
-    CloudAddress,
     predictor_url,
 )
-from predictors.serving.command import run
-from predictors.digits import TRITON_MODEL
-from predictors.engines import ENGINES
-from predictors.errors import ConfigurationError, known
+from inferencegraph.read.documents import MANIFESTS
 from predictors.contract import (
     CLOUD,
     EDGE,
     Sampling,
 )
+from predictors.digits import TRITON_MODEL
+from predictors.engines import ENGINES
+from predictors.errors import ConfigurationError, known
+from predictors.serving.command import run
 
 Files: TypeAlias = dict[str, dict[str, Any]]  # file name -> manifest
 
@@ -73,6 +73,17 @@ MINING: Final = {
     QUERY_STAGE: Mining(QUERY_STAGE, "LinearRouter", router="embedded:linear"),
     ANSWER_STAGE: Mining(ANSWER_STAGE, "ConfidenceRouter", threshold=0.1605),
 }
+
+# Models of one's own, from where KServe fetches or mounts them.
+STORED_FOLDER: Final = FOLDER / "own-models"
+CLAIM: Final = "edge-models"
+STORED_MODELS: Final[Mapping[str, Model]] = {
+    EDGE: Model(Resources(cpu="4", memory="6Gi"), storage_uri=f"pvc://{CLAIM}/qwen-small"),
+    CLOUD: Model(
+        Resources(cpu="8", memory="32Gi", gpus=1), storage_uri="hf://Qwen/Qwen2.5-7B-Instruct"
+    ),
+}
+STORED_MINING: Final = Mining(ANSWER_STAGE, "ConfidenceRouter", threshold=0.5)
 
 _CLOUD_ADDRESS: Final = (
     "The Service that KServe makes for the cloud model; the address of another cluster or\n"
@@ -107,6 +118,16 @@ COMMENTS: Final[Mapping[str, str]] = {
     "startupProbe:": "How long loading may take: failureThreshold times periodSeconds.",
     "readinessProbe:": "Standard mode's default is a TCP probe, which a loading model passes.",
     "- --predictor_request_timeout_seconds": "Ends before the graph's serviceClient.",
+    "app.kubernetes.io/name": "Labels of the pods too.",
+    "deploymentStrategy:": "The node has room for one: the old pod goes before the new one comes.",
+    "prometheus.io/scrape": "For a Prometheus that finds pods by annotations.",
+    "imagePullSecrets:": "Of your registry; without such a secret the image is pulled without one.",
+    "terminationGracePeriodSeconds:": "So long answers that are being generated may take to end.",
+    "lifecycle:": "This server closes its port at once when it is told to stop.",
+    "- name: tmp": "What the server writes, its caches too.",
+    "accessModes:": "Put the model's folder into it before the first start, by a pod that mounts "
+    "it.",
+    "- name: STORAGE_URI": "KServe mounts it, or fetches it, to /mnt/models.",
     "- name: mine": "Hard: if mining fails, its error is the answer.",
     "- name: answer": "The annotated query goes on, not the client's.",
     "- name: degrade": "The uplink answered with an error: the edge answers.",
@@ -123,7 +144,11 @@ COMMENTS: Final[Mapping[str, str]] = {
 def examples(models: Mapping[str, Model] = MODELS) -> dict[Path, Files]:
     """Folder below manifests/ -> its files; `models` are those of answer generation."""
     answer_generation = {FOLDER / mode: example(mode, models) for mode in MINING_MODES}
-    return {**answer_generation, DIGITS_FOLDER: digit_recognition()}
+    return {
+        **answer_generation,
+        STORED_FOLDER: own_models(),
+        DIGITS_FOLDER: digit_recognition(),
+    }
 
 
 def example(mode: str, models: Mapping[str, Model] = MODELS) -> Files:
@@ -133,6 +158,25 @@ def example(mode: str, models: Mapping[str, Model] = MODELS) -> Files:
         *site_manifests(SITE, models[EDGE], MINING[mode], cloud),
         cloud_service(CLOUD_NAME, models[CLOUD], DEFAULT_IMAGES),
     )
+
+
+def own_models() -> Files:
+    """The edge's model from a claim on its node, the cloud's from the Hugging Face hub."""
+    cloud = CloudAddress(predictor_url(CLOUD_NAME), CLOUD_NAME)
+    services = _files(
+        *site_manifests(SITE, STORED_MODELS[EDGE], STORED_MINING, cloud),
+        cloud_service(CLOUD_NAME, STORED_MODELS[CLOUD], DEFAULT_IMAGES),
+    )
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": CLAIM, "labels": labels(SITE.name, "models")},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "10Gi"}},
+        },
+    }
+    return {**services, "claim.yaml": claim}
 
 
 def with_engines(options: Sequence[str]) -> dict[str, Model]:
@@ -162,7 +206,23 @@ def digit_recognition() -> Files:
 
 def annotated(manifest: Mapping[str, Any]) -> str:
     """YAML with COMMENTS in it."""
-    return "\n".join(_commented(yaml.safe_dump(dict(manifest), sort_keys=False, width=1000))) + "\n"
+    text = yaml.dump(dict(manifest), Dumper=_Dumper, sort_keys=False, width=1000)
+    return "\n".join(_commented(text)) + "\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as they are, and everything that is there twice, twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def write(root: Path, models: Mapping[str, Model] = MODELS) -> list[Path]:
@@ -186,7 +246,9 @@ def write(root: Path, models: Mapping[str, Model] = MODELS) -> list[Path]:
 
 def _files(*manifests: dict[str, Any]) -> Files:
     """By names without the site's: edge.yaml, uplink.yaml, ..., and graph.yaml."""
-    names = (str(manifest["metadata"]["name"]).partition("-")[2] or "graph" for manifest in manifests)
+    names = (
+        str(manifest["metadata"]["name"]).partition("-")[2] or "graph" for manifest in manifests
+    )
     return {f"{name}.yaml": manifest for name, manifest in zip(names, manifests, strict=True)}
 
 

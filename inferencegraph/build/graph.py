@@ -19,6 +19,7 @@ from inferencegraph.build.pods import (
     STANDARD_MODE,
     EdgeNode,
     Resources,
+    labels,
 )
 from inferencegraph.build.sites import DEFAULT_TIMEOUTS, Timeouts
 from predictors.contract import (
@@ -105,7 +106,11 @@ def _graph(
     return {
         "apiVersion": API_VERSION,
         "kind": "InferenceGraph",
-        "metadata": {"name": name, "annotations": dict(STANDARD_MODE)},
+        "metadata": {
+            "name": name,
+            "labels": labels(name, "graph"),
+            "annotations": dict(STANDARD_MODE),
+        },
         "spec": {
             "nodes": nodes,
             "routerTimeouts": {

@@ -20,8 +20,9 @@ HTTP_PORT: Final = 8080
 GRPC_PORT: Final = 8081
 CONTAINER_NAME: Final = "kserve-container"
 
-_SECURITY_CONTEXT: Final = {
+SECURITY_CONTEXT: Final = {
     "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
     "runAsNonRoot": True,
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
@@ -81,6 +82,40 @@ class EdgeNode:
 
 ANY_EDGE_NODE: Final = EdgeNode()
 
+# The secret with the registry's password; the kubelet pulls without one where there is none.
+PULL_SECRET: Final = "kserve-hem-registry"
+# More than our servers take to drain, to end what they generate, and to close.
+TERMINATION_SECONDS: Final = 160
+# A node with room for one such pod: the old one goes before the new one comes.
+NO_SURGE: Final = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+# For servers that close their port at once on SIGTERM: until then nobody sends them anything more.
+SLEEP_FIRST: Final = {"preStop": {"exec": {"command": ["sleep", "5"]}}}
+
+
+def pod_fields(metrics_port: int = HTTP_PORT) -> dict[str, Any]:
+    """What every pod of ours says beside its containers; its metrics are scraped at
+    `metrics_port`."""
+    return {
+        "annotations": {
+            "prometheus.io/scrape": "true",
+            "prometheus.io/port": str(metrics_port),
+            "prometheus.io/path": "/metrics",
+        },
+        "automountServiceAccountToken": False,
+        "imagePullSecrets": [{"name": PULL_SECRET}],
+        "terminationGracePeriodSeconds": TERMINATION_SECONDS,
+    }
+
+
+def labels(instance: str, component: str) -> dict[str, str]:
+    """Kubernetes' recommended labels. instance: the site or cloud; component: its part in it."""
+    return {
+        "app.kubernetes.io/name": "kserve-hem",
+        "app.kubernetes.io/instance": instance,
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/part-of": "kserve-hem",
+    }
+
 
 @dataclass(frozen=True, slots=True)
 class Listening:
@@ -94,6 +129,19 @@ class Listening:
     @property
     def http_port(self) -> int:
         return next(iter(self.ports.values()))
+
+
+# The only place that a container of ours may write to; caches of hubs and compilers are in it.
+TEMPORARY: Final = "tmp"
+
+
+def temporary(name: str = TEMPORARY) -> dict[str, Any]:
+    """The volume for `temporary_mount`."""
+    return {"name": name, "emptyDir": {}}
+
+
+def temporary_mount(name: str = TEMPORARY) -> dict[str, Any]:
+    return {"name": name, "mountPath": "/tmp"}
 
 
 # A pod's own /dev/shm is 64 MiB, through which several processes of one server pass tensors.
@@ -161,21 +209,25 @@ def server_container(
             {"name": port_name, "containerPort": port, "protocol": "TCP"}
             for port_name, port in listening.ports.items()
         ],
-        **_probes(listening, start_seconds),
+        **probes(listening, start_seconds),
         "resources": resources.manifest(),
-        "securityContext": copy.deepcopy(_SECURITY_CONTEXT),
+        "securityContext": copy.deepcopy(SECURITY_CONTEXT),
+        "volumeMounts": [temporary_mount()],
     }
 
 
-def _probes(listening: Listening, start_seconds: int) -> dict[str, Any]:
+def probes(
+    listening: Listening, start_seconds: int, startup: str | None = None
+) -> dict[str, dict[str, Any]]:
     """Over HTTP: Standard mode's own default is a TCP probe, which a loading model passes. Only
-    readiness asks for the model: a transformer's waits for its predictor's, however long."""
+    readiness asks for the model: a transformer's waits for its predictor's, however long. startup:
+    another path than that of liveness."""
     live = {"path": listening.live, "port": listening.http_port}
     ready = {"path": listening.ready, "port": listening.http_port}
     every = {"periodSeconds": 10, "timeoutSeconds": 5}
     return {
         "startupProbe": {
-            "httpGet": dict(live),
+            "httpGet": {**live, "path": startup or listening.live},
             **every,
             "failureThreshold": math.ceil(start_seconds / every["periodSeconds"]),
         },

@@ -8,6 +8,7 @@
 A model name always equals its InferenceService's name, which is what KServe resolves to.
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,27 +17,33 @@ from inferencegraph.build.graph import inference_then_mining, mining_then_infere
 from inferencegraph.build.pods import (
     GRPC_PORT,
     HTTP_PORT,
+    NO_SURGE,
     SHARED_MEMORY_MOUNT,
+    SLEEP_FIRST,
     STANDARD_MODE,
     EdgeNode,
     Images,
     Resources,
     container,
+    labels,
+    pod_fields,
     shared_memory,
+    temporary,
     v2_container,
 )
 from inferencegraph.build.sites import (
     LIGHT_START_SECONDS,
     QUERY_STAGE,
     UPLINK_RESOURCES,
+    CloudAddress,
     Mining,
     Model,
     Site,
-    CloudAddress,
     sampling_environment,
 )
 
 API_VERSION: Final = "serving.kserve.io/v1beta1"
+_TRITON_METRICS_PORT: Final = 8002  # its default
 
 
 def site_manifests(
@@ -54,19 +61,21 @@ def site_manifests(
 def edge_service(site: Site, model: Model, mining: Mining | None = None) -> dict[str, Any]:
     """`<x>-edge`; with `mining` (answer stage) HEM stands before it as its transformer."""
     name = f"{site.name}-edge"
-    components = {"predictor": _component(model_pod(name, model, site.images), site.node)}
+    pod = model_pod(name, model, site.images)
+    components = {"predictor": _component(pod, site.node, deploymentStrategy=NO_SURGE)}
     if mining is not None:
         limit = f"--predictor_request_timeout_seconds={site.timeouts.edge}"
         hem = _hem_container(name, mining, site.images, limit)
-        components["transformer"] = _component({"containers": [hem]}, site.node)
-    return _service(name, components)
+        components["transformer"] = _component(_pod(hem), site.node)
+    return _service(name, labels(site.name, "edge"), components)
 
 
 def hem_service(site: Site, mining: Mining) -> dict[str, Any]:
     """`<x>-hem`, the query stage's mining step."""
     name = f"{site.name}-hem"
     hem = _hem_container(name, mining, site.images)
-    return _service(name, {"predictor": _component({"containers": [hem]}, site.node)})
+    components = {"predictor": _component(_pod(hem), site.node)}
+    return _service(name, labels(site.name, "hem"), components)
 
 
 def uplink_service(site: Site, cloud: CloudAddress) -> dict[str, Any]:
@@ -81,12 +90,14 @@ def uplink_service(site: Site, cloud: CloudAddress) -> dict[str, Any]:
     forwarder = container(
         site.images.predictor, name, target, environment, UPLINK_RESOURCES, LIGHT_START_SECONDS
     )
-    return _service(name, {"predictor": _component({"containers": [forwarder]}, site.node)})
+    components = {"predictor": _component(_pod(forwarder), site.node)}
+    return _service(name, labels(site.name, "uplink"), components)
 
 
 def cloud_service(name: str, model: Model, images: Images) -> dict[str, Any]:
     """The large model; the scheduler chooses its node."""
-    return _service(name, {"predictor": _component(model_pod(name, model, images))})
+    pod = model_pod(name, model, images)
+    return _service(name, _cloud_labels(name), {"predictor": _component(pod)})
 
 
 def triton_service(name: str, image: str, resources: Resources) -> dict[str, Any]:
@@ -98,9 +109,11 @@ def triton_service(name: str, image: str, resources: Resources) -> dict[str, Any
         f"--grpc-port={GRPC_PORT}",
     ]
     triton = v2_container(image, name, arguments, {}, resources, LIGHT_START_SECONDS)
-    triton["volumeMounts"] = [dict(SHARED_MEMORY_MOUNT)]
-    pod = {"containers": [triton], "volumes": [shared_memory("256Mi")]}
-    return _service(name, {"predictor": _component(pod)})
+    triton["lifecycle"] = copy.deepcopy(SLEEP_FIRST)
+    triton["volumeMounts"].append(dict(SHARED_MEMORY_MOUNT))
+    pod = {"containers": [triton], "volumes": [temporary(), shared_memory("256Mi")]}
+    fields = pod_fields(_TRITON_METRICS_PORT)
+    return _service(name, _cloud_labels(name), {"predictor": {**_component(pod), **fields}})
 
 
 def _hem_container(name: str, mining: Mining, images: Images, *arguments: str) -> dict[str, Any]:
@@ -114,20 +127,36 @@ def _hem_container(name: str, mining: Mining, images: Images, *arguments: str) -
     )
 
 
-def _component(pod: Mapping[str, Any], node: EdgeNode | None = None) -> dict[str, Any]:
+def _pod(container: dict[str, Any]) -> dict[str, Any]:
+    return {"containers": [container], "volumes": [temporary()]}
+
+
+def _component(
+    pod: Mapping[str, Any], node: EdgeNode | None = None, **fields: Any
+) -> dict[str, Any]:
     """One replica: an edge node has one place, and how many the cloud needs its owner knows."""
     return {
         "minReplicas": 1,
         "maxReplicas": 1,
+        **copy.deepcopy(fields),
+        **pod_fields(),
         **(node.manifest() if node else {}),
         **pod,
     }
 
 
-def _service(name: str, components: dict[str, Any]) -> dict[str, Any]:
+def _cloud_labels(name: str) -> dict[str, str]:
+    return labels(name.removesuffix("-cloud"), "cloud")
+
+
+def _service(name: str, named: dict[str, str], components: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": API_VERSION,
         "kind": "InferenceService",
-        "metadata": {"name": name, "annotations": dict(STANDARD_MODE)},
+        "metadata": {
+            "name": name,
+            "labels": named,
+            "annotations": dict(STANDARD_MODE),
+        },
         "spec": components,
     }

@@ -170,11 +170,9 @@ def predictor_url(service: str) -> str:
 def sampling_environment(sampling: Sampling) -> dict[str, str]:
     """PREDICTOR_* for what differs from the contract's defaults."""
     values = {}
-    for name in (field.name for field in fields(sampling)):
-        value = getattr(sampling, name)
+    for each in fields(sampling):
+        name, value = each.name, getattr(sampling, each.name)
         if value != getattr(CONTRACT_SAMPLING, name):
             text = json.dumps(value) if isinstance(value, tuple) else str(value)
-            values[f"PREDICTOR_{name.upper()}"] = (
-                f"{value:g}" if isinstance(value, float) else text
-            )
+            values[f"PREDICTOR_{name.upper()}"] = f"{value:g}" if isinstance(value, float) else text
     return values

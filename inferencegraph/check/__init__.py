@@ -6,7 +6,10 @@ containers    reading values out of manifests; accelerators
 fields        misspelt, missing and mistyped fields
 kserve_types  the fields of KServe's kinds, as data
 names         names of objects, the deployment mode
-graphs        InferenceGraphs: nodes, steps, conditions, and the services that steps name
+graphs        InferenceGraphs: nodes and steps, and the services that steps name
+conditions    conditions of steps, by their text; condition_paths: by what their paths ask for
+rewriting     the gjson path that somebody meant
+places        paths that only this machine has
 services      InferenceServices, and the ServingRuntimes that they name
 
 A check is a function `(content, others) -> findings` in one of these files or in a new one, and a

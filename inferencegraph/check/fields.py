@@ -101,7 +101,8 @@ def _check_scalar(value: Any, type_name: str, field: str) -> Iterator[Finding]:
 
 def _mistyped(value: Any, wanted: str, field: str) -> Finding:
     hint = ""
-    if wanted == "a string" and isinstance(value, int | float):
+    # A condition that is no path is as wrong in quotes.
+    if wanted == "a string" and isinstance(value, int | float) and not field.endswith("condition"):
         shown = str(value).lower() if isinstance(value, bool) else str(value)
         hint = f"; write '{shown}' in quotes"
     return error(field, f"must be {wanted}, not {value!r}{hint}")

@@ -3,11 +3,10 @@
 What KServe's webhook refuses, and what it lets through though it can't work.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from inferencegraph.build.graph import routed_to
+from inferencegraph.check.conditions import check_condition
 from inferencegraph.check.containers import (
     argument,
     entry_container,
@@ -16,19 +15,15 @@ from inferencegraph.check.containers import (
     sequence,
 )
 from inferencegraph.check.problem import Finding, Others, error, unknown, warning
-from inferencegraph.router.conditions import Condition
-from predictors.contract import CLOUD, EDGE, HEM_ROUTE
-from predictors.errors import ConfigurationError
+from predictors.errors import known
 from predictors.upstream.limits import longest_call
 from predictors.upstream.redaction import shown_url
 
 ROUTER_TYPES: Final = ("Sequence", "Splitter", "Ensemble", "Switch")
 TARGETS: Final = ("nodeName", "serviceName", "serviceUrl")
-_VALUES: Final = {"dependency": ("Soft", "Hard"), "data": ("$request", "$response")}
+_DEPENDENCIES: Final = ("Soft", "Hard")
+_REQUEST, _RESPONSE = "$request", "$response"
 _DEFAULT_SERVER_WRITE_S: Final = 60
-_COMPARES: Final = re.compile(r"[=!<>%]")
-_ROUTE_VALUE: Final = re.compile(rf'{HEM_ROUTE}\s*==\s*"([^"]*)"')
-_EXAMPLE: Final = routed_to(CLOUD)
 
 Steps = list[Mapping[str, Any]]
 
@@ -101,32 +96,20 @@ def _check_step(
     url = step.get("serviceUrl")
     if isinstance(url, str) and url and not url.startswith(("http://", "https://")):
         yield error(f"{field}.serviceUrl", f"{shown_url(url)!r} is not an http or https URL")
-    for name, values in _VALUES.items():
-        value = step.get(name)
-        if value is not None and value not in values:
-            yield unknown(f"{field}.{name}", "value", value, values)
-    if isinstance(step.get("condition"), str) and step["condition"]:
-        yield from _check_condition(step["condition"], f"{field}.condition")
-
-
-def _check_condition(path: str, field: str) -> Iterator[Finding]:
-    """A gjson path that is wrong, or that holds when nobody wants it to."""
-    try:
-        condition = Condition(path)
-    except (ConfigurationError, ValueError) as refused:
-        yield error(field, str(refused))
-        return
-    if condition.left_open:
-        yield error(field, f"{path!r}: a bracket is never closed; write for example {_EXAMPLE}")
-    elif _COMPARES.search(path) and "#(" not in path:
-        yield error(field, f"{path!r} compares outside of #(...), so never holds; use {_EXAMPLE}")
-    elif "parameters." in path and not _COMPARES.search(path):
+    dependency, data = step.get("dependency"), step.get("data")
+    if dependency is not None and dependency not in _DEPENDENCIES:
+        yield unknown(f"{field}.dependency", "value", dependency, _DEPENDENCIES)
+    if isinstance(data, str) and data not in ("", _REQUEST, _RESPONSE):
         yield warning(
-            field, f"{path!r} holds whenever the parameter exists, also for false; use {_EXAMPLE}"
+            f"{field}.data",
+            f"is {data!r}, but the router takes all but {_RESPONSE} for {_REQUEST}: this step gets "
+            f"the request; {known(data, (_REQUEST, _RESPONSE), brief=True)}",
         )
-    for route in _ROUTE_VALUE.findall(path):
-        if route not in (EDGE, CLOUD):
-            yield error(field, f"{HEM_ROUTE} is {EDGE!r} or {CLOUD!r}, never {route!r}")
+    condition = step.get("condition")
+    if isinstance(condition, bool | int):  # YAML's true; its type is another check's to report
+        condition = str(condition).lower()
+    if isinstance(condition, str) and condition:
+        yield from check_condition(condition, f"{field}.condition")
 
 
 def _check_place(kind: str, steps: Steps, index: int, field: str) -> Iterator[Finding]:
@@ -136,6 +119,12 @@ def _check_place(kind: str, steps: Steps, index: int, field: str) -> Iterator[Fi
         yield error(field, "a Switch never takes a step without condition; give it one")
     if kind in ("Splitter", "Ensemble") and condition:
         yield warning(f"{field}.condition", f"the routerType {kind} ignores conditions; remove it")
+    if steps[index].get("data") == _RESPONSE and (kind != "Sequence" or index == 0):
+        yield warning(
+            f"{field}.data",
+            f"there is no response before this step, so it gets the request; {_RESPONSE} has a "
+            "meaning from the second step of a Sequence on",
+        )
     if kind != "Sequence":
         return
     if index == 0 and condition:

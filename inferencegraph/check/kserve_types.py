@@ -183,6 +183,18 @@ VERSIONS: Final = {
     "ServingRuntime": "v1alpha1",
     "ClusterServingRuntime": "v1alpha1",
 }
+# Its other kinds, whose fields are not known here.
+UNCHECKED: Final = (
+    "ClusterStorageContainer",
+    "LLMInferenceService",
+    "LLMInferenceServiceConfig",
+    "LocalModelCache",
+    "LocalModelNamespaceCache",
+    "LocalModelNode",
+    "LocalModelNodeGroup",
+    "Predictor",  # ModelMesh's
+    "TrainedModel",
+)
 # Kinds of Kubernetes' own that are checked, by their apiVersion.
 CORE_KINDS: Final[dict[str, tuple[str, ...]]] = {
     "v1": (

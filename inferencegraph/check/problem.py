@@ -8,14 +8,15 @@ from typing import Any, Literal
 
 from predictors.errors import known
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
 Objects = Mapping[str, Mapping[str, Any]]  # by name
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """`object` is Kind/name, `field` a path in it such as `spec.nodes.root.steps[0].condition`;
-    `message` names the value and the way out. An error will not work; a warning may not."""
+    `message` names the value and the way out. An error will not work; a warning may not; a note
+    says what was not checked."""
 
     severity: Severity
     object: str
@@ -64,6 +65,10 @@ def error(field: str, message: str) -> Finding:
 
 def warning(field: str, message: str) -> Finding:
     return Finding("warning", field, message)
+
+
+def note(field: str, message: str) -> Finding:
+    return Finding("note", field, message)
 
 
 def unknown(field: str, kind: str, value: object, names: Iterable[str]) -> Finding:

@@ -12,9 +12,10 @@ from typing import Any, Final
 from inferencegraph.check.containers import mapping
 from inferencegraph.check.fields import check_fields, check_type
 from inferencegraph.check.graphs import check_calls, check_graph, check_spec
-from inferencegraph.check.kserve_types import CORE_KINDS, GROUP, VERSIONS
+from inferencegraph.check.kserve_types import CORE_KINDS, GROUP, UNCHECKED, VERSIONS
 from inferencegraph.check.names import check_deployment_mode, check_name
-from inferencegraph.check.problem import Finding, Objects, Others, Problem, error, unknown, warning
+from inferencegraph.check.places import check_places
+from inferencegraph.check.problem import Finding, Objects, Others, Problem, error, note, unknown
 from inferencegraph.check.services import (
     check_components,
     check_model,
@@ -38,6 +39,7 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         check_components,
         check_model,
         check_multi_node,
+        check_places,
     ),
     "ServingRuntime": (check_fields, check_name, check_runtime),
     "ClusterServingRuntime": (check_fields, check_name, check_runtime),
@@ -98,12 +100,12 @@ def _findings(
         expected = f"{GROUP}/{VERSIONS[kind]}"
         if version != expected:
             yield error("apiVersion", f"is {version!r}; for {kind} it is {expected!r}")
-    elif version.startswith(f"{GROUP}/"):
-        yield unknown("kind", "kind", kind, VERSIONS)
+    elif version.startswith(f"{GROUP}/") and kind not in UNCHECKED:
+        yield unknown("kind", "kind", kind, (*VERSIONS, *UNCHECKED))
     elif not kind or not version:
         yield error("kind", "an object needs both apiVersion and kind")
     elif not is_core:
-        yield warning("kind", f"{version} {kind} is not one that is checked here")
+        yield note("kind", f"{version} {kind} is not one that is checked here")
     before = itertools.takewhile(lambda other: other is not content, documents)
     if identity(content) in map(identity, before):
         yield error("metadata.name", "another document is the same object; keep one")

@@ -21,13 +21,16 @@ def validate(
 
     documents = [document for file in files for document in load_documents(file)]
     problems = check([item.content for item in documents], [item.path for item in documents])
-    errors = sum(problem.severity == "error" for problem in problems)
+    errors, warnings, notes = (
+        sum(problem.severity == severity for problem in problems)
+        for severity in ("error", "warning", "note")
+    )
     if as_json:
         print(json.dumps([asdict(problem) for problem in problems], default=str))
     else:
         for problem in problems:
             print(f"{problem.severity}: {problem}")
-        warnings = len(problems) - errors
-        print(f"{len(documents)} objects, {errors} errors, {warnings} warnings")
+        counted = f"{len(documents)} objects, {errors} errors, {warnings} warnings"
+        print(f"{counted}, {notes} notes" if notes else counted)
     if errors:
         raise typer.Exit(1)

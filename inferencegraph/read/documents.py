@@ -1,5 +1,6 @@
 """Kubernetes YAML from files, with errors that name the file and the line."""
 
+import re
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,13 @@ def identity(content: Mapping[str, Any]) -> tuple[str, ...]:
     return (group, *("" if part is None else str(part) for part in rest))
 
 
+# What only a chart has, in quotes or not. Others have a meaning to KServe ('{{.Name}}') and in chat
+# templates, so they are taken where the YAML can be read.
+_CHART = re.compile(
+    r"^(?!\s*#).*\{\{[^}]*(\.(Values|Release|Chart|Capabilities)\b|\b(toYaml|include|tpl)\s)",
+    re.MULTILINE,
+)
+_BRACES = re.compile(r"\{\{|\{%")
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
@@ -56,13 +64,21 @@ _Loader.yaml_implicit_resolvers = {
 def parse(path: Path) -> list[Any]:
     """Every YAML document in `path` that isn't empty. Raises ConfigurationError."""
     try:
-        text = path.read_text(encoding="utf-8")
-        return [item for item in yaml.load_all(text, Loader=_Loader) if item is not None]
+        return _parsed(path.read_text(encoding="utf-8"), path)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: not UTF-8 text ({error.reason})") from error
+
+
+def _parsed(text: str, path: Path) -> list[Any]:
+    if _CHART.search(text):
+        raise _unrendered(path)
+    try:
+        return [item for item in yaml.load_all(text, Loader=_Loader) if item is not None]
     except yaml.MarkedYAMLError as error:
+        if _BRACES.search(text):
+            raise _unrendered(path) from error
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
         raise ConfigurationError(f"{path}{line}: {error.problem or error.context}") from error
@@ -72,9 +88,22 @@ def parse(path: Path) -> list[Any]:
         raise ConfigurationError(f"{path}: {' '.join(str(error).split())}") from error
 
 
+def _unrendered(path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path}: is a template with {{{{ ... }}}} in it; render it first, for example "
+        "helm template CHART > rendered.yaml"
+    )
+
+
 def read(path: Path) -> list[Document]:
     """The objects of one file; the items of a `kind: List` count as objects of their own."""
     return [Document(path, content) for item in parse(path) for content in _objects(item, path)]
+
+
+def objects(text: str, path: Path) -> list[Document]:
+    """The objects in a text of YAML that came from `path`."""
+    parts = _parsed(text, path)
+    return [Document(path, content) for item in parts for content in _objects(item, path)]
 
 
 def _objects(item: Any, path: Path) -> Iterator[dict[str, Any]]:

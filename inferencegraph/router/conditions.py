@@ -5,7 +5,8 @@ differ, a path is rewritten to what Go makes of it, or refused when the graph is
 """
 
 import re
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 import pygjson
 
@@ -17,16 +18,43 @@ _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SIMPLE_NAME: Final = re.compile(r'"([A-Za-z0-9_-]+)"')
 
 
+Kind = Literal["key", "modifier", "first", "every", "brackets"]
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """What stands between two separators of a path: `first` is a query `#(...)`, `every` is
+    `#(...)#`, `brackets` are `[...]` and `{...}`."""
+
+    kind: Kind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a query compares, as written; `value` may be in quotes."""
+
+    left: str
+    operator: str
+    value: str
+
+
+Path = tuple[Component, ...]
+
+
 class Condition:
     """A gjson path, read once. Raises ConfigurationError for what pygjson can't evaluate.
 
     `left_open` is true for a query without its closing bracket: Go's gjson takes `#(anything` for
-    "the first element", which is never what is meant.
+    "the first element", which is never what is meant. `paths`: those inside brackets and queries,
+    and the whole as the last one. `comparisons`: those of all queries.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.left_open = False
+        self.paths: list[Path] = []
+        self.comparisons: list[Comparison] = []
         self._compiled = pygjson.compile(self._read(path))
 
     def holds(self, body: bytes) -> bool:
@@ -47,28 +75,34 @@ class Condition:
         """A path, or a part of one, read by the grammar of Go's gjson and written for pygjson."""
         done = [".."] if path.startswith("..") else []  # the prefix for JSON lines
         position = 2 * len(done)
+        components: list[Component] = []
         while position < len(path):
-            component, position = self._component(path, position)
-            if done and _names_a_member(done, component):
+            kind, written, end = self._component(path, position)
+            components.append(Component(kind, path[position:end]))
+            if done and _names_a_member(done, written):
                 done[-1] = "|"
-            done.append(component)
+            done.append(written)
+            position = end
             if position < len(path):
                 done.append(path[position])  # the separator, `.` or `|`
                 position += 1
+        self.paths.append(tuple(components))
         return "".join(done)
 
-    def _component(self, path: str, start: int) -> tuple[str, int]:
+    def _component(self, path: str, start: int) -> tuple[Kind, str, int]:
         if path[start] == "@":
-            return self._modifier(path, start)
+            written, end = self._modifier(path, start)
+            return "key" if written[0] == "\\" else "modifier", written, end
         if path[start] == "!":
             raise self._refused("a literal (`!`)")
         if path[start] in "[{":
-            return self._multipath(path, start)
+            return ("brackets", *self._multipath(path, start))
         if path.startswith("#(", start):
-            return self._query(path, start)
+            written, end = self._query(path, start)
+            return "every" if written.endswith(")#") else "first", written, end
         if path[start] == "#" and path[start + 1 : start + 2] not in ("", ".", "|"):
             raise self._refused(f"the component {path[start:]!r}")
-        return path[start : (end := _plain_end(path, start))], end
+        return "key", path[start : (end := _plain_end(path, start))], end
 
     def _modifier(self, path: str, start: int) -> tuple[str, int]:
         end = start + 1
@@ -116,9 +150,12 @@ class Condition:
             return "#()", end
         inner = path[start + 2 : end]
         end += 1 + path.startswith("#", end + 1)
-        if path[end : end + 1] not in ("", ".", "|"):
-            raise self._refused(f"text right after {path[start:end]!r}")
         every = "#" if path[end - 1] == "#" else ""
+        after = path[end:]
+        if after and not after.strip():  # the line feed of a YAML block, which Go ignores too
+            return f"#({self._comparison(inner)}){every}", len(path)
+        if after[:1] not in ("", ".", "|"):
+            raise self._refused(f"text right after {path[start:end]!r}")
         return f"#({self._comparison(inner)}){every}", end
 
     def _comparison(self, inner: str) -> str:
@@ -130,6 +167,7 @@ class Condition:
         value = right[operator.end() :].strip()
         if value.startswith("~"):
             raise self._refused(f"the operand {value!r} inside a query")
+        self.comparisons.append(Comparison(inner[:split].strip(), operator.group(), value))
         # pygjson doesn't take the quotes off an empty string.
         return left + operator.group() + ("" if value == '""' else value)
 

@@ -61,12 +61,25 @@ def test_an_image_is_built_in_one_stage_and_run_in_another_by_a_user_without_rig
 
 
 @BOTH
-def test_everything_is_installed_in_the_tested_versions(dockerfile: Path) -> None:
+def test_everything_is_installed_from_a_lock_with_hashes(dockerfile: Path) -> None:
     builder, final = _stages(dockerfile)
     installs = [run for run in builder.all("RUN") if "pip install" in run]
-    assert installs
-    assert all("--no-cache-dir -c .ci/constraints.txt" in run for run in installs)
+    *locked, own = installs
+    assert own.endswith("--no-deps --no-build-isolation --no-index .")
+    for run in locked:
+        assert "--no-cache-dir --no-deps" in run
+        assert "--require-hashes" in run or "TORCH_INDEX" in run
     assert not any("pip" in run for run in final.all("RUN"))
+
+
+@pytest.mark.parametrize("dockerfile", sorted(ROOT.rglob("Dockerfile")), ids=str)
+def test_every_base_is_an_argument_so_that_it_can_be_pinned_by_its_digest(
+    dockerfile: Path,
+) -> None:
+    if ".venv" in str(dockerfile):
+        pytest.skip("not the project's own")
+    for stage in _stages(dockerfile):
+        assert re.fullmatch(r"\$\{[A-Z_]+_IMAGE\}( AS builder)?", stage.base)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +96,7 @@ def test_what_is_copied_is_there_and_not_ignored(dockerfile: Path) -> None:
 
 def test_vllms_image_is_the_tested_one_and_runs_the_predictor_without_rights() -> None:
     (stage,) = _stages(VLLM)
-    tested = yaml.safe_load((ROOT / "manifests/runtimes/base/images.yaml").read_text())["data"]
+    tested = yaml.safe_load((ROOT / "manifests/runtimes/nvidia/images.yaml").read_text())["data"]
     assert f"ARG BASE_IMAGE={tested['vllm']}" in VLLM.read_text().splitlines()
     assert f"BASE_IMAGE={tested['vllm-cpu']}" in VLLM.read_text().split()
     assert stage.base == "${BASE_IMAGE}"
@@ -151,8 +164,9 @@ def test_the_predictor_image_holds_what_the_shipped_manifests_ask_of_it(tmp_path
             if image in ("kserve-hem-predictor", "predictor"):
                 for word in container["args"]:
                     asked.setdefault(NEEDS.get(word, ""), set()).add(word)
-    (extras,) = re.findall(r'^ARG EXTRAS="\[(.*)\]"$', PREDICTOR.read_text(), re.MULTILINE)
-    assert asked.keys() - {""} == set(NEEDS.values()) == set(extras.split(","))
+    (lock,) = re.findall(r"^ARG LOCK=(.*)$", PREDICTOR.read_text(), re.MULTILINE)
+    extras = (ROOT / ".ci/locks" / lock).read_text().partition("Extras: ")[2].partition(".")[0]
+    assert asked.keys() - {""} == set(NEEDS.values()) == set(extras.split())
     known = {"--engine=kserve", "--engine=openai_api"}  # of the plain installation
     assert not {word for word in asked[""] if word.startswith("--engine=")} - known
 
@@ -168,7 +182,14 @@ def _run_builder(stage: Stage, folder: Path) -> Path:
     build, venv = folder / "build", folder / "venv"
     build.mkdir()
     python = Path(sys.executable).parent
-    env = {**os.environ, "PATH": f"{venv}/bin:{python}:{os.environ['PATH']}"}
+    path = f"{venv}/bin:{python}:{os.environ['PATH']}"
+    env = {
+        **os.environ,
+        "PATH": path,
+        **_arguments(stage),
+        "TORCH_INDEX": "",
+        "TARGETARCH": "amd64",
+    }
     for name, text in stage.steps:
         if name == "COPY":
             *sources, target = text.split()
@@ -178,6 +199,10 @@ def _run_builder(stage: Stage, folder: Path) -> Path:
             command = re.sub(r"/venv\b", str(venv), text)
             subprocess.run(["bash", "-ec", command], cwd=build, env=env, check=True)
     return venv
+
+
+def _arguments(stage: Stage) -> dict[str, str]:
+    return dict(text.split("=", 1) for text in stage.all("ARG") if "=" in text)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -210,4 +235,4 @@ def test_the_hem_image_installs_without_torch_and_starts_within_seconds(tmp_path
     assert "LinearRouter" in help_text.stdout
     assert time.monotonic() - begin < 20
     manifests = venv.glob("lib/python*/site-packages/manifests/answer-generation/*/graph.yaml")
-    assert len(list(manifests)) == 2
+    assert len(list(manifests)) == 3

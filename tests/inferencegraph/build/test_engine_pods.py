@@ -20,16 +20,16 @@ from inferencegraph.build.examples import (
     example,
     write,
 )
-from inferencegraph.read.kustomize import load
-from inferencegraph.local.containers import LOCAL_COMMANDS
-from inferencegraph.local.plan import plan
 from inferencegraph.build.pods import Images, Resources
 from inferencegraph.build.sites import MINING_MODES, Model
 from inferencegraph.check.validate import validate
+from inferencegraph.local.containers import LOCAL_COMMANDS
+from inferencegraph.local.plan import plan
+from inferencegraph.read.kustomize import load
+from predictors.contract import CLOUD, EDGE
 from predictors.engines import ENGINES
 from predictors.engines.vllm.settings import VLLMSettings
 from predictors.errors import ConfigurationError
-from predictors.contract import CLOUD, EDGE
 from predictors.serving.settings import PredictorSettings
 from tests.inferencegraph.build.crds import violations
 
@@ -124,7 +124,12 @@ def test_the_server_has_the_models_resources_and_ours_is_light(engine: str) -> N
     assert server["args"][-1] == "--x=1"
     assert server["securityContext"] == ours["securityContext"]
     assert server["startupProbe"]["failureThreshold"] == 60
-    assert server["volumeMounts"] == [{"name": "shared-memory", "mountPath": "/dev/shm"}]
+    assert server["volumeMounts"] == [
+        {"name": "tmp-server", "mountPath": "/tmp"},
+        {"name": "shared-memory", "mountPath": "/dev/shm"},
+    ]
+    assert ours["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
+    assert server["lifecycle"]["preStop"] == {"exec": {"command": ["sleep", "5"]}}
 
 
 @pytest.mark.parametrize("engine", ["openai_api", "triton"])
@@ -167,7 +172,7 @@ def test_a_claim_is_mounted_into_the_server(engine: str, shared: Path) -> None:
     service = example(MINING_MODES[0], {**MODELS, CLOUD: stored})["cloud.yaml"]
     assert violations(shared / "crds", service) == []
     whole = model_pod("qa", replace(stored, storage_uri="pvc://models"), Images())
-    assert "subPath" not in whole["containers"][1]["volumeMounts"][1]
+    assert not any("subPath" in mount for mount in whole["containers"][1]["volumeMounts"])
 
 
 def _refused() -> Iterator[Any]:

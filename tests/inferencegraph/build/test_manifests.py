@@ -9,24 +9,26 @@ from typing import Any
 import pytest
 import yaml
 
+from inferencegraph.build.examples import (
+    DIGITS_FOLDER,
+    DIGITS_MINING,
+    FOLDER,
+    MINING,
+    STORED_FOLDER,
+    STORED_MINING,
+    annotated,
+    example,
+    examples,
+)
+from inferencegraph.build.sites import MINING_MODES
 from inferencegraph.check.fields import fields_of
 from inferencegraph.check.kserve_types import (
     EXTENDS,
     REQUIRED,
     TYPES,
 )
-from inferencegraph.build.examples import (
-    DIGITS_FOLDER,
-    DIGITS_MINING,
-    FOLDER,
-    MINING,
-    annotated,
-    example,
-    examples,
-)
-from inferencegraph.read.kustomize import load
-from inferencegraph.build.sites import MINING_MODES
 from inferencegraph.check.validate import validate
+from inferencegraph.read.kustomize import load
 from predictors.engines import ENGINES
 from predictors.serving.settings import PredictorSettings
 from tests.inferencegraph.build.crds import (
@@ -44,7 +46,11 @@ from transformers_hem.serving.settings import (
 ROOT = Path(__file__).resolve().parents[3]
 MANIFESTS = ROOT / "manifests"
 EXAMPLES = examples()
-MININGS = {DIGITS_FOLDER: DIGITS_MINING, **{FOLDER / mode: m for mode, m in MINING.items()}}
+MININGS = {
+    DIGITS_FOLDER: DIGITS_MINING,
+    STORED_FOLDER: STORED_MINING,
+    **{FOLDER / mode: m for mode, m in MINING.items()},
+}
 REWRITE = "run `python -m inferencegraph.build.examples manifests`"
 
 
@@ -75,7 +81,8 @@ def test_the_kustomization_lists_every_file(folder: Path) -> None:
 @pytest.mark.parametrize("folder", EXAMPLES, ids=str)
 def test_kserves_crds_take_them(folder: Path, shared: Path) -> None:
     for manifest in load(MANIFESTS / folder):
-        assert violations(shared / "crds", manifest) == []
+        if manifest["kind"] in FILES:
+            assert violations(shared / "crds", manifest) == []
 
 
 def test_the_crds_refuse_a_misspelt_field(shared: Path) -> None:
@@ -107,6 +114,73 @@ def test_image_tags_come_from_one_place_and_are_the_projects_version(folder: Pat
     assert images == {f"{name}:{tag}" for name in ours}
 
 
+_INSTANCES = {DIGITS_FOLDER: "digits"}
+_OF_THE_POD = {"PROTOCOL", "OMP_NUM_THREADS", "STORAGE_URI"}
+
+
+def _pods(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for manifest in EXAMPLES[folder].values():
+        if manifest["kind"] == "InferenceService":
+            yield from manifest["spec"].items()
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_every_object_has_the_recommended_labels(folder: Path) -> None:
+    for name, manifest in EXAMPLES[folder].items():
+        labels = manifest["metadata"]["labels"]
+        assert labels["app.kubernetes.io/name"] == "kserve-hem"
+        assert labels["app.kubernetes.io/instance"] == _INSTANCES.get(folder, "qa")
+        assert labels["app.kubernetes.io/component"] in (name.removesuffix(".yaml"), "models")
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_a_pod_gets_what_an_operator_asks_for(folder: Path) -> None:
+    for _, pod in _pods(folder):
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["imagePullSecrets"] == [{"name": "kserve-hem-registry"}]
+        assert pod["annotations"]["prometheus.io/scrape"] == "true"
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        for container in pod["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            (writable,) = [m for m in container["volumeMounts"] if m["mountPath"] == "/tmp"]
+            assert volumes[writable["name"]]["emptyDir"] == {}
+
+
+@pytest.mark.parametrize("folder", EXAMPLES, ids=str)
+def test_only_the_edges_model_has_no_room_for_a_second_pod(folder: Path) -> None:
+    for manifest in EXAMPLES[folder].values():
+        if manifest["kind"] == "InferenceService":
+            for role, pod in manifest["spec"].items():
+                strategy = pod.get("deploymentStrategy")
+                is_edge = manifest["metadata"]["name"].endswith("-edge") and role == "predictor"
+                assert (strategy is not None) == is_edge
+                assert not is_edge or strategy["rollingUpdate"] == {
+                    "maxSurge": 0,
+                    "maxUnavailable": 1,
+                }
+
+
+def test_a_server_that_is_not_ours_is_told_to_stop_after_nobody_asks_it_any_more() -> None:
+    (triton,) = EXAMPLES[DIGITS_FOLDER]["cloud.yaml"]["spec"]["predictor"]["containers"]
+    assert triton["lifecycle"]["preStop"] == {"exec": {"command": ["sleep", "5"]}}
+    assert EXAMPLES[DIGITS_FOLDER]["cloud.yaml"]["spec"]["predictor"]["annotations"] == {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": "8002",
+        "prometheus.io/path": "/metrics",
+    }
+
+
+def test_models_of_ones_own_come_from_a_claim_and_from_a_hub() -> None:
+    uris = {
+        entry["value"]
+        for container in _containers(STORED_FOLDER)
+        for entry in container["env"]
+        if entry["name"] == "STORAGE_URI"
+    }
+    assert uris == {"pvc://edge-models/qwen-small", "hf://Qwen/Qwen2.5-7B-Instruct"}
+    assert EXAMPLES[STORED_FOLDER]["claim.yaml"]["metadata"]["name"] == "edge-models"
+
+
 def _containers(folder: Path) -> Iterator[dict[str, Any]]:
     for manifest in EXAMPLES[folder].values():
         if manifest["kind"] == "InferenceService":
@@ -120,7 +194,7 @@ def test_every_setting_is_one_that_its_process_reads(folder: Path) -> None:
         if container["image"] == "kserve-hem-digits-triton":
             continue  # Triton's own options
         words = dict(word.removeprefix("--").split("=", 1) for word in container["args"])
-        names = {entry["name"] for entry in container["env"]} - {"PROTOCOL", "OMP_NUM_THREADS"}
+        names = {entry["name"] for entry in container["env"]} - _OF_THE_POD
         if container["image"] == "kserve-hem-predictor":
             fields = {*PredictorSettings.model_fields}
             fields |= {*ENGINES.load(words["engine"]).Settings.model_fields}

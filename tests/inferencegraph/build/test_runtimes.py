@@ -1,7 +1,6 @@
 """The ServingRuntimes that ship, their examples, and other accelerators' names for a GPU."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,22 +8,19 @@ from typing import Any
 import pytest
 import yaml
 
+from inferencegraph.build.runtimes import ACCELERATORS, _main, write
 from inferencegraph.check.containers import containers
+from inferencegraph.check.validate import validate
 from inferencegraph.read.documents import read
 from inferencegraph.read.kustomize import load
-from inferencegraph.check.validate import validate
 from predictors.cache import CacheSettings
 from predictors.engines import ENGINES
+from predictors.errors import ConfigurationError
 from predictors.serving.settings import PredictorSettings
 from tests.inferencegraph.build.crds import FILES, violations
 
 RUNTIMES = Path(__file__).resolve().parents[3] / "manifests/runtimes"
-FOLDERS = [".", "amd", "ascend", "cambricon", "examples"]
-ACCELERATORS = {
-    "amd": "amd.com/gpu",
-    "ascend": "huawei.com/Ascend910",
-    "cambricon": "cambricon.com/mlu",
-}
+FOLDERS = [".", *ACCELERATORS, "examples"]
 
 
 def by_kind(manifests: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
@@ -43,18 +39,17 @@ def test_our_own_checks_find_nothing(folder: str) -> None:
     assert validate(load(RUNTIMES / folder), complete=True) == []
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_kubectl_makes_the_same_of_them(folder: str) -> None:
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        pytest.skip("kubectl is not installed: nothing to compare with")
-    command = [kubectl, "kustomize", str(RUNTIMES / folder)]
-    built = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    def key(manifest: dict[str, Any]) -> tuple[str, str]:
-        return manifest["kind"], manifest["metadata"]["name"]
-
-    assert sorted(load(RUNTIMES / folder), key=key) == sorted(yaml.safe_load_all(built), key=key)
+@pytest.mark.parametrize("name", ACCELERATORS)
+def test_the_files_are_what_the_builder_makes(name: str, tmp_path: Path) -> None:
+    shutil.copytree(RUNTIMES / name, tmp_path / name)
+    write(tmp_path / name, ACCELERATORS[name])
+    shipped, built = (
+        {path.name: path.read_text() for path in (root / name).iterdir()}
+        for root in (RUNTIMES, tmp_path)
+    )
+    assert shipped == built, "run `python -m inferencegraph.build.runtimes manifests/runtimes`"
+    fresh = write(tmp_path / "fresh", ACCELERATORS[name])
+    assert {path.name: path.read_text() for path in fresh} == shipped
 
 
 def test_there_is_one_for_every_engine() -> None:
@@ -84,38 +79,37 @@ def test_every_image_comes_from_the_one_config_map(folder: str) -> None:
     assert used == set(images)
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Path:
-    """The tree as a user has it, with a folder of his own beside it."""
-    shutil.copytree(RUNTIMES, tmp_path / "runtimes")
-    mine = tmp_path / "runtimes/mine"
-    mine.mkdir()
-    for file in RUNTIMES.glob("examples/*.yaml"):
-        shutil.copy(file, mine)
-    return mine
+@pytest.mark.parametrize("name", ["amd", "ascend", "cambricon"])
+def test_another_accelerator_has_its_own_name_and_images_everywhere(name: str) -> None:
+    runtimes = by_kind(load(RUNTIMES / name), "ServingRuntime")
+    assert runtimes.keys() == by_kind(load(RUNTIMES), "ServingRuntime").keys()
+    assert "nvidia.com" not in yaml.safe_dump(runtimes)
+    resource = ACCELERATORS[name].resource
+    spec = runtimes["vllm-multi-node"]["spec"]
+    for part in (spec["containers"][0], spec["workerSpec"]["containers"][0]):
+        assert part["resources"]["limits"][resource] == part["resources"]["requests"][resource]
+        assert part["image"] == ACCELERATORS[name].images["vllm"]
 
 
-@pytest.mark.parametrize(("folder", "resource"), ACCELERATORS.items())
-def test_another_accelerator_is_one_component(
-    folder: str, resource: str, site: Path, shared: Path
-) -> None:
-    files = sorted(file.name for file in site.glob("*.yaml") if file.name != "kustomization.yaml")
-    kustomization = {
-        "resources": ["../base", *files],
-        "components": [f"../accelerators/{folder}", "../engine-images"],
-    }
-    (site / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-    manifests = load(site)
-    assert "nvidia.com" not in yaml.safe_dump_all(manifests)
-    services = by_kind(manifests, "InferenceService")
-    four = services["qwen-large"]["spec"]["predictor"]
-    for part in (four["model"], four["workerSpec"]["containers"][0]):
-        assert part["resources"]["limits"][resource] == "4"
-        assert part["resources"]["requests"][resource] == "4"
-    assert validate(manifests, complete=True) == []
-    for manifest in manifests:
-        if manifest["kind"] in FILES:
-            assert violations(shared / "crds", manifest) == []
+def test_an_image_is_changed_in_its_config_map_alone(tmp_path: Path) -> None:
+    write(tmp_path, ACCELERATORS["nvidia"])
+    images = tmp_path / "images.yaml"
+    images.write_text(images.read_text().replace("sglang:latest", "sglang:v9"))
+    _main([str(tmp_path), "--accelerator", "vendor.com/device"])
+    runtimes = by_kind(load(tmp_path), "ServingRuntime")
+    (container,) = containers(runtimes["sglang"]["spec"])
+    assert container["image"] == "lmsysorg/sglang:v9"
+    assert container["resources"]["limits"]["vendor.com/device"] == "1"
+    images.write_text(images.read_text().replace("  sglang:", "  sglung:"))
+    with pytest.raises(ConfigurationError, match="no image for 'sglang'; add it under data"):
+        write(tmp_path, ACCELERATORS["nvidia"])
+
+
+def test_our_own_runtime_is_as_closed_as_our_services() -> None:
+    (container,) = containers(by_kind(load(RUNTIMES), "ServingRuntime")["predictor"]["spec"])
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["securityContext"]["runAsNonRoot"] is True
+    assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
 
 
 def test_the_examples_show_every_way_to_spread_a_model_and_to_bring_it() -> None:

@@ -19,15 +19,15 @@ from inferencegraph.build.services import (
 from inferencegraph.build.sites import (
     ANSWER_STAGE,
     QUERY_STAGE,
+    CloudAddress,
     Mining,
     Model,
     Site,
     Timeouts,
-    CloudAddress,
     predictor_url,
 )
-from predictors.errors import ConfigurationError
 from predictors.contract import Sampling
+from predictors.errors import ConfigurationError
 
 SITE = Site("qa-shop", node=EdgeNode("shop-7"))
 MODEL = Model(Resources("1500m", "2Gi"), directory="embedded:edge")
@@ -159,7 +159,9 @@ def test_a_model_has_one_place(both: dict[str, str]) -> None:
 
 
 def test_an_unknown_mining_mode_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="unknown mining mode 'mine-first'; known: inference"):
+    with pytest.raises(
+        ConfigurationError, match="unknown mining mode 'mine-first'; known: inference"
+    ):
         Mining("mine-first", "EdgeOnly")
 
 

@@ -26,6 +26,7 @@ GOOD = [
     spec("Ensemble", [A, B]),
     spec("Splitter", [{**A, "weight": 30}, {**B, "weight": 70}]),
     spec("Switch", [{**A, "condition": "x"}]),
+    spec("Sequence", [A, {**B, "data": "$response.predictions"}]),
     spec(
         "Sequence",
         [to("n"), {**to("n", data="$response"), "name": "again"}],
@@ -76,10 +77,6 @@ BAD = {
     ),
     "open query": (spec("Switch", [{**A, "condition": "#(a"}]), "a bracket is never closed"),
     "no URL": (spec(steps=[{"serviceUrl": "edge:8080"}]), f"{STEP}.serviceUrl: 'edge:8080' is no"),
-    "data": (
-        spec(steps=[{**A, "data": "$response.x"}]),
-        f"{STEP}.data: unknown value '$response.x'",
-    ),
     "dependency": (spec(steps=[{**A, "dependency": "hard"}]), f"{STEP}.dependency: unknown value"),
     "typo in a step": (spec(steps=[{"serviceURL": "http://e/"}]), "did you mean 'serviceUrl'?"),
     "typo in a node": ({"nodes": {"root": {"routertype": "Switch"}}}, "did you mean 'routerType'?"),

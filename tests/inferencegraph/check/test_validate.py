@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings, strategies as st
 
 from inferencegraph.build.examples import example
 from inferencegraph.build.sites import MINING_MODES
+from inferencegraph.check.kserve_types import GROUP, UNCHECKED, VERSIONS
 from inferencegraph.check.problem import Finding, Others, warning
 from inferencegraph.check.validate import CHECKS, refuse, validate
 from inferencegraph.read.documents import read
 from inferencegraph.read.kustomize import load, load_documents
 from predictors.errors import ConfigurationError
+from tests.inferencegraph.running_hem import hem
 
 BAD = Path(__file__).resolve().parents[2] / "data/manifests/bad"
 GOOD = [manifest for mode in MINING_MODES for manifest in example(mode).values()]
@@ -56,6 +59,57 @@ def test_what_is_about_to_run_is_refused_with_every_error_and_no_warning() -> No
 
 def test_warnings_alone_are_not_refused() -> None:
     refuse(load(BAD / "node_unused.yaml"))
+
+
+def test_kserves_other_kinds_are_noted_and_refuse_nothing(shared: Path) -> None:
+    path = shared / "cases/10_kserve_kinds.yaml"
+    problems = validate(load(path))
+    assert {problem.severity for problem in problems} == {"note"}
+    assert len(problems) == 4
+    refuse(load(path))
+    ended = hem("validate", "-f", str(path))
+    assert ended.returncode == 0
+    assert ended.stdout.endswith("4 objects, 0 errors, 0 warnings, 4 notes\n")
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"),
+    [
+        ("v1alpha1", "LLMInferenceService"),
+        ("v1alpha2", "LLMInferenceService"),
+        ("v1alpha2", "LLMInferenceServiceConfig"),
+        ("v1alpha1", "LocalModelCache"),
+        ("v1alpha1", "LocalModelNamespaceCache"),
+        ("v1alpha1", "LocalModelNode"),
+        ("v1alpha1", "LocalModelNodeGroup"),
+        ("v1alpha1", "ClusterStorageContainer"),
+        ("v1alpha1", "TrainedModel"),
+        ("v1alpha1", "Predictor"),
+    ],
+)
+def test_a_kind_of_kserves_that_is_not_checked_is_a_note(version: str, kind: str) -> None:
+    content = {"apiVersion": f"serving.kserve.io/{version}", "kind": kind}
+    (problem,) = validate([{**content, "metadata": {"name": "a"}, "spec": {"any": ["thing"]}}])
+    assert str(problem) == (
+        f"{kind}/a: kind: serving.kserve.io/{version} {kind} is not one that is checked here"
+    )
+    assert problem.severity == "note"
+
+
+def test_the_kinds_are_those_of_kserves_own_definitions(shared: Path) -> None:
+    kinds = set()
+    for path in (shared / "crds").glob("*.yaml"):
+        for content in yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader):
+            if content["spec"]["group"] == GROUP:
+                kinds.add(content["spec"]["names"]["kind"])
+    assert kinds <= {*VERSIONS, *UNCHECKED}
+
+
+def test_a_misspelt_kind_of_kserves_is_still_an_error() -> None:
+    content = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "LocalModelCashe"}
+    (problem,) = validate([{**content, "metadata": {"name": "a"}}])
+    assert problem.severity == "error"
+    assert "did you mean 'LocalModelCache'?" in problem.message
 
 
 def test_a_check_of_ones_own_is_a_function_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,27 @@ def cause_of(response: httpx.Response) -> str:
     return str(body["cause"])
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        "$response.predictions",
+        "$response.outputs.0",
+        "response",
+        "$Response",
+        "$request.id",
+        "",
+        " ",
+    ],
+)
+async def test_data_is_the_request_unless_it_is_exactly_the_response(
+    data: str, stage: Stage
+) -> None:
+    graph = sequence(step(stage, "json"), step(stage, "echo", data=data))
+    async with routing(graph) as client:
+        response = await client.post("/", json={"asked": 1})
+    assert response.json() == {"asked": 1}
+
+
 async def test_large_and_odd_bodies_pass_byte_for_byte(stage: Stage) -> None:
     graph = sequence(step(stage, "echo"), step(stage, "echo", data="$response"))
     bodies = [

@@ -125,7 +125,7 @@ def test_the_image_starts_the_launcher_as_a_user_without_rights(module: str, eng
     folder = ROOT / "/".join(module.split(".")[:3])
     lines = (folder / "Dockerfile").read_text().splitlines()
     steps = [line.split(maxsplit=1) for line in lines if line and line[0] not in "# "]
-    tested = yaml.safe_load((ROOT / "manifests/runtimes/base/images.yaml").read_text())["data"]
+    tested = yaml.safe_load((ROOT / "manifests/runtimes/nvidia/images.yaml").read_text())["data"]
     assert ["ARG", f"BASE_IMAGE={tested[engine]}"] in steps
     (user,) = [rest for name, rest in steps if name == "USER"]
     assert user.isdigit() and user != "0"

@@ -1,0 +1,11 @@
+"""From values to manifests: pods, services, graphs, and the files that ship.
+
+sites         what a site is made from, as values
+graph         the two InferenceGraphs, and the only place that writes their conditions
+services      the InferenceServices of a site, and of the cloud that sites share
+pods          what every pod of ours has in common
+engine_pods   what a model's pod holds, by engine
+engine_table  how each inference engine's own server is started
+runtimes      writes manifests/runtimes
+examples      writes the other manifests that ship
+"""
