@@ -53,13 +53,14 @@ from predictors.contract.query import (
     MAX_STOP_STRINGS,
     Query,
     Sampling,
+    grpc_scalars,
     hem_parameters,
     parse_prefer,
     parse_sampling,
     parse_texts,
+    plain_parameters,
     sampling_parameters,
     text_request,
-    without_floats,
 )
 
 __all__ = [
@@ -94,6 +95,7 @@ __all__ = [
     "Query",
     "Sampling",
     "Scalar",
+    "grpc_scalars",
     "hem_parameters",
     "is_number",
     "is_telemetry",
@@ -101,7 +103,7 @@ __all__ = [
     "parse_prefer",
     "parse_sampling",
     "parse_texts",
+    "plain_parameters",
     "sampling_parameters",
     "text_request",
-    "without_floats",
 ]

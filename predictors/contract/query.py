@@ -12,6 +12,7 @@ from predictors.contract.names import (
     EDGE,
     HEM_PREFER,
     HEM_PREFIX,
+    INT64,
     MAX_TOKENS,
     REPETITION_PENALTY,
     SEED,
@@ -126,6 +127,22 @@ def parse_prefer(parameters: Mapping[str, Any]) -> Literal["edge", "cloud"] | No
     return prefer
 
 
+def plain_parameters(parameters: Mapping[str, Any]) -> dict[str, Scalar]:
+    """As V2 has them: a null is as good as absent, and a list of `stop` strings is a JSON array in
+    a string. Raises InvalidRequest for any other list, and for an object."""
+    return {name: _plain(name, value) for name, value in parameters.items() if value is not None}
+
+
+def _plain(name: str, value: Any) -> Scalar:
+    if isinstance(value, str | int | float):
+        return value
+    if name == STOP and isinstance(value, list):
+        return json.dumps(value)
+    raise InvalidRequest(
+        f"parameter {name!r} must be a string, a number or a boolean, not {_shown(value)}"
+    )
+
+
 def hem_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The `hem_*` parameters of a request, which its response carries back."""
     return {name: value for name, value in parameters.items() if name.startswith(HEM_PREFIX)}
@@ -146,9 +163,15 @@ def sampling_parameters(sampling: Sampling) -> dict[str, Scalar]:
     return parameters
 
 
-def without_floats(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters for gRPC, where V2 has no floats: they travel as decimal strings."""
-    return {k: repr(v) if isinstance(v, float) else v for k, v in parameters.items()}
+def grpc_scalars(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters for gRPC, where V2 of kserve has neither floats nor integers beyond 64 bits with a
+    sign: they travel as decimal strings."""
+    return {name: _grpc_scalar(value) for name, value in parameters.items()}
+
+
+def _grpc_scalar(value: Any) -> Any:
+    large = type(value) is int and value not in INT64
+    return repr(value) if large or isinstance(value, float) else value
 
 
 def text_request(

@@ -2,6 +2,7 @@
 
 server       runs any kserve model of ours: ports, error bodies, quiet logs
 middleware   before kserve's routes: body limit, valid JSON, cancellation when the client leaves
+body         a body as kserve's routes take it: inflated, JSON whatever its type says
 model        the predictor's kserve model, in front of one engine
 settings     what every predictor has, whichever its engine
 command      how a server's command line ends: one line and exit status 2

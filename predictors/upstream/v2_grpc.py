@@ -9,7 +9,8 @@ import grpc
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as v2
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
-from predictors.contract import CACHED, SERVED_BY, Scalar
+from predictors.contract import CACHED, SERVED_BY, Scalar, grpc_scalars
+from predictors.contract.codec import parameter_value
 from predictors.contract.tensors import (
     BYTES,
     Tensor,
@@ -202,7 +203,7 @@ def _credentials(model: V2Model) -> grpc.ChannelCredentials:
 
 def infer_request(message: Any, request: TensorRequest) -> Any:
     """`message`, filled: a ModelInferRequest of whatever package generated it."""
-    for name, value in request.parameters.items():
+    for name, value in grpc_scalars(request.parameters).items():
         _set_parameter(message.parameters[name], value)
     for name, tensor in request.inputs.items():
         message.inputs.add(name=name, datatype=tensor.datatype, shape=tensor.values.shape)
@@ -213,13 +214,12 @@ def infer_request(message: Any, request: TensorRequest) -> Any:
 
 
 def _set_parameter(parameter: v2.InferParameter, value: Scalar) -> None:
-    """A number that is not whole travels as a decimal string: V2's gRPC has no floats there."""
     if isinstance(value, bool):
         parameter.bool_param = value
     elif isinstance(value, int):
         parameter.int64_param = value
     else:
-        parameter.string_param = value if isinstance(value, str) else repr(value)
+        parameter.string_param = str(value)
 
 
 def _raw(tensor: Tensor) -> bytes:
@@ -241,10 +241,5 @@ def infer_response(message: Any) -> TensorResponse:
         else:
             contents = getattr(output.contents, CONTENTS.get(output.datatype, ""), [])
             outputs[output.name] = parse_tensor(*described, list(contents))
-    parameters = {name: _value(value) for name, value in message.parameters.items()}
+    parameters = {name: parameter_value(value) for name, value in message.parameters.items()}
     return tensor_response(outputs, parameters, message.model_name)
-
-
-def _value(parameter: v2.InferParameter) -> Scalar | None:
-    kind = parameter.WhichOneof("parameter_choice")
-    return None if kind is None else getattr(parameter, kind)

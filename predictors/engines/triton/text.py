@@ -16,8 +16,8 @@ from predictors.contract import (
     TEXT_OUTPUT,
     Sampling,
     Scalar,
+    grpc_scalars,
     sampling_parameters,
-    without_floats,
 )
 from predictors.contract.tensors import BYTES, DTYPES, Tensor, TensorType
 from predictors.engines.triton.client import Tensors, TritonModel
@@ -84,7 +84,7 @@ def text_parameters(model: TritonModel, sampling: Sampling) -> dict[str, Scalar]
     """For models that declare no input for options."""
     if SAMPLING_PARAMETERS in model.inputs or "max_tokens" in model.inputs:
         return {}
-    return without_floats(sampling_parameters(sampling))
+    return grpc_scalars(sampling_parameters(sampling))
 
 
 def _vllm_options(model: TritonModel, sampling: Sampling) -> str:

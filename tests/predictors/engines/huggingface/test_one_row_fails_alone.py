@@ -1,5 +1,5 @@
-"""Whatever one query does, only that one fails: its neighbours in the batch get the answers that they
-get without it."""
+"""Whatever one query does, only that one fails: its neighbours in the batch get the answers that
+they get without it."""
 
 import asyncio
 import threading
