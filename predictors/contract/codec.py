@@ -3,11 +3,13 @@
 decode_* read a request, encode_* write a response; `request_json` writes a request again.
 """
 
+import math
 import struct
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
 import orjson
 from google.protobuf.unknown_fields import UnknownFieldSet
 from grpc_interceptor import exceptions as grpc_exceptions
@@ -75,14 +77,19 @@ def request_parameters(request: InferRequest) -> dict[str, Any]:
         return {}
     if not request.from_grpc:
         return plain_parameters(parameters)
-    values = {name: parameter_value(parameter) for name, parameter in parameters.items()}
-    for name, value in values.items():
-        if value is None:
-            raise InvalidRequest(
-                f"parameter {name!r} has no value; set its string_param, double_param, "
-                "int64_param, uint64_param or bool_param, or leave it out"
-            )
-    return values
+    return {name: _from_grpc(name, parameter) for name, parameter in parameters.items()}
+
+
+def _from_grpc(name: str, parameter: Any) -> Scalar:
+    value = parameter_value(parameter)
+    if value is None:
+        raise InvalidRequest(
+            f"parameter {name!r} has no value; set its string_param, double_param, int64_param, "
+            "uint64_param or bool_param, or leave it out"
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidRequest(f"parameter {name!r} must be a number, not {value}")
+    return value
 
 
 def parameter_value(parameter: Any) -> Scalar | None:
@@ -231,9 +238,9 @@ def _tensor_output(name: str, tensor: Tensor, as_array: bool, from_grpc: bool) -
 
 
 def _refuse_what_json_cannot_carry(request: InferRequest, outputs: Mapping[str, Tensor]) -> None:
-    """Raises InvalidRequest for FP16, for NaN and infinity, and for BYTES that are not UTF-8, unless
-    the request wants the output behind the JSON: by its `binary_data`, or, where it names no
-    outputs, by its own `binary_data_output`."""
+    """Raises InvalidRequest for FP16, NaN, infinity, and BYTES that are not UTF-8, unless the
+    request wants the output behind the JSON: by its `binary_data`, or, where it names no outputs,
+    by its own `binary_data_output`."""
     named = request.request_outputs or ()
     if not named and request.use_binary_outputs:
         return
@@ -323,11 +330,18 @@ def _input_data(tensor: InferInput) -> list[Any]:
     """REST data are JSON already; gRPC has BYTES as bytes, and raw contents."""
     try:
         if tensor._raw_data is not None:
-            return json_data(
-                parse_raw_tensor(tensor.name, tensor.datatype, tensor.shape, tensor._raw_data)
-            )
-        if tensor.datatype != BYTES:
-            return list(tensor.data)
-        return [each.decode() if isinstance(each, bytes) else each for each in tensor.data]
+            described = (tensor.name, tensor.datatype, tensor.shape)
+            return json_data(_finite(tensor.name, parse_raw_tensor(*described, tensor._raw_data)))
+        if tensor.datatype == BYTES:
+            return [each.decode() if isinstance(each, bytes) else each for each in tensor.data]
+        if isinstance(tensor.data, list) and all(isinstance(each, float) for each in tensor.data):
+            _finite(tensor.name, Tensor.of(np.array(tensor.data, dtype=np.float64)))
+        return list(tensor.data)
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"input {tensor.name!r} is not UTF-8: {error.reason}") from error
+
+
+def _finite(name: str, tensor: Tensor) -> Tensor:
+    if not tensor.is_finite():
+        raise InvalidRequest(f"input {name!r} holds NaN or infinity; send finite numbers")
+    return tensor

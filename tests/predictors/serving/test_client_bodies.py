@@ -1,4 +1,4 @@
-"""What real clients send over REST: bodies without a type, compressed ones, versions in paths, HEAD."""
+"""What real clients send over REST: bodies without a type, compressed ones, versions, HEAD."""
 
 import base64
 import gzip
