@@ -3,12 +3,13 @@
 names     what tensors and parameters are called
 query     a query and its sampling; reads and writes V2 requests
 answer    an answer and its telemetry; reads V2 responses
+telemetry that of an answer in a row of a file
 tensors   V2 tensors as numpy arrays
 binary    checks of requests with binary tensors
 codec     to and from kserve's request and response objects
 
-Names, query and answer work on plain values: clients use them without kserve and numpy, and import
-them from here. The others are imported from their own files.
+Names, query, answer and telemetry work on plain values: clients use them without kserve and numpy,
+and import them from here. The others are imported from their own files.
 
 A new parameter or output is a name in `names`, a field of Sampling or Answer, and for a parameter
 one line in query's `_PARSERS`. No other room reads or writes V2 by hand.
@@ -62,6 +63,7 @@ from predictors.contract.query import (
     sampling_parameters,
     text_request,
 )
+from predictors.contract.telemetry import row_telemetry
 
 __all__ = [
     "BOXES",
@@ -104,6 +106,7 @@ __all__ = [
     "parse_sampling",
     "parse_texts",
     "plain_parameters",
+    "row_telemetry",
     "sampling_parameters",
     "text_request",
 ]

@@ -28,6 +28,7 @@ from predictors.contract import (
     Scalar,
     grpc_scalars,
     hem_parameters,
+    is_telemetry,
     parse_sampling,
     parse_texts,
     plain_parameters,
@@ -170,7 +171,7 @@ def encode_answers(
     outputs = [
         InferOutput(name, [len(column)], TEXT_OUTPUTS[name], column)
         for name, column in columns.items()
-        if name in wanted and None not in column
+        if name in wanted and (name == TEXT_OUTPUT or all(is_telemetry(name, v) for v in column))
     ]
     parameters = {
         **hem_parameters(request_parameters(request)),

@@ -70,8 +70,9 @@ class Head:
         return activate(scores, self._activation)
 
 
+@np.errstate(invalid="ignore", over="ignore")
 def activate(scores: NDArray[Any], activation: Activation) -> NDArray[np.float32]:
-    """FP32 [N, C] of scores [N, C]."""
+    """FP32 [N, C] of scores [N, C]; NaN where a score is not finite."""
     exact = scores.astype(np.float64)
     if activation == "softmax":
         grown = np.exp(exact - exact.max(axis=1, keepdims=True, initial=-np.inf))
