@@ -6,6 +6,7 @@ another server leads to.
     ├── InvalidRequest        400   the request breaks the V2 contract
     ├── UnknownModel          404
     ├── PayloadTooLarge       413
+    ├── UnsupportedMedia      415
     ├── EngineError           500   the model failed while it answered
     ├── NotReady              503   the model loads, or can't answer any more
     ├── Overloaded            503
@@ -40,6 +41,10 @@ class UnknownModel(HEMError):
 
 class PayloadTooLarge(HEMError):
     status = 413
+
+
+class UnsupportedMedia(HEMError):
+    status = 415
 
 
 class EngineError(HEMError):

@@ -3,12 +3,13 @@
 names     what tensors and parameters are called
 query     a query and its sampling; reads and writes V2 requests
 answer    an answer and its telemetry; reads V2 responses
+telemetry that of an answer in a row of a file
 tensors   V2 tensors as numpy arrays
 binary    checks of requests with binary tensors
 codec     to and from kserve's request and response objects
 
-Names, query and answer work on plain values: clients use them without kserve and numpy, and import
-them from here. The others are imported from their own files.
+Names, query, answer and telemetry work on plain values: clients use them without kserve and numpy,
+and import them from here. The others are imported from their own files.
 
 A new parameter or output is a name in `names`, a field of Sampling or Answer, and for a parameter
 one line in query's `_PARSERS`. No other room reads or writes V2 by hand.
@@ -53,14 +54,16 @@ from predictors.contract.query import (
     MAX_STOP_STRINGS,
     Query,
     Sampling,
+    grpc_scalars,
     hem_parameters,
     parse_prefer,
     parse_sampling,
     parse_texts,
+    plain_parameters,
     sampling_parameters,
     text_request,
-    without_floats,
 )
+from predictors.contract.telemetry import row_telemetry
 
 __all__ = [
     "BOXES",
@@ -94,6 +97,7 @@ __all__ = [
     "Query",
     "Sampling",
     "Scalar",
+    "grpc_scalars",
     "hem_parameters",
     "is_number",
     "is_telemetry",
@@ -101,7 +105,8 @@ __all__ = [
     "parse_prefer",
     "parse_sampling",
     "parse_texts",
+    "plain_parameters",
+    "row_telemetry",
     "sampling_parameters",
     "text_request",
-    "without_floats",
 ]

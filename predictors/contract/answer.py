@@ -64,10 +64,10 @@ def is_number(value: object) -> bool:
 
 
 def is_telemetry(name: str, value: Any) -> bool:
-    """Whether the telemetry tensor of that name can hold `value`: an integer of 32 bits (a token
-    count), or a finite FP32."""
+    """Whether the telemetry tensor of that name can hold `value`: a count of tokens, which is 0 or
+    more and fits into 32 bits, or a finite FP32."""
     if TELEMETRY[name] == "INT32":
-        return type(value) is int and value in INT32
+        return type(value) is int and 0 <= value < INT32.stop
     return is_number(value) and abs(value) <= FP32_MAX
 
 

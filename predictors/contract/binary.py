@@ -45,8 +45,8 @@ def _inputs(header: bytes) -> list[dict[str, Any]]:
         raise InvalidRequest(f"the JSON part of the body is not valid: {error}") from None
     if not isinstance(request, dict) or not isinstance(request.get("inputs"), list):
         raise InvalidRequest("the JSON part of the body must be an object with inputs")
-    for key in ("parameters", "outputs"):
-        if not isinstance(request.get(key), dict | list | None):
+    for key, kind in (("id", str), ("parameters", dict), ("outputs", list)):
+        if not isinstance(request.get(key), kind | None):
             raise InvalidRequest(f"{key} of the request has the wrong type")
     for output in request.get("outputs") or ():
         if not isinstance(output, dict) or not isinstance(output.get("name"), str):

@@ -3,14 +3,18 @@
 decode_* read a request, encode_* write a response; `request_json` writes a request again.
 """
 
+import math
+import struct
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
 import orjson
+from google.protobuf.unknown_fields import UnknownFieldSet
 from grpc_interceptor import exceptions as grpc_exceptions
 from kserve import InferOutput, InferRequest, InferResponse
-from kserve.protocol.infer_type import InferInput, to_http_parameters
+from kserve.protocol.infer_type import InferInput
 
 from predictors.contract import (
     CACHED,
@@ -21,10 +25,13 @@ from predictors.contract import (
     Answer,
     Query,
     Sampling,
+    Scalar,
+    grpc_scalars,
     hem_parameters,
+    is_telemetry,
     parse_sampling,
     parse_texts,
-    without_floats,
+    plain_parameters,
 )
 from predictors.contract.tensors import (
     BYTES,
@@ -32,6 +39,7 @@ from predictors.contract.tensors import (
     Tensor,
     TensorRequest,
     TensorResponse,
+    from_base64,
     json_data,
     parse_raw_tensor,
     parse_tensor,
@@ -42,6 +50,9 @@ from predictors.errors import HEMError, InvalidRequest, known
 # Parameters of the V2 binary extension, which a JSON request doesn't have.
 BINARY_PARAMETERS: Final = frozenset({"binary_data", "binary_data_output", "binary_data_size"})
 TEXT_OUTPUTS: Final = {TEXT_OUTPUT: BYTES, **TELEMETRY}  # name -> V2 datatype; each is [N]
+# Fields of V2's InferParameter that kserve's copy of the protocol lacks, and Triton's has.
+DOUBLE_PARAM: Final = 4
+UINT64_PARAM: Final = 5
 _GRPC_STATUS: Final[Mapping[int, type[grpc_exceptions.GrpcException]]] = {
     400: grpc_exceptions.InvalidArgument,
     404: grpc_exceptions.NotFound,
@@ -59,11 +70,42 @@ def grpc_error(error: HEMError) -> grpc_exceptions.GrpcException:
 
 
 def request_parameters(request: InferRequest) -> dict[str, Any]:
-    """Parameters as a plain dict: REST has a dict or None, gRPC a protobuf map."""
+    """Parameters as a plain dict: REST has a dict or None, gRPC a protobuf map.
+
+    Raises InvalidRequest for a parameter of gRPC's without a value, and for what is not a scalar.
+    """
     parameters = request.parameters
     if not parameters:
         return {}
-    return to_http_parameters(parameters) if request.from_grpc else dict(parameters)
+    if not request.from_grpc:
+        return plain_parameters(parameters)
+    return {name: _from_grpc(name, parameter) for name, parameter in parameters.items()}
+
+
+def _from_grpc(name: str, parameter: Any) -> Scalar:
+    value = parameter_value(parameter)
+    if value is None:
+        raise InvalidRequest(
+            f"parameter {name!r} has no value; set its string_param, double_param, int64_param, "
+            "uint64_param or bool_param, or leave it out"
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidRequest(f"parameter {name!r} must be a number, not {value}")
+    return value
+
+
+def parameter_value(parameter: Any) -> Scalar | None:
+    """Of one of gRPC's, by kserve's protocol or Triton's; None where it has no value."""
+    kind = parameter.WhichOneof("parameter_choice")
+    if kind is not None:
+        value: Scalar = getattr(parameter, kind)
+        return value
+    for unknown in UnknownFieldSet(parameter):
+        if unknown.field_number == DOUBLE_PARAM and isinstance(unknown.data, int):
+            return float(struct.unpack("<d", struct.pack("<Q", unknown.data))[0])
+        if unknown.field_number == UINT64_PARAM and isinstance(unknown.data, int):
+            return unknown.data
+    return None
 
 
 def has_text(request: InferRequest) -> bool:
@@ -80,9 +122,20 @@ def request_texts(request: InferRequest) -> list[str]:
         count = "more than one" if tensors else "no"
         raise InvalidRequest(f"the request has {count} input {TEXT_INPUT!r}; its inputs: {names}")
     (tensor,) = tensors
+    return parse_texts(tensor.shape, tensor.datatype, _bytes_data(tensor))
+
+
+def _bytes_data(tensor: InferInput) -> Any:
+    """Of an input that should be BYTES: nothing is checked yet."""
     raw = tensor._raw_data
-    data = tensor.data if raw is None else raw_elements(TEXT_INPUT, raw)
-    return parse_texts(tensor.shape, tensor.datatype, data)
+    data = tensor.data if raw is None else raw_elements(tensor.name, raw)
+    return from_base64(tensor.name, data) if _is_base64(tensor) else data
+
+
+def _is_base64(tensor: InferInput) -> bool:
+    """Whether MLServer would decode its elements."""
+    parameters = tensor.parameters
+    return bool(parameters) and parameters.get("content_type") == "base64"
 
 
 def wanted_outputs(request: InferRequest, names: Collection[str]) -> list[str]:
@@ -119,7 +172,7 @@ def encode_answers(
     outputs = [
         InferOutput(name, [len(column)], TEXT_OUTPUTS[name], column)
         for name, column in columns.items()
-        if name in wanted and None not in column
+        if name in wanted and (name == TEXT_OUTPUT or all(is_telemetry(name, v) for v in column))
     ]
     parameters = {
         **hem_parameters(request_parameters(request)),
@@ -136,11 +189,11 @@ def decode_tensors(request: InferRequest) -> TensorRequest:
         name, raw = tensor.name, tensor._raw_data
         if name in inputs:
             raise InvalidRequest(f"the request has more than one input {name!r}")
-        inputs[name] = (
-            parse_tensor(name, tensor.datatype, tensor.shape, tensor.data)
-            if raw is None
-            else parse_raw_tensor(name, tensor.datatype, tensor.shape, raw)
-        )
+        described = (name, tensor.datatype, tensor.shape)
+        if raw is None or (tensor.datatype == BYTES and _is_base64(tensor)):
+            inputs[name] = parse_tensor(*described, _bytes_data(tensor))
+        else:
+            inputs[name] = parse_raw_tensor(*described, raw)
     if not inputs:
         raise InvalidRequest("the request has no inputs")
     wanted = tuple(output.name for output in request.request_outputs or ())
@@ -187,25 +240,32 @@ def _tensor_output(name: str, tensor: Tensor, as_array: bool, from_grpc: bool) -
 
 
 def _refuse_what_json_cannot_carry(request: InferRequest, outputs: Mapping[str, Tensor]) -> None:
-    """Raises InvalidRequest for FP16, and for BYTES that are not UTF-8, unless the request wants
-    the output behind the JSON: by its `binary_data`, or, where it names no outputs, by its own
-    `binary_data_output`."""
+    """Raises InvalidRequest for FP16, NaN, infinity, and BYTES that are not UTF-8, unless the
+    request wants the output behind the JSON: by its `binary_data`, or, where it names no outputs,
+    by its own `binary_data_output`."""
     named = request.request_outputs or ()
     if not named and request.use_binary_outputs:
         return
     binary = {output.name for output in named if output.binary_data}
     for name in outputs.keys() - binary:
-        fault = "FP16" if outputs[name].datatype == FP16 else ""
-        try:
-            if outputs[name].datatype == BYTES:
-                json_data(outputs[name])
-        except ValueError:
-            fault = "not UTF-8"
-        if fault:
+        if fault := _not_in_json(outputs[name]):
             raise InvalidRequest(
-                f"output {name!r} is {fault}, which V2 JSON can't carry; ask for it with the "
+                f"output {name!r} {fault}, which V2 JSON can't carry; ask for it with the "
                 "parameter binary_data"
             )
+
+
+def _not_in_json(tensor: Tensor) -> str:
+    if tensor.datatype == FP16:
+        return "is FP16"
+    if not tensor.is_finite():
+        return "holds NaN or infinity"
+    try:
+        if tensor.datatype == BYTES:
+            json_data(tensor)
+    except ValueError:
+        return "is not UTF-8"
+    return ""
 
 
 def build_response(
@@ -214,12 +274,13 @@ def build_response(
     parameters: Mapping[str, Any],
     model_name: str,
 ) -> InferResponse:
-    """An InferResponse that survives REST and gRPC: an id, and no floats in gRPC parameters."""
+    """An InferResponse that survives REST and gRPC: an id, and of numbers in gRPC parameters only
+    what kserve's protocol has."""
     return InferResponse(
         response_id=request.id or str(uuid.uuid4()),
         model_name=model_name,
         infer_outputs=outputs,
-        parameters=without_floats(parameters) if request.from_grpc else dict(parameters),
+        parameters=grpc_scalars(parameters) if request.from_grpc else dict(parameters),
         from_grpc=request.from_grpc,
         use_binary_outputs=bool(request.use_binary_outputs),
         requested_outputs=request.request_outputs,
@@ -271,11 +332,18 @@ def _input_data(tensor: InferInput) -> list[Any]:
     """REST data are JSON already; gRPC has BYTES as bytes, and raw contents."""
     try:
         if tensor._raw_data is not None:
-            return json_data(
-                parse_raw_tensor(tensor.name, tensor.datatype, tensor.shape, tensor._raw_data)
-            )
-        if tensor.datatype != BYTES:
-            return list(tensor.data)
-        return [each.decode() if isinstance(each, bytes) else each for each in tensor.data]
+            described = (tensor.name, tensor.datatype, tensor.shape)
+            return json_data(_finite(tensor.name, parse_raw_tensor(*described, tensor._raw_data)))
+        if tensor.datatype == BYTES:
+            return [each.decode() if isinstance(each, bytes) else each for each in tensor.data]
+        if isinstance(tensor.data, list) and all(isinstance(each, float) for each in tensor.data):
+            _finite(tensor.name, Tensor.of(np.array(tensor.data, dtype=np.float64)))
+        return list(tensor.data)
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"input {tensor.name!r} is not UTF-8: {error.reason}") from error
+
+
+def _finite(name: str, tensor: Tensor) -> Tensor:
+    if not tensor.is_finite():
+        raise InvalidRequest(f"input {name!r} holds NaN or infinity; send finite numbers")
+    return tensor

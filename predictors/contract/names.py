@@ -36,5 +36,6 @@ TELEMETRY: Final[Mapping[str, str]] = {
     "mean_margin": "FP32",
 }
 INT32: Final = range(-(2**31), 2**31)
+INT64: Final = range(-(2**63), 2**63)
 FP32_MAX: Final = 3.4028234663852886e38
 Scalar: TypeAlias = str | int | float | bool

@@ -12,6 +12,7 @@ from predictors.contract.names import (
     EDGE,
     HEM_PREFER,
     HEM_PREFIX,
+    INT64,
     MAX_TOKENS,
     REPETITION_PENALTY,
     SEED,
@@ -25,13 +26,21 @@ from predictors.errors import InvalidRequest
 
 MAX_MAX_TOKENS: Final = 1_000_000
 MAX_STOP_STRINGS: Final = 16
+# Engines compute in FP32, where smaller values become 0, or divide a number to infinity.
+# A lower temperature than this one (vLLM's _SAMPLING_EPS) always picks the likeliest token.
+LOWEST_TEMPERATURE: Final = 1e-5
+LOWEST_TOP_P: Final = 1.1754943508222875e-38  # FP32's smallest normal number
+# The largest FP16 logit, 65504, divided by it stays within FP32.
+LOWEST_REPETITION_PENALTY: Final = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How to generate. Defaults are the contract's, the same for every engine.
 
-    temperature 0 is greedy; `stop` strings end the answer and are not part of it.
+    temperature 0 is greedy, and so is one below LOWEST_TEMPERATURE; a `top_p` below LOWEST_TOP_P
+    keeps the likeliest token alone, as LOWEST_TOP_P does. `stop` strings end the answer and are not
+    part of it.
     """
 
     max_tokens: int = 512
@@ -40,6 +49,12 @@ class Sampling:
     repetition_penalty: float = 1.05
     stop: tuple[str, ...] = ()
     seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.temperature < LOWEST_TEMPERATURE:
+            object.__setattr__(self, "temperature", 0.0)
+        if self.top_p < LOWEST_TOP_P:
+            object.__setattr__(self, "top_p", LOWEST_TOP_P)
 
     @property
     def greedy(self) -> bool:
@@ -84,21 +99,22 @@ def _text(row: Any, index: int) -> str:
         raise InvalidRequest(f"{TEXT_INPUT}[{index}] must be a string, not {kind}")
     if not row.strip():
         raise InvalidRequest(f"{TEXT_INPUT}[{index}] is empty")
-    try:
-        row.encode()
-    except UnicodeEncodeError:
-        raise InvalidRequest(f"{TEXT_INPUT}[{index}] has a lone surrogate") from None
+    if not _is_utf8(row):
+        raise InvalidRequest(f"{TEXT_INPUT}[{index}] has a lone surrogate")
     return row
 
 
 def parse_sampling(parameters: Mapping[str, Any], defaults: Sampling) -> Sampling:
-    """Reads generation parameters; missing ones come from `defaults`, others are ignored.
+    """Reads generation parameters; those that are missing or null come from `defaults`, others are
+    ignored.
 
     Numbers may be decimal strings, because gRPC parameters can't be floats. Raises InvalidRequest
     that names the parameter, its value and what it may be.
     """
     values = {
-        name: _PARSERS[name](name, value) for name, value in parameters.items() if name in _PARSERS
+        name: _PARSERS[name](name, value)
+        for name, value in parameters.items()
+        if name in _PARSERS and value is not None
     }
     return replace(defaults, **values) if values else defaults
 
@@ -109,6 +125,22 @@ def parse_prefer(parameters: Mapping[str, Any]) -> Literal["edge", "cloud"] | No
     if prefer not in (None, EDGE, CLOUD):
         raise InvalidRequest(f"{HEM_PREFER} must be {EDGE!r} or {CLOUD!r}, not {prefer!r}")
     return prefer
+
+
+def plain_parameters(parameters: Mapping[str, Any]) -> dict[str, Scalar]:
+    """As V2 has them: a null is as good as absent, and a list of `stop` strings is a JSON array in
+    a string. Raises InvalidRequest for any other list, and for an object."""
+    return {name: _plain(name, value) for name, value in parameters.items() if value is not None}
+
+
+def _plain(name: str, value: Any) -> Scalar:
+    if isinstance(value, str | int | float):
+        return value
+    if name == STOP and isinstance(value, list):
+        return json.dumps(value)
+    raise InvalidRequest(
+        f"parameter {name!r} must be a string, a number or a boolean, not {_shown(value)}"
+    )
 
 
 def hem_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,9 +163,15 @@ def sampling_parameters(sampling: Sampling) -> dict[str, Scalar]:
     return parameters
 
 
-def without_floats(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters for gRPC, where V2 has no floats: they travel as decimal strings."""
-    return {k: repr(v) if isinstance(v, float) else v for k, v in parameters.items()}
+def grpc_scalars(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters for gRPC, where V2 of kserve has neither floats nor integers beyond 64 bits with a
+    sign: they travel as decimal strings."""
+    return {name: _grpc_scalar(value) for name, value in parameters.items()}
+
+
+def _grpc_scalar(value: Any) -> Any:
+    large = type(value) is int and value not in INT64
+    return repr(value) if large or isinstance(value, float) else value
 
 
 def text_request(
@@ -183,8 +221,9 @@ def _parsed(kind: type[int] | type[float], text: str) -> Any:
 
 
 def _stop(name: str, value: Any) -> tuple[str, ...]:
-    """A string, or a JSON array of strings in a string: V2 parameters can't be lists."""
-    strings: Any = [value]
+    """A string, a list of strings, or a JSON array of them in a string: V2 parameters can't be
+    lists."""
+    strings: Any = value if isinstance(value, list) else [value]
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             strings = json.loads(value)
@@ -193,13 +232,22 @@ def _stop(name: str, value: Any) -> tuple[str, ...]:
     if (
         not isinstance(strings, list)
         or len(strings) > MAX_STOP_STRINGS
-        or not all(isinstance(string, str) and string for string in strings)
+        or not all(isinstance(string, str) and string and _is_utf8(string) for string in strings)
     ):
         raise InvalidRequest(
             f"{name} must be a string, or a JSON array of up to {MAX_STOP_STRINGS} non-empty "
             f"strings in a string, not {_shown(value)}"
         )
     return tuple(strings)
+
+
+def _is_utf8(text: str) -> bool:
+    """False for a lone surrogate, which JSON can write but no engine can take."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _shown(value: Any) -> str:
@@ -211,7 +259,7 @@ _PARSERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     MAX_TOKENS: partial(_integer, low=1, high=MAX_MAX_TOKENS),
     TEMPERATURE: partial(_number, low=0.0, high=2.0, low_too=True),
     TOP_P: partial(_number, low=0.0, high=1.0),
-    REPETITION_PENALTY: partial(_number, low=0.0, high=10.0),
+    REPETITION_PENALTY: partial(_number, low=LOWEST_REPETITION_PENALTY, high=10.0, low_too=True),
     SEED: partial(_integer, low=0, high=2**63 - 1),
     STOP: _stop,
 }

@@ -4,6 +4,7 @@ Datatypes are V2's (https://kserve.github.io/website/docs/concepts/architecture/
 BYTES is an object array of `bytes`.
 """
 
+import base64
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,10 @@ class Tensor:
             if values.dtype == dtype:
                 return cls(datatype, values)
         raise ValueError(f"V2 has no datatype for numpy's {values.dtype}")
+
+    def is_finite(self) -> bool:
+        """Whether it holds neither NaN nor infinity."""
+        return self.values.dtype.kind != "f" or bool(np.isfinite(self.values).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,19 @@ def raw_elements(name: str, raw: bytes) -> list[bytes]:
             )
         elements.append(raw[start:offset])
     return elements
+
+
+def from_base64(name: str, data: Any) -> Any:
+    """BYTES whose input has MLServer's `content_type: base64`; nested as they were. Raises
+    InvalidRequest."""
+    if isinstance(data, list):
+        return [from_base64(name, each) for each in data]
+    try:
+        return base64.b64decode(data, validate=True)
+    except (ValueError, TypeError):
+        raise InvalidRequest(
+            f"{name!r} has content_type base64, but {data!r:.80} is not base64"
+        ) from None
 
 
 def json_data(tensor: Tensor) -> list[Any]:

@@ -6,6 +6,7 @@ dataplane    what probes are told; nobody loads or unloads a model
 connection   bounds of one HTTP connection, for the local router too
 grpc_server  the gRPC server and its bounds
 middleware   before kserve's routes: body limit, valid JSON, cancellation when the client leaves
+body         a body as kserve's routes take it: inflated, JSON whatever its type says
 model        the predictor's kserve model, in front of one engine
 settings     what every predictor has, whichever its engine
 command      how a server's command line ends: one line and exit status 2

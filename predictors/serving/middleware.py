@@ -1,16 +1,23 @@
-"""What stands in front of kserve's routes: body limit, well-formed JSON, cancellation.
+"""What stands in front of kserve's routes: body limit, well-formed JSON, cancellation, paths.
 
-kserve has no body limit, answers some malformed bodies with 500, and goes on computing for a
-client that has left. This ASGI layer mends the three before kserve sees the request.
+kserve has no body limit, answers some malformed bodies with 500, goes on computing for a client
+that has left, and knows neither HEAD nor the versions that V2's paths may name. This ASGI layer
+mends these before kserve sees the request.
 """
 
 import asyncio
+import re
+from typing import Final
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from predictors.contract.binary import check_binary_request
-from predictors.errors import HEMError, InvalidRequest, PayloadTooLarge
+from predictors.errors import HEMError, PayloadTooLarge
+from predictors.serving.body import as_v2, inflate
+
+# Every model here has one version, whatever the client calls it; over gRPC kserve ignores it, too.
+VERSION: Final = re.compile(r"(/v2/models/[^/]+)/versions/[^/]+(?=/|$)")
+REWRITTEN: Final = (b"content-type", b"content-encoding", b"content-length")
 
 
 class RequestGate:
@@ -27,7 +34,11 @@ class RequestGate:
         self.cancel_on_disconnect = cancel_on_disconnect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope = _with_plain_path(scope)
+        if scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
@@ -35,10 +46,12 @@ class RequestGate:
             body = await self._read(headers, receive)
             if body is None:
                 return
-            _check(headers, body)
+            body = inflate(headers.get(b"content-encoding", b""), body, self.max_body_bytes)
+            content_type, body = as_v2(headers, body)
         except HEMError as error:
             await _send_error(send, error)
             return
+        scope = {**scope, "headers": _described(scope["headers"], content_type, body)}
         pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
@@ -108,13 +121,23 @@ async def _send_error(send: Send, error: HEMError) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _check(headers: dict[bytes, bytes], body: bytes) -> None:
-    """Refuses what would make kserve answer 500: broken JSON, UTF-8, surrogates, binary parts."""
-    json_length = headers.get(b"inference-header-content-length")
-    if json_length is not None:
-        check_binary_request(json_length, body)
-    elif headers.get(b"content-type", b"").startswith(b"application/json") and body:
-        try:
-            orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise InvalidRequest(f"the body is not valid JSON: {error}") from None
+def _with_plain_path(scope: Scope) -> Scope:
+    """HEAD as GET, whose body the server leaves out, and a path without the model's version."""
+    if scope["method"] == "HEAD":
+        scope = {**scope, "method": "GET"}
+    if "/versions/" in scope["path"]:
+        path = VERSION.sub(r"\1", scope["path"])
+        scope = {**scope, "path": path, "raw_path": path.encode()}
+    return scope
+
+
+def _described(
+    headers: list[tuple[bytes, bytes]], content_type: bytes, body: bytes
+) -> list[tuple[bytes, bytes]]:
+    """The headers of the body as it is now."""
+    kept = [(name, value) for name, value in headers if name not in REWRITTEN]
+    return [
+        *kept,
+        (b"content-type", content_type),
+        (b"content-length", str(len(body)).encode()),
+    ]

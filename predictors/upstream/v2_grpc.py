@@ -10,7 +10,7 @@ import httpx
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as v2
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
-from predictors.contract import Scalar
+from predictors.contract import Scalar, grpc_scalars
 from predictors.contract.tensors import (
     BYTES,
     Tensor,
@@ -202,7 +202,7 @@ def _credentials(model: V2Model) -> grpc.ChannelCredentials:
 
 def infer_request(message: Any, request: TensorRequest) -> Any:
     """`message`, filled: a ModelInferRequest of whatever package generated it."""
-    for name, value in request.parameters.items():
+    for name, value in grpc_scalars(request.parameters).items():
         _set_parameter(message.parameters[name], value)
     for name, tensor in request.inputs.items():
         message.inputs.add(name=name, datatype=tensor.datatype, shape=tensor.values.shape)
@@ -213,13 +213,12 @@ def infer_request(message: Any, request: TensorRequest) -> Any:
 
 
 def _set_parameter(parameter: v2.InferParameter, value: Scalar) -> None:
-    """A number that is not whole travels as a decimal string: V2's gRPC has no floats there."""
     if isinstance(value, bool):
         parameter.bool_param = value
     elif isinstance(value, int):
         parameter.int64_param = value
     else:
-        parameter.string_param = value if isinstance(value, str) else repr(value)
+        parameter.string_param = str(value)
 
 
 def _raw(tensor: Tensor) -> bytes:

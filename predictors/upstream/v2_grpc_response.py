@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from kserve.protocol.grpc import grpc_predict_v2_pb2 as v2
 
 from predictors.contract import TELEMETRY, TEXT_OUTPUT, Scalar
+from predictors.contract.codec import parameter_value
 from predictors.contract.tensors import (
     BYTES,
     DTYPES,
@@ -100,9 +100,4 @@ def _shape(output: Any, raw: bytes | None) -> list[int]:
 
 
 def _parameters(message: Any) -> dict[str, Scalar | None]:
-    return {name: _value(value) for name, value in message.parameters.items()}
-
-
-def _value(parameter: v2.InferParameter) -> Scalar | None:
-    kind = parameter.WhichOneof("parameter_choice")
-    return None if kind is None else getattr(parameter, kind)
+    return {name: parameter_value(value) for name, value in message.parameters.items()}

@@ -72,7 +72,7 @@ def _json_request(request: TensorRequest) -> dict[str, Any]:
     for name, tensor in request.inputs.items():
         if tensor.datatype == FP16:
             raise InvalidRequest(f"{name!r} is FP16, which V2 JSON can't carry; --transport grpc")
-        if tensor.values.dtype.kind == "f" and not np.isfinite(tensor.values).all():
+        if not tensor.is_finite():
             raise InvalidRequest(
                 f"{name!r} holds NaN or infinity, which V2 JSON can't carry; --transport grpc"
             )

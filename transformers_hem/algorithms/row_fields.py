@@ -4,12 +4,13 @@ name and form, and from N rows a Batch, as a request would bring it."""
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from predictors.contract import BOX_FIELDS, BOXES, PROBABILITIES, is_number
+from predictors.contract import BOX_FIELDS, BOXES, PROBABILITIES, is_number, is_telemetry
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Algorithm, Batch, Scores, Signal
 from transformers_hem.arrays import Floats
@@ -50,7 +51,9 @@ def _is_box(value: object) -> bool:
 
 FIELDS: Mapping[Signal, RowField] = {
     **{
-        name: RowField(f"edge_{name}", "number", is_number, LABELLED, essential=False)
+        name: RowField(
+            f"edge_{name}", "number", partial(is_telemetry, name), LABELLED, essential=False
+        )
         for name in ("mean_logprob", "min_logprob", "mean_margin")
     },
     "answers": RowField("edge_answer", "text", _is_text, "; `hem label` writes it"),

@@ -11,9 +11,8 @@ import orjson
 from predictors.contract import (
     CLOUD,
     EDGE,
-    TELEMETRY,
     Answer,
-    is_telemetry,
+    row_telemetry,
 )
 from predictors.errors import ConfigurationError
 from predictors.jsonl import read_query, read_references, read_rows, require_new
@@ -72,10 +71,4 @@ def _answer(row: dict[str, Any], side: Side, where: str) -> Answer | None:
         return None
     if not isinstance(text, str):
         raise ConfigurationError(f"{where}: '{side}_answer' must be a string, not {text!r:.80}")
-    telemetry = {name: row[key] for name in TELEMETRY if (key := f"{side}_{name}") in row}
-    for name, value in telemetry.items():
-        if not is_telemetry(name, value):
-            raise ConfigurationError(
-                f"{where}: '{side}_{name}' must be a number ({TELEMETRY[name]}), not {value!r:.80}"
-            )
-    return Answer(text, **telemetry)
+    return Answer(text, **row_telemetry(row, where, f"{side}_"))

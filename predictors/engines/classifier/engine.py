@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from predictors.contract import BOXES, PROBABILITIES
 from predictors.contract.tensors import (
     Tensor,
     TensorRequest,
@@ -65,7 +66,7 @@ class ClassifierEngine(TensorEngine):
         return list(self._started.outputs)
 
     async def infer(self, request: TensorRequest) -> TensorResponse:
-        arrays = checked(request.inputs, self._started.inputs)
+        arrays = checked(request.inputs, self._started.inputs, self._settings.missing_values)
         if self._waiting >= self._settings.max_queue:
             raise Overloaded(f"{self._waiting} requests wait already")
         self._waiting += 1
@@ -73,7 +74,11 @@ class ClassifierEngine(TensorEngine):
             outputs = await self._in_turn(arrays)
         finally:
             self._waiting -= 1
-        return TensorResponse({name: Tensor.of(values) for name, values in outputs.items()})
+        tensors = {name: Tensor.of(values) for name, values in outputs.items()}
+        for name in (PROBABILITIES, BOXES):
+            if name in tensors and not tensors[name].is_finite():
+                raise EngineError(f"the model computed NaN or infinity instead of {name}")
+        return TensorResponse(tensors)
 
     async def _in_turn(self, arrays: Arrays) -> dict[str, NDArray[Any]]:
         """All pieces are in the queue at once; those that have not begun leave it where the caller

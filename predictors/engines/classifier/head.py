@@ -25,7 +25,8 @@ logger = logging.getLogger("kserve.hem")
 class Head:
     """Names a model's outputs by the contract.
 
-    `activation` auto is settled by the output's name, else by the first answer, and then stays.
+    `activation` auto is settled by the output's name, else by the first answer of finite numbers,
+    and then stays.
     """
 
     def __init__(self, output: str, activation: Activation) -> None:
@@ -63,14 +64,15 @@ class Head:
         return {**named, PROBABILITIES: self._probabilities(own, named[PROBABILITIES])}
 
     def _probabilities(self, name: str, scores: NDArray[Any]) -> NDArray[np.float32]:
-        if self._activation == "auto" and scores.size:
+        if self._activation == "auto" and scores.size and np.isfinite(scores).all():
             self._activation = _guess(name, scores)
             logger.info("activation of output %r: %s", name, self._activation)
         return activate(scores, self._activation)
 
 
+@np.errstate(invalid="ignore", over="ignore")
 def activate(scores: NDArray[Any], activation: Activation) -> NDArray[np.float32]:
-    """FP32 [N, C] of scores [N, C]."""
+    """FP32 [N, C] of scores [N, C]; NaN where a score is not finite."""
     exact = scores.astype(np.float64)
     if activation == "softmax":
         grown = np.exp(exact - exact.max(axis=1, keepdims=True, initial=-np.inf))

@@ -11,8 +11,11 @@ from predictors.engines.classifier.source import Arrays, Port
 from predictors.errors import InvalidRequest
 
 
-def checked(tensors: Mapping[str, Tensor], ports: Sequence[Port]) -> dict[str, NDArray[Any]]:
-    """One array per port. Raises InvalidRequest that says what the model takes."""
+def checked(
+    tensors: Mapping[str, Tensor], ports: Sequence[Port], missing_values: bool = False
+) -> dict[str, NDArray[Any]]:
+    """One array per port. Raises InvalidRequest that says what the model takes, and for NaN or
+    infinity unless NaN may stand for `missing_values`."""
     takes = f"this model takes {', '.join(map(str, ports))}"
     for name in tensors:
         if name not in {port.name for port in ports}:
@@ -24,6 +27,11 @@ def checked(tensors: Mapping[str, Tensor], ports: Sequence[Port]) -> dict[str, N
         if not _fits(sent, port):
             raise InvalidRequest(
                 f"{port.name!r} is {sent.datatype} {list(sent.values.shape)}; {takes}"
+            )
+        if not (missing_values or sent.is_finite()):
+            raise InvalidRequest(
+                f"{port.name!r} holds NaN or infinity, from which no class can be told; send "
+                "finite numbers"
             )
     arrays = {port.name: tensors[port.name].values for port in ports}
     rows = {name: len(values) for name, values in arrays.items()}

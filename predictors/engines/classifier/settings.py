@@ -32,5 +32,8 @@ class ClassifierSettings(EngineSettings):
     threads: int | None = Field(
         None, ge=1, description="CPU threads (OMP_NUM_THREADS, else the library's own)"
     )
+    missing_values: bool = Field(
+        False, description="take NaN in inputs, as models of trees do; else it is a 400"
+    )
     max_batch_size: int = Field(64, ge=1, description="rows computed at once; more are cut up")
     max_queue: int = Field(1024, ge=1, description="waiting requests; above it: 503")

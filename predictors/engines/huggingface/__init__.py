@@ -7,7 +7,9 @@ quantization weights of 8 or 4 bits
 sequence     one query while it is answered: its tokens, its end, its telemetry
 sampling     logits -> the next token of each sequence, by each one's own parameters
 batching     which of the two ways a model can go, tried before anyone depends on it
-continuous   many callers in one batch that they join and leave at any token; one caller alone
+continuous   many callers in one batch that they join and leave at any token
+suspects     after a breakdown of that batch: over whom it broke, and the others go on
+alone        a small model's only query, outside of that batch
 plain        groups through `generate`, for models that can't be batched continuously
 
 All but engine, settings and sequence import torch and transformers; the engine imports them when it

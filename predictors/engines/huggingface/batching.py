@@ -8,11 +8,8 @@ from typing import TypeAlias
 import torch
 
 from predictors.contract import Query, Sampling
-from predictors.engines.huggingface.continuous import (
-    ContinuousBatches,
-    gains_alone,
-    generate_alone,
-)
+from predictors.engines.huggingface.alone import gains_alone, generate_alone
+from predictors.engines.huggingface.continuous import ContinuousBatches
 from predictors.engines.huggingface.loading import Loaded
 from predictors.engines.huggingface.plain import PlainGroups, generate_group
 from predictors.engines.huggingface.sequence import Sequence

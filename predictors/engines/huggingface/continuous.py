@@ -8,11 +8,7 @@ token. That gives each query its penalty, seed and telemetry, which the manager 
 It needs batches that are prepared after the last one was sampled, hence no asynchronous batches
 and no CUDA graphs; without flash attention the manager would use neither anyway.
 
-The manager prepares indices, masks and block tables for every token, for one query as for thirty.
-That is a good part of a small model's step. So a small model's only query runs in plain steps on a
-key-value cache of its own (`generate_alone`) until it has company; then it goes on in the batch,
-which computes prompt and answer so far once more. For a large model that would take longer than was
-gained.
+A small model's only query runs outside of the batch: see `alone`.
 """
 
 import asyncio
@@ -27,7 +23,6 @@ from typing import Any
 import torch
 from transformers import (
     ContinuousBatchingConfig,
-    DynamicCache,
     GenerationConfig,
     LogitsProcessorList,
 )
@@ -36,9 +31,11 @@ from transformers.generation.continuous_batching.cb_logits_processors import (
     ContinuousBatchingLogitsProcessorList,
 )
 
+from predictors.engines.huggingface.alone import generate_alone
 from predictors.engines.huggingface.loading import Loaded
 from predictors.engines.huggingface.sampling import choose
 from predictors.engines.huggingface.sequence import Sequence, failed, resolve
+from predictors.engines.huggingface.suspects import Breakdown, Suspects
 from predictors.errors import EngineError, first_line
 
 log = logging.getLogger(__name__)
@@ -50,37 +47,18 @@ CPU_STEP_TOKENS = 512
 JOIN_SECONDS = 10.0
 # How long starting the manager again may fail, before only a new process can help.
 RECOVERY_SECONDS = 30.0
-SMALL_PARAMETERS = 10_000_000
-
-
-def gains_alone(model: Loaded) -> bool:
-    """Whether the model is small, and on the CPU: on a GPU the batch has taken the memory for
-    caches already."""
-    parameters: int = model.model.num_parameters()
-    return parameters < SMALL_PARAMETERS and model.model.device.type == "cpu"
-
-
-@torch.no_grad()
-def generate_alone(model: Loaded, sequence: Sequence, leave: threading.Event) -> None:
-    """Runs a sequence in the calling thread until it has ended, was cancelled, or `leave` is set;
-    then it can go on elsewhere. Raises whatever the model does."""
-    network = model.model
-    options = {"logits_to_keep": 1} if network._supports_logits_to_keep() else {}
-    cache = DynamicCache(config=network.config)
-    tokens = torch.tensor([sequence.prompt], device=network.device)
-    while sequence.running and not leave.is_set():
-        logits = network(input_ids=tokens, past_key_values=cache, use_cache=True, **options).logits
-        tokens = choose(logits[:, -1], [sequence]).unsqueeze(-1)
 
 
 class SequenceSampler(ContinuousBatchingLogitsProcessorList):
     """Chooses every row's token by its own sequence. Lives in the manager's thread, except for
-    `sequences`: request id -> sequence, written by the event loop."""
+    `sequences` and `suspects`, which the event loop writes: request id -> sequence, and who is
+    tried alone."""
 
     def __init__(self) -> None:
         super().__init__(LogitsProcessorList())
         self.do_processing = True
         self.sequences: dict[str, Sequence] = {}
+        self.suspects = Suspects(lambda: bool(self.sequences))
         self._rows: list[Sequence | None] = []
 
     def prepare_tensor_args(
@@ -102,7 +80,7 @@ class SequenceSampler(ContinuousBatchingLogitsProcessorList):
         A request whose prompt goes on in the next step has a row too; such rows come last.
         """
         unread = [None] * (scores.shape[0] - len(self._rows))
-        tokens = choose(scores, [*self._rows, *unread])
+        tokens = choose(scores, [*self._rows, *unread], spreads=not self.suspects.trying)
         return torch.zeros_like(scores).scatter_(-1, tokens.unsqueeze(-1), 1.0)
 
 
@@ -112,8 +90,9 @@ class ContinuousBatches:
 
     `cache_tokens` bounds the key-value cache over all queries together; None leaves it to the
     manager, which takes most of the free memory. When the manager's thread dies (out of memory,
-    say), the sequences in it fail and the next one starts a new manager, with the `cache_tokens` of
-    that moment. With `alone` set, a sequence stays out of the batch while it is the only one.
+    say), a new one starts, with the `cache_tokens` of that moment; the sequence over which it died
+    fails, and the others go on where they were. With `alone` set, a sequence stays out of the batch
+    while it is the only one.
 
     `manager` is None before the start and after the end; `sampler.sequences` are in the batch now.
     """
@@ -142,7 +121,7 @@ class ContinuousBatches:
     async def run(self, sequence: Sequence) -> None:
         """Returns when the sequence has ended; cancelled, its place in the batch is free again.
 
-        Raises EngineError if the batch that it was in broke down.
+        Raises EngineError where it failed, or all of its batch together.
         """
         self._present += 1
         self._leave.set()
@@ -169,6 +148,19 @@ class ContinuousBatches:
             raise failed(sequence.failure)
 
     async def _run_in_batch(self, sequence: Sequence) -> None:
+        suspects = self.sampler.suspects
+        while not sequence.ended:
+            await suspects.cleared()
+            try:
+                await self._steps(sequence, sequence.max_tokens)
+                suspects.all_is_well()
+                return
+            except Breakdown as breakdown:
+                await suspects.try_alone(breakdown, lambda: self._steps(sequence, 1))
+
+    async def _steps(self, sequence: Sequence, tokens: int) -> None:
+        """In the batch, until the sequence has ended or has so many tokens more. Raises Breakdown
+        where the batch ended before it, EngineError where it failed itself."""
         manager = await self._running()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
@@ -183,8 +175,12 @@ class ContinuousBatches:
         self.sampler.sequences[request] = sequence
         try:
             manager.register_result_handler(request, lambda out: resolve(done, out.error))
-            self._submit(manager, request, sequence)
+            self._submit(manager, request, sequence, tokens)
             await done
+        except EngineError as error:
+            if sequence.failure or _alive(manager) or self._closed.is_set():
+                raise
+            raise Breakdown(str(error)) from error
         except BaseException:
             sequence.cancelled = True
             manager.cancel_request(request)
@@ -211,11 +207,13 @@ class ContinuousBatches:
         self._leave.set()
         await asyncio.to_thread(self._stop)
 
-    def _submit(self, manager: ContinuousBatchingManager, request: str, sequence: Sequence) -> None:
+    def _submit(
+        self, manager: ContinuousBatchingManager, request: str, sequence: Sequence, tokens: int
+    ) -> None:
         manager.add_request(
             [*sequence.prompt, *sequence.tokens],
             request_id=request,
-            max_new_tokens=sequence.max_tokens - len(sequence.tokens),
+            max_new_tokens=min(tokens, sequence.max_tokens - len(sequence.tokens)),
             eos_token_id=sorted(self._model.end_tokens) or -1,
         )
         # Asked after the request was queued: a thread that dies later fails what is queued,

@@ -43,6 +43,11 @@ class Loaded:
     beginning: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def vocabulary(self) -> int:
+        """How many tokens the model has embeddings for."""
+        return int(self.model.get_input_embeddings().weight.shape[0])
+
+    @property
     def pad_token(self) -> int:
         """Fills up shorter prompts in a group; masked, so that any token will do."""
         pad: int | None = self.tokenizer.pad_token_id

@@ -111,7 +111,7 @@ class PlainGroups:
 
     async def run(self, sequence: Sequence) -> None:
         """Returns when the sequence has ended; cancelled, its row stops counting at once and its
-        group goes on without it. Raises EngineError if the group broke down."""
+        group goes on without it. Raises EngineError where it failed."""
         if self._closed or self._death:
             raise EngineError(self._death or CLOSED)
         loop = asyncio.get_running_loop()
@@ -122,6 +122,8 @@ class PlainGroups:
 
         sequence.on_end = on_end
         self._waiting.put(sequence)
+        if self._death:  # the thread ended meanwhile, and looks at nothing any more
+            resolve(done, self._death)
         try:
             await done
         except asyncio.CancelledError:
@@ -157,11 +159,21 @@ class PlainGroups:
             _fail([*self._group, *filter(None, waiting)], self._death)
 
     def _generate(self, group: list[Sequence]) -> None:
+        """Where the group breaks down, its halves run again from the start, until those over which
+        it did are alone and fail."""
         try:
             generate_group(self._model, group)
         except Exception as error:  # out of memory, or anything a model's own code raises
+            left = [sequence for sequence in group if sequence.running]
             log.exception("a group of %d queries failed", len(group))
-            _fail(group, first_line(error))
+            if self._closed or len(group) == 1:
+                _fail(left, first_line(error))
+                return
+            for sequence in left:
+                sequence.restart()
+            half = (len(left) + 1) // 2
+            for part in filter(None, (left[:half], left[half:])):
+                self._generate(part)
 
     def _take(self, first: Sequence) -> list[Sequence]:
         group = [first]

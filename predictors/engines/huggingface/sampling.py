@@ -5,34 +5,57 @@ behaviour and the same telemetry whichever way it goes. The order is that of tra
 vLLM: repetition penalty, temperature, top_p.
 """
 
+import math
 from collections.abc import Sequence as Rows
 
 import torch
 
-from predictors.engines.huggingface.sequence import Sequence
+from predictors.engines.huggingface.sequence import NAN, Sequence
+from predictors.errors import first_line
 
 SEED_BITS = (1 << 63) - 1
 
 
-def choose(logits: torch.Tensor, rows: Rows[Sequence | None]) -> torch.Tensor:
-    """Chooses one token per row and adds it to the row's sequence.
+def choose(
+    logits: torch.Tensor, rows: Rows[Sequence | None], *, spreads: bool = False
+) -> torch.Tensor:
+    """Chooses one token per row and adds it to the row's sequence. A row that fails ends its own
+    sequence alone.
 
     logits: [rows, vocabulary]; a row of None (cancelled, ended) gets a token that nobody reads.
     Returns [rows] token ids. Log-probabilities and margins are those of the model itself: before
     penalty, temperature and top_p, so that they mean the same for every query.
+
+    `spreads`: the rows were computed in one pass of attention, whose masked products are 0 * NaN:
+    the NaN of one row becomes that of all. Raises FloatingPointError where it may have.
     """
     logits = logits.float()
     logprobs = logits.log_softmax(-1)
     best = logprobs.topk(2, dim=-1).values.exp()
+    margins = (best[:, 0] - best[:, 1]).tolist()
+    if spreads and _all_nan(margins, rows):  # before a seeded row draws, as it will draw again
+        raise FloatingPointError(NAN)
     tokens = _tokens(_penalised(logits, rows), rows)
     chosen = logprobs.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-    values = zip(tokens.tolist(), chosen.tolist(), (best[:, 0] - best[:, 1]).tolist(), strict=True)
+    values = zip(tokens.tolist(), chosen.tolist(), margins, strict=True)
     for sequence, (token, logprob, margin) in zip(rows, values, strict=True):
         if sequence is not None:
-            if "seen" in sequence.memory:
-                sequence.memory["seen"][token] = True
-            sequence.add(token, logprob, margin)
+            _add(sequence, token, logprob, margin)
     return tokens
+
+
+def _add(sequence: Sequence, token: int, logprob: float, margin: float) -> None:
+    try:
+        if "seen" in sequence.memory:
+            sequence.memory["seen"][token] = True
+        sequence.add(token, logprob, margin)
+    except Exception as error:  # a tokenizer that can't decode the token, say
+        sequence.end(failure=first_line(error))
+
+
+def _all_nan(margins: list[float], rows: Rows[Sequence | None]) -> bool:
+    read = [v for v, sequence in zip(margins, rows, strict=True) if sequence is not None]
+    return bool(read) and all(map(math.isnan, read))
 
 
 def _penalised(logits: torch.Tensor, rows: Rows[Sequence | None]) -> torch.Tensor:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from predictors.contract import Answer, Query
 from predictors.engines.prompt import Prompt, encode
-from predictors.errors import EngineError
+from predictors.errors import EngineError, InvalidRequest
 
 if TYPE_CHECKING:
     from predictors.engines.huggingface.loading import Loaded
 
+NAN = "the model computed NaN instead of probabilities"
 # A stop string of n bytes spans at most n tokens; some more for tokens that decode to nothing.
 STOP_MARGIN = 8
 
@@ -51,8 +52,15 @@ class Sequence:
 
     @classmethod
     async def of(cls, query: Query, model: "Loaded", context: int) -> "Sequence":
-        """Raises InvalidRequest where the query doesn't fit the context."""
+        """Raises InvalidRequest where the query doesn't fit the context, or has a token that the
+        model doesn't know: on a GPU that would end the process."""
         prompt = await encode(query, model.tokenizer, context, apart=model.encoder_decoder)
+        if (largest := max(prompt.tokens)) >= model.vocabulary:
+            text = model.tokenizer.convert_ids_to_tokens(largest)
+            raise InvalidRequest(
+                f"the query has the token {text!r}, number {largest} of the tokenizer, but the "
+                f"model knows {model.vocabulary}; leave it out"
+            )
         return cls(query, prompt, model)
 
     @property
@@ -69,7 +77,7 @@ class Sequence:
         if self.ended:
             return
         if math.isnan(logprob):
-            return self.end(failure="the model computed NaN instead of probabilities")
+            return self.end(failure=NAN)
         self._last = time.perf_counter()
         if not self.tokens:
             self._first = self._last
@@ -86,6 +94,11 @@ class Sequence:
             self.ended = True
             self.memory.clear()
             self.on_end()
+
+    def restart(self) -> None:
+        """As before its first token."""
+        self.tokens, self.logprobs, self.margins = [], [], []
+        self.memory.clear()
 
     def answer(self) -> Answer:
         count = len(self.tokens)

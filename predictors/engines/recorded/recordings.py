@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from predictors.contract import SERVED_BY, TELEMETRY, Answer, Sampling, is_telemetry, parse_sampling
+from predictors.contract import (
+    SERVED_BY,
+    TELEMETRY,
+    Answer,
+    Sampling,
+    parse_sampling,
+    row_telemetry,
+)
 from predictors.errors import ConfigurationError, InvalidRequest, known
 from predictors.jsonl import read_query, read_rows
 
@@ -59,10 +66,4 @@ def _answer(row: Mapping[str, Any], where: str) -> Answer:
     for name, value in (("text", row.get("text")), (SERVED_BY, served_by or "")):
         if not isinstance(value, str):
             raise ConfigurationError(f"{where}: {name} must be a string, not {value!r}")
-    telemetry = {name: row[name] for name in TELEMETRY if row.get(name) is not None}
-    for name, value in telemetry.items():
-        if not is_telemetry(name, value):
-            raise ConfigurationError(
-                f"{where}: {name} must be a number ({TELEMETRY[name]}), not {value!r}"
-            )
-    return Answer(row["text"], **telemetry, served_by=served_by)
+    return Answer(row["text"], **row_telemetry(row, where), served_by=served_by)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
-from predictors.contract import HEM_PREFIX, Answer, Query, Scalar, without_floats
+from predictors.contract import HEM_PREFIX, Answer, Query, Scalar, grpc_scalars
 from predictors.contract.tensors import TensorRequest, TensorResponse, TensorType
 from predictors.engines.base import TensorEngine, TextEngine
 from predictors.engines.side_by_side import side_by_side
@@ -205,7 +205,7 @@ def _check_names(
 
 
 def _forwarded(parameters: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    return without_floats(
+    return grpc_scalars(
         {
             name: value
             for name, value in parameters.items()

@@ -1,11 +1,10 @@
 """Turns the responses of an LLM back end into answers with the contract's telemetry."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from predictors.contract import FP32_MAX, INT32, TELEMETRY, TEXT_OUTPUT, Answer
+from predictors.contract import INT32, TELEMETRY, TEXT_OUTPUT, Answer, is_telemetry
 from predictors.contract.tensors import Tensor
 from predictors.engines.triton.client import Tensors
 from predictors.errors import UpstreamError
@@ -75,8 +74,8 @@ def row_answers(response: Tensors, rows: int, served_by: str) -> list[Answer]:
     """
     texts = _texts(response, rows)
     columns: dict[str, Sequence[Any]] = {
-        name: _column(response[name], datatype)
-        for name, datatype in TELEMETRY.items()
+        name: _column(response[name], name)
+        for name in TELEMETRY
         if name in response and response[name].values.size == rows
     }
     return [
@@ -98,13 +97,12 @@ def _texts(response: Tensors, rows: int) -> list[bytes]:
     return list(tensor.values.ravel())
 
 
-def _column(tensor: Tensor, datatype: str) -> list[float | None] | list[int | None]:
-    """None for a value that is not a number, or that the contract's tensor can't hold."""
-    numeric = tensor.values.dtype.kind in "iuf"
-    values = [float(value) if numeric else math.nan for value in tensor.values.ravel()]
-    if datatype.startswith("FP"):
-        return [value if abs(value) <= FP32_MAX else None for value in values]
-    return [int(value) if INT32.start <= value < INT32.stop else None for value in values]
+def _column(tensor: Tensor, name: str) -> list[Any]:
+    """None for a value that the contract's telemetry of that name can't be."""
+    values = tensor.values.ravel().tolist()
+    if TELEMETRY[name] == "INT32":  # a count may come as a float
+        values = [int(v) if isinstance(v, float) and v.is_integer() else v for v in values]
+    return [value if is_telemetry(name, value) else None for value in values]
 
 
 def _number(response: Tensors, name: str) -> int | None:

@@ -5,6 +5,7 @@ tensor, TensorRT-LLM's one tensor per option. A model gets those options that it
 declares none gets the contract's parameters as parameters of the request.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,8 +17,8 @@ from predictors.contract import (
     TEXT_OUTPUT,
     Sampling,
     Scalar,
+    grpc_scalars,
     sampling_parameters,
-    without_floats,
 )
 from predictors.contract.tensors import BYTES, DTYPES, Tensor, TensorType
 from predictors.engines.triton.client import Tensors, TritonModel
@@ -84,7 +85,7 @@ def text_parameters(model: TritonModel, sampling: Sampling) -> dict[str, Scalar]
     """For models that declare no input for options."""
     if SAMPLING_PARAMETERS in model.inputs or "max_tokens" in model.inputs:
         return {}
-    return without_floats(sampling_parameters(sampling))
+    return grpc_scalars(sampling_parameters(sampling))
 
 
 def _vllm_options(model: TritonModel, sampling: Sampling) -> str:
@@ -102,13 +103,38 @@ def _vllm_options(model: TritonModel, sampling: Sampling) -> str:
 
 
 def _option(declared: TensorType, value: Any, rows: int) -> Tensor:
-    """The same for each row; a list has a dimension of its own."""
+    """The same for each row; a list has a dimension of its own. Raises InvalidRequest for a value
+    that the model's datatype can't hold."""
     batched = _batched(declared)
     items = value if isinstance(value, list) else [value] * (1 if batched else rows)
-    if declared.datatype == BYTES:
-        items = [str(item).encode() for item in items]
-    values = np.array(items, dtype=DTYPES[declared.datatype])
+    values = np.array(
+        [str(item).encode() for item in items]
+        if declared.datatype == BYTES
+        else _numbers(declared, items),
+        dtype=DTYPES[declared.datatype],
+    )
     return Tensor(declared.datatype, np.tile(values, (rows, 1)) if batched else values)
+
+
+def _numbers(declared: TensorType, items: Sequence[Any]) -> list[Any]:
+    """A number that the model's datatype makes another one of (0 of a small one, infinity) would be
+    another request, and may fail a whole batch of Triton's."""
+    for item in items:
+        if not _holds(DTYPES[declared.datatype], item):
+            raise InvalidRequest(
+                f"{declared.name} {item!r}: the model takes it as {declared.datatype}, which can't "
+                "hold this value"
+            )
+    return list(items)
+
+
+def _holds(dtype: np.dtype[Any], item: Any) -> bool:
+    try:
+        with np.errstate(over="ignore"):
+            held = np.float64(item).astype(dtype) if dtype.kind == "f" else np.array(item, dtype)
+        return math.isclose(float(held), float(item), rel_tol=1e-2)
+    except (ValueError, TypeError, OverflowError):
+        return False
 
 
 def _batched(declared: TensorType) -> bool:

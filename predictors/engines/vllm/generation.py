@@ -43,19 +43,23 @@ async def generate(
 
 def sampling_params(sampling: Sampling, max_tokens: int, logprobs: bool) -> SamplingParams:
     """`max_tokens` is what the context leaves for the answer. The order of the steps is that of
-    the huggingface engine: penalty, temperature, top_p."""
-    return SamplingParams(
-        max_tokens=max_tokens,
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        repetition_penalty=sampling.repetition_penalty,
-        stop=list(sampling.stop),
-        seed=sampling.seed,
-        logprobs=TOP_TOKENS if logprobs else None,
-        flat_logprobs=True,
-        output_kind=RequestOutputKind.FINAL_ONLY,
-        skip_clone=True,  # ours alone, for one request
-    )
+    the huggingface engine: penalty, temperature, top_p. Raises InvalidRequest for what vLLM
+    refuses."""
+    try:
+        return SamplingParams(
+            max_tokens=max_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            repetition_penalty=sampling.repetition_penalty,
+            stop=list(sampling.stop),
+            seed=sampling.seed,
+            logprobs=TOP_TOKENS if logprobs else None,
+            flat_logprobs=True,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            skip_clone=True,  # ours alone, for one request
+        )
+    except ValueError as error:
+        raise InvalidRequest(first_line(error)) from error
 
 
 def _answer(output: RequestOutput) -> Answer:

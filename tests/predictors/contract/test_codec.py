@@ -84,3 +84,18 @@ def test_what_json_cannot_say_is_a_bad_request(data: list[Any]) -> None:
     request = InferRequest("m", [InferInput("t", [1], "BYTES", data)])
     with pytest.raises(InvalidRequest):
         request_json(request, {})
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        grpc_request("FP32", fp32_contents=[float("nan")]),
+        grpc_request("FP64", fp64_contents=[float("inf")]),
+        grpc_request("FP32", raw=b"\0\0\xc0\x7f"),
+        grpc_request("FP16", raw=b"\0\x7e"),
+        InferRequest("m", [InferInput("t", [2], "FP32", [0.5, float("-inf")])]),
+    ],
+)
+def test_nan_is_never_a_null(request_: InferRequest) -> None:
+    with pytest.raises(InvalidRequest, match="input 't' holds NaN or infinity"):
+        request_json(request_, {})

@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 from predictors.contract import (
     Answer,
     Sampling,
+    grpc_scalars,
     hem_parameters,
     is_number,
     is_telemetry,
@@ -19,7 +20,6 @@ from predictors.contract import (
     parse_texts,
     sampling_parameters,
     text_request,
-    without_floats,
 )
 from predictors.errors import InvalidRequest
 
@@ -262,7 +262,7 @@ def test_text_that_says_it_is_base64_is_decoded() -> None:
 
 def test_floats_are_strings_over_grpc() -> None:
     parameters = {"a": 0.1, "b": 1, "c": True, "d": "x"}
-    assert without_floats(parameters) == {"a": "0.1", "b": 1, "c": True, "d": "x"}
+    assert grpc_scalars(parameters) == {"a": "0.1", "b": 1, "c": True, "d": "x"}
 
 
 def test_a_request_names_its_queries() -> None:

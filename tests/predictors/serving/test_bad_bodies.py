@@ -23,7 +23,10 @@ junk: st.SearchStrategy[Any] = st.one_of(
     st.dictionaries(st.text(max_size=4), st.integers() | st.text(), max_size=3),
 )
 not_a_list = junk.filter(lambda value: not isinstance(value, list))
-not_a_number = junk.filter(lambda v: isinstance(v, bool) or not isinstance(v, int | float))
+# A null is as good as absent.
+not_a_number = junk.filter(
+    lambda v: v is not None and (isinstance(v, bool) or not isinstance(v, int | float))
+)
 NUMBERS = ["max_tokens", "temperature", "top_p", "repetition_penalty", "seed"]
 
 

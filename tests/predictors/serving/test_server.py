@@ -74,7 +74,7 @@ def binary_header(length: str) -> dict[str, str]:
     [
         ({"content": b"{", "headers": {"content-type": "application/json"}}, 400, "not valid JSON"),
         ({"content": b"\xff\xfe", "headers": {"content-type": "application/json"}}, 400, "JSON"),
-        ({"content": b"x"}, 400, "header is missing"),
+        ({"content": b"x"}, 400, "not valid JSON"),
         ({"json": {}}, 422, "inputs"),
         ({"json": {"inputs": []}}, 400, "no input 'text_input'"),
         ({"json": {"inputs": [TENSOR, TENSOR]}}, 400, "more than one"),
@@ -83,7 +83,8 @@ def binary_header(length: str) -> dict[str, str]:
         ({"json": {"inputs": [{**TENSOR, "shape": [3]}]}}, 400, "shape"),
         ({"json": {"inputs": [{**TENSOR, "data": []}]}}, 400, "elements"),
         ({"json": {"inputs": [{**TENSOR, "data": None}]}}, 422, "data"),
-        ({"json": {**GOOD, "parameters": {"seed": None}}}, 422, "seed"),
+        ({"json": {**GOOD, "parameters": {"seed": [1]}}}, 400, "'seed' must be a string"),
+        ({"json": {**GOOD, "parameters": {"a": {"b": 1}}}}, 400, "'a' must be a string"),
         ({"json": {**GOOD, "parameters": {"temperature": 3}}}, 400, "temperature"),
         ({"json": {**GOOD, "outputs": [{"name": "nope"}]}}, 400, "unknown output 'nope'"),
         ({"json": text_request(["x" * 70_000])}, 413, "limit is 65536"),

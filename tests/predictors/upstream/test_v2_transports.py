@@ -119,6 +119,29 @@ async def test_parameters_and_wanted_outputs_cross_the_link(
     assert response.cached
 
 
+async def test_numbers_that_grpc_lacks_are_sent_as_decimal_strings() -> None:
+    seen: dict[str, Any] = {}
+
+    async def infer(request: v2.ModelInferRequest, context: Any) -> v2.ModelInferResponse:
+        for name, value in request.parameters.items():
+            kind = value.WhichOneof("parameter_choice")
+            seen[name] = (kind, getattr(value, kind))
+        return text_output(b"yes")
+
+    parameters = {"a": 0.5, "b": 2**64 - 1, "c": -(2**63), "d": True, "e": "x", "f": 1e-320}
+    request = TensorRequest({"x": Tensor.of(np.ones(1))}, parameters)
+    async with far_side(infer) as port, linked(f"http://127.0.0.1:{port}", "grpc") as engine:
+        await engine.infer(request)
+    assert seen == {
+        "a": ("string_param", "0.5"),
+        "b": ("string_param", str(2**64 - 1)),
+        "c": ("int64_param", -(2**63)),
+        "d": ("bool_param", True),
+        "e": ("string_param", "x"),
+        "f": ("string_param", "1e-320"),
+    }
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_rows_sampling_and_telemetry_cross_the_link(
     scripted: ServerProcess, transport: str

@@ -63,7 +63,7 @@ async def test_a_model_of_many_labels_has_probabilities_of_each(
         (IMAGES[0], r"'image' is UINT8 \[10, 12, 3\]; this model takes 'image' UINT8 or FP32"),
         (IMAGES.astype(np.int64), "is INT64"),
         (IMAGES.astype(np.float32), r"lies in \[0, 1\]"),
-        (np.full((1, 8, 8, 3), np.nan, dtype=np.float32), r"lies in \[0, 1\]"),
+        (np.full((1, 8, 8, 3), np.nan, dtype=np.float32), "'image' holds NaN or infinity"),
     ],
 )
 async def test_what_is_no_picture_is_refused(

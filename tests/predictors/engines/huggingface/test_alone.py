@@ -12,7 +12,7 @@ from predictors.contract import (
     Query,
     Sampling,
 )
-from predictors.engines.huggingface import HuggingFaceEngine, continuous
+from predictors.engines.huggingface import HuggingFaceEngine, alone, continuous
 from tests.predictors.engines.huggingface.conftest import start_engine
 
 GREEDY = Sampling(max_tokens=60, temperature=0.0, repetition_penalty=1.0)
@@ -112,7 +112,7 @@ async def test_who_leaves_while_alone_stops_at_the_next_token(engine: HuggingFac
 async def test_a_large_models_query_stays_in_the_batch(
     tiny_llama: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(continuous, "SMALL_PARAMETERS", 1)
+    monkeypatch.setattr(alone, "SMALL_PARAMETERS", 1)
     engine = await start_engine("alone", tiny_llama)
     try:
         before = steps_of_the_batch(engine)

@@ -298,3 +298,39 @@ def test_telemetry_that_is_no_finite_number_is_left_out_row_by_row() -> None:
     assert (first.completion_tokens, first.mean_logprob) == (None, -0.5)
     assert (second.completion_tokens, second.mean_logprob) == (2, None)
     assert first.min_logprob is second.min_logprob is None
+
+
+@pytest.mark.parametrize(
+    ("option", "datatype", "sampling"),
+    [
+        ("random_seed", "INT32", Sampling(seed=2**40)),
+        ("seed", "UINT8", Sampling(seed=256)),
+        ("max_tokens", "INT8", Sampling(max_tokens=512)),
+        ("max_tokens", "FP16", Sampling(max_tokens=100_000)),
+        ("top_p", "FP16", Sampling(top_p=1e-300)),
+        ("temperature", "INT32", Sampling(temperature=0.5)),
+        ("stop_words", "FP32", Sampling(stop=("x",))),
+    ],
+)
+def test_an_option_that_the_models_datatype_cannot_hold_is_refused(
+    option: str, datatype: str, sampling: Sampling
+) -> None:
+    declared = model({"text_input": ("BYTES", (-1, 1)), option: (datatype, (-1, 1))})
+    with pytest.raises(InvalidRequest, match=f"{option} .* takes it as {datatype}, which can't"):
+        text_inputs(declared, ["a"], sampling)
+
+
+def test_small_numbers_that_it_can_hold_are_sent() -> None:
+    declared = model(
+        {
+            "text_input": ("BYTES", (-1, 1)),
+            "temperature": ("FP16", (-1, 1)),
+            "top_p": ("FP32", (-1, 1)),
+            "random_seed": ("UINT64", (-1, 1)),
+        }
+    )
+    sampling = Sampling(temperature=1e-5, top_p=1e-300, seed=2**63 - 1)
+    sent = lists(text_inputs(declared, ["a"], sampling))
+    assert sent["temperature"][1][0][0] == pytest.approx(1e-5, rel=0.01)
+    assert sent["top_p"][1][0][0] > 0
+    assert sent["random_seed"] == ("UINT64", [[2**63 - 1]])
