@@ -85,7 +85,7 @@ def install(app: FastAPI, max_body_bytes: int, cancel_on_disconnect: bool) -> No
 
 
 async def _hem_error(request: Request, error: Any) -> JSONResponse:
-    if error.status >= 500:
+    if error.status >= 500 and not error.told:
         logger.error("%s: %s", type(error).__name__, error)
     return JSONResponse({"error": str(error)}, status_code=error.status)
 

@@ -16,6 +16,7 @@ import httpx
 import orjson
 
 from predictors.errors import Cause, HEMError, InvalidRequest, UpstreamError
+from predictors.upstream.arrival import ARRIVAL, WatchedBody
 from predictors.upstream.client import CONNECTION_ERRORS, connection_failure
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 
@@ -50,12 +51,17 @@ class Refusal:
         text = f"{self.where} answered {self.shown or self.status}"
         return UpstreamError(
             f"{text}: {self.reason}" if self.reason else text,
-            Cause.SERVER_ERROR if self.status >= 500 else Cause.REFUSED,
+            self._cause(),
             status=STATUSES.get(self.status),
             retryable=self.status in RETRYABLE,
             retry_after=self.retry_after,
             answered=self.status,
         )
+
+    def _cause(self) -> Cause:
+        if self.status >= 500:
+            return Cause.SERVER_ERROR
+        return Cause.THROTTLED if self.status == 429 else Cause.REFUSED
 
     def relayed(self) -> HEMError:
         """For a server between its own caller and that one: what the caller can mend stays the
@@ -85,6 +91,7 @@ async def attempt(
         async with asyncio.timeout(seconds):
             response = await client.send(request, stream=True)
             try:
+                watch_body(response)
                 bound_body(response, where, limit)
                 with reading(where, redaction, passing=CONNECTION_ERRORS):
                     if response.status_code == 200:
@@ -169,6 +176,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, OverflowError):
         return None
+
+
+def watch_body(response: httpx.Response) -> None:
+    """Of a response that is not read yet: tells the watch of this attempt what comes."""
+    arrival = ARRIVAL.get()
+    if arrival is not None:
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        arrival.answered(response.headers.get("content-type", ""))
+        response.stream = WatchedBody(response.stream, arrival)
 
 
 def bound_body(response: httpx.Response, where: str, limit: int) -> None:

@@ -31,6 +31,40 @@ class Limits(BaseModel):
     retries: int = Field(
         default=2, ge=0, description="attempts after the first, where another may help"
     )
+    retry_seconds: float = Field(
+        default=1.5,
+        gt=0,
+        description="seconds in which another attempt may begin; a Retry-After beyond them opens "
+        "the breaker for as long, at most 60 s",
+    )
+    overdue_seconds: float = Field(
+        default=0.5,
+        gt=0,
+        description="seconds without a byte after which the server's health is asked beside the "
+        "call",
+    )
+    health_timeout: float = Field(
+        default=1.25,
+        ge=0,
+        description="seconds in which it has to be told, or the server is given up; 0: never asked",
+    )
+    first_byte_timeout: float | None = Field(
+        default=None,
+        gt=0,
+        description="seconds until a streamed answer begins; by what is usual if not given, at "
+        "least three tenths of timeout",
+    )
+    between_bytes_timeout: float | None = Field(
+        default=None,
+        gt=0,
+        description="seconds between two parts of a streamed answer; by what is usual if not "
+        "given, at least a tenth of timeout",
+    )
+    min_bytes_per_second: float = Field(
+        default=256.0,
+        ge=0,
+        description="rate of an answer, or of a stream's event, that has begun; 0: any",
+    )
     max_concurrency: int = Field(
         default=256, ge=1, description="calls at once; more wait in a queue"
     )
@@ -46,8 +80,8 @@ class Limits(BaseModel):
     breaker_failures: int = Field(
         default=5,
         ge=0,
-        description="failures in a row (unreachable, certificate, timeout, 5xx) that open the "
-        "breaker; 0: no breaker",
+        description="failures in a row (unreachable, certificate, timeout, 5xx, 429, unusable) "
+        "that open the breaker; 0: no breaker",
     )
     breaker_seconds: float = Field(
         default=10.0,

@@ -94,7 +94,7 @@ class GRPCClient(V2Client):
         self._metadata = model.headers
         self._redaction = Redaction(model.headers.values())
         self._refused = refused
-        self._upstream = Upstream(model.url, limits)
+        self._upstream = Upstream(model.url, limits, alive=self._ready)
         self._channel = _channel(model, limits)
         self._stub = GRPCInferenceServiceStub(self._channel)
 

@@ -19,6 +19,7 @@ from predictors.upstream.openai.bodies import APIS, Dialect, request_body
 from predictors.upstream.settings import HTTPURL, HTTPUpstreamSettings, json_object
 
 KEY_HINT = "it refused the key; see --api_key and --api_key_file (PREDICTOR_API_KEY)"
+MODELS = "/models"
 SHOWN_MODELS = 10
 
 
@@ -75,6 +76,7 @@ class OpenAIAPIEngine(TextEngine):
             settings.client(),
             headers={**headers, **settings.headers()},
             refused=_refused,
+            health=MODELS,
         )
         self._api = APIS[settings.api]
         self._extra = json_object(settings, "extra_body")
@@ -106,7 +108,7 @@ class OpenAIAPIEngine(TextEngine):
         return await self._http.stream(self._api.path, body, read)
 
     async def _only_model(self) -> str:
-        self._listed = await self._http.get("/models", self._read_models)
+        self._listed = await self._http.get(MODELS, self._read_models)
         return self._listed
 
     def _read_models(self, response: Any) -> str:
