@@ -118,12 +118,12 @@ class UpstreamError(HEMError):
 
 
 class BreakerOpen(UpstreamError):
-    """A call that was not tried, as the circuit breaker is open."""
+    """A call that was not tried, as the circuit breaker is open for so many seconds more."""
 
     told = True
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, Cause.UNREACHABLE, retryable=False)
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message, Cause.UNREACHABLE, retryable=False, retry_after=seconds)
 
 
 def first_line(error: BaseException) -> str:

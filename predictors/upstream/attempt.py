@@ -7,7 +7,7 @@ import asyncio
 import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeAlias, TypeVar
@@ -166,8 +166,11 @@ def _text(value: Any) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, from `Retry-After` (RFC 9110: seconds or a date); None where absent or broken."""
+    """Seconds, from `Retry-After` (RFC 9110: seconds or a date), or from `retry-after-ms`, which
+    OpenAI and Azure send beside it; None where absent or broken."""
     value = headers.get("retry-after", "")
+    with suppress(ValueError):
+        return max(0.0, float(headers.get("retry-after-ms", "")) / 1000)
     try:
         return max(0.0, float(value))
     except ValueError:

@@ -64,7 +64,8 @@ class Breaker:
         REJECTED.labels(self._name, "breaker_open").inc()
         self._refused += 1
         self._tell()
-        raise BreakerOpen(f"{self._name} is not called for now: {self._why()}")
+        left = max(0.0, self._until - time.monotonic())
+        raise BreakerOpen(f"{self._name} is not called for now: {self._why()}", left)
 
     @contextmanager
     def admitted(self) -> Iterator[None]:

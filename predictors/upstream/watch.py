@@ -20,7 +20,6 @@ from predictors.upstream.settings import Limits
 Alive = Callable[[], Awaitable[Any]]
 
 TICK_SECONDS: Final = 0.1
-HEALTH_PAUSE_SECONDS: Final = 1.0  # from an answer about the health to the next question
 GRACE_SECONDS: Final = 2.0  # that an item may take, however small it is
 # Limits of streams where none are set: by what the last streams took, and by the time limit.
 STREAMS_KEPT: Final = 100
@@ -143,12 +142,12 @@ class Watch:
         return limits.between_bytes_timeout or max(usual, GAP_SHARE * limits.timeout)
 
     def _look_after(self) -> None:
-        """Asks for the server's health where a call is overdue, once at a time."""
+        """Asks for the server's health where a call is overdue: once at a time, and as long after
+        the last time."""
         if self._alive is None or self._health is not None:
             return
         overdue = self._now - self._limits.overdue_seconds
-        rested = self._now - self._asked > HEALTH_PAUSE_SECONDS
-        if rested and any(arrival.heard < overdue for arrival in self._arrivals):
+        if self._asked < overdue and any(arrival.heard < overdue for arrival in self._arrivals):
             self._health = asyncio.get_running_loop().create_task(
                 self._ask(self._alive), context=Context()
             )

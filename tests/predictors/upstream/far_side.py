@@ -95,6 +95,9 @@ class FarSide:
         if request.path.endswith("/models"):
             await send(writer, 200, {"object": "list", "data": [{"id": MODEL}]})
             return
+        if request.body is None:  # health
+            await send(writer, 200, {"ready": True})
+            return
         self.asked[request.query] += 1
         await ANSWERS.get(request.query.split()[0], answers)(self, request, writer)
 
