@@ -44,7 +44,7 @@ class Limits(BaseModel):
         "call",
     )
     health_timeout: float = Field(
-        default=1.0,
+        default=1.5,
         ge=0,
         description="seconds in which it has to be told, or the server is given up; 0: never asked",
     )

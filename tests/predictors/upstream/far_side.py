@@ -188,7 +188,9 @@ async def endless(far: FarSide, request: Request, writer: asyncio.StreamWriter) 
     _, code, coding = request.query.split()
     head = f"HTTP/1.1 {code} X\r\ncontent-type: text/event-stream\r\ncontent-encoding: {coding}\r\n"
     writer.write(head.encode() + b"transfer-encoding: chunked\r\n\r\n")
-    chunk = bytes(1_000_000) if coding == "identity" else gzip.compress(bytes(100_000_000))
+    chunk = bytes(1_000_000)
+    if coding != "identity":
+        chunk = await asyncio.to_thread(gzip.compress, bytes(100_000_000))
     while True:
         writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
         await writer.drain()
