@@ -47,6 +47,7 @@ def main() -> None:
     serve(
         model,
         max_body_bytes=settings.max_body_bytes,
+        max_bytes_in_flight=settings.max_bytes_in_flight,
         cancel_on_disconnect=decider.algorithm.stage == "answer",
     )
 

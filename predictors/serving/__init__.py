@@ -2,6 +2,7 @@
 
 server       runs any kserve model of ours: ports, error bodies, quiet logs
 middleware   before kserve's routes: body limit, valid JSON, cancellation when the client leaves
+byte_gate    before all of that: how many bytes the calls in flight may hold together
 model        the predictor's kserve model, in front of one engine
 settings     what every predictor has, whichever its engine
 command      how a server's command line ends: one line and exit status 2

@@ -18,13 +18,20 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from predictors.errors import ConfigurationError, EngineError, HEMError
+from predictors.serving.byte_gate import ByteGate
 from predictors.serving.command import end_at_once
 from predictors.serving.middleware import RequestGate
 
 logger = logging.getLogger("kserve.hem")
 
 
-def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: bool = True) -> None:
+def serve(
+    model: kserve.Model,
+    *,
+    max_body_bytes: int,
+    max_bytes_in_flight: int,
+    cancel_on_disconnect: bool = True,
+) -> None:
     """Serves until a signal. kserve's options (ports, gRPC, logging) are read from sys.argv.
 
     Raises ConfigurationError where a port is taken; a model that can't start, or can't answer any
@@ -40,6 +47,7 @@ def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: boo
             "one worker, and replicas of the InferenceService"
         )
     install(model_server.app, max_body_bytes, cancel_on_disconnect)
+    model_server.app.add_middleware(ByteGate, max_bytes_in_flight=max_bytes_in_flight)
     # kserve runs asyncio.run() and leaves the choice of loop to the policy; before that it asks
     # for a current loop.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())

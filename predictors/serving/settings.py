@@ -4,6 +4,7 @@ from pydantic import Field
 
 from predictors.contract import Sampling, parse_sampling
 from predictors.errors import ConfigurationError, InvalidRequest
+from predictors.memory import DEFAULT_BYTES_IN_FLIGHT
 from predictors.settings import EngineSettings
 
 DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024
@@ -16,6 +17,12 @@ class PredictorSettings(EngineSettings):
     engine: str = Field("huggingface", description="engine that answers, or module:Class")
     max_body_bytes: int = Field(
         DEFAULT_MAX_BODY_BYTES, gt=0, description="largest request body in bytes; above it: 413"
+    )
+    max_bytes_in_flight: int = Field(
+        DEFAULT_BYTES_IN_FLIGHT,
+        gt=0,
+        description="bytes that all calls together may hold, bodies and answers read for them; "
+        "above it: 503",
     )
     max_tokens: str = Field("512", description="most tokens of an answer")
     temperature: str = Field("0.8", description="0 (greedy) to 2")

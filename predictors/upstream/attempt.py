@@ -15,7 +15,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 import httpx
 import orjson
 
-from predictors.errors import Cause, HEMError, InvalidRequest, UpstreamError
+from predictors.errors import Cause, HEMError, InvalidRequest, Overloaded, UpstreamError
+from predictors.memory import FREE_BYTES, hold
 from predictors.upstream.arrival import ARRIVAL, WatchedBody
 from predictors.upstream.client import CONNECTION_ERRORS, connection_failure
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
@@ -23,7 +24,7 @@ from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 T = TypeVar("T")
 Read: TypeAlias = Callable[[httpx.Response, float], Awaitable[T]]
 
-DEFAULT_MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+DEFAULT_MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 CODINGS: Final = frozenset({"identity", "gzip", "x-gzip", "deflate"})
 PART_BYTES: Final = 64 * 1024  # of what is unpacked at once
 
@@ -93,7 +94,7 @@ async def attempt(
             try:
                 watch_body(response)
                 bound_body(response, where, limit)
-                with reading(where, redaction, passing=CONNECTION_ERRORS):
+                with reading(where, redaction, passing=(*CONNECTION_ERRORS, Overloaded)):
                     if response.status_code == 200:
                         return await read(response, began)
                     body = await response.aread()
@@ -194,12 +195,14 @@ def bound_body(response: httpx.Response, where: str, limit: int) -> None:
     """Of a response that is not read yet: a server may send without an end. Reading it then unpacks
     it, and raises UpstreamError beyond `limit` bytes, zlib.error where it is not packed rightly.
 
-    Raises UpstreamError for a content coding that was not asked for.
+    Reading also counts what is read among the bytes in flight. Raises UpstreamError for a content
+    coding that was not asked for.
     """
     assert isinstance(response.stream, httpx.AsyncByteStream)
     headers = {name.lower(): value for name, value in response.headers.raw}
     length = headers.get(b"content-length", b"")
-    if b"content-encoding" not in headers and length.isdigit() and int(length) <= limit:
+    plain = b"content-encoding" not in headers
+    if plain and length.isdigit() and int(length) <= min(limit, FREE_BYTES):
         return  # the transport reads no more than that
     coding = response.headers.pop("content-encoding", "identity").strip().lower()
     if coding not in CODINGS:
@@ -225,6 +228,7 @@ class _BoundedBody(httpx.AsyncByteStream):
                 if left < 0:
                     text = f"{self.where} answered more than {self.limit} bytes (max_answer_bytes)"
                     raise UpstreamError(text, Cause.TOO_LARGE)
+                hold(len(part))
                 yield part
 
     async def aclose(self) -> None:

@@ -21,6 +21,7 @@ from predictors.contract.tensors import (
     parse_tensor,
 )
 from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
+from predictors.memory import hold
 from predictors.upstream.attempt import Refusal, reading
 from predictors.upstream.call import Upstream
 from predictors.upstream.client import FORWARDED, tls_context
@@ -137,6 +138,7 @@ class GRPCClient(V2Client):
             response = await method(message, metadata=self._sent())
         except grpc.aio.AioRpcError as error:
             raise self._failure(error) from None
+        hold(response.ByteSize())
         with reading(self._url, self._redaction):
             return read(response)
 

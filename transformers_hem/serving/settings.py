@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictors.errors import ConfigurationError, first_fault
+from predictors.memory import DEFAULT_BYTES_IN_FLIGHT
 from predictors.serving.settings import DEFAULT_MAX_BODY_BYTES
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import SCORED_CHARACTERS, Algorithm, Stage
@@ -67,6 +68,12 @@ class HEMSettings(BaseSettings):
     )
     max_body_bytes: int = Field(
         default=DEFAULT_MAX_BODY_BYTES, gt=0, description="largest request body; above it: 413"
+    )
+    max_bytes_in_flight: int = Field(
+        default=DEFAULT_BYTES_IN_FLIGHT,
+        gt=0,
+        description="bytes that all calls together may hold; above it: 503 "
+        f"(default: {DEFAULT_BYTES_IN_FLIGHT})",
     )
     mining_mode: MiningMode | None = Field(
         default=None,
