@@ -125,14 +125,28 @@ def _text_input(body: Any) -> str:
     return str(body["inputs"][0]["data"][0])
 
 
-async def answers(far: FarSide, request: Request, writer: asyncio.StreamWriter) -> None:
-    text = request.query.upper()
+def body_of(request: Request, text: str) -> Any:
     if request.path.startswith("/v2"):
         outputs = [{"name": "text_output", "datatype": "BYTES", "shape": [1], "data": [text]}]
-        await send(writer, 200, {"model_name": MODEL, "outputs": outputs})
-        return
+        return {"model_name": MODEL, "outputs": outputs}
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "text": text}
-    await send(writer, 200, {"model": MODEL, "choices": [choice]})
+    return {"model": MODEL, "choices": [choice]}
+
+
+async def answers(far: FarSide, request: Request, writer: asyncio.StreamWriter) -> None:
+    await send(writer, 200, body_of(request, request.query.upper()))
+
+
+async def large(far: FarSide, request: Request, writer: asyncio.StreamWriter) -> None:
+    """`large N`: an answer of N characters, its second half a second after the first."""
+    content = json.dumps(body_of(request, "x" * int(request.query.split()[1]))).encode()
+    half = len(content) // 2
+    writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: {len(content)}\r\n\r\n".encode())
+    writer.write(content[:half])
+    await writer.drain()
+    await asyncio.sleep(1)
+    writer.write(content[half:])
+    await writer.drain()
 
 
 async def html(far: FarSide, request: Request, writer: asyncio.StreamWriter) -> None:
@@ -213,6 +227,7 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "date": date,
     "endless": endless,
     "drop": drop,
+    "large": large,
     "late": late,
     "noise": noise,
     "parrot": parrot,

@@ -184,9 +184,10 @@ def test_a_cloud_that_freezes_is_given_up_in_seconds(
         *("--model_name", "up", *options, "--upstream_model", "far", "--breaker_seconds", "5"),
         ready="/v2/models/up/ready",
     )
+    asked = text_request(["x"])
+    assert httpx.post(f"{server.url}/v2/models/up/infer", json=asked).status_code == 200
     far.process.send_signal(signal.SIGSTOP)
     try:
-        asked = text_request(["x"])
         with ThreadPoolExecutor(20) as pool:
             began = time.monotonic()
             calls = [
