@@ -24,7 +24,7 @@ from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 T = TypeVar("T")
 Read: TypeAlias = Callable[[httpx.Response, float], Awaitable[T]]
 
-DEFAULT_MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
+DEFAULT_MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 CODINGS: Final = frozenset({"identity", "gzip", "x-gzip", "deflate"})
 PART_BYTES: Final = 64 * 1024  # of what is unpacked at once
 

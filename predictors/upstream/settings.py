@@ -1,6 +1,6 @@
 """What limits a call to another server, and how it is secured: settings and plain values."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import httpx
 import orjson
@@ -9,8 +9,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictors.errors import ConfigurationError
 from predictors.settings import EngineSettings
-from predictors.upstream.attempt import DEFAULT_MAX_ANSWER_BYTES
 from predictors.upstream.client import build_client
+
+# A server that is called itself has less memory than a client of one answer at a time.
+SERVED_ANSWER_BYTES: Final = 16 * 1024 * 1024
 
 
 class Limits(BaseModel):
@@ -72,7 +74,7 @@ class Limits(BaseModel):
         default=1024, ge=0, description="calls that may wait; more are refused with 503"
     )
     max_answer_bytes: int = Field(
-        default=DEFAULT_MAX_ANSWER_BYTES,
+        default=SERVED_ANSWER_BYTES,
         gt=0,
         lt=2**31,  # gRPC's options are integers of 32 bits
         description="largest answer in bytes, unpacked; above it: 502",

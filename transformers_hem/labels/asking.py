@@ -16,7 +16,7 @@ from predictors.contract import (
 )
 from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
 from predictors.upstream.ask import check_url, read_reply
-from predictors.upstream.attempt import Refusal
+from predictors.upstream.attempt import DEFAULT_MAX_ANSWER_BYTES, Refusal
 from predictors.upstream.client import build_client
 from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.settings import Limits
@@ -40,6 +40,7 @@ def patient_upstream(
         retries=attempts - 1,
         retry_seconds=attempts * (timeout + _WAITS[1]),
         max_concurrency=1_000_000,
+        max_answer_bytes=DEFAULT_MAX_ANSWER_BYTES,
         breaker_failures=0,
     )
     client = build_client(timeout, connect=_CONNECT_SECONDS)
