@@ -95,10 +95,10 @@ class Breaker:
     def _learn(self, error: HEMError | None, probe: bool) -> None:
         """Attempts that began before it opened say nothing new once it has."""
         if self._until is not None:
-            if not probe:
-                return
             if error is not None:
                 error.told = True
+            if not probe:
+                return
         if not (isinstance(error, UpstreamError) and error.down):
             self._close()
             return

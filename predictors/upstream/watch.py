@@ -20,7 +20,7 @@ from predictors.upstream.settings import Limits
 Alive = Callable[[], Awaitable[Any]]
 
 TICK_SECONDS: Final = 0.1
-GRACE_SECONDS: Final = 2.0  # that an item may take, however small it is
+GRACE_SECONDS: Final = 1.25  # that an item may take, however small it is
 # Limits of streams where none are set: by what the last streams took, and by the time limit.
 STREAMS_KEPT: Final = 100
 TIMES_FIRST, FIRST_SHARE = 4.0, 0.3

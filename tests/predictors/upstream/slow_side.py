@@ -48,7 +48,9 @@ async def slow_side(
         assert task is not None
         at_work.add(task)
         try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            with contextlib.suppress(
+                ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError
+            ):
                 await answer(reader, writer)
         finally:
             at_work.discard(task)
