@@ -33,6 +33,7 @@ class Arrival:
     first: float | None = None
     longest_gap: float = 0.0
     credit: float | None = None
+    unsent: Callable[[], int] = lambda: 0  # bytes of the request that the server has not taken
     headed: bool = False
     lines: bool = False
 

@@ -5,10 +5,13 @@ httpx over aiohttp's transport: httpx's own loses nine tenths of its rate at 32 
 
 import asyncio
 import contextlib
+import fcntl
 import functools
 import os
 import socket
 import ssl
+import sys
+import termios
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Final, TypeAlias
@@ -179,6 +182,18 @@ class ToldHandler(ResponseHandler):
         super().data_received(data)
 
 
+def unsent(transport: asyncio.Transport | None) -> int:
+    """Bytes that wait here, and in the kernel, for the other side to take them."""
+    if transport is None or transport.is_closing():
+        return 0
+    try:
+        descriptor = transport.get_extra_info("socket").fileno()
+        queued = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
+    except (OSError, ValueError):
+        return 0
+    return transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)
+
+
 # To connect takes a handful of turns of the loop; it has at least these many.
 TURNS: Final = 20
 
@@ -203,7 +218,9 @@ class PatientConnector(aiohttp.TCPConnector):
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
         if isinstance(connection.protocol, ToldHandler):
-            connection.protocol.arrival = ARRIVAL.get()
+            arrival = connection.protocol.arrival = ARRIVAL.get()
+            if arrival is not None:
+                arrival.unsent = functools.partial(unsent, connection.transport)
         return connection
 
     async def _create_connection(

@@ -2,8 +2,8 @@
 
 A call that waits is no sign of a server that is down: a model may think for a minute. So when one
 is overdue the server is asked for its health beside it, and only where that isn't answered either,
-and nothing else came meanwhile, is it given up; then all are that wait, at once. What has begun to
-come must go on.
+and nothing else came meanwhile, and no request went on being taken, is it given up; then all are
+that wait, at once. What has begun to come must go on.
 """
 
 import asyncio
@@ -161,10 +161,14 @@ class Watch:
 
     async def _ask(self, alive: Alive) -> None:
         began = self._now
+        unsent = {arrival: arrival.unsent() for arrival in self._arrivals}
         try:
             if await _answers(alive, self._limits.health_timeout):
                 return
-            if self._lived >= began or any(each.spoke >= began for each in self._arrivals):
+            if self._lived >= began or any(
+                each.spoke >= began or each.unsent() < unsent.get(each, 0)
+                for each in self._arrivals
+            ):
                 return
             for arrival in list(self._arrivals):
                 arrival.cut(self._gone())

@@ -1,6 +1,7 @@
 """An answer that is slow is waited for as long as its server lives; one that drips is not."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ from tests.predictors.upstream.test_v2_transports import far_side, text_output
 DONE = b"data: [DONE]\n\n"
 SSE = "text/event-stream"
 SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+SIZE = 8_000_000
 LONG = 60.0  # far below the 120 s that a call may take, far above what a loaded machine adds
 
 
@@ -231,3 +233,31 @@ async def test_a_call_that_the_watch_ended_is_the_servers_fault() -> None:
         with pytest.raises(UpstreamError) as raised:
             await ask("rest", url)
     assert (raised.value.status, raised.value.retryable, raised.value.down) == (504, False, True)
+
+
+async def test_a_request_that_is_still_taken_is_waited_for() -> None:
+    """A slow line is full of the request: the question about the health stands behind it."""
+    answered = asyncio.Event()
+
+    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (await reader.readuntil(b"\r\n\r\n")).startswith(b"GET"):
+            await answered.wait()
+        else:
+            left = SIZE
+            while left > 0:
+                left -= len(await reader.read(65536))
+                await asyncio.sleep(0.05)
+            writer.write(head() + v2("yes"))
+            await writer.drain()
+            answered.set()
+        writer.close()
+
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        listener.bind(("127.0.0.1", 0))
+        server = await asyncio.start_server(connection, sock=listener, limit=65536)
+        up = engine("rest", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        await up.start()
+        assert (await up.generate([Query("x" * SIZE)]))[0].text == "yes"
+        await up.close()
+        server.close()
