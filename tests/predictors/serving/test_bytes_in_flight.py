@@ -55,6 +55,7 @@ def test_large_answers_are_refused_together(start_server: StartServer, engine: s
             "predictors",
             *("--model_name", "up", "--engine", engine, "--url", at, "--upstream_model", "far"),
             *("--max_bytes_in_flight", "1500000", "--repetition_penalty", "1"),
+            *("--health_timeout", "0", "--breaker_failures", "0", "--min_bytes_per_second", "0"),
             ready="/v2/models/up/ready",
         )
         url = f"{server.url}/v2/models/up/infer"
@@ -70,7 +71,9 @@ def test_an_uplink_outlives_many_of_the_largest_answers(start_server: StartServe
         server = start_server(
             "predictors",
             *("--model_name", "up", "--engine", "kserve", "--url", far.url),
-            *("--upstream_model", "far"),
+            # The far side writes 15 MB eight times, in one thread: it may not tell its health.
+            *("--upstream_model", "far", "--health_timeout", "0", "--breaker_failures", "0"),
+            *("--min_bytes_per_second", "0"),
             ready="/v2/models/up/ready",
         )
         url = f"{server.url}/v2/models/up/infer"
