@@ -11,6 +11,7 @@ another server leads to.
     ├── NotReady              503   the model loads, or can't answer any more
     ├── Overloaded            503
     └── UpstreamError         422, 502, 503 or 504: a call to another server failed, by CAUSES
+        └── BreakerOpen       503   it was not tried: the server is known to be down
 
 `str(error)` is one clear line; over HTTP it is the body `{"error": str(error)}`.
 """
@@ -22,9 +23,11 @@ from typing import Any, Final, NamedTuple
 
 
 class HEMError(Exception):
-    """Root of the tree; anything else that reaches a client is a bug."""
+    """Root of the tree; anything else that reaches a client is a bug. `told`: the log has it
+    already, or one line for many."""
 
     status: int = 500
+    told: bool = False
 
 
 class ConfigurationError(HEMError):
@@ -66,16 +69,16 @@ class Cause(StrEnum):
     CERTIFICATE = "certificate"  # it shows a certificate that does not verify
     TIMEOUT = "timeout"
     SERVER_ERROR = "server_error"  # it answered 5xx
-    REFUSED = "refused"  # it answered 4xx that our caller can't mend: a wrong key, too many calls
+    THROTTLED = "throttled"  # it answered 429: too many calls
+    REFUSED = "refused"  # it answered 4xx that our caller can't mend, such as a wrong key
     DECLINED = "declined"  # it is well, but this question it does not answer: a content filter
     UNUSABLE = "unusable"  # it answered something that is not an answer: HTML, a missing output
     TOO_LARGE = "too_large"  # its answer has more bytes than the limit
 
 
 class Consequence(NamedTuple):
-    """`status` is what our own caller gets. `down`: several in a row open the circuit breaker; a
-    server that answers 4xx is alive, and so is one that answers nonsense. `retryable`: the same
-    call may succeed in a moment."""
+    """`status` is what our own caller gets. `down`: several in a row open the circuit breaker, as
+    nobody gets an answer there. `retryable`: the same call may succeed in a moment."""
 
     status: int
     down: bool = False
@@ -88,17 +91,18 @@ CAUSES: Final[Mapping[Cause, Consequence]] = {
     Cause.CERTIFICATE: Consequence(502, down=True),
     Cause.TIMEOUT: Consequence(504, down=True),
     Cause.SERVER_ERROR: Consequence(502, down=True),
+    Cause.THROTTLED: Consequence(503, down=True, retryable=True),
     Cause.REFUSED: Consequence(502),
     Cause.DECLINED: Consequence(422),
-    Cause.UNUSABLE: Consequence(502),
-    Cause.TOO_LARGE: Consequence(502),
+    Cause.UNUSABLE: Consequence(502, down=True),
+    Cause.TOO_LARGE: Consequence(502, down=True),
 }
 
 
 class UpstreamError(HEMError):
-    """A call to another server failed. `status` and `retryable` are the cause's by CAUSES, unless
-    they are named. `retry_after`: the seconds that the server asked to wait before another try.
-    `answered`: the HTTP status that it answered, where it refused."""
+    """A call to another server failed. `status`, `retryable` and `down` are the cause's by CAUSES,
+    unless they are named. `retry_after`: the seconds that the server asked to wait before another
+    try. `answered`: the HTTP status that it answered, where it refused."""
 
     def __init__(
         self,
@@ -107,6 +111,7 @@ class UpstreamError(HEMError):
         *,
         status: int | None = None,
         retryable: bool | None = None,
+        down: bool | None = None,
         retry_after: float | None = None,
         answered: int | None = None,
     ) -> None:
@@ -114,8 +119,18 @@ class UpstreamError(HEMError):
         self.cause = cause
         self.status = CAUSES[cause].status if status is None else status
         self.retryable = CAUSES[cause].retryable if retryable is None else retryable
+        self.down = CAUSES[cause].down if down is None else down
         self.retry_after = retry_after
         self.answered = answered
+
+
+class BreakerOpen(UpstreamError):
+    """A call that was not tried, as the circuit breaker is open for so many seconds more."""
+
+    told = True
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message, Cause.UNREACHABLE, retryable=False, retry_after=seconds)
 
 
 def first_line(error: BaseException) -> str:

@@ -7,6 +7,7 @@ connection   bounds of one HTTP connection, for the local router too
 grpc_server  the gRPC server and its bounds
 middleware   before kserve's routes: body limit, valid JSON, cancellation when the client leaves
 body         a body as kserve's routes take it: inflated, JSON whatever its type says
+byte_gate    before all of that: how many bytes the calls in flight may hold together
 model        the predictor's kserve model, in front of one engine
 settings     what every predictor has, whichever its engine
 command      how a server's command line ends: one line and exit status 2

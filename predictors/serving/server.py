@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse
 
 from predictors import logs
 from predictors.errors import ConfigurationError, HEMError
+from predictors.serving.byte_gate import ByteGate
 from predictors.serving.life import ServedModel, Server
 from predictors.serving.middleware import RequestGate
 from predictors.serving.settings import ServerSettings
@@ -43,6 +44,7 @@ def serve(
             "one worker, and replicas of the InferenceService"
         )
     install(model_server.app, settings.max_body_bytes, cancel_on_disconnect)
+    model_server.app.add_middleware(ByteGate, max_bytes_in_flight=settings.max_bytes_in_flight)
     # kserve runs asyncio.run() and leaves the choice of loop to the policy; before that it asks
     # for a current loop.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
@@ -67,7 +69,7 @@ def install(app: FastAPI, max_body_bytes: int, cancel_on_disconnect: bool) -> No
 
 
 async def _hem_error(request: Request, error: Any) -> JSONResponse:
-    if error.status >= 500:
+    if error.status >= 500 and not error.told:
         logger.error("%s: %s", type(error).__name__, error)
     return JSONResponse({"error": str(error)}, status_code=error.status)
 

@@ -4,6 +4,7 @@ from pydantic import BaseModel, Field
 
 from predictors.contract import Sampling, parse_sampling
 from predictors.errors import ConfigurationError, InvalidRequest
+from predictors.memory import DEFAULT_BYTES_IN_FLIGHT
 from predictors.settings import EngineSettings
 
 
@@ -12,6 +13,12 @@ class ServerSettings(BaseModel):
 
     max_body_bytes: int = Field(
         default=8 * 1024 * 1024, gt=0, description="largest request body in bytes; above it: 413"
+    )
+    max_bytes_in_flight: int = Field(
+        default=DEFAULT_BYTES_IN_FLIGHT,
+        gt=0,
+        description="bytes that all calls together may hold, bodies and answers read for them; "
+        "above it: 503",
     )
     drain_seconds: float = Field(
         default=5.0,

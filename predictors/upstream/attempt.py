@@ -7,7 +7,7 @@ import asyncio
 import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeAlias, TypeVar
@@ -15,7 +15,9 @@ from typing import Any, Final, TypeAlias, TypeVar
 import httpx
 import orjson
 
-from predictors.errors import Cause, HEMError, InvalidRequest, UpstreamError
+from predictors.errors import Cause, HEMError, InvalidRequest, Overloaded, UpstreamError
+from predictors.memory import FREE_BYTES, hold
+from predictors.upstream.arrival import ARRIVAL, WatchedBody
 from predictors.upstream.client import CONNECTION_ERRORS, connection_failure, shown
 from predictors.upstream.json_body import parse_json
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
@@ -56,12 +58,17 @@ class Refusal:
         text = f"{self.where} answered {self.shown or self.status}"
         return UpstreamError(
             f"{text}: {self.reason}" if self.reason else text,
-            Cause.SERVER_ERROR if self.status >= 500 else Cause.REFUSED,
+            self._cause(),
             status=STATUSES.get(self.status),
             retryable=self.status in RETRYABLE,
             retry_after=self.retry_after,
             answered=self.status,
         )
+
+    def _cause(self) -> Cause:
+        if self.status >= 500:
+            return Cause.SERVER_ERROR
+        return Cause.THROTTLED if self.status == 429 else Cause.REFUSED
 
     def relayed(self) -> HEMError:
         """For a server between its own caller and that one: what the caller can mend stays the
@@ -91,8 +98,9 @@ async def attempt(
         async with asyncio.timeout(seconds):
             response = await client.send(request, stream=True)
             try:
+                watch_body(response)
                 bound_body(response, where, limit)
-                with reading(where, redaction, passing=CONNECTION_ERRORS):
+                with reading(where, redaction, passing=(*CONNECTION_ERRORS, Overloaded)):
                     if response.status_code == 200:
                         return await read(response, began)
                     body = await response.aread()
@@ -170,8 +178,11 @@ def _text(value: Any) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds, from `Retry-After` (RFC 9110: seconds or a date); None where absent or broken."""
+    """Seconds, from `Retry-After` (RFC 9110: seconds or a date), or from `retry-after-ms`, which
+    OpenAI and Azure send beside it; None where absent or broken."""
     value = headers.get("retry-after", "")
+    with suppress(ValueError):
+        return max(0.0, float(headers.get("retry-after-ms", "")) / 1000)
     try:
         return max(0.0, float(value))
     except ValueError:
@@ -182,16 +193,27 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
+def watch_body(response: httpx.Response) -> None:
+    """Of a response that is not read yet: tells the watch of this attempt what comes."""
+    arrival = ARRIVAL.get()
+    if arrival is not None:
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        arrival.answered(response.headers.get("content-type", ""))
+        response.stream = WatchedBody(response.stream, arrival)
+
+
 def bound_body(response: httpx.Response, where: str, limit: int) -> None:
     """Of a response that is not read yet: a server may send without an end. Reading it then unpacks
     it, and raises UpstreamError beyond `limit` bytes, zlib.error where it is not packed rightly.
 
-    Raises UpstreamError for a content coding that was not asked for.
+    Reading also counts what is read among the bytes in flight. Raises UpstreamError for a content
+    coding that was not asked for.
     """
     assert isinstance(response.stream, httpx.AsyncByteStream)
     headers = {name.lower(): value for name, value in response.headers.raw}
     length = headers.get(b"content-length", b"")
-    if b"content-encoding" not in headers and length.isdigit() and int(length) <= limit:
+    plain = b"content-encoding" not in headers
+    if plain and length.isdigit() and int(length) <= min(limit, FREE_BYTES):
         return  # the transport reads no more than that
     coding = response.headers.pop("content-encoding", "identity").strip().lower()
     if coding not in CODINGS:
@@ -217,6 +239,7 @@ class _BoundedBody(httpx.AsyncByteStream):
                 if left < 0:
                     text = f"{self.where} answered more than {self.limit} bytes (max_answer_bytes)"
                     raise UpstreamError(text, Cause.TOO_LARGE)
+                hold(len(part))
                 yield part
 
     async def aclose(self) -> None:

@@ -5,20 +5,27 @@ httpx over aiohttp's transport: httpx's own loses nine tenths of its rate at 32 
 
 import asyncio
 import contextlib
+import fcntl
+import functools
 import logging
 import os
 import socket
 import ssl
+import sys
+import termios
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
 from httpx import URL, Headers, InvalidURL, Request, Response
 from httpx_aiohttp import AiohttpTransport
 
 from predictors.errors import Cause, ConfigurationError, UpstreamError
+from predictors.upstream.arrival import ARRIVAL, Arrival
 from predictors.upstream.proxies import as_proxy, environment, environment_proxy
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 
@@ -222,8 +229,29 @@ def _reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-if TYPE_CHECKING:
-    from aiohttp.client_proto import ResponseHandler
+class ToldHandler(ResponseHandler):
+    """A connection that tells the watch of the call that it serves what comes, from the first byte
+    on: a head may drip, too."""
+
+    arrival: Arrival | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if self.arrival is not None:
+            self.arrival.head(data)
+        super().data_received(data)
+
+
+def unsent(transport: asyncio.Transport | None) -> int:
+    """Bytes that wait here, and in the kernel, for the other side to take them."""
+    if transport is None or transport.is_closing():
+        return 0
+    try:
+        descriptor = transport.get_extra_info("socket").fileno()
+        queued = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
+    except (OSError, ValueError):
+        return 0
+    return transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)
+
 
 # To connect takes a handful of turns of the loop; it has at least these many.
 TURNS: Final = 20
@@ -234,12 +262,29 @@ class PatientConnector(aiohttp.TCPConnector):
 
     A burst of requests can keep the loop busy for seconds. Its timers then end, all at once,
     connections that the kernel has long made, and a circuit breaker opens to a server that is
-    well.
+    well. Its connections tell the watch of a call what comes.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._factory = functools.partial(ToldHandler, loop=self._loop)  # type: ignore[assignment]
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        if isinstance(connection.protocol, ToldHandler):
+            arrival = connection.protocol.arrival = ARRIVAL.get()
+            if arrival is not None:
+                arrival.unsent = functools.partial(unsent, connection.transport)
+        return connection
 
     async def _create_connection(
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
-    ) -> "ResponseHandler":
+    ) -> ResponseHandler:
         seconds = timeout.sock_connect
         if seconds is None:
             return await super()._create_connection(req, traces, timeout)

@@ -7,7 +7,7 @@ import httpx
 import orjson
 
 from predictors.errors import HEMError
-from predictors.upstream.attempt import Read, Refusal, as_json, attempt
+from predictors.upstream.attempt import Read, Refusal, as_json, attempt, unread
 from predictors.upstream.call import Upstream
 from predictors.upstream.client import FORWARDED, build_client, on_the_wire
 from predictors.upstream.redaction import Redaction, secret_parameters, shown_url
@@ -23,7 +23,8 @@ class HTTPUpstream:
     `refused` makes the error of an answer that is not 200: for a predictor that relays a call
     Refusal.relayed, for a client of its own Refusal.error. `client` is closed with this;
     `attempt_seconds` limits one attempt, beside the limits of the call. `waits` are Upstream's
-    first and longest wait.
+    first and longest wait. `health` is a path that a busy server answers at once, whatever it
+    answers; without one its health is never asked.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class HTTPUpstream:
         refused: Callable[[Refusal], HEMError] = Refusal.relayed,
         attempt_seconds: float | None = None,
         waits: tuple[float, float] = (0.1, 2.0),
+        health: str | None = None,
     ) -> None:
         self.url = shown_url(url)
         base, mark, parameters = url.partition("?")
@@ -46,7 +48,13 @@ class HTTPUpstream:
         self._redaction = Redaction.of(headers or {}, secret_parameters(url))
         self._refused = refused
         self._seconds = attempt_seconds
-        self._upstream = Upstream(self.url, limits, first_wait=waits[0], longest_wait=waits[1])
+        self._upstream = Upstream(
+            self.url,
+            limits,
+            alive=None if health is None else lambda: self.once("GET", health, unread),
+            first_wait=waits[0],
+            longest_wait=waits[1],
+        )
 
     async def post(
         self,
@@ -78,7 +86,9 @@ class HTTPUpstream:
         It raises as that of `post`.
         """
         content = _dumps(body)
-        return await self._upstream.call(lambda: self.once("POST", path, read, content))
+        return await self._upstream.call(
+            lambda: self.once("POST", path, read, content), streams=True
+        )
 
     async def once(
         self,

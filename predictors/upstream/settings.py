@@ -1,6 +1,6 @@
 """What limits a call to another server, and how it is secured: settings and plain values."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import httpx
 import orjson
@@ -9,8 +9,10 @@ from pydantic_settings import SettingsConfigDict
 
 from predictors.errors import ConfigurationError
 from predictors.settings import EngineSettings
-from predictors.upstream.attempt import DEFAULT_MAX_ANSWER_BYTES
 from predictors.upstream.client import build_client
+
+# A server that is called itself has less memory than a client of one answer at a time.
+SERVED_ANSWER_BYTES: Final = 16 * 1024 * 1024
 
 
 class Limits(BaseModel):
@@ -31,6 +33,40 @@ class Limits(BaseModel):
     retries: int = Field(
         default=2, ge=0, description="attempts after the first, where another may help"
     )
+    retry_seconds: float = Field(
+        default=1.5,
+        gt=0,
+        description="seconds in which another attempt may begin; a Retry-After beyond them opens "
+        "the breaker for as long, at most 60 s",
+    )
+    overdue_seconds: float = Field(
+        default=0.5,
+        gt=0,
+        description="seconds without a byte after which the server's health is asked beside the "
+        "call",
+    )
+    health_timeout: float = Field(
+        default=1.5,
+        ge=0,
+        description="seconds in which it has to be told, or the server is given up; 0: never asked",
+    )
+    first_byte_timeout: float | None = Field(
+        default=None,
+        gt=0,
+        description="seconds until a streamed answer begins; by what is usual if not given, at "
+        "least three tenths of timeout",
+    )
+    between_bytes_timeout: float | None = Field(
+        default=None,
+        gt=0,
+        description="seconds between two parts of a streamed answer; by what is usual if not "
+        "given, at least a tenth of timeout",
+    )
+    min_bytes_per_second: float = Field(
+        default=256.0,
+        ge=0,
+        description="rate of an answer, or of a stream's event, that has begun; 0: any",
+    )
     max_concurrency: int = Field(
         default=256, ge=1, description="calls at once; more wait in a queue"
     )
@@ -38,7 +74,7 @@ class Limits(BaseModel):
         default=1024, ge=0, description="calls that may wait; more are refused with 503"
     )
     max_answer_bytes: int = Field(
-        default=DEFAULT_MAX_ANSWER_BYTES,
+        default=SERVED_ANSWER_BYTES,
         gt=0,
         lt=2**31,  # gRPC's options are integers of 32 bits
         description="largest answer in bytes, unpacked; above it: 502",
@@ -46,8 +82,8 @@ class Limits(BaseModel):
     breaker_failures: int = Field(
         default=5,
         ge=0,
-        description="failures in a row (unreachable, certificate, timeout, 5xx) that open the "
-        "breaker; 0: no breaker",
+        description="failures in a row (unreachable, certificate, timeout, 5xx, 429, unusable) "
+        "that open the breaker; 0: no breaker",
     )
     breaker_seconds: float = Field(
         default=10.0,

@@ -20,6 +20,7 @@ from predictors.contract.tensors import (
     parse_tensor,
 )
 from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
+from predictors.memory import hold
 from predictors.upstream.attempt import Refusal, reading
 from predictors.upstream.call import Upstream
 from predictors.upstream.client import FORWARDED, tls_context
@@ -84,7 +85,7 @@ class GRPCClient(V2Client):
         self._metadata = model.headers
         self._redaction = Redaction.of(model.headers)
         self._refused = refused
-        self._upstream = Upstream(model.url, limits)
+        self._upstream = Upstream(model.url, limits, alive=self._ready)
         self._channel = _channel(model, limits)
         self._stub = GRPCInferenceServiceStub(self._channel)
 
@@ -128,6 +129,7 @@ class GRPCClient(V2Client):
             response = await method(message, metadata=self._sent())
         except grpc.aio.AioRpcError as error:
             raise self._failure(error) from None
+        hold(response.ByteSize())
         with reading(self._url, self._redaction):
             return read(response)
 

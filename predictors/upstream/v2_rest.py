@@ -41,7 +41,15 @@ class RESTClient(V2Client):
             verify=tls_context(*files) if any(files) else "",
             proxy=model.proxy,
         )
-        self._http = HTTPUpstream(model.url, limits, client, headers=model.headers, refused=refused)
+        self._ready_path = f"{self._path}/ready"
+        self._http = HTTPUpstream(
+            model.url,
+            limits,
+            client,
+            headers=model.headers,
+            refused=refused,
+            health=self._ready_path,
+        )
 
     async def infer_text(self, request: dict[str, Any], read: Callable[[Any], T]) -> T:
         return await self._http.post(f"{self._path}/infer", request, read)
@@ -58,7 +66,7 @@ class RESTClient(V2Client):
         )
 
     async def _ready(self) -> bool:
-        return await self._http.once("GET", f"{self._path}/ready", unread)
+        return await self._http.once("GET", self._ready_path, unread)
 
     async def close(self) -> None:
         await self._http.close()

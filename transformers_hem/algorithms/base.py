@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -20,6 +20,8 @@ Scores = Floats
 
 # Scoring this many characters takes a cheap algorithm about 10 ms; more than that goes to a thread.
 INLINE_CHARACTERS = 16_384
+# Of a query that are scored at most, 10 to 30 ms: a longer one would take seconds and gigabytes.
+SCORED_CHARACTERS = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,19 @@ class Batch:
     boxes: Scores | None = None
     answers: tuple[str, ...] = ()
     samples: tuple[tuple[str, ...], ...] = ()
+
+
+def bounded(batch: Batch, characters: int) -> Batch:
+    """With queries of at most so many: of a longer one the first and the last half of them, as a
+    question stands before a long text or behind it."""
+    if all(len(text) <= characters for text in batch.texts):
+        return batch
+    half = max(1, characters // 2)
+    texts = (
+        text if len(text) <= characters else f"{text[:half]}\n{text[-half:]}"
+        for text in batch.texts
+    )
+    return replace(batch, texts=tuple(texts))
 
 
 class AlgorithmParameters(BaseModel):

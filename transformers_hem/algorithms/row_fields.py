@@ -12,7 +12,14 @@ import numpy as np
 
 from predictors.contract import BOX_FIELDS, BOXES, PROBABILITIES, is_number, is_telemetry
 from predictors.errors import ConfigurationError
-from transformers_hem.algorithms.base import Algorithm, Batch, Scores, Signal
+from transformers_hem.algorithms.base import (
+    SCORED_CHARACTERS,
+    Algorithm,
+    Batch,
+    Scores,
+    Signal,
+    bounded,
+)
 from transformers_hem.arrays import Floats
 
 LABELLED = "; `hem label` writes it where the edge's engine gives it"
@@ -150,5 +157,6 @@ def column(rows: Sequence[Row], name: str) -> Floats:
 def score_rows(algorithm: Algorithm, rows: Sequence[Row]) -> Scores:
     """Float [N], as the algorithm would score N queries that are served; NaN without a score."""
     starts = range(0, len(rows), BATCH_ROWS)
-    parts = [algorithm.score(batch_of(rows[start : start + BATCH_ROWS])) for start in starts]
+    batches = (batch_of(rows[start : start + BATCH_ROWS]) for start in starts)
+    parts = [algorithm.score(bounded(batch, SCORED_CHARACTERS)) for batch in batches]
     return np.concatenate(parts)

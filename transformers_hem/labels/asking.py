@@ -48,6 +48,7 @@ def patient_upstream(
     limits = Limits(
         timeout=attempts * (timeout + _WAITS[1]),
         retries=attempts - 1,
+        retry_seconds=attempts * (timeout + _WAITS[1]),
         max_concurrency=1_000_000,
         max_answer_bytes=max_answer_bytes,
         breaker_failures=0,

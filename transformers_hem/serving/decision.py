@@ -21,7 +21,14 @@ from predictors.contract import (
     Scalar,
 )
 from predictors.errors import EngineError
-from transformers_hem.algorithms.base import Algorithm, Batch, Route, Scores
+from transformers_hem.algorithms.base import (
+    SCORED_CHARACTERS,
+    Algorithm,
+    Batch,
+    Route,
+    Scores,
+    bounded,
+)
 from transformers_hem.calibration.drift import ScoreDrift
 from transformers_hem.guards.base import Guard
 
@@ -73,11 +80,13 @@ class Decider:
         threshold: float,
         policy: BatchPolicy = "any",
         guards: Mapping[str, Guard] | None = None,
+        scored_characters: int = SCORED_CHARACTERS,
     ) -> None:
         self.name = name
         self.algorithm = algorithm
         self.threshold = threshold
         self.policy: BatchPolicy = policy
+        self._scored_characters = scored_characters
         self.guards: Mapping[str, Guard] = guards or {}
         scores = algorithm.calibrated.scores if algorithm.calibrated else None
         self.drift = ScoreDrift(name, scores) if scores else None
@@ -97,8 +106,9 @@ class Decider:
         )
 
     def judge(self, batch: Batch) -> Decision:
-        """The algorithm's own decision. Raises EngineError where it breaks its contract."""
-        scores = self._scores(batch)
+        """The algorithm's own decision, on what is scored of long queries. Raises EngineError where
+        it breaks its contract."""
+        scores = self._scores(bounded(batch, self._scored_characters))
         if self.drift:
             self.drift.add(scores)
         score = request_score(scores, self.policy)

@@ -11,7 +11,7 @@ from predictors.errors import ConfigurationError, first_fault
 from predictors.serving.settings import ServerSettings
 from transformers_hem import embedded
 from transformers_hem.algorithms import ALGORITHMS
-from transformers_hem.algorithms.base import Algorithm, Stage
+from transformers_hem.algorithms.base import SCORED_CHARACTERS, Algorithm, Stage
 from transformers_hem.algorithms.parameters import parse, read_parameters
 from transformers_hem.guards import GUARDS
 from transformers_hem.guards.settings import load_guard, read_guards
@@ -63,6 +63,12 @@ class HEMSettings(ServerSettings, BaseSettings):
     batch_policy: BatchPolicy = Field(
         default="any", description="rows that send a request to the cloud: any, majority or all"
     )
+    scored_characters: int = Field(
+        default=SCORED_CHARACTERS,
+        ge=2,
+        description="of a query that are scored: of a longer one the first and the last half of "
+        f"them (default: {SCORED_CHARACTERS})",
+    )
     mining_mode: MiningMode | None = Field(
         default=None,
         validation_alias="MINING_MODE",
@@ -113,6 +119,7 @@ def build_decider(settings: HEMSettings) -> Decider:
         _choose_threshold(algorithm, set(values), taken, settings.threshold),
         settings.batch_policy,
         {guard: load_guard(guard, own) for guard, own in blocks.items()},
+        settings.scored_characters,
     )
 
 

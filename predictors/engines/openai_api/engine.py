@@ -24,6 +24,7 @@ from predictors.upstream.openai.refusals import UnsupportedFields, told
 from predictors.upstream.settings import HTTPUpstreamSettings
 
 KEY_HINT = "it refused the key; see --api_key, --api_key_file and --api_key_header"
+MODELS = "/models"
 SHOWN_MODELS = 10
 
 
@@ -64,6 +65,7 @@ class OpenAIAPIEngine(TextEngine):
             settings.client(),
             headers=settings.headers_with(settings.key()),
             refused=told(_refused),
+            health=MODELS,
         )
         self._completions = Completions(self._http, APIS[settings.api])
         self._extra = settings.extra_fields()
@@ -93,7 +95,7 @@ class OpenAIAPIEngine(TextEngine):
             raise
 
     async def _only_model(self) -> str:
-        self._listed = await self._http.get("/models", self._read_models)
+        self._listed = await self._http.get(MODELS, self._read_models)
         return self._listed
 
     def _read_models(self, response: Any) -> str:

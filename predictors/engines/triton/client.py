@@ -14,6 +14,7 @@ from google.protobuf import descriptor_pool
 
 from predictors.contract.tensors import Tensor, TensorRequest, TensorResponse, TensorType
 from predictors.errors import Cause, HEMError, InvalidRequest, UpstreamError
+from predictors.upstream.arrival import ARRIVAL
 from predictors.upstream.attempt import Refusal, reading
 from predictors.upstream.v2_grpc import GRPCClient, infer_request
 from predictors.upstream.v2_grpc_response import infer_response
@@ -100,7 +101,7 @@ class TritonGRPC(GRPCClient):
             finally:
                 responses.cancel()
 
-        return await self._upstream.call(attempt)
+        return await self._upstream.call(attempt, streams=True)
 
     def _failure(self, error: grpc.RpcError) -> HEMError:
         """Triton says UNAVAILABLE of a model that it knows but has not loaded; gRPC says it of a
@@ -142,7 +143,7 @@ def refused(refusal: Refusal, model: str) -> HEMError:
     if refusal.status == 500:
         # A model that fails on a query is alive: five such queries must not shut out everybody.
         text = f"{refusal.where}, model {model!r}: {reason}"
-        return UpstreamError(text, Cause.UNUSABLE, answered=refusal.status)
+        return UpstreamError(text, Cause.UNUSABLE, down=False, answered=refusal.status)
     return replace(refusal, reason=reason).relayed()
 
 
@@ -153,6 +154,8 @@ async def _each(responses: Any) -> AsyncIterator[TensorResponse]:
             raise grpc.aio.AioRpcError(
                 grpc.StatusCode.UNKNOWN, nothing, nothing, message.error_message
             )
+        if (arrival := ARRIVAL.get()) is not None:
+            arrival.item()
         yield infer_response(message.infer_response)
 
 

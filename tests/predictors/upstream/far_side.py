@@ -95,6 +95,9 @@ class FarSide:
         if request.path.partition("?")[0].endswith("/models"):
             await send(writer, 200, {"object": "list", "data": [{"id": MODEL}]})
             return
+        if request.body is None:  # health
+            await send(writer, 200, {"ready": True})
+            return
         self.asked[request.query] += 1
         await ANSWERS.get(request.query.split()[0], answers)(self, request, writer)
 
@@ -122,14 +125,28 @@ def _text_input(body: Any) -> str:
     return str(body["inputs"][0]["data"][0])
 
 
-async def answers(far: FarSide, request: Request, writer: asyncio.StreamWriter) -> None:
-    text = request.query.upper()
+def body_of(request: Request, text: str) -> Any:
     if request.path.startswith("/v2"):
         outputs = [{"name": "text_output", "datatype": "BYTES", "shape": [1], "data": [text]}]
-        await send(writer, 200, {"model_name": MODEL, "outputs": outputs})
-        return
+        return {"model_name": MODEL, "outputs": outputs}
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "text": text}
-    await send(writer, 200, {"model": MODEL, "choices": [choice]})
+    return {"model": MODEL, "choices": [choice]}
+
+
+async def answers(far: FarSide, request: Request, writer: asyncio.StreamWriter) -> None:
+    await send(writer, 200, body_of(request, request.query.upper()))
+
+
+async def large(far: FarSide, request: Request, writer: asyncio.StreamWriter) -> None:
+    """`large N`: an answer of N characters, its second half a second after the first."""
+    content = json.dumps(body_of(request, "x" * int(request.query.split()[1]))).encode()
+    half = len(content) // 2
+    writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: {len(content)}\r\n\r\n".encode())
+    writer.write(content[:half])
+    await writer.drain()
+    await asyncio.sleep(1)
+    writer.write(content[half:])
+    await writer.drain()
 
 
 async def html(far: FarSide, request: Request, writer: asyncio.StreamWriter) -> None:
@@ -185,7 +202,9 @@ async def endless(far: FarSide, request: Request, writer: asyncio.StreamWriter) 
     _, code, coding = request.query.split()
     head = f"HTTP/1.1 {code} X\r\ncontent-type: text/event-stream\r\ncontent-encoding: {coding}\r\n"
     writer.write(head.encode() + b"transfer-encoding: chunked\r\n\r\n")
-    chunk = bytes(1_000_000) if coding == "identity" else gzip.compress(bytes(100_000_000))
+    chunk = bytes(1_000_000)
+    if coding != "identity":
+        chunk = await asyncio.to_thread(gzip.compress, bytes(100_000_000))
     while True:
         writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
         await writer.drain()
@@ -208,6 +227,7 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "date": date,
     "endless": endless,
     "drop": drop,
+    "large": large,
     "late": late,
     "noise": noise,
     "parrot": parrot,

@@ -8,6 +8,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from predictors.errors import (
+    CAUSES,
+    BreakerOpen,
     Cause,
     HEMError,
     InvalidRequest,
@@ -59,7 +61,7 @@ async def test_an_answer_costs_one_attempt() -> None:
     [
         UpstreamError("down", Cause.UNREACHABLE),
         UpstreamError("502", cause=Cause.SERVER_ERROR, retryable=True),
-        UpstreamError("slow down", Cause.REFUSED, retryable=True, retry_after=0.01),
+        UpstreamError("slow down", Cause.THROTTLED, retry_after=0.01),
     ],
 )
 async def test_what_may_pass_is_tried_again(error: HEMError) -> None:
@@ -73,7 +75,7 @@ async def test_what_may_pass_is_tried_again(error: HEMError) -> None:
     "error",
     [
         InvalidRequest("no"),
-        UpstreamError("HTML"),
+        UpstreamError("nonsense"),
         UpstreamError("late", Cause.TIMEOUT),
         RuntimeError("a bug"),
     ],
@@ -217,8 +219,7 @@ async def test_retries_end_when_the_breaker_opens() -> None:
     [
         InvalidRequest("the caller's own"),
         UpstreamError("wrong key", cause=Cause.REFUSED),
-        UpstreamError("HTML"),
-        UpstreamError("429", cause=Cause.REFUSED, retryable=False),
+        UpstreamError("the model failed on this query", down=False),
     ],
 )
 async def test_a_far_side_that_answers_is_alive(harmless: Exception) -> None:
@@ -294,3 +295,74 @@ async def test_a_late_answer_does_not_close_an_open_breaker() -> None:
     release.set_result("at last")
     assert await early == "at last"
     assert metric("breaker", upstream="b8") == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "open_for"),
+    [(2.0, 2.0), (30.0, 30.0), (86400.0, 60.0), (float("inf"), 60.0)],
+)
+async def test_a_wait_beyond_the_time_for_retries_opens_the_breaker_for_as_long(
+    asked: float, open_for: float
+) -> None:
+    name = f"w{asked:g}"
+    far = upstream(name, breaker_failures=1000, retries=5, breaker_seconds=0.01)
+    script = Script(UpstreamError("429", Cause.THROTTLED, retry_after=asked), "never asked")
+    with failing(Cause.THROTTLED, "429"):
+        await far.call(script)
+    assert script.calls == 1
+    with pytest.raises(BreakerOpen, match="is not called for now: 429") as raised:
+        await far.call(script)
+    assert raised.value.retry_after == pytest.approx(open_for, abs=1)
+    assert script.calls == 1
+
+
+@pytest.mark.parametrize("asked", [None, 0.0, 0.05])
+async def test_a_short_wait_is_waited(asked: float | None) -> None:
+    error = UpstreamError("429", Cause.THROTTLED, retry_after=asked)
+    assert await upstream("w").call(Script(error, "yes")) == "yes"
+
+
+async def test_a_retry_begins_within_its_time_or_not_at_all() -> None:
+    far = upstream("w2", retries=9, retry_seconds=0.3, timeout=60)
+
+    async def slow_failure() -> str:
+        await asyncio.sleep(0.2)
+        raise UpstreamError("503", Cause.SERVER_ERROR, retryable=True, retry_after=0.2)
+
+    with failing(Cause.SERVER_ERROR, "503"):
+        await far.call(slow_failure)
+    assert metric("failures_total", upstream="w2", kind="server_error") == 1
+
+
+async def test_without_a_breaker_a_long_wait_refuses_nobody() -> None:
+    far = upstream("w3", breaker_failures=0)
+    await fail(far, UpstreamError("429", Cause.THROTTLED, retry_after=30))
+    assert await far.call(Script("yes")) == "yes"
+
+
+@pytest.mark.parametrize("cause", [cause for cause in Cause if CAUSES[cause].down])
+async def test_whoever_gives_no_answer_is_not_asked_for_a_while(cause: Cause) -> None:
+    far = upstream(f"d-{cause}", breaker_failures=3, retries=0)
+    for _ in range(3):
+        await fail(far, UpstreamError("no answer", cause))
+    with pytest.raises(BreakerOpen, match="it failed 3 times in a row, at last: no answer"):
+        await far.call(Script("never asked"))
+
+
+async def test_an_open_breaker_is_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    far = upstream("l1", breaker_failures=1, retries=0, breaker_seconds=0.2)
+    await fail(far, UpstreamError("late", Cause.TIMEOUT))
+    for _ in range(3):
+        for _ in range(300):
+            with pytest.raises(BreakerOpen) as refused:
+                await far.call(Script("never asked"))
+            assert refused.value.told
+        await asyncio.sleep(0.25)
+        with failing(Cause.TIMEOUT) as probe:
+            await far.call(Script(UpstreamError("still late", Cause.TIMEOUT)))
+        assert probe.value.told
+    assert caplog.messages == ["l1: the circuit breaker is open: late; calls refused so far: 0"]
+    await asyncio.sleep(0.25)
+    assert await far.call(Script("well again")) == "well again"
+    closed = "l1: the circuit breaker is closed again; calls refused: 900"
+    assert caplog.messages[1:] == [closed]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from predictors.errors import EngineError
-from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores
+from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Route, Scores
 from transformers_hem.algorithms.fixed import CloudOnly, EdgeOnly
+from transformers_hem.guards.base import Guard
 from transformers_hem.serving.decision import (
     BatchPolicy,
     Decider,
@@ -98,3 +99,51 @@ def test_a_decision_tells_itself_in_parameters() -> None:
 def test_an_algorithm_that_breaks_its_contract_is_named(scores: tuple[float, ...]) -> None:
     with pytest.raises(EngineError, match="Scripted must score 2 rows in"):
         decider(*scores).decide(batch(2))
+
+
+class Reader(Algorithm):
+    """Keeps what it is given to score."""
+
+    stage = "query"
+
+    def __init__(self) -> None:
+        self.texts: tuple[str, ...] = ()
+
+    def score(self, batch: Batch) -> Scores:
+        self.texts = batch.texts
+        return np.zeros(batch.size)
+
+
+@pytest.mark.parametrize(
+    ("text", "scored"),
+    [
+        ("short", "short"),
+        ("0123456789", "0123456789"),
+        ("0123456789X", "01234\n6789X"),
+        ("a" * 100 + "the question", "aaaaa\nstion"),
+        ("é" * 11, "ééééé\nééééé"),
+        ("", ""),
+    ],
+)
+def test_of_a_long_query_the_first_and_the_last_half_of_the_limit_are_scored(
+    text: str, scored: str
+) -> None:
+    reader = Reader()
+    Decider("Reader", reader, 0.5, scored_characters=10).judge(Batch(2, (text, "other")))
+    assert reader.texts == (scored, "other")
+
+
+class Whole(Guard):
+    def __init__(self) -> None:
+        self.texts: tuple[str, ...] = ()
+
+    def route(self, batch: Batch) -> Route | None:
+        self.texts = batch.texts
+        return None
+
+
+def test_a_guard_sees_all_of_a_long_query() -> None:
+    guard = Whole()
+    decider = Decider("Reader", Reader(), 0.5, guards={"Whole": guard}, scored_characters=10)
+    decider.decide(Batch(1, ("a" * 100,)))
+    assert guard.texts == ("a" * 100,)

@@ -1,6 +1,7 @@
 """mining-then-inference: a real HEM server answers the request, annotated."""
 
 import concurrent.futures
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -136,3 +137,19 @@ def test_an_operator_sees_the_decision_but_not_the_query(hem: ServerProcess) -> 
 def test_a_request_id_cannot_forge_a_log_line(hem: ServerProcess) -> None:
     infer(hem, {**request("x"), "id": "a\nforged decision id=1"})
     assert "\nforged" not in hem.log.read_text()
+
+
+def test_queries_of_seven_megabytes_fit_the_manifests_memory(hem: ServerProcess) -> None:
+    words = " ".join(f"w{n}" for n in range(900_000))[:7_300_000]
+    texts = [words, "é" * 3_600_000, "x" * 7_300_000, "word " * 1_400_000, "7+" * 3_600_000]
+    for text in texts:
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(infer_patiently, [hem] * 4, [text] * 4))
+        assert [answer.status_code for answer in answers] == [200] * 4
+        assert answers[0].json()["inputs"][0]["data"] == [text]
+    status = Path(f"/proc/{hem.process.pid}/status").read_text()
+    assert int(status.split("VmHWM:")[1].split()[0]) < 512 * 1024
+
+
+def infer_patiently(hem: ServerProcess, text: str) -> httpx.Response:
+    return httpx.post(f"{hem.url}/v2/models/m/infer", json=request(text), timeout=120)

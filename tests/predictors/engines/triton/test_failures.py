@@ -211,7 +211,7 @@ LADDER = [
     (Code.INVALID_ARGUMENT, 400, "Request for unknown model: 'm' is not found", 503, Cause.REFUSED),
     (Code.UNAVAILABLE, 503, "Request for unknown model: 'm' is not ready", 503, Cause.REFUSED),
     (Code.NOT_FOUND, 404, "no such version", 503, Cause.REFUSED),
-    (Code.RESOURCE_EXHAUSTED, 429, "slow down", 503, Cause.REFUSED),
+    (Code.RESOURCE_EXHAUSTED, 429, "slow down", 503, Cause.THROTTLED),
     (Code.DEADLINE_EXCEEDED, 504, "late", 504, Cause.SERVER_ERROR),
     (Code.INTERNAL, 500, "the model broke", 502, Cause.UNUSABLE),
     (Code.UNAUTHENTICATED, 401, "who are you", 502, Cause.REFUSED),

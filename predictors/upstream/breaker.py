@@ -1,0 +1,138 @@
+"""The circuit breaker of one server: while it is open, nobody asks.
+
+Our own, as `circuitbreaker` neither opens for a given time, nor lets one probe ask while others are
+refused.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from prometheus_client import Counter, Gauge
+
+from predictors.errors import BreakerOpen, HEMError, UpstreamError
+
+logger = logging.getLogger("kserve.hem")
+
+CLOSED, HALF_OPEN, OPEN = 0, 1, 2
+LONGEST_OPEN_SECONDS: Final = 60.0  # whatever a server asks for by Retry-After
+LOG_SECONDS: Final = 60.0  # between two lines about a server that stays down
+
+REJECTED = Counter(
+    "hem_upstream_rejected_total",
+    "Calls refused without an attempt: breaker_open, queue_full, queue_timeout.",
+    ["upstream", "reason"],
+)
+STATE = Gauge("hem_upstream_breaker", "0 closed, 1 half open, 2 open.", ["upstream"])
+
+
+class Breaker:
+    """Opens after `failures` in a row that say `down`, never where that is 0; at once for who is
+    known to be gone, or asks to be left alone for longer than `patience` seconds. `seconds` later,
+    or when that time is over, it lets one attempt through as a probe.
+
+    The probe's outcome closes it or opens it again; a probe whose caller leaves decides nothing,
+    and the next attempt is the probe.
+    """
+
+    def __init__(self, name: str, failures: int, seconds: float, patience: float) -> None:
+        self._name = name
+        self._allowed = failures or math.inf
+        self._seconds = seconds
+        self._patience = patience
+        self._count = 0
+        self._until: float | None = None
+        self._last: HEMError | None = None
+        self._probing = False
+        self._refused = 0
+        self._told = -math.inf
+        STATE.labels(name).set_function(lambda: self.state)
+
+    @property
+    def state(self) -> int:
+        if self._until is None:
+            return CLOSED
+        return OPEN if time.monotonic() < self._until else HALF_OPEN
+
+    def check(self) -> None:
+        """Raises BreakerOpen where an attempt would not be let through."""
+        if self._until is None or (self.state == HALF_OPEN and not self._probing):
+            return
+        REJECTED.labels(self._name, "breaker_open").inc()
+        self._refused += 1
+        self._tell()
+        left = max(0.0, self._until - time.monotonic())
+        raise BreakerOpen(f"{self._name} is not called for now: {self._why()}", left)
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Around one attempt. Learns from its end, unless it is cancelled."""
+        self.check()
+        probe = self._until is not None
+        self._probing = probe or self._probing
+        try:
+            yield
+        except HEMError as error:
+            self._learn(error, probe)
+            raise
+        else:
+            self._learn(None, probe)
+        finally:
+            if probe:
+                self._probing = False
+
+    def open(self, error: HEMError, seconds: float | None = None) -> None:
+        """Whatever was counted."""
+        if self._allowed is math.inf:
+            return
+        self._last = error
+        self._until = time.monotonic() + min(seconds or self._seconds, LONGEST_OPEN_SECONDS)
+        self._tell()
+
+    def _learn(self, error: HEMError | None, probe: bool) -> None:
+        """Attempts that began before it opened say nothing new once it has."""
+        if self._until is not None:
+            if error is not None:
+                error.told = True
+            if not probe:
+                return
+        if not (isinstance(error, UpstreamError) and error.down):
+            self._close()
+            return
+        self._count += 1
+        wait = error.retry_after or 0.0
+        if wait > self._patience:
+            self.open(error, wait)
+        elif probe or self._count >= self._allowed:
+            self.open(error)
+
+    def _close(self) -> None:
+        was_open = self._until is not None
+        self._count, self._until, self._last = 0, None, None
+        if was_open:
+            logger.warning(
+                "%s: the circuit breaker is closed again; calls refused: %d",
+                self._name,
+                self._refused,
+            )
+            self._refused, self._told = 0, -math.inf
+
+    def _tell(self) -> None:
+        """One line a minute, however many calls are refused."""
+        now = time.monotonic()
+        if now - self._told < LOG_SECONDS:
+            return
+        self._told = now
+        logger.warning(
+            "%s: the circuit breaker is open: %s; calls refused so far: %d",
+            self._name,
+            self._why(),
+            self._refused,
+        )
+
+    def _why(self) -> str:
+        often = f"it failed {self._count} times in a row, at last: " if self._count > 1 else ""
+        return f"{often}{self._last}"

@@ -1,0 +1,84 @@
+"""What all calls hold together is bounded: a burst of large ones is a 503, and no one else's."""
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from predictors.contract import text_request
+from tests.conftest import ServerProcess, StartServer
+from tests.predictors.upstream.far_side import FarSide
+
+LIMIT_OF_THE_MANIFESTS = 512 * 2**20
+
+
+def peak(server: ServerProcess) -> int:
+    """Bytes."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
+def ask_all(url: str, queries: Sequence[str]) -> list[httpx.Response]:
+    with ThreadPoolExecutor(len(queries)) as pool:
+        return list(
+            pool.map(lambda query: httpx.post(url, json=text_request([query]), timeout=60), queries)
+        )
+
+
+def refusals(answers: Sequence[httpx.Response]) -> list[str]:
+    assert {answer.status_code for answer in answers} <= {200, 503}
+    return [answer.json()["error"] for answer in answers if answer.status_code == 503]
+
+
+def test_large_bodies_are_refused_together_and_small_ones_never(start_server: StartServer) -> None:
+    options = ("--max_body_bytes", "150000", "--max_bytes_in_flight", "200000")
+    arguments = ("--model_name", "m", "--engine", "scripted", *options)
+    server = start_server("tests.predictors.scripted", *arguments, ready="/v2/models/m/ready")
+    url = f"{server.url}/v2/models/m/infer"
+    large, small = "sleep 3 " + "x" * 140_000, "sleep 3"
+    answers = ask_all(url, [large] * 6 + [small] * 6)
+    assert Counter(answer.status_code for answer in answers) == {200: 8, 503: 4}
+    assert [answer.status_code for answer in answers[6:]] == [200] * 6
+    for refusal in refusals(answers):
+        assert "of 200000 (max_bytes_in_flight); try again later" in refusal
+    assert ask_all(url, [large])[0].status_code == 200
+
+
+@pytest.mark.parametrize("engine", ["kserve", "openai_api"])
+def test_large_answers_are_refused_together(start_server: StartServer, engine: str) -> None:
+    with FarSide() as far:
+        at = far.url + ("" if engine == "kserve" else "/v1")
+        server = start_server(
+            "predictors",
+            *("--model_name", "up", "--engine", engine, "--url", at, "--upstream_model", "far"),
+            *("--max_bytes_in_flight", "1500000", "--repetition_penalty", "1"),
+            *("--health_timeout", "0", "--breaker_failures", "0", "--min_bytes_per_second", "0"),
+            ready="/v2/models/up/ready",
+        )
+        url = f"{server.url}/v2/models/up/infer"
+        answers = ask_all(url, ["large 600000"] * 8)
+        refused = refusals(answers)
+        assert 0 < len(refused) < 8
+        assert all("(max_bytes_in_flight)" in refusal for refusal in refused)
+        assert ask_all(url, ["large 600000"])[0].status_code == 200
+
+
+def test_an_uplink_outlives_many_of_the_largest_answers(start_server: StartServer) -> None:
+    with FarSide() as far:
+        server = start_server(
+            "predictors",
+            *("--model_name", "up", "--engine", "kserve", "--url", far.url),
+            # The far side writes 15 MB eight times, in one thread: it may not tell its health.
+            *("--upstream_model", "far", "--health_timeout", "0", "--breaker_failures", "0"),
+            *("--min_bytes_per_second", "0"),
+            ready="/v2/models/up/ready",
+        )
+        url = f"{server.url}/v2/models/up/infer"
+        for _ in range(3):
+            answers = ask_all(url, ["large 15000000"] * 8)
+            assert 200 in {answer.status_code for answer in answers}
+            assert refusals(answers)
+        assert peak(server) < LIMIT_OF_THE_MANIFESTS
