@@ -7,6 +7,7 @@ ask         V2 text questions by one attempt each, for clients: `hem ask`, evalu
 settings    limits of calls (how long, how often, how many, how large), TLS, proxy, headers
 limits      how long a call may take in all, for who only reckons with it
 call        one call: queue, deadline, retries, circuit breaker
+probe       whether a server would answer, asked without a query
 http        JSON over HTTP by such calls
 v2          a V2 model by such calls, text and tensors; v2_rest and v2_grpc carry it
 openai/     the bodies and event streams of OpenAI-compatible servers

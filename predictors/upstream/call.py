@@ -25,6 +25,7 @@ from tenacity import (
 
 from predictors.errors import CAUSES, Cause, HEMError, Overloaded, UpstreamError
 from predictors.upstream.limits import queue_limit
+from predictors.upstream.probe import Look, Standing, watch
 from predictors.upstream.settings import Limits
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ class Upstream:
         self._backoff = wait_random_exponential(multiplier=first_wait, max=longest_wait)
         self._places = asyncio.Semaphore(limits.max_concurrency)
         self._waiting = 0
+        self._watching: asyncio.Task[None] | None = None
         self._breaker = Breaker(name, limits.breaker_failures, limits.breaker_seconds)
 
     async def call(self, attempt: Callable[[], Awaitable[T]], *, retry: bool = True) -> T:
@@ -85,6 +87,16 @@ class Upstream:
             return await self._retrying()(self._attempt, attempt, deadline)
         finally:
             self._places.release()
+
+    def watch(self, look: Look) -> None:
+        """Tells in log and metrics whether the server answers: from `look`, one cheap request, for
+        a while, and from calls until `close`."""
+        standing = self._breaker.standing = Standing(self.name)
+        self._watching = asyncio.create_task(watch(look, standing))
+
+    def close(self) -> None:
+        if self._watching:
+            self._watching.cancel()
 
     async def _take_place(self) -> None:
         if not self._places.locked():
@@ -167,6 +179,7 @@ class Breaker:
             expected_exception=lambda _, error: bool(failures) and _is_down(error),
         )
         self._probing = False
+        self.standing: Standing | None = None
         STATE.labels(name).set_function(lambda: STATES[self._circuit.state])
 
     def check(self) -> None:
@@ -204,6 +217,8 @@ class Breaker:
         with suppress(HEMError), self._circuit:
             if error is not None:
                 raise error
+        if self.standing is not None:
+            self.standing.learn(error, down=self._circuit.opened)
         if self._circuit.opened:
             logger.warning("%s: the circuit breaker is open: %s", self._name, error)
         elif probe:

@@ -10,6 +10,7 @@ from predictors.errors import HEMError
 from predictors.upstream.attempt import Read, Refusal, as_json, attempt
 from predictors.upstream.call import Upstream
 from predictors.upstream.client import FORWARDED, build_client
+from predictors.upstream.probe import Look
 from predictors.upstream.redaction import Redaction
 from predictors.upstream.settings import Limits
 
@@ -103,7 +104,12 @@ class HTTPUpstream:
             refused=self._refused,
         )
 
+    def watch(self, look: Look) -> None:
+        """See Upstream.watch."""
+        self._upstream.watch(look)
+
     async def close(self) -> None:
+        self._upstream.close()
         await self._client.aclose()
 
 
