@@ -110,6 +110,11 @@ class UpstreamError(HEMError):
         self.retry_after = retry_after
         self.answered = answered
 
+    @property
+    def short(self) -> str:
+        """In one word: the status that the server answered, or the cause."""
+        return str(self.answered or self.cause)
+
 
 def first_line(error: BaseException) -> str:
     """The part of a library's error that fits into one line of ours."""

@@ -56,7 +56,7 @@ def evaluate(
     if benchmark:
         comparison = run_until_signal(lambda: _start_and_compare(benchmark, items, places))
     else:
-        check_url(url)
+        check_url(url, "--url", DEFAULT_URL)
         comparison = run_until_signal(lambda: _compare(url, items, places))
     if comparison is None:
         raise typer.Abort

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from inferencegraph.commands.options import DEFAULT_PORT
 from predictors.errors import HEMError
 
 
@@ -27,7 +28,7 @@ def up(
     ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Of the first graph; 0 takes a free one.")
-    ] = 8080,
+    ] = DEFAULT_PORT,
     image: Annotated[
         list[str] | None,
         typer.Option(

@@ -23,6 +23,7 @@ from inferencegraph.router.bodies import content_type
 from inferencegraph.router.execution import Call, bind
 from inferencegraph.router.spec import RouterTimeouts, Step, parse
 from inferencegraph.router.step import GraphFailure, Reply, StepService
+from predictors.contract import FAILURE_HEADER
 from predictors.errors import ConfigurationError
 from predictors.upstream.client import Client, build_client
 
@@ -175,6 +176,8 @@ async def _fail(send: Send, status: int, cause: str) -> None:
 async def _answer(send: Send, reply: Reply) -> None:
     headers: list[tuple[bytes, bytes]] = []
     body = b"" if reply.status in _BODILESS else reply.body
+    if reply.failure:  # KServe's router has no such header; its body and status are the same
+        headers.append((FAILURE_HEADER.encode(), reply.failure.encode("latin-1", "replace")))
     if body:
         headers.append((b"content-type", content_type(body).encode()))
     if reply.status not in _BODILESS:

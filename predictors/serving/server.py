@@ -17,7 +17,8 @@ from kserve.protocol.dataplane import DataPlane
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from predictors.errors import ConfigurationError, EngineError, HEMError
+from predictors.contract import FAILURE_HEADER
+from predictors.errors import ConfigurationError, EngineError, HEMError, UpstreamError
 from predictors.serving.command import end_at_once
 from predictors.serving.middleware import RequestGate
 
@@ -87,7 +88,8 @@ def install(app: FastAPI, max_body_bytes: int, cancel_on_disconnect: bool) -> No
 async def _hem_error(request: Request, error: Any) -> JSONResponse:
     if error.status >= 500:
         logger.error("%s: %s", type(error).__name__, error)
-    return JSONResponse({"error": str(error)}, status_code=error.status)
+    failure = {FAILURE_HEADER: error.short} if isinstance(error, UpstreamError) else None
+    return JSONResponse({"error": str(error)}, status_code=error.status, headers=failure)
 
 
 async def _validation_error(request: Request, error: Any) -> JSONResponse:
