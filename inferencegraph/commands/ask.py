@@ -106,7 +106,7 @@ def _text(reply: "Reply") -> str:
         about.append(f"served by {facts['served_by']}")
     about.append(f"{reply.seconds * 1000:.0f} ms")
     lines = [facts["answer"] or "(an empty answer)", f"  {' · '.join(about)}"]
-    return "\n".join([*lines, f"  {facts['degraded']}"] if facts["degraded"] else lines)
+    return "\n".join([*lines, f"  degraded: {facts['degraded']}"] if facts["degraded"] else lines)
 
 
 def _degraded(reply: "Reply") -> str | None:

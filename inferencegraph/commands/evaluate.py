@@ -70,7 +70,7 @@ async def _start_and_compare(
     from inferencegraph.local.stack import running
 
     observer = TextObserver(logs=False)
-    async with running(benchmark.manifests, benchmark.graph, 0, [], observer) as stack:
+    async with running(benchmark.manifests, observer, graph=benchmark.graph) as stack:
         return await _compare(stack.urls[0], items, concurrency)
 
 

@@ -37,6 +37,9 @@ def up(
             show_default=False,
         ),
     ] = None,
+    no_restart: Annotated[
+        bool, typer.Option("--no-restart", help="Don't start a service again that has died.")
+    ] = False,
     logs: Annotated[bool, typer.Option("--logs", help="Show the services' own lines.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
 ) -> None:
@@ -52,7 +55,14 @@ def up(
     observer = (JsonObserver if as_json else TextObserver)(logs=logs)
 
     async def run() -> None:
-        async with running(files or [], graph, port, image or [], observer) as stack:
+        async with running(
+            files or [],
+            observer,
+            graph=graph,
+            port=port,
+            images=image or [],
+            restart=not no_restart,
+        ) as stack:
             if as_json:
                 print(json.dumps({"event": "all_ready", "urls": stack.urls}), flush=True)
             else:

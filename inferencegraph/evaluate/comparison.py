@@ -62,8 +62,9 @@ async def compare(
     runs: dict[str, Run] = {}
     for name, prefer in _PREFER.items():
         run = await ask_all(url, items, prefer, concurrency, partial(on_answer, name))
-        edge = {outcome.served_by for outcome in runs.get(EDGE_ONLY, run) if outcome.route == EDGE} - {None}
-        runs[name] = [stood_in(outcome, edge) for outcome in run]
+        runs[name] = run
+        edge = {outcome.served_by for outcome in runs[EDGE_ONLY] if outcome.route == EDGE}
+        runs[name] = [stood_in(outcome, edge - {None}) for outcome in run]
     return Comparison(url, concurrency, runs)
 
 

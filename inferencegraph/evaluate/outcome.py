@@ -49,12 +49,12 @@ class Outcome:
 
     def degraded(self, failure: str = "") -> "Outcome":
         """The same question as one that the cloud failed to answer; `failure` says why."""
-        return replace(self, text=None, error=f"{cloud_failed(failure)}, {self.served_by} answered")
+        return replace(self, text=None, error=f"degraded: {cloud_failed(failure)}")
 
 
 def cloud_failed(failure: str = "") -> str:
-    """How people are told of a degraded answer; `failure` is a status or a cause in one word."""
-    return f"degraded: the cloud failed ({failure})" if failure else "degraded: the cloud failed"
+    """What people are told of a degraded answer; `failure` is a status or a cause in one word."""
+    return f"the cloud failed ({failure})" if failure else "the cloud failed"
 
 
 Run: TypeAlias = Sequence[Outcome]
