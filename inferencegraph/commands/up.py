@@ -37,6 +37,24 @@ def up(
             show_default=False,
         ),
     ] = None,
+    router: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIRECTORY",
+            help="A trained router for all mining, with its algorithm and threshold.",
+            show_default=False,
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SERVICE.NAME=VALUE",
+            help="An option (url), or a variable by its name, of one service, whatever its "
+            "manifest says; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     no_restart: Annotated[
         bool, typer.Option("--no-restart", help="Don't start a service again that has died.")
     ] = False,
@@ -61,6 +79,8 @@ def up(
             graph=graph,
             port=port,
             images=image or [],
+            settings=set_ or [],
+            router=router,
             restart=not no_restart,
         ) as stack:
             if as_json:

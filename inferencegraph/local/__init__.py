@@ -1,6 +1,8 @@
 """Runs manifests as processes of this machine, without a cluster: what `hem up` does.
 
 plan             InferenceServices -> processes, with what KServe would have injected into each
+overrides        what the caller changes in manifests: --set, --router, the shell
+own_settings     which settings the servers of this project take
 placement        the ports of each container, and the names by which it is reached
 containers       a container -> command and environment; the table of images that run here
 selection        which of the objects in manifests run here

@@ -19,8 +19,10 @@ from predictors.digits import TRITON_REPOSITORY
 from predictors.errors import ConfigurationError
 
 _PYTHON_NAMES: Final = ("python", "python3")
-# Settings of ours in the user's shell must not reach a service whose manifest doesn't name them.
-_OWN_SETTINGS: Final = re.compile(r"^(PREDICTOR_|HEM_|MINING_MODE$|PROTOCOL$|STORAGE_URI$)")
+# Variables of the user's shell that may be settings of ours: `overrides` says which services get
+# them.
+OURS: Final = re.compile(r"(PREDICTOR_|HEM_)\w+|MINING_MODE")
+_INJECTED: Final = frozenset({"PROTOCOL", "STORAGE_URI"})  # KServe's, about one container alone
 _REFERENCE: Final = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 
 
@@ -123,7 +125,11 @@ def process_environment(declared: Mapping[str, str], threads: int) -> dict[str, 
     """The caller's environment without our settings, and what the manifest declares. `threads` is
     this service's share of the machine: it caps what the manifest asks for, which was meant for
     pods with cores of their own."""
-    inherited = {key: value for key, value in os.environ.items() if not _OWN_SETTINGS.match(key)}
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in _INJECTED and not OURS.fullmatch(key)
+    }
     asked = declared.get("OMP_NUM_THREADS", "")
     share = min(threads, int(asked)) if asked.isdecimal() else threads
     here = {"OMP_NUM_THREADS": str(share), "PYTHONUNBUFFERED": "1"}

@@ -14,6 +14,7 @@ from inferencegraph.local.plan import Component
 from predictors.upstream.probe import Told
 
 _SHOWN_LINES = 12
+_PROBED = "ModelNotReady: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Observer(Protocol):
     def died(self, death: Death) -> None: ...
     def far_side(self, component: Component, who: str, said: Told, means: str) -> None: ...
     def line(self, component: Component, text: str) -> None: ...
+    def note(self, text: str) -> None: ...
     def loaded(self) -> None: ...
 
 
@@ -73,11 +75,13 @@ class TextObserver:
             self._progress.update(self._tasks[component.name], completed=1, state="ready")
 
     def died(self, death: Death) -> None:
-        notice = death_notice(death.component, death.reason, death.last_lines)
         wait = death.restart_seconds
         then = f"; it starts again in {wait:g} s" if wait is not None else ""
-        self._console.print(Text(f"hem: {notice}", style="red"))
-        self._console.print(Text(f"hem: {death.means}{then}", style="red"))
+        what = f"{death.component.name} died: {death.reason}: {death.means}{then}"
+        self._console.print(Text(f"hem: {what}", style="red"))
+        shown = _worth_showing(death.reason, death.last_lines)
+        if shown:
+            self._console.print(Text(f"  its last lines:{shown}", style="dim"))
 
     def far_side(self, component: Component, who: str, said: Told, means: str) -> None:
         if said.fault:
@@ -91,6 +95,9 @@ class TextObserver:
     def line(self, component: Component, text: str) -> None:
         if self._logs:
             self._console.print(Text(f"[{component.name}] {text}", style="dim"))
+
+    def note(self, text: str) -> None:
+        self._console.print(f"hem: note: {text}", markup=False)
 
     def loaded(self) -> None:
         self._progress.stop()
@@ -128,6 +135,9 @@ class JsonObserver:
         if self._logs:
             self._print("line", component, text=text)
 
+    def note(self, text: str) -> None:
+        print(json.dumps({"event": "note", "text": text}), flush=True)
+
     def loaded(self) -> None:
         pass
 
@@ -138,7 +148,14 @@ class JsonObserver:
 
 def death_notice(component: Component, reason: str, last_lines: Sequence[str]) -> str:
     """Which and why; with its last lines where `reason` is only a code or a signal."""
-    shown = "".join(f"\n    {line}" for line in list(last_lines)[-_SHOWN_LINES:])
-    if not shown or ": " in reason:
-        return f"{component.name} died: {reason}"
-    return f"{component.name} died: {reason}; its last lines:{shown}"
+    shown = _worth_showing(reason, last_lines)
+    notice = f"{component.name} died: {reason}"
+    return f"{notice}; its last lines:{shown}" if shown else notice
+
+
+def _worth_showing(reason: str, last_lines: Sequence[str]) -> str:
+    """Empty where `reason` says all; without what a loading model answers to each probe."""
+    if ": " in reason:
+        return ""
+    lines = [line for line in last_lines if line and _PROBED not in line][-_SHOWN_LINES:]
+    return "".join(f"\n    {line}" for line in lines)

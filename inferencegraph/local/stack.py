@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -13,7 +14,7 @@ from typing import Any, Final
 from inferencegraph.check.validate import refuse
 from inferencegraph.local.backoff import Backoff
 from inferencegraph.local.consequences import if_failing, if_gone, is_clouds
-from inferencegraph.local.containers import with_own_images
+from inferencegraph.local.containers import OURS, with_own_images
 from inferencegraph.local.far_sides import FarSides
 from inferencegraph.local.observer import Death, Observer, death_notice
 from inferencegraph.local.plan import Component, Plan, plan
@@ -228,17 +229,27 @@ async def running(
     port: int = 0,
     images: Sequence[str] = (),
     restart: bool = False,
+    settings: Sequence[str] = (),
+    router: str | None = None,
 ) -> AsyncIterator[Stack]:
     """The stack of the manifests in `paths` (none: the example), graphs from `port` on (0: any
-    free ports). `restart`: services that die start again while the stack is watched.
+    free ports). `restart`: services that die start again while the stack is watched. `settings`
+    (SERVICE.NAME=VALUE) and `router` change the manifests.
 
     Everything that can be wrong with the manifests or the ports is found before a model starts.
     """
     documents = [document for path in paths or [EXAMPLE] for document in load(path)]
     services = services_of(documents, paths)
     refuse(documents)
-    graphs = chosen_graphs(documents, graph)
     table = with_own_images(images)
+    if settings or router is not None or any(map(OURS.fullmatch, os.environ)):
+        # Imported only where it is needed: it brings the settings of all servers.
+        from inferencegraph.local.overrides import overridden
+
+        documents, notes = overridden(documents, table, settings, router, os.environ)
+        for note in notes:
+            observer.note(note)
+    graphs = chosen_graphs(documents, graph)
     with ExitStack() as held:
         sockets = hold_ports(port, len(graphs) or (len(services) if port else 0), held)
         first = [bound.getsockname()[1] for bound in sockets]
