@@ -54,7 +54,7 @@ def main() -> None:
     cache = read_settings(CacheSettings, arguments)
     engine = with_cache(engine, cache, settings.model_name, settings.engine, sampling)
     model = PredictorModel(settings.model_name, engine, sampling)
-    serve(model, max_body_bytes=settings.max_body_bytes)
+    serve(model, max_body_bytes=settings.max_body_bytes, host=settings.host)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ def main() -> None:
     serve(
         model,
         max_body_bytes=settings.max_body_bytes,
+        host=settings.host,
         cancel_on_disconnect=decider.algorithm.stage == "answer",
     )
 

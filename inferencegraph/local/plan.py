@@ -100,7 +100,7 @@ def _component(
     environment = {key: localized(value, addresses, directory) for key, value in declared.items()}
     words = command_line(item.container, local, declared, tuple(_injected(item)))
     words = [localized(word, addresses, directory) for word in words]
-    words += [local.http_port, str(item.http_port)]
+    words += [*local.listen, local.http_port, str(item.http_port)]
     words += [local.grpc_port, str(item.grpc_port)] if local.grpc_port else []
     # The container's own HTTP readiness probe, or the one that V2 servers have.
     probe = (item.container.get("readinessProbe") or {}).get("httpGet") or {}

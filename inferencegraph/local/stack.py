@@ -23,7 +23,7 @@ from inferencegraph.local.process import ServiceProcess, Watchdog, exit_reason
 from inferencegraph.local.selection import chosen_graphs, services_of
 from inferencegraph.read.documents import MANIFESTS
 from inferencegraph.read.kustomize import load
-from inferencegraph.router.app import create_app
+from inferencegraph.router.app import PROPAGATE_HEADERS, TRACING, create_app, patterns_from
 from inferencegraph.router.server import GraphServer
 from predictors.errors import ConfigurationError, HEMError
 from predictors.upstream.attempt import attempt, unread
@@ -59,8 +59,9 @@ class Stack:
         self._restarts: set[asyncio.Task[None]] = set()
         self._far_sides = FarSides(self._tell)
         self._processes: list[ServiceProcess] = []
+        passed = patterns_from(os.environ) if PROPAGATE_HEADERS in os.environ else TRACING
         self._graphs = [
-            GraphServer(create_app(graph, plan.infer_urls.__getitem__), bound)
+            GraphServer(create_app(graph, plan.infer_urls.__getitem__, passed), bound)
             for graph, bound in zip(plan.graphs, sockets, strict=True)
         ]
         self._exits: dict[asyncio.Task[int], ServiceProcess] = {}

@@ -25,7 +25,7 @@ from inferencegraph.router.spec import RouterTimeouts, Step, parse
 from inferencegraph.router.step import GraphFailure, Reply, StepService
 from predictors.contract import FAILURE_HEADER
 from predictors.errors import ConfigurationError
-from predictors.upstream.client import Client, build_client
+from predictors.upstream.client import PASSED_ON, Client, build_client
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -35,6 +35,10 @@ HeaderFilter = Callable[[Sequence[tuple[bytes, bytes]]], list[tuple[str, str]]]
 
 READY_PATH: Final = "/readyz"
 PROPAGATE_HEADERS: Final = "PROPAGATE_HEADERS"  # the environment variable, here and in KServe
+# What `hem up` passes on where PROPAGATE_HEADERS is unset: the names of requests, no credentials.
+TRACING: Final = tuple(
+    f"^{'-'.join(map(str.capitalize, name.split('-')))}$" for name in sorted(PASSED_ON)
+)
 _BODILESS: Final = frozenset({204, 304})
 # They describe one connection or one body; each call of a step has its own.
 _NEVER_PASSED: Final = frozenset(

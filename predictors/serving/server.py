@@ -6,14 +6,22 @@ import importlib
 import logging
 import socket
 import warnings
+from concurrent import futures
 from typing import Any, Final
 
 import kserve
 import uvloop
 from fastapi import FastAPI, Request
 from fastapi.exceptions import FastAPIDeprecationWarning, RequestValidationError
+from grpc import aio  # noqa: TID251  (it serves, and calls nobody)
 from kserve import errors as kserve_errors, model_server
 from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import (
+    add_GRPCInferenceServiceServicer_to_server,
+)
+from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor, LoggingInterceptor
+from kserve.protocol.grpc.server import GRPCServer
+from kserve.protocol.grpc.servicer import InferenceServicer
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
@@ -25,16 +33,23 @@ from predictors.serving.middleware import RequestGate
 logger = logging.getLogger("kserve.hem")
 
 
-def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: bool = True) -> None:
-    """Serves until a signal. kserve's options (ports, gRPC, logging) are read from sys.argv.
+def serve(
+    model: kserve.Model,
+    *,
+    max_body_bytes: int,
+    host: str = "",
+    cancel_on_disconnect: bool = True,
+) -> None:
+    """Serves until a signal, on `host`, or on all addresses of this machine where it is empty.
+    kserve's options (ports, gRPC, logging) are read from sys.argv.
 
     Raises ConfigurationError where a port is taken; a model that can't start, or can't answer any
     more, ends the process.
     """
     arguments = model_server.args
-    _check_port("--http_port", arguments.http_port)
+    _check_port("--http_port", host, arguments.http_port)
     if arguments.enable_grpc:
-        _check_port("--grpc_port", arguments.grpc_port)
+        _check_port("--grpc_port", host, arguments.grpc_port)
     if arguments.workers > 1:
         raise ConfigurationError(
             f"--workers {arguments.workers}: kserve workers lose the model's configuration; run "
@@ -49,22 +64,47 @@ def serve(model: kserve.Model, *, max_body_bytes: int, cancel_on_disconnect: boo
     # installed. An engine's thread may import them at the same time, which fails now and then.
     with contextlib.suppress(ImportError):
         importlib.import_module("kserve.protocol.rest.openai.config")
-    server = _Server()
+    server = _Server(host)
     _quiet_logs()
     server.start([model])
 
 
 class _Server(kserve.ModelServer):
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
         super().__init__()
+        self._host = host
         self.dataplane = _DataPlane(self.registered_models)
+        if host:
+            _GRPCServer.host, model_server.GRPCServer = host, _GRPCServer
 
     async def _serve(self) -> None:
         """Its REST and gRPC servers beside the model's engine, until a signal."""
+        if self._host:
+            self._rest_server.config.host = self._host
         try:
             await super()._serve()
         except (ConfigurationError, EngineError) as error:
             end_at_once(error)
+
+
+class _GRPCServer(GRPCServer):
+    """kserve's, on one address instead of all."""
+
+    host = ""
+
+    async def start(self, max_workers: int) -> None:
+        options = ("grpc_max_send_message_length", "grpc_max_receive_message_length")
+        self._server = aio.server(
+            futures.ThreadPoolExecutor(max_workers=max_workers),
+            interceptors=(LoggingInterceptor(), ExceptionToStatusInterceptor()),
+            options=[(f"grpc.{n.removeprefix('grpc_')}", self._kwargs[n]) for n in options],
+        )
+        servicer = InferenceServicer(self._data_plane, self._model_repository_extension)
+        add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        self._server.add_insecure_port(f"{host}:{self._port}")
+        await self._server.start()
+        await self._server.wait_for_termination()
 
 
 class _DataPlane(DataPlane):
@@ -106,13 +146,15 @@ async def _http_exception(request: Request, error: Any) -> JSONResponse:
     )
 
 
-def _check_port(option: str, port: int) -> None:
-    with socket.socket() as probe:
+def _check_port(option: str, host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("0.0.0.0", port))
+            probe.bind((host or "0.0.0.0", port))
         except (OSError, OverflowError) as error:
-            raise ConfigurationError(f"{option} {port} can't be used: {error}") from None
+            at = f" on --host {host}" if host else ""
+            raise ConfigurationError(f"{option} {port}{at} can't be used: {error}") from None
 
 
 # What callers and probes cause every day; kserve logs each with a traceback.

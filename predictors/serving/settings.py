@@ -17,6 +17,7 @@ class PredictorSettings(EngineSettings):
     max_body_bytes: int = Field(
         DEFAULT_MAX_BODY_BYTES, gt=0, description="largest request body in bytes; above it: 413"
     )
+    host: str = Field("", description="address to listen on; all of this machine's if empty")
     max_tokens: str = Field("512", description="most tokens of an answer")
     temperature: str = Field("0.8", description="0 (greedy) to 2")
     top_p: str = Field("0.8", description="nucleus: share of probability to sample from")

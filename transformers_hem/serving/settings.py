@@ -62,6 +62,9 @@ class HEMSettings(BaseSettings):
     max_body_bytes: int = Field(
         default=DEFAULT_MAX_BODY_BYTES, gt=0, description="largest request body; above it: 413"
     )
+    host: str = Field(
+        default="", description="address to listen on; all of this machine's if empty"
+    )
     mining_mode: MiningMode | None = Field(
         default=None,
         validation_alias="MINING_MODE",

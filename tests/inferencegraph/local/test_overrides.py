@@ -132,12 +132,11 @@ def test_an_option_of_kserves_own_is_taken() -> None:
 
 
 def test_a_router_brings_its_algorithm_and_threshold() -> None:
-    documents = list(example(QUERY).values())
-    hem = next(d for d in documents if d["metadata"]["name"] == "qa-hem")
-    env = hem["spec"]["predictor"]["containers"][0]["env"]
-    env += [{"name": "HEM_THRESHOLD", "value": "0.9"}]
-    components, _ = changed(router="embedded:combined", documents=documents)
-    given = components["qa-hem"].environment
+    before, _ = changed(mode=ANSWER)
+    assert before["qa-edge-transformer"].environment["HEM_ALGORITHM"] == "ConfidenceRouter"
+    assert "HEM_THRESHOLD" in before["qa-edge-transformer"].environment
+    after, _ = changed(router="embedded:combined", mode=ANSWER)
+    given = after["qa-edge-transformer"].environment
     assert given["HEM_ROUTER"] == "embedded:combined"
     assert given["HEM_ALGORITHM"] == "CombinedRouter"
     assert "HEM_THRESHOLD" not in given
