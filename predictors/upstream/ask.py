@@ -52,7 +52,7 @@ async def ask(
     def read(response: Any) -> tuple[list[Answer], Mapping[str, Any]]:
         answers, routed = read_reply(response)
         if len(answers) != len(texts):
-            raise ValueError(f"it has {len(answers)} rows for {len(texts)} questions")
+            raise ValueError(f"it has {len(answers)} rows for {len(texts)} question(s)")
         return answers, routed
 
     given = await infer(client, url, text_request(texts, parameters), read, seconds)

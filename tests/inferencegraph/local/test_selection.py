@@ -87,9 +87,7 @@ def test_a_file_without_an_object(tmp_path: Path, refused: Refused, name: str) -
     assert message in refused(path)
 
 
-def test_folders_without_yaml_and_paths_that_are_not_there(
-    tmp_path: Path, refused: Refused
-) -> None:
+def test_folders_without_yaml_and_paths_to_nothing(tmp_path: Path, refused: Refused) -> None:
     assert "no Kubernetes objects in it" in refused(tmp_path)
     (tmp_path / "notes.txt").write_text("x")
     assert "no Kubernetes objects in it" in refused(tmp_path)

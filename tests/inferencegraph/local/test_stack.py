@@ -214,7 +214,7 @@ def test_every_server_listens_to_this_machine_alone(tmp_path: Path) -> None:
             if connection.pid in ours and connection.status == psutil.CONN_LISTEN
         ]
     assert len(heard) == 4  # REST and gRPC of both
-    assert {address.ip for address in heard} == {"127.0.0.1"}
+    assert {address.ip.removeprefix("::ffff:") for address in heard} == {"127.0.0.1"}
 
 
 def test_settings_and_the_shell_reach_a_service(
