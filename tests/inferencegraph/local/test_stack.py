@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +217,53 @@ def test_every_server_listens_to_this_machine_alone(tmp_path: Path) -> None:
         ]
     assert len(heard) == 4  # REST and gRPC of both
     assert {address.ip.removeprefix("::ffff:") for address in heard} == {"127.0.0.1"}
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A paid API that knows no key."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_POST
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_refused_key_is_told_at_the_start_and_with_each_answer(
+    tmp_path: Path, refusing: str
+) -> None:
+    uplink = service("qa-uplink", "--engine=openai_api", f"--url={refusing}", "--upstream_model=m")
+    uplink["spec"]["predictor"]["containers"][0]["image"] = "kserve-hem-predictor"
+    others = [service("qa-edge"), service("qa-hem", "--route=cloud")]
+    path = written(tmp_path, *others, uplink, mining_then_inference("qa"))
+    options = ["--set", "qa-uplink.api_key=sk-wrong"]
+    with RunningHem(["-f", str(path), "--image", IMAGE, *options]) as running:
+        told = [event for event in running.events if event["event"] == "far_side"]
+        told = told or [running.wait_for("far_side")]
+        assert told[0]["name"] == "qa-uplink"
+        assert (told[0]["fault"], told[0]["means"]) == ("refused the key (401)", "the edge answers")
+        answer = running.ask("hello")
+        assert answer.status_code == 200
+        assert answer.headers["hem-failure"] == "401"
+        assert answer.json()["parameters"]["served_by"] == "qa-edge"
+        asked = hem("ask", "hello", "--url", running.url)
+        assert "degraded: the cloud failed (401)" in asked.stdout
 
 
 def test_settings_and_the_shell_reach_a_service(
