@@ -1,5 +1,6 @@
 # Two commands: `make run` starts the whole system, `make test` tests it. See README.md.
 PYTHON ?= python3
+PORT = 8080
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --disable-pip-version-check -c .ci/constraints.txt
@@ -14,7 +15,7 @@ TRITON := .venv-triton
 .PHONY: run check test test-engines test-engines-vllm test-engines-triton triton lint lock figures bench bench-vllm soak clean
 
 run: $(VENV)/.run
-	$(BIN)/hem up
+	$(BIN)/hem up --port $(PORT)
 
 check: $(VENV)/.dev
 	$(BIN)/pytest -m 'not slow and not benchmark and not engines and not soak'

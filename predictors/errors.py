@@ -123,6 +123,11 @@ class UpstreamError(HEMError):
         self.retry_after = retry_after
         self.answered = answered
 
+    @property
+    def short(self) -> str:
+        """In one word: the status that the server answered, or the cause."""
+        return str(self.answered or self.cause)
+
 
 class BreakerOpen(UpstreamError):
     """A call that was not tried, as the circuit breaker is open for so many seconds more."""

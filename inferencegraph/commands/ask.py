@@ -64,7 +64,7 @@ async def _ask(query: str, url: str, parameters: dict[str, Any], timeout: float)
     from predictors.upstream.ask import ask as send, check_url
     from predictors.upstream.client import build_client
 
-    check_url(url)
+    check_url(url, "--url", DEFAULT_URL)
     async with build_client(timeout, connect=5.0) as client:
         with hint_where_nobody_listens():
             return await send(client, url, [query], parameters, timeout)
@@ -80,6 +80,7 @@ def _facts(reply: "Reply") -> dict[str, Any]:
         "route": reply.route,
         "score": hem.get(contract.HEM_SCORE),
         "served_by": answer.served_by,
+        "degraded": _degraded(reply),
         "seconds": round(reply.seconds, 4),
         "completion_tokens": answer.completion_tokens,
         "parameters": dict(reply.parameters),
@@ -104,4 +105,20 @@ def _text(reply: "Reply") -> str:
     if facts["served_by"]:
         about.append(f"served by {facts['served_by']}")
     about.append(f"{reply.seconds * 1000:.0f} ms")
-    return f"{facts['answer'] or '(an empty answer)'}\n  {' · '.join(about)}"
+    lines = [facts["answer"] or "(an empty answer)", f"  {' · '.join(about)}"]
+    return "\n".join([*lines, f"  degraded: {facts['degraded']}"] if facts["degraded"] else lines)
+
+
+def _degraded(reply: "Reply") -> str | None:
+    """What a person has to know of an answer that the edge gave in place of the cloud.
+
+    The local router says why the cloud failed. KServe's says nothing; there the name of who
+    answered tells, which is the site's with `-edge` behind it.
+    """
+    from inferencegraph.evaluate.outcome import cloud_failed
+    from predictors.contract import CLOUD
+
+    served_by = str(reply.answers[0].served_by)
+    if reply.failure or (reply.route == CLOUD and served_by.endswith("-edge")):
+        return cloud_failed(reply.failure)
+    return None

@@ -57,7 +57,7 @@ def evaluate(
     if benchmark:
         comparison = run_until_signal(lambda: _start_and_compare(benchmark, items, places))
     else:
-        check_url(url)
+        check_url(url, "--url", DEFAULT_URL)
         comparison = run_until_signal(lambda: _compare(url, items, places))
     if comparison is None:
         raise typer.Abort
@@ -71,7 +71,7 @@ async def _start_and_compare(
     from inferencegraph.local.stack import running
 
     observer = TextObserver(logs=False)
-    async with running(benchmark.manifests, benchmark.graph, 0, [], observer) as stack:
+    async with running(benchmark.manifests, observer, graph=benchmark.graph) as stack:
         return await _compare(stack.urls[0], items, concurrency)
 
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand
 
-DEFAULT_URL: Final = "http://127.0.0.1:8080"  # where `hem up` serves its first graph
+DEFAULT_PORT: Final = 8080  # of the first graph of `hem up`
+DEFAULT_URL: Final = f"http://127.0.0.1:{DEFAULT_PORT}"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Manifests = Annotated[

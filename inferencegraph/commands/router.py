@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from inferencegraph.commands.options import DEFAULT_PORT
+
 
 def router(
     graph: Annotated[
@@ -15,7 +17,7 @@ def router(
             show_default=False,
         ),
     ],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = DEFAULT_PORT,
     name: Annotated[
         str | None, typer.Option(help="Which graph, if the file has several.", show_default=False)
     ] = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from inferencegraph.commands.options import DEFAULT_PORT
 from predictors.errors import HEMError
 
 
@@ -27,7 +28,7 @@ def up(
     ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Of the first graph; 0 takes a free one.")
-    ] = 8080,
+    ] = DEFAULT_PORT,
     image: Annotated[
         list[str] | None,
         typer.Option(
@@ -36,6 +37,27 @@ def up(
             show_default=False,
         ),
     ] = None,
+    router: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIRECTORY",
+            help="A trained router for all mining, with its algorithm and threshold.",
+            show_default=False,
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SERVICE.NAME=VALUE",
+            help="An option (url), or a variable by its name, of one service, whatever its "
+            "manifest says; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    no_restart: Annotated[
+        bool, typer.Option("--no-restart", help="Don't start a service again that has died.")
+    ] = False,
     logs: Annotated[bool, typer.Option("--logs", help="Show the services' own lines.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
 ) -> None:
@@ -51,7 +73,16 @@ def up(
     observer = (JsonObserver if as_json else TextObserver)(logs=logs)
 
     async def run() -> None:
-        async with running(files or [], graph, port, image or [], observer) as stack:
+        async with running(
+            files or [],
+            observer,
+            graph=graph,
+            port=port,
+            images=image or [],
+            settings=set_ or [],
+            router=router,
+            restart=not no_restart,
+        ) as stack:
             if as_json:
                 print(json.dumps({"event": "all_ready", "urls": stack.urls}), flush=True)
             else:

@@ -50,8 +50,9 @@ async def _ask_one(client: Client, url: str, item: Item, parameters: dict[str, S
 
 async def _answer(client: Client, url: str, item: Item, parameters: dict[str, Scalar]) -> Outcome:
     with hint_where_nobody_listens():
-        read, seconds = await infer(client, url, item.request(parameters), read_answer)
-    return Outcome(item, seconds, *read)
+        given = await infer(client, url, item.request(parameters), read_answer)
+    outcome = Outcome(item, given.seconds, *given.read)
+    return outcome.degraded(given.failure) if given.failure else outcome
 
 
 @contextmanager

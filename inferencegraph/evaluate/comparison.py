@@ -4,7 +4,7 @@ The result is a table for people, or facts for a program.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from rich.table import Table
 
 from inferencegraph.evaluate.asking import ask_all
 from inferencegraph.evaluate.metrics import METRICS
-from inferencegraph.evaluate.outcome import Item, Run
+from inferencegraph.evaluate.outcome import Item, Outcome, Run
 from predictors.contract import CLOUD, EDGE
 from predictors.upstream.redaction import shown_url
 
@@ -37,7 +37,7 @@ class Comparison:
         return {metric.name: metric.compute(run, cloud) for metric in METRICS}
 
     def served_by(self, name: str) -> dict[str, int]:
-        """Model -> answers it gave. Shows an edge that stood in for an absent cloud."""
+        """Model -> answers it gave."""
         counts = Counter(o.served_by or "?" for o in self.runs[name] if o.error is None)
         return dict(counts.most_common())
 
@@ -63,8 +63,19 @@ async def compare(
     """`on_answer` is called with the run's name after each answer."""
     runs: dict[str, Run] = {}
     for name, prefer in _PREFER.items():
-        runs[name] = await ask_all(url, items, prefer, concurrency, partial(on_answer, name))
+        run = await ask_all(url, items, prefer, concurrency, partial(on_answer, name))
+        runs[name] = run
+        edge = {outcome.served_by for outcome in runs[EDGE_ONLY] if outcome.route == EDGE}
+        runs[name] = [stood_in(outcome, edge - {None}) for outcome in run]
     return Comparison(shown_url(url), concurrency, runs)
+
+
+def stood_in(outcome: Outcome, edge: Set[str | None]) -> Outcome:
+    """A failure, where a model of `edge` answered what was the cloud's to answer: the graph had
+    degraded."""
+    if outcome.error is None and outcome.route == CLOUD and outcome.served_by in edge:
+        return outcome.degraded()
+    return outcome
 
 
 def table(comparison: Comparison, title: str, width: int) -> Table:

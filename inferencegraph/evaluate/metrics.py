@@ -29,8 +29,7 @@ def accuracy(run: Run, cloud: Run) -> float:
 def edge_share(run: Run, cloud: Run) -> float:
     """Share of questions that mining left at the edge.
 
-    It is about the decision: an answer that the edge gave because the cloud was out counts as
-    cloud.
+    It is about the decision: one that the cloud failed to answer counts as cloud.
     """
     return sum(outcome.route == EDGE for outcome in run) / len(run)
 
@@ -54,7 +53,7 @@ def percentile(rank: int, run: Run, cloud: Run) -> float | None:
 
 
 def failures(run: Run, cloud: Run) -> float:
-    """How many questions got an error instead of an answer."""
+    """How many questions got an error, or the edge's answer because the cloud had failed."""
     return sum(outcome.error is not None for outcome in run)
 
 

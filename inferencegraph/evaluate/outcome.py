@@ -1,7 +1,7 @@
 """A question, what one V2 response answers to it, and what became of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from predictors.contract import (
@@ -32,8 +32,8 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`seconds` as the client saw it. A question that got no answer has an `error` and no `text`;
-    it stays in every count, as a wrong answer."""
+    """`seconds` as the client saw it. A question that got no answer, or the edge's in place of the
+    cloud's, has an `error` and no `text`; it stays in every count, as a wrong answer."""
 
     item: Item
     seconds: float
@@ -47,6 +47,15 @@ class Outcome:
         """Exact match of one of the answers, apart from blanks around it."""
         rights = (answer.strip() for answer in self.item.answers)
         return self.text is not None and self.text.strip() in rights
+
+    def degraded(self, failure: str = "") -> "Outcome":
+        """The same question as one that the cloud failed to answer; `failure` says why."""
+        return replace(self, text=None, error=f"degraded: {cloud_failed(failure)}")
+
+
+def cloud_failed(failure: str = "") -> str:
+    """What people are told of a degraded answer; `failure` is a status or a cause in one word."""
+    return f"the cloud failed ({failure})" if failure else "the cloud failed"
 
 
 Run: TypeAlias = Sequence[Outcome]

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from inferencegraph.build.engine_pods import MODEL_MOUNT
-from inferencegraph.local.placement import Addresses
+from inferencegraph.local.placement import LOOPBACK, Addresses
 from predictors.digits import TRITON_REPOSITORY
 from predictors.errors import ConfigurationError
 
 _PYTHON_NAMES: Final = ("python", "python3")
-# Settings of ours in the user's shell must not reach a service whose manifest doesn't name them.
-_OWN_SETTINGS: Final = re.compile(r"^(PREDICTOR_|HEM_|MINING_MODE$|PROTOCOL$|STORAGE_URI$)")
+# Variables of the user's shell that may be settings of ours: `overrides` says which services get
+# them.
+OURS: Final = re.compile(r"(PREDICTOR_|HEM_)\w+|MINING_MODE")
+_INJECTED: Final = frozenset({"PROTOCOL", "STORAGE_URI"})  # KServe's, about one container alone
 _REFERENCE: Final = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 
 
@@ -30,6 +32,7 @@ class LocalCommand:
 
     `program`: the word by which a container's `command` or `args` call the entrypoint, where the
     image has a shell of its own before it. `models`: what the image carries at /mnt/models.
+    `listen`: options that keep a foreign server to this machine; ours have variables for it.
     """
 
     entrypoint: tuple[str, ...]
@@ -37,6 +40,7 @@ class LocalCommand:
     grpc_port: str | None = "--grpc_port"
     program: str | None = None
     models: str | None = None
+    listen: tuple[str, ...] = ()
 
 
 # -P: a folder of the same name where `hem up` happens to be called is not our package.
@@ -48,6 +52,7 @@ _TRITON = LocalCommand(
     http_port="--http-port",
     grpc_port="--grpc-port",
     program="tritonserver",
+    listen=("--http-address", LOOPBACK, "--grpc-address", LOOPBACK),
 )
 _PREDICTOR = LocalCommand((*_PYTHON, "predictors"))
 _SERVE = "predictors.servers.triton.serve"
@@ -60,7 +65,10 @@ LOCAL_COMMANDS = {
     "kserve-hem-digits-triton": replace(_TRITON, models=str(TRITON_REPOSITORY)),
     "kserve-hem-triton": replace(_TRITON, entrypoint=(*_SERVE_HERE, "--allow-metrics=false")),
     "kserve-hem-openai-server": LocalCommand(
-        (*_PYTHON, "predictors.servers.openai"), http_port="--port", grpc_port=None
+        (*_PYTHON, "predictors.servers.openai"),
+        http_port="--port",
+        grpc_port=None,
+        listen=("--host", LOOPBACK),
     ),
 }
 
@@ -126,12 +134,17 @@ _NO_DRAIN: Final = {"PREDICTOR_DRAIN_SECONDS": "0", "HEM_DRAIN_SECONDS": "0"}
 def process_environment(declared: Mapping[str, str], threads: int) -> dict[str, str]:
     """The caller's environment without our settings, and what the manifest declares. `threads` is
     this service's share of the machine: it caps what the manifest asks for, which was meant for
-    pods with cores of their own."""
-    inherited = {key: value for key, value in os.environ.items() if not _OWN_SETTINGS.match(key)}
+    pods with cores of their own. No server listens to other machines: one may hold a paid key."""
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in _INJECTED and not OURS.fullmatch(key)
+    }
     asked = declared.get("OMP_NUM_THREADS", "")
     share = min(threads, int(asked)) if asked.isdecimal() else threads
     here = {"OMP_NUM_THREADS": str(share), "PYTHONUNBUFFERED": "1", **_NO_DRAIN}
-    return {**inherited, "TOKENIZERS_PARALLELISM": "false", **declared, **here}
+    local = {"PREDICTOR_HOST": LOOPBACK, "HEM_HOST": LOOPBACK, "VLLM_HOST_IP": LOOPBACK}
+    return {**local, **inherited, "TOKENIZERS_PARALLELISM": "false", **declared, **here}
 
 
 def command_line(

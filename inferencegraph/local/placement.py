@@ -7,7 +7,7 @@ process's. Only a port that its container declares for gRPC is another one here,
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from inferencegraph.build.pods import CONTAINER_NAME, HTTP_PORT
@@ -113,6 +113,13 @@ class Placement:
             item for item in outer if item.container.get("name") == COLLOCATED_TRANSFORMER
         ]
         return (collocated or outer)[0]
+
+    def serve_at(self, ports: Iterable[int]) -> None:
+        """Moves the entries of the first services to these HTTP ports."""
+        names = dict.fromkeys(item.service for item in self.placed)
+        for name, port in zip(names, ports, strict=False):
+            entry = self.entry(name)
+            self.placed[self.placed.index(entry)] = replace(entry, http_port=port)
 
     def hosts(self) -> dict[str, int]:
         """Host name -> port: `<service>` is its entry, as are `<service>-predictor` and

@@ -34,6 +34,7 @@ class Component:
     environment: Mapping[str, str]
     port: int
     ready_path: str
+    grpc_port: int = 0
 
     @property
     def url(self) -> str:
@@ -52,15 +53,20 @@ class Plan:
 def plan(
     documents: Sequence[dict[str, Any]],
     graphs: Sequence[dict[str, Any]],
-    graph_ports: Sequence[int],
+    first_ports: Sequence[int],
     images: Mapping[str, LocalCommand],
     ports: Iterator[int],
 ) -> Plan:
-    """Raises ConfigurationError for a container that can't run here."""
+    """`first_ports` are those of the graphs, or of the InferenceServices where there is no graph.
+
+    Raises ConfigurationError for a container that can't run here.
+    """
     services = [document for document in documents if document["kind"] == "InferenceService"]
     placement = Placement(services, ports)
+    if not graphs:
+        placement.serve_at(first_ports)
     hosts: dict[str, int] = {}
-    for graph, port in zip(graphs, graph_ports, strict=True):
+    for graph, port in zip(graphs, first_ports, strict=bool(graphs)):
         metadata = graph["metadata"]
         names = host_names(metadata["name"], metadata.get("namespace", "default"))
         hosts |= dict.fromkeys(names, port)
@@ -94,7 +100,7 @@ def _component(
     environment = {key: localized(value, addresses, directory) for key, value in declared.items()}
     words = command_line(item.container, local, declared, tuple(_injected(item)))
     words = [localized(word, addresses, directory) for word in words]
-    words += [local.http_port, str(item.http_port)]
+    words += [*local.listen, local.http_port, str(item.http_port)]
     words += [local.grpc_port, str(item.grpc_port)] if local.grpc_port else []
     # The container's own HTTP readiness probe, or the one that V2 servers have.
     probe = (item.container.get("readinessProbe") or {}).get("httpGet") or {}
@@ -105,6 +111,7 @@ def _component(
         environment=process_environment(environment, threads),
         port=item.http_port,
         ready_path=str(probe.get("path") or f"/v2/models/{item.service}/ready"),
+        grpc_port=item.grpc_port,
     )
 
 

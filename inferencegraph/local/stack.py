@@ -2,36 +2,38 @@
 
 import asyncio
 import gc
-import random
+import os
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
 from inferencegraph.check.validate import refuse
-from inferencegraph.local.containers import with_own_images
-from inferencegraph.local.observer import Observer, death_notice
-from inferencegraph.local.placement import LOOPBACK
+from inferencegraph.local.backoff import Backoff
+from inferencegraph.local.consequences import if_failing, if_gone, is_clouds
+from inferencegraph.local.containers import OURS, with_own_images
+from inferencegraph.local.far_sides import FarSides
+from inferencegraph.local.observer import Death, Observer, death_notice
 from inferencegraph.local.plan import Component, Plan, plan
+from inferencegraph.local.ports import free_ports, hold_ports
 from inferencegraph.local.process import ServiceProcess, Watchdog, exit_reason
+from inferencegraph.local.selection import chosen_graphs, services_of
 from inferencegraph.read.documents import MANIFESTS
 from inferencegraph.read.kustomize import load
-from inferencegraph.router.app import create_app
-from inferencegraph.router.server import GraphServer, bind_port
-from predictors.errors import ConfigurationError, HEMError, known
+from inferencegraph.router.app import PROPAGATE_HEADERS, TRACING, create_app, patterns_from
+from inferencegraph.router.server import GraphServer
+from predictors.errors import ConfigurationError, HEMError
 from predictors.upstream.attempt import attempt, unread
 from predictors.upstream.client import Client, build_client
+from predictors.upstream.probe import Told
 
 EXAMPLE: Final = MANIFESTS / "answer-generation" / "mining-then-inference"
 READY_TIMEOUT_SECONDS = 600.0
 # A model that still loads logs each question whether it is ready, so they become rarer.
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.2, 1.0
-# Below the range from which Linux and macOS take the ports of outgoing connections: one of those
-# could take a port between the moment it is chosen and the moment a slow server binds it.
-_SERVICE_PORTS: Final = range(20_000, 30_000)
 
 
 class Stack:
@@ -40,15 +42,26 @@ class Stack:
 
     Entering raises ConfigurationError when a service dies, or isn't ready in time; what had been
     started is stopped by then. A service that dies later is reported to the observer, and the
-    others go on.
+    others go on; with `restart` it starts again while the stack is watched.
     """
 
-    def __init__(self, plan: Plan, sockets: Sequence[socket.socket], observer: Observer) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        sockets: Sequence[socket.socket],
+        observer: Observer,
+        *,
+        restart: bool = False,
+    ) -> None:
         self.plan = plan
         self._observer = observer
+        self._backoff = Backoff() if restart else None
+        self._restarts: set[asyncio.Task[None]] = set()
+        self._far_sides = FarSides(self._tell)
         self._processes: list[ServiceProcess] = []
+        passed = patterns_from(os.environ) if PROPAGATE_HEADERS in os.environ else TRACING
         self._graphs = [
-            GraphServer(create_app(graph, plan.infer_urls.__getitem__), bound)
+            GraphServer(create_app(graph, plan.infer_urls.__getitem__, passed), bound)
             for graph, bound in zip(plan.graphs, sockets, strict=True)
         ]
         self._exits: dict[asyncio.Task[int], ServiceProcess] = {}
@@ -72,6 +85,7 @@ class Stack:
             raise
         finally:
             self._observer.loaded()
+        self._far_sides.open()
         return self
 
     async def __aexit__(
@@ -83,22 +97,63 @@ class Stack:
         await self._stop()
 
     async def watch(self) -> None:
-        """Reports every death; returns when no service is left."""
-        while self._exits:
-            done, _ = await asyncio.wait(self._exits, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                process = self._buried(task)
-                reason = exit_reason(task.result(), process.tail)
-                self._observer.died(process.component, reason, list(process.tail))
+        """Reports every death; returns when no service is left, and none is to start again."""
+        while self._exits or self._restarts:
+            waited: set[asyncio.Task[Any]] = {*self._exits, *self._restarts}
+            done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            for task in done & set(self._exits):
+                self._mourn(task)
+            for restart in done & self._restarts:
+                self._restarts.remove(restart)
+                restart.result()
+
+    def _mourn(self, task: "asyncio.Task[int]") -> None:
+        process = self._buried(task)
+        component = process.component
+        reason = exit_reason(task.result(), process.tail)
+        means = if_gone(self.plan, component)
+        wait = self._backoff.died(component.name) if self._backoff else None
+        self._observer.died(Death(component, reason, list(process.tail), means, wait))
+        if wait is not None:
+            self._restarts.add(asyncio.create_task(self._start_again(component, wait)))
+
+    async def _start_again(self, component: Component, wait: float) -> None:
+        """Returns when it is ready, or has died again."""
+        await asyncio.sleep(wait)
+        exit_ = await self._start(component)
+        async with build_client(2.0) as client:
+            ready = asyncio.create_task(self._becomes_ready(client, component))
+            try:
+                await asyncio.wait({exit_, ready}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                ready.cancel()
 
     async def _start_processes(self) -> None:
         self._watchdog = Watchdog()
         for component in self.plan.components:
-            process = await ServiceProcess.start(component, self._observer.line)
-            self._processes.append(process)
-            self._watchdog.watch(process.pid)
-            self._exits[asyncio.create_task(process.wait())] = process
-            self._observer.started(process.component, process.pid)
+            await self._start(component)
+
+    async def _start(self, component: Component) -> "asyncio.Task[int]":
+        """The task that ends when the process does."""
+        assert self._watchdog is not None
+        process = await ServiceProcess.start(component, self._line)
+        self._processes.append(process)
+        self._watchdog.watch(process.pid)
+        exit_ = asyncio.create_task(process.wait())
+        self._exits[exit_] = process
+        if self._backoff:
+            self._backoff.started(component.name)
+        self._observer.started(component, process.pid)
+        return exit_
+
+    def _line(self, component: Component, text: str) -> None:
+        self._far_sides.line(component, text)
+        self._observer.line(component, text)
+
+    def _tell(self, component: Component, said: Told) -> None:
+        service = component.service
+        who = "cloud" if is_clouds(self.plan, service) else said.upstream
+        self._observer.far_side(component, who, said, if_failing(self.plan, service))
 
     async def _until_ready(self) -> None:
         async with build_client(2.0) as client:
@@ -147,7 +202,8 @@ class Stack:
         return process
 
     async def _stop(self) -> None:
-        for task in self._exits:
+        self._far_sides.close()
+        for task in (*self._exits, *self._restarts):
             task.cancel()
         # All at once: a query under way fails with its service, and no longer holds its graph up.
         graphs = [graph.stop() for graph in self._graphs]
@@ -168,61 +224,39 @@ async def _answers(client: Client, url: str) -> bool:
 @asynccontextmanager
 async def running(
     paths: Sequence[Path],
-    graph: str | None,
-    port: int,
-    images: Sequence[str],
     observer: Observer,
+    *,
+    graph: str | None = None,
+    port: int = 0,
+    images: Sequence[str] = (),
+    restart: bool = False,
+    settings: Sequence[str] = (),
+    router: str | None = None,
 ) -> AsyncIterator[Stack]:
     """The stack of the manifests in `paths` (none: the example), graphs from `port` on (0: any
-    free ports).
+    free ports). `restart`: services that die start again while the stack is watched. `settings`
+    (SERVICE.NAME=VALUE) and `router` change the manifests.
 
     Everything that can be wrong with the manifests or the ports is found before a model starts.
     """
     documents = [document for path in paths or [EXAMPLE] for document in load(path)]
+    services = services_of(documents, paths)
     refuse(documents)
+    table = with_own_images(images)
+    if settings or router is not None or any(map(OURS.fullmatch, os.environ)):
+        # Imported only where it is needed: it brings the settings of all servers.
+        from inferencegraph.local.overrides import overridden
+
+        documents, notes = overridden(documents, table, settings, router, os.environ)
+        for note in notes:
+            observer.note(note)
     graphs = chosen_graphs(documents, graph)
-    sockets = bind_graph_ports(port, len(graphs))
-    try:
-        taken = [bound.getsockname()[1] for bound in sockets]
-        made = plan(documents, graphs, taken, with_own_images(images), free_ports())
-        async with Stack(made, sockets, observer) as stack:
+    with ExitStack() as held:
+        sockets = hold_ports(port, len(graphs) or (len(services) if port else 0), held)
+        first = [bound.getsockname()[1] for bound in sockets]
+        made = plan(documents, graphs, first, table, free_ports())
+        if not graphs:  # the services bind them themselves
+            for bound in sockets:
+                bound.close()
+        async with Stack(made, sockets if graphs else [], observer, restart=restart) as stack:
             yield stack
-    finally:
-        for bound in sockets:
-            bound.close()
-
-
-def chosen_graphs(documents: Sequence[dict[str, Any]], name: str | None) -> list[dict[str, Any]]:
-    """All InferenceGraphs, or the one called `name`."""
-    graphs = [document for document in documents if document["kind"] == "InferenceGraph"]
-    chosen = [graph for graph in graphs if name in (None, graph["metadata"]["name"])]
-    if name is not None and not chosen:
-        names = [graph["metadata"]["name"] for graph in graphs]
-        raise ConfigurationError(f"unknown graph {name!r}; {known(name, names)}")
-    return chosen
-
-
-def free_ports() -> Iterator[int]:
-    """Ports on which nothing listens; each comes once."""
-    for port in random.sample(_SERVICE_PORTS, len(_SERVICE_PORTS)):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("", port))
-            except OSError:
-                continue
-        yield port
-
-
-def bind_graph_ports(first: int, count: int) -> list[socket.socket]:
-    """Sockets on `first`, `first + 1`, ... (any free ones for 0): bound, so that no other program
-    takes them while the models load, and not listening, so that no client waits either."""
-    sockets: list[socket.socket] = []
-    try:
-        for offset in range(count):
-            sockets.append(bind_port(LOOPBACK, first + offset if first else 0))
-    except BaseException:
-        for bound in sockets:
-            bound.close()
-        raise
-    return sockets

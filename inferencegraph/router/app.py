@@ -23,8 +23,9 @@ from inferencegraph.router.bodies import content_type
 from inferencegraph.router.execution import Call, bind
 from inferencegraph.router.spec import RouterTimeouts, Step, parse
 from inferencegraph.router.step import GraphFailure, Reply, StepService
+from predictors.contract import FAILURE_HEADER
 from predictors.errors import ConfigurationError
-from predictors.upstream.client import Client, build_client
+from predictors.upstream.client import PASSED_ON, Client, build_client
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -36,6 +37,10 @@ READY_PATH: Final = "/readyz"
 # KServe's router reads any length. A service of ours takes 8 MiB; one with images may take more.
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 PROPAGATE_HEADERS: Final = "PROPAGATE_HEADERS"  # the environment variable, here and in KServe
+# What `hem up` passes on where PROPAGATE_HEADERS is unset: the names of requests, no credentials.
+TRACING: Final = tuple(
+    f"^{'-'.join(map(str.capitalize, name.split('-')))}$" for name in sorted(PASSED_ON)
+)
 _BODILESS: Final = frozenset({204, 304})
 # They describe one connection or one body; each call of a step has its own.
 _NEVER_PASSED: Final = frozenset(
@@ -215,6 +220,8 @@ async def _fail(send: Send, status: int, cause: str, *, close: bool = False) -> 
 async def _answer(send: Send, reply: Reply, *, close: bool = False) -> None:
     headers: list[tuple[bytes, bytes]] = [(b"connection", b"close")] if close else []
     body = b"" if reply.status in _BODILESS else reply.body
+    if reply.failure:  # KServe's router has no such header; its body and status are the same
+        headers.append((FAILURE_HEADER.encode(), reply.failure.encode("latin-1", "replace")))
     if body:
         headers.append((b"content-type", content_type(body).encode()))
     if reply.status not in _BODILESS:

@@ -7,7 +7,7 @@ status 200, an unknown node is an "invalid route type", an inner node's failure 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -115,10 +115,13 @@ async def _sequence(steps: Steps, body: bytes, headers: Headers) -> Reply:
             if not bodies.is_json(reply.body):
                 raise GraphFailure("invalid response")
             if not step.condition.holds(reply.body):
-                return Reply(200, reply.body)
+                return Reply(200, reply.body, reply.failure)
         if step.maps_predictions:
             request = _predictions_to_instances(request)
+        failure = reply.failure
         reply = await _inner(step, request, headers)
+        if failure and not reply.failure:
+            reply = replace(reply, failure=failure)
         if step.hard and not reply.success:
             break
     return reply

@@ -130,7 +130,10 @@ def bind_port(host: str, port: int) -> socket.socket:
         bound.close()
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise ConfigurationError(
-                f"port {port} on {host} is in use; stop what listens there or choose another port"
+                f"port {port} on {host} is in use; stop what listens there, or choose another with "
+                "--port"
             ) from None
-        raise ConfigurationError(f"can't listen on {host}:{port}: {error}") from None
+        raise ConfigurationError(
+            f"can't listen on {host}:{port}: {error}; choose another with --port"
+        ) from None
     return bound

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from predictors.contract import FAILURE_HEADER
 from predictors.errors import ConfigurationError, HEMError, UpstreamError
 from predictors.upstream.attempt import bound_body, reading
 from predictors.upstream.client import (
@@ -29,8 +30,12 @@ _DEFAULTS: Final = HTTPHeaders({"content-type": "application/json", "accept-enco
 
 @dataclass(frozen=True, slots=True)
 class Reply:
+    """`failure` is what an upstream of ours says of another server that it called (FAILURE_HEADER);
+    it stays with the answer of a later step that stood in."""
+
     status: int
     body: bytes
+    failure: str = ""
 
     @property
     def success(self) -> bool:
@@ -78,7 +83,10 @@ class StepService:
         try:
             bound_body(response, self._shown, MAX_BODY_BYTES)
             with reading(self._shown, passing=CONNECTION_ERRORS):
-                return Reply(response.status_code, await response.aread())
+                body = await response.aread()
+                status = response.status_code
+                failure = response.headers.get(FAILURE_HEADER, "") if status >= 400 else ""
+                return Reply(status, body, failure)
         finally:
             await response.aclose()
 

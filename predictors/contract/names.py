@@ -25,6 +25,8 @@ HEM_REASON: Final = "hem_reason"
 HEM_PREFIX: Final = "hem_"
 SERVED_BY: Final = "served_by"
 CACHED: Final = "cached"
+# Of an HTTP answer: why another server failed that was called for it; its status, or a Cause.
+FAILURE_HEADER: Final = "hem-failure"
 # Output tensors that describe how an answer was made: name -> V2 datatype. Each is [N].
 TELEMETRY: Final[Mapping[str, str]] = {
     "prompt_tokens": "INT32",

@@ -24,10 +24,12 @@ _CONNECTIONS: Final = (
 
 
 class BoundedGRPCServer(GRPCServer):
-    """As kserve's, whose options of messages it keeps; it logs no line for each call."""
+    """As kserve's, whose options of messages it keeps; it logs no line for each call. It listens on
+    `host`, or on all addresses where that is empty."""
 
-    def __init__(self, port: int, data_plane: Any, repository: Any) -> None:
+    def __init__(self, host: str, port: int, data_plane: Any, repository: Any) -> None:
         super().__init__(port, data_plane, repository, kwargs=vars(model_server.args))
+        self._host = f"[{host}]" if ":" in host else host or "[::]"
 
     async def start(self, max_workers: int) -> None:
         sizes = ("grpc_max_send_message_length", "grpc_max_receive_message_length")
@@ -41,7 +43,7 @@ class BoundedGRPCServer(GRPCServer):
         )
         servicer = InferenceServicer(self._data_plane, self._model_repository_extension)
         add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
-        self._server.add_insecure_port(f"[::]:{self._port}")
+        self._server.add_insecure_port(f"{self._host}:{self._port}")
         await self._server.start()
         await self._server.wait_for_termination()
 

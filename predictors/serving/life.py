@@ -79,7 +79,10 @@ class Server(kserve.ModelServer):
         self._rest_server = self._rest()
         if self.enable_grpc:
             self._grpc_server = BoundedGRPCServer(
-                self.grpc_port, self.dataplane, self.model_repository_extension
+                self._settings.host,
+                self.grpc_port,
+                self.dataplane,
+                self.model_repository_extension,
             )
         self.setup_event_loop()
         asyncio.run(self._serve())
@@ -97,6 +100,7 @@ class Server(kserve.ModelServer):
             ssl_keyfile=self.ssl_keyfile,
         )
         rest.config.http = self._connections
+        rest.config.host = self._settings.host or rest.config.host
         rest.config.ws = "none"
         rest._server.capture_signals = contextlib.nullcontext  # they are this class's
         return rest

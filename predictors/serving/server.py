@@ -16,7 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from predictors import logs
-from predictors.errors import ConfigurationError, HEMError
+from predictors.contract import FAILURE_HEADER
+from predictors.errors import ConfigurationError, HEMError, UpstreamError
 from predictors.serving.byte_gate import ByteGate
 from predictors.serving.life import ServedModel, Server
 from predictors.serving.middleware import RequestGate
@@ -28,16 +29,17 @@ logger = logging.getLogger("kserve.hem")
 def serve(
     model: ServedModel, settings: ServerSettings, *, cancel_on_disconnect: bool = True
 ) -> None:
-    """Serves until a signal. kserve's options (ports, gRPC, logging) are read from sys.argv.
+    """Serves until a signal, on `settings.host`. kserve's options (ports, gRPC, logging) are read
+    from sys.argv.
 
     Raises ConfigurationError where a port is taken; a model that can't start, or can't answer any
     more, ends the process.
     """
     logs.install()
     arguments = model_server.args
-    _check_port("--http_port", arguments.http_port)
+    _check_port("--http_port", settings.host, arguments.http_port)
     if arguments.enable_grpc:
-        _check_port("--grpc_port", arguments.grpc_port)
+        _check_port("--grpc_port", settings.host, arguments.grpc_port)
     if arguments.workers > 1:
         raise ConfigurationError(
             f"--workers {arguments.workers}: kserve workers lose the model's configuration; run "
@@ -71,7 +73,8 @@ def install(app: FastAPI, max_body_bytes: int, cancel_on_disconnect: bool) -> No
 async def _hem_error(request: Request, error: Any) -> JSONResponse:
     if error.status >= 500 and not error.told:
         logger.error("%s: %s", type(error).__name__, error)
-    return JSONResponse({"error": str(error)}, status_code=error.status)
+    failure = {FAILURE_HEADER: error.short} if isinstance(error, UpstreamError) else None
+    return JSONResponse({"error": str(error)}, status_code=error.status, headers=failure)
 
 
 async def _validation_error(request: Request, error: Any) -> JSONResponse:
@@ -88,13 +91,15 @@ async def _http_exception(request: Request, error: Any) -> JSONResponse:
     )
 
 
-def _check_port(option: str, port: int) -> None:
-    with socket.socket() as probe:
+def _check_port(option: str, host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("0.0.0.0", port))
+            probe.bind((host or "0.0.0.0", port))
         except (OSError, OverflowError) as error:
-            raise ConfigurationError(f"{option} {port} can't be used: {error}") from None
+            at = f" on --host {host}" if host else ""
+            raise ConfigurationError(f"{option} {port}{at} can't be used: {error}") from None
 
 
 # What callers and probes cause every day; kserve logs each with a traceback.

@@ -11,6 +11,9 @@ from predictors.settings import EngineSettings
 class ServerSettings(BaseModel):
     """Fields of predictors' and HEM's settings alike."""
 
+    host: str = Field(
+        default="", description="address to listen on; all of this machine's if empty"
+    )
     max_body_bytes: int = Field(
         default=8 * 1024 * 1024, gt=0, description="largest request body in bytes; above it: 413"
     )

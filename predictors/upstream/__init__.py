@@ -10,6 +10,7 @@ limits      how long a call may take in all, for who only reckons with it
 call        one call: queue, deadline, retries
 breaker     while a server is down, nobody asks it
 watch       all calls that wait: a server that freezes or drips is given up
+probe       whether a server would answer, asked without a query
 http        JSON over HTTP by such calls
 json_body   JSON as servers write it
 proxies     which calls go through the environment's proxy

@@ -4,29 +4,36 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import httpx
 import orjson
 
-from predictors.contract import HEM_ROUTE, Answer, Scalar, parse_answers, text_request
+from predictors.contract import (
+    FAILURE_HEADER,
+    HEM_ROUTE,
+    Answer,
+    Scalar,
+    parse_answers,
+    text_request,
+)
 from predictors.errors import ConfigurationError
 from predictors.upstream.attempt import as_json, attempt
 from predictors.upstream.redaction import shown_url
 
 T = TypeVar("T")
 
-DEFAULT_URL = "http://127.0.0.1:8080"
-
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """`answers` in the order of the questions; `parameters` of the response, `hem_*` among them;
-    `seconds` until the whole answer was there."""
+    `seconds` until the whole answer was there. `failure`: why another server failed in whose place
+    this answer was given; only where the graph's router says so (FAILURE_HEADER)."""
 
     answers: list[Answer]
     parameters: Mapping[str, Any]
     seconds: float
+    failure: str = ""
 
     @property
     def route(self) -> str | None:
@@ -42,9 +49,24 @@ async def ask(
     seconds: float | None = None,
 ) -> Reply:
     """Raises UpstreamError, with the server's own words when it refuses."""
-    request = text_request(texts, parameters)
-    (answers, routed), took = await infer(client, url, request, read_reply, seconds)
-    return Reply(answers, routed, took)
+
+    def read(response: Any) -> tuple[list[Answer], Mapping[str, Any]]:
+        answers, routed = read_reply(response)
+        if len(answers) != len(texts):
+            raise ValueError(f"it has {len(answers)} rows for {len(texts)} question(s)")
+        return answers, routed
+
+    given = await infer(client, url, text_request(texts, parameters), read, seconds)
+    return Reply(*given.read, given.seconds, given.failure)
+
+
+@dataclass(frozen=True, slots=True)
+class Given(Generic[T]):
+    """What was read of an answer; `seconds` and `failure` as of a Reply."""
+
+    read: T
+    seconds: float
+    failure: str
 
 
 async def infer(
@@ -53,23 +75,31 @@ async def infer(
     request: Mapping[str, Any],
     read: Callable[[Any], T],
     seconds: float | None = None,
-) -> tuple[T, float]:
-    """What `read` makes of the JSON that answers a V2 request, and the seconds that it took.
+) -> Given[T]:
+    """What `read` makes of the JSON that answers a V2 request.
 
     Raises UpstreamError, also where `read` raises ValueError.
     """
     headers = {"content-type": "application/json"}
     post = client.build_request("POST", url, content=orjson.dumps(request), headers=headers)
-    began = perf_counter()
-    return await attempt(client, post, as_json(read), seconds=seconds), perf_counter() - began
+
+    async def given(response: httpx.Response, began: float) -> Given[T]:
+        answer = await as_json(read)(response, began)
+        failure = response.headers.get(FAILURE_HEADER, "")
+        return Given(answer, perf_counter() - began, failure)
+
+    return await attempt(client, post, given, seconds=seconds)
 
 
 def read_reply(response: Any) -> tuple[list[Answer], Mapping[str, Any]]:
     """The answers and the parameters of a V2 JSON response. Raises ValueError."""
-    return parse_answers(response), response.get("parameters") or {}
+    answers, parameters = parse_answers(response), response.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise ValueError("no V2 response: its parameters are not an object")
+    return answers, parameters
 
 
-def check_url(url: str, option: str = "--url", example: str = DEFAULT_URL) -> str:
+def check_url(url: str, option: str, example: str) -> str:
     """Raises ConfigurationError for what can't be asked at all."""
     try:
         parsed: httpx.URL | None = httpx.URL(url)

@@ -14,6 +14,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge
 
 from predictors.errors import BreakerOpen, HEMError, UpstreamError
+from predictors.upstream.probe import Standing
 
 logger = logging.getLogger("kserve.hem")
 
@@ -49,6 +50,7 @@ class Breaker:
         self._probing = False
         self._refused = 0
         self._told = -math.inf
+        self.standing: Standing | None = None
         STATE.labels(name).set_function(lambda: self.state)
 
     @property
@@ -91,6 +93,8 @@ class Breaker:
         self._last = error
         self._until = time.monotonic() + min(seconds or self._seconds, LONGEST_OPEN_SECONDS)
         self._tell()
+        if self.standing is not None:
+            self.standing.learn(error, down=True)
 
     def _learn(self, error: HEMError | None, probe: bool) -> None:
         """Attempts that began before it opened say nothing new once it has."""
@@ -101,6 +105,8 @@ class Breaker:
                 return
         if not (isinstance(error, UpstreamError) and error.down):
             self._close()
+            if self.standing is not None:
+                self.standing.learn(error, down=False)
             return
         self._count += 1
         wait = error.retry_after or 0.0

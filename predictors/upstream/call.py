@@ -23,6 +23,7 @@ from tenacity import (
 from predictors.errors import Cause, Overloaded, UpstreamError
 from predictors.upstream.breaker import REJECTED, Breaker
 from predictors.upstream.limits import queue_limit
+from predictors.upstream.probe import Look, Standing, watch
 from predictors.upstream.settings import Limits
 from predictors.upstream.watch import Alive, Watch
 
@@ -65,6 +66,7 @@ class Upstream:
             name, limits.breaker_failures, limits.breaker_seconds, limits.retry_seconds
         )
         self._watch = Watch(name, limits, alive, self._breaker.open)
+        self._watching: asyncio.Task[None] | None = None
 
     async def call(
         self, attempt: Callable[[], Awaitable[T]], *, retry: bool = True, streams: bool = False
@@ -88,6 +90,16 @@ class Upstream:
             return await self._retrying()(self._attempt, attempt, deadline, streams)
         finally:
             self._places.release()
+
+    def watch(self, look: Look) -> None:
+        """Tells in log and metrics whether the server answers: from `look`, one cheap request, for
+        a while, and from calls until `close`."""
+        standing = self._breaker.standing = Standing(self.name)
+        self._watching = asyncio.create_task(watch(look, standing))
+
+    def close(self) -> None:
+        if self._watching:
+            self._watching.cancel()
 
     async def _take_place(self) -> None:
         if not self._places.locked():

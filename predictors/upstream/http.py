@@ -10,6 +10,7 @@ from predictors.errors import HEMError
 from predictors.upstream.attempt import Read, Refusal, as_json, attempt, unread
 from predictors.upstream.call import Upstream
 from predictors.upstream.client import FORWARDED, build_client, on_the_wire
+from predictors.upstream.probe import Look
 from predictors.upstream.redaction import Redaction, secret_parameters, shown_url
 from predictors.upstream.settings import Limits
 
@@ -116,7 +117,12 @@ class HTTPUpstream:
             refused=self._refused,
         )
 
+    def watch(self, look: Look) -> None:
+        """See Upstream.watch."""
+        self._upstream.watch(look)
+
     async def close(self) -> None:
+        self._upstream.close()
         await self._client.aclose()
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from predictors.contract import CACHED, SERVED_BY
 from predictors.contract.tensors import Tensor, TensorRequest, TensorResponse, TensorType
-from predictors.errors import HEMError, UpstreamError
+from predictors.errors import Cause, HEMError, UpstreamError
 from predictors.registry import Registry
 from predictors.upstream.attempt import Refusal
 from predictors.upstream.settings import Limits
@@ -85,6 +85,16 @@ class V2Client(ABC):
             if isinstance(error, UpstreamError) and error.answered is None:
                 raise
             return False
+
+    async def require_ready(self) -> None:
+        """One look, as a probe: raises UpstreamError where the model is not ready or the key is
+        refused."""
+        if not await self._ready():
+            raise UpstreamError("the model is not ready", Cause.SERVER_ERROR, answered=503)
+
+    @abstractmethod
+    def watch(self) -> None:
+        """See Upstream.watch; the cheap request asks whether the model is ready."""
 
     @abstractmethod
     async def _ready(self) -> bool:

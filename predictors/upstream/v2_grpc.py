@@ -107,6 +107,9 @@ class GRPCClient(V2Client):
             )
         )
 
+    def watch(self) -> None:
+        self._upstream.watch(self.require_ready)
+
     async def _ready(self) -> bool:
         message = v2.ModelReadyRequest(**self._model)
         return await self._attempt(
@@ -142,6 +145,7 @@ class GRPCClient(V2Client):
         return grpc_failure(error, self._url, self._redaction, self._refused)
 
     async def close(self) -> None:
+        self._upstream.close()
         await self._channel.close()
 
 

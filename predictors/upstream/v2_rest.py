@@ -65,6 +65,9 @@ class RESTClient(V2Client):
             lambda answer: V2Metadata(_types(answer["inputs"]), _types(answer["outputs"])),
         )
 
+    def watch(self) -> None:
+        self._http.watch(self.require_ready)
+
     async def _ready(self) -> bool:
         return await self._http.once("GET", self._ready_path, unread)
 

@@ -11,7 +11,9 @@ MODES = ("mining-then-inference", "inference-then-mining")
 
 
 def start(mode: str) -> RunningHem:
-    return RunningHem(["-f", str(MANIFESTS / "answer-generation" / mode)], timeout=180)
+    return RunningHem(
+        ["--no-restart", "-f", str(MANIFESTS / "answer-generation" / mode)], timeout=180
+    )
 
 
 @pytest.fixture(scope="module", params=MODES)

@@ -56,7 +56,7 @@ def stack(
     folder = MANIFESTS / "digit-recognition"
     if request.param == "predictor":
         folder = without_triton(tmp_path_factory.mktemp("digits"))
-    with RunningHem(["-f", str(folder)], timeout=180) as running:
+    with RunningHem(["--no-restart", "-f", str(folder)], timeout=180) as running:
         assert (request.param == "triton") == any(
             process.name() == "tritonserver" for process in running.family()
         )

@@ -39,6 +39,7 @@ class KServeEngine(TextEngine, TensorEngine):
             proxy=settings.proxy.get_secret_value() if settings.proxy else None,
         )
         self._far = TRANSPORTS.load(settings.transport)(model, settings)
+        self._far.watch()
 
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
         request = text_request(

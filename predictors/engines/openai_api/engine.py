@@ -10,7 +10,7 @@ from predictors.contract import Answer, Query
 from predictors.engines.base import TextEngine
 from predictors.engines.side_by_side import side_by_side
 from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
-from predictors.upstream.attempt import Refusal
+from predictors.upstream.attempt import Refusal, unread
 from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.openai.bodies import APIS, Dialect, request_body
 from predictors.upstream.openai.client import (
@@ -26,6 +26,7 @@ from predictors.upstream.settings import HTTPUpstreamSettings
 KEY_HINT = "it refused the key; see --api_key, --api_key_file and --api_key_header"
 MODELS = "/models"
 SHOWN_MODELS = 10
+NO_LIST = frozenset({404, 405, 501})  # what servers without GET /models answer
 
 
 class OpenAIAPISettings(Dialect, Endpoint, HTTPUpstreamSettings):
@@ -67,9 +68,11 @@ class OpenAIAPIEngine(TextEngine):
             refused=told(_refused),
             health=MODELS,
         )
-        self._completions = Completions(self._http, APIS[settings.api])
+        self._api = APIS[settings.api]
+        self._completions = Completions(self._http, self._api)
         self._extra = settings.extra_fields()
         self._listed = ""
+        self._http.watch(self._look)
 
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
         model = self._options.upstream_model or self._listed or await self._only_model()
@@ -107,6 +110,16 @@ class OpenAIAPIEngine(TextEngine):
             listed = ", ".join(names[:SHOWN_MODELS]) or "none"
             raise ValueError(f"a list of models ({listed}); choose one with --upstream_model")
         return names[0]
+
+    async def _look(self) -> None:
+        """The list of models; where there is none, a call without model and prompt. Neither costs
+        a token, and a wrong key shows in both."""
+        try:
+            await self._http.once("GET", MODELS, unread)
+        except UpstreamError as error:
+            if error.answered not in NO_LIST:
+                raise
+            await self._http.once("POST", self._api.path, unread, b"{}")
 
     async def close(self) -> None:
         if hasattr(self, "_http"):

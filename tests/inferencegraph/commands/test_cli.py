@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -58,12 +58,15 @@ class Scripted(BaseHTTPRequestHandler):
     status: int
     body: Any
     asked: list[dict[str, Any]]
+    headers_sent: ClassVar[dict[str, str]] = {}
 
     def do_POST(self) -> None:
         self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         data = json.dumps(self.body).encode()
         self.send_response(self.status)
         self.send_header("Content-Length", str(len(data)))
+        for name, value in self.headers_sent.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
 
@@ -197,8 +200,45 @@ def test_ask_as_json_is_for_programs(hem: Hem, scripted: tuple[str, type[Scripte
 
 
 @pytest.mark.parametrize(
+    ("route", "served_by", "headers", "degraded"),
+    [
+        ("cloud", "qa-edge", {"hem-failure": "401"}, "the cloud failed (401)"),
+        ("cloud", "small", {"hem-failure": "unreachable"}, "the cloud failed (unreachable)"),
+        ("cloud", "qa-edge", {}, "the cloud failed"),
+        ("cloud", "site-7-edge", {}, "the cloud failed"),
+        ("cloud", "qa-cloud", {}, None),
+        ("cloud", "gpt-x", {}, None),
+        ("edge", "qa-edge", {}, None),
+        (None, "qa-cloud", {}, None),
+        (None, "qa-edge", {"hem-failure": "timeout"}, "the cloud failed (timeout)"),
+    ],
+)
+def test_ask_says_that_the_edge_stood_in(
+    hem: Hem,
+    scripted: tuple[str, type[Scripted]],
+    route: str | None,
+    served_by: str,
+    headers: dict[str, str],
+    degraded: str | None,
+) -> None:
+    url, handler = scripted
+    handler.body = answered(hem_route=route, served_by=served_by)
+    handler.headers_sent = headers
+    text = hem("ask", "x", "--url", url).stdout
+    assert ("degraded" in text) == (degraded is not None)
+    assert f"degraded: {degraded}" in text or degraded is None
+    assert json.loads(hem("ask", "x", "--url", url, "--json").stdout)["degraded"] == degraded
+
+
+def no_rows() -> dict[str, Any]:
+    return {"model_name": "m", "outputs": [{**answered()["outputs"][0], "shape": [0], "data": []}]}
+
+
+@pytest.mark.parametrize(
     ("status", "body", "message"),
     [
+        (200, no_rows(), "is unusable: it has 0 rows for 1 question"),
+        (200, {**answered(), "parameters": [1]}, "is unusable: no V2 response: its parameters"),
         (400, {"error": "text_input[0] is empty"}, "answered 400: text_input[0] is empty"),
         (500, {"error": "Failed to process request", "cause": "no step"}, "no step"),
         (404, {"detail": "Not Found"}, "answered 404: Not Found"),
@@ -308,3 +348,31 @@ def test_what_was_learned_is_said_in_sentences(hem: Hem, tmp_path: Path) -> None
     assert "learned from 200 queries" in shown
     assert "With the threshold" in shown and "APGR" in shown and "a coin has 0.5" in shown
     assert f"hem calibrate --router {out}" in shown and f"HEM_ROUTER={out}" in shown
+
+
+def test_evaluate_counts_the_edges_answers_for_the_cloud_as_failed(
+    hem: Hem, tmp_path: Path
+) -> None:
+    class Degraded(Scripted):
+        asked: ClassVar[list[dict[str, Any]]] = []
+        status = 200
+
+        @property
+        def body(self) -> Any:
+            prefer = self.asked[-1]["parameters"].get("hem_prefer", "cloud")
+            return answered(hem_route=prefer, served_by="small")
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Degraded)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    data = tmp_path / "questions.jsonl"
+    data.write_text('{"query": "12 + 7", "answer": "19"}\n')
+    options = ["--url", f"http://127.0.0.1:{server.server_port}", "--data", str(data), "--json"]
+    result = hem("evaluate", *options)
+    server.shutdown()
+    server.server_close()
+    facts = json.loads(result.stdout)
+    failed = {name: run["failures"] for name, run in facts["runs"].items()}
+    assert failed == {"EdgeOnly": 0, "routed": 1, "CloudOnly": 1}
+    assert facts["runs"]["CloudOnly"]["cloud_accuracy_kept"] is None
+    assert facts["errors"] == {"degraded: the cloud failed": 2}
+    assert "2 failed: degraded: the cloud failed" in result.stderr

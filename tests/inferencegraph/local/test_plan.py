@@ -130,7 +130,9 @@ def test_tritons_image_is_the_local_binary_with_ports_and_models_of_here(
     assert command == (
         *(sys.executable, "-P", "-m", "inferencegraph.local.tritonserver"),
         *("--allow-metrics=false", f"--model-repository={tmp_path}"),
-        *("--http-port=8080", "--grpc-port=9000", "--http-port", "20001", "--grpc-port", "20002"),
+        *("--http-port=8080", "--grpc-port=9000"),
+        *("--http-address", "127.0.0.1", "--grpc-address", "127.0.0.1"),
+        *("--http-port", "20001", "--grpc-port", "20002"),
     )
 
 

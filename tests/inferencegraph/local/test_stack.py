@@ -6,10 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 import yaml
@@ -56,7 +59,7 @@ def manifests(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def running(manifests: Path) -> Iterator[RunningHem]:
-    with RunningHem(["-f", str(manifests), "--image", IMAGE]) as running:
+    with RunningHem(["-f", str(manifests), "--image", IMAGE, "--no-restart"]) as running:
         yield running
 
 
@@ -74,10 +77,29 @@ def test_a_service_that_dies_is_reported_and_the_edge_stands_in(running: Running
     running.kill("qa-cloud")
     died = running.wait_for("died")
     assert (died["name"], died["reason"]) == ("qa-cloud", "signal SIGKILL")
+    assert (died["means"], died["restart_seconds"]) == ("the edge answers", None)
     assert "POST" in died["last_lines"][-1]
     degraded = running.ask("hello", hem_prefer="cloud")
     assert degraded.status_code == 200
     assert degraded.json()["parameters"]["served_by"] == "qa-edge"
+
+
+def test_a_service_that_dies_starts_again_with_a_pause_that_grows(manifests: Path) -> None:
+    with RunningHem(["-f", str(manifests), "--image", IMAGE]) as running:
+        pauses = []
+        for _ in range(2):
+            running.kill("qa-cloud")
+            pauses.append(running.wait_for("died")["restart_seconds"])
+            degraded = running.ask("hello", hem_prefer="cloud").json()
+            assert degraded["parameters"]["served_by"] == "qa-edge"
+            running.pids["qa-cloud"] = running.wait_for("started")["pid"]
+            assert running.wait_for("ready")["name"] == "qa-cloud"
+            answer = running.ask("hello", hem_prefer="cloud").json()
+            assert answer["parameters"]["served_by"] == "qa-cloud"
+        assert pauses == [5, 10]
+        family = running.family()
+        assert running.stop() < 5
+    assert still_there(family) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -139,6 +161,124 @@ def test_a_port_in_use_is_refused_before_any_service_starts(manifests: Path) -> 
     assert result.returncode == 2
     assert result.stderr.startswith(f"hem: error: port {port}")
     assert result.stderr.count("\n") == 1
+
+
+def test_a_port_of_a_hem_that_still_loads_is_refused_too(manifests: Path, tmp_path: Path) -> None:
+    port = _free_pair()
+    slow = written(tmp_path, service("slow", "--late=30"))
+    loading = subprocess.Popen(
+        [*HEM, "up", "-f", str(slow), "--image", IMAGE, "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with loading:
+        try:
+            assert loading.stderr is not None
+            assert "slow" in loading.stderr.readline()
+            result = hem("up", "-f", str(manifests), "--image", IMAGE, "--port", str(port))
+        finally:
+            loading.send_signal(signal.SIGTERM)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert f"port {port} " in result.stderr
+    assert "--port" in result.stderr
+
+
+def test_without_a_graph_services_answer_from_the_port_on(tmp_path: Path) -> None:
+    path = written(tmp_path, service("one"), service("two"))
+    first = _free_pair()
+    with RunningHem(["-f", str(path), "--image", IMAGE, "--port", str(first)]) as running:
+        urls = running.events[-1]["urls"]
+        assert urls == [
+            f"http://127.0.0.1:{first}/v2/models/one/infer",
+            f"http://127.0.0.1:{first + 1}/v2/models/two/infer",
+        ]
+        answer = running.ask("hello", url=urls[1]).json()
+        assert answer["outputs"][0]["data"] == ["two says hello"]
+
+
+def test_every_server_listens_to_this_machine_alone(tmp_path: Path) -> None:
+    recordings = tmp_path / "recordings.jsonl"
+    recordings.write_text('{"query": "a", "text": "b"}\n')
+    edge, mine = service("edge"), service("mine")
+    pod = edge["spec"]["predictor"]["containers"][0]
+    pod |= {"image": "kserve-hem-predictor"}
+    pod["args"] += ["--engine=recorded", f"--recordings={recordings}"]
+    pod = mine["spec"]["predictor"]["containers"][0]
+    pod |= {"image": "kserve-hem-transformer"}
+    pod["env"] += [{"name": "HEM_ALGORITHM", "value": "EdgeOnly"}]
+    with RunningHem(["-f", str(written(tmp_path, edge, mine))]) as running:
+        ours = {process.pid for process in running.family()}
+        heard = [
+            connection.laddr
+            for connection in psutil.net_connections("inet")
+            if connection.pid in ours and connection.status == psutil.CONN_LISTEN
+        ]
+    assert len(heard) == 4  # REST and gRPC of both
+    assert {address.ip.removeprefix("::ffff:") for address in heard} == {"127.0.0.1"}
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A paid API that knows no key."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_POST
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_refused_key_is_told_at_the_start_and_with_each_answer(
+    tmp_path: Path, refusing: str
+) -> None:
+    uplink = service("qa-uplink", "--engine=openai_api", f"--url={refusing}", "--upstream_model=m")
+    uplink["spec"]["predictor"]["containers"][0]["image"] = "kserve-hem-predictor"
+    others = [service("qa-edge"), service("qa-hem", "--route=cloud")]
+    path = written(tmp_path, *others, uplink, mining_then_inference("qa"))
+    options = ["--set", "qa-uplink.api_key=sk-wrong"]
+    with RunningHem(["-f", str(path), "--image", IMAGE, *options]) as running:
+        told = [event for event in running.events if event["event"] == "far_side"]
+        told = told or [running.wait_for("far_side")]
+        assert told[0]["name"] == "qa-uplink"
+        assert (told[0]["fault"], told[0]["means"]) == ("refused the key (401)", "the edge answers")
+        answer = running.ask("hello")
+        assert answer.status_code == 200
+        assert answer.headers["hem-failure"] == "401"
+        assert answer.json()["parameters"]["served_by"] == "qa-edge"
+        asked = hem("ask", "hello", "--url", running.url)
+        assert "degraded: the cloud failed (401)" in asked.stdout
+
+
+def test_settings_and_the_shell_reach_a_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEM_SOMETHING_ELSE", "1")
+    path = written(tmp_path, service("only"))
+    options = ["--set", "only.LEVEL=high", "--set", "only.predictor_host=x"]
+    with RunningHem(["-f", str(path), "--image", IMAGE, *options]) as running:
+        about = httpx.get(running.url.split("/v2")[0] + "/about").json()
+        assert about["env"]["LEVEL"] == "high"
+        assert "--predictor_host=x" in about["argv"]
+        assert "HEM_SOMETHING_ELSE" not in about["env"]
+        notes = [event["text"] for event in running.events if event["event"] == "note"]
+        assert any("HEM_SOMETHING_ELSE" in note for note in notes)
 
 
 def test_a_benchmark_starts_its_manifests_asks_and_stops_them(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
     --route edge|cloud                     answers the annotated request, as HEM does in `mine`
     --forward URL                          asks there; 503 with an `error` when that fails
     --die CODE                             prints two lines and exits
+    --late SECONDS                         loads for so long
 
 GET /about gives its command line and environment.
 """
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import sys
+import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -23,6 +25,7 @@ parser.add_argument("--predictor_host")
 parser.add_argument("--route")
 parser.add_argument("--forward")
 parser.add_argument("--die", type=int)
+parser.add_argument("--late", type=float, default=0)
 options = parser.parse_args()
 
 
@@ -82,4 +85,5 @@ class Server(ThreadingHTTPServer):
 if options.die is not None:
     print("about to fail\nmodel file is truncated", file=sys.stderr)
     sys.exit(options.die)
+time.sleep(options.late)
 Server(("127.0.0.1", options.http_port), Handler).serve_forever()

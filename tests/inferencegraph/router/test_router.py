@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from inferencegraph.router.app import create_app
+from inferencegraph.router.app import TRACING, create_app
 from predictors.errors import ConfigurationError
 from tests.conftest import free_port
 from tests.inferencegraph.router.graph_under_test import (
@@ -326,6 +326,44 @@ async def test_headers_pass_by_pattern(
     [call] = stage.app.calls
     assert {name for name in call["headers"] if name.startswith("x-")} == passed
     assert call["headers"]["content-type"] == "application/json"
+
+
+async def test_the_names_of_a_request_pass_a_local_graph_and_no_credentials(stage: Stage) -> None:
+    sent = {"x-request-id": "r-1", "traceparent": "t", "tracestate": "s", "x-b3-traceid": "b"}
+    async with routing(sequence(step(stage, "json")), TRACING) as client:
+        given = {**sent, "authorization": "Bearer k", "x-request-id-2": "n"}
+        await client.post("/", content=b"{}", headers=given)
+    [call] = stage.app.calls
+    assert {name: call["headers"].get(name) for name in sent} == sent
+    assert not {"authorization", "x-request-id-2"} & call["headers"].keys()
+
+
+FAILED = {"status": 502, "body": {"error": "no"}, "headers": [(b"hem-failure", b"401")]}
+SPARE = {"condition": "error", "data": "$request"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "failure"),
+    [
+        ([("failed", {}), ("json", SPARE)], "401"),
+        ([("failed", {}), ("echo", SPARE), ("json", {"data": "$request"})], "401"),
+        ([("failed", {})], "401"),
+        ([("json", {}), ("json", {})], None),
+        ([("plain", {}), ("json", SPARE)], None),
+        ([("boast", {}), ("json", {})], None),
+    ],
+    ids=["stood in for", "two steps later", "alone", "no failure", "no reason", "not a failure"],
+)
+async def test_an_answer_says_for_which_failure_it_stands(
+    stage: Stage, steps: list[tuple[str, dict[str, Any]]], failure: str | None
+) -> None:
+    boast = {"body": {}, "headers": [(b"hem-failure", b"x")]}
+    plain = {"status": 500, "body": {"error": "no"}}
+    answers = {"json": {"body": {"a": 1}}, "echo": ECHO, "failed": FAILED}
+    stage.app = CannedUpstreams({**answers, "plain": plain, "boast": boast})
+    async with routing(sequence(*(step(stage, name, **f) for name, f in steps))) as client:
+        response = await client.post("/", content=b"{}")
+    assert response.headers.get("hem-failure") == failure
 
 
 async def test_passing_every_header_leaves_the_connections_apart(stage: Stage) -> None:

@@ -1,0 +1,66 @@
+"""Ports of this machine: those of graphs, held from the start on, and free ones for services."""
+
+import fcntl
+import os
+import random
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from inferencegraph.local.placement import LOOPBACK
+from inferencegraph.router.server import bind_port
+from predictors.errors import ConfigurationError
+
+LARGEST: Final = 65535
+# Below the range from which Linux and macOS take the ports of outgoing connections: one of those
+# could take a port between the moment it is chosen and the moment a slow server binds it.
+_SERVICE_PORTS: Final = range(20_000, 30_000)
+
+
+def free_ports() -> Iterator[int]:
+    """Ports on which nothing listens; each comes once."""
+    for port in random.sample(_SERVICE_PORTS, len(_SERVICE_PORTS)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+        yield port
+
+
+def hold_ports(first: int, count: int, held: ExitStack) -> list[socket.socket]:
+    """Sockets on `first`, `first + 1`, ... (any free ones for 0), until `held` is left: bound, so
+    that no other program takes them while the models load, and not listening, so that no client
+    waits either.
+
+    Raises ConfigurationError that names --port.
+    """
+    if first and first + count - 1 > LARGEST:
+        raise ConfigurationError(
+            f"--port {first}: {count} ports from there on go beyond {LARGEST}; give a lower one"
+        )
+    sockets = []
+    for port in range(first, first + count) if first else [0] * count:
+        if port:
+            _claim(port, held)
+        sockets.append(held.enter_context(bind_port(LOOPBACK, port)))
+    return sockets
+
+
+def _claim(port: int, held: ExitStack) -> None:
+    """Two sockets that don't listen yet can be bound to one port; a locked file tells them
+    apart."""
+    path = Path(tempfile.gettempdir()) / f"hem-{os.getuid()}-port-{port}.lock"
+    try:
+        file = held.enter_context(path.open("a"))
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConfigurationError(
+            f"port {port} on {LOOPBACK} is taken by another `hem up`; choose another with --port"
+        ) from None
+    except OSError:
+        return  # no place for such files; the port itself still shows who listens
