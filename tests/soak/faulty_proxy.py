@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from tests.soak.network import Network
 from tests.soak.wire import LONGEST_HEAD, Message, read_message, reset
-from tests.soak.wire_faults import FAULTS, Fault, Leave, send
+from tests.soak.wire_faults import FAULTS, PLAUSIBLE, Fault, Leave, send
 
 T = TypeVar("T")
 
@@ -31,6 +31,7 @@ class FaultyProxy:
         self.url = f"{'https' if context else 'http'}://{self.host}:{self.port}"
         self.target = ("127.0.0.1", 0)
         self._fault: Fault | None = None
+        self._marker = b""
         self._server: asyncio.Server | None = None
         self._playing: set[asyncio.Task[Any]] = set()
         self._mirror: asyncio.Task[None] | None = None
@@ -38,8 +39,9 @@ class FaultyProxy:
     def aim(self, port: int) -> None:
         self.target = ("127.0.0.1", port)
 
-    def play(self, fault: str) -> None:
-        self._fault = FAULTS[fault]
+    def play(self, fault: str, marker: bytes = b"") -> None:
+        """`marker`: for requests alone that have it in their body."""
+        self._marker, self._fault = marker, FAULTS.get(fault) or PLAUSIBLE[fault]
 
     def heal(self) -> None:
         """Passes calls on again; connections that the fault still holds are reset."""
@@ -64,7 +66,7 @@ class FaultyProxy:
             writer.close()
 
     async def _serve(self, request: Message, caller: "Caller", service: "Service") -> None:
-        if self._fault is not None:
+        if self._fault is not None and self._marker in request.body:
             await caller.until_it_leaves(self._played(self._fault, request, caller, service))
             return
         try:

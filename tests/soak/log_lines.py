@@ -10,7 +10,7 @@ from tests.soak.bad_callers import FORGED
 
 # Never the right answer to a bad input or an outage; and what a caller wrote as a line of its own.
 FAULT: Final = re.compile(
-    rf"Traceback|Segmentation|CRITICAL|never retrieved|never awaited|^\W*{FORGED}"
+    rf"Traceback|Segmentation|CRITICAL|never retrieved|never awaited|^(\x1b\[\d*m|\W)*{FORGED}"
 )
 
 

@@ -12,32 +12,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
-
 _ROOT: Final = Path("/sys/fs/cgroup")
 _SUFFIXES: Final = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
-# Version 1 of cgroups and version 2: the limit, the peak, the kills for want of memory.
-_FILES: Final = (
-    ("memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"),
-    ("memory.max", "memory.peak", "memory.events"),
-)
+# Of cgroups' version 1 and version 2: where they are, and which file has the limit.
+_VERSIONS: Final = ((_ROOT / "memory", "memory.limit_in_bytes"), (_ROOT, "memory.max"))
 
 
 @dataclass
 class MemoryLimit:
-    """Of one container. Without a cgroup (`folder` is None) nobody is killed, and `peak` is the
-    highest resident set of the process."""
+    """Of one container, in bytes. Without a cgroup (`folder` is None) nobody is killed, and what
+    was `seen` says whether it holds. `seen` is the process's highest resident set; a cgroup does
+    not charge the pages that others have read before, so it may be a little above the limit."""
 
     limit: int
     folder: Path | None = None
     seen: int = 0
 
-    def peak(self, pid: int) -> int:
-        """Bytes. Page cache that can be dropped counts in a cgroup, so it may equal the limit."""
-        with contextlib.suppress(psutil.NoSuchProcess, OSError):
+    def look(self, pid: int) -> None:
+        with contextlib.suppress(OSError, IndexError):
             status = Path(f"/proc/{pid}/status").read_text()
             self.seen = max(self.seen, 1024 * int(status.split("VmHWM:")[1].split()[0]))
-        return self.seen
+
+    @property
+    def holds(self) -> bool:
+        return self.kills() == 0 and (self.folder is not None or self.seen <= self.limit)
 
     def kills(self) -> int:
         """How often the kernel killed for want of memory."""
@@ -76,7 +74,7 @@ def memory_limit(name: str, limit: int) -> Iterator[MemoryLimit]:
 
 
 def _made(name: str, limit: int) -> Path | None:
-    for parent, (limited, *_) in zip((_ROOT / "memory", _ROOT), _FILES, strict=True):
+    for parent, limited in _VERSIONS:
         folder = parent / name
         try:
             folder.mkdir()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -42,7 +42,8 @@ CALLER_SECONDS: Final = SECONDS / 30
 NORMAL_FACTOR, NORMAL_MORE = 3.0, 0.3
 # Every answer is as slow as this for as long as they last.
 SLOW: Final = {"2 s of delay": 2.0, "20% packet loss": 2.0}
-BREAKER_SECONDS: Final = 30.0
+BREAKER_SECONDS: Final = 15.0  # the breaker's 10 s, and some to ask
+BACK_MOST: Final = BACK_WITHIN_SECONDS + NEAR_QUIET
 
 
 @dataclass
@@ -92,7 +93,7 @@ async def play_fault(stage: Stage, part: str, fault: str) -> Row:
             await asyncio.to_thread(lasting.end)
             row.healed = time.monotonic()
             await _recovered(row, load.outcomes)
-        row.back = _back(row)
+        row.back = _back(row, load.outcomes)
         return await _well_again(stage, row)
     finally:
         stage.stack.back_to_normal(part)
@@ -132,20 +133,21 @@ async def traffic(
 
 
 async def _recovered(row: Row, outcomes: list[Outcome]) -> None:
-    """A near part is watched until nothing has failed for a while, the cloud for its time."""
-    if row.part == CLOUD:
-        await asyncio.sleep(CLOUD_AFTER)
-        return
-    until = row.healed + BACK_WITHIN_SECONDS + NEAR_QUIET
-    last = row.healed
-    while (now := time.monotonic()) < until and now < last + NEAR_QUIET:
+    """The cloud is watched for its time, and until it answers; a near part until nothing has
+    failed for a while. Neither for longer than it may take."""
+    quiet, most = (CLOUD_AFTER, BREAKER_SECONDS) if row.part == CLOUD else (NEAR_QUIET, BACK_MOST)
+    while (since := time.monotonic() - row.healed) < max(quiet, most):
         await asyncio.sleep(0.2)
-        last = max([row.healed, *(o.at for o in outcomes if o.kind != "right")])
+        back = _back(row, outcomes)
+        if row.part == CLOUD:
+            back = most if back is None else 0.0
+        if since > (back or 0.0) + quiet:
+            return
 
 
-def _back(row: Row) -> float | None:
+def _back(row: Row, outcomes: Sequence[Outcome]) -> float | None:
     """Seconds from the recovery to the cloud's first answer, or to a near part's last failure."""
-    later = [o for o in row.outcomes if o.at >= row.healed]
+    later = [o for o in outcomes if o.at >= row.healed]
     if row.part == CLOUD:
         own = (o.at for o in later if o.served_by == PARTS[CLOUD])
         return next((at - row.healed for at in sorted(own)), None)
@@ -161,7 +163,7 @@ async def _well_again(stage: Stage, row: Row) -> Row:
             await asyncio.to_thread(service.kill)
             await asyncio.to_thread(service.start)
             await asyncio.to_thread(service.wait_ready)
-    until = time.monotonic() + BREAKER_SECONDS
+    until = time.monotonic() + 2 * BREAKER_SECONDS
     while not await _answers(stage.stack.url, PARTS[CLOUD]):
         if time.monotonic() > until:
             row.notes.append("the cloud did not answer through the graph afterwards")

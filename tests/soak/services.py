@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -64,11 +64,18 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running_stack(network: Network, folder: Path, documents: Any = None) -> Iterator[Stack]:
+def running_stack(
+    network: Network, folder: Path, change: Callable[[dict[str, Any]], None] | None = None
+) -> Iterator[Stack]:
+    """`change` may change each InferenceService's manifest."""
     proxies = Proxies()
     fronts = {part: proxies.add(network) for part in PARTS}
     manifests = folder / "manifests.yaml"
-    manifests.write_text(yaml.safe_dump_all(documents or through(fronts)))
+    documents = through(fronts)
+    for document in documents:
+        if change is not None and document["kind"] == "InferenceService":
+            change(document)
+    manifests.write_text(yaml.safe_dump_all(documents))
     options = ["--image", f"{KEEPER}=python -m tests.soak.keeper"]
     options += ["--no-restart"] if "--no-restart" in hem("up", "--help").stdout else []
     with pytest.MonkeyPatch.context() as patch:

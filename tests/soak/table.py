@@ -26,8 +26,9 @@ NAMES: Final = (
 @dataclass
 class Row:
     """`began` and `healed`: when the fault was there (monotonic). `normal`: seconds that p99 may
-    be once the first `first_seconds` are over. `back`: seconds from the recovery to the last failure, or to
-    the cloud's first answer. `skipped`: why it was not run."""
+    be once the first `first_seconds` are over. `back`: seconds from the recovery to the last
+    failure, or to the cloud's first answer. `statuses`: what callers who hurt got. `notes`: what
+    else is wrong. `skipped`: why it was not run."""
 
     fault: str
     part: str
@@ -84,8 +85,8 @@ class Row:
         ]
         if self.part not in NEAR:
             for when, seconds, most in (
-                ("in the first ten seconds", self.first, SLOWEST_SECONDS),
-                ("after them", self.after, self.normal),
+                ("at first", self.first, SLOWEST_SECONDS),
+                ("afterwards", self.after, self.normal),
             ):
                 if percentile(seconds, 99) > most:
                     shown = percentile(seconds, 99)

@@ -18,6 +18,7 @@ DRIP_SECONDS: Final = 1.0
 RETRY_AFTER_SECONDS: Final = 30
 # Above `max_answer_bytes` of the uplink, 64 MiB.
 OVERSIZED_BYTES: Final = 65 << 20
+LARGE_BYTES: Final = 63 << 20
 CHUNK: Final = b"7" * (1 << 16)
 
 
@@ -74,17 +75,21 @@ async def cut_short(ask: Ask, writer: asyncio.StreamWriter) -> None:
     await send(writer, message(200, body[: len(body) // 2]))
 
 
-async def oversized(ask: Ask, writer: asyncio.StreamWriter) -> None:
-    """One long text, correct but for its size."""
-    begin = b'{"model_name": "far", "outputs": [{"name": "text_output", "datatype": "BYTES", '
-    begin, end = begin + b'"shape": [1], "data": ["', b'"]}]}'
-    writer.write(message(200, b"", length=OVERSIZED_BYTES).head + begin)
-    left = OVERSIZED_BYTES - len(begin) - len(end)
-    while left:
-        writer.write(CHUNK[:left])
-        left -= len(CHUNK[:left])
-        await writer.drain()
-    writer.write(end)
+def long_text(size: int) -> Fault:
+    """One long text, correct but for its size: `size` bytes with all around it."""
+
+    async def play(ask: Ask, writer: asyncio.StreamWriter) -> None:
+        begin = b'{"model_name": "far", "outputs": [{"name": "text_output", "datatype": "BYTES", '
+        begin, end = begin + b'"shape": [1], "data": ["', b'"]}]}'
+        writer.write(message(200, b"", length=size).head + begin)
+        left = size - len(begin) - len(end)
+        while left:
+            writer.write(CHUNK[:left])
+            left -= len(CHUNK[:left])
+            await writer.drain()
+        writer.write(end)
+
+    return play
 
 
 async def wrong_content_type(ask: Ask, writer: asyncio.StreamWriter) -> None:
@@ -126,7 +131,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "garbage body": garbage_body,
     "truncated body": truncated,
     "cut short": cut_short,
-    "oversized body": oversized,
+    "oversized body": long_text(OVERSIZED_BYTES),
     "wrong content type": wrong_content_type,
     "500": status(500),
     "503": status(503),
@@ -136,3 +141,5 @@ FAULTS: Final[Mapping[str, Fault]] = {
     "reset in the body": reset_in_the_body,
     "2 s of delay": delayed,
 }
+# A caller can't tell that anything is wrong with these.
+PLAUSIBLE: Final[Mapping[str, Fault]] = {"large body": long_text(LARGE_BYTES)}
