@@ -10,6 +10,8 @@ import threading
 from collections.abc import Awaitable, Coroutine
 from typing import Any, Final, TypeVar
 
+import uvloop
+
 from tests.soak.network import Network
 from tests.soak.wire import LONGEST_HEAD, Message, read_message, reset
 from tests.soak.wire_faults import FAULTS, PLAUSIBLE, Fault, Leave, send
@@ -184,7 +186,7 @@ class Proxies:
 
     def __init__(self) -> None:
         self._proxies: list[FaultyProxy] = []
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
