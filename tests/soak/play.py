@@ -36,8 +36,8 @@ RATE: Final = float(os.environ.get("HEM_SOAK_RATE", "50"))
 BESIDE: Final = os.environ.get("HEM_SOAK_BESIDE", ",".join(KINDS)).split(",")
 # A row of the cloud has 2,000 requests with 600 s: 25 s of the fault, 15 s behind it.
 CLOUD_FAULT, CLOUD_AFTER = SECONDS / 24, SECONDS / 40
-NEAR_FAULT, NEAR_QUIET = SECONDS / 150, 3.0
-CALLER_SECONDS: Final = SECONDS / 30
+NEAR_FAULT, NEAR_QUIET = SECONDS / 200, 3.0
+CALLER_SECONDS: Final = SECONDS / 50
 # What p99 may be where nothing is wrong any more, over what it was before anything was.
 NORMAL_FACTOR, NORMAL_MORE = 3.0, 0.3
 # Every answer is as slow as this for as long as they last.
