@@ -34,9 +34,10 @@ SECONDS: Final = float(os.environ.get("HEM_SOAK_SECONDS", "600"))
 RATE: Final = float(os.environ.get("HEM_SOAK_RATE", "50"))
 # Which callers who hurt are beside the good ones in a row of a fault; empty: none.
 BESIDE: Final = os.environ.get("HEM_SOAK_BESIDE", ",".join(KINDS)).split(",")
-# A row of the cloud has 2,000 requests with 600 s: 25 s of the fault, 15 s behind it.
-CLOUD_FAULT, CLOUD_AFTER = SECONDS / 24, SECONDS / 40
-NEAR_FAULT, NEAR_QUIET = SECONDS / 200, 3.0
+# A row of the cloud has 2,000 requests with 600 s: 25 s of the fault, 15 s behind it. No fault is
+# shorter than what an error may take, or nobody would see that one takes longer.
+CLOUD_FAULT, CLOUD_AFTER = max(5.0, SECONDS / 24), SECONDS / 40
+NEAR_FAULT, NEAR_QUIET = 4.0, 3.0
 CALLER_SECONDS: Final = SECONDS / 50
 # What p99 may be where nothing is wrong any more, over what it was before anything was.
 NORMAL_FACTOR, NORMAL_MORE = 3.0, 0.3
