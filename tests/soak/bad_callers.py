@@ -40,7 +40,10 @@ class BadCallers:
     statuses: dict[str, Counter[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._turn = itertools.cycle(self.services.values())
+        """Each kind meets every service in turn, and the graph."""
+        urls = [self.graph, *(service.infer_url for service in self.services.values())]
+        self._services, self._urls = itertools.cycle(self.services.values()), itertools.cycle(urls)
+        self._tiny = itertools.cycle(itertools.product(("temperature", "top_p"), TINY))
 
     async def run(self, kind: str, rate: float) -> None:
         """Until cancelled; at most `at_once` of that kind at once."""
@@ -60,21 +63,22 @@ class BadCallers:
             counted[0] += 1
 
     def service(self) -> Service:
-        return next(self._turn)
+        return next(self._services)
+
+    def url(self) -> str:
+        return next(self._urls)
+
+    def tiny(self) -> tuple[str, float]:
+        return next(self._tiny)
 
     async def post(self, url: str, **request: Any) -> int:
         return (await self.client.post(url, **request)).status_code
 
 
 async def tiny_temperature(callers: BadCallers) -> int:
-    name, value = next(_TINY)
+    name, value = callers.tiny()
     body = text_request(["what is 17 + 25?"], {name: value, "max_tokens": 32})
-    edge = callers.services["edge"]
-    return await callers.post((next(_EITHER) and edge.infer_url) or callers.graph, json=body)
-
-
-_TINY: Final = itertools.cycle(itertools.product(("temperature", "top_p"), TINY))
-_EITHER: Final = itertools.cycle((True, False))
+    return await callers.post(callers.url(), json=body)
 
 
 async def unload(callers: BadCallers) -> int:
@@ -98,8 +102,7 @@ async def huge_query(callers: BadCallers) -> int:
 
 
 async def too_large(callers: BadCallers) -> int:
-    url = callers.graph if next(_EITHER) else callers.service().infer_url
-    return await callers.post(url, content=b" " * TOO_LARGE_BYTES)
+    return await callers.post(callers.url(), content=b" " * TOO_LARGE_BYTES)
 
 
 async def forged_name(callers: BadCallers) -> int:
@@ -119,15 +122,13 @@ async def strange_headers(callers: BadCallers) -> int:
         *((b"x-request-id", NOT_ASCII), (b"traceparent", NOT_ASCII), (b"tracestate", b"\xff")),
         (b"content-type", b"application/json"),
     ]
-    url = callers.graph if next(_EITHER) else callers.service().infer_url
     body = b'{"inputs":[{"name":"text_input","shape":[1],"datatype":"BYTES","data":["1 + 1?"]}]}'
-    return await callers.post(url, content=body, headers=headers)
+    return await callers.post(callers.url(), content=body, headers=headers)
 
 
 async def many_headers(callers: BadCallers) -> int:
     headers = {f"x-many-{number}": "1" for number in range(5_000)}
-    url = callers.graph if next(_EITHER) else callers.service().infer_url
-    return await callers.post(url, json=text_request(["1 + 1?"]), headers=headers)
+    return await callers.post(callers.url(), json=text_request(["1 + 1?"]), headers=headers)
 
 
 async def quadratic(callers: BadCallers) -> int:
@@ -168,8 +169,8 @@ async def _slowly(callers: BadCallers, begin: bytes) -> int:
 
     0 where it was not hung up on.
     """
-    port = int(callers.graph.rsplit(":", 1)[1]) if next(_EITHER) else callers.service().port
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    url = httpx.URL(callers.url())
+    reader, writer = await asyncio.open_connection(url.host, url.port)
     try:
         writer.write(begin)
         with contextlib.suppress(TimeoutError):
@@ -198,6 +199,11 @@ class Kind:
     at_once: int = 16
 
 
+SLOW: Final[Mapping[str, Call]] = {
+    "slow headers": slow_head,
+    "slow bodies": slow_body,
+    "silent connections": silent_connection,
+}
 KINDS: Final[Mapping[str, Kind]] = {
     "tiny temperature": Kind(tiny_temperature),
     "unload": Kind(unload),
@@ -211,7 +217,5 @@ KINDS: Final[Mapping[str, Kind]] = {
     "quadratic JSON": Kind(quadratic, 2, 0.1),
     "10,000 rows": Kind(many_rows, 0.1, 0),
     "burst of connections": Kind(burst_of_connections, 2, 0.1),
-    "slow headers": Kind(slow_head, 10, 0.2, 200),
-    "slow bodies": Kind(slow_body, 10, 0.2, 200),
-    "silent connections": Kind(silent_connection, 10, 0.2, 200),
+    **{kind: Kind(call, 10, 0.2, at_once=200) for kind, call in SLOW.items()},
 }

@@ -8,12 +8,13 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import asdict
 
+import httpx
 import pytest
 from rich.console import Console
 
 from predictors.embedded.workshop.questions import test_questions as shipped_questions
 from predictors.upstream.client import build_client
-from tests.soak.bad_callers import KINDS
+from tests.soak.bad_callers import KINDS, SLOW, BadCallers
 from tests.soak.good_load import ask_alone
 from tests.soak.happenings import HAPPENINGS, ON_ALL
 from tests.soak.network import network
@@ -25,6 +26,7 @@ from tests.soak.watched_processes import WatchedProcesses
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(SECONDS + 600)]
 
 QUERIES = 120
+EACH = 50  # of slow callers, at the graph and its four services
 NEAR_PARTS = ("edge", "uplink", "hem")
 LASTING = ("edge", "uplink", "hem")  # while the cloud comes and goes
 # What a process may grow by after the warm-up: torch settles slowly.
@@ -78,6 +80,15 @@ async def test_nothing_is_left_behind(stage: Stage) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_caller(stage: Stage, kind: str) -> None:
     holds(await play_callers(stage, kind))
+
+
+async def test_slow_callers_are_hung_up_on(stage: Stage) -> None:
+    async with httpx.AsyncClient() as client:
+        callers = BadCallers(client, stage.stack.url, stage.stack.parts)
+        calls = {kind: [call(callers) for _ in range(EACH)] for kind, call in SLOW.items()}
+        ends = await asyncio.gather(*(asyncio.gather(*each) for each in calls.values()))
+    kept = {kind: statuses.count(0) for kind, statuses in zip(calls, ends, strict=True)}
+    assert kept == dict.fromkeys(SLOW, 0), f"of {EACH} each"
 
 
 @pytest.mark.parametrize("part", NEAR_PARTS)
