@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,7 +18,6 @@ import httpx
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as messages, grpc_predict_v2_pb2_grpc as stubs
 
 from predictors.contract import text_request
-from tests.soak.service import Service
 
 FORGED: Final = "FORGED LINE"
 TINY: Final = (1e-320, 5e-324, 1e-40, 1e-30)
@@ -30,19 +29,36 @@ QUADRATIC: Final = b"[" * 10_001 + b'\\"' * 8_000
 NOT_ASCII: Final = "ü\u200b".encode()
 
 
+@dataclass(frozen=True)
+class Address:
+    """Of a service, on loopback."""
+
+    name: str
+    port: int
+    grpc_port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def infer_url(self) -> str:
+        return f"{self.url}/v2/models/{self.name}/infer"
+
+
 @dataclass
 class BadCallers:
     """`statuses`: kind -> how often it got which status; 0 stands for no answer."""
 
     client: httpx.AsyncClient
     graph: str
-    services: Mapping[str, Service]
+    services: Sequence[Address]
     statuses: dict[str, Counter[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Each kind meets every service in turn, and the graph."""
-        urls = [self.graph, *(service.infer_url for service in self.services.values())]
-        self._services, self._urls = itertools.cycle(self.services.values()), itertools.cycle(urls)
+        urls = [self.graph, *(service.infer_url for service in self.services)]
+        self._services, self._urls = itertools.cycle(self.services), itertools.cycle(urls)
         self._tiny = itertools.cycle(itertools.product(("temperature", "top_p"), TINY))
 
     async def run(self, kind: str, rate: float) -> None:
@@ -62,7 +78,7 @@ class BadCallers:
         except (httpx.HTTPError, OSError, grpc.RpcError):
             counted[0] += 1
 
-    def service(self) -> Service:
+    def service(self) -> Address:
         return next(self._services)
 
     def url(self) -> str:

@@ -14,12 +14,12 @@ from predictors.contract import HEM_PREFER
 from predictors.errors import HEMError
 from predictors.upstream.ask import ask
 from predictors.upstream.client import build_client
-from tests.soak.bad_callers import KINDS, BadCallers
+from tests.soak.bad_callers import KINDS
+from tests.soak.caller_process import CallerProcess
 from tests.soak.good_load import Alone, GoodLoad, Outcome
 from tests.soak.happenings import HAPPENINGS, Unplayable
 from tests.soak.services import PARTS, Stack
 from tests.soak.table import (
-    BACK_WITHIN_SECONDS,
     CALLER,
     CLOUD,
     FIRST_SECONDS,
@@ -29,6 +29,7 @@ from tests.soak.table import (
     percentile,
 )
 from tests.soak.watched_processes import WatchedProcesses
+from tests.soak.wire_faults import RETRY_AFTER_SECONDS
 
 SECONDS: Final = float(os.environ.get("HEM_SOAK_SECONDS", "600"))
 RATE: Final = float(os.environ.get("HEM_SOAK_RATE", "50"))
@@ -44,7 +45,9 @@ NORMAL_FACTOR, NORMAL_MORE = 3.0, 0.3
 # Every answer is as slow as this for as long as they last.
 SLOW: Final = {"2 s of delay": 2.0, "20% packet loss": 2.0}
 BREAKER_SECONDS: Final = 15.0  # the breaker's 10 s, and some to ask
-BACK_MOST: Final = BACK_WITHIN_SECONDS + NEAR_QUIET
+NEAR_WITHIN: Final = 10.0
+# A cloud that says when to come again is not asked before.
+BACK_WITHIN: Final = {"429 Retry-After": RETRY_AFTER_SECONDS + 5.0}
 
 
 @dataclass
@@ -54,6 +57,7 @@ class Stage:
     stack: Stack
     alone: Alone
     watched: WatchedProcesses
+    callers: CallerProcess
     rows: list[Row] = field(default_factory=list)
     normal: float = SLOWEST_SECONDS
 
@@ -80,6 +84,7 @@ async def play_callers(stage: Stage, kind: str) -> Row:
 async def play_fault(stage: Stage, part: str, fault: str) -> Row:
     lasts = CLOUD_FAULT if part == CLOUD else NEAR_FAULT
     row = Row(fault, part, normal=stage.normal + SLOW.get(fault, 0.0), first_seconds=first(lasts))
+    row.back_within = BACK_WITHIN.get(fault, BREAKER_SECONDS if part == CLOUD else NEAR_WITHIN)
     happening = HAPPENINGS[fault](stage.stack, part)
     try:
         lasting = await asyncio.to_thread(happening.__enter__)
@@ -112,14 +117,14 @@ async def traffic(
 ) -> AsyncIterator[GoodLoad]:
     """Good questions, and callers who hurt beside them: kind -> calls a second."""
     if beside is None:
-        beside = {name: kind.beside for name, kind in KINDS.items() if name in BESIDE}
+        beside = {
+            name: kind.beside for name, kind in KINDS.items() if name in BESIDE and kind.beside
+        }
     stage.rows.append(row)
-    async with build_client(60) as client, httpx.AsyncClient(timeout=60) as rough:
+    async with build_client(60) as client:
         load = GoodLoad(client, stage.stack.url, stage.alone, len(stage.rows))
-        callers = BadCallers(rough, stage.stack.url, stage.stack.parts)
-        work = [load.run(RATE), stage.watched.run()]
-        work += [callers.run(kind, rate) for kind, rate in beside.items() if rate]
-        tasks = [asyncio.create_task(item) for item in work]
+        tasks = [asyncio.create_task(item) for item in (load.run(RATE), stage.watched.run())]
+        await asyncio.to_thread(stage.callers.change, beside)
         try:
             yield load
         finally:
@@ -130,13 +135,13 @@ async def traffic(
                     row.notes.append(f"the traffic itself failed: {end!r}")
             await load.finish()
             row.outcomes = load.outcomes
-            row.statuses = callers.statuses
+            row.statuses = await asyncio.to_thread(stage.callers.change, {})
 
 
 async def _recovered(row: Row, outcomes: list[Outcome]) -> None:
     """The cloud is watched for its time, and until it answers; a near part until nothing has
     failed for a while. Neither for longer than it may take."""
-    quiet, most = (CLOUD_AFTER, BREAKER_SECONDS) if row.part == CLOUD else (NEAR_QUIET, BACK_MOST)
+    quiet, most = (CLOUD_AFTER if row.part == CLOUD else NEAR_QUIET), row.back_within + NEAR_QUIET
     while (since := time.monotonic() - row.healed) < max(quiet, most):
         await asyncio.sleep(0.2)
         back = _back(row, outcomes)
@@ -157,19 +162,15 @@ def _back(row: Row, outcomes: Sequence[Outcome]) -> float | None:
 
 async def _well_again(stage: Stage, row: Row) -> Row:
     """So that the next row finds all parts well; one that was not was hurt for ever."""
-    stage.stack.back_to_normal(row.part)
+    until = time.monotonic() + RETRY_AFTER_SECONDS + BREAKER_SECONDS
+    while not await _answers(stage.stack.url, PARTS[CLOUD]) and time.monotonic() < until:
+        await asyncio.sleep(0.5)
     for part, service in stage.stack.parts.items():
         if not await _answers(service.infer_url):
             row.notes.append(f"{part} did not answer afterwards, and was replaced")
             await asyncio.to_thread(service.kill)
             await asyncio.to_thread(service.start)
             await asyncio.to_thread(service.wait_ready)
-    until = time.monotonic() + 2 * BREAKER_SECONDS
-    while not await _answers(stage.stack.url, PARTS[CLOUD]):
-        if time.monotonic() > until:
-            row.notes.append("the cloud did not answer through the graph afterwards")
-            break
-        await asyncio.sleep(0.5)
     return row
 
 

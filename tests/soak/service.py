@@ -13,6 +13,7 @@ import httpx
 import psutil
 
 from tests.conftest import free_port
+from tests.soak.bad_callers import Address
 
 READY_SECONDS: Final = 120.0
 DRAIN_SECONDS: Final = 30.0
@@ -38,13 +39,13 @@ class Service:
         return int(self.url.rsplit(":", 1)[1])
 
     @property
-    def grpc_port(self) -> int:
-        words = self._command
-        return int(words[len(words) - 1 - words[::-1].index("--grpc_port") + 1])
+    def address(self) -> Address:
+        words = self._command[::-1]
+        return Address(self.name, self.port, int(words[words.index("--grpc_port") - 1]))
 
     @property
     def infer_url(self) -> str:
-        return f"{self.url}/v2/models/{self.name}/infer"
+        return self.address.infer_url
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)

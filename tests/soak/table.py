@@ -16,7 +16,6 @@ NOTHING: Final = "nothing"
 NEAR: Final = frozenset({"edge", "uplink", "hem"})
 SLOWEST_SECONDS: Final = 3.0  # p99 in the first ten seconds; an error body of a near part
 FIRST_SECONDS: Final = 10.0
-BACK_WITHIN_SECONDS: Final = 10.0
 NAMES: Final = (
     *("fault", "part", "good", "lost", "wrong", "errors"),
     *("p50 first", "p99 first", "p50 after", "p99 after", "back", "verdict"),
@@ -27,8 +26,8 @@ NAMES: Final = (
 class Row:
     """`began` and `healed`: when the fault was there (monotonic). `normal`: seconds that p99 may
     be once the first `first_seconds` are over. `back`: seconds from the recovery to the last
-    failure, or to the cloud's first answer. `statuses`: what callers who hurt got. `notes`: what
-    else is wrong. `skipped`: why it was not run."""
+    failure, or to the cloud's first answer, at most `back_within`. `statuses`: what callers who
+    hurt got. `notes`: what else is wrong. `skipped`: why it was not run."""
 
     fault: str
     part: str
@@ -38,6 +37,7 @@ class Row:
     first_seconds: float = FIRST_SECONDS
     outcomes: Sequence[Outcome] = ()
     back: float | None = 0.0
+    back_within: float = 10.0
     skipped: str = ""
     notes: list[str] = field(default_factory=list)
     statuses: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Row:
         if self.skipped:
             return []
         said = [*self._lost_or_wrong(), *self._caused_500(), *self.notes]
-        if self.back is None or self.back > BACK_WITHIN_SECONDS + 5 * (self.part == CLOUD):
+        if self.back is None or self.back > self.back_within:
             shown = "at all" if self.back is None else f"before {self.back:.1f} s"
             said.append(f"not answered again {shown} after the recovery")
         if not self.outcomes:

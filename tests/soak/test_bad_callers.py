@@ -1,24 +1,22 @@
 """Each kind of caller who hurts sends what its name says."""
 
 import json
-import os
-from pathlib import Path
+import time
 
 import httpx
 import pytest
 
-from tests.soak.bad_callers import FORGED, KINDS, TOO_LARGE_BYTES, BadCallers
-from tests.soak.service import Service
+from tests.soak.bad_callers import FORGED, KINDS, TOO_LARGE_BYTES, Address, BadCallers
+from tests.soak.caller_process import CallerProcess
 
 
 class Heard:
     """What a kind of caller has sent, as httpx would."""
 
-    def __init__(self, tmp_path: Path) -> None:
+    def __init__(self) -> None:
         self.requests: list[httpx.Request] = []
         client = httpx.AsyncClient(transport=httpx.MockTransport(self._answer))
-        service = Service("qa-edge", os.getpid(), "http://127.0.0.1:9", tmp_path / "log")
-        self.callers = BadCallers(client, "http://127.0.0.1:9/", {"edge": service})
+        self.callers = BadCallers(client, "http://127.0.0.1:9/", [Address("qa-edge", 9, 9)])
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -26,8 +24,8 @@ class Heard:
 
 
 @pytest.fixture
-def heard(tmp_path: Path) -> Heard:
-    return Heard(tmp_path)
+def heard() -> Heard:
+    return Heard()
 
 
 async def sent(heard: Heard, kind: str) -> httpx.Request:
@@ -79,6 +77,14 @@ async def test_who_reaches_nobody_is_counted_too(heard: Heard, kind: str) -> Non
         raise httpx.ConnectError("refused")
 
     heard.callers.client = httpx.AsyncClient(transport=httpx.MockTransport(refuse))
-    heard.callers.services["edge"]._command = ["--grpc_port", "9"]
     await heard.callers._call(kind)
     assert sum(heard.callers.statuses[kind].values()) == 1
+
+
+def test_callers_of_another_process_tell_what_they_got() -> None:
+    with CallerProcess("http://127.0.0.1:9/", [Address("qa-edge", 9, 9)]) as callers:
+        assert callers.change({"unload": 20}) == {}
+        time.sleep(1)
+        got = callers.change({})
+        assert set(got["unload"]) == {0}
+        assert callers.change({}) == {}

@@ -15,6 +15,7 @@ from rich.console import Console
 from predictors.embedded.workshop.questions import test_questions as shipped_questions
 from predictors.upstream.client import build_client
 from tests.soak.bad_callers import KINDS, SLOW, BadCallers
+from tests.soak.caller_process import CallerProcess
 from tests.soak.good_load import ask_alone
 from tests.soak.happenings import HAPPENINGS, ON_ALL
 from tests.soak.network import network
@@ -49,8 +50,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
         pids = {part: stack.parts[part].pid for part in LASTING}
         watched = WatchedProcesses({"hem up": stack.hem.process.pid, **pids})
-        stage = Stage(stack, asyncio.run(alone()), watched)
-        yield stage
+        addresses = [part.address for part in stack.parts.values()]
+        with CallerProcess(stack.url, addresses) as callers:
+            stage = Stage(stack, asyncio.run(alone()), watched, callers)
+            yield stage
         show(stage.rows, Console(width=180))
 
 
@@ -84,7 +87,8 @@ async def test_a_caller(stage: Stage, kind: str) -> None:
 
 async def test_slow_callers_are_hung_up_on(stage: Stage) -> None:
     async with httpx.AsyncClient() as client:
-        callers = BadCallers(client, stage.stack.url, stage.stack.parts)
+        addresses = [part.address for part in stage.stack.parts.values()]
+        callers = BadCallers(client, stage.stack.url, addresses)
         calls = {kind: [call(callers) for _ in range(EACH)] for kind, call in SLOW.items()}
         ends = await asyncio.gather(*(asyncio.gather(*each) for each in calls.values()))
     kept = {kind: statuses.count(0) for kind, statuses in zip(calls, ends, strict=True)}

@@ -55,13 +55,8 @@ def test_p99_is_bounded_at_first_and_afterwards() -> None:
     assert row("edge", *slow(20.0, 9.0)).complaints() == []
 
 
-@pytest.mark.parametrize(
-    ("part", "back", "fails"),
-    [
-        *(("edge", 9.9, False), ("edge", 10.1, True), ("edge", None, True)),
-        *(("cloud", 14.9, False), ("cloud", 15.1, True), ("cloud", None, True)),
-    ],
-)
+@pytest.mark.parametrize(("back", "fails"), [(9.9, False), (10.1, True), (None, True)])
+@pytest.mark.parametrize("part", ["cloud", "edge"])
 def test_a_part_is_back_in_time_or_its_row_fails(
     part: str, back: float | None, fails: bool
 ) -> None:
