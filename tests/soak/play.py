@@ -90,6 +90,7 @@ async def play_fault(stage: Stage, part: str, fault: str) -> Row:
         lasting = await asyncio.to_thread(happening.__enter__)
     except Unplayable as error:
         row.skipped = str(error)
+        stage.rows.append(row)
         return row
     try:
         async with traffic(stage, row) as load:

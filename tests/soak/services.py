@@ -81,22 +81,20 @@ def running_stack(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))  # where the scripted engine is
         running = RunningHem(["--logs", *options, "-f", str(manifests)], timeout=180)
+    parts: dict[str, Service] = {}
     try:
         assert running.process.stdout is not None
         log = LogReader(running.process.stdout)
         urls = {e["name"]: e["url"] for e in running.events if e["event"] == "started"}
-        parts = {
-            part: Service(name, running.pids[name], urls[name], _log(folder, name))
-            for part, name in PARTS.items()
-        }
+        for part, name in PARTS.items():
+            parts[part] = Service(name, running.pids[name], urls[name], _log(folder, name))
         stack = Stack(running.url, running, log, parts, fronts, proxies, network, folder)
         for part, service in parts.items():
             stack.aim(part, service)
         yield stack
     finally:
-        with contextlib.suppress(NameError):
-            for service in parts.values():
-                service.close()
+        for service in parts.values():
+            service.close()
         running.stop()
         running.close()
         proxies.close()
