@@ -14,7 +14,7 @@ import uvloop
 
 from tests.soak.network import Network
 from tests.soak.wire import LONGEST_HEAD, Message, read_message, reset
-from tests.soak.wire_faults import FAULTS, PLAUSIBLE, Fault, Leave, send
+from tests.soak.wire_faults import FAULTS, PLAUSIBLE, Fault, Leave, delayed, send
 
 T = TypeVar("T")
 
@@ -46,9 +46,10 @@ class FaultyProxy:
         self._marker, self._fault = marker, FAULTS.get(fault) or PLAUSIBLE[fault]
 
     def heal(self) -> None:
-        """Passes calls on again; connections that the fault still holds are reset."""
+        """Passes calls on again; connections that the fault would hold for ever are reset."""
+        held = [] if self._fault is delayed else list(self._playing)
         self._fault = None
-        for task in list(self._playing):
+        for task in held:
             task.get_loop().call_soon_threadsafe(task.cancel)
 
     async def listen(self) -> None:

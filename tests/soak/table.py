@@ -91,9 +91,11 @@ class Row:
                 if percentile(seconds, 99) > most:
                     shown = percentile(seconds, 99)
                     said.append(f"p99 {when} was {shown:.2f} s, above {most:.2f} s")
-        slow = max((o.seconds for o in self.outcomes if o.kind == "error"), default=0.0)
+        slow = max((o.seconds for o in self.outcomes if o.at < self.healed), default=0.0)
         if slow > SLOWEST_SECONDS and self.part in NEAR:
-            said.append(f"an error body took {slow:.2f} s, above {SLOWEST_SECONDS:g} s")
+            said.append(
+                f"neither an answer nor an error for {slow:.2f} s, above {SLOWEST_SECONDS:g} s"
+            )
         return said
 
 

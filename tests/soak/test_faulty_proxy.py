@@ -146,6 +146,12 @@ def test_healing_ends_what_a_fault_still_holds(proxy: FaultyProxy) -> None:
         ask(proxy, 30)
 
 
+def test_healing_leaves_a_delayed_answer_alone(proxy: FaultyProxy) -> None:
+    proxy.play("2 s of delay")
+    threading.Timer(0.3, proxy.heal).start()
+    assert ask(proxy, 30).content == ANSWER
+
+
 def test_where_the_service_refuses_connections_so_does_the_proxy(proxies: Proxies) -> None:
     proxy, port = proxies.add(Network("not wanted here")), free_port()
     proxy.aim(port)
