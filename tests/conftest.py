@@ -84,6 +84,7 @@ SLOW = tuple(
         "predictors/engines/triton/test_failures.py",
         "predictors/serving/test_command_line.py",
         "predictors/upstream/test_faults.py",
+        "soak/test_faulty_proxy.py",
         "transformers_hem/algorithms/test_algorithms.py",
         "transformers_hem/calibration/test_promises.py",
         "transformers_hem/evaluation/test_reference.py",
