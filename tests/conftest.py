@@ -89,6 +89,7 @@ SLOW = tuple(
         "predictors/serving/test_command_line.py",
         "predictors/upstream/test_faults.py",
         "predictors/upstream/test_slow_answers.py",
+        "soak/test_faulty_proxy.py",
         "transformers_hem/algorithms/test_algorithms.py",
         "transformers_hem/calibration/test_promises.py",
         "transformers_hem/evaluation/test_reference.py",

@@ -1,113 +1,105 @@
-"""The shipped graph under mixed load for HEM_SOAK_SECONDS, while the cloud comes and goes.
+"""The shipped graph under 50 good requests a second, while each fault happens to each of its parts.
 
-`make soak` runs it for ten minutes. What leaks in memory, descriptors or queries shows after
-minutes, in no other test.
+`make soak` runs it; HEM_SOAK_SECONDS scales it. `-k "cloud and frozen"` plays one row. A row that
+may not stand fails its test, and the table at the end shows them all.
 """
 
 import asyncio
-import contextlib
-import json
-import os
-import time
+from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 import httpx
 import pytest
+from rich.console import Console
 
-from inferencegraph.read.documents import MANIFESTS
+from predictors.embedded.workshop.questions import test_questions as shipped_questions
 from predictors.upstream.client import build_client
-from tests.inferencegraph.running_hem import RunningHem
-from tests.soak.log_lines import LogReader, faults
-from tests.soak.mixed_load import MixedLoad
-from tests.soak.replaced_service import ReplacedService
+from tests.soak.bad_callers import KINDS, SLOW, BadCallers
+from tests.soak.caller_process import CallerProcess
+from tests.soak.good_load import ask_alone
+from tests.soak.happenings import HAPPENINGS, ON_ALL
+from tests.soak.network import network
+from tests.soak.play import SECONDS, Stage, play_callers, play_fault, play_nothing
+from tests.soak.services import running_stack
+from tests.soak.table import Row, show
 from tests.soak.watched_processes import WatchedProcesses
 
-SECONDS = float(os.environ.get("HEM_SOAK_SECONDS", "600"))
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(SECONDS + 600)]
 
-MANIFEST = MANIFESTS / "answer-generation" / "mining-then-inference"
-CALLERS = 8
-SEED = 20_260_101
-WARM_UP = SECONDS / 4
-OUTAGE_EVERY, OUTAGE_LASTS = 40.0, 8.0
-# What a process may grow by after the warm-up. torch settles slowly: a predictor grew by
-# 8 MiB in two minutes. At 30 queries/s a leak of 2 KiB a query is beyond it after ten.
+QUERIES = 120
+EACH = 50  # of slow callers, at the graph and its four services
+NEAR_PARTS = ("edge", "uplink", "hem")
+LASTING = ("edge", "uplink", "hem")  # while the cloud comes and goes
+# What a process may grow by after the warm-up: torch settles slowly.
 LARGEST_GROWTH_MIB = 24.0
 # Between two services there are as many connections as calls under way at once, either way.
-LARGEST_DESCRIPTORS_MORE = 4 * CALLERS
-SLOWEST_SECONDS = 30.0
+LARGEST_DESCRIPTORS_MORE = 400
+WARM_UP = SECONDS / 4
 
 
-async def come_and_go(cloud: ReplacedService, client: httpx.AsyncClient, graph: str) -> list[float]:
-    """Outages until the time is over; seconds that each took from the new start to an answer."""
-    ends = time.monotonic() + SECONDS
-    recoveries: list[float] = []
-    while time.monotonic() + OUTAGE_EVERY < ends:
-        await asyncio.sleep(OUTAGE_EVERY / 2)
-        cloud.kill()
-        await asyncio.sleep(OUTAGE_LASTS)
-        began = time.monotonic()
-        await cloud.start_again(client, graph)
-        recoveries.append(round(time.monotonic() - began, 1))
-        await asyncio.sleep(max(0.0, OUTAGE_EVERY / 2 - OUTAGE_LASTS))
-    return recoveries
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("soak")
+    with network() as wire, running_stack(wire, folder) as stack:
+        urls = {stack.parts[part].name: stack.parts[part].infer_url for part in ("edge", "cloud")}
+        queries = [question.query for question in shipped_questions()[:QUERIES]]
 
-
-async def soak(
-    load: MixedLoad, watched: WatchedProcesses, cloud: ReplacedService, client: httpx.AsyncClient
-) -> list[float]:
-    sampling = asyncio.create_task(watched.run())
-    try:
-        recoveries, _ = await asyncio.gather(
-            come_and_go(cloud, client, load.graph), load.run(CALLERS, SECONDS)
-        )
-    finally:
-        sampling.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sampling
-    return recoveries
-
-
-async def test_hours_of_traffic_leave_nothing_behind(tmp_path: Path) -> None:
-    replacement_log = tmp_path / "qa-cloud.log"
-    with RunningHem(["--logs", "-f", str(MANIFEST)], timeout=180) as stack:
-        assert stack.process.stdout is not None
-        log = LogReader(stack.process.stdout)
-        edge = next(e["url"] for e in stack.events if e.get("name") == "qa-edge")
-        lasting = {name: pid for name, pid in stack.pids.items() if name != "qa-cloud"}
-        watched = WatchedProcesses({"hem up": stack.process.pid, **lasting})
-        cloud = ReplacedService("qa-cloud", stack.pids["qa-cloud"], replacement_log)
-        try:
+        async def alone() -> dict[tuple[str, str], str]:
             async with build_client(60) as client:
-                edge_url = f"{edge}/v2/models/qa-edge/infer"
-                load = MixedLoad(client, stack.url, edge_url, SEED)
-                recoveries = await soak(load, watched, cloud, client)
-        finally:
-            cloud.close()
-        stack.stop()
-        log.close()
+                return dict(await ask_alone(client, urls, queries))
 
-    tally = load.tally
-    growth = {name: watched.growth(name, WARM_UP) for name in ("hem up", *lasting)}
-    report = {
-        "soak": SECONDS,
-        "requests": tally.kinds,
-        "served_by": tally.served_by,
-        "wrong": len(tally.wrong),
-        "slowest_seconds": round(tally.slowest_seconds, 2),
-        "recoveries": recoveries,
-        "log_lines": log.lines,
-        "growth": {name: asdict(value) for name, value in growth.items()},
-    }
-    print(json.dumps(report, indent=1))
+        pids = {part: stack.parts[part].pid for part in LASTING}
+        watched = WatchedProcesses({"hem up": stack.hem.process.pid, **pids})
+        addresses = [part.address for part in stack.parts.values()]
+        with CallerProcess(stack.url, addresses) as callers:
+            stage = Stage(stack, asyncio.run(alone()), watched, callers)
+            yield stage
+        show(stage.rows, Console(width=180))
 
-    assert tally.wrong == []
-    assert tally.slowest_seconds < SLOWEST_SECONDS
-    assert recoveries, f"{SECONDS} s are too few for an outage"
-    assert log.deaths == ["qa-cloud"]
-    assert {"asked for the cloud: qa-edge", "asked for the cloud: qa-cloud"} <= set(tally.served_by)
-    assert log.faults + faults("qa-cloud", replacement_log.read_text().splitlines()) == []
-    for name, grown in growth.items():
+
+def holds(row: Row) -> None:
+    if row.skipped:
+        pytest.skip(row.skipped)
+    assert row.complaints() == []
+
+
+async def test_nothing_happens(stage: Stage) -> None:
+    holds(await play_nothing(stage))
+
+
+@pytest.mark.parametrize("fault", HAPPENINGS)
+async def test_the_cloud(stage: Stage, fault: str) -> None:
+    holds(await play_fault(stage, "cloud", fault))
+
+
+async def test_nothing_is_left_behind(stage: Stage) -> None:
+    for name in ("hem up", *LASTING):
+        grown = stage.watched.growth(name, WARM_UP)
+        print(name, asdict(grown))
         assert grown.grown_mib < LARGEST_GROWTH_MIB, name
         assert grown.most_descriptors <= grown.descriptors + LARGEST_DESCRIPTORS_MORE, name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_caller(stage: Stage, kind: str) -> None:
+    holds(await play_callers(stage, kind))
+
+
+async def test_slow_callers_are_hung_up_on(stage: Stage) -> None:
+    async with httpx.AsyncClient() as client:
+        addresses = [part.address for part in stage.stack.parts.values()]
+        callers = BadCallers(client, stage.stack.url, addresses)
+        calls = {kind: [call(callers) for _ in range(EACH)] for kind, call in SLOW.items()}
+        ends = await asyncio.gather(*(asyncio.gather(*each) for each in calls.values()))
+    kept = {kind: statuses.count(0) for kind, statuses in zip(calls, ends, strict=True)}
+    assert kept == dict.fromkeys(SLOW, 0), f"of {EACH} each"
+
+
+@pytest.mark.parametrize("part", NEAR_PARTS)
+@pytest.mark.parametrize("fault", ON_ALL)
+async def test_a_near_part(stage: Stage, part: str, fault: str) -> None:
+    holds(await play_fault(stage, part, fault))
+
+
+def test_the_logs_tell_of_no_fault_of_our_own(stage: Stage) -> None:
+    assert stage.stack.faults() == []
