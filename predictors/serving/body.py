@@ -17,6 +17,7 @@ import orjson
 from predictors.contract import plain_parameters
 from predictors.contract.binary import check_binary_request
 from predictors.errors import InvalidRequest, PayloadTooLarge, UnsupportedMedia
+from predictors.memory import hold
 
 Headers = Mapping[bytes, bytes]  # names in lower case
 
@@ -32,7 +33,8 @@ BARE_DEFLATE: Final = -zlib.MAX_WBITS
 
 def inflate(encodings: bytes, body: bytes, limit: int) -> bytes:
     """The body before it was encoded. Raises UnsupportedMedia for an encoding other than gzip and
-    deflate, PayloadTooLarge above `limit` bytes, InvalidRequest for what doesn't inflate."""
+    deflate, PayloadTooLarge above `limit` bytes, InvalidRequest for what doesn't inflate,
+    Overloaded where the calls in flight hold too much with it."""
     names = [name.strip().lower() for name in encodings.decode("latin-1").split(",")]
     for name in reversed(names):  # in the order that they were applied
         if name in ("", "identity"):
@@ -70,6 +72,7 @@ def _members(body: bytes, format: int, name: str, limit: int) -> Iterator[bytes]
             raise zlib.error("it ends too early")
         if member.unused_data and name == "deflate":
             raise zlib.error("bytes behind its end")
+        hold(len(inflated))
         yield inflated
         body = member.unused_data
 

@@ -1,11 +1,13 @@
 """What all calls hold together is bounded: a burst of large ones is a 503, and no one else's."""
 
+import gzip
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import orjson
 import pytest
 
 from predictors.contract import text_request
@@ -45,6 +47,22 @@ def test_large_bodies_are_refused_together_and_small_ones_never(start_server: St
     for refusal in refusals(answers):
         assert "of 200000 (max_bytes_in_flight); try again later" in refusal
     assert ask_all(url, [large])[0].status_code == 200
+
+
+def test_what_small_bodies_inflate_to_is_counted(start_server: StartServer) -> None:
+    options = ("--max_body_bytes", "150000", "--max_bytes_in_flight", "200000")
+    arguments = ("--model_name", "m", "--engine", "scripted", *options)
+    server = start_server("tests.predictors.scripted", *arguments, ready="/v2/models/m/ready")
+    body = gzip.compress(orjson.dumps(text_request(["sleep 3 " + "x" * 140_000])))
+    headers = {"content-encoding": "gzip", "content-type": "application/json"}
+
+    def ask(_: int) -> httpx.Response:
+        url = f"{server.url}/v2/models/m/infer"
+        return httpx.post(url, content=body, headers=headers, timeout=60)
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(ask, range(6)))
+    assert len(refusals(answers)) == 4
 
 
 @pytest.mark.parametrize("engine", ["kserve", "openai_api"])
