@@ -81,14 +81,15 @@ class HTTPUpstream:
         """The same for a GET."""
         return await self._upstream.call(lambda: self.once("GET", path, as_json(read)))
 
-    async def stream(self, path: str, body: Any, read: Read[T]) -> T:
-        """What `read` makes of a streamed answer and of when its request left (perf_counter).
+    async def stream(self, path: str, body: Any, read: Read[T], *, streams: bool = True) -> T:
+        """What `read` makes of an answer and of when its request left (perf_counter). `streams`: it
+        comes bit by bit, while it is computed.
 
         It raises as that of `post`.
         """
         content = _dumps(body)
         return await self._upstream.call(
-            lambda: self.once("POST", path, read, content), streams=True
+            lambda: self.once("POST", path, read, content), streams=streams
         )
 
     async def once(

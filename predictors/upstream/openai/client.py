@@ -46,15 +46,16 @@ class Completions:
 
     async def complete(self, body: Mapping[str, Any]) -> Answer:
         """Raises InvalidRequest, UpstreamError or Overloaded."""
+        streams = bool(body.get("stream"))
 
         async def read(response: Response, begin: float) -> Answer:
-            return await read_answer(response, self._api, begin, bool(body.get("stream")))
+            return await read_answer(response, self._api, begin, streams)
 
         refused: set[str] = set()
         while True:
             sent = self._adapted(body)
             try:
-                return await self._http.stream(self._api.path, sent, read)
+                return await self._http.stream(self._api.path, sent, read, streams=streams)
             except UnsupportedFields as error:
                 names = error.names & sent.keys()
                 refused |= names | (TOGETHER if names & TOGETHER else set())

@@ -234,7 +234,7 @@ def test_the_given_case_has_an_error_for_each_of_its_steps(shared: Path) -> None
     problems = validate([document.content for document in read(path)])
     wrong = [p.field[-20:] for p in problems if p.severity == "error"]
     assert wrong == [f"t.steps[{index}].condition" for index in range(3)]
-    for command in (["validate", "-f"], ["router", "--graph"], ["up", "-f"]):
+    for command in (["validate", "-f"], ["router", "--graph"]):
         ended = hem(*command, str(path))
         assert ended.returncode != 0
         assert "joins two tests" in ended.stdout + ended.stderr

@@ -77,7 +77,7 @@ def test_a_query_that_was_not_recorded_is_an_error_that_shows_it(recorded: Serve
         ('{"text": "t"}', "'query' must be a non-empty string"),
         ('{"query": " ", "text": "t"}', "'query' must be a non-empty string"),
         ('{"query": "q", "text": "t", "mean_logprobs": 1}', "did you mean 'mean_logprob'"),
-        ('{"query": "q", "text": "t", "prompt_tokens": 1.5}', "prompt_tokens must be a number"),
+        ('{"query": "q", "text": "t", "prompt_tokens": 1.5}', "'prompt_tokens' must be a number"),
         ('{"query": "q", "text": "t", "served_by": 1}', "served_by must be a string, not 1"),
         ('{"query": "q", "text": "t", "parameters": []}', None),
         ('{"query": "q", "text": "t", "parameters": [1]}', "parameters must be an object"),

@@ -109,14 +109,15 @@ def test_a_password_in_the_url_of_an_engine_is_refused_and_not_told(
 @pytest.mark.parametrize("url", [url for url, _ in ODD_URLS if " " not in url and "[" not in url])
 def test_an_odd_password_in_the_url_of_a_command_is_refused_and_not_told(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^--url '.*\*\*\*@") as raised:
-        check_url(url)
+        check_url(url, "--url", "http://127.0.0.1:8080")
     assert not [words for words in TOLD if words in str(raised.value).replace("a password", "")]
 
 
 def test_a_password_that_is_written_rightly_is_taken_by_clients() -> None:
-    assert check_url("http://user:pa%2Fss@host:80/v2") == "http://user:pa%2Fss@host:80/v2"
-    assert check_url("http://host/v2/models/a%40b/infer")
-    assert check_url("http://user:pa ss@host")
+    url = "http://user:pa%2Fss@host:80/v2"
+    assert check_url(url, "--url", "http://127.0.0.1:8080") == url
+    for accepted in ("http://host/v2/models/a%40b/infer", "http://user:pa ss@host"):
+        assert check_url(accepted, "--url", "http://127.0.0.1:8080") == accepted
 
 
 async def test_the_user_of_a_url_is_sent_as_a_header() -> None:
