@@ -10,6 +10,7 @@ from transformers_hem.serving.settings import (
     build_decider,
     environment_name,
     read_environment,
+    warn_of_a_shipped_router,
 )
 
 EXAMPLE = """examples:
@@ -43,6 +44,7 @@ def main() -> None:
         conflict_handler="resolve",
     )
     model = build_model(parser.parse_args(), decider)
+    warn_of_a_shipped_router(decider)
     # The decision on a query takes less time than a task that watches for its cancellation.
     serve(model, settings, cancel_on_disconnect=decider.algorithm.stage == "answer")
 

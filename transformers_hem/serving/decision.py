@@ -81,8 +81,11 @@ class Decider:
         policy: BatchPolicy = "any",
         guards: Mapping[str, Guard] | None = None,
         scored_characters: int = SCORED_CHARACTERS,
+        router: str | None = None,
     ) -> None:
+        """`router`: the name or path of the trained router that the algorithm reads."""
         self.name = name
+        self.router = router
         self.algorithm = algorithm
         self.threshold = threshold
         self.policy: BatchPolicy = policy

@@ -112,7 +112,6 @@ def build_decider(settings: HEMSettings) -> Decider:
     taken = _take_threshold(kind, values)
     parameters = parse(name, kind, values)
     algorithm = kind(parameters)
-    _warn_of_a_shipped_router(algorithm, getattr(parameters, "router", None))
     return Decider(
         name,
         algorithm,
@@ -120,6 +119,7 @@ def build_decider(settings: HEMSettings) -> Decider:
         settings.batch_policy,
         {guard: load_guard(guard, own) for guard, own in blocks.items()},
         settings.scored_characters,
+        router=getattr(parameters, "router", None),
     )
 
 
@@ -133,9 +133,9 @@ def _refuse_misfits(settings: HEMSettings, name: str, kind: type[Algorithm]) -> 
         )
 
 
-def _warn_of_a_shipped_router(algorithm: Algorithm, router: str | None) -> None:
+def warn_of_a_shipped_router(decider: Decider) -> None:
     """It knows the pair of models that it was trained on, and no other."""
-    config = algorithm.calibrated
+    router, config = decider.router, decider.algorithm.calibrated
     if router and config and not config.calibration and embedded.is_shipped(router):
         logger.warning(
             "router %s ships with the project, and is not calibrated on rows of yours. For other "

@@ -10,7 +10,11 @@ from predictors.errors import ConfigurationError
 from transformers_hem import embedded
 from transformers_hem.calibration.config import Calibration
 from transformers_hem.serving.decision import Decider
-from transformers_hem.serving.settings import build_decider, read_environment
+from transformers_hem.serving.settings import (
+    build_decider,
+    read_environment,
+    warn_of_a_shipped_router,
+)
 
 
 def decider(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Decider:
@@ -89,7 +93,7 @@ def test_a_shipped_router_says_that_it_may_not_know_your_models(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     router = name.format(path=embedded.directory("embedded:general"))
-    decider(monkeypatch, HEM_ROUTER=router)
+    warn_of_a_shipped_router(decider(monkeypatch, HEM_ROUTER=router))
     (line,) = [record.getMessage() for record in caplog.records]
     assert "not calibrated on rows of yours" in line
     assert f"hem calibrate --router {router} --data" in line
@@ -112,5 +116,7 @@ def test_a_calibrated_copy_of_a_shipped_router_is_ones_own(
         promise="60% stay at the edge",
     ).model_dump()
     path.write_text(json.dumps(config))
-    assert decider(monkeypatch, HEM_ROUTER=str(tmp_path / "mine")).threshold == 0.25
+    mine = decider(monkeypatch, HEM_ROUTER=str(tmp_path / "mine"))
+    assert mine.threshold == 0.25
+    warn_of_a_shipped_router(mine)
     assert not caplog.records
