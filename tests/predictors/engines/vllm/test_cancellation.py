@@ -49,7 +49,7 @@ async def test_a_cancelled_query_is_aborted_in_the_engine(engine: VLLMEngine) ->
     """With one place, the short query is answered before the long one could have ended."""
     (whole,) = await engine.generate([LONG])
     assert whole.completion_tokens == 900
-    task = asyncio.ensure_future(engine.generate([LONG, LONG]))
+    task = asyncio.gather(*(engine.generate([LONG]) for _ in range(2)))
     await until(lambda: engine.llm.get_num_unfinished_requests() == 2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -60,7 +60,7 @@ async def test_a_cancelled_query_is_aborted_in_the_engine(engine: VLLMEngine) ->
 
 
 async def test_more_queries_than_may_wait_are_refused_as_overload(engine: VLLMEngine) -> None:
-    waiting = asyncio.ensure_future(engine.generate([LONG] * 3))
+    waiting = asyncio.gather(*(engine.generate([LONG]) for _ in range(3)))
     await until(lambda: engine.llm.get_num_unfinished_requests() == 3)
     with pytest.raises(Overloaded):
         await engine.generate([SHORT])
