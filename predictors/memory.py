@@ -4,10 +4,8 @@ A limit for each is no limit for all: 256 calls of 64 MiB are 16 GiB. Imports no
 """
 
 import asyncio
-import contextlib
 import ctypes
 import functools
-from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Final
 
@@ -29,16 +27,9 @@ class ByteBudget:
         self.held = 0
         self._trimming = False
 
-    @contextlib.contextmanager
-    def call(self) -> Iterator["Hold"]:
+    def call(self) -> "Hold":
         """Around one call; within it, HOLD is what it holds."""
-        hold = Hold(self)
-        token = HOLD.set(hold)
-        try:
-            yield hold
-        finally:
-            HOLD.reset(token)
-            hold.release()
+        return Hold(self)
 
     def trim_soon(self) -> None:
         """Gives free pages back to the system, in a thread, once for a burst."""
@@ -52,12 +43,20 @@ class ByteBudget:
 
 
 class Hold:
-    """What one call holds."""
+    """What one call holds, while it is entered. Not a generator, which costs each call more."""
 
     def __init__(self, budget: ByteBudget) -> None:
         self._budget = budget
         self._bytes = 0
         self._counted = 0
+
+    def __enter__(self) -> "Hold":
+        self._token = HOLD.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        HOLD.reset(self._token)
+        self.release()
 
     def take(self, size: int) -> None:
         """So many bytes more, until the call ends. Raises Overloaded where all calls together hold

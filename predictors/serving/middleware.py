@@ -46,12 +46,15 @@ class RequestGate:
             body = await self._read(headers, receive)
             if body is None:
                 return
-            body = inflate(headers.get(b"content-encoding", b""), body, self.max_body_bytes)
+            received = body
+            if encodings := headers.get(b"content-encoding"):
+                body = inflate(encodings, body, self.max_body_bytes)
             content_type, body = as_v2(headers, body)
         except HEMError as error:
             await _send_error(send, error)
             return
-        scope = {**scope, "headers": _described(scope["headers"], content_type, body)}
+        if body is not received or content_type != headers.get(b"content-type"):
+            scope = {**scope, "headers": _described(scope["headers"], content_type, body)}
         pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
