@@ -7,8 +7,9 @@ import signal
 from typing import Any, Final
 
 import kserve
+from kserve import model_server
 from kserve.constants.constants import FASTAPI_APP_IMPORT_STRING
-from kserve.protocol.rest.server import RESTServer
+from kserve.protocol.rest.server import RESTServer, TimingMiddleware
 
 from predictors.errors import ConfigurationError, EngineError
 from predictors.serving.command import end_at_once
@@ -55,6 +56,16 @@ class ServedModel(kserve.Model):
         """Releases what answers needed. Called once, when no call is under way any more."""
 
 
+class UntimedRESTServer(RESTServer):
+    """Without the middleware that looks for each request's route, and reads the clocks, for two
+    lines of kserve's trace log, which our servers don't write. /metrics has the times."""
+
+    def create_application(self) -> None:
+        super().create_application()
+        app = model_server.app
+        app.user_middleware = [used for used in app.user_middleware if used.cls != TimingMiddleware]
+
+
 class Server(kserve.ModelServer):
     """kserve's REST and gRPC servers in front of one model, which outlives both.
 
@@ -88,7 +99,7 @@ class Server(kserve.ModelServer):
         asyncio.run(self._serve())
 
     def _rest(self) -> Any:
-        rest = RESTServer(
+        rest = UntimedRESTServer(
             FASTAPI_APP_IMPORT_STRING,
             self.dataplane,
             self.model_repository_extension,

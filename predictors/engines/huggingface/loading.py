@@ -32,6 +32,7 @@ class Loaded:
     """A model that is ready to run.
 
     `context` is the most tokens of prompt and answer together; of each, for an encoder-decoder.
+    `vocabulary` is how many tokens the model has embeddings for.
     `beginning` is how the decoder of one begins: options of transformers' GenerationConfig.
     """
 
@@ -39,13 +40,9 @@ class Loaded:
     tokenizer: Any
     context: int
     end_tokens: frozenset[int]
+    vocabulary: int
     encoder_decoder: bool = False
     beginning: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def vocabulary(self) -> int:
-        """How many tokens the model has embeddings for."""
-        return int(self.model.get_input_embeddings().weight.shape[0])
 
     @property
     def pad_token(self) -> int:
@@ -128,4 +125,12 @@ def _loaded(model: Any, tokenizer: Any) -> Loaded:
     model.generation_config = GenerationConfig()
     positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     context = int(positions or min(tokenizer.model_max_length, NO_LIMIT))
-    return Loaded(model, tokenizer, context, end_tokens, encoder_decoder, beginning)
+    return Loaded(
+        model,
+        tokenizer,
+        context,
+        end_tokens,
+        int(model.get_input_embeddings().weight.shape[0]),
+        encoder_decoder,
+        beginning,
+    )
