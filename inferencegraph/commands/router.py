@@ -21,6 +21,15 @@ def router(
     name: Annotated[
         str | None, typer.Option(help="Which graph, if the file has several.", show_default=False)
     ] = None,
+    health_timeout: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="A service whose answer is overdue, and that doesn't tell its health in so long, "
+            "is given up; 0: the graph waits, as KServe's router does.",
+        ),
+    ] = 0.0,
 ) -> None:
     """Runs only a graph's router; the services are somewhere else.
 
@@ -36,5 +45,6 @@ def router(
 
     loaded = load_graph(graph, name)
     refuse_graph(loaded)
-    app = create_app(loaded, propagate_headers=patterns_from(os.environ))
+    headers = patterns_from(os.environ)
+    app = create_app(loaded, propagate_headers=headers, health_timeout=health_timeout)
     run(app, "127.0.0.1", port, lambda url: print(f"hem: ready {url}", flush=True))

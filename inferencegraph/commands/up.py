@@ -58,6 +58,15 @@ def up(
     no_restart: Annotated[
         bool, typer.Option("--no-restart", help="Don't start a service again that has died.")
     ] = False,
+    health_timeout: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="A service whose answer is overdue, and that doesn't tell its health in so long, "
+            "is given up; 0: the graph waits, as KServe's router does.",
+        ),
+    ] = 1.5,
     logs: Annotated[bool, typer.Option("--logs", help="Show the services' own lines.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
 ) -> None:
@@ -82,6 +91,7 @@ def up(
             settings=set_ or [],
             router=router,
             restart=not no_restart,
+            health_timeout=health_timeout,
         ) as stack:
             if as_json:
                 print(json.dumps({"event": "all_ready", "urls": stack.urls}), flush=True)

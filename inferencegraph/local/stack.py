@@ -32,13 +32,15 @@ from predictors.upstream.probe import Told
 
 EXAMPLE: Final = MANIFESTS / "answer-generation" / "mining-then-inference"
 READY_TIMEOUT_SECONDS = 600.0
+HEALTH_TIMEOUT: Final = 1.5
 # A model that still loads logs each question whether it is ready, so they become rarer.
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.2, 1.0
 
 
 class Stack:
     """Use as `async with Stack(...) as stack`: entered, every service and every graph answers;
-    left, nothing of it runs any more.
+    left, nothing of it runs any more. Its graphs give up a service that doesn't answer, nor tells
+    its health within `health_timeout` seconds; 0: they wait, as KServe's router does.
 
     Entering raises ConfigurationError when a service dies, or isn't ready in time; what had been
     started is stopped by then. A service that dies later is reported to the observer, and the
@@ -52,6 +54,7 @@ class Stack:
         observer: Observer,
         *,
         restart: bool = False,
+        health_timeout: float = HEALTH_TIMEOUT,
     ) -> None:
         self.plan = plan
         self._observer = observer
@@ -61,7 +64,12 @@ class Stack:
         self._processes: list[ServiceProcess] = []
         passed = patterns_from(os.environ) if PROPAGATE_HEADERS in os.environ else TRACING
         self._graphs = [
-            GraphServer(create_app(graph, plan.infer_urls.__getitem__, passed), bound)
+            GraphServer(
+                create_app(
+                    graph, plan.infer_urls.__getitem__, passed, health_timeout=health_timeout
+                ),
+                bound,
+            )
             for graph, bound in zip(plan.graphs, sockets, strict=True)
         ]
         self._exits: dict[asyncio.Task[int], ServiceProcess] = {}
@@ -230,6 +238,7 @@ async def running(
     port: int = 0,
     images: Sequence[str] = (),
     restart: bool = False,
+    health_timeout: float = HEALTH_TIMEOUT,
     settings: Sequence[str] = (),
     router: str | None = None,
 ) -> AsyncIterator[Stack]:
@@ -258,5 +267,11 @@ async def running(
         if not graphs:  # the services bind them themselves
             for bound in sockets:
                 bound.close()
-        async with Stack(made, sockets if graphs else [], observer, restart=restart) as stack:
+        async with Stack(
+            made,
+            sockets if graphs else [],
+            observer,
+            restart=restart,
+            health_timeout=health_timeout,
+        ) as stack:
             yield stack

@@ -22,7 +22,7 @@ import orjson
 from inferencegraph.router.bodies import content_type
 from inferencegraph.router.execution import Call, bind
 from inferencegraph.router.spec import RouterTimeouts, Step, parse
-from inferencegraph.router.step import GraphFailure, Reply, StepService
+from inferencegraph.router.step import GraphFailure, Lookout, Reply, StepService
 from predictors.contract import FAILURE_HEADER
 from predictors.errors import ConfigurationError
 from predictors.upstream.client import PASSED_ON, Client, build_client
@@ -179,21 +179,26 @@ def create_app(
     resolve: Callable[[str], str] | None = None,
     propagate_headers: Sequence[str] = (),
     max_body_bytes: int = MAX_BODY_BYTES,
+    health_timeout: float = 0.0,
 ) -> Router:
     """The router of an InferenceGraph, or of its spec.
 
     `resolve` gives the infer URL of a serviceName (a LookupError means that there is none);
-    `propagate_headers` are regular expressions. Raises ConfigurationError for a graph that can't
-    be run here. A graph that runs but can never work is not refused: the router answers what
-    KServe's would (`inferencegraph.check` refuses such graphs).
+    `propagate_headers` are regular expressions. A service whose answer is overdue is given up where
+    it doesn't tell its health within `health_timeout` seconds; 0: it isn't asked.
+
+    Raises ConfigurationError for a graph that can't be run here. A graph that runs but can never
+    work is not refused: the router answers what KServe's would (`inferencegraph.check` refuses such
+    graphs).
     """
     spec = parse(graph)
     client = build_client(None)
     timeouts = spec.router_timeouts
+    lookout = Lookout(client, health_timeout)
 
     def service(step: Step) -> StepService:
         url = step.service_url or _resolved(step.service_name, resolve)
-        return StepService(client, url, timeouts.service_client)
+        return StepService(client, url, timeouts.service_client, lookout)
 
     headers = header_filter(propagate_headers)
     return Router(bind(spec, service), client, timeouts, headers, max_body_bytes)

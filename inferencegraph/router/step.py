@@ -7,7 +7,7 @@ from typing import Final
 
 from predictors.contract import FAILURE_HEADER
 from predictors.errors import ConfigurationError, HEMError, UpstreamError
-from predictors.upstream.attempt import bound_body, reading
+from predictors.upstream.attempt import attempt, bound_body, reading, unread, watch_body
 from predictors.upstream.client import (
     CONNECTION_ERRORS,
     URL,
@@ -19,11 +19,15 @@ from predictors.upstream.client import (
     shown,
 )
 from predictors.upstream.redaction import shown_url
+from predictors.upstream.settings import Limits
+from predictors.upstream.watch import Watch
 
 Headers = Sequence[tuple[str, str]]
 
 # KServe's router reads any length; this keeps a service without an end from filling the memory.
 MAX_BODY_BYTES: Final = 1024**3
+# Asked of a service whose answer is overdue; any answer will do, and 404 is one.
+HEALTH_PATH: Final = b"/v2/health/live"
 
 _DEFAULTS: Final = HTTPHeaders({"content-type": "application/json", "accept-encoding": "identity"})
 
@@ -54,11 +58,38 @@ class NoRouteMatched(GraphFailure):
     status = 404
 
 
+class Lookout:
+    """Who lives among the services that steps call, as long as calls of theirs are overdue; one
+    watch for each host and port. KServe's router has nothing of the kind: a service that is frozen
+    costs it the whole of `serviceClient`. A `health_timeout` of 0, in seconds, leaves it so here.
+    """
+
+    def __init__(self, client: Client, health_timeout: float) -> None:
+        self._client = client
+        self._limits = Limits(health_timeout=health_timeout)
+        self._watches: dict[URL, Watch] = {}
+
+    def over(self, url: URL) -> Watch | None:
+        if not self._limits.health_timeout:
+            return None
+        health = url.copy_with(raw_path=HEALTH_PATH)
+        if health not in self._watches:
+
+            async def alive() -> None:
+                await attempt(self._client, Request("GET", health), unread)
+
+            self._watches[health] = Watch(shown(health), self._limits, alive, lambda _: None)
+        return self._watches[health]
+
+
 class StepService:
     """The service that a step calls, once each time: no queue, no second attempt, no breaker, as
-    KServe's router. `limit` bounds one call, in seconds; None leaves it unbounded."""
+    KServe's router. `limit` bounds one call, in seconds; None leaves it unbounded. The lookout
+    gives up a service that is frozen."""
 
-    def __init__(self, client: Client, url: str, limit: int | None) -> None:
+    def __init__(
+        self, client: Client, url: str, limit: int | None, lookout: Lookout | None = None
+    ) -> None:
         self._client = client
         self._limit = limit or None
         try:
@@ -66,21 +97,31 @@ class StepService:
         except InvalidURL:
             raise ConfigurationError(f"serviceUrl {shown_url(url)!r} is not a URL") from None
         self._shown = shown(self._url)
+        self._watch = lookout.over(self._url) if lookout and self._url.host else None
 
     async def __call__(self, body: bytes, headers: Headers) -> Reply:
         """Raises GraphFailure where no whole answer arrives, whatever the reason."""
         request = Request("POST", self._url, headers=_with_defaults(headers), content=body)
+        fault: UpstreamError | None = None
         try:
-            async with asyncio.timeout(self._limit):
-                return await self._send(request)
+            async with asyncio.timeout(self._limit) as timeout:
+                if self._watch is None:
+                    return await self._send(request)
+                with self._watch.over(timeout, streams=False) as arrival:
+                    try:
+                        return await self._send(request)
+                    finally:
+                        fault = arrival.fault
         except CONNECTION_ERRORS as error:
-            raise GraphFailure(str(connection_failure(error, self._shown))) from error
+            cause = fault or connection_failure(error, self._shown)
+            raise GraphFailure(str(cause)) from error
         except UpstreamError as error:
             raise GraphFailure(str(error)) from error
 
     async def _send(self, request: Request) -> Reply:
         response = await self._client.send(request, stream=True, follow_redirects=True)
         try:
+            watch_body(response)
             bound_body(response, self._shown, MAX_BODY_BYTES)
             with reading(self._shown, passing=CONNECTION_ERRORS):
                 body = await response.aread()

@@ -79,10 +79,10 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def routing(
-    graph: Mapping[str, Any], propagate_headers: Sequence[str] = ()
+    graph: Mapping[str, Any], propagate_headers: Sequence[str] = (), health_timeout: float = 0.0
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the graph's own server."""
-    app = create_app(graph, propagate_headers=propagate_headers)
+    app = create_app(graph, propagate_headers=propagate_headers, health_timeout=health_timeout)
     server = GraphServer(app, bind_port("127.0.0.1", 0))
     await server.start()
     try:
