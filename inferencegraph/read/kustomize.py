@@ -5,12 +5,14 @@ reads the few fields that the manifests of this project need, and refuses all ot
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from inferencegraph.read import core, foreign, tool
 from inferencegraph.read.documents import SUFFIXES, Document, read, refuse_duplicates
 from inferencegraph.read.kustomization import FILE_NAMES, kustomization_file
 from predictors.errors import ConfigurationError
+
+SHOWN_FOLDERS: Final = 6
 
 
 def load(path: Path) -> list[dict[str, Any]]:
@@ -41,9 +43,29 @@ def load_documents(path: Path) -> list[Document]:
         files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file())
         documents = [document for file in files for document in read(file)]
     if not documents:
-        raise ConfigurationError(f"{path}: no Kubernetes objects in it")
+        raise ConfigurationError(f"{path}: no Kubernetes objects in it{_folders_below(path)}")
     refuse_duplicates(documents)
     return documents
+
+
+def _folders_below(path: Path) -> str:
+    """The way out for who names a folder above the right one."""
+    below = path.glob("*/") if path.is_dir() else ()
+    found = [folder for each in sorted(below) for folder in _manifests_in(each)]
+    if not found:
+        return ""
+    shown = [str(folder) for folder in found[:SHOWN_FOLDERS]]
+    rest = f" and {len(found) - SHOWN_FOLDERS} more" if len(found) > SHOWN_FOLDERS else ""
+    return f"; folders below have some, name one of them: {', '.join(shown)}{rest}"
+
+
+def _manifests_in(folder: Path) -> list[Path]:
+    """`folder`, or those in it, that have a kustomization or YAML files."""
+    if kustomization_file(folder):
+        return [folder]
+    inner = [each for each in sorted(folder.glob("*/")) if kustomization_file(each)]
+    files = (each for each in folder.iterdir() if each.suffix in SUFFIXES and each.is_file())
+    return inner or [folder] * any(b"apiVersion:" in file.read_bytes() for file in files)
 
 
 def _built(folder: Path, file: Path) -> list[Document]:

@@ -111,3 +111,15 @@ def test_several_files_are_all_named(tmp_path: Path, refused: Refused) -> None:
     for name, path in zip("ab", paths, strict=True):
         path.write_text(yaml.safe_dump({**obj("ConfigMap"), "metadata": {"name": name}}))
     assert f"{paths[0]}, {paths[1]}: nothing to run: no InferenceService" in refused(*paths)
+
+
+def test_who_names_a_folder_above_is_told_which_are_below(tmp_path: Path, refused: Refused) -> None:
+    for name in ("a/site", "b"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "kustomization.yaml").write_text("resources: [edge.yaml]\n")
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "edge.yaml").write_text("apiVersion: v1\nkind: Secret\n")
+    (tmp_path / "values").mkdir()
+    (tmp_path / "values" / "values.yaml").write_text("replicas: 3\n")
+    below = ", ".join(str(tmp_path / name) for name in ("a/site", "b", "plain"))
+    assert refused(tmp_path).endswith(f"folders below have some, name one of them: {below}")
