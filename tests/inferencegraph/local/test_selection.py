@@ -122,4 +122,4 @@ def test_who_names_a_folder_above_is_told_which_are_below(tmp_path: Path, refuse
     (tmp_path / "values").mkdir()
     (tmp_path / "values" / "values.yaml").write_text("replicas: 3\n")
     below = ", ".join(str(tmp_path / name) for name in ("a/site", "b", "plain"))
-    assert refused(tmp_path).endswith(f"folders below have some, name one of them: {below}")
+    assert refused(tmp_path).endswith(f"below have some, name one of them: {below}\n")
