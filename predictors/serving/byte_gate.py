@@ -9,9 +9,9 @@ class ByteGate:
     """Counts the bytes of each body as they come. Where there are too many, the next one that reads
     the body gets Overloaded, a 503."""
 
-    def __init__(self, app: ASGIApp, max_bytes_in_flight: int) -> None:
+    def __init__(self, app: ASGIApp, budget: ByteBudget) -> None:
         self.app = app
-        self.budget = ByteBudget(max_bytes_in_flight)
+        self.budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":

@@ -1,17 +1,40 @@
-"""What probes are told, and why nobody loads or unloads the model of a server."""
+"""What probes are told, how many rows a request may have, and why nobody loads a model."""
 
 from typing import Any, NoReturn
 
 from grpc_interceptor.exceptions import PermissionDenied
+from kserve import InferRequest
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
-from predictors.errors import HEMError
+from predictors.contract import TEXT_INPUT
+from predictors.contract.codec import grpc_error
+from predictors.errors import HEMError, PayloadTooLarge
 
 
 class TruthfulDataPlane(DataPlane):
     """Ready is a server whose models can all answer and that takes new work; live, one that can
-    answer again without a new process. kserve's own says yes to both as soon as it listens."""
+    answer again without a new process. kserve's own says yes to both as soon as it listens.
+
+    A request has `max_rows` queries at most: each costs memory and time many times its bytes."""
+
+    def __init__(self, model_registry: Any, max_rows: int) -> None:
+        super().__init__(model_registry)
+        self._max_rows = max_rows
+
+    async def infer(
+        self, model_name: str, request: Any, headers: dict[str, str] | None = None
+    ) -> Any:
+        """Raises PayloadTooLarge, or its like over gRPC."""
+        if isinstance(request, InferRequest):
+            for tensor in request.inputs:
+                if tensor.name == TEXT_INPUT and tensor.shape and tensor.shape[0] > self._max_rows:
+                    error = PayloadTooLarge(
+                        f"the request has {tensor.shape[0]} queries; the limit is "
+                        f"{self._max_rows} (max_rows)"
+                    )
+                    raise grpc_error(error) if request.from_grpc else error
+        return await super().infer(model_name, request, headers)
 
     async def ready(self) -> bool:
         models = list(self.model_registry.get_models().values())

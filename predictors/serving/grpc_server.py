@@ -12,6 +12,10 @@ from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
 from kserve.protocol.grpc.server import GRPCServer
 from kserve.protocol.grpc.servicer import InferenceServicer
 
+from predictors.contract.codec import grpc_error
+from predictors.errors import Overloaded
+from predictors.memory import ByteBudget
+
 # gRPC's own defaults are 120 s for a handshake and for ever for a connection without calls, dead
 # peers included. A client whose idle connection is closed opens another by itself.
 _CONNECTIONS: Final = (
@@ -23,12 +27,32 @@ _CONNECTIONS: Final = (
 )
 
 
+class BudgetedServicer(InferenceServicer):
+    """Counts the bytes of each request among those that calls in flight hold."""
+
+    def __init__(self, data_plane: Any, repository: Any, budget: ByteBudget) -> None:
+        super().__init__(data_plane, repository)
+        self._budget = budget
+
+    async def ModelInfer(self, request: Any, context: Any) -> Any:
+        """Raises UNAVAILABLE where they are too many."""
+        with self._budget.call() as hold:
+            try:
+                hold.take(request.ByteSize())
+            except Overloaded as error:
+                raise grpc_error(error) from error
+            return await super().ModelInfer(request, context)
+
+
 class BoundedGRPCServer(GRPCServer):
     """As kserve's, whose options of messages it keeps; it logs no line for each call. It listens on
     `host`, or on all addresses where that is empty."""
 
-    def __init__(self, host: str, port: int, data_plane: Any, repository: Any) -> None:
+    def __init__(
+        self, host: str, port: int, data_plane: Any, repository: Any, budget: ByteBudget
+    ) -> None:
         super().__init__(port, data_plane, repository, kwargs=vars(model_server.args))
+        self._budget = budget
         self._host = f"[{host}]" if ":" in host else host or "[::]"
 
     async def start(self, max_workers: int) -> None:
@@ -41,7 +65,9 @@ class BoundedGRPCServer(GRPCServer):
                 *_CONNECTIONS,
             ],
         )
-        servicer = InferenceServicer(self._data_plane, self._model_repository_extension)
+        servicer = BudgetedServicer(
+            self._data_plane, self._model_repository_extension, self._budget
+        )
         add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
         self._server.add_insecure_port(f"{self._host}:{self._port}")
         await self._server.start()

@@ -12,6 +12,7 @@ from kserve.constants.constants import FASTAPI_APP_IMPORT_STRING
 from kserve.protocol.rest.server import RESTServer, TimingMiddleware
 
 from predictors.errors import ConfigurationError, EngineError
+from predictors.memory import ByteBudget
 from predictors.serving.command import end_at_once
 from predictors.serving.connection import Connections
 from predictors.serving.dataplane import ClosedRepository, TruthfulDataPlane
@@ -75,12 +76,13 @@ class Server(kserve.ModelServer):
     the signal. SIGINT (Ctrl-C) leaves the first part out. A second signal ends the waiting.
     """
 
-    def __init__(self, model: ServedModel, settings: ServerSettings) -> None:
+    def __init__(self, model: ServedModel, settings: ServerSettings, budget: ByteBudget) -> None:
         super().__init__()
-        self.dataplane = TruthfulDataPlane(self.registered_models)
+        self.dataplane = TruthfulDataPlane(self.registered_models, settings.max_rows)
         self.model_repository_extension = ClosedRepository(self.registered_models)
         self._model = model
         self._settings = settings
+        self._budget = budget
         self._connections = Connections()
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
 
@@ -94,6 +96,7 @@ class Server(kserve.ModelServer):
                 self.grpc_port,
                 self.dataplane,
                 self.model_repository_extension,
+                self._budget,
             )
         self.setup_event_loop()
         asyncio.run(self._serve())

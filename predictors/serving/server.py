@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 from predictors import logs
 from predictors.contract import FAILURE_HEADER
 from predictors.errors import ConfigurationError, HEMError, UpstreamError
+from predictors.memory import ByteBudget
 from predictors.serving.byte_gate import ByteGate
 from predictors.serving.life import ServedModel, Server
 from predictors.serving.middleware import RequestGate
@@ -46,7 +47,8 @@ def serve(
             "one worker, and replicas of the InferenceService"
         )
     install(model_server.app, settings.max_body_bytes, cancel_on_disconnect)
-    model_server.app.add_middleware(ByteGate, max_bytes_in_flight=settings.max_bytes_in_flight)
+    budget = ByteBudget(settings.max_bytes_in_flight)
+    model_server.app.add_middleware(ByteGate, budget=budget)
     # kserve runs asyncio.run() and leaves the choice of loop to the policy; before that it asks
     # for a current loop.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
@@ -55,7 +57,7 @@ def serve(
     # installed. An engine's thread may import them at the same time, which fails now and then.
     with contextlib.suppress(ImportError):
         importlib.import_module("kserve.protocol.rest.openai.config")
-    server = Server(model, settings)
+    server = Server(model, settings, budget)
     _quiet_logs()
     server.run()
 

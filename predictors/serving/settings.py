@@ -23,6 +23,9 @@ class ServerSettings(BaseModel):
         description="bytes that all calls together may hold, bodies and answers read for them; "
         "above it: 503",
     )
+    max_rows: int = Field(
+        default=16_384, gt=0, description="most queries of one request; above it: 413"
+    )
     drain_seconds: float = Field(
         default=5.0,
         ge=0,
