@@ -3,15 +3,17 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import httpx
 import pytest
+
+from inferencegraph.local.ports import free_ports
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,10 +31,12 @@ def shared() -> Path:
 NO_DRAIN = {"PREDICTOR_DRAIN_SECONDS": "0", "HEM_DRAIN_SECONDS": "0"}
 
 
+_PORTS: Final = free_ports()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that no outgoing connection takes before a slow server binds it."""
+    return next(_PORTS)
 
 
 class ServerProcess:
