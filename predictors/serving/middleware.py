@@ -12,6 +12,7 @@ from typing import Final
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from predictors.contract.openai.errors import OPENAI_PATHS, error_body
 from predictors.errors import HEMError, PayloadTooLarge
 from predictors.serving.body import as_v2, inflate
 
@@ -51,7 +52,7 @@ class RequestGate:
                 body = inflate(encodings, body, self.max_body_bytes)
             content_type, body = as_v2(headers, body)
         except HEMError as error:
-            await _send_error(send, error)
+            await _send_error(send, error, in_openai=scope["path"] in OPENAI_PATHS)
             return
         if body is not received or content_type != headers.get(b"content-type"):
             scope = {**scope, "headers": _described(scope["headers"], content_type, body)}
@@ -109,12 +110,12 @@ class RequestGate:
             watcher.cancel()
 
 
-async def _send_error(send: Send, error: HEMError) -> None:
+async def _send_error(send: Send, error: HEMError, in_openai: bool) -> None:
     """Answers `{"error": ...}` with the error's status, and closes the connection.
 
     The rest of a refused body is not read, so the connection can't be used again.
     """
-    body = orjson.dumps({"error": str(error)})
+    body = orjson.dumps(error_body(error) if in_openai else {"error": str(error)})
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
