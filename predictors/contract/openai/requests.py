@@ -1,6 +1,5 @@
 """Chat and completion requests -> queries. Every field is read, or refused by its name."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -8,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, Validat
 
 from predictors.contract.names import MAX_TOKENS, REPETITION_PENALTY, SEED, STOP, TEMPERATURE, TOP_P
 from predictors.contract.openai.errors import InvalidField
+from predictors.contract.openai.fields import OPTIONS, asked_options
 from predictors.contract.openai.messages import last_query, parse_messages
 from predictors.contract.query import Query, Sampling, parse_sampling
 from predictors.errors import InvalidRequest
@@ -16,17 +16,6 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Penalty = Annotated[float, Field(strict=True, ge=-2, le=2, allow_inf_nan=False)]
 
 MAX_CHOICES: Final = 128
-# Fields that engines may take: they are passed on as they are.
-OPTIONS: Final = ("tools", "tool_choice", "parallel_tool_calls", "response_format")
-OPTIONS_TOO: Final = ("logit_bias", "reasoning_effort", "verbosity")
-# Values of fields that ask for nothing: clients and frameworks send them.
-NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
-    "tools": ([],),
-    "tool_choice": ("none", "auto"),
-    "parallel_tool_calls": (True, False),
-    "response_format": ({"type": "text"},),
-    "logit_bias": ({},),
-}
 
 
 class StreamOptions(BaseModel):
@@ -104,12 +93,7 @@ class Request(BaseModel):
 
     def options(self) -> dict[str, Any]:
         """Those that ask for something."""
-        given = {name: getattr(self, name, None) for name in (*OPTIONS, *OPTIONS_TOO)}
-        return {
-            name: value
-            for name, value in given.items()
-            if value is not None and value not in NEUTRAL.get(name, ())
-        }
+        return asked_options({name: getattr(self, name, None) for name in OPTIONS})
 
 
 class ChatRequest(Request):

@@ -6,7 +6,8 @@ Choices may come in any order, and mixed: each delta goes out as it comes, with 
 import math
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from openai.types import Completion, CompletionChoice, CompletionUsage
@@ -56,9 +57,17 @@ class _Writer:
         self._choices = choices
         self._answers: dict[int, Answer] = {}
 
-    def _note(self, index: int, delta: Delta) -> None:
+    def _noted(self, index: int, delta: Delta) -> Delta:
+        """The delta as it is shown: an engine may have asked for more than the caller did."""
         if delta.answer is not None:
             self._answers[index] = delta.answer
+        asked = self._queries[index].top_logprobs
+        if asked is None:
+            return replace(delta, tokens=()) if delta.tokens else delta
+        if any(len(token.top) > asked for token in delta.tokens):
+            tokens = tuple(replace(token, top=token.top[:asked]) for token in delta.tokens)
+            return replace(delta, tokens=tokens)
+        return delta
 
     def _usage(self) -> CompletionUsage:
         """Each prompt once, however many choices it has; 0 where an engine can't tell."""
@@ -78,7 +87,7 @@ class ChatWriter(_Writer):
         self._begun: set[int] = set()
 
     def event(self, index: int, delta: Delta) -> str | None:
-        self._note(index, delta)
+        delta = self._noted(index, delta)
         fields: dict[str, Any] = {}
         if index not in self._begun:
             self._begun.add(index)
@@ -113,15 +122,14 @@ class ChatWriter(_Writer):
         return completion.model_dump_json(exclude_unset=True)
 
     def _choice(self, index: int, deltas: Sequence[Delta]) -> Choice:
-        for delta in deltas:
-            self._note(index, delta)
+        deltas = [self._noted(index, delta) for delta in deltas]
         message: dict[str, Any] = {
             "role": "assistant",
             "content": "".join(delta.text for delta in deltas),
         }
         if reasoning := "".join(delta.reasoning for delta in deltas):
             message["reasoning_content"] = reasoning
-        if calls := [call for delta in deltas for call in delta.tool_calls]:
+        if calls := whole_calls(call for delta in deltas for call in delta.tool_calls):
             message["tool_calls"] = calls
             message["content"] = message["content"] or None
         tokens = [_scored(token) for delta in deltas for token in delta.tokens]
@@ -147,7 +155,6 @@ class CompletionWriter(_Writer):
 
     def event(self, index: int, delta: Delta) -> str | None:
         if not (delta.text or delta.tokens or delta.finish_reason):
-            self._note(index, delta)
             return None
         return self._completion(choices=[self._choice(index, [delta])])
 
@@ -159,16 +166,14 @@ class CompletionWriter(_Writer):
         return self._completion(choices=choices, usage=self._usage())
 
     def _choice(self, index: int, deltas: Sequence[Delta]) -> CompletionChoice:
-        for delta in deltas:
-            self._note(index, delta)
+        deltas = [self._noted(index, delta) for delta in deltas]
         tokens = [token for delta in deltas for token in delta.tokens]
-        asked = self._queries[index].top_logprobs is not None and tokens
         # A part of a stream has no reason yet; the package's type, made for the whole, wants one.
         return CompletionChoice.model_construct(
             index=index,
             text="".join(delta.text for delta in deltas),
             finish_reason=deltas[-1].finish_reason,
-            logprobs=self._logprobs(index, tokens) if asked else None,
+            logprobs=self._logprobs(index, tokens) if tokens else None,
         )
 
     def _logprobs(self, index: int, tokens: Iterable[ScoredToken]) -> Logprobs:
@@ -188,6 +193,22 @@ class CompletionWriter(_Writer):
     def _completion(self, **fields: Any) -> str:
         completion = Completion.model_construct(object="text_completion", **self._about, **fields)
         return completion.model_dump_json(exclude_unset=True, warnings=False)
+
+
+def whole_calls(pieces: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The calls that a stream's pieces are, by their index; a whole one is a piece of its own."""
+    calls: dict[int, dict[str, Any]] = {}
+    for number, piece in enumerate(pieces):
+        place = piece.get("index")
+        call = calls.setdefault(
+            place if isinstance(place, int) else number,
+            {"id": "", "type": "function", "function": {"name": "", "arguments": ""}},
+        )
+        function = piece.get("function") or {}
+        call["id"] = piece.get("id") or call["id"]
+        call["function"]["name"] += function.get("name") or ""
+        call["function"]["arguments"] += function.get("arguments") or ""
+    return [calls[place] for place in sorted(calls)]
 
 
 def _scored(token: ScoredToken) -> ChatCompletionTokenLogprob:
