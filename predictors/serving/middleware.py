@@ -24,7 +24,8 @@ REWRITTEN: Final = (b"content-type", b"content-encoding", b"content-length")
 class RequestGate:
     """Checks the body of each POST, then runs the app, and cancels it when the client leaves.
 
-    `cancel_on_disconnect` costs a task per request: leave it off where answers take no time.
+    `cancel_on_disconnect` costs a task per request: leave it off where answers take no time. Those
+    of OpenAI's API always do.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class RequestGate:
         async def replay() -> Message:
             return pending.pop() if pending else await receive()
 
-        if self.cancel_on_disconnect:
+        if self.cancel_on_disconnect or scope["path"] in OPENAI_PATHS:
             await self._run_until_disconnect(scope, replay, receive, send)
         else:
             await self.app(scope, replay, send)

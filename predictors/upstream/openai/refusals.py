@@ -57,10 +57,9 @@ def _with_field(meant: HEMError, error: Any) -> HEMError:
     param, code = error.get("param"), error.get("code")
     if code == CONTEXT:
         return ContextTooLong(str(meant))
-    named = isinstance(param, str) and param
-    return (
-        InvalidField(str(meant), param, code if isinstance(code, str) else None) if named else meant
-    )
+    if not isinstance(param, str) or not param:
+        return meant
+    return InvalidField(str(meant), param, code if isinstance(code, str) else None)
 
 
 def _error(body: bytes) -> Any:
