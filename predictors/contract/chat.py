@@ -45,7 +45,8 @@ class ScoredToken:
 @dataclass(frozen=True, slots=True)
 class Delta:
     """What comes of an answer at once. The last one has the finish reason, and the `answer` as a
-    whole: its text is that of all deltas in a row, and its telemetry is known only now."""
+    whole: its text is that of all deltas in a row, and its telemetry is known only now. `served_by`
+    is the model that answers, where that is another server's."""
 
     text: str = ""
     reasoning: str = ""
@@ -53,6 +54,7 @@ class Delta:
     tool_calls: tuple[Mapping[str, Any], ...] = ()
     finish_reason: FinishReason | None = None
     answer: Answer | None = None
+    served_by: str | None = None
 
 
 def finish_of(answer: Answer, max_tokens: int) -> FinishReason:

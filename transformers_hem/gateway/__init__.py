@@ -3,7 +3,7 @@
 routes    the paths, and what a request goes through
 site      the site's models by name, and where each is
 relay     one answer passed on as it comes, with the decision in it
-events    where an event ends, and which ones end an answer
+events    server-sent events as bytes
 keys      who may call
 build     a gateway from settings
 

@@ -1,7 +1,4 @@
-"""Server-sent events as bytes: where one ends, and which ones end an answer.
-
-Events are passed on as they came. Only those that end an answer are read, to add the decision.
-"""
+"""Server-sent events as bytes, which are passed on as they came."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +9,6 @@ import orjson
 # HTML's standard: lines end with LF, CRLF or CR, and an empty line ends an event.
 _END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _DONE: Final = re.compile(rb"^data: ?\[DONE\]\s*$")
-_ENDS: Final = re.compile(rb'"(?:finish_reason|usage|error)" ?: ?["{]')
 
 
 class Events:
@@ -38,16 +34,15 @@ def is_done(event: bytes) -> bool:
     return event.startswith(b"data") and _DONE.match(event) is not None
 
 
-def may_end(event: bytes) -> bool:
-    """Whether it may hold a finish reason, token counts or an error; cheap, and seldom true."""
-    return _ENDS.search(event) is not None
-
-
 def payload(event: bytes) -> dict[str, Any] | None:
     """The JSON object that is an event's data; None where there is none."""
-    lines = [line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")]
+    if event.startswith(b"data: ") and event.count(b"\n") == 2:  # as nearly all servers write it
+        text = event[6:]
+    else:
+        lines = (line[5:] for line in event.splitlines() if line.startswith(b"data:"))
+        text = b"\n".join(lines)
     try:
-        data = orjson.loads(b"\n".join(lines))
+        data = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
     return data if isinstance(data, dict) else None

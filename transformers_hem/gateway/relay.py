@@ -13,7 +13,8 @@ from predictors.contract.openai.errors import error_body
 from predictors.errors import HEMError
 from predictors.upstream.client import Response as Answer
 from predictors.upstream.json_body import parse_json
-from transformers_hem.gateway.events import Events, event_of, is_done, may_end, payload
+from predictors.upstream.openai.choice import raise_error
+from transformers_hem.gateway.events import Events, event_of, is_done, payload
 from transformers_hem.gateway.site import Target
 from transformers_hem.serving.decision import Decision
 
@@ -29,9 +30,9 @@ STREAM_HEADERS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Served:
-    """Who answers, and why."""
+    """Who answers, and why. `model` is the one that was asked, until the answer names another."""
 
     decision: Decision
     model: str
@@ -81,6 +82,8 @@ class Relay:
         self._served = served
         self._patience = patience
         self._begun = False
+        self._says = False
+        self._ready: list[bytes] = []
 
     async def run(self) -> None:
         """Raises HEMError as long as nothing was sent."""
@@ -96,6 +99,7 @@ class Relay:
         except HEMError as error:
             if not self._begun:
                 raise
+            await self._send_ready()
             await self._fail(error)
         finally:
             if waiting is not None:
@@ -110,52 +114,68 @@ class Relay:
 
     async def _whole(self, answer: Answer) -> None:
         body = parse_json(await answer.aread())
+        raise_error(body if isinstance(body, dict) else {})
         if not isinstance(body, dict) or not body.get("choices"):
             raise ValueError("not a completion: it has no choices")
-        body[HEM] = self._served.as_json()
         if self._asked.get("stream"):
             raise ValueError("a whole answer where a stream was asked for")
+        self._served.model = str(body.get("model") or self._served.model)
+        body[HEM] = self._served.as_json()
         content = orjson.dumps(body)
         headers = {**self._served.headers(), "content-type": "application/json"}
         await self._begin({**headers, "content-length": str(len(content))})
         await self._send({"type": "http.response.body", "body": content})
 
     async def _pass_on(self, answer: Answer) -> None:
-        events, ended, done = Events(), False, False
+        events, ended = Events(), False
         async for chunk in answer.aiter_bytes():
-            whole: list[bytes] = []
             for event in events.cut(chunk):
                 if is_done(event):
-                    done = True
-                    break
-                if may_end(event):
-                    event, failed = self._described(event)
-                    if failed:
-                        await self._more(b"".join([*whole, event]))
-                        await self._end()
-                        return
-                    ended = True
-                whole.append(event)
-            await self._more(b"".join(whole))
-            if done:
-                break
-        if not (done or ended):
+                    return await self._finish()
+                ended = self._take(event) or ended
+            await self._send_ready()
+        if rest := events.rest():  # its last event lacks the empty line
+            if is_done(rest):
+                return await self._finish()
+            ended = self._take(rest + b"\n\n") or ended
+        if not ended:
+            await self._send_ready()
             raise ValueError("a stream that broke off")
-        await self._more(DONE)
-        await self._end()
+        await self._finish()
 
-    def _described(self, event: bytes) -> tuple[bytes, bool]:
-        """The event with the decision in it, and whether it is an error."""
+    def _take(self, event: bytes) -> bool:
+        """Keeps it to be sent; whether it says that an answer has ended. Raises ValueError for an
+        error and for what is no event of an answer, Declined."""
         data = payload(event)
         if data is None:
-            return event, False
-        if data.get("error"):
-            return event, True
-        choices = data.get("choices") or []
-        ends = any(isinstance(c, dict) and c.get("finish_reason") for c in choices)
-        if not ends and not data.get("usage"):
-            return event, False
-        return event_of({**data, HEM: self._served.as_json()}), False
+            if event.startswith(b"data"):
+                raise ValueError(f"an event that is not JSON: {event[:80]!r}")
+            if self._begun:
+                self._ready.append(event)  # a comment: the server is at work
+            return False
+        raise_error(data)
+        if model := data.get("model"):
+            self._served.model = str(model)
+        choices = [c for c in data.get("choices") or () if isinstance(c, dict)]
+        ends = any(choice.get("finish_reason") for choice in choices)
+        self._says = self._says or ends or any(map(_says_something, choices))
+        if ends or data.get("usage"):
+            event = event_of({**data, HEM: self._served.as_json()})
+        self._ready.append(event)
+        return ends
+
+    async def _send_ready(self) -> None:
+        """What is there, once the answer says something: a server may fail behind a first event
+        that only names a role."""
+        if self._says and self._ready:
+            ready, self._ready = b"".join(self._ready), []
+            await self._more(ready)
+
+    async def _finish(self) -> None:
+        self._says = True
+        self._ready.append(DONE)
+        await self._send_ready()
+        await self._end()
 
     async def _wait(self) -> None:
         while True:
@@ -183,3 +203,10 @@ class Relay:
         logger.warning("a stream broke off: %s", error)
         await self._more(event_of(error_body(error)))
         await self._end()
+
+
+def _says_something(choice: Mapping[str, Any]) -> bool:
+    """Whether there is more in it than a role."""
+    delta = choice.get("delta") or {}
+    fields = [value for name, value in delta.items() if name != "role"]
+    return bool(choice.get("text")) or any(fields)

@@ -98,7 +98,7 @@ class Gateway:
             asked = parser.parse(body)
             prefer = self._site.prefer(asked.model)
             # Sides have their own defaults: what is absent stays absent. This checks what is there.
-            queries = asked.queries(Sampling())
+            queries = asked.queries(Sampling(), text_alone=False)
             texts = tuple(dict.fromkeys(self._mined(query) for query in queries))
             batch = Batch(len(texts), texts)
             decision = await self._mine(batch, prefer, identity)

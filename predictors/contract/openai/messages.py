@@ -13,13 +13,14 @@ FIELDS: Final = frozenset({"role", "content", "name", "tool_calls", "tool_call_i
 IGNORED: Final = frozenset({"audio", "annotations", "function_call", "reasoning_content"})
 
 
-def parse_messages(messages: Any) -> tuple[Message, ...]:
-    """Raises InvalidField with the path of what is wrong."""
+def parse_messages(messages: Any, *, text_alone: bool = True) -> tuple[Message, ...]:
+    """Of a content that has other parts than texts its texts, where it may have them (`text_alone`
+    False). Raises InvalidField with the path of what is wrong."""
     if not isinstance(messages, list) or not messages:
         raise InvalidField("messages must be a list with at least one message", "messages")
     parsed: list[Message] = []
     for index, message in enumerate(messages):
-        parsed.append(_message(message, f"messages[{index}]", parsed))
+        parsed.append(_message(message, f"messages[{index}]", parsed, text_alone))
     return tuple(parsed)
 
 
@@ -29,7 +30,7 @@ def last_query(messages: tuple[Message, ...]) -> str:
     return (users or messages)[-1].content
 
 
-def _message(message: Any, path: str, before: list[Message]) -> Message:
+def _message(message: Any, path: str, before: list[Message], text_alone: bool) -> Message:
     if not isinstance(message, dict):
         raise InvalidField(f"{path} must be an object", path)
     role = message.get("role")
@@ -52,7 +53,7 @@ def _message(message: Any, path: str, before: list[Message]) -> Message:
         role == ASSISTANT and ("tool_calls" in fields or "refusal" in message)
     ):
         raise InvalidField(f"{path}.content is required", f"{path}.content")
-    return Message(role, _text(content, f"{path}.content"), fields)
+    return Message(role, _text(content, f"{path}.content", text_alone), fields)
 
 
 def _answers_tools(before: list[Message]) -> bool:
@@ -85,7 +86,7 @@ def _call(call: Any, path: str) -> dict[str, Any]:
     return dict(call)
 
 
-def _text(content: Any, path: str) -> str:
+def _text(content: Any, path: str, text_alone: bool) -> str:
     """Of a string, null, or parts that are text."""
     if content is None:
         return ""
@@ -93,14 +94,17 @@ def _text(content: Any, path: str) -> str:
         return _string(content, path)
     if not isinstance(content, list):
         raise InvalidField(f"{path} must be a string or a list of parts", path)
-    return "".join(_part(part, f"{path}[{index}]") for index, part in enumerate(content))
+    parts = (_part(part, f"{path}[{i}]", text_alone) for i, part in enumerate(content))
+    return "".join(parts)
 
 
-def _part(part: Any, path: str) -> str:
+def _part(part: Any, path: str, text_alone: bool) -> str:
     kind = part.get("type") if isinstance(part, dict) else None
     if not isinstance(kind, str):
         raise InvalidField(f"{path} must be an object with a type", path)
     if kind not in TEXT_PARTS:
+        if not text_alone:
+            return ""
         raise InvalidField(
             f"{path} has type {kind!r}; this model takes text alone", f"{path}.type", "unsupported"
         )

@@ -114,9 +114,10 @@ class ChatRequest(Request):
     prompt_cache_key: StrictStr | None = None
     service_tier: StrictStr | None = None
 
-    def queries(self, defaults: Sampling) -> list[Query]:
-        """One for each choice; a seed counts up from choice to choice. Raises InvalidField."""
-        messages = parse_messages(self.messages)
+    def queries(self, defaults: Sampling, *, text_alone: bool = True) -> list[Query]:
+        """One for each choice; a seed counts up from choice to choice. `text_alone`: see
+        parse_messages. Raises InvalidField."""
+        messages = parse_messages(self.messages, text_alone=text_alone)
         if self.top_logprobs is not None and not self.logprobs:
             raise InvalidField("top_logprobs need logprobs: true", "top_logprobs")
         if self.store:
@@ -145,7 +146,7 @@ class CompletionRequest(Request):
     best_of: Annotated[int, Field(strict=True, ge=1)] | None = None
     suffix: StrictStr | None = None
 
-    def queries(self, defaults: Sampling) -> list[Query]:
+    def queries(self, defaults: Sampling, *, text_alone: bool = True) -> list[Query]:
         """Of each prompt one for each choice, one prompt after the other. Raises InvalidField."""
         if self.suffix:
             raise InvalidField("suffix: no model here fills gaps", "suffix")

@@ -59,6 +59,8 @@ class _Writer:
 
     def _noted(self, index: int, delta: Delta) -> Delta:
         """The delta as it is shown: an engine may have asked for more than the caller did."""
+        if delta.served_by:
+            self._about["model"] = delta.served_by
         if delta.answer is not None:
             self._answers[index] = delta.answer
         asked = self._queries[index].top_logprobs

@@ -66,6 +66,7 @@ def whole_answer(response: Any, api: API) -> Delta:
         tool_calls=tool_calls(choice),
         finish_reason=ended_by(finish_reason(choice)),
         answer=answer,
+        served_by=answer.served_by,
     )
 
 
@@ -146,7 +147,12 @@ class _Stream:
         text = self.half + part.text
         self.half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
         whole = whole_pairs(text.removesuffix(self.half) if self.half else text)
-        return replace(part, text=whole, reasoning=whole_pairs(part.reasoning))
+        return replace(
+            part,
+            text=whole,
+            reasoning=whole_pairs(part.reasoning),
+            served_by=_model(self.described),
+        )
 
     def last(self) -> Delta:
         if not self.begun or not self.finished:
@@ -163,6 +169,7 @@ class _Stream:
             reasoning=whole_pairs(part.reasoning),
             finish_reason=ended_by(self.finish),
             answer=answer,
+            served_by=answer.served_by,
         )
 
     def _unread(self) -> Delta:
@@ -207,9 +214,12 @@ def _answer(
     latencies: Mapping[str, float] | None = None,
 ) -> Answer:
     measured: dict[str, Any] = {**_usage(described), **(latencies or {}), **telemetry(tokens)}
+    return Answer(whole_pairs(text), **measured, served_by=_model(described))
+
+
+def _model(described: Mapping[str, Any]) -> str | None:
     model = described.get("model")
-    served_by = model if isinstance(model, str) and model else None
-    return Answer(whole_pairs(text), **measured, served_by=served_by)
+    return model if isinstance(model, str) and model else None
 
 
 def _usage(described: Mapping[str, Any]) -> dict[str, int]:
