@@ -5,19 +5,15 @@ from pathlib import Path
 from predictors.contract import CLOUD, EDGE
 from predictors.errors import ConfigurationError
 from predictors.upstream.settings import Limits, http_url_with_parameters
-from transformers_hem.algorithms.base import Batch
 from transformers_hem.gateway.keys import Keys
-from transformers_hem.gateway.routes import Gateway, Mine
+from transformers_hem.gateway.routes import Gateway, Miner
 from transformers_hem.gateway.site import Site, Target, site_name
-from transformers_hem.serving.decision import Decider
 from transformers_hem.serving.settings import HEMSettings
 
 MAX_STREAMS = 2048  # at once to one side; more wait
 
 
-def build_gateway(
-    settings: HEMSettings, decider: Decider, model_name: str, mine: Mine
-) -> Gateway | None:
+def build_gateway(settings: HEMSettings, model_name: str, miner: Miner) -> Gateway | None:
     """None where the settings name no two sides."""
     if not (settings.edge_url or settings.cloud_url):
         return None
@@ -36,14 +32,9 @@ def build_gateway(
             "HEM_HOST=127.0.0.1"
         )
 
-    def private(batch: Batch) -> bool:
-        guards = (guard for guard in decider.guards.values() if guard.privacy)
-        return any(guard.route(batch) is not None for guard in guards)
-
     return Gateway(
         site,
-        mine,
-        private,
+        miner,
         keys,
         whole_conversation=settings.conversation == "whole",
         patience=settings.first_event_seconds,

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -105,6 +105,15 @@ class Relay:
             if waiting is not None:
                 waiting.cancel()
 
+    async def give(self, body: dict[str, Any], events: Iterable[dict[str, Any]]) -> None:
+        """An answer that is there already: whole, or as events where a stream was asked for."""
+        self._served.model = str(body.get("model") or self._served.model)
+        if not self._asked.get("stream"):
+            return await self._send_whole(body)
+        for event in events:
+            self._take(event_of(event))
+        await self._finish()
+
     async def _read(self, answer: Answer, began: float) -> None:
         kind = answer.headers.get("content-type", "")
         if kind.startswith("text/event-stream"):
@@ -120,6 +129,9 @@ class Relay:
         if self._asked.get("stream"):
             raise ValueError("a whole answer where a stream was asked for")
         self._served.model = str(body.get("model") or self._served.model)
+        await self._send_whole(body)
+
+    async def _send_whole(self, body: dict[str, Any]) -> None:
         body[HEM] = self._served.as_json()
         content = orjson.dumps(body)
         headers = {**self._served.headers(), "content-type": "application/json"}

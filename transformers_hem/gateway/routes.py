@@ -3,9 +3,9 @@
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
 
 import orjson
 from fastapi import FastAPI, Request
@@ -18,14 +18,26 @@ from predictors.contract.openai.requests import ChatRequest, CompletionRequest
 from predictors.errors import ContextTooLong, HEMError, InvalidRequest
 from predictors.upstream.client import forwarded_headers
 from transformers_hem.algorithms.base import Batch, Route
+from transformers_hem.gateway.first_answer import Edge, as_events, shown
 from transformers_hem.gateway.keys import Keys
 from transformers_hem.gateway.relay import Relay, Served
 from transformers_hem.gateway.site import Site
-from transformers_hem.serving.decision import Decision
+from transformers_hem.serving.decision import Decider, Decision
 
 logger = logging.getLogger("kserve.hem")
 
-Mine = Callable[[Batch, Route | None, str | None], Awaitable[Decision]]
+
+class Miner(Protocol):
+    """What the gateway asks of HEM."""
+
+    decider: Decider
+
+    async def mine(
+        self, batch: Batch, prefer: Route | None, request_id: str | None = None
+    ) -> Decision:
+        """Raises HEMError."""
+        ...
+
 
 CHAT: Final = "/chat/completions"
 COMPLETIONS: Final = "/completions"
@@ -34,21 +46,21 @@ EDGE_CANNOT: Final = "edge_cannot"  # the reason where the edge refused what the
 
 
 class Gateway:
-    """Of one site. `mine` decides; `privacy` says whether a guard keeps a query at the edge."""
+    """Of one site. The `miner` decides, on the query or on the edge's answer, as its algorithm's
+    stage is."""
 
     def __init__(
         self,
         site: Site,
-        mine: Mine,
-        privacy: Callable[[Batch], bool],
+        miner: Miner,
         keys: Keys | None,
         *,
         whole_conversation: bool = False,
         patience: float = 15.0,
     ) -> None:
         self._site = site
-        self._mine = mine
-        self._privacy = privacy
+        self._miner = miner
+        self._edge = Edge(site.targets[EDGE])
         self._keys = keys
         self._whole_conversation = whole_conversation
         self._patience = patience
@@ -100,85 +112,108 @@ class Gateway:
             # Sides have their own defaults: what is absent stays absent. This checks what is there.
             queries = asked.queries(Sampling(), text_alone=False)
             texts = tuple(dict.fromkeys(self._mined(query) for query in queries))
-            batch = Batch(len(texts), texts)
-            decision = await self._mine(batch, prefer, identity)
         except HEMError as error:
             return refusal(error, {REQUEST_ID: identity})
-        headers = {**request.headers, REQUEST_ID: identity}
-        return _Passed(self, path, body, decision, headers, self._may_move(batch, prefer, decision))
-
-    def _may_move(self, batch: Batch, prefer: Route | None, decision: Decision) -> bool:
-        """Whether the cloud may answer what the edge can't take."""
-        return decision.route == EDGE and prefer is None and not self._privacy(batch)
+        chat = Chat(path, body, texts, prefer, {**request.headers, REQUEST_ID: identity})
+        return _Passed(self, chat)
 
     def _mined(self, query: Query) -> str:
         if not self._whole_conversation or not query.messages:
             return query.text
         return "\n\n".join(message.content for message in query.messages)
 
-    async def pass_on(
-        self, path: str, body: Mapping[str, Any], decision: Decision, send: Send
-    ) -> None:
-        """Raises HEMError as long as nothing was sent."""
-        target = self._site.targets[decision.route]
+    async def serve(self, chat: "Chat", send: Send) -> None:
+        """Raises HEMError as long as nothing was sent; `chat.decision` is what was decided."""
+        decider = self._miner.decider
+        batch = Batch(len(chat.texts), chat.texts)
+        identity = chat.headers[REQUEST_ID]
+        by_answer = decider.algorithm.stage == "answer"
+        if not by_answer or decider.overrule(batch, chat.prefer) is not None:
+            chat.decision = await self._miner.mine(batch, chat.prefer, identity)
+            return await self._pass_on(chat, batch, send)
+        try:
+            first = await self._edge.answer(chat.path, chat.body)
+        except InvalidRequest as error:
+            if not self._may_move(chat.prefer, batch, error):
+                raise
+            chat.decision = decider.no_answer(EDGE_CANNOT)
+            return await self._pass_on(chat, batch, send)
+        extra = decider.algorithm.sampling
+        samples = await self._edge.samples(chat.path, chat.body, extra) if extra else ()
+        answered = first.batch(chat.texts, samples)
+        chat.decision = await self._miner.mine(answered, chat.prefer, identity)
+        if chat.decision.route == CLOUD:
+            return await self._pass_on(chat, batch, send)
+        relay = await self._relay(chat, send)
+        body = shown(first.body, chat.body)
+        await relay.give(body, as_events(body, chat.body))
+
+    async def _pass_on(self, chat: "Chat", batch: Batch, send: Send) -> None:
+        """The answer of the side that was decided; the cloud's where the edge can't take it."""
+        assert chat.decision is not None
+        try:
+            await (await self._relay(chat, send)).run()
+        except InvalidRequest as error:
+            at_edge = chat.decision.route == EDGE
+            if not (at_edge and self._may_move(chat.prefer, batch, error)):
+                raise
+            chat.decision = replace(chat.decision, route=CLOUD, reason=EDGE_CANNOT)
+            await (await self._relay(chat, send)).run()
+
+    async def _relay(self, chat: "Chat", send: Send) -> Relay:
+        assert chat.decision is not None
+        target = self._site.targets[chat.decision.route]
         model = await target.model()
-        asked = {**body, "model": model}
-        await Relay(target, path, asked, Served(decision, model), send, self._patience).run()
+        asked = {**chat.body, "model": model}
+        served = Served(chat.decision, model)
+        return Relay(target, chat.path, asked, served, send, self._patience)
+
+    def _may_move(self, prefer: Route | None, batch: Batch, error: InvalidRequest) -> bool:
+        """Whether the cloud may answer what the edge refuses: another model may take it, and
+        neither the caller nor a guard of privacy keeps it here."""
+        cannot = isinstance(error, ContextTooLong) or getattr(error, "code", None) == "unsupported"
+        return cannot and prefer is None and not self._miner.decider.is_private(batch)
+
+
+@dataclass(slots=True)
+class Chat:
+    """One request: its path and body, what is mined of it, the side that the caller forces."""
+
+    path: str
+    body: Mapping[str, Any]
+    texts: tuple[str, ...]
+    prefer: Route | None
+    headers: Mapping[str, str]
+    decision: Decision | None = None
 
 
 class _Passed(Response):
-    """The answer of the side that was chosen; of the other one where that can't take the query."""
+    """What the gateway answers, or the error where it sends nothing."""
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        path: str,
-        body: Mapping[str, Any],
-        decision: Decision,
-        headers: Mapping[str, str],
-        may_move: bool,
-    ) -> None:
+    def __init__(self, gateway: Gateway, chat: Chat) -> None:
         super().__init__()
         self._gateway = gateway
-        self._path = path
-        self._body = body
-        self._decision = decision
-        self._given = headers
-        self._may_move = may_move
+        self._chat = chat
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with forwarded_headers(self._given):
+        chat = self._chat
+        named = {REQUEST_ID: chat.headers[REQUEST_ID]}
+        with forwarded_headers(chat.headers):
             try:
-                await self._pass_on(send)
+                await self._gateway.serve(chat, _with_headers(send, named))
             except HEMError as error:
-                named = {
-                    REQUEST_ID: self._given[REQUEST_ID],
-                    "x-hem-route": self._decision.route,
-                    "x-hem-reason": self._decision.reason,
-                }
+                if chat.decision is not None:
+                    named["x-hem-route"] = chat.decision.route
+                    named["x-hem-reason"] = chat.decision.reason
                 await refusal(error, named)(scope, receive, send)
 
-    async def _pass_on(self, send: Send) -> None:
-        sent = _with_request_id(send, self._given[REQUEST_ID])
-        try:
-            await self._gateway.pass_on(self._path, self._body, self._decision, sent)
-        except InvalidRequest as error:
-            if not (self._may_move and _cannot(error)):
-                raise
-            self._decision = replace(self._decision, route=CLOUD, reason=EDGE_CANNOT)
-            await self._gateway.pass_on(self._path, self._body, self._decision, sent)
 
+def _with_headers(send: Send, headers: Mapping[str, str]) -> Send:
+    pairs = [(n.encode(), value.encode("latin-1", "replace")) for n, value in headers.items()]
 
-def _cannot(error: InvalidRequest) -> bool:
-    """Whether another model may take what this one refuses."""
-    return isinstance(error, ContextTooLong) or getattr(error, "code", None) == "unsupported"
-
-
-def _with_request_id(send: Send, identity: str) -> Send:
     async def sent(message: Any) -> None:
         if message["type"] == "http.response.start":
-            pair = (REQUEST_ID.encode(), identity.encode("latin-1", "replace"))
-            message = {**message, "headers": [*message["headers"], pair]}
+            message = {**message, "headers": [*message["headers"], *pairs]}
         await send(message)
 
     return sent

@@ -81,7 +81,7 @@ class HEMTransformer(ServedModel):
 
     def __init__(self, name: str, decider: Decider) -> None:
         super().__init__(name)
-        self._decider = decider
+        self.decider = decider
         self.gateway: Gateway | None = None
         if decider.drift:  # computed when Prometheus asks
             _PSI.labels(decider.name).set_function(decider.drift.index)
@@ -114,7 +114,7 @@ class HEMTransformer(ServedModel):
         self, batch: Batch, prefer: Route | None, request: InferRequest, headers: Headers | None
     ) -> Decision:
         started = time.perf_counter()
-        decision = self._decider.overrule(batch, prefer)
+        decision = self.decider.overrule(batch, prefer)
         if decision is None:
             decision = await self._judged(await self._with_samples(batch, request, headers))
         _log(decision, batch, (headers or {}).get("x-request-id") or request.id, started)
@@ -125,14 +125,14 @@ class HEMTransformer(ServedModel):
     ) -> Decision:
         """For the gateway, which has no V2 request."""
         started = time.perf_counter()
-        decision = self._decider.overrule(batch, prefer) or await self._judged(batch)
+        decision = self.decider.overrule(batch, prefer) or await self._judged(batch)
         _log(decision, batch, request_id, started)
         return decision
 
     async def _judged(self, batch: Batch) -> Decision:
-        if self._decider.algorithm.blocks(batch):
-            return await asyncio.to_thread(self._decider.judge, batch)
-        return self._decider.judge(batch)
+        if self.decider.algorithm.blocks(batch):
+            return await asyncio.to_thread(self.decider.judge, batch)
+        return self.decider.judge(batch)
 
     def add_routes(self, app: FastAPI) -> None:
         if self.gateway is not None:
@@ -255,7 +255,7 @@ class InferenceThenMining(HEMTransformer):
     async def _with_samples(
         self, batch: Batch, request: InferRequest, headers: Headers | None
     ) -> Batch:
-        extra = self._decider.algorithm.sampling
+        extra = self.decider.algorithm.sampling
         if extra is None or not batch.texts:
             return batch
         parameters = without(request_parameters(request), DECIDED)
