@@ -46,7 +46,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     model = build_model(options, decider)
-    model.gateway = build_gateway(settings, options.model_name, model)
+    model.gateway = build_gateway(settings, options, model)
     warn_of_a_shipped_router(decider)
     # The decision on a query takes less time than a task that watches for its cancellation.
     serve(model, settings, cancel_on_disconnect=decider.algorithm.stage == "answer")

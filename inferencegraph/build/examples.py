@@ -55,7 +55,7 @@ DIGITS_FOLDER: Final = Path("digit-recognition")
 KUSTOMIZATION: Final = "kustomization.yaml"
 # The entropy of the edge model's probabilities above which a digit goes to the cloud. Chosen on
 # training images by `python -m predictors.digits.workshop.train`.
-DIGITS_MINING: Final = Mining(ANSWER_STAGE, "CrossEntropy", threshold=0.077)
+DIGITS_MINING: Final = Mining(ANSWER_STAGE, "CrossEntropy", threshold=0.077, gateway=False)
 DIGITS_EDGE: Final = Model(
     Resources(cpu="1", memory="512Mi"), directory="digits:edge", engine="classifier"
 )
@@ -114,6 +114,10 @@ COMMENTS: Final[Mapping[str, str]] = {
         "A router's directory; its own threshold holds, unless HEM_THRESHOLD is set beside it."
     ),
     "- name: HEM_THRESHOLD": "In [0, 1]; a score above it is hard and goes to the cloud.",
+    "- name: HEM_EDGE_URL": "Both sides of the gateway: OpenAI's API, with streams.",
+    "- name: HEM_API_KEYS_FILE": "Until there is this file, nobody may call the gateway.",
+    "- name: kserve-hem-gateway-keys": "The callers' keys: kubectl create secret generic "
+    "kserve-hem-gateway-keys\n--from-file=keys=FILE, one a line.",
     "- name: OMP_NUM_THREADS": "As many threads as CPUs below; more would only be throttled.",
     "startupProbe:": "How long loading may take: failureThreshold times periodSeconds.",
     "readinessProbe:": "Standard mode's default is a TCP probe, which a loading model passes.",

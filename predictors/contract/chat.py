@@ -46,7 +46,8 @@ class ScoredToken:
 class Delta:
     """What comes of an answer at once. The last one has the finish reason, and the `answer` as a
     whole: its text is that of all deltas in a row, and its telemetry is known only now. `served_by`
-    is the model that answers, where that is another server's."""
+    is the model that answers, where that is another server's; `decision` is what a gateway says of
+    its own, with the last."""
 
     text: str = ""
     reasoning: str = ""
@@ -55,6 +56,7 @@ class Delta:
     finish_reason: FinishReason | None = None
     answer: Answer | None = None
     served_by: str | None = None
+    decision: Mapping[str, Any] = field(default_factory=dict)
 
 
 def finish_of(answer: Answer, max_tokens: int) -> FinishReason:

@@ -1,5 +1,6 @@
 """A gateway from settings. Raises ConfigurationError for what can't be one."""
 
+import argparse
 from pathlib import Path
 
 from predictors.contract import CLOUD, EDGE
@@ -11,31 +12,31 @@ from transformers_hem.gateway.site import Site, Target, site_name
 from transformers_hem.serving.settings import HEMSettings
 
 MAX_STREAMS = 2048  # at once to one side; more wait
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def build_gateway(settings: HEMSettings, model_name: str, miner: Miner) -> Gateway | None:
-    """None where the settings name no two sides."""
-    if not (settings.edge_url or settings.cloud_url):
+def build_gateway(
+    settings: HEMSettings, options: argparse.Namespace, miner: Miner
+) -> Gateway | None:
+    """None where the settings name no two sides. `options` are kserve's: their `predictor_*` are
+    the edge of the answer stage."""
+    edge_url, cloud_url = settings.edge_url, settings.cloud_url
+    if not (edge_url or cloud_url):
         return None
-    for side, url in (("EDGE", settings.edge_url), ("CLOUD", settings.cloud_url)):
+    if not edge_url and options.predictor_host:
+        scheme = "https" if options.predictor_use_ssl else "http"
+        edge_url = f"{scheme}://{options.predictor_host}"
+    for side, url in (("EDGE", edge_url), ("CLOUD", cloud_url)):
         if not url:
             raise ConfigurationError(f"the gateway needs both sides: set HEM_{side}_URL")
     limits = Limits(timeout=settings.timeout, max_concurrency=MAX_STREAMS)
-    edge = Target(EDGE, _url(settings.edge_url, "HEM_EDGE_URL"), settings.edge_model, limits)
-    cloud = Target(CLOUD, _url(settings.cloud_url, "HEM_CLOUD_URL"), settings.cloud_model, limits)
-    site = Site(settings.site or site_name(model_name), {EDGE: edge, CLOUD: cloud})
-    keys = Keys(Path(settings.api_keys_file)) if settings.api_keys_file else None
-    if keys is None and settings.host not in ("127.0.0.1", "::1", "localhost"):
-        raise ConfigurationError(
-            "the gateway listens on other addresses than this machine's own: set "
-            "HEM_API_KEYS_FILE to a file with the keys that callers may have, one a line, or "
-            "HEM_HOST=127.0.0.1"
-        )
-
+    edge = Target(EDGE, _url(edge_url, "HEM_EDGE_URL"), settings.edge_model, limits)
+    cloud = Target(CLOUD, _url(cloud_url, "HEM_CLOUD_URL"), settings.cloud_model, limits)
+    keys_file = Path(settings.api_keys_file) if settings.api_keys_file else None
     return Gateway(
-        site,
+        Site(settings.site or site_name(options.model_name), {EDGE: edge, CLOUD: cloud}),
         miner,
-        keys,
+        Keys(keys_file, open=settings.host in LOOPBACK),
         whole_conversation=settings.conversation == "whole",
         patience=settings.first_event_seconds,
     )

@@ -53,7 +53,7 @@ class Gateway:
         self,
         site: Site,
         miner: Miner,
-        keys: Keys | None,
+        keys: Keys,
         *,
         whole_conversation: bool = False,
         patience: float = 15.0,
@@ -97,8 +97,7 @@ class Gateway:
         await self._site.close()
 
     def _check_key(self, request: Request) -> None:
-        if self._keys is not None:
-            self._keys.check(request.headers)
+        self._keys.check(request.headers)
 
     async def _answer(
         self, request: Request, parser: type[ChatRequest] | type[CompletionRequest], path: str

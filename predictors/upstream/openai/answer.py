@@ -30,6 +30,7 @@ NO_CHOICES: Final = "not a completion: it has no choices"
 # Seconds for what follows the end of the text: the token counts, and that the stream ends.
 AFTER_THE_END: Final = 5.0
 NOTHING: Final = Delta()
+DECISION: Final = "hem"  # the extra object of a gateway of ours
 
 Give: TypeAlias = Callable[[Delta], Awaitable[None]]
 
@@ -67,6 +68,7 @@ def whole_answer(response: Any, api: API) -> Delta:
         finish_reason=ended_by(finish_reason(choice)),
         answer=answer,
         served_by=answer.served_by,
+        decision=_decision(response),
     )
 
 
@@ -122,7 +124,7 @@ class _Stream:
 
     def _take_body(self, body: Any) -> None:
         choice = first_choice(body)
-        for name in ("model", "usage"):
+        for name in ("model", "usage", DECISION):
             if value := body.get(name):
                 self.described[name] = value
         if choice is None:
@@ -170,6 +172,7 @@ class _Stream:
             finish_reason=ended_by(self.finish),
             answer=answer,
             served_by=answer.served_by,
+            decision=_decision(self.described),
         )
 
     def _unread(self) -> Delta:
@@ -215,6 +218,11 @@ def _answer(
 ) -> Answer:
     measured: dict[str, Any] = {**_usage(described), **(latencies or {}), **telemetry(tokens)}
     return Answer(whole_pairs(text), **measured, served_by=_model(described))
+
+
+def _decision(described: Mapping[str, Any]) -> Mapping[str, Any]:
+    decision = described.get(DECISION)
+    return decision if isinstance(decision, dict) else {}
 
 
 def _model(described: Mapping[str, Any]) -> str | None:
