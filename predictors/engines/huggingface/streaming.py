@@ -47,19 +47,23 @@ class Written:
             return ""
         self._text += now[len(before) :]
         self._begin, self._read = self._read, len(tokens)
-        end = len(self._text) - self._may_be_a_stop()
+        end = self._before_a_stop()
         part = self._text[self._given : end]
         self._given = max(self._given, end)
         return part
 
-    def _may_be_a_stop(self) -> int:
-        """Characters at the end with which a stop string may begin."""
+    def _before_a_stop(self) -> int:
+        """Where the text ends that is no part of a stop string, nor may become one. The thread that
+        writes may have written one that it has not found yet."""
         stops = self._sequence.sampling.stop
+        places = [at for stop in stops if (at := self._text.find(stop, self._given)) >= 0]
+        if places:
+            return min(places)
         longest = max((len(stop) for stop in stops), default=1) - 1
         for length in range(min(longest, len(self._text)), 0, -1):
             if any(stop.startswith(self._text[-length:]) for stop in stops):
-                return length
-        return 0
+                return len(self._text) - length
+        return len(self._text)
 
     def _scores(self) -> tuple[ScoredToken, ...]:
         sequence = self._sequence
