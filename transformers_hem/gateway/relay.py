@@ -9,12 +9,17 @@ from typing import Any, Final
 import orjson
 from starlette.types import Send
 
+from predictors.contract import Delta, Query
 from predictors.contract.openai.errors import error_body
+from predictors.contract.openai.responses import ChatWriter, CompletionWriter
 from predictors.errors import HEMError
 from predictors.upstream.client import Response as Answer
 from predictors.upstream.json_body import parse_json
+from predictors.upstream.openai.answer import streamed_answer, whole_answer
+from predictors.upstream.openai.bodies import COMPLETIONS
 from predictors.upstream.openai.choice import raise_error
 from transformers_hem.gateway.events import Events, event_of, is_done, payload
+from transformers_hem.gateway.first_answer import APIS, as_events
 from transformers_hem.gateway.site import Target
 from transformers_hem.serving.decision import Decision
 
@@ -115,21 +120,17 @@ class Relay:
         await self._finish()
 
     async def _read(self, answer: Answer, began: float) -> None:
-        kind = answer.headers.get("content-type", "")
-        if kind.startswith("text/event-stream"):
+        """Servers may stream though nobody asked, and the other way round."""
+        events = answer.headers.get("content-type", "").startswith("text/event-stream")
+        if events and self._asked.get("stream"):
             await self._pass_on(answer)
+        elif events:
+            last = await streamed_answer(answer, APIS[self._path], began)
+            await self.give(_whole(last, self._path, self._asked), ())
         else:
-            await self._whole(answer)
-
-    async def _whole(self, answer: Answer) -> None:
-        body = parse_json(await answer.aread())
-        raise_error(body if isinstance(body, dict) else {})
-        if not isinstance(body, dict) or not body.get("choices"):
-            raise ValueError("not a completion: it has no choices")
-        if self._asked.get("stream"):
-            raise ValueError("a whole answer where a stream was asked for")
-        self._served.model = str(body.get("model") or self._served.model)
-        await self._send_whole(body)
+            body = parse_json(await answer.aread())
+            whole_answer(body, APIS[self._path])  # raises where it is none
+            await self.give(body, as_events(body, self._asked))
 
     async def _send_whole(self, body: dict[str, Any]) -> None:
         body[HEM] = self._served.as_json()
@@ -222,3 +223,11 @@ def _says_something(choice: Mapping[str, Any]) -> bool:
     delta = choice.get("delta") or {}
     fields = [value for name, value in delta.items() if name != "role"]
     return bool(choice.get("text")) or any(fields)
+
+
+def _whole(last: Delta, path: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A stream's answer as one object."""
+    writer = CompletionWriter if path == COMPLETIONS.path else ChatWriter
+    query = Query("", top_logprobs=20 if asked.get("logprobs") else None)
+    body: dict[str, Any] = orjson.loads(writer("", [query]).whole([[last]]))
+    return body
