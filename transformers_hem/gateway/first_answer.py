@@ -9,6 +9,7 @@ import numpy as np
 
 from predictors.contract import Answer
 from predictors.contract.openai.errors import InvalidField
+from predictors.contract.openai.fields import TELEMETRY_FIELD
 from predictors.errors import HEMError
 from predictors.upstream.openai.answer import whole_answer
 from predictors.upstream.openai.bodies import API, CHAT, COMPLETIONS
@@ -20,6 +21,7 @@ logger = logging.getLogger("kserve.hem")
 APIS: Final[Mapping[str, API]] = {api.path: api for api in (CHAT, COMPLETIONS)}
 LOGPROBS: Final = ("logprobs", "top_logprobs")
 ALTERNATIVES: Final = 2  # of each token, for the margin
+NOT_ASKED_FOR: Final = ("logprobs", TELEMETRY_FIELD)
 # Fields of a request that are about how the answer comes, not about what it is.
 STREAMING: Final = ("stream", "stream_options")
 
@@ -111,7 +113,10 @@ def shown(body: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """The answer without what the caller did not ask for."""
     if asked.get("logprobs"):
         return dict(body)
-    choices = [{**choice, "logprobs": None} for choice in body["choices"]]
+    choices = [
+        {name: value for name, value in choice.items() if name not in NOT_ASKED_FOR}
+        for choice in body["choices"]
+    ]
     return {**body, "choices": choices}
 
 

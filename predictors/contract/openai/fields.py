@@ -1,8 +1,13 @@
-"""Fields of OpenAI's requests that only some engines take; they are passed on as they are."""
+"""Fields of OpenAI's requests that only some engines take, and those of answers that are ours."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+# Of a choice: telemetry of V2, as far as it is of the answer and not of the call.
+TELEMETRY_FIELD: Final = "telemetry"
+SIGNALS: Final = ("mean_logprob", "min_logprob", "mean_margin")
+
+# Fields of requests; they are passed on as they are.
 OPTIONS: Final = (
     *("tools", "tool_choice", "parallel_tool_calls", "response_format"),
     *("logit_bias", "reasoning_effort", "verbosity"),

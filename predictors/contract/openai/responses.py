@@ -22,8 +22,9 @@ from openai.types.chat.chat_completion_message import ChatCompletionMessage
 from openai.types.chat.chat_completion_token_logprob import TopLogprob
 from openai.types.completion_choice import Logprobs
 
-from predictors.contract.answer import Answer
+from predictors.contract.answer import Answer, is_telemetry
 from predictors.contract.chat import Delta, ScoredToken
+from predictors.contract.openai.fields import SIGNALS, TELEMETRY_FIELD
 from predictors.contract.query import Query
 
 DONE: Final = "[DONE]"
@@ -71,6 +72,15 @@ class _Writer:
             return replace(delta, tokens=tokens)
         return delta
 
+    def _telemetry(self, index: int, last: Delta) -> dict[str, Any]:
+        """An extra object of a choice whose log-probabilities are asked for: V2's telemetry. It
+        also counts the token that ends an answer, which OpenAI's log-probabilities leave out."""
+        if last.answer is None or self._queries[index].top_logprobs is None:
+            return {}
+        values = {name: getattr(last.answer, name) for name in SIGNALS}
+        known = {name: value for name, value in values.items() if is_telemetry(name, value)}
+        return {TELEMETRY_FIELD: known} if known else {}
+
     def _usage(self) -> CompletionUsage:
         """Each prompt once, however many choices it has; 0 where an engine can't tell."""
         prompts = {i // self._choices: answer for i, answer in self._answers.items()}
@@ -110,6 +120,7 @@ class ChatWriter(_Writer):
             delta=ChoiceDelta(**fields),
             finish_reason=delta.finish_reason,
             **scored,
+            **self._telemetry(index, delta),
         )
         return self._chunk(choices=[choice])
 
@@ -141,6 +152,7 @@ class ChatWriter(_Writer):
             message=ChatCompletionMessage(**message),
             finish_reason=deltas[-1].finish_reason or "stop",
             logprobs=ChoiceLogprobs(content=tokens) if asked else None,
+            **self._telemetry(index, deltas[-1]),
         )
 
     def _chunk(self, **fields: Any) -> str:
@@ -176,6 +188,7 @@ class CompletionWriter(_Writer):
             text="".join(delta.text for delta in deltas),
             finish_reason=deltas[-1].finish_reason,
             logprobs=self._logprobs(index, tokens) if tokens else None,
+            **self._telemetry(index, deltas[-1]),
         )
 
     def _logprobs(self, index: int, tokens: Iterable[ScoredToken]) -> Logprobs:

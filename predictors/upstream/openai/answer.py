@@ -10,6 +10,7 @@ import orjson
 from httpx_sse import ServerSentEvent
 
 from predictors.contract import Answer, Delta, is_telemetry
+from predictors.contract.openai.fields import SIGNALS, TELEMETRY_FIELD
 from predictors.upstream.attempt import Declined, error_reason
 from predictors.upstream.json_body import parse_json, whole_pairs
 from predictors.upstream.openai.bodies import API
@@ -59,7 +60,7 @@ def whole_answer(response: Any, api: API) -> Delta:
         raise ValueError(NO_CHOICES)
     if said := refusal(choice):
         raise Declined(said)
-    answer = _answer(api.text(choice), tokens_of(choice), response)
+    answer = _answer(api.text(choice), tokens_of(choice), response, signals=_signals(choice))
     return Delta(
         answer.text,
         reasoning=whole_pairs(reasoning(choice)),
@@ -98,6 +99,7 @@ class _Stream:
     tokens: list[Token] = field(default_factory=list)
     described: dict[str, Any] = field(default_factory=dict)
     unread: list[Delta] = field(default_factory=list)
+    signals: dict[str, float] = field(default_factory=dict)
     half: str = ""
     begun: bool = False
     finished: bool = False
@@ -130,6 +132,7 @@ class _Stream:
         if choice is None:
             return
         self.begun = True
+        self.signals = self.signals or _signals(choice)
         self.finish = finish_reason(choice) or self.finish
         self.finished = self.finished or self.finish != ""
         self.tokens += tokens_of(choice)
@@ -163,7 +166,7 @@ class _Stream:
             raise Declined(said)
         latencies = _latencies(self.described, [at for _, at in self.parts])
         text = "".join(text for text, _ in self.parts)
-        answer = _answer(text, self.tokens, self.described, latencies)
+        answer = _answer(text, self.tokens, self.described, latencies, self.signals)
         part = self._unread()
         return replace(
             part,
@@ -215,9 +218,19 @@ def _answer(
     tokens: Sequence[Token],
     described: Mapping[str, Any],
     latencies: Mapping[str, float] | None = None,
+    signals: Mapping[str, float] | None = None,
 ) -> Answer:
-    measured: dict[str, Any] = {**_usage(described), **(latencies or {}), **telemetry(tokens)}
+    """`signals` are a predictor's of ours, which knows more than its tokens tell."""
+    measured: dict[str, Any] = {**_usage(described), **(latencies or {})}
+    measured |= signals or telemetry(tokens)
     return Answer(whole_pairs(text), **measured, served_by=_model(described))
+
+
+def _signals(choice: Mapping[str, Any]) -> dict[str, float]:
+    given = choice.get(TELEMETRY_FIELD)
+    if not isinstance(given, dict):
+        return {}
+    return {n: float(given[n]) for n in SIGNALS if n in given and is_telemetry(n, given[n])}
 
 
 def _decision(described: Mapping[str, Any]) -> Mapping[str, Any]:
