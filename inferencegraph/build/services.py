@@ -37,6 +37,7 @@ from inferencegraph.build.sites import (
     QUERY_STAGE,
     UPLINK_RESOURCES,
     CloudAddress,
+    CloudAPI,
     Mining,
     Model,
     Site,
@@ -52,7 +53,7 @@ _TRITON_METRICS_PORT: Final = 8002  # its default
 
 
 def site_manifests(
-    site: Site, edge: Model, mining: Mining, cloud: CloudAddress
+    site: Site, edge: Model, mining: Mining, cloud: CloudAddress | CloudAPI
 ) -> list[dict[str, Any]]:
     """Everything on the edge node: the InferenceServices of the mode, then the InferenceGraph."""
     uplink = uplink_service(site, cloud)
@@ -83,18 +84,24 @@ def hem_service(site: Site, mining: Mining) -> dict[str, Any]:
     return _service(name, labels(site.name, "hem"), components)
 
 
-def uplink_service(site: Site, cloud: CloudAddress) -> dict[str, Any]:
-    """`<x>-uplink`, which forwards V2 within the site's timeouts."""
+def uplink_service(site: Site, cloud: CloudAddress | CloudAPI) -> dict[str, Any]:
+    """`<x>-uplink`, which forwards to a V2 server, or to an API, within the site's timeouts."""
     name = f"{site.name}-uplink"
-    target = ["--engine=kserve", f"--url={cloud.url}", f"--upstream_model={cloud.model}"]
+    engine = "kserve" if isinstance(cloud, CloudAddress) else "openai_api"
+    target = [f"--engine={engine}", f"--url={cloud.url}", f"--upstream_model={cloud.model}"]
     environment = {
         **sampling_environment(cloud.sampling),
         "PREDICTOR_CONNECT_TIMEOUT": f"{site.timeouts.cloud_connect:g}",
         "PREDICTOR_TIMEOUT": f"{site.timeouts.cloud:g}",
     }
+    if isinstance(cloud, CloudAPI):
+        target.append("--top_logprobs=0")  # nobody mines the cloud's answers
     forwarder = container(
         site.images.predictor, name, target, environment, UPLINK_RESOURCES, LIGHT_START_SECONDS
     )
+    if isinstance(cloud, CloudAPI):
+        key = {"name": cloud.secret, "key": "key", "optional": True}
+        forwarder["env"].append({"name": "PREDICTOR_API_KEY", "valueFrom": {"secretKeyRef": key}})
     components = {"predictor": _component(_pod(forwarder), site.node)}
     return _service(name, labels(site.name, "uplink"), components)
 

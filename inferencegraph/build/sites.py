@@ -150,6 +150,17 @@ class CloudAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class CloudAPI:
+    """A cloud that is an OpenAI-compatible API: its base URL, the model there, and the Secret whose
+    `key` is the API's; without that Secret the uplink has no key."""
+
+    url: str
+    model: str
+    secret: str
+    sampling: Sampling = CONTRACT_SAMPLING
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One edge node's share: the names of its objects begin with `name`."""
 

@@ -153,6 +153,8 @@ def _about(last: Delta, first: float | None, seconds: float) -> str:
         facts.append(f"score {said['score']:.2f}, threshold {said.get('threshold', 0):.2f}")
     if served_by := said.get("served_by") or last.served_by:
         facts.append(f"served by {served_by}")
+    if said.get("degraded"):
+        facts.append(f"degraded: the cloud failed ({said['degraded']})")
     if first is not None:
         facts.append(f"first token after {first * 1000:.0f} ms")
     facts.append(f"{seconds:.1f} s")

@@ -95,7 +95,9 @@ def test_curl_streams(url: str) -> None:
 
 
 def test_langchain_chats_in_streams(url: str, client: openai.OpenAI) -> None:
-    model = ChatOpenAI(model="qa", base_url=url, api_key=SecretStr("-"), temperature=0, stream_usage=True)
+    model = ChatOpenAI(
+        model="qa", base_url=url, api_key=SecretStr("-"), temperature=0, stream_usage=True
+    )
     for question in QUESTIONS[:8]:
         parts = list(model.stream(question))
         whole = client.chat.completions.create(**asked(question)).choices[0].message.content

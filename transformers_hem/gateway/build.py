@@ -29,7 +29,10 @@ def build_gateway(
     for side, url in (("EDGE", edge_url), ("CLOUD", cloud_url)):
         if not url:
             raise ConfigurationError(f"the gateway needs both sides: set HEM_{side}_URL")
-    limits = Limits(timeout=settings.timeout, max_concurrency=MAX_STREAMS)
+    # An uplink tries again, and has a breaker, itself; and the other side may answer.
+    limits = Limits(
+        timeout=settings.timeout, max_concurrency=MAX_STREAMS, retries=0, breaker_failures=0
+    )
     edge = Target(EDGE, _url(edge_url, "HEM_EDGE_URL"), settings.edge_model, limits)
     cloud = Target(CLOUD, _url(cloud_url, "HEM_CLOUD_URL"), settings.cloud_model, limits)
     keys_file = Path(settings.api_keys_file) if settings.api_keys_file else None

@@ -37,10 +37,12 @@ STREAM_HEADERS: Final = {
 
 @dataclass(slots=True)
 class Served:
-    """Who answers, and why. `model` is the one that was asked, until the answer names another."""
+    """Who answers, and why. `model` is the one that was asked, until the answer names another;
+    `degraded` is why the cloud failed for which the edge stands in."""
 
     decision: Decision
     model: str
+    degraded: str = ""
 
     def headers(self) -> dict[str, str]:
         score = self.decision.score
@@ -49,6 +51,7 @@ class Served:
             "x-hem-reason": self.decision.reason,
             "x-hem-served-by": self.model,
             **({} if score is None else {"x-hem-score": f"{score:.4f}"}),
+            **({"x-hem-degraded": self.degraded} if self.degraded else {}),
         }
 
     def as_json(self) -> dict[str, Any]:
@@ -59,6 +62,7 @@ class Served:
             "algorithm": self.decision.algorithm,
             "reason": self.decision.reason,
             "served_by": self.model,
+            **({"degraded": self.degraded} if self.degraded else {}),
         }
 
 

@@ -15,7 +15,13 @@ from starlette.types import Receive, Scope, Send
 from predictors.contract import CLOUD, EDGE, Query, Sampling
 from predictors.contract.openai.errors import PREFIXES, error_body, openai_error
 from predictors.contract.openai.requests import ChatRequest, CompletionRequest
-from predictors.errors import ContextTooLong, HEMError, InvalidRequest
+from predictors.errors import (
+    ContextTooLong,
+    HEMError,
+    InvalidRequest,
+    Overloaded,
+    UpstreamError,
+)
 from predictors.upstream.client import forwarded_headers
 from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.gateway.first_answer import Edge, as_events, shown
@@ -148,7 +154,8 @@ class Gateway:
         await relay.give(body, as_events(body, chat.body))
 
     async def _pass_on(self, chat: "Chat", batch: Batch, send: Send) -> None:
-        """The answer of the side that was decided; the cloud's where the edge can't take it."""
+        """The answer of the side that was decided. The cloud's where the edge can't take it; the
+        edge's where the cloud fails before it has said anything, unless the caller forced it."""
         assert chat.decision is not None
         try:
             await (await self._relay(chat, send)).run()
@@ -158,13 +165,20 @@ class Gateway:
                 raise
             chat.decision = replace(chat.decision, route=CLOUD, reason=EDGE_CANNOT)
             await (await self._relay(chat, send)).run()
+        except (UpstreamError, Overloaded) as error:
+            if chat.decision.route == EDGE or chat.prefer is not None:
+                raise
+            why = error.short if isinstance(error, UpstreamError) else "overloaded"
+            if not error.told:
+                logger.warning("the cloud failed, the edge answers: %s", error)
+            await (await self._relay(chat, send, degraded=why)).run()
 
-    async def _relay(self, chat: "Chat", send: Send) -> Relay:
+    async def _relay(self, chat: "Chat", send: Send, degraded: str = "") -> Relay:
         assert chat.decision is not None
-        target = self._site.targets[chat.decision.route]
+        target = self._site.targets[EDGE if degraded else chat.decision.route]
         model = await target.model()
         asked = {**chat.body, "model": model}
-        served = Served(chat.decision, model)
+        served = Served(chat.decision, model, degraded)
         return Relay(target, chat.path, asked, served, send, self._patience)
 
     def _may_move(self, prefer: Route | None, batch: Batch, error: InvalidRequest) -> bool:

@@ -43,7 +43,7 @@ class HuggingFaceEngine(TextEngine):
         self.loaded: Loaded | None = None
         self.batches: Batches | None = None
         if is_local(settings.model_dir):
-            check(resolve(settings.model_dir, settings.revision))
+            check(resolve(settings.model_dir, settings.revision, gguf=True))
 
     async def start(self) -> None:
         self.loaded = await asyncio.to_thread(self._load)
