@@ -57,7 +57,7 @@ class Seen:
 
 
 async def ask(parts: Sequence[Part], **options: Any) -> Seen:
-    asked = options.pop("asked", {})
+    asked = {"model": "qa-cloud", **options.pop("asked", {})}  # nobody stands in
     async with slow_side(parts) as cloud, gateway(cloud=cloud, **options) as client:
         answer = await client.post("/v1/chat/completions", json=chat(**asked))
         return Seen(answer.status_code, answer.headers, answer.content)
@@ -269,7 +269,8 @@ async def test_who_leaves_ends_the_call_of_the_other_server() -> None:
     for fields in ({"stream": True}, {"stream": False}):
         left = asyncio.Event()
         async with leaving(left) as cloud, gateway(cloud=cloud) as client:
-            call = asyncio.create_task(client.post("/v1/chat/completions", json=chat(**fields)))
+            body = chat(model="qa-cloud", **fields)
+            call = asyncio.create_task(client.post("/v1/chat/completions", json=body))
             await asyncio.sleep(0.5)
             call.cancel()
             await asyncio.wait_for(left.wait(), 2)
