@@ -20,8 +20,9 @@ run: $(VENV)/.run
 check: $(VENV)/.dev
 	$(BIN)/pytest -m 'not slow and not benchmark and not engines and not soak'
 
+# Most tests wait for processes, so three at once suit two cores; files stay together.
 test: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist loadfile
 
 test-engines: test-engines-vllm test-engines-triton
 
