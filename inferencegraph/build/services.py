@@ -10,6 +10,7 @@ A model name always equals its InferenceService's name, which is what KServe res
 
 import copy
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from inferencegraph.build.engine_pods import model_pod
@@ -36,18 +37,23 @@ from inferencegraph.build.sites import (
     QUERY_STAGE,
     UPLINK_RESOURCES,
     CloudAddress,
+    CloudAPI,
     Mining,
     Model,
     Site,
+    predictor_url,
     sampling_environment,
 )
 
 API_VERSION: Final = "serving.kserve.io/v1beta1"
+# The Secret with the keys of the gateway's callers, and the file that it becomes.
+GATEWAY_KEYS: Final = "kserve-hem-gateway-keys"
+KEYS_FILE: Final = PurePosixPath("/etc/hem/keys/keys")
 _TRITON_METRICS_PORT: Final = 8002  # its default
 
 
 def site_manifests(
-    site: Site, edge: Model, mining: Mining, cloud: CloudAddress
+    site: Site, edge: Model, mining: Mining, cloud: CloudAddress | CloudAPI
 ) -> list[dict[str, Any]]:
     """Everything on the edge node: the InferenceServices of the mode, then the InferenceGraph."""
     uplink = uplink_service(site, cloud)
@@ -65,31 +71,37 @@ def edge_service(site: Site, model: Model, mining: Mining | None = None) -> dict
     components = {"predictor": _component(pod, site.node, deploymentStrategy=NO_SURGE)}
     if mining is not None:
         limit = f"--predictor_request_timeout_seconds={site.timeouts.edge}"
-        hem = _hem_container(name, mining, site.images, limit)
-        components["transformer"] = _component(_pod(hem), site.node)
+        hem = _hem_container(name, mining, site, limit)
+        components["transformer"] = _component(_hem_pod(hem, mining), site.node)
     return _service(name, labels(site.name, "edge"), components)
 
 
 def hem_service(site: Site, mining: Mining) -> dict[str, Any]:
     """`<x>-hem`, the query stage's mining step."""
     name = f"{site.name}-hem"
-    hem = _hem_container(name, mining, site.images)
-    components = {"predictor": _component(_pod(hem), site.node)}
+    hem = _hem_container(name, mining, site)
+    components = {"predictor": _component(_hem_pod(hem, mining), site.node)}
     return _service(name, labels(site.name, "hem"), components)
 
 
-def uplink_service(site: Site, cloud: CloudAddress) -> dict[str, Any]:
-    """`<x>-uplink`, which forwards V2 within the site's timeouts."""
+def uplink_service(site: Site, cloud: CloudAddress | CloudAPI) -> dict[str, Any]:
+    """`<x>-uplink`, which forwards to a V2 server, or to an API, within the site's timeouts."""
     name = f"{site.name}-uplink"
-    target = ["--engine=kserve", f"--url={cloud.url}", f"--upstream_model={cloud.model}"]
+    engine = "kserve" if isinstance(cloud, CloudAddress) else "openai_api"
+    target = [f"--engine={engine}", f"--url={cloud.url}", f"--upstream_model={cloud.model}"]
     environment = {
         **sampling_environment(cloud.sampling),
         "PREDICTOR_CONNECT_TIMEOUT": f"{site.timeouts.cloud_connect:g}",
         "PREDICTOR_TIMEOUT": f"{site.timeouts.cloud:g}",
     }
+    if isinstance(cloud, CloudAPI):
+        target.append("--top_logprobs=0")  # nobody mines the cloud's answers
     forwarder = container(
         site.images.predictor, name, target, environment, UPLINK_RESOURCES, LIGHT_START_SECONDS
     )
+    if isinstance(cloud, CloudAPI):
+        key = {"name": cloud.secret, "key": "key", "optional": True}
+        forwarder["env"].append({"name": "PREDICTOR_API_KEY", "valueFrom": {"secretKeyRef": key}})
     components = {"predictor": _component(_pod(forwarder), site.node)}
     return _service(name, labels(site.name, "uplink"), components)
 
@@ -116,15 +128,38 @@ def triton_service(name: str, image: str, resources: Resources) -> dict[str, Any
     return _service(name, _cloud_labels(name), {"predictor": {**_component(pod), **fields}})
 
 
-def _hem_container(name: str, mining: Mining, images: Images, *arguments: str) -> dict[str, Any]:
-    return container(
-        images.transformer,
+def _hem_container(name: str, mining: Mining, site: Site, *arguments: str) -> dict[str, Any]:
+    hem = container(
+        site.images.transformer,
         name,
         arguments,
-        mining.environment(),
+        {**mining.environment(), **(gateway_environment(site, mining) if mining.gateway else {})},
         mining.resources,
         LIGHT_START_SECONDS,
     )
+    if mining.gateway:
+        mount = {"name": GATEWAY_KEYS, "mountPath": str(KEYS_FILE.parent), "readOnly": True}
+        hem["volumeMounts"].append(mount)
+    return hem
+
+
+def gateway_environment(site: Site, mining: Mining) -> dict[str, str]:
+    """Where the gateway finds both sides. In the answer stage HEM knows its edge already."""
+    edge = {"HEM_EDGE_URL": predictor_url(f"{site.name}-edge")}
+    return {
+        **(edge if mining.mode == QUERY_STAGE else {}),
+        "HEM_CLOUD_URL": predictor_url(f"{site.name}-uplink"),
+        "HEM_API_KEYS_FILE": str(KEYS_FILE),
+    }
+
+
+def _hem_pod(hem: dict[str, Any], mining: Mining) -> dict[str, Any]:
+    """The keys' Secret may come later: until then the gateway refuses all callers."""
+    pod = _pod(hem)
+    if mining.gateway:
+        secret = {"secretName": GATEWAY_KEYS, "optional": True}
+        pod["volumes"].append({"name": GATEWAY_KEYS, "secret": secret})
+    return pod
 
 
 def _pod(container: dict[str, Any]) -> dict[str, Any]:

@@ -109,7 +109,8 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Mining:
-    """How HEM decides. threshold None: the one that the router was calibrated to."""
+    """How HEM decides. threshold None: the one that the router was calibrated to. gateway: HEM also
+    offers OpenAI's API, for models of text."""
 
     mode: str
     algorithm: str
@@ -117,6 +118,7 @@ class Mining:
     threshold: float | None = None
     parameters: Mapping[str, str | float | bool] = field(default_factory=dict)
     resources: Resources = HEM_RESOURCES
+    gateway: bool = True
 
     def __post_init__(self) -> None:
         if self.mode not in MINING_MODES:
@@ -144,6 +146,17 @@ class CloudAddress:
 
     url: str
     model: str
+    sampling: Sampling = CONTRACT_SAMPLING
+
+
+@dataclass(frozen=True, slots=True)
+class CloudAPI:
+    """A cloud that is an OpenAI-compatible API: its base URL, the model there, and the Secret whose
+    `key` is the API's; without that Secret the uplink has no key."""
+
+    url: str
+    model: str
+    secret: str
     sampling: Sampling = CONTRACT_SAMPLING
 
 

@@ -75,7 +75,7 @@ def up(
     Example: `hem up -f manifests/answer-generation/inference-then-mining --port 9000`
     """
     from inferencegraph.commands.running import run_until_signal
-    from inferencegraph.local.example_request import suggestions
+    from inferencegraph.local.example_request import chats, suggestions
     from inferencegraph.local.observer import JsonObserver, TextObserver
     from inferencegraph.local.stack import running
 
@@ -94,11 +94,13 @@ def up(
             health_timeout=health_timeout,
         ) as stack:
             if as_json:
-                print(json.dumps({"event": "all_ready", "urls": stack.urls}), flush=True)
+                event = {"event": "all_ready", "urls": stack.urls, "gateways": stack.gateways}
+                print(json.dumps(event), flush=True)
             else:
                 print(*(f"hem: ready {url}" for url in stack.urls), sep="\n", flush=True)
                 for line in await suggestions(stack.plan, stack.urls[0]):
                     print(f"  {line}")
+                print(*chats(stack.plan), sep="\n")
                 print("  Ctrl-C stops everything.", flush=True)
             await stack.watch()
         raise HEMError("no service is left; stopped")

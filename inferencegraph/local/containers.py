@@ -108,7 +108,8 @@ def local_command(image: str, table: Mapping[str, LocalCommand], where: str) -> 
 
 def manifest_environment(container: Mapping[str, Any], where: str) -> dict[str, str]:
     """The container's `env`. A value from a secret or ConfigMap is taken from the variable of the
-    same name in the caller's environment; without it the container is refused."""
+    same name in the caller's environment; without it the container is refused, unless the value is
+    optional."""
     if container.get("envFrom"):
         raise ConfigurationError(f"{where}: envFrom can't be read here; name each variable in env")
     values: dict[str, str] = {}
@@ -118,7 +119,7 @@ def manifest_environment(container: Mapping[str, Any], where: str) -> dict[str, 
             values[name] = _expand(str(entry.get("value", "")), values)
         elif name in os.environ:
             values[name] = os.environ[name]
-        else:
+        elif not any(source.get("optional") for source in entry["valueFrom"].values()):
             kind = next(iter(entry["valueFrom"]), "valueFrom")
             raise ConfigurationError(
                 f"{where}: env {name} comes from a {kind}, which is not here; "

@@ -18,6 +18,20 @@ LARGEST_EXAMPLE = 256
 METADATA_SECONDS = 2.0
 
 
+def chats(plan: Plan) -> list[str]:
+    """Lines for a terminal: how each gateway is called."""
+    lines = []
+    for component in plan.components:
+        if component.gateway:
+            url = f"{component.url}/v1"
+            lines += [
+                f"hem: gateway {url}  (OpenAI's API; model {component.gateway})",
+                f"  hem chat --url {url}",
+                f'  openai.OpenAI(base_url="{url}", api_key="-")',
+            ]
+    return lines
+
+
 async def suggestions(plan: Plan, url: str) -> list[str]:
     """Lines for a terminal, with a request that the first graph of `plan`, at `url`, answers.
 

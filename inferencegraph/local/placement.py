@@ -22,6 +22,7 @@ from inferencegraph.check.containers import (
 from predictors.errors import ConfigurationError
 
 LOOPBACK: Final = "127.0.0.1"
+GATEWAY: Final = "HEM_CLOUD_URL"  # the variable that turns a HEM server's gateway on
 _ADDRESS: Final = re.compile(
     r"(?P<lead>://|^|=)(?P<host>[a-z0-9][-a-z0-9.]*)(?P<port>:\d+)?(?=[/?#,\s]|$)"
 )
@@ -120,6 +121,12 @@ class Placement:
         for name, port in zip(names, ports, strict=False):
             entry = self.entry(name)
             self.placed[self.placed.index(entry)] = replace(entry, http_port=port)
+
+    def serve_gateways_at(self, ports: Iterator[int]) -> None:
+        """Moves each HEM server with a gateway to a port that its callers can remember."""
+        for place, item in enumerate(self.placed):
+            if environment(item.container, GATEWAY):
+                self.placed[place] = replace(item, http_port=next(ports))
 
     def hosts(self) -> dict[str, int]:
         """Host name -> port: `<service>` is its entry, as are `<service>-predictor` and

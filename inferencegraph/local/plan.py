@@ -21,7 +21,14 @@ from inferencegraph.local.containers import (
     model_directory,
     process_environment,
 )
-from inferencegraph.local.placement import LOOPBACK, Addresses, Placed, Placement, host_names
+from inferencegraph.local.placement import (
+    GATEWAY,
+    LOOPBACK,
+    Addresses,
+    Placed,
+    Placement,
+    host_names,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,14 @@ class Component:
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self.port}"
 
+    @property
+    def gateway(self) -> str | None:
+        """What its gateway calls the site, where it has one: as transformers_hem.gateway does."""
+        if not self.environment.get(GATEWAY):
+            return None
+        named = self.service.removesuffix("-hem").removesuffix("-edge")
+        return self.environment.get("HEM_SITE") or named
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -56,8 +71,10 @@ def plan(
     first_ports: Sequence[int],
     images: Mapping[str, LocalCommand],
     ports: Iterator[int],
+    gateway_ports: Iterator[int] | None = None,
 ) -> Plan:
-    """`first_ports` are those of the graphs, or of the InferenceServices where there is no graph.
+    """`first_ports` are those of the graphs, or of the InferenceServices where there is no graph;
+    `gateway_ports` those of HEM servers with a gateway (None: as for the others).
 
     Raises ConfigurationError for a container that can't run here.
     """
@@ -65,6 +82,8 @@ def plan(
     placement = Placement(services, ports)
     if not graphs:
         placement.serve_at(first_ports)
+    elif gateway_ports is not None:
+        placement.serve_gateways_at(gateway_ports)
     hosts: dict[str, int] = {}
     for graph, port in zip(graphs, first_ports, strict=bool(graphs)):
         metadata = graph["metadata"]

@@ -20,16 +20,31 @@ LARGEST: Final = 65535
 _SERVICE_PORTS: Final = range(20_000, 30_000)
 
 
+# Above the port of the first graph, the gateways' begin: easy to remember, and to leave out.
+GATEWAYS: Final = 100
+
+
 def free_ports() -> Iterator[int]:
     """Ports on which nothing listens; each comes once."""
-    for port in random.sample(_SERVICE_PORTS, len(_SERVICE_PORTS)):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("", port))
-            except OSError:
-                continue
-        yield port
+    return filter(_is_free, random.sample(_SERVICE_PORTS, len(_SERVICE_PORTS)))
+
+
+def gateway_ports(first_graph: int) -> Iterator[int]:
+    """8180 and so on beside 8080; any free ones where those are taken, or for 0."""
+    others = free_ports()
+    first = first_graph + GATEWAYS if first_graph else LARGEST + 1
+    for port in range(first, first + GATEWAYS):
+        yield port if port <= LARGEST and _is_free(port) else next(others)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
 
 
 def hold_ports(first: int, count: int, held: ExitStack) -> list[socket.socket]:

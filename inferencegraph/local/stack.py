@@ -18,7 +18,7 @@ from inferencegraph.local.containers import OURS, with_own_images
 from inferencegraph.local.far_sides import FarSides
 from inferencegraph.local.observer import Death, Observer, death_notice
 from inferencegraph.local.plan import Component, Plan, plan
-from inferencegraph.local.ports import free_ports, hold_ports
+from inferencegraph.local.ports import free_ports, gateway_ports, hold_ports
 from inferencegraph.local.process import ServiceProcess, Watchdog, exit_reason
 from inferencegraph.local.selection import chosen_graphs, services_of
 from inferencegraph.read.documents import MANIFESTS
@@ -79,6 +79,12 @@ class Stack:
     def urls(self) -> list[str]:
         """Where to ask: each graph, or each InferenceService where there is no graph."""
         return [graph.url for graph in self._graphs] or list(self.plan.infer_urls.values())
+
+    @property
+    def gateways(self) -> dict[str, str]:
+        """Site -> base URL of OpenAI's API there."""
+        parts = self.plan.components
+        return {part.gateway: f"{part.url}/v1" for part in parts if part.gateway}
 
     async def __aenter__(self) -> "Stack":
         try:
@@ -263,7 +269,7 @@ async def running(
     with ExitStack() as held:
         sockets = hold_ports(port, len(graphs) or (len(services) if port else 0), held)
         first = [bound.getsockname()[1] for bound in sockets]
-        made = plan(documents, graphs, first, table, free_ports())
+        made = plan(documents, graphs, first, table, free_ports(), gateway_ports(port))
         if not graphs:  # the services bind them themselves
             for bound in sockets:
                 bound.close()

@@ -22,7 +22,13 @@ import orjson
 from inferencegraph.router.bodies import content_type
 from inferencegraph.router.execution import Call, bind
 from inferencegraph.router.spec import RouterTimeouts, Step, parse
-from inferencegraph.router.step import GraphFailure, Lookout, Reply, StepService
+from inferencegraph.router.step import (
+    MAX_BODY_BYTES,
+    GraphFailure,
+    Lookout,
+    Reply,
+    StepService,
+)
 from predictors.contract import FAILURE_HEADER
 from predictors.errors import ConfigurationError
 from predictors.upstream.client import PASSED_ON, Client, build_client
@@ -34,8 +40,6 @@ Send = Callable[[Message], Awaitable[None]]
 HeaderFilter = Callable[[Sequence[tuple[bytes, bytes]]], list[tuple[str, str]]]
 
 READY_PATH: Final = "/readyz"
-# KServe's router reads any length. A service of ours takes 8 MiB; one with images may take more.
-MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 PROPAGATE_HEADERS: Final = "PROPAGATE_HEADERS"  # the environment variable, here and in KServe
 # What `hem up` passes on where PROPAGATE_HEADERS is unset: the names of requests, no credentials.
 TRACING: Final = tuple(

@@ -24,8 +24,9 @@ from predictors.upstream.watch import Watch
 
 Headers = Sequence[tuple[str, str]]
 
-# KServe's router reads any length; this keeps a service without an end from filling the memory.
-MAX_BODY_BYTES: Final = 1024**3
+# Of a request, and of a step's answer. KServe's router reads any length; a service without an end
+# would fill the memory. A service of ours takes 8 MiB; one with images may take more.
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 # Asked of a service whose answer is overdue; any answer will do, and 404 is one.
 HEALTH_PATH: Final = b"/v2/health/live"
 

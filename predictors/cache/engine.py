@@ -7,7 +7,8 @@ cache, queries are answered.
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Literal, cast
 
 from prometheus_client import Counter, Gauge
@@ -15,7 +16,8 @@ from prometheus_client import Counter, Gauge
 from predictors.cache.flights import Answers, Flights, Queries
 from predictors.cache.key import answer_key
 from predictors.cache.store import Store, StoreError, pack, unpack
-from predictors.contract import Answer, Query, Sampling
+from predictors.contract import Answer, Delta, Query, Sampling
+from predictors.contract.chat import finish_of
 from predictors.contract.tensors import TensorRequest, TensorResponse, TensorType
 from predictors.engines.base import TensorEngine, TextEngine
 from predictors.engines.recorded.recordings import Recording
@@ -52,6 +54,7 @@ class CachedEngine(TextEngine):
         keep_sampled: bool = False,
     ) -> None:
         super().__init__(engine.settings)
+        self.takes = engine.takes
         self._engine = engine
         self._store = store
         self._identity = identity
@@ -100,6 +103,30 @@ class CachedEngine(TextEngine):
             self._count(result, sum(key in answers for key in keys))
         answers = {**hits, **shared, **computed}
         return [answers[key] for key in keys]
+
+    async def stream(self, query: Query) -> AsyncGenerator[Delta]:
+        """A hit comes as one part. Only an answer that came to its end is kept, and one that is
+        text alone: its tokens, reasoning and calls are no part of a record."""
+        if not self._caches(query) or query.top_logprobs is not None:
+            self._count("passed", 1)
+            async with aclosing(self._engine.stream(query)) as deltas:
+                async for delta in deltas:
+                    yield delta
+            return
+        key = answer_key(self._identity, query)
+        hits = await self._look_up([key], time.perf_counter())
+        self._count("hit" if hits else "miss", 1)
+        if answer := hits.get(key):
+            finish = finish_of(answer, query.sampling.max_tokens)
+            yield Delta(answer.text, finish_reason=finish, answer=answer)
+            return
+        text_alone = True
+        async with aclosing(self._engine.stream(query)) as deltas:
+            async for delta in deltas:
+                text_alone = text_alone and not (delta.reasoning or delta.tool_calls)
+                if delta.answer is not None and text_alone:
+                    await self._keep({key: delta.answer})
+                yield delta
 
     async def healthy(self) -> bool:
         return await self._engine.healthy()

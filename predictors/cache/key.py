@@ -39,11 +39,18 @@ def model_identity(model_name: str, engine: str, settings: EngineSettings) -> by
 
 
 def answer_key(identity: bytes, query: Query) -> bytes:
-    """Greedy decoding reads neither `top_p` nor `seed`, so they make no difference there."""
+    """Greedy decoding reads neither `top_p` nor `seed`, so they make no difference there. What only
+    chats and completions have counts where it is there: keys of texts stay as they were."""
     sampling = asdict(query.sampling)
     if query.sampling.greedy:
         del sampling["top_p"], sampling["seed"]
-    return _digest([identity.hex(), query.text, sampling])
+    for name in ("presence_penalty", "frequency_penalty"):
+        if not sampling[name]:
+            del sampling[name]
+    content: list[Any] = [identity.hex(), query.text, sampling]
+    messages = [message.as_json() for message in query.messages]
+    chat = [messages, query.raw, list(query.tokens), dict(query.options)]
+    return _digest([*content, chat] if any(chat) else content)
 
 
 def _digest(content: list[Any]) -> bytes:

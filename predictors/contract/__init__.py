@@ -3,6 +3,7 @@
 names     what tensors and parameters are called
 query     a query and its sampling; reads and writes V2 requests
 answer    an answer and its telemetry; reads V2 responses
+chat      a conversation, and an answer that comes bit by bit
 telemetry that of an answer in a row of a file
 tensors   V2 tensors as numpy arrays
 binary    checks of requests with binary tensors
@@ -21,6 +22,7 @@ from predictors.contract.answer import (
     is_telemetry,
     parse_answers,
 )
+from predictors.contract.chat import Delta, Message, ScoredToken
 from predictors.contract.names import (
     BOX_FIELDS,
     BOXES,
@@ -96,9 +98,12 @@ __all__ = [
     "TEXT_OUTPUT",
     "TOP_P",
     "Answer",
+    "Delta",
+    "Message",
     "Query",
     "Sampling",
     "Scalar",
+    "ScoredToken",
     "grpc_scalars",
     "hem_parameters",
     "is_number",

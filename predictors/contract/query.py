@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, Literal
 
 from predictors.contract.answer import is_number
+from predictors.contract.chat import USER, Message
 from predictors.contract.names import (
     CLOUD,
     EDGE,
@@ -40,7 +41,8 @@ class Sampling:
 
     temperature 0 is greedy, and so is one below LOWEST_TEMPERATURE; a `top_p` below LOWEST_TOP_P
     keeps the likeliest token alone, as LOWEST_TOP_P does. `stop` strings end the answer and are not
-    part of it.
+    part of it. The two penalties that are added (OpenAI's, -2 to 2) are not V2's: a token that the
+    answer holds n > 0 times loses presence_penalty + n * frequency_penalty of its logit.
     """
 
     max_tokens: int = 512
@@ -49,6 +51,8 @@ class Sampling:
     repetition_penalty: float = 1.05
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
 
     def __post_init__(self) -> None:
         if self.temperature < LOWEST_TEMPERATURE:
@@ -63,10 +67,26 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One row of a request."""
+    """One row of a request, or one choice of a chat or a completion.
+
+    `text` is the query, of a conversation its last user message. `messages` is the conversation,
+    empty where the text is all of it. A `raw` text goes to the model as it is, without its chat
+    template; `tokens` are such a text in the model's own numbers. `top_logprobs` asks for
+    log-probabilities of the tokens, and for so many alternatives. `options` are fields of OpenAI's
+    API that only some engines take: tools, tool_choice, response_format and so on.
+    """
 
     text: str
     sampling: Sampling = Sampling()
+    messages: tuple[Message, ...] = ()
+    raw: bool = False
+    tokens: tuple[int, ...] = ()
+    top_logprobs: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def conversation(self) -> tuple[Message, ...]:
+        return self.messages or (Message(USER, self.text),)
 
 
 def parse_texts(shape: Sequence[int], datatype: str, data: Any) -> list[str]:
@@ -263,3 +283,4 @@ _PARSERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     SEED: partial(_integer, low=0, high=2**63 - 1),
     STOP: _stop,
 }
+SAMPLING: Final = tuple(_PARSERS)  # the names of V2's generation parameters

@@ -4,10 +4,11 @@ An engine of a user's own subclasses TextEngine or TensorEngine, and EngineSetti
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import AsyncGenerator, Sequence
+from typing import ClassVar, Final
 
-from predictors.contract import Answer, Query
+from predictors.contract import Answer, Delta, Query
+from predictors.contract.chat import finish_of
 from predictors.contract.tensors import TensorRequest, TensorResponse, TensorType
 from predictors.settings import EngineSettings
 
@@ -51,8 +52,23 @@ class Engine(ABC):
         return None
 
 
+# What an engine takes of a Query beside its text and V2's sampling: see TextEngine.takes.
+MESSAGES: Final = "messages"  # conversations of more than one user message
+RAW: Final = "raw"  # texts without the chat template
+TOKENS: Final = "tokens"  # texts in the model's own numbers
+LOGPROBS: Final = "logprobs"  # top_logprobs
+PENALTIES: Final = "penalties"  # presence_penalty, frequency_penalty
+
+
 class TextEngine(Engine):
-    """Generates answers to queries."""
+    """Generates answers to queries, whole or bit by bit.
+
+    `takes` are the parts of a Query that this engine understands, beside its text and V2's
+    sampling: the constants above, and names of Query.options. What it doesn't take is refused by
+    its name before the engine is asked, never ignored.
+    """
+
+    takes: frozenset[str] = frozenset()
 
     @abstractmethod
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
@@ -61,6 +77,16 @@ class TextEngine(Engine):
         It is cancelled when the caller is gone; the engine then frees what the queries held. Raises
         HEMError: InvalidRequest for what this model can't take, EngineError or UpstreamError.
         """
+
+    async def stream(self, query: Query) -> AsyncGenerator[Delta]:
+        """The answer of one query as it comes; an engine that has only whole answers gives one.
+
+        It ends at its last Delta. Closed before that (`aclose`), or cancelled, the engine frees
+        what the query held. Raises as `generate`, also in the middle of the answer.
+        """
+        (answer,) = await self.generate([query])
+        finish = finish_of(answer, query.sampling.max_tokens)
+        yield Delta(answer.text, finish_reason=finish, answer=answer)
 
 
 class TensorEngine(Engine):

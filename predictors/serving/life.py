@@ -7,6 +7,7 @@ import signal
 from typing import Any, Final
 
 import kserve
+from fastapi import FastAPI
 from kserve import model_server
 from kserve.constants.constants import FASTAPI_APP_IMPORT_STRING
 from kserve.protocol.rest.server import RESTServer, TimingMiddleware
@@ -52,6 +53,9 @@ class ServedModel(kserve.Model):
     def alive(self) -> bool:
         """False where only a new process can answer again."""
         return True
+
+    def add_routes(self, app: FastAPI) -> None:
+        """Those that stand before kserve's."""
 
     async def close(self) -> None:
         """Releases what answers needed. Called once, when no call is under way any more."""

@@ -12,6 +12,7 @@ from typing import Final
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from predictors.contract.openai.errors import OPENAI_PATHS, error_body
 from predictors.errors import HEMError, PayloadTooLarge
 from predictors.serving.body import as_v2, inflate
 
@@ -23,7 +24,8 @@ REWRITTEN: Final = (b"content-type", b"content-encoding", b"content-length")
 class RequestGate:
     """Checks the body of each POST, then runs the app, and cancels it when the client leaves.
 
-    `cancel_on_disconnect` costs a task per request: leave it off where answers take no time.
+    `cancel_on_disconnect` costs a task per request: leave it off where answers take no time. Those
+    of OpenAI's API always do.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class RequestGate:
                 body = inflate(encodings, body, self.max_body_bytes)
             content_type, body = as_v2(headers, body)
         except HEMError as error:
-            await _send_error(send, error)
+            await _send_error(send, error, in_openai=scope["path"] in OPENAI_PATHS)
             return
         if body is not received or content_type != headers.get(b"content-type"):
             scope = {**scope, "headers": _described(scope["headers"], content_type, body)}
@@ -60,7 +62,7 @@ class RequestGate:
         async def replay() -> Message:
             return pending.pop() if pending else await receive()
 
-        if self.cancel_on_disconnect:
+        if self.cancel_on_disconnect or scope["path"] in OPENAI_PATHS:
             await self._run_until_disconnect(scope, replay, receive, send)
         else:
             await self.app(scope, replay, send)
@@ -109,12 +111,12 @@ class RequestGate:
             watcher.cancel()
 
 
-async def _send_error(send: Send, error: HEMError) -> None:
+async def _send_error(send: Send, error: HEMError, in_openai: bool) -> None:
     """Answers `{"error": ...}` with the error's status, and closes the connection.
 
     The rest of a refused body is not read, so the connection can't be used again.
     """
-    body = orjson.dumps({"error": str(error)})
+    body = orjson.dumps(error_body(error) if in_openai else {"error": str(error)})
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

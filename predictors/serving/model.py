@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from fastapi import FastAPI
 from kserve import InferRequest, InferResponse
 
 from predictors.contract import TEXT_INPUT, Sampling
@@ -21,6 +22,7 @@ from predictors.contract.tensors import BYTES, TensorType
 from predictors.engines.base import Engine, TensorEngine, TextEngine
 from predictors.errors import EngineError, HEMError, InvalidRequest, NotReady
 from predictors.serving.life import ServedModel
+from predictors.serving.openai_routes import OpenAIRoutes
 from predictors.upstream.client import forwarded_headers
 
 logger = logging.getLogger("kserve.hem")
@@ -36,14 +38,32 @@ class PredictorModel(ServedModel):
     request's missing parameters are.
     """
 
-    def __init__(self, name: str, engine: Engine, sampling: Sampling) -> None:
+    def __init__(
+        self,
+        name: str,
+        engine: Engine,
+        sampling: Sampling,
+        *,
+        aliases: Sequence[str] = (),
+        first_event_seconds: float = 15.0,
+    ) -> None:
         super().__init__(name)
+        self._openai = (aliases, first_event_seconds)
         self._engine = engine
         self._sampling = sampling
         self._answers_text = isinstance(engine, TextEngine)
         self._started = False
         self._cause_of_death: str | None = None
         self.ready = True  # kserve registers only ready models; healthy() tells the truth
+
+    def add_routes(self, app: FastAPI) -> None:
+        """OpenAI's, where the engine answers text."""
+        if isinstance(self._engine, TextEngine):
+            aliases, seconds = self._openai
+            routes = OpenAIRoutes(
+                self.name, self._engine, self._sampling, self._check_started, aliases, seconds
+            )
+            routes.add_to(app)
 
     async def load_and_watch(self) -> None:
         """Raises the engine's ConfigurationError, or EngineError when it has died; both end the
@@ -109,8 +129,7 @@ class PredictorModel(ServedModel):
 
     async def _answer(self, request: InferRequest) -> InferResponse:
         """kserve refuses REST requests while the model isn't ready; this refuses gRPC ones."""
-        if not self._started:
-            raise NotReady(f"model {self.name!r} is not ready")
+        self._check_started()
         engine = self._engine
         if isinstance(engine, TensorEngine) and not (self._answers_text and has_text(request)):
             response = await engine.infer(decode_tensors(request))
@@ -118,3 +137,7 @@ class PredictorModel(ServedModel):
         assert isinstance(engine, TextEngine)
         answers = await engine.generate(decode_request(request, self._sampling))
         return encode_answers(request, answers, self.name)
+
+    def _check_started(self) -> None:
+        if not self._started:
+            raise NotReady(f"model {self.name!r} is not ready")

@@ -46,6 +46,7 @@ def serve(
             f"--workers {arguments.workers}: kserve workers lose the model's configuration; run "
             "one worker, and replicas of the InferenceService"
         )
+    model.add_routes(model_server.app)
     install(model_server.app, settings.max_body_bytes, cancel_on_disconnect)
     budget = ByteBudget(settings.max_bytes_in_flight)
     model_server.app.add_middleware(ByteGate, budget=budget)

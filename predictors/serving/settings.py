@@ -3,6 +3,7 @@
 from pydantic import BaseModel, Field
 
 from predictors.contract import Sampling, parse_sampling
+from predictors.contract.query import SAMPLING
 from predictors.errors import ConfigurationError, InvalidRequest
 from predictors.memory import DEFAULT_BYTES_IN_FLIGHT
 from predictors.settings import EngineSettings
@@ -46,6 +47,15 @@ class PredictorSettings(ServerSettings, EngineSettings):
     """Options of the server, and generation parameters where a request has none."""
 
     model_name: str = Field("model", min_length=1, description="name in the V2 path")
+    model_aliases: str = Field(
+        "", description="other names that OpenAI clients may call it by, with commas between them"
+    )
+    first_event_seconds: float = Field(
+        15.0,
+        gt=0,
+        description="a stream that has not begun after so long sends its headers, and a comment "
+        "as often; an error is an event from then on",
+    )
     engine: str = Field("huggingface", description="engine that answers, or module:Class")
     max_tokens: str = Field("512", description="most tokens of an answer")
     temperature: str = Field("0.8", description="0 (greedy) to 2")
@@ -54,9 +64,12 @@ class PredictorSettings(ServerSettings, EngineSettings):
     stop: str = Field("", description="string that ends an answer, or a JSON array of them")
     seed: str = Field("", description="seed of sampling; none where absent")
 
+    def aliases(self) -> list[str]:
+        return [name for each in self.model_aliases.split(",") if (name := each.strip())]
+
     def sampling(self) -> Sampling:
         """Defaults for what a request leaves out; checked by the contract's own parser."""
-        names = Sampling.__dataclass_fields__
+        names = SAMPLING
         values = {name: value for name in names if (value := getattr(self, name)) != ""}
         try:
             return parse_sampling(values, Sampling())

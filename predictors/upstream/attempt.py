@@ -207,7 +207,7 @@ def bound_body(response: httpx.Response, where: str, limit: int) -> None:
     it, and raises UpstreamError beyond `limit` bytes, zlib.error where it is not packed rightly.
 
     Reading also counts what is read among the bytes in flight. Raises UpstreamError for a content
-    coding that was not asked for.
+    coding that was not asked for, and for a length that is too large already.
     """
     assert isinstance(response.stream, httpx.AsyncByteStream)
     headers = {name.lower(): value for name, value in response.headers.raw}
@@ -215,10 +215,18 @@ def bound_body(response: httpx.Response, where: str, limit: int) -> None:
     plain = b"content-encoding" not in headers
     if plain and length.isdigit() and int(length) <= min(limit, FREE_BYTES):
         return  # the transport reads no more than that
+    if plain and length.isdigit() and int(length) > limit:
+        raise _too_large(where, limit)
     coding = response.headers.pop("content-encoding", "identity").strip().lower()
     if coding not in CODINGS:
         raise UpstreamError(f"{where} answered in the coding {coding!r:.80}")
     response.stream = _BoundedBody(response.stream, coding != "identity", where, limit)
+
+
+def _too_large(where: str, limit: int) -> UpstreamError:
+    return UpstreamError(
+        f"{where} answered more than {limit} bytes (max_answer_bytes)", Cause.TOO_LARGE
+    )
 
 
 @dataclass(slots=True)
@@ -237,8 +245,7 @@ class _BoundedBody(httpx.AsyncByteStream):
                 chunk = inflater.unconsumed_tail if self.packed else b""
                 left -= len(part)
                 if left < 0:
-                    text = f"{self.where} answered more than {self.limit} bytes (max_answer_bytes)"
-                    raise UpstreamError(text, Cause.TOO_LARGE)
+                    raise _too_large(self.where, self.limit)
                 hold(len(part))
                 yield part
 

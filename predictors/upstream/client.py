@@ -25,6 +25,7 @@ from httpx import URL, Headers, InvalidURL, Request, Response
 from httpx_aiohttp import AiohttpTransport
 
 from predictors.errors import Cause, ConfigurationError, UpstreamError
+from predictors.thin_streams import thin_socket
 from predictors.upstream.arrival import ARRIVAL, Arrival
 from predictors.upstream.proxies import as_proxy, environment, environment_proxy
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
@@ -88,7 +89,10 @@ def build_client(
 
     def session() -> aiohttp.ClientSession:
         connector = PatientConnector(
-            limit=0, keepalive_timeout=KEEPALIVE_EXPIRY_SECONDS, ssl=context
+            limit=0,
+            keepalive_timeout=KEEPALIVE_EXPIRY_SECONDS,
+            ssl=context,
+            socket_factory=thin_socket,
         )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 

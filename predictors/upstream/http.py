@@ -1,12 +1,13 @@
 """JSON over HTTP to one server, by calls that are bounded, tried again and broken."""
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any, TypeVar
 
 import httpx
 import orjson
 
-from predictors.errors import HEMError
+from predictors.errors import HEMError, UpstreamError
 from predictors.upstream.attempt import Read, Refusal, as_json, attempt, unread
 from predictors.upstream.call import Upstream
 from predictors.upstream.client import FORWARDED, build_client, on_the_wire
@@ -81,16 +82,31 @@ class HTTPUpstream:
         """The same for a GET."""
         return await self._upstream.call(lambda: self.once("GET", path, as_json(read)))
 
-    async def stream(self, path: str, body: Any, read: Read[T], *, streams: bool = True) -> T:
+    async def stream(
+        self,
+        path: str,
+        body: Any,
+        read: Read[T],
+        *,
+        streams: bool = True,
+        given: Callable[[], bool] = lambda: False,
+    ) -> T:
         """What `read` makes of an answer and of when its request left (perf_counter). `streams`: it
-        comes bit by bit, while it is computed.
+        comes bit by bit, while it is computed. `given`: whether somebody has got a part of it, so
+        that it is not asked for again.
 
         It raises as that of `post`.
         """
         content = _dumps(body)
-        return await self._upstream.call(
-            lambda: self.once("POST", path, read, content), streams=streams
-        )
+
+        async def once() -> T:
+            try:
+                return await self.once("POST", path, read, content)
+            except UpstreamError as error:
+                error.retryable = error.retryable and not given()
+                raise
+
+        return await self._upstream.call(once, streams=streams)
 
     async def once(
         self,
@@ -117,6 +133,13 @@ class HTTPUpstream:
             redaction=self._redaction,
             refused=self._refused,
         )
+
+    def refusing(self, refused: Callable[[Refusal], HEMError]) -> "HTTPUpstream":
+        """The same server, queue and breaker for calls whose refusals mean something else; close
+        only one of both."""
+        other = copy(self)
+        other._refused = refused
+        return other
 
     def watch(self, look: Look) -> None:
         """See Upstream.watch."""

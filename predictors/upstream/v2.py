@@ -13,6 +13,7 @@ from predictors.contract.tensors import Tensor, TensorRequest, TensorResponse, T
 from predictors.errors import Cause, HEMError, UpstreamError
 from predictors.registry import Registry
 from predictors.upstream.attempt import Refusal
+from predictors.upstream.openai.client import Completions
 from predictors.upstream.settings import Limits
 
 T = TypeVar("T")
@@ -76,6 +77,10 @@ class V2Client(ABC):
 
     @abstractmethod
     async def metadata(self) -> V2Metadata: ...
+
+    def completions(self) -> Mapping[str, Completions]:
+        """OpenAI's API of the same server, by path; empty where this transport has none."""
+        return {}
 
     async def ready(self) -> bool:
         """One look, outside of the limits of calls. Raises UpstreamError where nobody answers."""

@@ -1,8 +1,9 @@
 """V2 JSON over REST."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -19,10 +20,15 @@ from predictors.errors import HEMError, InvalidRequest
 from predictors.upstream.attempt import Refusal, unread
 from predictors.upstream.client import build_client, tls_context
 from predictors.upstream.http import HTTPUpstream
+from predictors.upstream.openai.bodies import APIS
+from predictors.upstream.openai.client import Completions
+from predictors.upstream.openai.refusals import told
 from predictors.upstream.settings import Limits
 from predictors.upstream.v2 import V2Client, V2Metadata, V2Model, tensor_response
 
 T = TypeVar("T")
+
+PREFIX: Final = "/openai/v1"
 
 
 class RESTClient(V2Client):
@@ -41,6 +47,7 @@ class RESTClient(V2Client):
             verify=tls_context(*files) if any(files) else "",
             proxy=model.proxy,
         )
+        self._refused = refused
         self._ready_path = f"{self._path}/ready"
         self._http = HTTPUpstream(
             model.url,
@@ -58,6 +65,13 @@ class RESTClient(V2Client):
         return await self._http.post(
             f"{self._path}/infer", _json_request(request), lambda answer: read(_tensors(answer))
         )
+
+    def completions(self) -> Mapping[str, Completions]:
+        http = self._http.refusing(told(self._refused))
+        return {
+            api.path: Completions(http, replace(api, path=f"{PREFIX}{api.path}"))
+            for api in APIS.values()
+        }
 
     async def metadata(self) -> V2Metadata:
         return await self._http.get(

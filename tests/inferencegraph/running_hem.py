@@ -18,9 +18,13 @@ from predictors.contract import Scalar, text_request
 HEM = (sys.executable, "-m", "inferencegraph")
 
 
-def hem(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+def hem(
+    *arguments: str, timeout: float = 60, input: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """A `hem` command that ends by itself."""
-    return subprocess.run([*HEM, *arguments], capture_output=True, text=True, timeout=timeout)
+    return subprocess.run(
+        [*HEM, *arguments], capture_output=True, text=True, timeout=timeout, input=input
+    )
 
 
 class RunningHem:

@@ -4,18 +4,24 @@ Run like `python -m predictors`: python -m tests.predictors.scripted --model_nam
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from predictors.__main__ import main
-from predictors.contract import Answer, Query
+from predictors.contract import Answer, Delta, Query, ScoredToken
 from predictors.engines import ENGINES
-from predictors.engines.base import TextEngine
+from predictors.engines.base import LOGPROBS, MESSAGES, TextEngine
 from predictors.errors import EngineError
 from predictors.serving.command import run
 
 
 class ScriptedEngine(TextEngine):
-    """`sleep N` takes N seconds, `fail` and `crash` raise, anything else comes back in capitals."""
+    """`sleep N` takes N seconds, `fail` and `crash` raise, anything else comes back in capitals.
+
+    A stream has a word in each part. In it `pause N` waits N seconds before the next word, and
+    `break` fails there; both are words of the answer too.
+    """
+
+    takes = frozenset({LOGPROBS, MESSAGES})
 
     async def start(self) -> None:
         await asyncio.sleep(0)
@@ -25,6 +31,23 @@ class ScriptedEngine(TextEngine):
 
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
         return [await self._answer(query) for query in queries]
+
+    async def stream(self, query: Query) -> AsyncGenerator[Delta]:
+        answer = await self._answer(query)
+        words = answer.text.split(" ")
+        try:
+            for place, word in enumerate(words):
+                text = word if place == len(words) - 1 else f"{word} "
+                tokens = (ScoredToken(text, -0.5, ((text, -0.5), ("other", -1.5))),)
+                yield Delta(text, tokens=tokens)
+                if word == "BREAK":
+                    raise EngineError("the script says break")
+                if word == "PAUSE":
+                    await asyncio.sleep(float(words[place + 1]))
+        except (asyncio.CancelledError, GeneratorExit):
+            print("scripted: cancelled", flush=True)
+            raise
+        yield Delta(finish_reason="stop", answer=answer)
 
     async def _answer(self, query: Query) -> Answer:
         words = query.text.split()

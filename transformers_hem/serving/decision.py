@@ -122,6 +122,15 @@ class Decider:
         hard = score > self.threshold
         return self._decision(CLOUD if hard else EDGE, score, "algorithm")
 
+    def no_answer(self, reason: Reason) -> Decision:
+        """Where the edge gives no answer that could be mined."""
+        return self._decision(CLOUD, None, reason)
+
+    def is_private(self, batch: Batch) -> bool:
+        """Whether a guard of privacy decides, so that the query must not leave the edge."""
+        private = {name: guard for name, guard in self.guards.items() if guard.privacy}
+        return self._guarded(private, batch) is not None
+
     def _guarded(self, guards: Mapping[str, Guard], batch: Batch) -> Decision | None:
         for name, guard in guards.items():
             route = guard.route(batch)

@@ -69,6 +69,38 @@ class HEMSettings(ServerSettings, BaseSettings):
         description="of a query that are scored: of a longer one the first and the last half of "
         f"them (default: {SCORED_CHARACTERS})",
     )
+    edge_url: str = Field(
+        default="",
+        description="gateway: base URL of the edge's predictor; with HEM_CLOUD_URL it turns the "
+        "gateway on (in the answer stage: the predictor's where empty)",
+    )
+    cloud_url: str = Field(default="", description="gateway: base URL of the uplink")
+    edge_model: str = Field(
+        default="", description="gateway: the edge's model (default: the one that it lists)"
+    )
+    cloud_model: str = Field(
+        default="", description="gateway: the cloud's model (default: the one that it lists)"
+    )
+    site: str = Field(
+        default="",
+        description="gateway: the model's name for callers; NAME-edge and NAME-cloud force a side "
+        "(default: --model_name without -hem or -edge)",
+    )
+    conversation: Literal["last", "whole"] = Field(
+        default="last", description="gateway: what is mined: the last user message, or the whole"
+    )
+    api_keys_file: str = Field(
+        default="", description="gateway: file with the keys that callers may have, one a line"
+    )
+    first_event_seconds: float = Field(
+        default=15.0,
+        gt=0,
+        description="gateway: a stream that has not begun after so long sends its headers, and a "
+        "comment as often; an error is an event from then on",
+    )
+    timeout: float = Field(
+        default=600.0, gt=0, description="gateway: seconds that one answer may take"
+    )
     mining_mode: MiningMode | None = Field(
         default=None,
         validation_alias="MINING_MODE",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
+from fastapi import FastAPI
 from grpc_interceptor.exceptions import Unimplemented
 from kserve import InferOutput, InferRequest, InferResponse, model_server
 from kserve.model import InferenceVerb
@@ -31,6 +32,7 @@ from predictors.errors import ConfigurationError, HEMError, InvalidRequest, NotR
 from predictors.serving.life import ServedModel
 from predictors.upstream.redaction import shown_url
 from transformers_hem.algorithms.base import Batch, Route
+from transformers_hem.gateway.routes import Gateway
 from transformers_hem.serving.answer_batch import answer_batch, named_outputs
 from transformers_hem.serving.decision import DECIDED, Decider, Decision
 from transformers_hem.serving.predictor_client import (
@@ -79,7 +81,8 @@ class HEMTransformer(ServedModel):
 
     def __init__(self, name: str, decider: Decider) -> None:
         super().__init__(name)
-        self._decider = decider
+        self.decider = decider
+        self.gateway: Gateway | None = None
         if decider.drift:  # computed when Prometheus asks
             _PSI.labels(decider.name).set_function(decider.drift.index)
         self.ready = True
@@ -111,15 +114,29 @@ class HEMTransformer(ServedModel):
         self, batch: Batch, prefer: Route | None, request: InferRequest, headers: Headers | None
     ) -> Decision:
         started = time.perf_counter()
-        decision = self._decider.overrule(batch, prefer)
+        decision = self.decider.overrule(batch, prefer)
         if decision is None:
-            batch = await self._with_samples(batch, request, headers)
-            if self._decider.algorithm.blocks(batch):
-                decision = await asyncio.to_thread(self._decider.judge, batch)
-            else:
-                decision = self._decider.judge(batch)
+            decision = await self._judged(await self._with_samples(batch, request, headers))
         _log(decision, batch, (headers or {}).get("x-request-id") or request.id, started)
         return decision
+
+    async def mine(
+        self, batch: Batch, prefer: Route | None, request_id: str | None = None
+    ) -> Decision:
+        """For the gateway, which has no V2 request."""
+        started = time.perf_counter()
+        decision = self.decider.overrule(batch, prefer) or await self._judged(batch)
+        _log(decision, batch, request_id, started)
+        return decision
+
+    async def _judged(self, batch: Batch) -> Decision:
+        if self.decider.algorithm.blocks(batch):
+            return await asyncio.to_thread(self.decider.judge, batch)
+        return self.decider.judge(batch)
+
+    def add_routes(self, app: FastAPI) -> None:
+        if self.gateway is not None:
+            self.gateway.add_to(app)
 
     async def _with_samples(
         self, batch: Batch, request: InferRequest, headers: Headers | None
@@ -150,6 +167,10 @@ def _log(decision: Decision, batch: Batch, request_id: str | None, started: floa
 
 class MiningThenInference(HEMTransformer):
     """A graph's `mine` step: answers the V2 request itself, annotated with the decision."""
+
+    async def close(self) -> None:
+        if self.gateway is not None:
+            await self.gateway.close()
 
     def get_output_types(self) -> list[dict[str, Any]]:
         """Empty: the answer is the request."""
@@ -198,6 +219,8 @@ class InferenceThenMining(HEMTransformer):
         await self._predictor.require_ready()
 
     async def close(self) -> None:
+        if self.gateway is not None:
+            await self.gateway.close()
         await self._predictor.close()
 
     async def predict(
@@ -232,7 +255,7 @@ class InferenceThenMining(HEMTransformer):
     async def _with_samples(
         self, batch: Batch, request: InferRequest, headers: Headers | None
     ) -> Batch:
-        extra = self._decider.algorithm.sampling
+        extra = self.decider.algorithm.sampling
         if extra is None or not batch.texts:
             return batch
         parameters = without(request_parameters(request), DECIDED)

@@ -5,14 +5,15 @@ reported before the seconds that their import takes, and before any server runs.
 """
 
 import asyncio
-from collections.abc import Sequence as Rows
+from collections.abc import AsyncGenerator, Sequence as Rows
 from typing import TYPE_CHECKING
 
-from predictors.contract import Answer, Query
-from predictors.engines.base import TextEngine
+from predictors.contract import Answer, Delta, Query
+from predictors.engines.base import LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, TextEngine
 from predictors.engines.checkpoint import check, is_local, resolve
-from predictors.engines.huggingface.sequence import Sequence
+from predictors.engines.huggingface.sequence import Sequence, resume
 from predictors.engines.huggingface.settings import HuggingFaceSettings
+from predictors.engines.huggingface.streaming import Written
 from predictors.engines.side_by_side import in_turns, side_by_side
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class HuggingFaceEngine(TextEngine):
     """
 
     Settings = HuggingFaceSettings
+    takes = frozenset({LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS})
 
     def __init__(self, settings: HuggingFaceSettings) -> None:
         super().__init__(settings)
@@ -41,7 +43,7 @@ class HuggingFaceEngine(TextEngine):
         self.loaded: Loaded | None = None
         self.batches: Batches | None = None
         if is_local(settings.model_dir):
-            check(resolve(settings.model_dir, settings.revision))
+            check(resolve(settings.model_dir, settings.revision, gguf=True))
 
     async def start(self) -> None:
         self.loaded = await asyncio.to_thread(self._load)
@@ -56,6 +58,27 @@ class HuggingFaceEngine(TextEngine):
         sequences = await in_turns(Sequence.of(query, model, context) for query in queries)
         await side_by_side(map(batches.run, sequences), self._rows_at_once)
         return [sequence.answer() for sequence in sequences]
+
+    async def stream(self, query: Query) -> AsyncGenerator[Delta]:
+        model, batches = self.loaded, self.batches
+        assert model is not None and batches is not None, "start() comes first"
+        sequence = await Sequence.of(query, model, batches.context)
+        news, loop = asyncio.Event(), asyncio.get_running_loop()
+        sequence.on_token = lambda: resume(loop, news)
+        running = asyncio.ensure_future(batches.run(sequence))
+        running.add_done_callback(lambda _: news.set())
+        written = Written(sequence)
+        try:
+            while not running.done():
+                await news.wait()
+                news.clear()
+                if not running.done() and (delta := written.more()):
+                    yield delta
+            running.result()
+            yield written.rest()
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
 
     async def healthy(self) -> bool:
         return self.batches is not None and await self.batches.healthy()

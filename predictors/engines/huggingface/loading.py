@@ -54,23 +54,29 @@ class Loaded:
 def load(settings: HuggingFaceSettings) -> Loaded:
     """Loads onto the GPU where there is one. A `dtype` "auto" is what the quantization needs, else
     the checkpoint's own on a GPU and float32 on the CPU. Raises ConfigurationError."""
-    path = resolve(settings.model_dir, settings.revision)
+    path = resolve(settings.model_dir, settings.revision, gguf=True)
     check(path)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     quantized = method(settings.quantization, device)
-    trust = {"trust_remote_code": settings.trust_remote_code}
+    folder, options = _source(path)
+    options["trust_remote_code"] = settings.trust_remote_code
     try:
-        config = AutoConfig.from_pretrained(path, **trust)
+        config = AutoConfig.from_pretrained(folder, **options)
         _check_generates(path, config)
+        if path.is_file() and settings.quantization != "none":
+            raise ConfigurationError(
+                f"model_dir {path}: a GGUF file is quantised already, and unpacked as it is read; "
+                "leave --quantization out"
+            )
         quantized.check(path, config)
-        tokenizer = AutoTokenizer.from_pretrained(path, **trust)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
         model_class = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         model, report = model_class.from_pretrained(
-            path,
+            folder,
             config=config,
             dtype=quantized.dtype if settings.dtype == "auto" else settings.dtype,
             output_loading_info=True,
-            **trust,
+            **options,
             **quantized.loading(),
         )
         _check_complete(path, model, tokenizer, report)
@@ -80,6 +86,19 @@ def load(settings: HuggingFaceSettings) -> Loaded:
     except Exception as error:  # transformers raises whatever its backends do
         raise ConfigurationError(f"model_dir {path}: {first_line(error)}") from error
     return _loaded(model, tokenizer)
+
+
+def _source(path: Path) -> tuple[Path, dict[str, Any]]:
+    """A GGUF file's weights are unpacked to `dtype` as they are read."""
+    if path.is_dir():
+        return path, {}
+    try:
+        import gguf  # noqa: F401 - transformers' reader needs it, and says so late
+    except ImportError:
+        raise ConfigurationError(
+            f"model_dir {path}: to read GGUF files pip install 'kserve-hem[gguf]'"
+        ) from None
+    return path.parent, {"gguf_file": path.name}
 
 
 def _check_generates(path: Path, config: Any) -> None:

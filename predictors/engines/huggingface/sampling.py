@@ -10,7 +10,7 @@ from collections.abc import Sequence as Rows
 
 import torch
 
-from predictors.engines.huggingface.sequence import NAN, Sequence
+from predictors.engines.huggingface.sequence import NAN, Sequence, Top
 from predictors.errors import first_line
 
 SEED_BITS = (1 << 63) - 1
@@ -31,24 +31,44 @@ def choose(
     """
     logits = logits.float()
     logprobs = logits.log_softmax(-1)
-    best = logprobs.topk(2, dim=-1).values.exp()
+    likeliest = logprobs.topk(max(2, _alternatives(rows)), dim=-1)
+    best = likeliest.values[:, :2].exp()
     margins = (best[:, 0] - best[:, 1]).tolist()
     if spreads and _all_nan(margins, rows):  # before a seeded row draws, as it will draw again
         raise FloatingPointError(NAN)
     tokens = _tokens(_penalised(logits, rows), rows)
     chosen = logprobs.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-    values = zip(tokens.tolist(), chosen.tolist(), margins, strict=True)
-    for sequence, (token, logprob, margin) in zip(rows, values, strict=True):
+    values = zip(tokens.tolist(), chosen.tolist(), margins, _tops(likeliest, rows), strict=True)
+    for sequence, (token, logprob, margin, top) in zip(rows, values, strict=True):
         if sequence is not None:
-            _add(sequence, token, logprob, margin)
+            _add(sequence, token, logprob, margin, top)
     return tokens
 
 
-def _add(sequence: Sequence, token: int, logprob: float, margin: float) -> None:
+def _alternatives(rows: Rows[Sequence | None]) -> int:
+    """How many of the likeliest tokens are read, of every row."""
+    return max((row.query.top_logprobs or 0 for row in rows if row is not None), default=0)
+
+
+def _tops(likeliest: "torch.return_types.topk", rows: Rows[Sequence | None]) -> list[Top]:
+    if not _alternatives(rows):
+        return [()] * len(rows)
+    tokens, logprobs = likeliest.indices.tolist(), likeliest.values.tolist()
+    return [
+        tuple(zip(tokens[i], logprobs[i], strict=True))[: row.query.top_logprobs or 0]
+        if row is not None
+        else ()
+        for i, row in enumerate(rows)
+    ]
+
+
+def _add(sequence: Sequence, token: int, logprob: float, margin: float, top: Top) -> None:
     try:
         if "seen" in sequence.memory:
             sequence.memory["seen"][token] = True
-        sequence.add(token, logprob, margin)
+        if "counts" in sequence.memory:
+            sequence.memory["counts"][token] += 1
+        sequence.add(token, logprob, margin, top)
     except Exception as error:  # a tokenizer that can't decode the token, say
         sequence.end(failure=first_line(error))
 
@@ -60,17 +80,42 @@ def _all_nan(margins: list[float], rows: Rows[Sequence | None]) -> bool:
 
 def _penalised(logits: torch.Tensor, rows: Rows[Sequence | None]) -> torch.Tensor:
     """Applies each row's repetition penalty (CTRL, arXiv 1909.05858, section 4.1) to the tokens
-    of its prompt (not for an encoder-decoder) and of its answer so far."""
+    of its prompt (not for an encoder-decoder) and of its answer so far, then OpenAI's two penalties
+    to those of its answer."""
     scores = logits
     for row, sequence in enumerate(rows):
-        if sequence is None or sequence.sampling.repetition_penalty == 1.0:
+        if sequence is None or not (_repeats(sequence) or _adds(sequence)):
             continue
         if scores is logits:
             scores = logits.clone()
-        penalty = sequence.sampling.repetition_penalty
-        penalised = torch.where(scores[row] < 0, scores[row] * penalty, scores[row] / penalty)
-        scores[row] = torch.where(_seen(sequence, logits), penalised, scores[row])
+        if _repeats(sequence):
+            penalty = sequence.sampling.repetition_penalty
+            penalised = torch.where(scores[row] < 0, scores[row] * penalty, scores[row] / penalty)
+            scores[row] = torch.where(_seen(sequence, logits), penalised, scores[row])
+        if _adds(sequence):
+            counts, sampling = _counts(sequence, logits), sequence.sampling
+            scores[row] -= sampling.frequency_penalty * counts
+            scores[row] -= sampling.presence_penalty * (counts > 0)
     return scores
+
+
+def _repeats(sequence: Sequence) -> bool:
+    return sequence.sampling.repetition_penalty != 1.0
+
+
+def _adds(sequence: Sequence) -> bool:
+    return bool(sequence.sampling.presence_penalty or sequence.sampling.frequency_penalty)
+
+
+def _counts(sequence: Sequence, logits: torch.Tensor) -> torch.Tensor:
+    """[vocabulary]: how often each token is in the answer so far."""
+    counts: torch.Tensor | None = sequence.memory.get("counts")
+    if counts is None:
+        counts = torch.zeros(logits.shape[-1], device=logits.device)
+        for token in sequence.tokens:
+            counts[token] += 1
+        sequence.memory["counts"] = counts
+    return counts
 
 
 def _seen(sequence: Sequence, logits: torch.Tensor) -> torch.Tensor:

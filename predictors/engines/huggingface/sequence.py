@@ -4,14 +4,18 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from predictors.contract import Answer, Query
+from predictors.contract.chat import FinishReason
 from predictors.engines.prompt import Prompt, encode
 from predictors.errors import EngineError, InvalidRequest
 
 if TYPE_CHECKING:
     from predictors.engines.huggingface.loading import Loaded
+
+# The likeliest tokens at one place, and their log-probabilities in nats.
+Top: TypeAlias = tuple[tuple[int, float], ...]
 
 NAN = "the model computed NaN instead of probabilities"
 # A stop string of n bytes spans at most n tokens; some more for tokens that decode to nothing.
@@ -38,11 +42,13 @@ class Sequence:
         self.tokens: list[int] = []
         self.logprobs: list[float] = []
         self.margins: list[float] = []
+        self.tops: list[Top] = []  # of each token, where the query asks for log-probabilities
         self.ended = False
         self.stopped = False  # ended by a stop string
         self.failure: str | None = None
         self.cancelled = False
         self.on_end: Callable[[], None] = lambda: None
+        self.on_token: Callable[[], None] | None = None  # set: somebody reads while it is written
         self.memory: dict[str, Any] = {}  # what the sampler keeps per sequence
         self._model = model
         self._submitted = time.perf_counter()
@@ -72,8 +78,9 @@ class Sequence:
         """The tokens that the answer continues; an encoder's are not those of its decoder."""
         return [] if self._model.encoder_decoder else self.prompt
 
-    def add(self, token: int, logprob: float, margin: float) -> None:
-        """Takes the next token; `logprob` in nats and `margin` are of the model's distribution."""
+    def add(self, token: int, logprob: float, margin: float, top: Top = ()) -> None:
+        """Takes the next token; `logprob` in nats, `margin` and the likeliest tokens (`top`) are of
+        the model's distribution."""
         if self.ended:
             return
         if math.isnan(logprob):
@@ -84,9 +91,12 @@ class Sequence:
         self.tokens.append(token)
         self.logprobs.append(logprob)
         self.margins.append(margin)
+        self.tops.append(top)
         self.stopped = self._has_stop()
         if self.stopped or self._at_end_token() or len(self.tokens) >= self.max_tokens:
             self.end()
+        elif self.on_token is not None:
+            self.on_token()
 
     def end(self, failure: str | None = None) -> None:
         if not self.ended:
@@ -96,14 +106,16 @@ class Sequence:
             self.on_end()
 
     def restart(self) -> None:
-        """As before its first token."""
-        self.tokens, self.logprobs, self.margins = [], [], []
+        """As before its first token. What somebody has read can't be taken back."""
+        if self.on_token is not None and self.tokens:
+            return self.end(failure="it broke down in the middle of a stream")
+        self.tokens, self.logprobs, self.margins, self.tops = [], [], [], []
         self.memory.clear()
 
     def answer(self) -> Answer:
         count = len(self.tokens)
         return Answer(
-            text=self._text(),
+            text=self.text(),
             prompt_tokens=len(self.prompt),
             completion_tokens=count,
             time_to_first_token=self._first - self._submitted,
@@ -113,22 +125,36 @@ class Sequence:
             mean_margin=math.fsum(self.margins) / count,
         )
 
+    @property
+    def finish_reason(self) -> FinishReason:
+        """Of one that has ended."""
+        return "stop" if self.stopped or self._at_end_token() else "length"
+
+    def written(self) -> list[int]:
+        """The tokens whose text is the answer's."""
+        return self.tokens[:-1] if self.tokens and self._at_end_token() else self.tokens
+
     def _at_end_token(self) -> bool:
         return self.tokens[-1] in self._model.end_tokens
 
     def _has_stop(self) -> bool:
         if not self.sampling.stop:
             return False
-        tail = self._decode(self.tokens[-self._stop_window :])
+        tail = self.decode(self.tokens[-self._stop_window :])
         return any(stop in tail for stop in self.sampling.stop)
 
-    def _text(self) -> str:
-        text = self._decode(self.tokens[:-1] if self._at_end_token() else self.tokens)
+    def text(self) -> str:
+        text = self.decode(self.written())
         starts = [at for stop in self.sampling.stop if (at := text.find(stop)) >= 0]
         return text[: min(starts)] if starts else text
 
-    def _decode(self, tokens: list[int]) -> str:
+    def decode(self, tokens: list[int]) -> str:
         text: str = self._model.tokenizer.decode(tokens, skip_special_tokens=True)
+        return text
+
+    def named(self, token: int) -> str:
+        """A token as text, special ones too."""
+        text: str = self._model.tokenizer.decode([token])
         return text
 
 
@@ -140,6 +166,11 @@ def resolve(done: asyncio.Future[None], failure: str | None) -> None:
         done.set_exception(failed(failure))
     else:
         done.set_result(None)
+
+
+def resume(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
+    """Tells the event loop, from another thread, that there is something to read."""
+    loop.call_soon_threadsafe(news.set)
 
 
 def failed(cause: str) -> EngineError:

@@ -5,16 +5,38 @@ the next step answer. So every failure of the other predictor becomes an error b
 `queue_timeout` and `timeout` seconds, and this one is ready whether or not the other is.
 """
 
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Any, Final, cast
 
 from pydantic import Field
 
-from predictors.contract import Answer, Query, parse_answers, sampling_parameters, text_request
+from predictors.contract import (
+    MAX_TOKENS,
+    Answer,
+    Delta,
+    Query,
+    parse_answers,
+    sampling_parameters,
+    text_request,
+)
+from predictors.contract.openai.fields import OPTIONS
 from predictors.contract.tensors import TensorRequest, TensorResponse
-from predictors.engines.base import TensorEngine, TextEngine
+from predictors.engines.base import (
+    LOGPROBS,
+    MESSAGES,
+    PENALTIES,
+    RAW,
+    TOKENS,
+    EngineSettings,
+    TensorEngine,
+    TextEngine,
+)
+from predictors.upstream.openai.bodies import Dialect, api_of, request_body
 from predictors.upstream.settings import HTTPURL, HTTPUpstreamSettings
 from predictors.upstream.v2 import TRANSPORTS, V2Client, V2Model
+
+DIALECT: Final = Dialect.model_validate({"top_logprobs": 0})  # that of our own predictors
 
 
 class KServeSettings(HTTPUpstreamSettings):
@@ -24,10 +46,16 @@ class KServeSettings(HTTPUpstreamSettings):
 
 
 class KServeEngine(TextEngine, TensorEngine):
-    """One call for all rows of a request."""
+    """One call for all rows of a request; a stream, and what V2 has not, over the far predictor's
+    OpenAI routes, which gRPC has not."""
 
     Settings = KServeSettings
     _far: V2Client
+
+    def __init__(self, settings: EngineSettings) -> None:
+        super().__init__(settings)
+        if cast(KServeSettings, settings).transport == "rest":
+            self.takes = frozenset({MESSAGES, RAW, TOKENS, LOGPROBS, PENALTIES, *OPTIONS})
 
     async def start(self) -> None:
         settings = cast(KServeSettings, self.settings)
@@ -40,6 +68,7 @@ class KServeEngine(TextEngine, TensorEngine):
         )
         self._far = TRANSPORTS.load(settings.transport)(model, settings)
         self._far.watch()
+        self._completions = self._far.completions()
 
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
         request = text_request(
@@ -53,6 +82,17 @@ class KServeEngine(TextEngine, TensorEngine):
             return answers
 
         return await self._far.infer_text(request, read)
+
+    async def stream(self, query: Query) -> AsyncGenerator[Delta]:
+        if not self._completions:
+            async for part in super().stream(query):
+                yield part
+            return
+        settings = cast(KServeSettings, self.settings)
+        body = request_body(query, settings.upstream_model, MAX_TOKENS, DIALECT, {}, stream=True)
+        async with aclosing(self._completions[api_of(query, DIALECT).path].stream(body)) as parts:
+            async for part in parts:
+                yield part
 
     async def infer(self, request: TensorRequest) -> TensorResponse:
         return await self._far.infer_tensors(request)

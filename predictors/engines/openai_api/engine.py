@@ -1,18 +1,20 @@
 """Settings and engine: one call per row, rows side by side."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from predictors.contract import Answer, Query
-from predictors.engines.base import TextEngine
+from predictors.contract import Answer, Delta, Query
+from predictors.contract.openai.fields import OPTIONS
+from predictors.engines.base import LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, TextEngine
 from predictors.engines.side_by_side import side_by_side
 from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
 from predictors.upstream.attempt import Refusal, unread
 from predictors.upstream.http import HTTPUpstream
-from predictors.upstream.openai.bodies import APIS, Dialect, request_body
+from predictors.upstream.openai.bodies import APIS, Dialect, api_of, request_body
 from predictors.upstream.openai.client import (
     MAX_COMPLETION_TOKENS,
     MAX_TOKENS,
@@ -56,6 +58,7 @@ class OpenAIAPIEngine(TextEngine):
     """Ready once started, whether or not the far side is: it may be an uplink."""
 
     Settings = OpenAIAPISettings
+    takes = frozenset({MESSAGES, RAW, TOKENS, LOGPROBS, PENALTIES, *OPTIONS})
     _http: HTTPUpstream
 
     async def start(self) -> None:
@@ -69,24 +72,44 @@ class OpenAIAPIEngine(TextEngine):
             health=MODELS,
         )
         self._api = APIS[settings.api]
-        self._completions = Completions(self._http, self._api)
+        self._completions = {api.path: Completions(self._http, api) for api in APIS.values()}
         self._extra = settings.extra_fields()
         self._listed = ""
         self._http.watch(self._look)
 
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
-        model = self._options.upstream_model or self._listed or await self._only_model()
+        model = await self._model()
         if len(queries) == 1:
             return [await self._row(queries[0], model)]
         rows = (self._row(query, model) for query in queries)
         return await side_by_side(rows, self._options.max_concurrency)
 
+    async def stream(self, query: Query) -> AsyncGenerator[Delta]:
+        body = self._body(query, await self._model(), stream=True)
+        completions = self._completions[api_of(query, self._options).path]
+        with self._told():
+            async with aclosing(completions.stream(body)) as parts:
+                async for part in parts:
+                    yield part
+
     async def _row(self, query: Query, model: str) -> Answer:
+        body = self._body(query, model)
+        with self._told():
+            return await self._completions[api_of(query, self._options).path].complete(body)
+
+    async def _model(self) -> str:
+        return self._options.upstream_model or self._listed or await self._only_model()
+
+    def _body(self, query: Query, model: str, *, stream: bool = False) -> dict[str, Any]:
         by_name = MAX_COMPLETION_TOKENS if reasons(model) else MAX_TOKENS
         field = self._options.max_tokens_field or by_name
-        body = request_body(query, model, field, self._options, self._extra)
+        return request_body(query, model, field, self._options, self._extra, stream=stream)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Around a call: its refusals say what to do, and are learned from."""
         try:
-            return await self._completions.complete(body)
+            yield
         except UnsupportedFields as error:
             without = ", ".join(f'"{name}": null' for name in sorted(error.names))
             raise UnsupportedFields(

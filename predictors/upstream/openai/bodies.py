@@ -15,21 +15,27 @@ NONE: Final = "none"  # a server without a field for repetition penalties
 
 @dataclass(frozen=True, slots=True)
 class API:
-    """`prompt(text, system)` are the fields that hold the query, and what the model is told before
-    it; `logprobs(alternatives)` those that ask for log-probabilities. `text(choice)` is the text of
-    a whole answer, "" where the model gave none, `delta(choice)` that of one event of a stream;
-    they raise ValueError, and Declined."""
+    """`prompt(query)` are the fields that hold the query or its conversation,
+    `logprobs(alternatives)` those that ask for log-probabilities. `text(choice)` is the text of a
+    whole answer, "" where the model gave none, `delta(choice)` that of one event of a stream; they
+    raise ValueError, and Declined."""
 
     path: str
-    prompt: Callable[[str, str], dict[str, Any]]
+    prompt: Callable[[Query], dict[str, Any]]
     logprobs: Callable[[int], dict[str, Any]]
     text: Callable[[Choice], str]
     delta: Callable[[Choice], str]
 
 
-def _messages(text: str, system: str) -> dict[str, Any]:
-    before = [{"role": "system", "content": system}] if system else []
-    return {"messages": [*before, {"role": "user", "content": text}]}
+def _messages(query: Query) -> dict[str, Any]:
+    return {"messages": [message.as_json() for message in query.conversation]}
+
+
+def _prompt(query: Query) -> dict[str, Any]:
+    """A conversation without a template: its texts, one paragraph each."""
+    if query.tokens:
+        return {"prompt": list(query.tokens)}
+    return {"prompt": "\n\n".join(message.content for message in query.conversation)}
 
 
 def _content(choice: Choice, name: str) -> str:
@@ -59,7 +65,7 @@ CHAT: Final = API(
 )
 COMPLETIONS: Final = API(
     path="/completions",
-    prompt=lambda text, system: {"prompt": f"{system}\n\n{text}" if system else text},
+    prompt=_prompt,
     logprobs=lambda alternatives: {"logprobs": alternatives},
     text=_completion,
     delta=lambda choice: content_text(choice.get("text"), "text"),
@@ -84,29 +90,43 @@ class Dialect(BaseModel):
 
 
 def request_body(
-    query: Query, model: str, max_tokens_field: str, dialect: Dialect, extra: Mapping[str, Any]
+    query: Query,
+    model: str,
+    max_tokens_field: str,
+    dialect: Dialect,
+    extra: Mapping[str, Any],
+    *,
+    stream: bool = False,
 ) -> dict[str, Any]:
-    """`extra` fields stand for others; null takes one away.
+    """A `raw` query goes to completions, whatever the dialect's API. `stream`: also where the
+    dialect does without. `extra` fields stand for others; null takes one away.
 
     Raises InvalidRequest for a repetition penalty that the server has no field for.
     """
-    api, sampling = APIS[dialect.api], query.sampling
+    api, sampling = api_of(query, dialect), query.sampling
     body: dict[str, Any] = {
         "model": model,
-        **api.prompt(query.text, ""),
+        **api.prompt(query),
         max_tokens_field: sampling.max_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         **_repetition_penalty(sampling, dialect.repetition_penalty_field),
         "stop": list(sampling.stop) or None,
         "seed": sampling.seed,
+        "presence_penalty": sampling.presence_penalty or None,
+        "frequency_penalty": sampling.frequency_penalty or None,
+        **query.options,
     }
-    if dialect.top_logprobs:
-        body.update(api.logprobs(dialect.top_logprobs))
-    if dialect.stream:
+    if alternatives := max(dialect.top_logprobs, query.top_logprobs or 0):
+        body.update(api.logprobs(alternatives))
+    if dialect.stream or stream:
         body.update(stream=True, stream_options={"include_usage": True})
     body.update(extra)
     return {name: value for name, value in body.items() if value is not None}
+
+
+def api_of(query: Query, dialect: Dialect) -> API:
+    return COMPLETIONS if query.raw else APIS[dialect.api]
 
 
 def _repetition_penalty(sampling: Sampling, field: str) -> dict[str, float]:

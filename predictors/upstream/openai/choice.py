@@ -5,6 +5,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
+from predictors.contract.chat import FinishReason
 from predictors.upstream.attempt import Declined
 
 Choice: TypeAlias = Mapping[str, Any]
@@ -88,8 +89,7 @@ def finish_reason(choice: Choice) -> str:
 def refusal(choice: Choice) -> str:
     """What the model said instead of an answer; empty where it answered. A stream has it in
     pieces."""
-    message = choice.get("message") or choice.get("delta")
-    said = message.get("refusal") if isinstance(message, dict) else None
+    said = _message(choice).get("refusal")
     return said if isinstance(said, str) else ""
 
 
@@ -113,3 +113,31 @@ def _part_text(part: Any, name: str) -> str:
     if kind == "refusal":
         raise Declined(content_text(part.get("refusal"), name))
     return content_text(part.get("text"), name) if kind in TEXT_PARTS else ""
+
+
+def ended_by(reason: str) -> FinishReason:
+    """A finish_reason (see above) as OpenAI's API has it."""
+    if reason in ("length", "max_tokens", "model_length"):
+        return "length"
+    return "tool_calls" if reason in ("tool_calls", "function_call", "tool_use") else "stop"
+
+
+def reasoning(choice: Choice) -> str:
+    """What the model thought before it answered: DeepSeek's and vLLM's `reasoning_content`, or
+    OpenRouter's and newer vLLM's `reasoning`."""
+    message = _message(choice)
+    said = message.get("reasoning_content") or message.get("reasoning")
+    return said if isinstance(said, str) else ""
+
+
+def tool_calls(choice: Choice) -> tuple[Mapping[str, Any], ...]:
+    """Of a whole message, or the pieces of them that an event has."""
+    calls = _message(choice).get("tool_calls")
+    return (
+        tuple(call for call in calls if isinstance(call, dict)) if isinstance(calls, list) else ()
+    )
+
+
+def _message(choice: Choice) -> Mapping[str, Any]:
+    message = choice.get("message") or choice.get("delta")
+    return message if isinstance(message, dict) else {}

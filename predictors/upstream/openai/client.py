@@ -1,14 +1,16 @@
 """Completions of one endpoint, in the fields that its model takes."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any, Final
 
-from predictors.contract import Answer
+from predictors.contract import Answer, Delta
 from predictors.upstream.client import Response
 from predictors.upstream.http import HTTPUpstream
-from predictors.upstream.openai.answer import read_answer
+from predictors.upstream.openai.answer import Give, read_answer
 from predictors.upstream.openai.bodies import API
+from predictors.upstream.openai.parts import parts
 from predictors.upstream.openai.refusals import UnsupportedFields
 
 MAX_TOKENS: Final = "max_tokens"
@@ -46,16 +48,37 @@ class Completions:
 
     async def complete(self, body: Mapping[str, Any]) -> Answer:
         """Raises InvalidRequest, UpstreamError or Overloaded."""
-        streams = bool(body.get("stream"))
+        last = await self._last_part(body, None)
+        assert last.answer is not None
+        return last.answer
 
-        async def read(response: Response, begin: float) -> Answer:
-            return await read_answer(response, self._api, begin, streams)
+    async def stream(self, body: Mapping[str, Any]) -> AsyncGenerator[Delta]:
+        """The same, part by part as they come; `body` asks for a stream."""
+        async with aclosing(parts(lambda give: self._last_part(body, give))) as coming:
+            async for part in coming:
+                yield part
+
+    async def _last_part(self, body: Mapping[str, Any], give: Give | None) -> Delta:
+        streams = bool(body.get("stream"))
+        given = False
+
+        async def pass_on(part: Delta) -> None:
+            nonlocal given
+            given = True
+            assert give is not None
+            await give(part)
+
+        async def read(response: Response, begin: float) -> Delta:
+            taker = pass_on if give else None
+            return await read_answer(response, self._api, begin, streams, taker)
 
         refused: set[str] = set()
         while True:
             sent = self._adapted(body)
             try:
-                return await self._http.stream(self._api.path, sent, read, streams=streams)
+                return await self._http.stream(
+                    self._api.path, sent, read, streams=streams, given=lambda: given
+                )
             except UnsupportedFields as error:
                 names = error.names & sent.keys()
                 refused |= names | (TOGETHER if names & TOGETHER else set())

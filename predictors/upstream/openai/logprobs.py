@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from predictors.contract import ScoredToken
+
 # How far above 0 (nats) rounding may put a log-probability.
 ROUNDING: Final = 1e-3
 # What OpenAI's API reference has for "very unlikely", and vLLM for minus infinity.
@@ -37,6 +39,39 @@ def tokens_of(choice: Mapping[str, Any]) -> list[Token]:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return [BROKEN]
     return []
+
+
+def scored_tokens(choice: Mapping[str, Any]) -> tuple[ScoredToken, ...]:
+    """The same tokens with their texts and alternatives, for who asked for them. Empty where they
+    are broken: log-probabilities never fail an answer."""
+    logprobs = choice.get("logprobs")
+    if not isinstance(logprobs, dict):
+        return ()
+    try:
+        if logprobs.get("content") is not None:
+            return tuple(_scored(token) for token in logprobs["content"])
+        texts, values = logprobs.get("tokens") or (), logprobs.get("token_logprobs") or ()
+        tops = logprobs.get("top_logprobs") or [None] * len(values)
+        rows = zip(texts, values, tops, strict=True)
+        return tuple(
+            ScoredToken(str(t), _value(v), _pairs((top or {}).items())) for t, v, top in rows
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return ()
+
+
+def _scored(token: Mapping[str, Any]) -> ScoredToken:
+    top = ((each["token"], each["logprob"]) for each in token.get("top_logprobs") or ())
+    return ScoredToken(str(token["token"]), _value(token["logprob"]), _pairs(top))
+
+
+def _pairs(top: Iterable[tuple[Any, Any]]) -> tuple[tuple[str, float], ...]:
+    return tuple((str(text), _value(value)) for text, value in top)
+
+
+def _value(value: Any) -> float:
+    """null is llama.cpp's -inf."""
+    return -math.inf if value is None else float(value)
 
 
 def log_probability(value: Any) -> float:

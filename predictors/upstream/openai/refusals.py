@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
-from predictors.errors import Cause, HEMError, InvalidRequest, UpstreamError
+from predictors.contract.openai.errors import CONTEXT, InvalidField
+from predictors.errors import Cause, ContextTooLong, HEMError, InvalidRequest, UpstreamError
 from predictors.upstream.attempt import Refusal
 from predictors.upstream.json_body import parse_json
 from predictors.upstream.openai.choice import is_withheld
@@ -42,9 +43,23 @@ def told(otherwise: Callable[[Refusal], HEMError]) -> Callable[[Refusal], HEMErr
             text = f"{refusal.where} declined to answer: {refusal.reason}"
             return UpstreamError(text, Cause.DECLINED, answered=refusal.status)
         names = _lacking(refusal, error)
-        return UnsupportedFields(str(refusal.error()), names) if names else otherwise(refusal)
+        if names:
+            return UnsupportedFields(str(refusal.error()), names)
+        return _with_field(otherwise(refusal), error)
 
     return refused
+
+
+def _with_field(meant: HEMError, error: Any) -> HEMError:
+    """What the caller can mend, with the field that the server names."""
+    if type(meant) is not InvalidRequest or not isinstance(error, dict):
+        return meant
+    param, code = error.get("param"), error.get("code")
+    if code == CONTEXT:
+        return ContextTooLong(str(meant))
+    if not isinstance(param, str) or not param:
+        return meant
+    return InvalidField(str(meant), param, code if isinstance(code, str) else None)
 
 
 def _error(body: bytes) -> Any:

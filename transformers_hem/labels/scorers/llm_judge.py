@@ -13,6 +13,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
 
+from predictors.contract import Message, Query
+from predictors.contract.chat import SYSTEM, USER
 from predictors.errors import ConfigurationError
 from predictors.upstream.attempt import DEFAULT_MAX_ANSWER_BYTES, Refusal
 from predictors.upstream.http import HTTPUpstream
@@ -134,7 +136,9 @@ class LLMJudge(Scorer):
         return Pair((straight.edge + crossed.edge) / 2, (straight.cloud + crossed.cloud) / 2)
 
     async def _verdict(self, question: Question, first: str, second: str) -> Points:
-        body = {**CHAT.prompt(_case(question, first, second), _SYSTEM), **self._fields}
+        case = _case(question, first, second)
+        asked = Query(case, messages=(Message(SYSTEM, _SYSTEM), Message(USER, case)))
+        body = {**CHAT.prompt(asked), **self._fields}
         body = {name: value for name, value in body.items() if value is not None}
         text = (await self._completions.complete(body)).text
         verdicts = _VERDICT.findall(text)

@@ -1,0 +1,164 @@
+"""The terminal's side of `hem chat`: reads lines, streams answers, keeps the conversation."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rich.console import Console
+
+from predictors.contract import Delta
+from predictors.errors import HEMError
+from predictors.upstream.attempt import Refusal
+from predictors.upstream.client import build_client
+from predictors.upstream.http import HTTPUpstream
+from predictors.upstream.openai.bodies import CHAT
+from predictors.upstream.openai.client import Completions
+from predictors.upstream.openai.endpoint import base_url
+from predictors.upstream.settings import Limits
+
+NEW: Final = "/new"
+QUIT: Final = frozenset({"/quit", "/exit"})
+HELP: Final = "/help"
+COMMANDS: Final = "/new begins another conversation, /quit ends, Ctrl-C stops an answer"
+
+
+@dataclass
+class Conversation:
+    """With one model of one server. `messages` are those so far, as OpenAI's API has them."""
+
+    url: str
+    key: str
+    model: str | None
+    system: str | None
+    max_tokens: int | None
+    temperature: float | None
+    timeout: float
+    messages: list[dict[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        self.messages = [{"role": "system", "content": self.system}] if self.system else []
+
+    async def open(self) -> None:
+        """Raises HEMError where nobody answers."""
+        limits = Limits(timeout=self.timeout, retries=0, breaker_failures=0)
+        client = build_client(self.timeout, connect=5.0)
+        headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
+        self._http = HTTPUpstream(
+            base_url(self.url), limits, client, headers=headers, refused=Refusal.relayed
+        )
+        self._completions = Completions(self._http, CHAT)
+        listed = await self._http.get("/models", lambda body: [m["id"] for m in body["data"]])
+        self.model = self.model or str(listed[0])
+
+    async def say(self, text: str) -> AsyncGenerator[Delta]:
+        """The answer as it comes. It is part of the conversation once it is whole; where it isn't,
+        neither is `text`. Raises HEMError."""
+        message = {"role": "user", "content": text}
+        options = {"max_tokens": self.max_tokens, "temperature": self.temperature}
+        body = {
+            "model": self.model,
+            "messages": [*self.messages, message],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            **{name: value for name, value in options.items() if value is not None},
+        }
+        async with aclosing(self._completions.stream(body)) as parts:
+            async for part in parts:
+                yield part
+                if part.answer is not None:
+                    self.messages += [message, {"role": "assistant", "content": part.answer.text}]
+
+    async def close(self) -> None:
+        if hasattr(self, "_http"):
+            await self._http.close()
+
+
+def converse(conversation: Conversation) -> None:
+    """Until the lines end. Raises HEMError where the server can't be reached at all."""
+    console = Console(highlight=False, soft_wrap=True)
+    terminal = sys.stdin.isatty()
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(conversation.open())
+            if terminal:
+                import readline  # noqa: F401 - lets input() edit lines, and remember them
+
+                console.print(f"[dim]{conversation.model} at {conversation.url}; {COMMANDS}[/]")
+            for line in _lines(terminal):
+                if line == NEW:
+                    conversation.begin()
+                elif line == HELP:
+                    console.print(f"[dim]{COMMANDS}[/]")
+                else:
+                    _turn(runner, conversation, line, console)
+        finally:
+            runner.run(conversation.close())
+
+
+def _lines(terminal: bool) -> Iterator[str]:
+    while True:
+        try:
+            line = input("> " if terminal else "").strip()
+        except (EOFError, KeyboardInterrupt):
+            if terminal:
+                print()
+            return
+        if line in QUIT:
+            return
+        if line:
+            yield line
+
+
+def _turn(runner: asyncio.Runner, chat: Conversation, line: str, console: Console) -> None:
+    try:
+        runner.run(_answer(chat, line, console))
+    except KeyboardInterrupt:
+        console.print("\n[dim](stopped)[/]")
+    except HEMError as error:
+        console.print(f"\nhem: error: {error}", style="red", markup=False)
+
+
+async def _answer(chat: Conversation, line: str, console: Console) -> None:
+    began, first = time.perf_counter(), None
+    thinking = False
+    async with aclosing(chat.say(line)) as parts:
+        async for part in parts:
+            if part.reasoning:
+                thinking = True
+                console.print(part.reasoning, end="", style="dim", markup=False)
+            if part.text:
+                first = first or time.perf_counter() - began
+                console.print("\n" * thinking + part.text, end="", markup=False)
+                thinking = False
+            if part.answer is not None:
+                about = _about(part, first, time.perf_counter() - began)
+                console.print(f"\n[dim]  {about}[/]")
+
+
+def _about(last: Delta, first: float | None, seconds: float) -> str:
+    """One line: who answered and why, how fast, how much."""
+    assert last.answer is not None
+    said: Mapping[str, Any] = last.decision
+    facts = []
+    if said.get("route"):
+        facts.append(f"route {said['route']} ({said.get('reason')})")
+    if said.get("score") is not None:
+        facts.append(f"score {said['score']:.2f}, threshold {said.get('threshold', 0):.2f}")
+    if served_by := said.get("served_by") or last.served_by:
+        facts.append(f"served by {served_by}")
+    if said.get("degraded"):
+        facts.append(f"degraded: the cloud failed ({said['degraded']})")
+    if first is not None:
+        facts.append(f"first token after {first * 1000:.0f} ms")
+    facts.append(f"{seconds:.1f} s")
+    if last.answer.completion_tokens is not None:
+        rate = last.answer.completion_tokens / seconds if seconds else 0.0
+        facts.append(f"{last.answer.completion_tokens} tokens, {rate:.0f}/s")
+    return " · ".join(facts)

@@ -1,0 +1,64 @@
+"""Chat, which V2 has not: a conversation, and an answer that comes bit by bit.
+
+Both meet the rest of the contract in Query, whose text is the last user message, and in Answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+from predictors.contract.answer import Answer
+
+SYSTEM: Final = "system"
+DEVELOPER: Final = "developer"  # what newer models of OpenAI's call system
+USER: Final = "user"
+ASSISTANT: Final = "assistant"
+TOOL: Final = "tool"
+ROLES: Final = (SYSTEM, DEVELOPER, USER, ASSISTANT, TOOL)
+
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation; `fields` are `name`, `tool_calls` and `tool_call_id` as OpenAI's
+    API has them, those that are there."""
+
+    role: str
+    content: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"role": self.role, "content": self.content, **self.fields}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredToken:
+    """A token of an answer as text: its log-probability in nats, of the model itself (before
+    temperature and penalties), and the likeliest tokens at its place with theirs."""
+
+    text: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What comes of an answer at once. The last one has the finish reason, and the `answer` as a
+    whole: its text is that of all deltas in a row, and its telemetry is known only now. `served_by`
+    is the model that answers, where that is another server's; `decision` is what a gateway says of
+    its own, with the last."""
+
+    text: str = ""
+    reasoning: str = ""
+    tokens: tuple[ScoredToken, ...] = ()
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
+    finish_reason: FinishReason | None = None
+    answer: Answer | None = None
+    served_by: str | None = None
+    decision: Mapping[str, Any] = field(default_factory=dict)
+
+
+def finish_of(answer: Answer, max_tokens: int) -> FinishReason:
+    """Of an answer that comes from where no reason is told: it had all its tokens, or it ended."""
+    return "length" if (answer.completion_tokens or 0) >= max_tokens else "stop"

@@ -1,0 +1,34 @@
+"""Fields of OpenAI's requests that only some engines take, and those of answers that are ours."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+# Of a choice: telemetry of V2, as far as it is of the answer and not of the call.
+TELEMETRY_FIELD: Final = "telemetry"
+SIGNALS: Final = ("mean_logprob", "min_logprob", "mean_margin")
+
+# Fields of requests; they are passed on as they are.
+OPTIONS: Final = (
+    *("tools", "tool_choice", "parallel_tool_calls", "response_format"),
+    *("logit_bias", "reasoning_effort", "verbosity"),
+)
+# Values that ask for nothing: clients and frameworks send them.
+NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
+    "tools": ([],),
+    "tool_choice": ("none", "auto"),
+    "parallel_tool_calls": (True, False),
+    "response_format": ({"type": "text"},),
+    "logit_bias": ({},),
+}
+
+
+def asked_options(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a request's fields those that ask an engine for something. With tools all that belong to
+    them count, as `tool_choice` "none" then says something."""
+    given = {name: fields.get(name) for name in OPTIONS}
+    tools = bool(given["tools"])
+    return {
+        name: value
+        for name, value in given.items()
+        if value is not None and (tools or value not in NEUTRAL.get(name, ()))
+    }

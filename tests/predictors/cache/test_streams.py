@@ -1,0 +1,100 @@
+"""Streams and the cache: a hit streams, and only a whole answer that is text alone is kept."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+import pytest
+
+from predictors.cache.engine import CachedEngine
+from predictors.cache.store import MemoryStore
+from predictors.contract import Answer, Delta, Query, Sampling, ScoredToken
+from predictors.engines.base import EngineSettings, TextEngine
+from predictors.errors import EngineError
+
+GREEDY = Sampling(temperature=0.0)
+
+
+class Streaming(TextEngine):
+    """Two parts, and how often it was asked; `break` fails between them."""
+
+    takes = frozenset({"messages"})
+    asked = 0
+
+    async def start(self) -> None:
+        return None
+
+    async def generate(self, queries: Sequence[Query]) -> list[Answer]:
+        self.asked += len(queries)
+        return [Answer(f"{query.text} {self.asked}", completion_tokens=2) for query in queries]
+
+    async def stream(self, query: Query) -> AsyncGenerator[Delta]:
+        (answer,) = await self.generate([query])
+        thought = "hm" if "think" in query.text else ""
+        yield Delta(query.text, reasoning=thought, tokens=(ScoredToken("x", -1.0),))
+        if "break" in query.text:
+            raise EngineError("broken")
+        rest = answer.text.removeprefix(query.text)
+        yield Delta(rest, finish_reason="stop", answer=answer)
+
+
+@pytest.fixture
+def cached() -> CachedEngine:
+    return CachedEngine(Streaming(EngineSettings()), MemoryStore(10_000), b"model", "m")
+
+
+async def text(engine: CachedEngine, query: Query) -> str:
+    return "".join([part.text async for part in engine.stream(query)])
+
+
+async def test_the_second_stream_is_a_hit_in_one_part(cached: CachedEngine) -> None:
+    query = Query("hello", GREEDY)
+    assert await text(cached, query) == "hello 1"
+    (hit,) = [part async for part in cached.stream(query)]
+    assert (hit.text, hit.finish_reason) == ("hello 1", "stop")
+    assert hit.answer is not None and hit.answer.cached
+
+
+async def test_whole_answers_and_streams_share_what_is_kept(cached: CachedEngine) -> None:
+    query = Query("hello", GREEDY)
+    (whole,) = await cached.generate([query])
+    assert await text(cached, query) == whole.text
+    other = Query("other", GREEDY)
+    streamed = await text(cached, other)
+    assert (await cached.generate([other]))[0].text == streamed
+
+
+async def test_a_broken_stream_is_never_kept(cached: CachedEngine) -> None:
+    query = Query("break", GREEDY)
+    for _ in range(2):
+        with pytest.raises(EngineError):
+            await text(cached, query)
+    async with aclosing(cached.stream(Query("left", GREEDY))) as parts:
+        await anext(parts)
+    assert await text(cached, Query("left", GREEDY)) == "left 4"
+
+
+async def test_what_a_record_can_not_hold_is_not_kept(cached: CachedEngine) -> None:
+    assert await text(cached, Query("think", GREEDY)) == "think 1"
+    assert await text(cached, Query("think", GREEDY)) == "think 2"
+    scored = Query("hello", GREEDY, top_logprobs=0)
+    assert await text(cached, scored) == "hello 3"
+    (first, _) = [part async for part in cached.stream(scored)]
+    assert first.tokens
+
+
+async def test_conversations_and_sampled_answers_are_told_apart(cached: CachedEngine) -> None:
+    from predictors.contract import Message
+
+    hello = Message("user", "hello")
+    queries = [
+        Query("hello", GREEDY),
+        Query("hello", GREEDY, messages=(Message("system", "be brief"), hello)),
+        Query("hello", GREEDY, messages=(Message("system", "be long"), hello)),
+        Query("hello", GREEDY, raw=True),
+        Query("hello", Sampling(temperature=0.0, presence_penalty=1.0)),
+        Query("hello", Sampling(temperature=1.0)),
+        Query("hello", Sampling(temperature=1.0)),
+    ]
+    texts = [await text(cached, query) for query in queries]
+    assert texts == [f"hello {count}" for count in range(1, 8)]
+    assert cached.takes == {"messages"}

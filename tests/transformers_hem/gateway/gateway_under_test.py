@@ -1,0 +1,71 @@
+"""A gateway in this process, on a port of its own, whose two sides send what a test says."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from inferencegraph.router.server import bind_port
+from predictors.contract import CLOUD, EDGE
+from predictors.serving.server import install
+from predictors.upstream.settings import Limits
+from transformers_hem.algorithms.base import Route
+from transformers_hem.gateway.keys import Keys
+from transformers_hem.gateway.routes import Gateway
+from transformers_hem.gateway.site import Site, Target
+from transformers_hem.serving.settings import HEMSettings, build_decider
+from transformers_hem.serving.transformer import MiningThenInference
+
+NOBODY = "http://127.0.0.1:9"
+
+
+class _Server(uvicorn.Server):
+    def capture_signals(self) -> Any:
+        return contextlib.nullcontext()
+
+
+@contextlib.asynccontextmanager
+async def gateway(
+    *,
+    edge: str = NOBODY,
+    cloud: str = NOBODY,
+    algorithm: str = "CloudOnly",
+    keys: Path | None = None,
+    patience: float = 15.0,
+    limits: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of site `qa`, whose models are called `m` on either side."""
+    bounds = Limits(**{"timeout": 30, "retries": 0, **(limits or {})})
+    sides: dict[Route, Target] = {
+        EDGE: Target(EDGE, f"{edge}/v1", "m", bounds),
+        CLOUD: Target(CLOUD, f"{cloud}/v1", "m", bounds),
+    }
+    miner = MiningThenInference("qa-hem", build_decider(HEMSettings(algorithm=algorithm)))
+    served = Gateway(Site("qa", sides), miner, Keys(keys, open=True), patience=patience, **options)
+    app = FastAPI()
+    served.add_to(app)
+    install(app, 8 * 2**20, cancel_on_disconnect=False)
+    bound = bind_port("127.0.0.1", 0)
+    server = _Server(uvicorn.Config(app, lifespan="off", log_level="warning"))
+    task = asyncio.create_task(server.serve(sockets=[bound]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        async with httpx.AsyncClient(base_url=url, timeout=40) as client:
+            yield client
+    finally:
+        server.should_exit = server.force_exit = True
+        await task
+        await served.close()
+
+
+def chat(text: str = "hello", **fields: Any) -> dict[str, Any]:
+    messages = [{"role": "user", "content": text}]
+    return {"model": "qa", "messages": messages, "stream": True, **fields}

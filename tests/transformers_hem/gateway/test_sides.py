@@ -1,0 +1,152 @@
+"""Which side answers a chat: by the decision, by what a side can take, and where a side fails."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.predictors.upstream.slow_side import head, slow_side
+from tests.transformers_hem.gateway.gateway_under_test import NOBODY, chat, gateway
+
+STREAM = (
+    b'data: {"id": "c", "model": "NAME", "choices": [{"index": 0, "delta": {"content": "hi"}, '
+    b'"finish_reason": null}]}\n\n'
+    b'data: {"id": "c", "model": "NAME", "choices": [{"index": 0, "delta": {}, '
+    b'"finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+)
+
+
+def answering(name: str) -> bytes:
+    return head("text/event-stream") + STREAM.replace(b"NAME", name.encode())
+
+
+def refusing(status: int, **error: Any) -> bytes:
+    body = json.dumps({"error": {"message": "no", "type": "x", "param": None, **error}}).encode()
+    return f"HTTP/1.1 {status} X\r\nconnection: close\r\n\r\n".encode() + body
+
+
+@asynccontextmanager
+async def site(
+    algorithm: str, edge: bytes | None, cloud: bytes | None, **options: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """None: nobody listens there."""
+    async with slow_side([(0, edge or b"")]) as edge_url, slow_side([(0, cloud or b"")]) as url:
+        sides = {"edge": edge_url if edge else NOBODY, "cloud": url if cloud else NOBODY}
+        async with gateway(**sides, algorithm=algorithm, **options) as client:
+            yield client
+
+
+async def ask(client: httpx.AsyncClient, **fields: Any) -> httpx.Response:
+    return await client.post("/v1/chat/completions", json=chat(**fields))
+
+
+@pytest.mark.parametrize("side", ["edge", "cloud"])
+async def test_the_decision_picks_the_side(side: str) -> None:
+    algorithm = {"edge": "EdgeOnly", "cloud": "CloudOnly"}[side]
+    async with site(algorithm, answering("small"), answering("large")) as client:
+        seen = await ask(client)
+        assert seen.headers["x-hem-route"] == side
+        assert seen.headers["x-hem-served-by"] == {"edge": "small", "cloud": "large"}[side]
+        forced = await ask(client, model="qa-edge")
+        assert forced.headers["x-hem-served-by"] == "small"
+        assert forced.headers["x-hem-reason"] == "prefer"
+
+
+CANNOT = {
+    "a context that is too long": refusing(400, code="context_length_exceeded"),
+    "a field": refusing(400, code="unsupported", param="tools"),
+}
+
+
+@pytest.mark.parametrize("edge", CANNOT.values(), ids=CANNOT)
+async def test_what_the_edge_can_not_take_goes_to_the_cloud(edge: bytes) -> None:
+    async with site("EdgeOnly", edge, answering("large")) as client:
+        seen = await ask(client)
+        assert seen.status_code == 200
+        assert seen.headers["x-hem-reason"] == "edge_cannot"
+        assert seen.headers["x-hem-served-by"] == "large"
+        assert (await ask(client, model="qa-edge")).status_code == 400
+
+
+async def test_what_is_the_callers_fault_goes_nowhere_else() -> None:
+    edge = refusing(400, param="messages[0].content")
+    async with site("EdgeOnly", edge, answering("large")) as client:
+        seen = await ask(client)
+    assert seen.status_code == 400
+    assert seen.json()["error"]["param"] == "messages[0].content"
+    assert seen.headers["x-hem-route"] == "edge"
+
+
+FAILING: dict[str, tuple[bytes | None, str]] = {
+    "nobody there": (None, "unreachable"),
+    "a wrong key": (refusing(401), "401"),
+    "overloaded": (refusing(503), "503"),
+    "too many calls": (refusing(429), "429"),
+    "broken": (refusing(500), "500"),
+    "an error as its first event": (
+        head("text/event-stream") + b'data: {"error": {"message": "x"}}\n\n',
+        "unusable",
+    ),
+    "no answer at all": (head() + b"<html>", "unusable"),
+}
+
+
+@pytest.mark.parametrize(("cloud", "why"), FAILING.values(), ids=FAILING)
+async def test_where_the_cloud_fails_the_edge_answers(cloud: bytes | None, why: str) -> None:
+    async with site("CloudOnly", answering("small"), cloud) as client:
+        seen = await ask(client)
+        assert seen.status_code == 200
+        assert seen.headers["x-hem-route"] == "cloud"
+        assert seen.headers["x-hem-served-by"] == "small"
+        assert seen.headers["x-hem-degraded"] == why
+        assert f'"degraded":"{why}"' in seen.text
+        forced = await ask(client, model="qa-cloud")
+        assert forced.status_code >= 400 and "x-hem-degraded" not in forced.headers
+
+
+async def test_where_both_fail_the_caller_reads_why() -> None:
+    async with site("CloudOnly", None, None) as client:
+        seen = await ask(client)
+    assert seen.status_code == 503
+    assert "can't be reached" in seen.json()["error"]["message"]
+
+
+async def test_only_who_has_a_key_is_answered(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("sk-good\n")
+    async with site("EdgeOnly", answering("small"), None, keys=keys) as client:
+        for header, status in ((None, 401), ("Bearer sk-bad", 401), ("Bearer sk-good", 200)):
+            headers = {} if header is None else {"authorization": header}
+            body = chat()
+            seen = await client.post("/v1/chat/completions", json=body, headers=headers)
+            assert seen.status_code == status
+            listed = await client.get("/openai/v1/models", headers=headers)
+            assert listed.status_code == status
+            if status == 401:
+                assert seen.json()["error"]["type"] == "authentication_error"
+                assert "sk-" not in seen.text
+
+
+BAD: dict[str, tuple[dict[str, Any], int, str | None]] = {
+    "no messages": ({"messages": []}, 400, "messages"),
+    "a role": ({"messages": [{"role": "x", "content": "y"}]}, 400, "messages[0].role"),
+    "a type": ({"temperature": "hot"}, 400, "temperature"),
+    "choices": ({"n": 1000}, 400, "n"),
+    "a field": ({"foo": 1}, 400, "foo"),
+    "a model": ({"model": "other"}, 404, None),
+}
+
+
+@pytest.mark.parametrize(("fields", "status", "param"), BAD.values(), ids=BAD)
+async def test_bad_input_asks_nobody(
+    fields: dict[str, Any], status: int, param: str | None
+) -> None:
+    async with site("CloudOnly", None, None) as client:
+        seen = await ask(client, **fields)
+    assert seen.status_code == status
+    assert seen.json()["error"]["param"] == param
+    assert seen.headers["x-request-id"]

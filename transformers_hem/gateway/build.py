@@ -1,0 +1,52 @@
+"""A gateway from settings. Raises ConfigurationError for what can't be one."""
+
+import argparse
+from pathlib import Path
+
+from predictors.contract import CLOUD, EDGE
+from predictors.errors import ConfigurationError
+from predictors.upstream.settings import Limits, http_url_with_parameters
+from transformers_hem.gateway.keys import Keys
+from transformers_hem.gateway.routes import Gateway, Miner
+from transformers_hem.gateway.site import Site, Target, site_name
+from transformers_hem.serving.settings import HEMSettings
+
+MAX_STREAMS = 2048  # at once to one side; more wait
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def build_gateway(
+    settings: HEMSettings, options: argparse.Namespace, miner: Miner
+) -> Gateway | None:
+    """None where the settings name no two sides. `options` are kserve's: their `predictor_*` are
+    the edge of the answer stage."""
+    edge_url, cloud_url = settings.edge_url, settings.cloud_url
+    if not (edge_url or cloud_url):
+        return None
+    if not edge_url and options.predictor_host:
+        scheme = "https" if options.predictor_use_ssl else "http"
+        edge_url = f"{scheme}://{options.predictor_host}"
+    for side, url in (("EDGE", edge_url), ("CLOUD", cloud_url)):
+        if not url:
+            raise ConfigurationError(f"the gateway needs both sides: set HEM_{side}_URL")
+    # An uplink tries again, and has a breaker, itself; and the other side may answer.
+    limits = Limits(
+        timeout=settings.timeout, max_concurrency=MAX_STREAMS, retries=0, breaker_failures=0
+    )
+    edge = Target(EDGE, _url(edge_url, "HEM_EDGE_URL"), settings.edge_model, limits)
+    cloud = Target(CLOUD, _url(cloud_url, "HEM_CLOUD_URL"), settings.cloud_model, limits)
+    keys_file = Path(settings.api_keys_file) if settings.api_keys_file else None
+    return Gateway(
+        Site(settings.site or site_name(options.model_name), {EDGE: edge, CLOUD: cloud}),
+        miner,
+        Keys(keys_file, open=settings.host in LOOPBACK),
+        whole_conversation=settings.conversation == "whole",
+        patience=settings.first_event_seconds,
+    )
+
+
+def _url(url: str, variable: str) -> str:
+    try:
+        return http_url_with_parameters(url)
+    except ValueError as error:
+        raise ConfigurationError(f"{variable}: {error}") from None

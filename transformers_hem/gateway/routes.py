@@ -1,0 +1,236 @@
+"""The gateway's paths, and what a request goes through: key, body, decision, answer."""
+
+import logging
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from predictors.contract import CLOUD, EDGE, Query, Sampling
+from predictors.contract.openai.errors import PREFIXES, error_body, openai_error
+from predictors.contract.openai.requests import ChatRequest, CompletionRequest
+from predictors.errors import (
+    ContextTooLong,
+    HEMError,
+    InvalidRequest,
+    Overloaded,
+    UpstreamError,
+)
+from predictors.upstream.client import forwarded_headers
+from transformers_hem.algorithms.base import Batch, Route
+from transformers_hem.gateway.first_answer import Edge, as_events, shown
+from transformers_hem.gateway.keys import Keys
+from transformers_hem.gateway.relay import Relay, Served
+from transformers_hem.gateway.site import Site
+from transformers_hem.serving.decision import Decider, Decision
+
+logger = logging.getLogger("kserve.hem")
+
+
+class Miner(Protocol):
+    """What the gateway asks of HEM."""
+
+    decider: Decider
+
+    async def mine(
+        self, batch: Batch, prefer: Route | None, request_id: str | None = None
+    ) -> Decision:
+        """Raises HEMError."""
+        ...
+
+
+CHAT: Final = "/chat/completions"
+COMPLETIONS: Final = "/completions"
+REQUEST_ID: Final = "x-request-id"
+EDGE_CANNOT: Final = "edge_cannot"  # the reason where the edge refused what the cloud may take
+
+
+class Gateway:
+    """Of one site. The `miner` decides, on the query or on the edge's answer, as its algorithm's
+    stage is."""
+
+    def __init__(
+        self,
+        site: Site,
+        miner: Miner,
+        keys: Keys,
+        *,
+        whole_conversation: bool = False,
+        patience: float = 15.0,
+    ) -> None:
+        self._site = site
+        self._miner = miner
+        self._edge = Edge(site.targets[EDGE])
+        self._keys = keys
+        self._whole_conversation = whole_conversation
+        self._patience = patience
+        self._created = int(time.time())
+
+    def add_to(self, app: FastAPI) -> None:
+        for prefix in PREFIXES:
+            app.add_api_route(f"{prefix}/models", self.models, methods=["GET"])
+            app.add_api_route(f"{prefix}{CHAT}", self.chat, methods=["POST"])
+            app.add_api_route(f"{prefix}{COMPLETIONS}", self.completions, methods=["POST"])
+            for path in ("/responses", "/embeddings"):
+                app.add_api_route(f"{prefix}{path}", self.refuse, methods=["POST"])
+
+    async def models(self, request: Request) -> Response:
+        try:
+            self._check_key(request)
+        except HEMError as error:
+            return refusal(error)
+        described = {"object": "model", "created": self._created, "owned_by": "kserve-hem"}
+        listed = [{"id": name, **described} for name in self._site.models]
+        return JSONResponse({"object": "list", "data": listed, "models": [self._site.name]})
+
+    async def chat(self, request: Request) -> Response:
+        return await self._answer(request, ChatRequest, CHAT)
+
+    async def completions(self, request: Request) -> Response:
+        return await self._answer(request, CompletionRequest, COMPLETIONS)
+
+    async def refuse(self, request: Request) -> Response:
+        message = f"{request.url.path} is not served; use /v1/chat/completions or /v1/completions"
+        return JSONResponse(openai_error(message, 404), 404)
+
+    async def close(self) -> None:
+        await self._site.close()
+
+    def _check_key(self, request: Request) -> None:
+        self._keys.check(request.headers)
+
+    async def _answer(
+        self, request: Request, parser: type[ChatRequest] | type[CompletionRequest], path: str
+    ) -> Response:
+        identity = request.headers.get(REQUEST_ID) or uuid.uuid4().hex
+        try:
+            self._check_key(request)
+            body = orjson.loads(await request.body() or b"null")
+            asked = parser.parse(body)
+            prefer = self._site.prefer(asked.model)
+            # Sides have their own defaults: what is absent stays absent. This checks what is there.
+            queries = asked.queries(Sampling(), text_alone=False)
+            texts = tuple(dict.fromkeys(self._mined(query) for query in queries))
+        except HEMError as error:
+            return refusal(error, {REQUEST_ID: identity})
+        chat = Chat(path, body, texts, prefer, {**request.headers, REQUEST_ID: identity})
+        return _Passed(self, chat)
+
+    def _mined(self, query: Query) -> str:
+        if not self._whole_conversation or not query.messages:
+            return query.text
+        return "\n\n".join(message.content for message in query.messages)
+
+    async def serve(self, chat: "Chat", send: Send) -> None:
+        """Raises HEMError as long as nothing was sent; `chat.decision` is what was decided."""
+        decider = self._miner.decider
+        batch = Batch(len(chat.texts), chat.texts)
+        identity = chat.headers[REQUEST_ID]
+        by_answer = decider.algorithm.stage == "answer"
+        if not by_answer or decider.overrule(batch, chat.prefer) is not None:
+            chat.decision = await self._miner.mine(batch, chat.prefer, identity)
+            return await self._pass_on(chat, batch, send)
+        try:
+            first = await self._edge.answer(chat.path, chat.body)
+        except InvalidRequest as error:
+            if not self._may_move(chat.prefer, batch, error):
+                raise
+            chat.decision = decider.no_answer(EDGE_CANNOT)
+            return await self._pass_on(chat, batch, send)
+        extra = decider.algorithm.sampling
+        samples = await self._edge.samples(chat.path, chat.body, extra) if extra else ()
+        answered = first.batch(chat.texts, samples)
+        chat.decision = await self._miner.mine(answered, chat.prefer, identity)
+        if chat.decision.route == CLOUD:
+            return await self._pass_on(chat, batch, send)
+        relay = await self._relay(chat, send)
+        body = shown(first.body, chat.body)
+        await relay.give(body, as_events(body, chat.body))
+
+    async def _pass_on(self, chat: "Chat", batch: Batch, send: Send) -> None:
+        """The answer of the side that was decided. The cloud's where the edge can't take it; the
+        edge's where the cloud fails before it has said anything, unless the caller forced it."""
+        assert chat.decision is not None
+        try:
+            await (await self._relay(chat, send)).run()
+        except InvalidRequest as error:
+            at_edge = chat.decision.route == EDGE
+            if not (at_edge and self._may_move(chat.prefer, batch, error)):
+                raise
+            chat.decision = replace(chat.decision, route=CLOUD, reason=EDGE_CANNOT)
+            await (await self._relay(chat, send)).run()
+        except (UpstreamError, Overloaded) as error:
+            if chat.decision.route == EDGE or chat.prefer is not None:
+                raise
+            why = error.short if isinstance(error, UpstreamError) else "overloaded"
+            if not error.told:
+                logger.warning("the cloud failed, the edge answers: %s", error)
+            await (await self._relay(chat, send, degraded=why)).run()
+
+    async def _relay(self, chat: "Chat", send: Send, degraded: str = "") -> Relay:
+        assert chat.decision is not None
+        target = self._site.targets[EDGE if degraded else chat.decision.route]
+        model = await target.model()
+        asked = {**chat.body, "model": model}
+        served = Served(chat.decision, model, degraded)
+        return Relay(target, chat.path, asked, served, send, self._patience)
+
+    def _may_move(self, prefer: Route | None, batch: Batch, error: InvalidRequest) -> bool:
+        """Whether the cloud may answer what the edge refuses: another model may take it, and
+        neither the caller nor a guard of privacy keeps it here."""
+        cannot = isinstance(error, ContextTooLong) or getattr(error, "code", None) == "unsupported"
+        return cannot and prefer is None and not self._miner.decider.is_private(batch)
+
+
+@dataclass(slots=True)
+class Chat:
+    """One request: its path and body, what is mined of it, the side that the caller forces."""
+
+    path: str
+    body: Mapping[str, Any]
+    texts: tuple[str, ...]
+    prefer: Route | None
+    headers: Mapping[str, str]
+    decision: Decision | None = None
+
+
+class _Passed(Response):
+    """What the gateway answers, or the error where it sends nothing."""
+
+    def __init__(self, gateway: Gateway, chat: Chat) -> None:
+        super().__init__()
+        self._gateway = gateway
+        self._chat = chat
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        chat = self._chat
+        named = {REQUEST_ID: chat.headers[REQUEST_ID]}
+        with forwarded_headers(chat.headers):
+            try:
+                await self._gateway.serve(chat, _with_headers(send, named))
+            except HEMError as error:
+                if chat.decision is not None:
+                    named["x-hem-route"] = chat.decision.route
+                    named["x-hem-reason"] = chat.decision.reason
+                await refusal(error, named)(scope, receive, send)
+
+
+def _with_headers(send: Send, headers: Mapping[str, str]) -> Send:
+    pairs = [(n.encode(), value.encode("latin-1", "replace")) for n, value in headers.items()]
+
+    async def sent(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *pairs]}
+        await send(message)
+
+    return sent
+
+
+def refusal(error: HEMError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(error_body(error), error.status, headers=dict(headers or {}))

@@ -1,0 +1,79 @@
+"""A site's models: what callers call them, and where each is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from predictors.contract import CLOUD, EDGE
+from predictors.contract.openai.errors import PREFIXES
+from predictors.errors import UnknownModel, known
+from predictors.upstream.attempt import Refusal
+from predictors.upstream.client import build_client
+from predictors.upstream.http import HTTPUpstream
+from predictors.upstream.openai.refusals import told
+from predictors.upstream.settings import Limits
+from transformers_hem.algorithms.base import Route
+
+MODELS = "/models"
+
+
+class Target:
+    """One side: an OpenAI-compatible server at `url`, whose model is `model` (empty: the one that
+    it lists). A predictor of ours has its routes below /openai/v1."""
+
+    def __init__(self, route: Route, url: str, model: str, limits: Limits) -> None:
+        base = url.rstrip("/")
+        if not base.partition("?")[0].endswith("/v1"):
+            base += PREFIXES[0]
+        self.route = route
+        self._model = model
+        client = build_client(limits.timeout, connect=limits.connect_timeout)
+        self.http = HTTPUpstream(base, limits, client, refused=told(Refusal.relayed), health=MODELS)
+
+    async def model(self) -> str:
+        """Raises UpstreamError where the server lists no model, or several."""
+        if not self._model:
+            self._model = await self.http.get(MODELS, self._only)
+        return self._model
+
+    def _only(self, listed: Any) -> str:
+        try:
+            names = [str(each["id"]) for each in listed["data"]]
+        except (KeyError, TypeError):
+            raise ValueError("not a list of models") from None
+        if len(names) != 1:
+            raise ValueError(
+                f"a list of {len(names)} models; name one by HEM_{self.route.upper()}_MODEL"
+            )
+        return names[0]
+
+    async def close(self) -> None:
+        await self.http.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """`name` routes; NAME-edge and NAME-cloud force a side."""
+
+    name: str
+    targets: Mapping[Route, Target]
+
+    @property
+    def models(self) -> tuple[str, str, str]:
+        return self.name, f"{self.name}-{EDGE}", f"{self.name}-{CLOUD}"
+
+    def prefer(self, model: str) -> Route | None:
+        """The side that the caller's `model` forces. Raises UnknownModel."""
+        policies: dict[str, Route | None] = dict(zip(self.models, (None, EDGE, CLOUD), strict=True))
+        if model not in policies:
+            raise UnknownModel(f"model {model!r} is not served; {known(model, self.models)}")
+        return policies[model]
+
+    async def close(self) -> None:
+        for target in self.targets.values():
+            await target.close()
+
+
+def site_name(model_name: str) -> str:
+    """Of HEM's own: qa of qa-hem, and of qa-edge, which is HEM's in the answer stage."""
+    return model_name.removesuffix("-hem").removesuffix(f"-{EDGE}")
