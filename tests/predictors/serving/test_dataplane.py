@@ -23,7 +23,7 @@ def plane(*models: Scripted) -> TruthfulDataPlane:
     for model in models:
         model.ready = True
         repository.update(model)
-    return TruthfulDataPlane(repository)
+    return TruthfulDataPlane(repository, 100)
 
 
 async def told(plane: TruthfulDataPlane) -> tuple[bool, bool]:

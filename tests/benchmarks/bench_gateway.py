@@ -1,0 +1,254 @@
+"""What the gateway adds to a stream, how many streams it carries, and what they cost."""
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+
+from tests.benchmarks.bench_graph import Caller
+from tests.conftest import ROOT, ServerProcess, StartServer, free_port
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
+
+ROUNDS = 300
+TOKENS = 200
+STREAMS, RATE, SECONDS = 200, 50, 10
+OPEN = 1000
+STAMP = re.compile(rb'"content":"([\d.]+) ')
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[int]:
+    """Its port."""
+    port = free_port()
+    command = [sys.executable, "-m", "tests.benchmarks.trivial_stream", str(port)]
+    with subprocess.Popen(command, cwd=ROOT) as process:
+        try:
+            Caller(port, "/")
+            time.sleep(2)
+            yield port
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="module")
+def gateway(start_server: StartServer, upstream: int) -> ServerProcess:
+    url = f"http://127.0.0.1:{upstream}/v1"
+    variables = {
+        "HEM_ALGORITHM": "LinearRouter",
+        "HEM_ROUTER": "embedded:linear",
+        "HEM_THRESHOLD": "1",  # the edge's route
+        "HEM_HOST": "127.0.0.1",
+        **{f"HEM_{side}_URL": url for side in ("EDGE", "CLOUD")},
+        **{f"HEM_{side}_MODEL": "m" for side in ("EDGE", "CLOUD")},
+    }
+    return start_server(
+        *("transformers_hem", "--model_name", "qa-hem", "--enable_latency_logging", "false"),
+        env=variables,
+        ready="/v2/models/qa-hem/ready",
+    )
+
+
+def chat(**fields: Any) -> dict[str, Any]:
+    return {"model": "qa", "messages": [{"role": "user", "content": "1 + 1?"}], **fields}
+
+
+async def first_and_rest(session: aiohttp.ClientSession, url: str) -> tuple[float, float]:
+    """Seconds to the first event, and for each one after it."""
+    began = time.perf_counter()
+    first = count = 0.0
+    body = chat(stream=True, max_tokens=TOKENS)
+    async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
+        async for chunk in answer.content.iter_any():
+            first = first or time.perf_counter() - began
+            count += chunk.count(b"data: ")
+    assert count == TOKENS + 2
+    return first, (time.perf_counter() - began - first) / TOKENS
+
+
+def test_what_a_stream_costs_more(gateway: ServerProcess, upstream: int) -> None:
+    """At most 2 ms to the first token, 0.1 ms for each."""
+    urls = {"direct": f"http://127.0.0.1:{upstream}", "gateway": gateway.url}
+
+    async def measured() -> dict[str, list[tuple[float, float]]]:
+        found: dict[str, list[tuple[float, float]]] = {name: [] for name in urls}
+        async with aiohttp.ClientSession() as session:
+            for _ in range(ROUNDS):
+                for name, url in urls.items():
+                    found[name].append(await first_and_rest(session, url))
+        return found
+
+    found = asyncio.run(measured())
+    first = {name: 1000 * median(f for f, _ in pairs) for name, pairs in found.items()}
+    each = {name: 1000 * median(e for _, e in pairs) for name, pairs in found.items()}
+    report = {
+        "benchmark": "gateway",
+        "first_token_ms": {name: round(value, 2) for name, value in first.items()},
+        "token_ms": {name: round(value, 4) for name, value in each.items()},
+    }
+    print(json.dumps(report))
+    assert first["gateway"] - first["direct"] < 2.0
+    assert each["gateway"] - each["direct"] < 0.1
+
+
+@pytest.mark.parametrize("streams", [STREAMS, 2 * STREAMS])
+def test_many_streams_keep_up(gateway: ServerProcess, streams: int) -> None:
+    """200 streams of 50 tokens a second; p99 of how late a token comes at most 20 ms. 400 are
+    aimed at."""
+
+    async def one(session: aiohttp.ClientSession, lags: list[float]) -> int:
+        body = chat(stream=True, max_tokens=RATE * SECONDS, seed=RATE)
+        seen, before = 0, 0.0
+        async with session.post(f"{gateway.url}/v1/chat/completions", json=body) as answer:
+            async for chunk in answer.content.iter_any():
+                now = time.perf_counter()
+                for stamp in STAMP.findall(chunk):
+                    sent = float(stamp)
+                    assert sent >= before, "out of order"
+                    before = sent
+                    lags.append(now - sent)
+                    seen += 1
+        return seen
+
+    async def measured() -> tuple[list[int], list[float]]:
+        lags: list[float] = []
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            counts = await asyncio.gather(*(one(session, lags) for _ in range(streams)))
+        return counts, lags
+
+    process = psutil.Process(gateway.process.pid)
+    used = sum(process.cpu_times()[:2])
+    counts, lags = asyncio.run(measured())
+    used = sum(process.cpu_times()[:2]) - used
+    lags.sort()
+    report = {
+        "benchmark": "gateway streams",
+        "streams": streams,
+        "events": sum(counts),
+        "lag_ms": {s: round(1000 * lags[int(len(lags) * s / 100)], 1) for s in (50, 99)},
+        "cpu_us_an_event": round(1e6 * used / sum(counts), 1),
+    }
+    print(json.dumps(report))
+    assert counts == [RATE * SECONDS] * streams
+    if streams == STREAMS:
+        assert lags[int(len(lags) * 0.99)] < 0.02
+
+
+def test_open_streams_cost_little_memory(gateway: ServerProcess) -> None:
+    """1,000 of them at most 100 MB."""
+
+    def resident() -> float:
+        return psutil.Process(gateway.process.pid).memory_info().rss / 1e6
+
+    async def measured() -> float:
+        before = resident()
+        async with AsyncExitStack() as stack:
+            connector = aiohttp.TCPConnector(limit=0)
+            session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+            url = f"{gateway.url}/v1/chat/completions"
+            body = chat(stream=True, max_tokens=40, seed=2)
+            answers = [stack.enter_async_context(session.post(url, json=body)) for _ in range(OPEN)]
+            for answer in await asyncio.gather(*answers):
+                assert answer.status == 200
+            await asyncio.sleep(3)
+            return resident() - before
+
+    grown = asyncio.run(measured())
+    print(json.dumps({"benchmark": "gateway memory", "streams": OPEN, "grown_mb": round(grown, 1)}))
+    assert grown < 100
+
+
+def test_requests_a_second_beside_litellm(gateway: ServerProcess, upstream: int) -> None:
+    """Ten times those of LiteLLM's proxy, which lives in an environment of its own: the variable
+    LITELLM names its `litellm` command."""
+    import os
+
+    command = os.environ.get("LITELLM")
+    if not command:
+        pytest.skip("LITELLM names no command")
+    port = free_port()
+    folder = Path(os.environ.get("TMPDIR", "/tmp"))
+    config = folder / "litellm.yaml"
+    config.write_text(
+        json.dumps(
+            {
+                "model_list": [
+                    {
+                        "model_name": "qa",
+                        "litellm_params": {
+                            "model": "openai/m",
+                            "api_base": f"http://127.0.0.1:{upstream}/v1",
+                            "api_key": "-",
+                        },
+                    }
+                ]
+            }
+        )
+    )
+    proxy = subprocess.Popen(
+        [command, "--config", str(config), "--port", str(port), "--num_workers", "1"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    urls = {"litellm": f"http://127.0.0.1:{port}", "gateway": gateway.url}
+    try:
+        report = asyncio.run(_rates(urls))
+    finally:
+        proxy.terminate()
+        proxy.wait()
+    print(json.dumps({"benchmark": "gateway beside litellm", **report}))
+    for name, rates in report.items():
+        assert rates["gateway"]["a_second"] > 10 * rates["litellm"]["a_second"], name
+
+
+async def _rates(urls: dict[str, str]) -> dict[str, dict[str, dict[str, float]]]:
+    report: dict[str, dict[str, dict[str, float]]] = {}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        for _ in range(120):
+            try:
+                async with session.get(f"{urls['litellm']}/health/liveliness") as answer:
+                    if answer.status == 200:
+                        break
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(1)
+        for callers in (16, 64):
+            for stream in (False, True):
+                name = f"{'streaming' if stream else 'plain'}, {callers} callers"
+                report[name] = {
+                    who: await _rate(session, url, callers, stream) for who, url in urls.items()
+                }
+    return report
+
+
+async def _rate(
+    session: aiohttp.ClientSession, url: str, callers: int, stream: bool, seconds: float = 5.0
+) -> dict[str, float]:
+    latencies: list[float] = []
+    end = time.perf_counter() + seconds
+
+    async def caller() -> None:
+        while time.perf_counter() < end:
+            began = time.perf_counter()
+            body = chat(stream=stream, max_tokens=5)
+            async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
+                assert answer.status == 200, await answer.text()
+                await answer.read()
+            latencies.append(time.perf_counter() - began)
+
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    return {
+        "a_second": round(len(latencies) / seconds, 1),
+        "p50_ms": round(1000 * median(latencies), 2),
+    }
