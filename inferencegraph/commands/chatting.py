@@ -138,6 +138,8 @@ async def _answer(chat: Conversation, line: str, console: Console) -> None:
                 console.print("\n" * thinking + part.text, end="", markup=False)
                 thinking = False
             if part.answer is not None:
+                if first is None and not part.tool_calls:
+                    console.print("[dim](an empty answer)[/]", end="")
                 about = _about(part, first, time.perf_counter() - began)
                 console.print(f"\n[dim]  {about}[/]")
 

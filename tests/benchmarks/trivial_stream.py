@@ -6,6 +6,7 @@ python -m tests.benchmarks.trivial_stream PORT
 """
 
 import asyncio
+import itertools
 import json
 import sys
 import time
@@ -37,6 +38,9 @@ WHOLE = json.dumps(
     }
 ).encode()
 
+# Streams of real callers are not in step; these are apart as evenly as can be (golden ratio).
+PHASES = (place * 0.618034 % 1 for place in itertools.count())
+
 
 def event(text: str) -> bytes:
     delta = f'{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":null}}'
@@ -58,7 +62,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         return
     await send(START)
     pause = 1 / asked["seed"] if asked.get("seed") else 0.0
-    due = time.perf_counter()
+    due = time.perf_counter() + pause * next(PHASES)
     for _ in range(asked.get("max_tokens") or 1):
         if pause:
             due += pause

@@ -163,19 +163,29 @@ async def test_a_conversation_needs_a_chat_template() -> None:
     assert (await encode(one, Untemplated(), 100)).tokens == list(b"1 + 1?")
 
 
-async def test_a_conversation_goes_through_the_models_template() -> None:
-    engine = HuggingFaceEngine(HuggingFaceSettings(model_dir="embedded:edge"))
+@MODULE
+async def test_a_conversation_goes_through_the_models_template(engine: HuggingFaceEngine) -> None:
+    asked = Query("1 + 1?", GREEDY, messages=(Message("user", "1 + 1?"),))
+    (one,) = await engine.generate([asked])
+    (other,) = await engine.generate([Query("1 + 1?", GREEDY)])
+    assert (one.text, one.prompt_tokens) == (other.text, other.prompt_tokens)
+    messages = (Message("system", "add"), Message("user", "1 + 1?"))
+    (longer,) = await engine.generate([Query("1 + 1?", GREEDY, messages=messages)])
+    (raw,) = await engine.generate([Query("1 + 1?", GREEDY, raw=True)])
+    counts = [each.prompt_tokens or 0 for each in (longer, one, raw)]
+    assert counts == sorted(set(counts), reverse=True)
+
+
+async def test_the_embedded_pair_answers_the_last_question_alone() -> None:
+    """It has learned single sums: what was said before would only confuse it."""
+    engine = HuggingFaceEngine(HuggingFaceSettings(model_dir="embedded:cloud"))
     await engine.start()
     try:
-        asked = Query("1 + 1?", GREEDY, messages=(Message("user", "1 + 1?"),))
-        (one,) = await engine.generate([asked])
-        (other,) = await engine.generate([Query("1 + 1?", GREEDY)])
-        assert (one.text, one.prompt_tokens) == (other.text, other.prompt_tokens)
-        messages = (Message("system", "add"), Message("user", "1 + 1?"))
-        (longer,) = await engine.generate([Query("1 + 1?", GREEDY, messages=messages)])
-        (raw,) = await engine.generate([Query("1 + 1?", GREEDY, raw=True)])
-        counts = [each.prompt_tokens or 0 for each in (longer, one, raw)]
-        assert counts == sorted(set(counts), reverse=True)
+        before = [("user", "1 + 1?"), ("assistant", "2"), ("user", "47 + 385?")]
+        messages = tuple(Message(role, text) for role, text in before)
+        (talk,) = await engine.generate([Query("47 + 385?", GREEDY, messages=messages)])
+        (alone,) = await engine.generate([Query("47 + 385?", GREEDY)])
+        assert talk.text == alone.text == "432"
     finally:
         await engine.close()
 
