@@ -5,7 +5,7 @@ They stand beside kserve's own routes: those need vLLM to be installed, and know
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -18,8 +18,11 @@ from predictors.contract.openai.responses import ChatWriter, CompletionWriter, W
 from predictors.engines.base import LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, TextEngine
 from predictors.errors import HEMError, UnknownModel, known
 from predictors.serving.choices import Choices
+from predictors.serving.direct import Endpoint, add_posts
 from predictors.serving.event_stream import event_stream
 from predictors.upstream.client import forwarded_headers
+
+REFUSED: Final = ("responses", "embeddings")  # paths of OpenAI's that clients may ask for
 
 
 class OpenAIRoutes:
@@ -46,10 +49,7 @@ class OpenAIRoutes:
         """Before kserve adds its own."""
         for prefix in PREFIXES:
             app.add_api_route(f"{prefix}/models", self.models, methods=["GET"])
-            app.add_api_route(f"{prefix}/chat/completions", self.chat, methods=["POST"])
-            app.add_api_route(f"{prefix}/completions", self.completions, methods=["POST"])
-            for path in ("responses", "embeddings"):
-                app.add_api_route(f"{prefix}/{path}", self.refuse, methods=["POST"])
+        add_posts(app, posts(self.chat, self.completions, self.refuse))
 
     async def models(self) -> dict[str, Any]:
         """kserve's V1 protocol has the same path: its `models` stand beside."""
@@ -94,6 +94,13 @@ class OpenAIRoutes:
             return Response(writer.whole(await choices.whole()), media_type="application/json")
         except HEMError as error:
             return error_response(error)
+
+
+def posts(chat: Endpoint, completions: Endpoint, refuse: Endpoint) -> dict[str, Endpoint]:
+    """By path, under each prefix."""
+    named = {"chat/completions": chat, "completions": completions}
+    named |= dict.fromkeys(REFUSED, refuse)
+    return {f"{prefix}/{path}": end for prefix in PREFIXES for path, end in named.items()}
 
 
 def error_response(error: HEMError) -> JSONResponse:

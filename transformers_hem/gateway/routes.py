@@ -22,6 +22,8 @@ from predictors.errors import (
     Overloaded,
     UpstreamError,
 )
+from predictors.serving.direct import add_posts
+from predictors.serving.openai_routes import posts
 from predictors.upstream.client import forwarded_headers
 from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.gateway.first_answer import Edge, as_events, shown
@@ -75,10 +77,7 @@ class Gateway:
     def add_to(self, app: FastAPI) -> None:
         for prefix in PREFIXES:
             app.add_api_route(f"{prefix}/models", self.models, methods=["GET"])
-            app.add_api_route(f"{prefix}{CHAT}", self.chat, methods=["POST"])
-            app.add_api_route(f"{prefix}{COMPLETIONS}", self.completions, methods=["POST"])
-            for path in ("/responses", "/embeddings"):
-                app.add_api_route(f"{prefix}{path}", self.refuse, methods=["POST"])
+        add_posts(app, posts(self.chat, self.completions, self.refuse))
 
     async def models(self, request: Request) -> Response:
         try:
