@@ -3,29 +3,25 @@
 They stand beside kserve's own routes: those need vLLM to be installed, and know no streams here.
 """
 
-import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
 
 import orjson
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from predictors.contract import Query, Sampling
-from predictors.contract.openai.errors import PREFIXES, InvalidField, error_body, openai_error
+from predictors.contract.openai.errors import InvalidField, error_body
 from predictors.contract.openai.requests import ChatRequest, CompletionRequest
 from predictors.contract.openai.responses import ChatWriter, CompletionWriter, Writer
 from predictors.engines.base import LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, TextEngine
 from predictors.errors import HEMError, UnknownModel, known
 from predictors.serving.choices import Choices
-from predictors.serving.direct import Endpoint, add_posts
 from predictors.serving.event_stream import event_stream
+from predictors.serving.openai_paths import OpenAIPaths
 from predictors.upstream.client import forwarded_headers
 
-REFUSED: Final = ("responses", "embeddings")  # paths of OpenAI's that clients may ask for
 
-
-class OpenAIRoutes:
+class OpenAIRoutes(OpenAIPaths):
     """Of the model `name`, which `aliases` call too. `check_ready` raises NotReady."""
 
     def __init__(
@@ -37,39 +33,17 @@ class OpenAIRoutes:
         aliases: Sequence[str] = (),
         patience: float = 15.0,
     ) -> None:
-        self._name = name
-        self._names = (name, *aliases)
+        super().__init__(name, *aliases)
         self._engine = engine
         self._defaults = defaults
         self._check_ready = check_ready
         self._patience = patience
-        self._created = int(time.time())
-
-    def add_to(self, app: FastAPI) -> None:
-        """Before kserve adds its own."""
-        for prefix in PREFIXES:
-            app.add_api_route(f"{prefix}/models", self.models, methods=["GET"])
-        add_posts(app, posts(self.chat, self.completions, self.refuse))
-
-    async def models(self) -> dict[str, Any]:
-        """kserve's V1 protocol has the same path: its `models` stand beside."""
-        described = {"object": "model", "created": self._created, "owned_by": "kserve-hem"}
-        return {
-            "object": "list",
-            "data": [{"id": name, **described} for name in self._names],
-            "models": [self._name],
-        }
 
     async def chat(self, request: Request) -> Response:
         return await self._answer(request, ChatRequest, ChatWriter)
 
     async def completions(self, request: Request) -> Response:
         return await self._answer(request, CompletionRequest, CompletionWriter)
-
-    async def refuse(self, request: Request) -> Response:
-        path = request.url.path
-        message = f"{path} is not served; use /v1/chat/completions or /v1/completions"
-        return JSONResponse(openai_error(message, 404), 404)
 
     async def _answer(
         self,
@@ -94,13 +68,6 @@ class OpenAIRoutes:
             return Response(writer.whole(await choices.whole()), media_type="application/json")
         except HEMError as error:
             return error_response(error)
-
-
-def posts(chat: Endpoint, completions: Endpoint, refuse: Endpoint) -> dict[str, Endpoint]:
-    """By path, under each prefix."""
-    named = {"chat/completions": chat, "completions": completions}
-    named |= dict.fromkeys(REFUSED, refuse)
-    return {f"{prefix}/{path}": end for prefix in PREFIXES for path, end in named.items()}
 
 
 def error_response(error: HEMError) -> JSONResponse:
