@@ -23,6 +23,15 @@ Manifests = Annotated[
         show_default=False,
     ),
 ]
+HealthTimeout = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="A service whose answer is overdue, and that doesn't tell its health in so long, is "
+        "given up; 0: the graph waits, as KServe's router does.",
+    ),
+]
 MaxTokens = Annotated[int | None, typer.Option(min=1, show_default=False)]
 Temperature = Annotated[float | None, typer.Option(min=0, help="0 is greedy.", show_default=False)]
 TopP = Annotated[float | None, typer.Option(show_default=False)]

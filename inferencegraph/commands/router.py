@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from inferencegraph.commands.options import DEFAULT_PORT
+from inferencegraph.commands.options import DEFAULT_PORT, HealthTimeout
 
 
 def router(
@@ -21,15 +21,7 @@ def router(
     name: Annotated[
         str | None, typer.Option(help="Which graph, if the file has several.", show_default=False)
     ] = None,
-    health_timeout: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            metavar="SECONDS",
-            help="A service whose answer is overdue, and that doesn't tell its health in so long, "
-            "is given up; 0: the graph waits, as KServe's router does.",
-        ),
-    ] = 0.0,
+    health_timeout: HealthTimeout = 0.0,
 ) -> None:
     """Runs only a graph's router; the services are somewhere else.
 

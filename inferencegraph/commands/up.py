@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from inferencegraph.commands.options import DEFAULT_PORT
+from inferencegraph.commands.options import DEFAULT_PORT, HealthTimeout
 from predictors.errors import HEMError
 
 
@@ -58,15 +58,7 @@ def up(
     no_restart: Annotated[
         bool, typer.Option("--no-restart", help="Don't start a service again that has died.")
     ] = False,
-    health_timeout: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            metavar="SECONDS",
-            help="A service whose answer is overdue, and that doesn't tell its health in so long, "
-            "is given up; 0: the graph waits, as KServe's router does.",
-        ),
-    ] = 1.5,
+    health_timeout: HealthTimeout = 1.5,
     logs: Annotated[bool, typer.Option("--logs", help="Show the services' own lines.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print events as JSON lines.")] = False,
 ) -> None:

@@ -8,6 +8,11 @@ grpc_server  the gRPC server and its bounds
 middleware   before kserve's routes: body limit, valid JSON, cancellation when the client leaves
 body         a body as kserve's routes take it: inflated, JSON whatever its type says
 byte_gate    before all of that: how many bytes the calls in flight may hold together
+direct       paths that are answered in front of the app's routes
+openai_paths the paths of OpenAI's API, which predictors and the gateway share
+openai_routes  that API of a predictor
+choices      the choices of one such request, as they come
+event_stream an answer as server-sent events, and what is sent where it breaks off
 model        the predictor's kserve model, in front of one engine
 settings     what every predictor has, whichever its engine
 command      how a server's command line ends: one line and exit status 2

@@ -3,26 +3,25 @@
 They stand beside kserve's own routes: those need vLLM to be installed, and know no streams here.
 """
 
-import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import orjson
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from predictors.contract import Query, Sampling
-from predictors.contract.openai.errors import PREFIXES, InvalidField, error_body, openai_error
+from predictors.contract.openai.errors import InvalidField, error_body
 from predictors.contract.openai.requests import ChatRequest, CompletionRequest
 from predictors.contract.openai.responses import ChatWriter, CompletionWriter, Writer
 from predictors.engines.base import LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, TextEngine
 from predictors.errors import HEMError, UnknownModel, known
 from predictors.serving.choices import Choices
 from predictors.serving.event_stream import event_stream
+from predictors.serving.openai_paths import OpenAIPaths
 from predictors.upstream.client import forwarded_headers
 
 
-class OpenAIRoutes:
+class OpenAIRoutes(OpenAIPaths):
     """Of the model `name`, which `aliases` call too. `check_ready` raises NotReady."""
 
     def __init__(
@@ -34,42 +33,17 @@ class OpenAIRoutes:
         aliases: Sequence[str] = (),
         patience: float = 15.0,
     ) -> None:
-        self._name = name
-        self._names = (name, *aliases)
+        super().__init__(name, *aliases)
         self._engine = engine
         self._defaults = defaults
         self._check_ready = check_ready
         self._patience = patience
-        self._created = int(time.time())
-
-    def add_to(self, app: FastAPI) -> None:
-        """Before kserve adds its own."""
-        for prefix in PREFIXES:
-            app.add_api_route(f"{prefix}/models", self.models, methods=["GET"])
-            app.add_api_route(f"{prefix}/chat/completions", self.chat, methods=["POST"])
-            app.add_api_route(f"{prefix}/completions", self.completions, methods=["POST"])
-            for path in ("responses", "embeddings"):
-                app.add_api_route(f"{prefix}/{path}", self.refuse, methods=["POST"])
-
-    async def models(self) -> dict[str, Any]:
-        """kserve's V1 protocol has the same path: its `models` stand beside."""
-        described = {"object": "model", "created": self._created, "owned_by": "kserve-hem"}
-        return {
-            "object": "list",
-            "data": [{"id": name, **described} for name in self._names],
-            "models": [self._name],
-        }
 
     async def chat(self, request: Request) -> Response:
         return await self._answer(request, ChatRequest, ChatWriter)
 
     async def completions(self, request: Request) -> Response:
         return await self._answer(request, CompletionRequest, CompletionWriter)
-
-    async def refuse(self, request: Request) -> Response:
-        path = request.url.path
-        message = f"{path} is not served; use /v1/chat/completions or /v1/completions"
-        return JSONResponse(openai_error(message, 404), 404)
 
     async def _answer(
         self,

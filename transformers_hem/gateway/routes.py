@@ -1,19 +1,18 @@
 """The gateway's paths, and what a request goes through: key, body, decision, answer."""
 
 import logging
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import orjson
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from predictors.contract import CLOUD, EDGE, Query, Sampling
-from predictors.contract.openai.errors import PREFIXES, error_body, openai_error
+from predictors.contract.openai.errors import error_body
 from predictors.contract.openai.requests import ChatRequest, CompletionRequest
 from predictors.errors import (
     ContextTooLong,
@@ -22,6 +21,7 @@ from predictors.errors import (
     Overloaded,
     UpstreamError,
 )
+from predictors.serving.openai_paths import CHAT, COMPLETIONS, OpenAIPaths
 from predictors.upstream.client import forwarded_headers
 from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.gateway.first_answer import Edge, as_events, shown
@@ -45,13 +45,11 @@ class Miner(Protocol):
         ...
 
 
-CHAT: Final = "/chat/completions"
-COMPLETIONS: Final = "/completions"
 REQUEST_ID: Final = "x-request-id"
 EDGE_CANNOT: Final = "edge_cannot"  # the reason where the edge refused what the cloud may take
 
 
-class Gateway:
+class Gateway(OpenAIPaths):
     """Of one site. The `miner` decides, on the query or on the edge's answer, as its algorithm's
     stage is."""
 
@@ -64,40 +62,26 @@ class Gateway:
         whole_conversation: bool = False,
         patience: float = 15.0,
     ) -> None:
+        super().__init__(*site.models)
         self._site = site
         self._miner = miner
         self._edge = Edge(site.targets[EDGE])
         self._keys = keys
         self._whole_conversation = whole_conversation
         self._patience = patience
-        self._created = int(time.time())
-
-    def add_to(self, app: FastAPI) -> None:
-        for prefix in PREFIXES:
-            app.add_api_route(f"{prefix}/models", self.models, methods=["GET"])
-            app.add_api_route(f"{prefix}{CHAT}", self.chat, methods=["POST"])
-            app.add_api_route(f"{prefix}{COMPLETIONS}", self.completions, methods=["POST"])
-            for path in ("/responses", "/embeddings"):
-                app.add_api_route(f"{prefix}{path}", self.refuse, methods=["POST"])
 
     async def models(self, request: Request) -> Response:
         try:
             self._check_key(request)
         except HEMError as error:
             return refusal(error)
-        described = {"object": "model", "created": self._created, "owned_by": "kserve-hem"}
-        listed = [{"id": name, **described} for name in self._site.models]
-        return JSONResponse({"object": "list", "data": listed, "models": [self._site.name]})
+        return await super().models(request)
 
     async def chat(self, request: Request) -> Response:
         return await self._answer(request, ChatRequest, CHAT)
 
     async def completions(self, request: Request) -> Response:
         return await self._answer(request, CompletionRequest, COMPLETIONS)
-
-    async def refuse(self, request: Request) -> Response:
-        message = f"{request.url.path} is not served; use /v1/chat/completions or /v1/completions"
-        return JSONResponse(openai_error(message, 404), 404)
 
     async def close(self) -> None:
         await self._site.close()
