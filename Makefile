@@ -18,7 +18,7 @@ run: $(VENV)/.run
 	$(BIN)/hem up --port $(PORT)
 
 check: $(VENV)/.dev
-	$(BIN)/pytest -m 'not slow and not benchmark and not engines and not soak'
+	$(BIN)/pytest -n 3 --dist loadfile -m 'not slow and not benchmark and not engines and not soak'
 
 # Most tests wait for processes, so three at once suit two cores; files stay together.
 test: $(VENV)/.dev
