@@ -92,6 +92,7 @@ class Relay:
         self._patience = patience
         self._begun = False
         self._says = False
+        self._choices: dict[int, bool] = {}  # those that have begun, and whether they have ended
         self._ready: list[bytes] = []
 
     async def run(self) -> None:
@@ -144,42 +145,43 @@ class Relay:
         await self._send({"type": "http.response.body", "body": content})
 
     async def _pass_on(self, answer: Answer) -> None:
-        events, ended = Events(), False
+        events = Events()
         async for chunk in answer.aiter_bytes():
             for event in events.cut(chunk):
                 if is_done(event):
                     return await self._finish()
-                ended = self._take(event) or ended
+                self._take(event)
             await self._send_ready()
         if rest := events.rest():  # its last event lacks the empty line
             if is_done(rest):
                 return await self._finish()
-            ended = self._take(rest + b"\n\n") or ended
-        if not ended:
+            self._take(rest + b"\n\n")
+        if not self._choices or not all(self._choices.values()):
             await self._send_ready()
             raise ValueError("a stream that broke off")
         await self._finish()
 
-    def _take(self, event: bytes) -> bool:
-        """Keeps it to be sent; whether it says that an answer has ended. Raises ValueError for an
-        error and for what is no event of an answer, Declined."""
+    def _take(self, event: bytes) -> None:
+        """Keeps it to be sent. Raises ValueError for an error and for what is no event of an
+        answer, Declined."""
         data = payload(event)
         if data is None:
             if event.startswith(b"data"):
                 raise ValueError(f"an event that is not JSON: {event[:80]!r}")
             if self._begun:
                 self._ready.append(event)  # a comment: the server is at work
-            return False
+            return
         raise_error(data)
         if model := data.get("model"):
             self._served.model = str(model)
         choices = [c for c in data.get("choices") or () if isinstance(c, dict)]
-        ends = any(choice.get("finish_reason") for choice in choices)
+        ended = {c.get("index", 0): bool(c.get("finish_reason")) for c in choices}
+        self._choices |= {i: end or self._choices.get(i, False) for i, end in ended.items()}
+        ends = any(ended.values())
         self._says = self._says or ends or any(map(_says_something, choices))
         if ends or data.get("usage"):
             event = event_of({**data, HEM: self._served.as_json()})
         self._ready.append(event)
-        return ends
 
     async def _send_ready(self) -> None:
         """What is there, once the answer says something: a server may fail behind a first event

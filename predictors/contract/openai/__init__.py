@@ -6,5 +6,5 @@ messages   the conversation in a chat request
 responses  answers, and answers that come bit by bit, as OpenAI's objects
 errors     error bodies as OpenAI's clients read them
 
-Types of answers are the `openai` package's own. The routes are in predictors.serving.openai.
+Types of answers are the `openai` package's own. The routes are in predictors/serving.
 """

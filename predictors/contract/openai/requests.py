@@ -148,6 +148,8 @@ class CompletionRequest(Request):
 
     def queries(self, defaults: Sampling, *, text_alone: bool = True) -> list[Query]:
         """Of each prompt one for each choice, one prompt after the other. Raises InvalidField."""
+        if self.echo:
+            raise InvalidField("echo: no model here repeats its prompt", "echo", "unsupported")
         if self.suffix:
             raise InvalidField("suffix: no model here fills gaps", "suffix")
         if self.best_of is not None and self.best_of != self.choices:

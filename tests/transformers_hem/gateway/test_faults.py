@@ -159,6 +159,7 @@ BROKEN: dict[str, list[Part]] = {
     "an event that is cut": stream(HELLO[0], HELLO[1][:30]),
     "an event that is no JSON": stream(HELLO[0], b"data: {oops\n\n", STOP, DONE),
     "an end without a reason": stream(*HELLO),
+    "an end of one choice of two": stream(HELLO[0], event({"content": "b"}, index=1), STOP),
 }
 
 

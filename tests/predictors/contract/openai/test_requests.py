@@ -135,6 +135,7 @@ COMPLETIONS: dict[str, tuple[dict[str, Any], str]] = {
     "an object": ({"prompt": {"a": 1}}, "prompt"),
     "messages": ({"messages": []}, "messages"),
     "a suffix": ({"suffix": "x"}, "suffix"),
+    "an echo": ({"echo": True}, "echo"),
     "the best of more": ({"best_of": 3}, "best_of"),
     "logprobs as in chats": ({"logprobs": True}, "logprobs"),
 }
