@@ -60,9 +60,11 @@ class NoRouteMatched(GraphFailure):
 
 
 class Lookout:
-    """Who lives among the services that steps call, as long as calls of theirs are overdue; one
-    watch for each host and port. KServe's router has nothing of the kind: a service that is frozen
-    costs it the whole of `serviceClient`. A `health_timeout` of 0, in seconds, leaves it so here.
+    """Gives up services that are frozen. While a call is overdue it asks the service for its
+    health; there is one watch for each host and port.
+
+    KServe's router does not ask: a frozen service costs each call the whole `serviceClient` time.
+    With a `health_timeout` of 0 seconds this one does not ask either.
     """
 
     def __init__(self, client: Client, health_timeout: float) -> None:

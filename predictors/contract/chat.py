@@ -60,5 +60,6 @@ class Delta:
 
 
 def finish_of(answer: Answer, max_tokens: int) -> FinishReason:
-    """Of an answer that comes from where no reason is told: it had all its tokens, or it ended."""
+    """The finish reason of an answer whose source gives none: `length` where it has as many tokens
+    as it may have, else `stop`."""
     return "length" if (answer.completion_tokens or 0) >= max_tokens else "stop"

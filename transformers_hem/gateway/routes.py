@@ -50,8 +50,8 @@ EDGE_CANNOT: Final = "edge_cannot"  # the reason where the edge refused what the
 
 
 class Gateway(OpenAIPaths):
-    """Of one site. The `miner` decides, on the query or on the edge's answer, as its algorithm's
-    stage is."""
+    """The gateway of one site. The `miner` decides: on the query, or on the edge's answer, by the
+    stage of its algorithm."""
 
     def __init__(
         self,

@@ -23,8 +23,8 @@ NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
 
 
 def asked_options(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a request's fields those that ask an engine for something. With tools all that belong to
-    them count, as `tool_choice` "none" then says something."""
+    """The fields of a request that ask an engine for something. Where there are tools every field
+    that is set counts, because `tool_choice: "none"` has a meaning then."""
     given = {name: fields.get(name) for name in OPTIONS}
     tools = bool(given["tools"])
     return {

@@ -14,8 +14,9 @@ IGNORED: Final = frozenset({"audio", "annotations", "function_call", "reasoning_
 
 
 def parse_messages(messages: Any, *, text_alone: bool = True) -> tuple[Message, ...]:
-    """Of a content that has other parts than texts its texts, where it may have them (`text_alone`
-    False). Raises InvalidField with the path of what is wrong."""
+    """The messages of a chat request. Parts of a content that are not text, such as images, are
+    refused, or left out where `text_alone` is False. Raises InvalidField with the path of what is
+    wrong."""
     if not isinstance(messages, list) or not messages:
         raise InvalidField("messages must be a list with at least one message", "messages")
     parsed: list[Message] = []

@@ -23,7 +23,7 @@ class Written:
         self._scored = 0
 
     def more(self) -> Delta | None:
-        """What is new and will stay; None where nothing is."""
+        """The new part of the text, as far as it will not change; None where there is none."""
         text, tokens = self._grown(), self._scores()
         return Delta(text, tokens=tokens) if text or tokens else None
 
