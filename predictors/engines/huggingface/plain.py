@@ -131,7 +131,8 @@ class PlainGroups:
             raise
 
     async def healthy(self) -> bool:
-        return self._thread.is_alive()
+        """The thread tells its death to who waits before it has ended."""
+        return self._death is None and self._thread.is_alive()
 
     def cause_of_death(self) -> str | None:
         return self._death
