@@ -20,6 +20,7 @@ logger = logging.getLogger("kserve.hem")
 
 CLOSED, HALF_OPEN, OPEN = 0, 1, 2
 LONGEST_OPEN_SECONDS: Final = 60.0  # whatever a server asks for by Retry-After
+DOUBLINGS: Final = 5  # of the time for which it opens after answers of 500
 LOG_SECONDS: Final = 60.0  # between two lines about a server that stays down
 
 REJECTED = Counter(
@@ -34,6 +35,10 @@ class Breaker:
     """Opens after `failures` in a row that say `down`, never where that is 0; at once for who is
     known to be gone, or asks to be left alone for longer than `patience` seconds. `seconds` later,
     or when that time is over, it lets one attempt through as a probe.
+
+    An answer of 500 may be the fault of its query alone: after these it opens for a 32nd of
+    `seconds`, and for twice that after each probe that fails, so that nobody's odd queries take the
+    server away from others.
 
     The probe's outcome closes it or opens it again; a probe whose caller leaves decides nothing,
     and the next attempt is the probe.
@@ -113,7 +118,13 @@ class Breaker:
         if wait > self._patience:
             self.open(error, wait)
         elif probe or self._count >= self._allowed:
-            self.open(error)
+            self.open(error, self._pause(error))
+
+    def _pause(self, error: UpstreamError) -> float:
+        if error.answered != 500:
+            return self._seconds
+        failed_probes = min(DOUBLINGS, max(0, int(self._count - self._allowed)))
+        return self._seconds / 2.0 ** (DOUBLINGS - failed_probes)
 
     def _close(self) -> None:
         was_open = self._until is not None

@@ -206,6 +206,41 @@ async def test_failures_in_a_row_open_the_breaker_and_nobody_waits() -> None:
     assert metric("rejected_total", upstream="b1", reason="breaker_open") == 1
 
 
+def answered(status: int) -> UpstreamError:
+    return UpstreamError(f"it answered {status}", Cause.SERVER_ERROR, answered=status)
+
+
+async def test_a_callers_queries_that_break_the_model_take_it_from_others_for_a_moment() -> None:
+    far = upstream("q1", breaker_failures=5, retries=0, breaker_seconds=6.4)
+    for _ in range(5):
+        await fail(far, answered(500))
+    assert metric("breaker", upstream="q1") == 2
+    await asyncio.sleep(0.25)
+    assert await far.call(Script("a good query")) == "a good query"
+    for _ in range(4):
+        await fail(far, answered(500))
+    assert metric("breaker", upstream="q1") == 0
+
+
+async def test_a_server_that_answers_every_query_500_is_asked_ever_less_often() -> None:
+    far = upstream("q2", breaker_failures=1, retries=0, breaker_seconds=3.2)
+    for pause in (0.1, 0.2, 0.4):
+        await fail(far, answered(500))
+        with pytest.raises(BreakerOpen) as refused:
+            await far.call(Script("never asked"))
+        assert refused.value.retry_after == pytest.approx(pause, abs=0.05)
+        await asyncio.sleep(pause + 0.02)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_a_server_whose_proxy_answers_for_it_is_left_alone(status: int) -> None:
+    far = upstream(f"q{status}", breaker_failures=1, retries=0, breaker_seconds=60)
+    await fail(far, answered(status))
+    with pytest.raises(BreakerOpen) as refused:
+        await far.call(Script("never asked"))
+    assert refused.value.retry_after == pytest.approx(60, abs=1)
+
+
 async def test_retries_end_when_the_breaker_opens() -> None:
     far = upstream("b2", breaker_failures=2, retries=9, breaker_seconds=60)
     script = Script(*[UpstreamError("down", Cause.UNREACHABLE)] * 10)
