@@ -12,7 +12,7 @@ import torch
 from transformers import DynamicCache
 
 from predictors.engines.huggingface.loading import Loaded
-from predictors.engines.huggingface.sampling import choose
+from predictors.engines.huggingface.sampling import Sampler
 from predictors.engines.huggingface.sequence import Sequence
 
 SMALL_PARAMETERS = 10_000_000
@@ -31,8 +31,8 @@ def generate_alone(model: Loaded, sequence: Sequence, leave: threading.Event) ->
     then it can go on elsewhere. Raises whatever the model does."""
     network = model.model
     options = {"logits_to_keep": 1} if network._supports_logits_to_keep() else {}
-    cache = DynamicCache(config=network.config)
+    cache, sampler = DynamicCache(config=network.config), Sampler()
     tokens = torch.tensor([sequence.prompt], device=network.device)
     while sequence.running and not leave.is_set():
         logits = network(input_ids=tokens, past_key_values=cache, use_cache=True, **options).logits
-        tokens = choose(logits[:, -1], [sequence]).unsqueeze(-1)
+        tokens = sampler.choose(logits[:, -1], [sequence]).unsqueeze(-1)

@@ -2,7 +2,7 @@
 
 transformers' manager runs the batch in a thread of its own and samples with one configuration for
 all. Its logits processors are the seam where every request may have its own way, so ours chooses
-the tokens there (`sampling.choose`) and hands the manager scores whose maximum is the chosen
+the tokens there (`sampling.Sampler`) and hands the manager scores whose maximum is the chosen
 token. That gives each query its penalty, seed and telemetry, which the manager alone can't.
 
 It needs batches that are prepared after the last one was sampled, hence no asynchronous batches
@@ -33,7 +33,7 @@ from transformers.generation.continuous_batching.cb_logits_processors import (
 
 from predictors.engines.huggingface.alone import generate_alone
 from predictors.engines.huggingface.loading import Loaded
-from predictors.engines.huggingface.sampling import choose
+from predictors.engines.huggingface.sampling import Sampler
 from predictors.engines.huggingface.sequence import Sequence, failed, resolve
 from predictors.engines.huggingface.suspects import Breakdown, Suspects
 from predictors.errors import EngineError, first_line
@@ -59,6 +59,7 @@ class SequenceSampler(ContinuousBatchingLogitsProcessorList):
         self.do_processing = True
         self.sequences: dict[str, Sequence] = {}
         self.suspects = Suspects(lambda: bool(self.sequences))
+        self._sampler = Sampler()
         self._rows: list[Sequence | None] = []
 
     def prepare_tensor_args(
@@ -80,7 +81,9 @@ class SequenceSampler(ContinuousBatchingLogitsProcessorList):
         A request whose prompt goes on in the next step has a row too; such rows come last.
         """
         unread = [None] * (scores.shape[0] - len(self._rows))
-        tokens = choose(scores, [*self._rows, *unread], spreads=not self.suspects.trying)
+        tokens = self._sampler.choose(
+            scores, [*self._rows, *unread], spreads=not self.suspects.trying
+        )
         return torch.zeros_like(scores).scatter_(-1, tokens.unsqueeze(-1), 1.0)
 
 

@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from predictors.engines.huggingface.loading import Loaded
-from predictors.engines.huggingface.sampling import choose
+from predictors.engines.huggingface.sampling import Sampler
 from predictors.engines.huggingface.sequence import Sequence, resolve
 from predictors.errors import EngineError, first_line
 
@@ -39,9 +39,10 @@ class _Choose(LogitsProcessor):
 
     def __init__(self, group: list[Sequence]) -> None:
         self._group = group
+        self._sampler = Sampler()
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        tokens = choose(scores, [s if s.running else None for s in self._group])
+        tokens = self._sampler.choose(scores, [s if s.running else None for s in self._group])
         return torch.zeros_like(scores).scatter_(-1, tokens.unsqueeze(-1), 1.0)
 
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import math
+import random
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from predictors.contract import Answer, Query
 from predictors.contract.chat import FinishReason
@@ -49,7 +50,8 @@ class Sequence:
         self.cancelled = False
         self.on_end: Callable[[], None] = lambda: None
         self.on_token: Callable[[], None] | None = None  # set: somebody reads while it is written
-        self.memory: dict[str, Any] = {}  # what the sampler keeps per sequence
+        seed = query.sampling.seed
+        self.key = random.getrandbits(64) if seed is None else seed  # of what it draws
         self._model = model
         self._submitted = time.perf_counter()
         self._first = self._last = math.nan
@@ -102,7 +104,6 @@ class Sequence:
         if not self.ended:
             self.failure = failure
             self.ended = True
-            self.memory.clear()
             self.on_end()
 
     def restart(self) -> None:
@@ -110,7 +111,6 @@ class Sequence:
         if self.on_token is not None and self.tokens:
             return self.end(failure="it broke down in the middle of a stream")
         self.tokens, self.logprobs, self.margins, self.tops = [], [], [], []
-        self.memory.clear()
 
     def answer(self) -> Answer:
         count = len(self.tokens)
