@@ -8,11 +8,13 @@ one and then the other in each round, by the same client.
 import asyncio
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import httpx
 import pytest
@@ -29,7 +31,9 @@ QUERIES = [question.query for question in test_questions()[:16]]
 ROUNDS = 3
 AT_LEAST = {1: 1.0, 16: 3.0}  # times their tokens/s
 START_SECONDS = 600
+STREAMED_AT_LEAST = 0.95  # of the tokens/s of whole answers
 
+TEXT = re.compile(r'"content": ?"[^"]')  # of an event: more than a role
 Ask = Callable[[httpx.AsyncClient, str], Awaitable[int]]
 
 
@@ -111,6 +115,44 @@ async def ask_ours(client: httpx.AsyncClient, query: str) -> int:
     return int(columns["completion_tokens"][0])
 
 
+async def stream(client: httpx.AsyncClient, query: str, **fields: Any) -> float:
+    """Seconds to the first text of a chat."""
+    body = {
+        "model": "m",
+        "messages": [{"role": "user", "content": query}],
+        "max_tokens": LONG_TOKENS,
+        "temperature": 0,
+        "stream": True,
+        **fields,
+    }
+    began, first = time.perf_counter(), 0.0
+    async with client.stream("POST", "/openai/v1/chat/completions", json=body) as response:
+        response.raise_for_status()
+        async for line in response.aiter_lines():
+            if not first and TEXT.search(line):
+                first = time.perf_counter() - began
+    assert first
+    return first
+
+
+async def stream_ours(client: httpx.AsyncClient, query: str) -> int:
+    """The embedded models never end here: a stream has all its tokens."""
+    await stream(client, query, repetition_penalty=1)
+    return LONG_TOKENS
+
+
+async def first_tokens(url: str, concurrency: int, **fields: Any) -> list[float]:
+    waiting = iter(QUERIES)
+
+    async def worker(client: httpx.AsyncClient) -> list[float]:
+        return [await stream(client, query, **fields) for query in waiting]
+
+    async with httpx.AsyncClient(base_url=url, timeout=300) as client:
+        await stream(client, QUERIES[0], **fields)
+        found = await asyncio.gather(*(worker(client) for _ in range(concurrency)))
+    return [seconds for each in found for seconds in each]
+
+
 async def tokens_per_second(url: str, ask: Ask, concurrency: int) -> float:
     waiting = iter(QUERIES)
 
@@ -140,3 +182,30 @@ async def test_tokens_per_second_beside_kserves_own_server(
     }
     print(json.dumps({"benchmark": "huggingfaceserver", **row}))
     assert row["ratio"] >= AT_LEAST[concurrency]
+
+
+async def test_streams_of_sixteen_callers_beside_whole_answers(ours: str) -> None:
+    rates: list[tuple[float, float]] = []
+    for _ in range(2 * ROUNDS):
+        one = await tokens_per_second(ours, stream_ours, 16)
+        rates.append((one, await tokens_per_second(ours, ask_ours, 16)))
+    row = {
+        "streamed": round(median(one for one, _ in rates)),
+        "whole": round(median(other for _, other in rates)),
+        "ratio": round(median(one / other for one, other in rates), 2),
+    }
+    print(json.dumps({"benchmark": "huggingface streaming, 16 callers, tokens/s", **row}))
+    assert row["ratio"] >= STREAMED_AT_LEAST
+
+
+@pytest.mark.parametrize("concurrency", AT_LEAST)
+async def test_first_token_beside_kserves_own_server(
+    ours: str, theirs: str, concurrency: int
+) -> None:
+    seconds: dict[str, list[float]] = {"ours": [], "huggingfaceserver": []}
+    for _ in range(ROUNDS):
+        seconds["ours"] += await first_tokens(ours, concurrency, repetition_penalty=1)
+        seconds["huggingfaceserver"] += await first_tokens(theirs, concurrency)
+    row = {name: round(1000 * median(values), 1) for name, values in seconds.items()}
+    print(json.dumps({"benchmark": "first token, ms", "concurrency": concurrency, **row}))
+    assert row["ours"] <= row["huggingfaceserver"]
