@@ -1,7 +1,7 @@
 """The choices of one request, each answered by a task of its own, in one queue as they come."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Final, NamedTuple
@@ -22,8 +22,7 @@ class Arrived(NamedTuple):
 
 
 class Choices:
-    """Use as `async with`: left, nothing of it runs any more. `next` gives what comes, None at the
-    end, and raises what a choice raised; the others are then of no use."""
+    """Use as `async with`: left, nothing of it runs any more."""
 
     def __init__(self, engine: TextEngine, queries: Sequence[Query]) -> None:
         self._engine = engine
@@ -49,11 +48,26 @@ class Choices:
         self._task.cancel()
         await asyncio.wait([self._task])
 
-    async def next(self) -> Arrived | None:
-        item = await self._queue.get()
-        if isinstance(item, BaseException):
-            raise item
-        return item
+    async def arrivals(self, patience: float) -> AsyncIterator[Arrived | None]:
+        """What comes, and None as often as nothing came for `patience` seconds.
+
+        Raises what a choice raised; the others are then of no use.
+        """
+        while True:
+            try:
+                item = self._queue.get_nowait()
+            except asyncio.QueueEmpty:
+                try:
+                    async with asyncio.timeout(patience):
+                        item = await self._queue.get()
+                except TimeoutError:
+                    yield None
+                    continue
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
 
     async def _run(self) -> None:
         try:

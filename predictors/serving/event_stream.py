@@ -1,9 +1,10 @@
 """Server-sent events: an answer as it comes, and what is sent where it breaks off."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from enum import Enum
+from typing import Final
 
 import orjson
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
@@ -15,6 +16,12 @@ from predictors.serving.choices import Arrived, Choices
 
 logger = logging.getLogger("kserve.hem")
 
+
+class End(Enum):
+    END = "end"
+
+
+END: Final = End.END
 # nginx and its kin pass events on as they come where this is said.
 HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-cache"}
 
@@ -31,14 +38,12 @@ async def event_stream(
     stack = AsyncExitStack()
     try:
         await stack.enter_async_context(choices)
-        first = asyncio.ensure_future(choices.next())
-        await asyncio.wait([first], timeout=patience)
-        if first.done():
-            first.result()
+        arrivals = choices.arrivals(patience)
+        first = await anext(arrivals, END)
     except BaseException:
         await stack.aclose()
         raise
-    body = _events(stack, choices, first, writer, usage, patience)
+    body = _events(first, arrivals, writer, usage)
     return OwnedEventSource(body, stack, headers=HEADERS)
 
 
@@ -59,25 +64,18 @@ class OwnedEventSource(EventSourceResponse):
 
 
 async def _events(
-    stack: AsyncExitStack,
-    choices: Choices,
-    coming: "asyncio.Future[Arrived | None]",
+    arrived: Arrived | End | None,
+    arrivals: AsyncIterator[Arrived | None],
     writer: Writer,
     usage: bool,
-    patience: float,
 ) -> AsyncIterator[bytes]:
     try:
-        while True:
-            done, _ = await asyncio.wait([coming], timeout=patience)
-            if not done:
-                yield KEEPALIVE_COMMENT
-                continue
-            arrived = coming.result()
+        while arrived is not END:
             if arrived is None:
-                break
-            if data := writer.event(arrived.choice, arrived.delta):
+                yield KEEPALIVE_COMMENT
+            elif data := writer.event(arrived.choice, arrived.delta):
                 yield format_sse_event(data_str=data)
-            coming = asyncio.ensure_future(choices.next())
+            arrived = await anext(arrivals, END)
         if usage:
             yield format_sse_event(data_str=writer.usage())
         yield format_sse_event(data_str=DONE)
@@ -87,5 +85,3 @@ async def _events(
         logger.exception("a stream broke off")
         failure = EngineError(f"the answer broke off: {type(error).__name__}")
         yield format_sse_event(data_str=orjson.dumps(error_body(failure)).decode())
-    finally:
-        coming.cancel()
