@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
+import orjson
 from openai.types import Completion, CompletionChoice, CompletionUsage
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionTokenLogprob
 from openai.types.chat.chat_completion import Choice, ChoiceLogprobs
@@ -30,6 +31,7 @@ from predictors.contract.query import Query
 DONE: Final = "[DONE]"
 # What clients of OpenAI's take for a probability of 0: JSON has no infinity.
 LOWEST_LOGPROB: Final = -9999.0
+PLACE: Final = "the text of a part"
 
 
 class Writer(Protocol):
@@ -97,9 +99,13 @@ class ChatWriter(_Writer):
     def __init__(self, model: str, queries: Sequence[Query], choices: int = 1) -> None:
         super().__init__(model, queries, choices, "chatcmpl")
         self._begun: set[int] = set()
+        # What stands around the text of a part that is text alone, by choice and model.
+        self._around: dict[tuple[int, str], tuple[str, str]] = {}
 
     def event(self, index: int, delta: Delta) -> str | None:
         delta = self._noted(index, delta)
+        if index in self._begun and _is_text_alone(delta):
+            return self._text_alone(index, delta.text)
         fields: dict[str, Any] = {}
         if index not in self._begun:
             self._begun.add(index)
@@ -123,6 +129,19 @@ class ChatWriter(_Writer):
             **self._telemetry(index, delta),
         )
         return self._chunk(choices=[choice])
+
+    def _text_alone(self, index: int, text: str) -> str | None:
+        """Nearly all parts of a stream are the same but for their text."""
+        if not text:
+            return None
+        key = index, self._about["model"]
+        if key not in self._around:
+            delta = ChoiceDelta(content=PLACE)
+            chunk = self._chunk(choices=[ChunkChoice(index=index, delta=delta, finish_reason=None)])
+            before, _, behind = chunk.partition(f'"{PLACE}"')
+            self._around[key] = before, behind
+        before, behind = self._around[key]
+        return f"{before}{orjson.dumps(text).decode()}{behind}"
 
     def usage(self) -> str:
         return self._chunk(choices=[], usage=self._usage())
@@ -208,6 +227,11 @@ class CompletionWriter(_Writer):
     def _completion(self, **fields: Any) -> str:
         completion = Completion.model_construct(object="text_completion", **self._about, **fields)
         return completion.model_dump_json(exclude_unset=True, warnings=False)
+
+
+def _is_text_alone(delta: Delta) -> bool:
+    other = delta.reasoning or delta.tokens or delta.tool_calls or delta.finish_reason
+    return not (other or delta.answer)
 
 
 def whole_calls(pieces: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
