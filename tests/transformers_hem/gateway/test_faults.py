@@ -76,11 +76,14 @@ async def test_a_stream_comes_through_as_it_is() -> None:
     assert seen.headers["x-hem-route"] == "cloud"
 
 
+ALONE = b'data: {"id": "c", "choices": [], "usage": ' + json.dumps(USAGE).encode() + b"}\n\n"
+
+
 async def test_usage_beside_choices_and_usage_alone_are_kept() -> None:
     beside = event({}, "stop", usage=USAGE)
-    alone = b'data: {"id": "c", "choices": [], "usage": ' + json.dumps(USAGE).encode() + b"}\n\n"
-    for last in ([beside], [STOP, alone]):
-        seen = await ask(stream(*HELLO, *last, DONE))
+    for last in ([beside], [STOP, ALONE]):
+        asked = {"stream_options": {"include_usage": True}}
+        seen = await ask(stream(*HELLO, *last, DONE), asked=asked)
         assert seen.objects[-1]["usage"] == USAGE
         assert seen.objects[-1]["hem"]["route"] == "cloud"
         assert seen.done
