@@ -45,10 +45,11 @@ class Passing:
         self._choices |= {i: end or self._choices.get(i, False) for i, end in ended.items()}
         ends = any(ended.values())
         self.says = self.says or ends or said > 0
-        if self._last is not None and not (said or ends or data.get("usage")):
-            self._behind.append(event)
-            return
-        self._let_go()
+        if self._last is not None:
+            if not (said or ends or data.get("usage")):
+                self._behind.append(event)
+                return
+            self._let_go()
         if ends and self.ended and not data.get("usage"):
             self._last = data
         elif choices or not data.get("usage"):
@@ -80,7 +81,7 @@ class Passing:
 
 def _says_something(choice: Mapping[str, Any]) -> bool:
     """Whether there is more in it than a role."""
-    if choice.get("text"):
-        return True
     delta = choice.get("delta") or {}
+    if delta.get("content") or choice.get("text"):
+        return True
     return any(value for name, value in delta.items() if name != "role")

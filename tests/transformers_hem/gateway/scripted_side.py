@@ -1,4 +1,5 @@
-"""A model server that answers each question as a test says, and keeps what it was asked."""
+"""A model server that answers each POST as a test says, and keeps what it was asked; a GET, as of
+its health, is answered at once."""
 
 import asyncio
 import contextlib
@@ -8,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.predictors.upstream.slow_side import head
+from tests.predictors.upstream.slow_side import HEALTHY, head
 
 SSE: Final = "text/event-stream"
 DONE: Final = b"data: [DONE]\n\n"
@@ -84,6 +85,9 @@ async def scripted_side(
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             start = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            if start.startswith("get"):
+                writer.write(HEALTHY)
+                return writer.close()
             length = start.partition("content-length:")[2].split()[0]
             body = json.loads(await reader.readexactly(int(length)))
             side.asked.append(body)

@@ -89,6 +89,20 @@ async def test_usage_beside_choices_and_usage_alone_are_kept() -> None:
         assert seen.done
 
 
+async def test_what_comes_behind_the_end_stays_there() -> None:
+    filtered = b'data: {"id": "c", "choices": [], "prompt_filter_results": []}\n\n'
+    seen = await ask(stream(*HELLO, STOP, filtered, ALONE, DONE))
+    assert [each.get("hem") is not None for each in seen.objects[-2:]] == [True, False]
+    assert seen.body.endswith(filtered + DONE)
+
+
+async def test_each_choice_ends_with_the_decision() -> None:
+    ends = [event({}, "stop"), event({"content": "b"}, index=1), event({}, "stop", index=1)]
+    seen = await ask(stream(event({"content": "a"}), *ends, ALONE, DONE), asked={"n": 2})
+    assert [seen.joined("content", index=i) for i in (0, 1)] == ["a", "b"]
+    assert [bool(each.get("hem")) for each in seen.objects] == [False, True, False, True]
+
+
 async def test_events_cut_anywhere_by_the_network_are_whole() -> None:
     text = "\N{GRINNING FACE}\N{CJK UNIFIED IDEOGRAPH-4E2D}"
     data = event({"content": text}) + event({}, "stop", usage=USAGE) + DONE
