@@ -24,7 +24,7 @@ from predictors.errors import (
 from predictors.prices import Prices
 from predictors.serving.openai_paths import CHAT, COMPLETIONS, OpenAIPaths
 from predictors.upstream.client import forwarded_headers
-from transformers_hem.algorithms.base import Batch, ExtraAnswers, Route
+from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.gateway.account import Account, Attempt
 from transformers_hem.gateway.cors import GatewayCORS
 from transformers_hem.gateway.first_answer import Edge, as_events, shown
@@ -160,8 +160,10 @@ class Gateway(OpenAIPaths):
                 raise
             chat.decision = decider.no_answer(EDGE_CANNOT)
             return await self._pass_on(chat, batch, send)
-        extra = decider.algorithm.sampling
-        samples = await self._samples(chat, extra) if extra else ()
+        samples: tuple[tuple[str, ...], ...] = ()
+        if extra := decider.algorithm.sampling:
+            more = chat.account.begin(EDGE)
+            samples = await self._edge.samples(chat.path, chat.body, extra, more)
         answered = first.batch(chat.texts, samples)
         chat.decision = await self._miner.mine(answered, chat.prefer, identity)
         if chat.decision.route == CLOUD:
@@ -169,10 +171,6 @@ class Gateway(OpenAIPaths):
         body = shown(first.body, chat.body)
         relay = self._relay(chat, draft, send)
         await relay.give(body, as_events(body, chat.body))
-
-    async def _samples(self, chat: "Chat", extra: ExtraAnswers) -> tuple[tuple[str, ...], ...]:
-        attempt = chat.account.begin(EDGE)
-        return await self._edge.samples(chat.path, chat.body, extra, attempt)
 
     async def _pass_on(self, chat: "Chat", batch: Batch, send: Send) -> None:
         """The answer of the side that was decided. The cloud's where the edge can't take it; the
