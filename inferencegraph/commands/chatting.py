@@ -163,4 +163,20 @@ def _about(last: Delta, first: float | None, seconds: float) -> str:
     if last.answer.completion_tokens is not None:
         rate = last.answer.completion_tokens / seconds if seconds else 0.0
         facts.append(f"{last.answer.completion_tokens} tokens, {rate:.0f}/s")
+    facts += _costs(said)
     return " · ".join(facts)
+
+
+def _costs(said: Mapping[str, Any]) -> Iterator[str]:
+    """Where a gateway knows the models' prices."""
+    currency = said.get("currency")
+    if said.get("cost") is not None:
+        yield f"cost {_shown(said['cost'])} {currency}"
+    drafts = [draft["cost"] for draft in said.get("spent") or () if "cost" in draft]
+    if drafts:
+        yield f"drafts thrown away {_shown(sum(drafts))} {currency}"
+
+
+def _shown(cost: float) -> str:
+    """To a hundredth of a millionth: a token may cost less than a millionth."""
+    return f"{cost:.8f}".rstrip("0").rstrip(".")

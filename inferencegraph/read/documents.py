@@ -1,7 +1,7 @@
 """Kubernetes YAML from files, with errors that name the file and the line."""
 
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from predictors.errors import ConfigurationError
+from predictors.strict_yaml import StrictLoader, what_is_wrong
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"  # those that ship with the project
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -41,18 +42,8 @@ _BRACES = re.compile(r"\{\{|\{%")
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads YAML as kubectl does: a key that is written twice is refused, a date is a string."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
-        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]:
-            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key.value!r} is written twice", problem_mark=key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
+class _Loader(StrictLoader):
+    """Reads YAML as kubectl does; a date is a string."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -79,12 +70,12 @@ def _parsed(text: str, path: Path) -> list[Any]:
     except yaml.MarkedYAMLError as error:
         if _BRACES.search(text):
             raise _unrendered(path) from error
-        mark = error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigurationError(f"{path}{line}: {error.problem or error.context}") from error
+        raise ConfigurationError(f"{path}{what_is_wrong(error)}") from error
     except RecursionError as error:
         raise ConfigurationError(f"{path}: nested too deeply") from error
-    except (yaml.YAMLError, ValueError) as error:
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path}{what_is_wrong(error)}") from error
+    except ValueError as error:
         raise ConfigurationError(f"{path}: {' '.join(str(error).split())}") from error
 
 

@@ -12,7 +12,9 @@ from predictors.cache.key import DIGEST_BYTES
 from predictors.contract import Answer
 
 # Fields that describe how an answer was served, not the answer: a hit has its own.
-_SERVED: Final = frozenset({"cached", "time_to_first_token", "inter_token_latency"})
+_SERVED: Final = frozenset(
+    {"cached", "cached_tokens", "time_to_first_token", "inter_token_latency"}
+)
 _KEPT: Final = tuple(field.name for field in fields(Answer) if field.name not in _SERVED)
 _STREAMED: Final = "streamed"
 # Of a record in memory: two bytes objects, their slots in two dictionaries and an order.

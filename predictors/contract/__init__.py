@@ -5,6 +5,7 @@ query     a query and its sampling; reads and writes V2 requests
 answer    an answer and its telemetry; reads V2 responses
 chat      a conversation, and an answer that comes bit by bit
 telemetry that of an answer in a row of a file
+usage     the tokens of a call, as a bill counts them
 tensors   V2 tensors as numpy arrays
 binary    checks of requests with binary tensors
 codec     to and from kserve's request and response objects

@@ -15,6 +15,8 @@ class Answer:
 
     time_to_first_token and inter_token_latency are seconds; logprobs are nats of the generated
     tokens; mean_margin is the mean of p(top1) - p(top2). `served_by` None means this model.
+    `cached_tokens` are those of the prompt that another server kept from an earlier call; V2 has
+    no tensor for them.
     """
 
     text: str
@@ -27,6 +29,7 @@ class Answer:
     mean_margin: float | None = None
     served_by: str | None = None
     cached: bool = False
+    cached_tokens: int | None = None
 
 
 def parse_answers(response: Any) -> list[Answer]:

@@ -57,6 +57,9 @@ class ServedModel(kserve.Model):
     def add_routes(self, app: FastAPI) -> None:
         """Those that stand before kserve's."""
 
+    def add_outer_layers(self, app: FastAPI) -> None:
+        """What stands in front of all other layers of an app."""
+
     async def close(self) -> None:
         """Releases what answers needed. Called once, when no call is under way any more."""
 

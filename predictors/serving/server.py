@@ -50,6 +50,7 @@ def serve(
     install(model_server.app, settings.max_body_bytes, cancel_on_disconnect)
     budget = ByteBudget(settings.max_bytes_in_flight)
     model_server.app.add_middleware(ByteGate, budget=budget)
+    model.add_outer_layers(model_server.app)
     # kserve runs asyncio.run() and leaves the choice of loop to the policy; before that it asks
     # for a current loop.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())

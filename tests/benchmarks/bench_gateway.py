@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from statistics import median
@@ -19,6 +19,8 @@ import pytest
 
 from tests.benchmarks.bench_graph import Caller
 from tests.conftest import ROOT, ServerProcess, StartServer, free_port
+from tests.transformers_hem.gateway.scripted_side import Body, never, scripted_side
+from tests.transformers_hem.gateway.test_cancellation import MOMENTS, leaves
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
 
@@ -26,6 +28,7 @@ ROUNDS = 300
 TOKENS = 200
 STREAMS, RATE, SECONDS = 200, 50, 10
 OPEN = 1000
+LEAVINGS = 20
 STAMP = re.compile(rb'"content":"([\d.]+) ')
 
 
@@ -175,6 +178,51 @@ def test_open_streams_cost_little_memory(gateway: ServerProcess) -> None:
     report = {"benchmark": "gateway memory", "streams": OPEN, "grown_mb": round(grown, 1)}
     print("\n" + json.dumps(report))
     assert grown < 100
+
+
+@pytest.mark.parametrize("stage", ["query", "answer"])
+def test_who_leaves_ends_the_call_of_the_far_side(start_server: StartServer, stage: str) -> None:
+    """Within 100 ms, through the gateway and an uplink; in the answer stage the edge's draft's."""
+    algorithm = {"query": "CloudOnly", "answer": "ConfidenceRouter"}[stage]
+
+    async def measured() -> dict[str, dict[str, float]]:
+        report = {}
+        for name, (sent, stream) in MOMENTS.items():
+            async with scripted_side(answering(sent), ends=never) as side:
+                uplink = await asyncio.to_thread(started_uplink, side.url)
+                served = await asyncio.to_thread(started, uplink.url)
+                after = b'"hi"' if stage == "query" and b'"hi"' in sent else b""
+                found = []
+                for _ in range(LEAVINGS):
+                    side.reached.clear()
+                    side.gone.clear()
+                    found.append(await leaves(served.url, side, after, stream=stream))
+                report[name] = {"p50": round(median(found), 1), "max": round(max(found), 1)}
+        return report
+
+    def answering(sent: bytes) -> Callable[[Body], bytes]:
+        return lambda _: sent
+
+    def started_uplink(url: str) -> ServerProcess:
+        options = ("--engine", "openai_api", "--url", f"{url}/v1", "--upstream_model", "m")
+        return start_server("predictors", "--model_name", "u", *options, ready="/v2/models/u/ready")
+
+    def started(uplink: str) -> ServerProcess:
+        variables = {
+            "HEM_ALGORITHM": algorithm,
+            "HEM_HOST": "127.0.0.1",
+            "HEM_EDGE_URL": uplink,
+            "HEM_CLOUD_URL": uplink,
+        }
+        arguments = ("--model_name", "qa-hem" if stage == "query" else "qa-edge")
+        if stage == "answer":
+            arguments += ("--predictor_host", uplink.removeprefix("http://"))
+        ready = "/v2/health/live"
+        return start_server("transformers_hem", *arguments, env=variables, ready=ready)
+
+    report = asyncio.run(measured())
+    print("\n" + json.dumps({"benchmark": "cancellation", "stage": stage, "ms": report}))
+    assert max(each["max"] for each in report.values()) < 100
 
 
 def test_requests_a_second_beside_litellm(gateway: ServerProcess, upstream: int) -> None:

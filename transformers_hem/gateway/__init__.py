@@ -2,9 +2,15 @@
 
 routes    the paths, and what a request goes through
 site      the site's models by name, and where each is
+sticky    conversations that stay at the cloud
+first_answer  the edge's draft, for algorithms that mine it
 relay     one answer passed on as it comes, with the decision in it
+passing   its events on their way
+served    who answers, why, and what it cost, as headers and JSON
+account   what each call used and cost
 events    server-sent events as bytes
 keys      who may call
+cors      pages of other origins
 build     a gateway from settings
 
 It runs in the HEM server, beside V2, where HEM_EDGE_URL and HEM_CLOUD_URL are set.

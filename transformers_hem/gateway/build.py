@@ -5,10 +5,13 @@ from pathlib import Path
 
 from predictors.contract import CLOUD, EDGE
 from predictors.errors import ConfigurationError
+from predictors.prices import Prices, read_prices
 from predictors.upstream.settings import Limits, http_url_with_parameters
+from transformers_hem.gateway.cors import read_origins
 from transformers_hem.gateway.keys import Keys
 from transformers_hem.gateway.routes import Gateway, Miner
 from transformers_hem.gateway.site import Site, Target, site_name
+from transformers_hem.gateway.sticky import Sticky
 from transformers_hem.serving.settings import HEMSettings
 
 MAX_STREAMS = 2048  # at once to one side; more wait
@@ -40,9 +43,19 @@ def build_gateway(
         Site(settings.site or site_name(options.model_name), {EDGE: edge, CLOUD: cloud}),
         miner,
         Keys(keys_file, open=settings.host in LOOPBACK),
+        Sticky(settings.sticky, settings.sticky_header),
+        prices=_prices(settings.prices_file),
+        origins=read_origins(settings.cors_origins),
         whole_conversation=settings.conversation == "whole",
         patience=settings.first_event_seconds,
     )
+
+
+def _prices(path: str) -> Prices | None:
+    try:
+        return read_prices(Path(path)) if path else None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"HEM_PRICES_FILE {error}") from None
 
 
 def _url(url: str, variable: str) -> str:

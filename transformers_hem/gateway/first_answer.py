@@ -14,6 +14,7 @@ from predictors.errors import HEMError
 from predictors.upstream.openai.answer import whole_answer
 from predictors.upstream.openai.bodies import API, CHAT, COMPLETIONS
 from transformers_hem.algorithms.base import Batch, ExtraAnswers, Scores
+from transformers_hem.gateway.account import Attempt
 from transformers_hem.gateway.site import Target
 
 logger = logging.getLogger("kserve.hem")
@@ -63,10 +64,16 @@ class Edge:
         self._target = target
         self._scores = True
 
-    async def answer(self, path: str, body: Mapping[str, Any]) -> FirstAnswer:
+    async def answer(self, path: str, body: Mapping[str, Any], attempt: Attempt) -> FirstAnswer:
         """Raises HEMError."""
+        with attempt.under_way():
+            attempt.asked = await self._target.model()
+            first = await self._scored(path, {**body, "model": attempt.asked})
+            attempt.read(first.body)
+        return first
+
+    async def _scored(self, path: str, body: Mapping[str, Any]) -> FirstAnswer:
         asked = {name: value for name, value in body.items() if name not in STREAMING}
-        asked["model"] = await self._target.model()
         while True:
             scored = {**asked, **self._asks_for_scores(path, asked)}
             try:
@@ -78,16 +85,18 @@ class Edge:
                 self._scores = False
 
     async def samples(
-        self, path: str, body: Mapping[str, Any], extra: ExtraAnswers
+        self, path: str, body: Mapping[str, Any], extra: ExtraAnswers, attempt: Attempt
     ) -> tuple[tuple[str, ...], ...]:
         """`extra.count` more answers to the one query of a chat. Empty where the edge fails: its
         first answer is there, and goes on without this signal."""
         left_out = (*STREAMING, *LOGPROBS, "seed")
         asked = {name: value for name, value in body.items() if name not in left_out}
         asked |= {"n": extra.count, "temperature": extra.temperature}
-        asked["model"] = await self._target.model()
         try:
-            more = await self._target.http.post(path, asked, lambda b: _read(b, APIS[path]))
+            with attempt.under_way():
+                asked["model"] = attempt.asked = await self._target.model()
+                more = await self._target.http.post(path, asked, lambda b: _read(b, APIS[path]))
+                attempt.read(more.body)
         except HEMError as error:
             logger.warning("no sampled answers: %s", error)
             return ()

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -17,53 +16,23 @@ from predictors.upstream.client import Response as Answer
 from predictors.upstream.json_body import parse_json
 from predictors.upstream.openai.answer import streamed_answer, whole_answer
 from predictors.upstream.openai.bodies import COMPLETIONS
-from predictors.upstream.openai.choice import raise_error
-from transformers_hem.gateway.events import Events, event_of, is_done, payload
+from predictors.upstream.openai.refusals import UnsupportedFields
+from transformers_hem.gateway.events import Events, event_of, is_done
 from transformers_hem.gateway.first_answer import APIS, as_events
+from transformers_hem.gateway.passing import Passing
+from transformers_hem.gateway.served import HEM, Served
 from transformers_hem.gateway.site import Target
-from transformers_hem.serving.decision import Decision
 
 logger = logging.getLogger("kserve.hem")
 
-HEM: Final = "hem"  # the field of the last chunk, and of a whole answer
 DONE: Final = b"data: [DONE]\n\n"
 COMMENT: Final = b": waiting\n\n"
+STREAM_OPTIONS: Final = "stream_options"
 STREAM_HEADERS: Final = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
     "x-accel-buffering": "no",
 }
-
-
-@dataclass(slots=True)
-class Served:
-    """Who answers, and why. `model` is the one that was asked, until the answer names another;
-    `degraded` is why the cloud failed for which the edge stands in."""
-
-    decision: Decision
-    model: str
-    degraded: str = ""
-
-    def headers(self) -> dict[str, str]:
-        score = self.decision.score
-        return {
-            "x-hem-route": self.decision.route,
-            "x-hem-reason": self.decision.reason,
-            "x-hem-served-by": self.model,
-            **({} if score is None else {"x-hem-score": f"{score:.4f}"}),
-            **({"x-hem-degraded": self.degraded} if self.degraded else {}),
-        }
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "route": self.decision.route,
-            "score": self.decision.score,
-            "threshold": self.decision.threshold,
-            "algorithm": self.decision.algorithm,
-            "reason": self.decision.reason,
-            "served_by": self.model,
-            **({"degraded": self.degraded} if self.degraded else {}),
-        }
 
 
 class Relay:
@@ -90,44 +59,59 @@ class Relay:
         self._asked = body
         self._served = served
         self._patience = patience
+        self._streams = bool(body.get("stream"))
         self._begun = False
-        self._says = False
-        self._choices: dict[int, bool] = {}  # those that have begun, and whether they have ended
-        self._ready: list[bytes] = []
+        options = body.get(STREAM_OPTIONS) or {}
+        self._shows_usage = bool(options.get("include_usage"))
+        self._passing = Passing(served, shows_usage=self._shows_usage)
 
     async def run(self) -> None:
         """Raises HEMError as long as nothing was sent."""
-        waiting = asyncio.create_task(self._wait()) if self._asked.get("stream") else None
+        waiting = asyncio.create_task(self._wait()) if self._streams else None
         try:
-            await self._target.http.stream(
-                self._path,
-                self._asked,
-                self._read,
-                streams=bool(self._asked.get("stream")),
-                given=lambda: self._begun,
-            )
+            with self._served.attempt.under_way():
+                await self._ask()
         except HEMError as error:
             if not self._begun:
                 raise
-            await self._send_ready()
+            await self._more(self._passing.rest())
             await self._fail(error)
         finally:
             if waiting is not None:
                 waiting.cancel()
 
+    async def _ask(self) -> None:
+        """For the usage of a stream, too, though the caller did not ask for it, unless the server
+        has refused to tell it."""
+        while True:
+            counts = self._streams and not self._shows_usage and self._target.counts
+            try:
+                return await self._target.http.stream(
+                    self._path,
+                    _with_usage(self._asked) if counts else self._asked,
+                    self._read,
+                    streams=self._streams,
+                    given=lambda: self._begun,
+                )
+            except UnsupportedFields as error:
+                if not counts or STREAM_OPTIONS not in error.names:
+                    raise
+                logger.warning("the %s tells no usage of streams: %s", self._target.route, error)
+                self._target.counts = False
+
     async def give(self, body: dict[str, Any], events: Iterable[dict[str, Any]]) -> None:
         """An answer that is there already: whole, or as events where a stream was asked for."""
-        self._served.model = str(body.get("model") or self._served.model)
-        if not self._asked.get("stream"):
+        self._served.attempt.read(body)
+        if not self._streams:
             return await self._send_whole(body)
         for event in events:
-            self._take(event_of(event))
+            self._passing.take(event_of(event))
         await self._finish()
 
     async def _read(self, answer: Answer, began: float) -> None:
         """Servers may stream though nobody asked, and the other way round."""
         events = answer.headers.get("content-type", "").startswith("text/event-stream")
-        if events and self._asked.get("stream"):
+        if events and self._streams:
             await self._pass_on(answer)
         elif events:
             last = await streamed_answer(answer, APIS[self._path], began)
@@ -142,58 +126,28 @@ class Relay:
         content = orjson.dumps(body)
         headers = {**self._served.headers(), "content-type": "application/json"}
         await self._begin({**headers, "content-length": str(len(content))})
-        await self._send({"type": "http.response.body", "body": content})
+        await self._end(content)
 
     async def _pass_on(self, answer: Answer) -> None:
-        events = Events()
+        events, passing = Events(), self._passing
         async for chunk in answer.aiter_bytes():
             for event in events.cut(chunk):
                 if is_done(event):
                     return await self._finish()
-                self._take(event)
-            await self._send_ready()
+                passing.take(event)
+            await self._more(passing.ready())
         if rest := events.rest():  # its last event lacks the empty line
             if is_done(rest):
                 return await self._finish()
-            self._take(rest + b"\n\n")
-        if not self._choices or not all(self._choices.values()):
-            await self._send_ready()
+            passing.take(rest + b"\n\n")
+        if not passing.ended:
+            await self._more(passing.rest())
             raise ValueError("a stream that broke off")
         await self._finish()
 
-    def _take(self, event: bytes) -> None:
-        """Keeps it to be sent. Raises ValueError for an error and for what is no event of an
-        answer, Declined."""
-        data = payload(event)
-        if data is None:
-            if event.startswith(b"data"):
-                raise ValueError(f"an event that is not JSON: {event[:80]!r}")
-            if self._begun:
-                self._ready.append(event)  # a comment: the server is at work
-            return
-        raise_error(data)
-        if model := data.get("model"):
-            self._served.model = str(model)
-        choices = [c for c in data.get("choices") or () if isinstance(c, dict)]
-        ended = {c.get("index", 0): bool(c.get("finish_reason")) for c in choices}
-        self._choices |= {i: end or self._choices.get(i, False) for i, end in ended.items()}
-        ends = any(ended.values())
-        self._says = self._says or ends or any(map(_says_something, choices))
-        if ends or data.get("usage"):
-            event = event_of({**data, HEM: self._served.as_json()})
-        self._ready.append(event)
-
-    async def _send_ready(self) -> None:
-        """What is there, once the answer says something: a server may fail behind a first event
-        that only names a role."""
-        if self._says and self._ready:
-            ready, self._ready = b"".join(self._ready), []
-            await self._more(ready)
-
     async def _finish(self) -> None:
-        self._says = True
-        self._ready.append(DONE)
-        await self._send_ready()
+        self._passing.says = True
+        await self._more(self._passing.rest() + DONE)
         await self._end()
 
     async def _wait(self) -> None:
@@ -215,20 +169,19 @@ class Relay:
         ]
         await self._send({"type": "http.response.start", "status": 200, "headers": raw})
 
-    async def _end(self) -> None:
-        await self._send({"type": "http.response.body", "body": b""})
+    async def _end(self, content: bytes = b"") -> None:
+        await self._send({"type": "http.response.body", "body": content})
+        self._served.attempt.outcome = "answered"
 
     async def _fail(self, error: HEMError) -> None:
         logger.warning("a stream broke off: %s", error)
         await self._more(event_of(error_body(error)))
-        await self._end()
+        await self._send({"type": "http.response.body", "body": b""})
 
 
-def _says_something(choice: Mapping[str, Any]) -> bool:
-    """Whether there is more in it than a role."""
-    delta = choice.get("delta") or {}
-    fields = [value for name, value in delta.items() if name != "role"]
-    return bool(choice.get("text")) or any(fields)
+def _with_usage(body: Mapping[str, Any]) -> dict[str, Any]:
+    options = body.get(STREAM_OPTIONS) or {}
+    return {**body, STREAM_OPTIONS: {**options, "include_usage": True}}
 
 
 def _whole(last: Delta, path: str, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import orjson
-from fastapi import Request
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -21,13 +21,18 @@ from predictors.errors import (
     Overloaded,
     UpstreamError,
 )
+from predictors.prices import Prices
 from predictors.serving.openai_paths import CHAT, COMPLETIONS, OpenAIPaths
 from predictors.upstream.client import forwarded_headers
 from transformers_hem.algorithms.base import Batch, Route
+from transformers_hem.gateway.account import Account, Attempt
+from transformers_hem.gateway.cors import GatewayCORS
 from transformers_hem.gateway.first_answer import Edge, as_events, shown
 from transformers_hem.gateway.keys import Keys
-from transformers_hem.gateway.relay import Relay, Served
+from transformers_hem.gateway.relay import Relay
+from transformers_hem.gateway.served import Served
 from transformers_hem.gateway.site import Site
+from transformers_hem.gateway.sticky import Sticky
 from transformers_hem.serving.decision import Decider, Decision
 
 logger = logging.getLogger("kserve.hem")
@@ -39,7 +44,11 @@ class Miner(Protocol):
     decider: Decider
 
     async def mine(
-        self, batch: Batch, prefer: Route | None, request_id: str | None = None
+        self,
+        batch: Batch,
+        prefer: Route | None,
+        request_id: str | None = None,
+        sticky: bool = False,
     ) -> Decision:
         """Raises HEMError."""
         ...
@@ -58,7 +67,10 @@ class Gateway(OpenAIPaths):
         site: Site,
         miner: Miner,
         keys: Keys,
+        sticky: Sticky,
         *,
+        prices: Prices | None = None,
+        origins: Sequence[str] = (),
         whole_conversation: bool = False,
         patience: float = 15.0,
     ) -> None:
@@ -67,6 +79,9 @@ class Gateway(OpenAIPaths):
         self._miner = miner
         self._edge = Edge(site.targets[EDGE])
         self._keys = keys
+        self._sticky = sticky
+        self._prices = prices
+        self._origins = origins
         self._whole_conversation = whole_conversation
         self._patience = patience
 
@@ -82,6 +97,12 @@ class Gateway(OpenAIPaths):
 
     async def completions(self, request: Request) -> Response:
         return await self._answer(request, CompletionRequest, COMPLETIONS)
+
+    def share(self, app: FastAPI) -> None:
+        """With pages of other origins, those that its settings name. After all other layers of an
+        app that has not started: pages read refusals, too."""
+        if self._origins:
+            app.add_middleware(GatewayCORS, origins=self._origins)
 
     async def close(self) -> None:
         await self._site.close()
@@ -103,8 +124,10 @@ class Gateway(OpenAIPaths):
             texts = tuple(dict.fromkeys(self._mined(query) for query in queries))
         except HEMError as error:
             return refusal(error, {REQUEST_ID: identity})
-        chat = Chat(path, body, texts, prefer, {**request.headers, REQUEST_ID: identity})
-        return _Passed(self, chat)
+        headers = {**request.headers, REQUEST_ID: identity}
+        conversation = self._sticky.key(body, headers)
+        account = Account(self._prices)
+        return _Passed(self, Chat(path, body, texts, prefer, headers, account, conversation))
 
     def _mined(self, query: Query) -> str:
         if not self._whole_conversation or not query.messages:
@@ -113,28 +136,40 @@ class Gateway(OpenAIPaths):
 
     async def serve(self, chat: "Chat", send: Send) -> None:
         """Raises HEMError as long as nothing was sent; `chat.decision` is what was decided."""
+        try:
+            await self._serve(chat, send)
+        finally:
+            if chat.account.answered_by(CLOUD):
+                self._sticky.remember(chat.conversation)
+            chat.account.close()
+
+    async def _serve(self, chat: "Chat", send: Send) -> None:
         decider = self._miner.decider
         batch = Batch(len(chat.texts), chat.texts)
         identity = chat.headers[REQUEST_ID]
         by_answer = decider.algorithm.stage == "answer"
-        if not by_answer or decider.overrule(batch, chat.prefer) is not None:
-            chat.decision = await self._miner.mine(batch, chat.prefer, identity)
+        stays = self._sticky.stays(chat.conversation)
+        if not by_answer or decider.overrule(batch, chat.prefer, stays) is not None:
+            chat.decision = await self._miner.mine(batch, chat.prefer, identity, stays)
             return await self._pass_on(chat, batch, send)
+        draft = chat.account.begin(EDGE)
         try:
-            first = await self._edge.answer(chat.path, chat.body)
+            first = await self._edge.answer(chat.path, chat.body, draft)
         except InvalidRequest as error:
             if not self._may_move(chat.prefer, batch, error):
                 raise
             chat.decision = decider.no_answer(EDGE_CANNOT)
             return await self._pass_on(chat, batch, send)
-        extra = decider.algorithm.sampling
-        samples = await self._edge.samples(chat.path, chat.body, extra) if extra else ()
+        samples: tuple[tuple[str, ...], ...] = ()
+        if extra := decider.algorithm.sampling:
+            more = chat.account.begin(EDGE)
+            samples = await self._edge.samples(chat.path, chat.body, extra, more)
         answered = first.batch(chat.texts, samples)
         chat.decision = await self._miner.mine(answered, chat.prefer, identity)
         if chat.decision.route == CLOUD:
             return await self._pass_on(chat, batch, send)
-        relay = await self._relay(chat, send)
         body = shown(first.body, chat.body)
+        relay = self._relay(chat, draft, send)
         await relay.give(body, as_events(body, chat.body))
 
     async def _pass_on(self, chat: "Chat", batch: Batch, send: Send) -> None:
@@ -142,27 +177,33 @@ class Gateway(OpenAIPaths):
         edge's where the cloud fails before it has said anything, unless the caller forced it."""
         assert chat.decision is not None
         try:
-            await (await self._relay(chat, send)).run()
+            await self._run(chat, send)
         except InvalidRequest as error:
             at_edge = chat.decision.route == EDGE
             if not (at_edge and self._may_move(chat.prefer, batch, error)):
                 raise
             chat.decision = replace(chat.decision, route=CLOUD, reason=EDGE_CANNOT)
-            await (await self._relay(chat, send)).run()
+            await self._run(chat, send)
         except (UpstreamError, Overloaded) as error:
             if chat.decision.route == EDGE or chat.prefer is not None:
                 raise
             why = error.short if isinstance(error, UpstreamError) else "overloaded"
             if not error.told:
                 logger.warning("the cloud failed, the edge answers: %s", error)
-            await (await self._relay(chat, send, degraded=why)).run()
+            await self._run(chat, send, degraded=why)
 
-    async def _relay(self, chat: "Chat", send: Send, degraded: str = "") -> Relay:
+    async def _run(self, chat: "Chat", send: Send, degraded: str = "") -> None:
         assert chat.decision is not None
-        target = self._site.targets[EDGE if degraded else chat.decision.route]
-        model = await target.model()
-        asked = {**chat.body, "model": model}
-        served = Served(chat.decision, model, degraded)
+        attempt = chat.account.begin(EDGE if degraded else chat.decision.route)
+        with attempt.under_way():
+            attempt.asked = await self._site.targets[attempt.route].model()
+        await self._relay(chat, attempt, send, degraded).run()
+
+    def _relay(self, chat: "Chat", attempt: Attempt, send: Send, degraded: str = "") -> Relay:
+        assert chat.decision is not None
+        asked = {**chat.body, "model": attempt.asked}
+        served = Served(chat.decision, attempt, chat.account, degraded)
+        target = self._site.targets[attempt.route]
         return Relay(target, chat.path, asked, served, send, self._patience)
 
     def _may_move(self, prefer: Route | None, batch: Batch, error: InvalidRequest) -> bool:
@@ -174,13 +215,16 @@ class Gateway(OpenAIPaths):
 
 @dataclass(slots=True)
 class Chat:
-    """One request: its path and body, what is mined of it, the side that the caller forces."""
+    """One request: its path and body, what is mined of it, the side that the caller forces, what it
+    costs, and the conversation that it belongs to."""
 
     path: str
     body: Mapping[str, Any]
     texts: tuple[str, ...]
     prefer: Route | None
     headers: Mapping[str, str]
+    account: Account
+    conversation: bytes | None
     decision: Decision | None = None
 
 

@@ -19,13 +19,15 @@ MODELS = "/models"
 
 class Target:
     """One side: an OpenAI-compatible server at `url`, whose model is `model` (empty: the one that
-    it lists). A predictor of ours has its routes below /openai/v1."""
+    it lists). A predictor of ours has its routes below /openai/v1. `counts`: it tells the usage
+    of its streams, as far as is known."""
 
     def __init__(self, route: Route, url: str, model: str, limits: Limits) -> None:
         base = url.rstrip("/")
         if not base.partition("?")[0].endswith("/v1"):
             base += PREFIXES[0]
         self.route = route
+        self.counts = True
         self._model = model
         client = build_client(limits.timeout, connect=limits.connect_timeout)
         self.http = HTTPUpstream(base, limits, client, refused=told(Refusal.relayed), health=MODELS)

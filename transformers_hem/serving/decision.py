@@ -33,7 +33,8 @@ from transformers_hem.calibration.drift import ScoreDrift
 from transformers_hem.guards.base import Guard
 
 BatchPolicy = Literal["any", "majority", "all"]
-Reason = str  # "algorithm", "prefer", "no_signal", or the name of the guard that decided
+# "algorithm", "prefer", "sticky", "no_signal", or the name of the guard that decided
+Reason = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,9 @@ DECIDED = frozenset({HEM_ROUTE, HEM_SCORE, HEM_ALGORITHM, HEM_THRESHOLD, HEM_REA
 class Decider:
     """An algorithm with its threshold, batch policy and guards; safe to share between requests.
 
-    Who wins: guards of privacy > the caller's `prefer` > the other guards > the algorithm, in that
-    order. Who is overruled is not asked, so an overruled algorithm gives no score.
+    Who wins: guards of privacy > the caller's `prefer` > the other guards > a conversation that
+    stays at the cloud (`sticky`) > the algorithm, in that order. Who is overruled is not asked, so
+    an overruled algorithm gives no score.
     """
 
     def __init__(
@@ -98,14 +100,15 @@ class Decider:
         """Raises EngineError where the algorithm breaks its contract."""
         return self.overrule(batch, prefer) or self.judge(batch)
 
-    def overrule(self, batch: Batch, prefer: Route | None) -> Decision | None:
-        """The decision of a guard or of the caller, None where the algorithm decides; never
-        blocks."""
+    def overrule(self, batch: Batch, prefer: Route | None, sticky: bool = False) -> Decision | None:
+        """The decision of a guard, of the caller or of the conversation before, None where the
+        algorithm decides; never blocks."""
         private = {name: guard for name, guard in self.guards.items() if guard.privacy}
         return (
             self._guarded(private, batch)
             or (self._decision(prefer, None, "prefer") if prefer is not None else None)
             or self._guarded(self.guards, batch)
+            or (self._decision(CLOUD, None, "sticky") if sticky else None)
         )
 
     def judge(self, batch: Batch) -> Decision:

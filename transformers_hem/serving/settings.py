@@ -13,6 +13,7 @@ from transformers_hem import embedded
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import SCORED_CHARACTERS, Algorithm, Stage
 from transformers_hem.algorithms.parameters import parse, read_parameters
+from transformers_hem.gateway.sticky import StickyBy
 from transformers_hem.guards import GUARDS
 from transformers_hem.guards.settings import load_guard, read_guards
 from transformers_hem.serving.decision import BatchPolicy, Decider
@@ -88,6 +89,26 @@ class HEMSettings(ServerSettings, BaseSettings):
     )
     conversation: Literal["last", "whole"] = Field(
         default="last", description="gateway: what is mined: the last user message, or the whole"
+    )
+    sticky: StickyBy = Field(
+        default="off",
+        description="gateway: a conversation that the cloud has answered stays there, and is told "
+        "by its header, user, first_turns, or the first of these that it has: session "
+        "(default: off)",
+    )
+    sticky_header: str = Field(
+        default="x-session-id",
+        pattern="^[A-Za-z0-9_-]+$",
+        description="gateway: the header that tells a conversation (default: x-session-id)",
+    )
+    prices_file: str = Field(
+        default="",
+        description="gateway: YAML or JSON with what a million tokens of each model cost",
+    )
+    cors_origins: str = Field(
+        default="",
+        description="gateway: origins whose pages may call it, with commas between them; * for all "
+        "(default: none)",
     )
     api_keys_file: str = Field(
         default="", description="gateway: file with the keys that callers may have, one a line"

@@ -121,11 +121,15 @@ class HEMTransformer(ServedModel):
         return decision
 
     async def mine(
-        self, batch: Batch, prefer: Route | None, request_id: str | None = None
+        self,
+        batch: Batch,
+        prefer: Route | None,
+        request_id: str | None = None,
+        sticky: bool = False,
     ) -> Decision:
         """For the gateway, which has no V2 request."""
         started = time.perf_counter()
-        decision = self.decider.overrule(batch, prefer) or await self._judged(batch)
+        decision = self.decider.overrule(batch, prefer, sticky) or await self._judged(batch)
         _log(decision, batch, request_id, started)
         return decision
 
@@ -137,6 +141,10 @@ class HEMTransformer(ServedModel):
     def add_routes(self, app: FastAPI) -> None:
         if self.gateway is not None:
             self.gateway.add_to(app)
+
+    def add_outer_layers(self, app: FastAPI) -> None:
+        if self.gateway is not None:
+            self.gateway.share(app)
 
     async def _with_samples(
         self, batch: Batch, request: InferRequest, headers: Headers | None

@@ -43,7 +43,7 @@ class Request(BaseModel):
     stop: StrictStr | list[StrictStr] | None = None
     seed: StrictInt | None = None
     logit_bias: dict[str, Number] | None = None
-    user: StrictStr | None = None  # who asks: nothing depends on it here
+    user: StrictStr | None = None  # who asks: no answer depends on it
 
     @classmethod
     def parse(cls, body: Any) -> Self:

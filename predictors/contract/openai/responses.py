@@ -22,6 +22,7 @@ from openai.types.chat.chat_completion_chunk import (
 from openai.types.chat.chat_completion_message import ChatCompletionMessage
 from openai.types.chat.chat_completion_token_logprob import TopLogprob
 from openai.types.completion_choice import Logprobs
+from openai.types.completion_usage import PromptTokensDetails
 
 from predictors.contract.answer import Answer, is_telemetry
 from predictors.contract.chat import Delta, ScoredToken
@@ -88,9 +89,13 @@ class _Writer:
         prompts = {i // self._choices: answer for i, answer in self._answers.items()}
         prompt = sum(answer.prompt_tokens or 0 for answer in prompts.values())
         completion = sum(answer.completion_tokens or 0 for answer in self._answers.values())
-        return CompletionUsage(
+        usage = CompletionUsage(
             prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
         )
+        cached = [each.cached_tokens for each in prompts.values() if each.cached_tokens is not None]
+        if cached:
+            usage.prompt_tokens_details = PromptTokensDetails(cached_tokens=sum(cached))
+        return usage
 
 
 class ChatWriter(_Writer):

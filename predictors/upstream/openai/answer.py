@@ -11,6 +11,7 @@ from httpx_sse import ServerSentEvent
 
 from predictors.contract import Answer, Delta, is_telemetry
 from predictors.contract.openai.fields import SIGNALS, TELEMETRY_FIELD
+from predictors.contract.usage import cached_of
 from predictors.upstream.attempt import Declined, error_reason
 from predictors.upstream.json_body import parse_json, whole_pairs
 from predictors.upstream.openai.bodies import API
@@ -248,4 +249,6 @@ def _usage(described: Mapping[str, Any]) -> dict[str, int]:
     if not isinstance(usage, dict):
         return {}
     counts: dict[str, Any] = {n: usage.get(n) for n in ("prompt_tokens", "completion_tokens")}
-    return {name: n for name, n in counts.items() if is_telemetry(name, n) and n >= 0}
+    known = {name: n for name, n in counts.items() if is_telemetry(name, n)}
+    cached = cached_of(usage)
+    return known if cached is None else {**known, "cached_tokens": cached}

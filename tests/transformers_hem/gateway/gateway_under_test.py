@@ -18,6 +18,8 @@ from transformers_hem.algorithms.base import Route
 from transformers_hem.gateway.keys import Keys
 from transformers_hem.gateway.routes import Gateway
 from transformers_hem.gateway.site import Site, Target
+from transformers_hem.gateway.sticky import Sticky, StickyBy
+from transformers_hem.guards.base import Guard
 from transformers_hem.serving.settings import HEMSettings, build_decider
 from transformers_hem.serving.transformer import MiningThenInference
 
@@ -38,19 +40,30 @@ async def gateway(
     keys: Path | None = None,
     patience: float = 15.0,
     limits: Mapping[str, Any] | None = None,
+    sticky: StickyBy = "off",
+    guards: Mapping[str, Guard] | None = None,
     **options: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of site `qa`, whose models are called `m` on either side."""
+    decider = build_decider(HEMSettings(algorithm=algorithm))
+    decider.guards = guards or {}
     bounds = Limits(**{"timeout": 30, "retries": 0, **(limits or {})})
     sides: dict[Route, Target] = {
         EDGE: Target(EDGE, f"{edge}/v1", "m", bounds),
         CLOUD: Target(CLOUD, f"{cloud}/v1", "m", bounds),
     }
-    miner = MiningThenInference("qa-hem", build_decider(HEMSettings(algorithm=algorithm)))
-    served = Gateway(Site("qa", sides), miner, Keys(keys, open=True), patience=patience, **options)
+    served = Gateway(
+        Site("qa", sides),
+        MiningThenInference("qa-hem", decider),
+        Keys(keys, open=True),
+        Sticky(sticky, "x-session-id"),
+        patience=patience,
+        **options,
+    )
     app = FastAPI()
     served.add_to(app)
     install(app, 8 * 2**20, cancel_on_disconnect=False)
+    served.share(app)
     bound = bind_port("127.0.0.1", 0)
     server = _Server(uvicorn.Config(app, lifespan="off", log_level="warning"))
     task = asyncio.create_task(server.serve(sockets=[bound]))

@@ -76,14 +76,31 @@ async def test_a_stream_comes_through_as_it_is() -> None:
     assert seen.headers["x-hem-route"] == "cloud"
 
 
+ALONE = b'data: {"id": "c", "choices": [], "usage": ' + json.dumps(USAGE).encode() + b"}\n\n"
+
+
 async def test_usage_beside_choices_and_usage_alone_are_kept() -> None:
     beside = event({}, "stop", usage=USAGE)
-    alone = b'data: {"id": "c", "choices": [], "usage": ' + json.dumps(USAGE).encode() + b"}\n\n"
-    for last in ([beside], [STOP, alone]):
-        seen = await ask(stream(*HELLO, *last, DONE))
+    for last in ([beside], [STOP, ALONE]):
+        asked = {"stream_options": {"include_usage": True}}
+        seen = await ask(stream(*HELLO, *last, DONE), asked=asked)
         assert seen.objects[-1]["usage"] == USAGE
         assert seen.objects[-1]["hem"]["route"] == "cloud"
         assert seen.done
+
+
+async def test_what_comes_behind_the_end_stays_there() -> None:
+    filtered = b'data: {"id": "c", "choices": [], "prompt_filter_results": []}\n\n'
+    seen = await ask(stream(*HELLO, STOP, filtered, ALONE, DONE))
+    assert [each.get("hem") is not None for each in seen.objects[-2:]] == [True, False]
+    assert seen.body.endswith(filtered + DONE)
+
+
+async def test_each_choice_ends_with_the_decision() -> None:
+    ends = [event({}, "stop"), event({"content": "b"}, index=1), event({}, "stop", index=1)]
+    seen = await ask(stream(event({"content": "a"}), *ends, ALONE, DONE), asked={"n": 2})
+    assert [seen.joined("content", index=i) for i in (0, 1)] == ["a", "b"]
+    assert [bool(each.get("hem")) for each in seen.objects] == [False, True, False, True]
 
 
 async def test_events_cut_anywhere_by_the_network_are_whole() -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+SIDES = {f"HEM_{side}_URL": "http://127.0.0.1:9" for side in ("EDGE", "CLOUD")}
+
 
 def start(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -45,6 +47,10 @@ def test_help_has_an_example_and_every_setting() -> None:
             {"HEM_ALGORITHM": "ConfidenceRouter"},
             "HEM asks its predictor by REST",
         ),
+        ((), {"HEM_STICKY": "yes"}, "HEM_STICKY 'yes'"),
+        ((), {"HEM_STICKY_HEADER": "a b"}, "HEM_STICKY_HEADER 'a b'"),
+        ((), {**SIDES, "HEM_PRICES_FILE": "/none"}, "HEM_PRICES_FILE /none can't be read"),
+        ((), {**SIDES, "HEM_CORS_ORIGINS": "a.com"}, "HEM_CORS_ORIGINS 'a.com' is not an origin"),
     ],
 )
 def test_a_bad_start_is_one_line_and_status_2(

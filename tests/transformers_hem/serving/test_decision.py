@@ -147,3 +147,42 @@ def test_a_guard_sees_all_of_a_long_query() -> None:
     decider = Decider("Reader", Reader(), 0.5, guards={"Whole": guard}, scored_characters=10)
     decider.decide(Batch(1, ("a" * 100,)))
     assert guard.texts == ("a" * 100,)
+
+
+class Fixed(Guard):
+    """Sends all to the edge."""
+
+    def __init__(self) -> None:
+        pass
+
+    def route(self, batch: Batch) -> Route | None:
+        return "edge"
+
+
+class Private(Fixed):
+    privacy = True
+
+
+@pytest.mark.parametrize(
+    ("guards", "prefer", "sticky", "decided"),
+    [
+        ([Private], "cloud", True, ("edge", "0")),
+        ([Fixed, Private], "cloud", True, ("edge", "1")),
+        ([Fixed], "cloud", True, ("cloud", "prefer")),
+        ([Fixed], None, True, ("edge", "0")),
+        ([], "edge", True, ("edge", "prefer")),
+        ([], None, True, ("cloud", "sticky")),
+        ([], None, False, None),
+    ],
+)
+def test_who_wins(
+    guards: list[type[Fixed]],
+    prefer: Route | None,
+    sticky: bool,
+    decided: tuple[str, str] | None,
+) -> None:
+    """The names of guards are their places."""
+    rules = {str(place): kind() for place, kind in enumerate(guards)}
+    decider = Decider("Scripted", Scripted(0.1), 0.5, guards=rules)
+    decision = decider.overrule(batch(1), prefer, sticky)
+    assert (decision and (decision.route, decision.reason)) == decided

@@ -1,4 +1,4 @@
-"""Events of a stream are the chunks that the `openai` package's own types write."""
+"""Answers as OpenAI's objects: what the `openai` package's own types write."""
 
 import json
 from typing import Any
@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletionChunk
 
-from predictors.contract import Query
-from predictors.contract.chat import Delta
-from predictors.contract.openai.responses import PLACE, ChatWriter
+from predictors.contract import Answer, Delta, Query
+from predictors.contract.openai.responses import PLACE, ChatWriter, CompletionWriter
 
 TEXTS = ["a", ' "quoted" \\ ', "ä\u2028\n\x00", "🙂", PLACE, f'"{PLACE}"', "{}"]
 
@@ -51,3 +50,20 @@ def test_a_part_with_more_than_text_keeps_it() -> None:
     assert choice["delta"] == {"content": "b", "reasoning_content": "why"}
     (choice,) = chunk(writer, 0, Delta("c", finish_reason="length"))["choices"]
     assert choice == {"index": 0, "delta": {"content": "c"}, "finish_reason": "length"}
+
+
+@pytest.mark.parametrize("writer", [ChatWriter, CompletionWriter])
+@pytest.mark.parametrize(
+    ("cached", "told"), [(None, None), (4, {"cached_tokens": 4}), (0, {"cached_tokens": 0})]
+)
+def test_usage_tells_what_a_server_had_of_the_prompt_where_it_is_known(
+    writer: type[ChatWriter] | type[CompletionWriter],
+    cached: int | None,
+    told: dict[str, int] | None,
+) -> None:
+    answer = Answer("a", prompt_tokens=7, completion_tokens=1, cached_tokens=cached)
+    written = writer("m", [Query("x")])
+    body = json.loads(written.whole([[Delta("a", answer=answer)]]))
+    for usage in (body["usage"], json.loads(written.usage())["usage"]):
+        assert (usage["prompt_tokens"], usage["completion_tokens"]) == (7, 1)
+        assert usage.get("prompt_tokens_details") == told

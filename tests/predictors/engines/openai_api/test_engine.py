@@ -471,6 +471,19 @@ async def test_a_count_that_is_none_is_left_out(ask: Ask, odd: Any) -> None:
         assert await ask("hello", url=url) == [Answer("a", prompt_tokens=7)]
 
 
+@pytest.mark.parametrize(
+    ("details", "cached"),
+    [({"cached_tokens": 4}, 4), ({"cached_tokens": "4"}, None), (None, None), ([], None)],
+)
+async def test_what_the_server_had_of_the_prompt_is_told(
+    ask: Ask, details: Any, cached: int | None
+) -> None:
+    usage = {"prompt_tokens": 7, "prompt_tokens_details": details}
+    body = {"choices": [{"message": {"content": "a"}}], "usage": usage}
+    async with answering(json.dumps(body).encode()) as url:
+        assert await ask("hello", url=url) == [Answer("a", prompt_tokens=7, cached_tokens=cached)]
+
+
 async def test_an_odd_alternative_gives_no_margin(ask: Ask) -> None:
     alternatives = [{"logprob": -0.5}, {"logprob": 1000}]
     token = {"logprob": -0.5, "top_logprobs": alternatives}

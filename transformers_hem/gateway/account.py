@@ -1,0 +1,140 @@
+"""What each call of a model used and cost, whether or not its answer reached the caller."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from prometheus_client import Counter
+
+from predictors.contract.usage import Usage, parse_usage
+from predictors.prices import Prices
+from transformers_hem.algorithms.base import Route
+
+# thrown_away: a draft that was made, and that the caller did not get.
+Outcome = Literal["answered", "thrown_away", "failed", "cancelled"]
+
+UNKNOWN: Final = "unknown"  # the model of a server that did not tell its name
+
+_LABELS: Final = ("model", "route", "outcome")
+_ATTEMPTS = Counter("hem_attempts_total", "Calls of models by the gateway.", _LABELS)
+_TOKENS = Counter("hem_tokens_total", "Their tokens, by their kind.", (*_LABELS, "kind"))
+_COST = Counter("hem_cost_total", "What they cost, by the price file.", (*_LABELS, "currency"))
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One call of a model. `asked` is the model's name in the request, `served` that in the answer.
+
+    `usage` is None until the server tells it, `parts` are what came of the text until then.
+    """
+
+    route: Route
+    asked: str = ""
+    served: str = ""
+    usage: Usage | None = None
+    parts: int = 0
+    outcome: Outcome = "thrown_away"
+
+    @property
+    def model(self) -> str:
+        return self.served or self.asked or UNKNOWN
+
+    def read(self, body: Mapping[str, Any]) -> None:
+        """Of a whole answer, or of one event."""
+        if model := body.get("model"):
+            self.served = str(model)
+        if usage := body.get("usage"):
+            self.usage = parse_usage(usage) or self.usage
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Around the call: how it ends, unless it has answered by then."""
+        outcome: Outcome = "failed"
+        try:
+            yield
+            outcome = self.outcome
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        finally:
+            if self.outcome != "answered":
+                self.outcome = outcome
+
+    def counted(self) -> Usage:
+        """Where the server did not tell, each part of the text counts as one token."""
+        return self.usage or Usage(completion_tokens=self.parts)
+
+
+class Account:
+    """Of one request of a caller: all attempts to answer it."""
+
+    def __init__(self, prices: Prices | None) -> None:
+        self._prices = prices
+        self._attempts: list[Attempt] = []
+
+    def begin(self, route: Route) -> Attempt:
+        attempt = Attempt(route)
+        self._attempts.append(attempt)
+        return attempt
+
+    def answered_by(self, route: Route) -> bool:
+        return any(each.outcome == "answered" and each.route == route for each in self._attempts)
+
+    def as_json(self, answering: Attempt) -> dict[str, Any]:
+        """What the answer costs, and what was spent beside it, where it is known."""
+        about: dict[str, Any] = {}
+        cost = self._cost(answering, answering.usage)
+        if cost is not None:
+            about["cost"] = cost
+        if spent := self._spent(answering):
+            about["spent"] = spent
+        if self._prices and ("cost" in about or any("cost" in each for each in spent)):
+            about["currency"] = self._prices.currency
+        return about
+
+    def _spent(self, answering: Attempt) -> list[dict[str, Any]]:
+        """One entry for each model whose drafts were thrown away."""
+        drafts: dict[tuple[Route, str], list[Attempt]] = defaultdict(list)
+        for each in self._attempts:
+            if each is not answering and each.outcome == "thrown_away" and each.usage:
+                drafts[each.route, each.model].append(each)
+        spent = []
+        for (route, model), made in drafts.items():
+            usage = sum((each.counted() for each in made), Usage())
+            cost = self._cost(made[0], usage)
+            spent.append(
+                {
+                    "route": route,
+                    "model": model,
+                    "prompt_tokens": usage.prompt_tokens,
+                    "cached_tokens": usage.cached_tokens,
+                    "completion_tokens": usage.completion_tokens,
+                    **({} if cost is None else {"cost": cost}),
+                }
+            )
+        return spent
+
+    def _cost(self, attempt: Attempt, usage: Usage | None) -> float | None:
+        if self._prices is None or usage is None:
+            return None
+        return self._prices.cost(usage, attempt.served, attempt.asked)
+
+    def close(self) -> None:
+        """To Prometheus, once the request has ended, however it did."""
+        for attempt in self._attempts:
+            labels = (attempt.model, attempt.route, attempt.outcome)
+            usage = attempt.counted()
+            _ATTEMPTS.labels(*labels).inc()
+            tokens = {
+                "input": usage.prompt_tokens - usage.cached_tokens,
+                "cached_input": usage.cached_tokens,
+                "output": usage.completion_tokens,
+            }
+            for kind, count in tokens.items():
+                if count:
+                    _TOKENS.labels(*labels, kind).inc(count)
+            if self._prices and (cost := self._cost(attempt, usage)):
+                _COST.labels(*labels, self._prices.currency).inc(cost)

@@ -1,0 +1,87 @@
+"""The events of one streamed answer on their way to the caller, who learns at the end who gave it
+and what it cost."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from predictors.upstream.openai.choice import raise_error
+from transformers_hem.gateway.events import event_of, payload
+from transformers_hem.gateway.served import HEM, Served
+
+
+class Passing:
+    """Events go on as they came, but for the last ones. The event that ends the answer waits for
+    the one with its usage, which a caller gets who asked for it (`shows_usage`)."""
+
+    def __init__(self, served: Served, *, shows_usage: bool) -> None:
+        self._served = served
+        self._shows_usage = shows_usage
+        self._choices: dict[int, bool] = {}  # those that have begun, and whether they have ended
+        self._ready: list[bytes] = []
+        self._last: dict[str, Any] | None = None
+        self._behind: list[bytes] = []  # what came behind it, and says nothing more
+        self.says = False  # whether the answer has said something
+
+    @property
+    def ended(self) -> bool:
+        return bool(self._choices) and all(self._choices.values())
+
+    def take(self, event: bytes) -> None:
+        """Raises ValueError for an error and for what is no event of an answer, Declined."""
+        data = payload(event)
+        if data is None:
+            if event.startswith(b"data"):
+                raise ValueError(f"an event that is not JSON: {event[:80]!r}")
+            if self.says:
+                self._ready.append(event)  # a comment: the server is at work
+            return
+        raise_error(data)
+        attempt = self._served.attempt
+        attempt.read(data)
+        choices = [c for c in data.get("choices") or () if isinstance(c, dict)]
+        said = sum(map(_says_something, choices))
+        attempt.parts += said
+        ended = {c.get("index", 0): bool(c.get("finish_reason")) for c in choices}
+        self._choices |= {i: end or self._choices.get(i, False) for i, end in ended.items()}
+        ends = any(ended.values())
+        self.says = self.says or ends or said > 0
+        if self._last is not None:
+            if not (said or ends or data.get("usage")):
+                self._behind.append(event)
+                return
+            self._let_go()
+        if ends and self.ended and not data.get("usage"):
+            self._last = data
+        elif choices or not data.get("usage"):
+            self._ready.append(self._described(data) if ends else event)
+        elif self._shows_usage:
+            self._ready.append(self._described(data))
+
+    def ready(self) -> bytes:
+        """What can go out, once the answer says something: a server may fail behind a first event
+        that only names a role."""
+        if not self.says or not self._ready:
+            return b""
+        ready, self._ready = b"".join(self._ready), []
+        return ready
+
+    def rest(self) -> bytes:
+        """All that is there: nothing more comes."""
+        self._let_go()
+        return self.ready()
+
+    def _let_go(self) -> None:
+        if self._last is not None:
+            self._ready += [self._described(self._last), *self._behind]
+            self._last, self._behind = None, []
+
+    def _described(self, data: Mapping[str, Any]) -> bytes:
+        return event_of({**data, HEM: self._served.as_json()})
+
+
+def _says_something(choice: Mapping[str, Any]) -> bool:
+    """Whether there is more in it than a role."""
+    delta = choice.get("delta") or {}
+    if delta.get("content") or choice.get("text"):
+        return True
+    return any(value for name, value in delta.items() if name != "role")
