@@ -50,6 +50,8 @@ def answer_key(identity: bytes, query: Query) -> bytes:
     content: list[Any] = [identity.hex(), query.text, sampling]
     messages = [message.as_json() for message in query.messages]
     chat = [messages, query.raw, list(query.tokens), dict(query.options)]
+    if query.echo:
+        chat.append("echo")
     return _digest([*content, chat] if any(chat) else content)
 
 

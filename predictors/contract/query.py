@@ -72,8 +72,11 @@ class Query:
     `text` is the query, of a conversation its last user message. `messages` is the conversation,
     empty where the text is all of it. A `raw` text goes to the model as it is, without its chat
     template; `tokens` are such a text in the model's own numbers. `top_logprobs` asks for
-    log-probabilities of the tokens, and for so many alternatives. `options` are fields of OpenAI's
-    API that only some engines take: tools, tool_choice, response_format and so on.
+    log-probabilities of the tokens, and for so many alternatives. `echo` asks for a raw prompt in
+    front of its answer, as the first part of a stream, with the log-probabilities of its tokens
+    where those of the answer are asked for; then `sampling.max_tokens` may be 0. `options` are
+    fields of OpenAI's API that only some engines take: tools, tool_choice, response_format and so
+    on.
     """
 
     text: str
@@ -82,6 +85,7 @@ class Query:
     raw: bool = False
     tokens: tuple[int, ...] = ()
     top_logprobs: int | None = None
+    echo: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property

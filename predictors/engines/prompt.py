@@ -28,8 +28,8 @@ async def encode(query: Query, tokenizer: Any, context: int, *, apart: bool = Fa
 
     `tokenizer` is a tokenizer of transformers. `context` is the most tokens of prompt and answer
     together; with `apart` it is the most of each, as for an encoder and its decoder. Raises
-    ContextTooLong where not even one token of an answer fits, InvalidRequest where the text has no
-    tokens.
+    ContextTooLong where not even one token of an answer fits that is to have any, InvalidRequest
+    where the text has no tokens.
     """
     characters = sum(len(message.content) for message in query.conversation)
     if characters > context * TOKEN_CHARACTERS:
@@ -47,7 +47,7 @@ async def encode(query: Query, tokenizer: Any, context: int, *, apart: bool = Fa
             f"the query has {len(tokens)} tokens, more than the context of {context} tokens"
         )
     room = context - (1 if apart else len(tokens))  # a decoder begins with a token of its own
-    if room < 1:
+    if room < min(query.sampling.max_tokens, 1):
         raise ContextTooLong(
             f"the query has {len(tokens)} tokens, which leaves no room for an answer "
             f"in the context of {context} tokens"

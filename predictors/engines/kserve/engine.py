@@ -23,6 +23,7 @@ from predictors.contract import (
 from predictors.contract.openai.fields import OPTIONS
 from predictors.contract.tensors import TensorRequest, TensorResponse
 from predictors.engines.base import (
+    ECHO,
     LOGPROBS,
     MESSAGES,
     PENALTIES,
@@ -55,7 +56,7 @@ class KServeEngine(TextEngine, TensorEngine):
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)
         if cast(KServeSettings, settings).transport == "rest":
-            self.takes = frozenset({MESSAGES, RAW, TOKENS, LOGPROBS, PENALTIES, *OPTIONS})
+            self.takes = frozenset({MESSAGES, RAW, TOKENS, LOGPROBS, ECHO, PENALTIES, *OPTIONS})
 
     async def start(self) -> None:
         settings = cast(KServeSettings, self.settings)

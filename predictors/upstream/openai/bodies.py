@@ -115,9 +115,11 @@ def request_body(
         "seed": sampling.seed,
         "presence_penalty": sampling.presence_penalty or None,
         "frequency_penalty": sampling.frequency_penalty or None,
+        "echo": query.echo or None,
         **query.options,
     }
-    if alternatives := max(dialect.top_logprobs, query.top_logprobs or 0):
+    alternatives = max(dialect.top_logprobs, query.top_logprobs or 0)
+    if alternatives or query.top_logprobs is not None:
         body.update(api.logprobs(alternatives))
     if dialect.stream or stream:
         body.update(stream=True, stream_options={"include_usage": True})
