@@ -43,6 +43,9 @@ class Sampling:
     keeps the likeliest token alone, as LOWEST_TOP_P does. `stop` strings end the answer and are not
     part of it. The two penalties that are added (OpenAI's, -2 to 2) are not V2's: a token that the
     answer holds n > 0 times loses presence_penalty + n * frequency_penalty of its logit.
+
+    `given` are the V2 parameters that a caller or the operator named, whatever their values:
+    another server may lack one, and then a default of ours is not sent to it.
     """
 
     max_tokens: int = 512
@@ -53,6 +56,7 @@ class Sampling:
     seed: int | None = None
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
+    given: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:
         if self.temperature < LOWEST_TEMPERATURE:
@@ -63,6 +67,13 @@ class Sampling:
     @property
     def greedy(self) -> bool:
         return self.temperature == 0.0
+
+    def is_given(self, name: str) -> bool:
+        """Whether somebody named the parameter: what is not the contract's default was named."""
+        return name in self.given or getattr(self, name) != getattr(CONTRACT_SAMPLING, name)
+
+
+CONTRACT_SAMPLING: Final = Sampling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +151,8 @@ def parse_sampling(parameters: Mapping[str, Any], defaults: Sampling) -> Samplin
         for name, value in parameters.items()
         if name in _PARSERS and value is not None
     }
-    return replace(defaults, **values) if values else defaults
+    given = defaults.given | values.keys()
+    return replace(defaults, **values, given=given) if values else defaults
 
 
 def parse_prefer(parameters: Mapping[str, Any]) -> Literal["edge", "cloud"] | None:

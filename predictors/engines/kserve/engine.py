@@ -13,6 +13,7 @@ from pydantic import Field
 
 from predictors.contract import (
     MAX_TOKENS,
+    REPETITION_PENALTY,
     Answer,
     Delta,
     Query,
@@ -37,7 +38,10 @@ from predictors.upstream.openai.bodies import Dialect, api_of, request_body
 from predictors.upstream.settings import HTTPURL, HTTPUpstreamSettings
 from predictors.upstream.v2 import TRANSPORTS, V2Client, V2Model
 
-DIALECT: Final = Dialect.model_validate({"top_logprobs": 0})  # that of our own predictors
+# That of our own predictors.
+DIALECT: Final = Dialect.model_validate(
+    {"repetition_penalty_field": REPETITION_PENALTY, "top_logprobs": 0}
+)
 
 
 class KServeSettings(HTTPUpstreamSettings):
