@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from predictors.contract import Query
+from predictors.contract.openai.errors import InvalidField
 from predictors.errors import ContextTooLong, InvalidRequest, first_line
 
 # Shorter texts are encoded in less time than a thread takes to start.
@@ -72,15 +73,17 @@ def _templated(query: Query, tokenizer: Any) -> str:
             messages, tokenize=False, add_generation_prompt=True
         )
     except Exception as error:  # whatever the model's own template raises
-        raise InvalidRequest(f"the chat template refuses: {first_line(error)}") from error
+        reason = f"the chat template refuses: {first_line(error)}"
+        raise InvalidField(reason, "messages") from error
     return text
 
 
 def _plain(query: Query) -> str:
-    """Raises InvalidRequest for a conversation, which only a chat template puts into one text."""
+    """Raises InvalidField for a conversation, which only a chat template puts into one text."""
     if len(query.conversation) > 1:
-        raise InvalidRequest(
+        raise InvalidField(
             f"this model has no chat template: send one user message, not {len(query.messages)} "
-            "messages"
+            "messages",
+            "messages",
         )
     return query.text
