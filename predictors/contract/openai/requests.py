@@ -3,12 +3,20 @@
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from predictors.contract.names import MAX_TOKENS, REPETITION_PENALTY, SEED, STOP, TEMPERATURE, TOP_P
 from predictors.contract.openai.errors import InvalidField
 from predictors.contract.openai.fields import OPTIONS, asked_options
-from predictors.contract.openai.messages import last_query, parse_messages
+from predictors.contract.openai.messages import MESSAGES_SCHEMA, last_query, parse_messages
 from predictors.contract.query import Query, Sampling, parse_sampling
 from predictors.errors import InvalidRequest
 
@@ -97,7 +105,7 @@ class Request(BaseModel):
 
 
 class ChatRequest(Request):
-    messages: Any
+    messages: Annotated[Any, WithJsonSchema(MESSAGES_SCHEMA)]  # read by parse_messages
     max_completion_tokens: StrictInt | None = None
     logprobs: Annotated[bool | None, Field(strict=True)] = None
     top_logprobs: Annotated[int, Field(strict=True, ge=0, le=20)] | None = None
