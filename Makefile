@@ -61,7 +61,7 @@ bench-vllm: $(VLLM)/.engine
 	$(VLLM)/bin/pytest tests/benchmarks/bench_vllm.py -m benchmark -s
 
 soak: $(VENV)/.dev
-	$(BIN)/pytest tests/soak -m soak -s
+	$(BIN)/pytest tests/soak tests/fuzz -m soak -s
 
 clean:
 	rm -rf $(VENV) $(VLLM) $(TRITON) build dist *.egg-info

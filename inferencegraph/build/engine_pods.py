@@ -7,7 +7,7 @@ container, which is always ours.
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from inferencegraph.build.pods import (
@@ -36,7 +36,8 @@ _BESIDE: Final = "tmp-server"  # one each, as both servers name their files as t
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A model server as a container beside ours, which asks it at `url`.
+    """A model server as a container beside ours, which asks it at `url`, with `asking` as its own
+    arguments.
 
     Its image takes `--model_name`, `--model_dir` and `arguments`. `shared_memory` is the most that
     its processes pass to each other. `gpus`: whether it computes on them.
@@ -49,6 +50,7 @@ class Server:
     listening: Listening
     shared_memory: str
     gpus: bool
+    asking: tuple[str, ...] = ()
 
 
 # The engines whose packages pin versions apart from ours: the predictor with such an engine.
@@ -67,6 +69,7 @@ SERVERS: Final[Mapping[str, Server | None]] = {
         listening=Listening({"openai": 8000}, "/health", "/health"),
         shared_memory="8Gi",
         gpus=True,
+        asking=("--repetition_penalty_field=repetition_penalty",),  # vLLM has it
     ),
     "triton": Server(
         name="triton",
@@ -95,13 +98,14 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
     server = SERVERS[model.engine]
     if server is None:
         raise ConfigurationError(f"engine {model.engine!r} asks a server elsewhere: give its url")
+    asked = replace(model, arguments=(*server.asking, *model.arguments))
     mounts, volumes = _storage(model, server)
     beside = _beside(name, model, images, server)
     beside["lifecycle"] = copy.deepcopy(SLEEP_FIRST)
     beside["volumeMounts"] = [temporary_mount(_BESIDE), dict(SHARED_MEMORY_MOUNT), *mounts]
     own = [temporary(), temporary(_BESIDE), shared_memory(server.shared_memory)]
     return {
-        "containers": [_asking(name, model, images, server.url, name), beside],
+        "containers": [_asking(name, asked, images, server.url, name), beside],
         "volumes": [*own, *volumes],
     }
 

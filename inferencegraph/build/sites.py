@@ -12,6 +12,7 @@ from inferencegraph.build.pods import (
     Resources,
 )
 from predictors.contract import Sampling
+from predictors.contract.query import CONTRACT_SAMPLING
 from predictors.errors import ConfigurationError, known
 from predictors.upstream.limits import longest_call
 from predictors.upstream.redaction import shown_url
@@ -20,7 +21,6 @@ QUERY_STAGE: Final = "mining-then-inference"
 ANSWER_STAGE: Final = "inference-then-mining"
 MINING_MODES: Final = (QUERY_STAGE, ANSWER_STAGE)
 
-CONTRACT_SAMPLING: Final = Sampling()
 HEM_RESOURCES: Final = Resources(cpu="500m", memory="512Mi")
 DEFAULT_IMAGES: Final = Images()
 UPLINK_RESOURCES: Final = Resources(cpu="250m", memory="512Mi")

@@ -87,6 +87,7 @@ class CachedEngine(TextEngine):
         await self._keep(self._imported)
         self._imported = {}
         await self._engine.start()
+        self.takes = self._engine.takes  # some engines know it once they have their model
 
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
         begin = time.perf_counter()

@@ -14,7 +14,8 @@ from typing import Any, Final
 import orjson
 from pydantic import SecretBytes, SecretStr
 
-from predictors.contract import Query
+from predictors.contract import REPETITION_PENALTY, Query
+from predictors.contract.query import CONTRACT_SAMPLING
 from predictors.embedded import PREFIX, directory
 from predictors.errors import ConfigurationError
 from predictors.settings import EngineSettings
@@ -42,6 +43,11 @@ def answer_key(identity: bytes, query: Query) -> bytes:
     """Greedy decoding reads neither `top_p` nor `seed`, so they make no difference there. What only
     chats and completions have counts where it is there: keys of texts stay as they were."""
     sampling = asdict(query.sampling)
+    named_default = REPETITION_PENALTY in sampling.pop("given") and (
+        query.sampling.repetition_penalty == CONTRACT_SAMPLING.repetition_penalty
+    )
+    if named_default:  # one that nobody named may not reach another server
+        sampling["given"] = REPETITION_PENALTY
     if query.sampling.greedy:
         del sampling["top_p"], sampling["seed"]
     for name in ("presence_penalty", "frequency_penalty"):
@@ -50,6 +56,8 @@ def answer_key(identity: bytes, query: Query) -> bytes:
     content: list[Any] = [identity.hex(), query.text, sampling]
     messages = [message.as_json() for message in query.messages]
     chat = [messages, query.raw, list(query.tokens), dict(query.options)]
+    if query.echo:
+        chat.append("echo")
     return _digest([*content, chat] if any(chat) else content)
 
 

@@ -34,12 +34,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ScoredToken:
-    """A token of an answer as text: its log-probability in nats, of the model itself (before
-    temperature and penalties), and the likeliest tokens at its place with theirs."""
+    """A token of an answer, or of a prompt in front of it, as text: its log-probability in nats, of
+    the model itself (before temperature and penalties), and the likeliest tokens at its place with
+    theirs. The log-probability of a prompt's first token is None: nothing comes before it.
+
+    `offset` is where it begins, in characters of the whole text; None: where the token before it
+    ends.
+    """
 
     text: str
-    logprob: float
+    logprob: float | None
     top: tuple[tuple[str, float], ...] = ()
+    offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

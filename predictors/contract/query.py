@@ -43,6 +43,9 @@ class Sampling:
     keeps the likeliest token alone, as LOWEST_TOP_P does. `stop` strings end the answer and are not
     part of it. The two penalties that are added (OpenAI's, -2 to 2) are not V2's: a token that the
     answer holds n > 0 times loses presence_penalty + n * frequency_penalty of its logit.
+
+    `given` are the V2 parameters that a caller or the operator named, whatever their values:
+    another server may lack one, and then a default of ours is not sent to it.
     """
 
     max_tokens: int = 512
@@ -53,6 +56,7 @@ class Sampling:
     seed: int | None = None
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
+    given: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:
         if self.temperature < LOWEST_TEMPERATURE:
@@ -64,6 +68,13 @@ class Sampling:
     def greedy(self) -> bool:
         return self.temperature == 0.0
 
+    def is_given(self, name: str) -> bool:
+        """Whether somebody named the parameter: what is not the contract's default was named."""
+        return name in self.given or getattr(self, name) != getattr(CONTRACT_SAMPLING, name)
+
+
+CONTRACT_SAMPLING: Final = Sampling()
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -72,8 +83,11 @@ class Query:
     `text` is the query, of a conversation its last user message. `messages` is the conversation,
     empty where the text is all of it. A `raw` text goes to the model as it is, without its chat
     template; `tokens` are such a text in the model's own numbers. `top_logprobs` asks for
-    log-probabilities of the tokens, and for so many alternatives. `options` are fields of OpenAI's
-    API that only some engines take: tools, tool_choice, response_format and so on.
+    log-probabilities of the tokens, and for so many alternatives. `echo` asks for a raw prompt in
+    front of its answer, as the first part of a stream, with the log-probabilities of its tokens
+    where those of the answer are asked for; then `sampling.max_tokens` may be 0. `options` are
+    fields of OpenAI's API that only some engines take: tools, tool_choice, response_format and so
+    on.
     """
 
     text: str
@@ -82,6 +96,7 @@ class Query:
     raw: bool = False
     tokens: tuple[int, ...] = ()
     top_logprobs: int | None = None
+    echo: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -136,7 +151,8 @@ def parse_sampling(parameters: Mapping[str, Any], defaults: Sampling) -> Samplin
         for name, value in parameters.items()
         if name in _PARSERS and value is not None
     }
-    return replace(defaults, **values) if values else defaults
+    given = defaults.given | values.keys()
+    return replace(defaults, **values, given=given) if values else defaults
 
 
 def parse_prefer(parameters: Mapping[str, Any]) -> Literal["edge", "cloud"] | None:

@@ -57,6 +57,7 @@ MESSAGES: Final = "messages"  # conversations of more than one user message
 RAW: Final = "raw"  # texts without the chat template
 TOKENS: Final = "tokens"  # texts in the model's own numbers
 LOGPROBS: Final = "logprobs"  # top_logprobs
+ECHO: Final = "echo"  # the prompt in front of the answer, with its log-probabilities
 PENALTIES: Final = "penalties"  # presence_penalty, frequency_penalty
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from predictors.contract import Query
+from predictors.contract.openai.errors import InvalidField
 from predictors.errors import ContextTooLong, InvalidRequest, first_line
 
 # Shorter texts are encoded in less time than a thread takes to start.
@@ -28,8 +29,8 @@ async def encode(query: Query, tokenizer: Any, context: int, *, apart: bool = Fa
 
     `tokenizer` is a tokenizer of transformers. `context` is the most tokens of prompt and answer
     together; with `apart` it is the most of each, as for an encoder and its decoder. Raises
-    ContextTooLong where not even one token of an answer fits, InvalidRequest where the text has no
-    tokens.
+    ContextTooLong where not even one token of an answer fits that is to have any, InvalidRequest
+    where the text has no tokens.
     """
     characters = sum(len(message.content) for message in query.conversation)
     if characters > context * TOKEN_CHARACTERS:
@@ -47,7 +48,7 @@ async def encode(query: Query, tokenizer: Any, context: int, *, apart: bool = Fa
             f"the query has {len(tokens)} tokens, more than the context of {context} tokens"
         )
     room = context - (1 if apart else len(tokens))  # a decoder begins with a token of its own
-    if room < 1:
+    if room < min(query.sampling.max_tokens, 1):
         raise ContextTooLong(
             f"the query has {len(tokens)} tokens, which leaves no room for an answer "
             f"in the context of {context} tokens"
@@ -72,15 +73,17 @@ def _templated(query: Query, tokenizer: Any) -> str:
             messages, tokenize=False, add_generation_prompt=True
         )
     except Exception as error:  # whatever the model's own template raises
-        raise InvalidRequest(f"the chat template refuses: {first_line(error)}") from error
+        reason = f"the chat template refuses: {first_line(error)}"
+        raise InvalidField(reason, "messages") from error
     return text
 
 
 def _plain(query: Query) -> str:
-    """Raises InvalidRequest for a conversation, which only a chat template puts into one text."""
+    """Raises InvalidField for a conversation, which only a chat template puts into one text."""
     if len(query.conversation) > 1:
-        raise InvalidRequest(
+        raise InvalidField(
             f"this model has no chat template: send one user message, not {len(query.messages)} "
-            "messages"
+            "messages",
+            "messages",
         )
     return query.text

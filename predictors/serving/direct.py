@@ -5,6 +5,7 @@ chat costs. These endpoints read the request themselves, and turn their errors i
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -31,8 +32,15 @@ class DirectRoutes:
         await response(scope, receive, send)
 
 
-def add_posts(app: FastAPI, endpoints: Mapping[str, Endpoint]) -> None:
-    """Of an app that has not started. They are among its routes, too, for its description."""
+def add_posts(
+    app: FastAPI,
+    endpoints: Mapping[str, Endpoint],
+    described: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Of an app that has not started. They are among its routes, too, for its description:
+    `described` are fields of OpenAPI's operations, by path."""
     app.add_middleware(DirectRoutes, endpoints=endpoints)
     for path, endpoint in endpoints.items():
-        app.add_api_route(path, endpoint, methods=["POST"])
+        app.add_api_route(
+            path, endpoint, methods=["POST"], openapi_extra=dict(described.get(path, {}))
+        )

@@ -7,7 +7,9 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
+from predictors.contract.openai.description import operation
 from predictors.contract.openai.errors import PREFIXES, openai_error
+from predictors.contract.openai.requests import ChatRequest, CompletionRequest
 from predictors.serving.direct import Endpoint, add_posts
 
 CHAT: Final = "/chat/completions"
@@ -28,8 +30,11 @@ class OpenAIPaths(ABC):
         posts |= dict.fromkeys(REFUSED, self.refuse)
         for prefix in PREFIXES:
             app.add_api_route(f"{prefix}/models", self.models, methods=["GET"])
+        described = {CHAT: operation(ChatRequest), COMPLETIONS: operation(CompletionRequest)}
         add_posts(
-            app, {f"{p}{path}": endpoint for p in PREFIXES for path, endpoint in posts.items()}
+            app,
+            {f"{p}{path}": endpoint for p in PREFIXES for path, endpoint in posts.items()},
+            {f"{p}{path}": fields for p in PREFIXES for path, fields in described.items()},
         )
 
     async def models(self, request: Request) -> Response:

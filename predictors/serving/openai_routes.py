@@ -13,7 +13,7 @@ from predictors.contract import Query, Sampling
 from predictors.contract.openai.errors import InvalidField, error_body
 from predictors.contract.openai.requests import ChatRequest, CompletionRequest
 from predictors.contract.openai.responses import ChatWriter, CompletionWriter, Writer
-from predictors.engines.base import LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, TextEngine
+from predictors.engines.base import ECHO, LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, TextEngine
 from predictors.errors import HEMError, UnknownModel, known
 from predictors.serving.choices import Choices
 from predictors.serving.event_stream import event_stream
@@ -84,6 +84,7 @@ def refuse_untaken(queries: Sequence[Query], engine: TextEngine) -> None:
             "prompt": (query.raw and not query.tokens, RAW, "the chat template can't be left out"),
             "prompt ": (bool(query.tokens), TOKENS, "token ids are not taken"),
             "logprobs": (query.top_logprobs is not None, LOGPROBS, ""),
+            "echo": (query.echo, ECHO, "the prompt can't be repeated"),
             "presence_penalty": (bool(sampling.presence_penalty), PENALTIES, ""),
             "frequency_penalty": (bool(sampling.frequency_penalty), PENALTIES, ""),
             **{name: (True, name, "") for name in query.options},

@@ -69,8 +69,8 @@ class PredictorSettings(ServerSettings, EngineSettings):
 
     def sampling(self) -> Sampling:
         """Defaults for what a request leaves out; checked by the contract's own parser."""
-        names = SAMPLING
-        values = {name: value for name in names if (value := getattr(self, name)) != ""}
+        named = [name for name in SAMPLING if name in self.model_fields_set]
+        values = {name: value for name in named if (value := getattr(self, name)) != ""}
         try:
             return parse_sampling(values, Sampling())
         except InvalidRequest as error:

@@ -11,6 +11,60 @@ TEXT_PARTS: Final = frozenset({"text", "refusal"})  # types of parts whose text 
 FIELDS: Final = frozenset({"role", "content", "name", "tool_calls", "tool_call_id", "refusal"})
 # What an answer of ours, or of an upstream, may hold beside: clients send it back as it came.
 IGNORED: Final = frozenset({"audio", "annotations", "function_call", "reasoning_content"})
+# The JSON schema of what parse_messages takes, but for what depends on other messages.
+MESSAGES_SCHEMA: Final[dict[str, Any]] = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "type": "object",
+        "required": ["role"],
+        "properties": {
+            "role": {"enum": list(ROLES)},
+            "content": {
+                "anyOf": [
+                    {"type": "string"},
+                    {"type": "null"},
+                    {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["type"],
+                            "properties": {"type": {"type": "string"}},
+                        },
+                    },
+                ]
+            },
+            "name": {"type": ["string", "null"]},
+            "tool_call_id": {"type": ["string", "null"]},
+            "tool_calls": {
+                "anyOf": [
+                    {"type": "null"},
+                    {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {
+                            "type": "object",
+                            "required": ["id", "function"],
+                            "properties": {
+                                "id": {"type": "string"},
+                                "function": {
+                                    "type": "object",
+                                    "required": ["name", "arguments"],
+                                    "properties": {
+                                        "name": {"type": "string"},
+                                        "arguments": {"type": "string"},
+                                    },
+                                },
+                            },
+                        },
+                    },
+                ]
+            },
+            **{name: {} for name in sorted({"refusal"} | IGNORED)},
+        },
+        "additionalProperties": False,
+    },
+}
 
 
 def parse_messages(messages: Any, *, text_alone: bool = True) -> tuple[Message, ...]:

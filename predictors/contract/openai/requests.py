@@ -3,12 +3,20 @@
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from predictors.contract.names import MAX_TOKENS, REPETITION_PENALTY, SEED, STOP, TEMPERATURE, TOP_P
 from predictors.contract.openai.errors import InvalidField
 from predictors.contract.openai.fields import OPTIONS, asked_options
-from predictors.contract.openai.messages import last_query, parse_messages
+from predictors.contract.openai.messages import MESSAGES_SCHEMA, last_query, parse_messages
 from predictors.contract.query import Query, Sampling, parse_sampling
 from predictors.errors import InvalidRequest
 
@@ -97,7 +105,7 @@ class Request(BaseModel):
 
 
 class ChatRequest(Request):
-    messages: Any
+    messages: Annotated[Any, WithJsonSchema(MESSAGES_SCHEMA)]  # read by parse_messages
     max_completion_tokens: StrictInt | None = None
     logprobs: Annotated[bool | None, Field(strict=True)] = None
     top_logprobs: Annotated[int, Field(strict=True, ge=0, le=20)] | None = None
@@ -147,14 +155,15 @@ class CompletionRequest(Request):
     suffix: StrictStr | None = None
 
     def queries(self, defaults: Sampling, *, text_alone: bool = True) -> list[Query]:
-        """Of each prompt one for each choice, one prompt after the other. Raises InvalidField."""
-        if self.echo:
-            raise InvalidField("echo: no model here repeats its prompt", "echo", "unsupported")
+        """Of each prompt one for each choice, one prompt after the other. With `echo` max_tokens
+        may be 0: the prompt alone. Raises InvalidField."""
         if self.suffix:
             raise InvalidField("suffix: no model here fills gaps", "suffix")
         if self.best_of is not None and self.best_of != self.choices:
             raise InvalidField("best_of must be n: all answers are returned", "best_of")
         sampling = self.sampling(defaults)
+        if self._prompt_alone:
+            sampling = replace(sampling, max_tokens=0)
         prompts = self._prompts()
         queries = [
             Query(
@@ -163,11 +172,19 @@ class CompletionRequest(Request):
                 raw=True,
                 tokens=tokens,
                 top_logprobs=self.logprobs,
+                echo=bool(self.echo),
                 options=self.options(),
             )
             for text, tokens in prompts
         ]
         return [choice for query in queries for choice in _choices(query, self.choices)]
+
+    @property
+    def _prompt_alone(self) -> bool:
+        return bool(self.echo) and self.max_tokens == 0
+
+    def _max_tokens(self) -> int | None:
+        return None if self._prompt_alone else self.max_tokens
 
     def _prompts(self) -> list[tuple[str, tuple[int, ...]]]:
         given = self.prompt

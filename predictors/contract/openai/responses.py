@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import orjson
 from openai.types import Completion, CompletionChoice, CompletionUsage
@@ -28,6 +28,8 @@ from predictors.contract.answer import Answer, is_telemetry
 from predictors.contract.chat import Delta, ScoredToken
 from predictors.contract.openai.fields import SIGNALS, TELEMETRY_FIELD
 from predictors.contract.query import Query
+
+T = TypeVar("T")
 
 DONE: Final = "[DONE]"
 # What clients of OpenAI's take for a probability of 0: JSON has no infinity.
@@ -219,13 +221,15 @@ class CompletionWriter(_Writer):
         offsets, at = [], self._characters.get(index, 0)
         listed = list(tokens)
         for token in listed:
+            at = at if token.offset is None else token.offset
             offsets.append(at)
             at += len(token.text)
         self._characters[index] = at
-        return Logprobs(
+        # A prompt's first token has nulls, which the package's type doesn't know.
+        return Logprobs.model_construct(
             tokens=[token.text for token in listed],
-            token_logprobs=[_finite(token.logprob) for token in listed],
-            top_logprobs=[{text: _finite(value) for text, value in t.top} for t in listed],
+            token_logprobs=[_or_null(token, _finite(token.logprob)) for token in listed],
+            top_logprobs=[_or_null(token, _alternatives(token)) for token in listed],
             text_offset=offsets,
         )
 
@@ -268,5 +272,14 @@ def _scored(token: ScoredToken) -> ChatCompletionTokenLogprob:
     )
 
 
-def _finite(logprob: float) -> float:
-    return logprob if math.isfinite(logprob) else LOWEST_LOGPROB
+def _or_null(token: ScoredToken, value: T) -> T | None:
+    return None if token.logprob is None else value
+
+
+def _alternatives(token: ScoredToken) -> dict[str, float]:
+    """By their texts; of those that look alike, such as bytes of characters, the likeliest."""
+    return {text: _finite(logprob) for text, logprob in reversed(token.top)}
+
+
+def _finite(logprob: float | None) -> float:
+    return logprob if logprob is not None and math.isfinite(logprob) else LOWEST_LOGPROB

@@ -10,6 +10,7 @@ batching     which of the two ways a model can go, tried before anyone depends o
 continuous   many callers in one batch that they join and leave at any token
 suspects     after a breakdown of that batch: over whom it broke, and the others go on
 alone        a small model's only query, outside of that batch
+scoring      the log-probabilities of a prompt's own tokens; placing: where in its text each begins
 plain        groups through `generate`, for models that can't be batched continuously
 
 All but engine, settings and sequence import torch and transformers; the engine imports them when it

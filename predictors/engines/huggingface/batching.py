@@ -12,9 +12,10 @@ from predictors.engines.huggingface.alone import gains_alone, generate_alone
 from predictors.engines.huggingface.continuous import ContinuousBatches
 from predictors.engines.huggingface.loading import Loaded
 from predictors.engines.huggingface.plain import PlainGroups, generate_group
+from predictors.engines.huggingface.scoring import PART_TOKENS, PromptScorer, Scores
 from predictors.engines.huggingface.sequence import Sequence
 from predictors.engines.huggingface.settings import CPU_CACHE_TOKENS, HuggingFaceSettings
-from predictors.errors import ConfigurationError, EngineError, first_line
+from predictors.errors import ConfigurationError, EngineError, HEMError, first_line
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,32 @@ async def _runs_alone(model: Loaded, plain: Sequence) -> bool:
         log.info("a single query runs in the batch, too: %s", first_line(error))
         return False
     return _agree(plain, probe, _tolerance(model))
+
+
+async def start_scorer(model: Loaded, batches: Batches) -> PromptScorer | None:
+    """None where this model's prompts can't be scored: an encoder's are not its decoder's, and some
+    a model computes otherwise than its batches do."""
+    if model.encoder_decoder:
+        return None
+    probe = await Sequence.of(PROBE, model, batches.context)
+    await batches.run(probe)
+    tokens = [*probe.prompt, *probe.tokens]
+    ways = ((PART_TOKENS, len(tokens) // 2), (None, None))  # the probe itself has two parts
+    # Of state-space models some lose a little of their state between two parts.
+    for part, tried in ways[1:] if model.model._is_stateful else ways:
+        scorer, scores = PromptScorer(model, batches, tried), Scores()
+        try:
+            await scorer.score(tokens, scores)
+        except HEMError as error:
+            log.info("prompts are not scored in parts of %s: %s", tried, error)
+            continue
+        finally:
+            await scorer.close()
+        pairs = zip(scores.logprobs[len(probe.prompt) - 1 :], probe.logprobs, strict=True)
+        if all(abs(one - other) <= _tolerance(model) for one, other in pairs):
+            return PromptScorer(model, batches, part)
+    log.warning("no prompt is scored, echo is refused: the probabilities are not the batches'")
+    return None
 
 
 def _cache_tokens(model: Loaded, settings: HuggingFaceSettings) -> int | None:

@@ -8,16 +8,20 @@ token. That gives each query its penalty, seed and telemetry, which the manager 
 It needs batches that are prepared after the last one was sampled, hence no asynchronous batches
 and no CUDA graphs; without flash attention the manager would use neither anyway.
 
-A small model's only query runs outside of the batch: see `alone`.
+A small model's only query runs outside of the batch: see `alone`. Whoever computes there asks the
+manager to pause (`apart`): as long as a pass of the batch takes, transformers notes in the model's
+configuration that attention is not causal, because the batch has a mask of its own, and a pass
+beside it would see tokens that are still to come.
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import math
 import threading
 import time
-from collections.abc import Sequence as Rows
+from collections.abc import Iterator, Sequence as Rows
 from typing import Any
 
 import torch
@@ -47,6 +51,10 @@ CPU_STEP_TOKENS = 512
 JOIN_SECONDS = 10.0
 # How long starting the manager again may fail, before only a new process can help.
 RECOVERY_SECONDS = 30.0
+
+
+class NotPaused(EngineError):
+    """The batch has ended, or begins: there is nobody who could pause."""
 
 
 class SequenceSampler(ContinuousBatchingLogitsProcessorList):
@@ -138,17 +146,42 @@ class ContinuousBatches:
             self._present -= 1
 
     async def _run_alone(self, sequence: Sequence) -> None:
+        """It may not have ended then, or not have begun: it goes on in the batch."""
         self._leave = threading.Event()
         try:
-            await asyncio.to_thread(generate_alone, self._model, sequence, self._leave)
+            await asyncio.to_thread(self._alone, sequence, self._leave)
         except asyncio.CancelledError:
             sequence.cancelled = True
             raise
+        except NotPaused:
+            return
         except Exception as error:  # out of memory, or anything a model's own code raises
             log.exception("a query failed")
             raise failed(first_line(error)) from error
         if sequence.failure:
             raise failed(sequence.failure)
+
+    def _alone(self, sequence: Sequence, leave: threading.Event) -> None:
+        with self.apart():
+            generate_alone(self._model, sequence, leave)
+
+    async def ready(self) -> None:
+        """Returns once the batch runs. Raises EngineError where it can't be started."""
+        await self._running()
+
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[None]:
+        """The calling thread has the model, and the batch waits; between two such turns of one
+        thread it takes a step. Raises NotPaused."""
+        manager = self.manager
+        with contextlib.ExitStack() as stack:
+            try:
+                if manager is None:
+                    raise RuntimeError("continuous batching doesn't run")
+                stack.enter_context(manager.pause())
+            except RuntimeError as error:
+                raise NotPaused(first_line(error)) from error
+            yield
 
     async def _run_in_batch(self, sequence: Sequence) -> None:
         suspects = self.sampler.suspects

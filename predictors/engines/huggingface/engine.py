@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Sequence as Rows
 from typing import TYPE_CHECKING
 
 from predictors.contract import Answer, Delta, Query
-from predictors.engines.base import LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, TextEngine
+from predictors.engines.base import ECHO, LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, TextEngine
 from predictors.engines.checkpoint import check, is_local, resolve
 from predictors.engines.huggingface.sequence import Sequence, resume
 from predictors.engines.huggingface.settings import HuggingFaceSettings
@@ -19,6 +19,7 @@ from predictors.engines.side_by_side import in_turns, side_by_side
 if TYPE_CHECKING:
     from predictors.engines.huggingface.batching import Batches
     from predictors.engines.huggingface.loading import Loaded
+    from predictors.engines.huggingface.scoring import PromptScorer
 
 # Below it the threads of one operation wait for each other longer than they compute: at 0.9 and
 # 3.3 million parameters two threads answer 16 callers at half and two thirds of one's rate.
@@ -28,12 +29,13 @@ ONE_THREAD_PARAMETERS = 10_000_000
 class HuggingFaceEngine(TextEngine):
     """A model of transformers that generates text, on the GPU where there is one.
 
-    `loaded` (the model) and `batches` (what runs its queries) are None before the start. The
-    constructor raises ConfigurationError where a model directory on this machine is not whole.
+    `loaded` (the model) and `batches` (what runs its queries) are None before the start, and so is
+    `scorer` (what scores prompts), which not every model has. The constructor raises
+    ConfigurationError where a model directory on this machine is not whole.
     """
 
     Settings = HuggingFaceSettings
-    takes = frozenset({LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS})
+    takes = frozenset({ECHO, LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS})
 
     def __init__(self, settings: HuggingFaceSettings) -> None:
         super().__init__(settings)
@@ -42,14 +44,18 @@ class HuggingFaceEngine(TextEngine):
         self._rows_at_once = settings.max_batch_size * 5 // 4 + 1
         self.loaded: Loaded | None = None
         self.batches: Batches | None = None
+        self.scorer: PromptScorer | None = None
         if is_local(settings.model_dir):
             check(resolve(settings.model_dir, settings.revision, gguf=True))
 
     async def start(self) -> None:
         self.loaded = await asyncio.to_thread(self._load)
-        from predictors.engines.huggingface.batching import start_batches
+        from predictors.engines.huggingface.batching import start_batches, start_scorer
 
         self.batches = await start_batches(self.loaded, self._settings)
+        self.scorer = await start_scorer(self.loaded, self.batches)
+        if self.scorer is None:
+            self.takes -= {ECHO}
 
     async def generate(self, queries: Rows[Query]) -> list[Answer]:
         model, batches = self.loaded, self.batches
@@ -63,11 +69,20 @@ class HuggingFaceEngine(TextEngine):
         model, batches = self.loaded, self.batches
         assert model is not None and batches is not None, "start() comes first"
         sequence = await Sequence.of(query, model, batches.context)
+        echoed = ""
+        if query.echo:
+            assert self.scorer is not None, "it is not among what this engine takes"
+            prompt = await self.scorer.echo(sequence)
+            yield prompt
+            echoed = prompt.text
+        written = Written(sequence, echoed)
+        if sequence.ended:
+            yield written.rest()
+            return
         news, loop = asyncio.Event(), asyncio.get_running_loop()
         sequence.on_token = lambda: resume(loop, news)
         running = asyncio.ensure_future(batches.run(sequence))
         running.add_done_callback(lambda _: news.set())
-        written = Written(sequence)
         try:
             while not running.done():
                 await news.wait()
@@ -87,6 +102,8 @@ class HuggingFaceEngine(TextEngine):
         return self.batches.cause_of_death() if self.batches is not None else None
 
     async def close(self) -> None:
+        if self.scorer is not None:
+            await self.scorer.close()
         if self.batches is not None:
             await self.batches.close()
 

@@ -6,6 +6,7 @@ those that arrive meanwhile form the next one.
 """
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -130,6 +131,13 @@ class PlainGroups:
         except asyncio.CancelledError:
             sequence.cancelled = True
             raise
+
+    async def ready(self) -> None:
+        """It always is."""
+
+    def apart(self) -> contextlib.AbstractContextManager[None]:
+        """Around a pass of another thread: a group may run beside it."""
+        return contextlib.nullcontext()
 
     async def healthy(self) -> bool:
         """The thread tells its death to who waits before it has ended."""

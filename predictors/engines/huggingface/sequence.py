@@ -44,7 +44,7 @@ class Sequence:
         self.logprobs: list[float] = []
         self.margins: list[float] = []
         self.tops: list[Top] = []  # of each token, where the query asks for log-probabilities
-        self.ended = False
+        self.ended = self.max_tokens == 0  # a prompt that is to be scored alone
         self.stopped = False  # ended by a stop string
         self.failure: str | None = None
         self.cancelled = False
@@ -70,6 +70,10 @@ class Sequence:
                 f"model knows {model.vocabulary}; leave it out"
             )
         return cls(query, prompt, model)
+
+    @property
+    def tokenizer(self) -> Any:
+        return self._model.tokenizer
 
     @property
     def running(self) -> bool:
@@ -118,11 +122,11 @@ class Sequence:
             text=self.text(),
             prompt_tokens=len(self.prompt),
             completion_tokens=count,
-            time_to_first_token=self._first - self._submitted,
+            time_to_first_token=self._first - self._submitted if count else None,
             inter_token_latency=(self._last - self._first) / (count - 1) if count > 1 else None,
-            mean_logprob=math.fsum(self.logprobs) / count,
-            min_logprob=min(self.logprobs),
-            mean_margin=math.fsum(self.margins) / count,
+            mean_logprob=math.fsum(self.logprobs) / count if count else None,
+            min_logprob=min(self.logprobs, default=None),
+            mean_margin=math.fsum(self.margins) / count if count else None,
         )
 
     @property
@@ -132,10 +136,10 @@ class Sequence:
 
     def written(self) -> list[int]:
         """The tokens whose text is the answer's."""
-        return self.tokens[:-1] if self.tokens and self._at_end_token() else self.tokens
+        return self.tokens[:-1] if self._at_end_token() else self.tokens
 
     def _at_end_token(self) -> bool:
-        return self.tokens[-1] in self._model.end_tokens
+        return bool(self.tokens) and self.tokens[-1] in self._model.end_tokens
 
     def _has_stop(self) -> bool:
         if not self.sampling.stop:

@@ -1,5 +1,7 @@
 """The text of a sequence while it is written, in parts that are the whole text in a row."""
 
+from dataclasses import replace
+
 from predictors.contract import Delta, ScoredToken
 from predictors.engines.huggingface.sequence import Sequence
 
@@ -7,15 +9,17 @@ BROKEN_CHARACTER = "\ufffd"  # what a tokenizer makes of the first bytes of a ch
 
 
 class Written:
-    """Reads `sequence` from the event loop.
+    """Reads `sequence` from the event loop. `echoed` is what the text begins with where the query's
+    prompt stands before the answer; it was given already.
 
     Text is held back as long as it may change: the first bytes of a character, and what may become
     a stop string. Tokens are decoded in a window that begins at the last but one part: tokenizers
     write a token's blank by what stands before it.
     """
 
-    def __init__(self, sequence: Sequence) -> None:
+    def __init__(self, sequence: Sequence, echoed: str = "") -> None:
         self._sequence = sequence
+        self._echoed = echoed
         self._begin = 0  # of the window
         self._read = 0  # tokens whose text is in `_text`
         self._text = ""
@@ -34,7 +38,7 @@ class Written:
             answer.text[self._given :],
             tokens=self._scores(),
             finish_reason=self._sequence.finish_reason,
-            answer=answer,
+            answer=replace(answer, text=self._echoed + answer.text),
         )
 
     def _grown(self) -> str:
@@ -66,10 +70,12 @@ class Written:
         return len(self._text)
 
     def _scores(self) -> tuple[ScoredToken, ...]:
+        """Behind a prompt the token that ends an answer counts, too: who scores prompts sends
+        max_tokens 1, and leaves out the last token of what comes (lm-eval's parse_logprobs)."""
         sequence = self._sequence
         if sequence.query.top_logprobs is None:
             return ()
-        tokens = sequence.written()
+        tokens = sequence.tokens if sequence.query.echo else sequence.written()
         new = range(self._scored, min(len(tokens), len(sequence.tops)))
         self._scored = new.stop
         return tuple(
@@ -77,6 +83,7 @@ class Written:
                 sequence.named(tokens[i]),
                 sequence.logprobs[i],
                 tuple((sequence.named(token), logprob) for token, logprob in sequence.tops[i]),
+                offset=len(self._echoed) if i == 0 else None,
             )
             for i in new
         )

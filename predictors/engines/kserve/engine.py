@@ -13,6 +13,7 @@ from pydantic import Field
 
 from predictors.contract import (
     MAX_TOKENS,
+    REPETITION_PENALTY,
     Answer,
     Delta,
     Query,
@@ -23,6 +24,7 @@ from predictors.contract import (
 from predictors.contract.openai.fields import OPTIONS
 from predictors.contract.tensors import TensorRequest, TensorResponse
 from predictors.engines.base import (
+    ECHO,
     LOGPROBS,
     MESSAGES,
     PENALTIES,
@@ -36,7 +38,10 @@ from predictors.upstream.openai.bodies import Dialect, api_of, request_body
 from predictors.upstream.settings import HTTPURL, HTTPUpstreamSettings
 from predictors.upstream.v2 import TRANSPORTS, V2Client, V2Model
 
-DIALECT: Final = Dialect.model_validate({"top_logprobs": 0})  # that of our own predictors
+# That of our own predictors.
+DIALECT: Final = Dialect.model_validate(
+    {"repetition_penalty_field": REPETITION_PENALTY, "top_logprobs": 0}
+)
 
 
 class KServeSettings(HTTPUpstreamSettings):
@@ -55,7 +60,7 @@ class KServeEngine(TextEngine, TensorEngine):
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)
         if cast(KServeSettings, settings).transport == "rest":
-            self.takes = frozenset({MESSAGES, RAW, TOKENS, LOGPROBS, PENALTIES, *OPTIONS})
+            self.takes = frozenset({MESSAGES, RAW, TOKENS, LOGPROBS, ECHO, PENALTIES, *OPTIONS})
 
     async def start(self) -> None:
         settings = cast(KServeSettings, self.settings)

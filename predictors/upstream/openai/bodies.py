@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, Field
 
 from predictors.contract import Query, Sampling
+from predictors.contract.names import REPETITION_PENALTY
 from predictors.errors import InvalidRequest
 from predictors.upstream.openai.choice import Choice, content_text
 
@@ -80,8 +81,10 @@ class Dialect(BaseModel):
         "chat", description="chat: the server applies the chat template; completions: raw text"
     )
     repetition_penalty_field: str = Field(
-        "repetition_penalty",
-        description="repeat_penalty for llama.cpp, none for OpenAI and Ollama, which have none",
+        "",
+        description="repetition_penalty, repeat_penalty for llama.cpp, or none for a server that "
+        "ignores or lacks it, as Ollama; if empty repetition_penalty, and only where somebody "
+        "asks for one, because OpenAI has no such field",
     )
     top_logprobs: int = Field(
         2, ge=0, le=20, description="alternatives to ask for per token; 0: no log-probabilities"
@@ -115,9 +118,11 @@ def request_body(
         "seed": sampling.seed,
         "presence_penalty": sampling.presence_penalty or None,
         "frequency_penalty": sampling.frequency_penalty or None,
+        "echo": query.echo or None,
         **query.options,
     }
-    if alternatives := max(dialect.top_logprobs, query.top_logprobs or 0):
+    alternatives = max(dialect.top_logprobs, query.top_logprobs or 0)
+    if alternatives or query.top_logprobs is not None:
         body.update(api.logprobs(alternatives))
     if dialect.stream or stream:
         body.update(stream=True, stream_options={"include_usage": True})
@@ -131,11 +136,12 @@ def api_of(query: Query, dialect: Dialect) -> API:
 
 def _repetition_penalty(sampling: Sampling, field: str) -> dict[str, float]:
     """OpenAI's `frequency_penalty` adds, this one multiplies: the one can't stand for the other."""
-    if sampling.repetition_penalty == 1.0:
+    asked = sampling.is_given(REPETITION_PENALTY)
+    if sampling.repetition_penalty == 1.0 or (not asked and field in ("", NONE)):
         return {}
     if field == NONE:
         raise InvalidRequest(
             f"this model has no repetition_penalty ({sampling.repetition_penalty:g} was asked): "
-            "send 1, or start the predictor with --repetition_penalty 1"
+            "leave it out, or send 1"
         )
-    return {field: sampling.repetition_penalty}
+    return {field or REPETITION_PENALTY: sampling.repetition_penalty}

@@ -52,9 +52,16 @@ def scored_tokens(choice: Mapping[str, Any]) -> tuple[ScoredToken, ...]:
             return tuple(_scored(token) for token in logprobs["content"])
         texts, values = logprobs.get("tokens") or (), logprobs.get("token_logprobs") or ()
         tops = logprobs.get("top_logprobs") or [None] * len(values)
-        rows = zip(texts, values, tops, strict=True)
+        offsets = logprobs.get("text_offset") or [None] * len(values)
+        rows = zip(texts, values, tops, offsets, strict=True)
         return tuple(
-            ScoredToken(str(t), _value(v), _pairs((top or {}).items())) for t, v, top in rows
+            ScoredToken(
+                str(text),
+                None if value is None else float(value),  # a prompt's first, with echo
+                _pairs((top or {}).items()),
+                offset if type(offset) is int else None,
+            )
+            for text, value, top, offset in rows
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return ()

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from predictors.cache.key import END_BYTES, answer_key, model_identity
-from predictors.contract import Query, Sampling
+from predictors.contract import Query, Sampling, parse_sampling
 from predictors.errors import ConfigurationError
 from predictors.settings import EngineSettings
 
@@ -66,3 +66,13 @@ def test_a_greedy_query_is_the_same_whatever_top_p_and_seed_are() -> None:
     assert key(**greedy) != key(**greedy, stop=("a",))
     assert key(**greedy) != key("Q", **greedy)
     assert key() != answer_key(b"other", Query("q", Sampling()))
+
+
+def test_a_default_that_is_asked_for_may_be_another_answer_than_one_that_nobody_named() -> None:
+    """An API without the field gets the one, and not the other."""
+    unnamed, named = Sampling(), parse_sampling({"repetition_penalty": 1.05}, Sampling())
+    assert unnamed == named
+    keys = {answer_key(b"model", Query("q", sampling)) for sampling in (unnamed, named)}
+    assert len(keys) == 2
+    others = parse_sampling({"temperature": 0.8}, Sampling())
+    assert answer_key(b"model", Query("q", others)) in keys

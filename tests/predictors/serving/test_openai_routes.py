@@ -123,6 +123,15 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str | None, str]] = {
         "messages[0].content[0].text",
         "must be a string",
     ),
+    "no messages": ({"messages": []}, 400, "messages", "at least one message"),
+    "a tool's answer to nobody": (
+        {"messages": [{"role": "tool", "content": "2", "tool_call_id": "c"}]},
+        400,
+        "messages[0].role",
+        "stands behind no message with tool_calls",
+    ),
+    "too many choices": ({"n": 129}, 400, "n", "less than or equal to 128"),
+    "more than the limit": ({"messages": user("x" * 9_000_000)}, 413, None, "the limit is"),
     "an engine that fails": ({"messages": user("fail")}, 500, None, "the script says fail"),
 }
 

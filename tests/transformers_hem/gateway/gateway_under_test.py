@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from inferencegraph.router.server import bind_port
 from predictors.contract import CLOUD, EDGE
+from predictors.serving.connection import Connections
 from predictors.serving.server import install
 from predictors.upstream.settings import Limits
 from transformers_hem.algorithms.base import Route
@@ -65,7 +66,8 @@ async def gateway(
     install(app, 8 * 2**20, cancel_on_disconnect=False)
     served.share(app)
     bound = bind_port("127.0.0.1", 0)
-    server = _Server(uvicorn.Config(app, lifespan="off", log_level="warning"))
+    config = uvicorn.Config(app, http=Connections(), lifespan="off", log_level="warning")
+    server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[bound]))
     while not server.started:
         await asyncio.sleep(0.01)

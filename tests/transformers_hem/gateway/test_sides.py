@@ -138,6 +138,16 @@ BAD: dict[str, tuple[dict[str, Any], int, str | None]] = {
     "choices": ({"n": 1000}, 400, "n"),
     "a field": ({"foo": 1}, 400, "foo"),
     "a model": ({"model": "other"}, 404, None),
+    "a tool's answer to nobody": (
+        {"messages": [{"role": "tool", "content": "2", "tool_call_id": "c"}]},
+        400,
+        "messages[0].role",
+    ),
+    "wrong deep inside": (
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": 1}]}]},
+        400,
+        "messages[0].content[0].text",
+    ),
 }
 
 
@@ -148,5 +158,28 @@ async def test_bad_input_asks_nobody(
     async with site("CloudOnly", None, None) as client:
         seen = await ask(client, **fields)
     assert seen.status_code == status
-    assert seen.json()["error"]["param"] == param
+    error = seen.json()["error"]
+    assert (error["param"], set(error)) == (param, {"message", "type", "param", "code"})
+    if status == 404:
+        assert "known: qa, qa-cloud, qa-edge" in error["message"]
     assert seen.headers["x-request-id"]
+
+
+TOOLS = [{"type": "function", "function": {"name": "f"}}]
+REFUSED: dict[str, tuple[dict[str, Any], bytes, int, str | None]] = {
+    "tools that no side has": ({"tools": TOOLS}, refusing(400, param="tools"), 400, "tools"),
+    "more than the limit": ({"text": "x" * 9_000_000}, answering("large"), 413, None),
+    "too many choices": ({"n": 129}, answering("large"), 400, "n"),
+}
+
+
+@pytest.mark.parametrize(("fields", "cloud", "status", "param"), REFUSED.values(), ids=REFUSED)
+async def test_a_refusal_has_openais_shape_and_the_next_request_is_answered(
+    fields: dict[str, Any], cloud: bytes, status: int, param: str | None
+) -> None:
+    async with site("CloudOnly", answering("small"), cloud) as client:
+        seen = await ask(client, **fields)
+        assert seen.status_code == status
+        error = seen.json()["error"]
+        assert (error["type"], error["param"]) == ("invalid_request_error", param)
+        assert (await ask(client, model="qa-edge")).status_code == 200

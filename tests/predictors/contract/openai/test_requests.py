@@ -135,7 +135,9 @@ COMPLETIONS: dict[str, tuple[dict[str, Any], str]] = {
     "an object": ({"prompt": {"a": 1}}, "prompt"),
     "messages": ({"messages": []}, "messages"),
     "a suffix": ({"suffix": "x"}, "suffix"),
-    "an echo": ({"echo": True}, "echo"),
+    "an echo that is text": ({"echo": "true"}, "echo"),
+    "no tokens, and no echo": ({"max_tokens": 0}, "max_tokens"),
+    "fewer tokens than none": ({"max_tokens": -1, "echo": True}, "max_tokens"),
     "the best of more": ({"best_of": 3}, "best_of"),
     "logprobs as in chats": ({"logprobs": True}, "logprobs"),
 }

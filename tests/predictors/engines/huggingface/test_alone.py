@@ -48,12 +48,13 @@ async def test_rows_of_one_request_are_a_batch_from_their_first_token(
 
 
 class Gate:
-    """A hook of the model that holds its step number `step` until it is opened."""
+    """A hook of the model, or of a layer of it, that holds its step number `step` until it is
+    opened."""
 
-    def __init__(self, engine: HuggingFaceEngine, step: int) -> None:
+    def __init__(self, engine: HuggingFaceEngine, step: int, layer: str = "lm_head") -> None:
         self.reached, self.opened = threading.Event(), threading.Event()
         self.steps_left = step
-        self.remove = engine.loaded.model.lm_head.register_forward_hook(self).remove
+        self.remove = engine.loaded.model.get_submodule(layer).register_forward_hook(self).remove
 
     def __call__(self, *step: object) -> None:
         self.steps_left -= 1
@@ -94,6 +95,26 @@ def assert_same(one: Answer, other: Answer) -> None:
     assert one.mean_logprob == pytest.approx(other.mean_logprob, abs=1e-4)
     assert one.min_logprob == pytest.approx(other.min_logprob, abs=1e-4)
     assert one.mean_margin == pytest.approx(other.mean_margin, abs=1e-4)
+
+
+async def test_a_single_query_waits_for_a_step_of_the_batch_whose_callers_have_gone(
+    engine: HuggingFaceEngine,
+) -> None:
+    """Beside it a prompt would see tokens that are still to come."""
+    query = Query("how many?", GREEDY)
+    (quiet,) = await engine.generate([query])
+    gate = Gate(engine, step=5, layer="model.layers.0")
+    batch = asyncio.ensure_future(engine.generate([query, query]))
+    assert await asyncio.to_thread(gate.reached.wait, 10)
+    batch.cancel()
+    await asyncio.wait([batch])
+    single = asyncio.ensure_future(engine.generate([query]))
+    await asyncio.wait([single], timeout=0.5)
+    assert not single.done()
+    gate.opened.set()
+    (answer,) = await single
+    gate.remove()
+    assert_same(answer, quiet)
 
 
 async def test_who_leaves_while_alone_stops_at_the_next_token(engine: HuggingFaceEngine) -> None:

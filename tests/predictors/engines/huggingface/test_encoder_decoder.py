@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from predictors.contract import Query, Sampling
+from predictors.engines.base import ECHO
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.errors import ConfigurationError, InvalidRequest
 from tests.predictors.engines.huggingface.tiny_llama import byte_tokenizer
@@ -128,3 +129,8 @@ async def test_continuous_batching_is_refused_with_the_reason(model_dir):
     settings = HuggingFaceSettings(model_dir=str(model_dir), batching="continuous")
     with pytest.raises(ConfigurationError, match="it is an encoder-decoder; set batching to auto"):
         await HuggingFaceEngine(settings).start()
+
+
+async def test_its_prompts_are_not_scored(engine):
+    """They are the encoder's, which gives no probabilities."""
+    assert HuggingFaceEngine.takes - engine.takes == {ECHO}

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from predictors.contract import Answer, Delta, Message, Query, Sampling
+from predictors.contract.openai.errors import InvalidField
 from predictors.engines.huggingface.engine import HuggingFaceEngine
 from predictors.engines.huggingface.settings import HuggingFaceSettings
 from predictors.engines.huggingface.streaming import Written
@@ -148,7 +149,7 @@ async def test_a_penalty_keeps_tokens_from_coming_again(engine: HuggingFaceEngin
 
 
 class Untemplated:
-    chat_template = None
+    chat_template: str | None = None
 
     def encode(self, text: str, add_special_tokens: bool) -> list[int]:
         assert add_special_tokens
@@ -157,10 +158,29 @@ class Untemplated:
 
 async def test_a_conversation_needs_a_chat_template() -> None:
     messages = (Message("system", "be brief"), Message("user", "1 + 1?"))
-    with pytest.raises(InvalidRequest, match="no chat template: send one user message, not 2"):
+    with pytest.raises(
+        InvalidField, match="no chat template: send one user message, not 2"
+    ) as refused:
         await encode(Query("1 + 1?", GREEDY, messages=messages), Untemplated(), 100)
+    assert refused.value.param == "messages"
     one = Query("1 + 1?", GREEDY, messages=messages[1:])
     assert (await encode(one, Untemplated(), 100)).tokens == list(b"1 + 1?")
+
+
+class Strict(Untemplated):
+    """A tokenizer whose template takes turns in one order alone, as Mistral's and Gemma's do."""
+
+    chat_template = "strict"
+
+    def apply_chat_template(self, messages: list[dict[str, Any]], **options: Any) -> str:
+        raise ValueError("Conversation roles must alternate user/assistant/user/assistant")
+
+
+async def test_roles_in_an_order_that_the_template_refuses_are_named() -> None:
+    messages = (Message("assistant", "2"), Message("assistant", "3"))
+    with pytest.raises(InvalidField, match="refuses: Conversation roles must") as refused:
+        await encode(Query("3", GREEDY, messages=messages), Strict(), 100)
+    assert refused.value.param == "messages"
 
 
 @MODULE

@@ -18,6 +18,7 @@ from predictors.contract import (
     Answer,
     Query,
     Sampling,
+    parse_sampling,
 )
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
 from predictors.errors import (
@@ -26,6 +27,7 @@ from predictors.errors import (
     InvalidRequest,
     UpstreamError,
 )
+from predictors.serving.settings import PredictorSettings
 from predictors.settings import read_settings
 from predictors.upstream.client import forwarded_headers
 from tests.conftest import free_port
@@ -109,11 +111,39 @@ async def test_dialects_differ_by_settings(ask: Ask, far: FarSide) -> None:
 async def test_a_penalty_that_the_server_lacks_is_refused_and_never_another_one(
     ask: Ask, far: FarSide
 ) -> None:
-    with pytest.raises(InvalidRequest, match=r"no repetition_penalty \(1.05 was asked\): send 1"):
-        await ask("hello", sampling=Sampling(), repetition_penalty_field="none")
+    asked = parse_sampling({"repetition_penalty": 1.05}, Sampling())
+    with pytest.raises(InvalidRequest, match=r"no repetition_penalty \(1.05 was asked\): leave"):
+        await ask("hello", sampling=asked, repetition_penalty_field="none")
     assert far.requests == []
     await ask("hello", repetition_penalty_field="none")
     assert not {name for name in far.requests[0].body if "penalty" in name}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field", "sent"),
+    [
+        ({}, "", {}),
+        ({}, "none", {}),
+        ({}, "repetition_penalty", {"repetition_penalty": 1.05}),
+        ({}, "repeat_penalty", {"repeat_penalty": 1.05}),
+        ({"repetition_penalty": 1.05}, "", {"repetition_penalty": 1.05}),
+        ({"repetition_penalty": 1.2}, "", {"repetition_penalty": 1.2}),
+        ({"repetition_penalty": 1}, "", {}),
+    ],
+)
+@pytest.mark.parametrize("who", ["the caller", "the operator"])
+async def test_a_default_that_nobody_named_is_not_sent_where_openai_has_no_such_field(
+    ask: Ask, far: FarSide, parameters: dict[str, Any], field: str, sent: dict[str, Any], who: str
+) -> None:
+    if who == "the operator":
+        options = {name: str(value) for name, value in parameters.items()}
+        sampling = read_settings(PredictorSettings, options).sampling()
+    else:
+        sampling = parse_sampling(parameters, read_settings(PredictorSettings, {}).sampling())
+    await ask("hello", sampling=sampling, repetition_penalty_field=field)
+    assert {n: v for n, v in far.requests[0].body.items() if "penalty" in n} == sent
+    fields = {"model", "messages", "max_tokens", "temperature", "top_p", "logprobs", "top_logprobs"}
+    assert set(far.requests[0].body) == fields | set(sent)
 
 
 async def test_the_one_model_that_is_listed_is_asked(ask: Ask, far: FarSide) -> None:
