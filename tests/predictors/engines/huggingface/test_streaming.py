@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from predictors.contract import Answer, Delta, Message, Query, Sampling
+from predictors.contract.openai.errors import InvalidField
 from predictors.engines.huggingface.engine import HuggingFaceEngine
 from predictors.engines.huggingface.settings import HuggingFaceSettings
 from predictors.engines.huggingface.streaming import Written
@@ -158,9 +159,9 @@ class Untemplated:
 async def test_a_conversation_needs_a_chat_template() -> None:
     messages = (Message("system", "be brief"), Message("user", "1 + 1?"))
     with pytest.raises(InvalidRequest, match="no chat template: send one user message, not 2"):
-        await encode(Query("1 + 1?", GREEDY, messages=messages), Untemplated(), 100)
+        await encode(Query("1 + 1?", GREEDY, messages=messages), Untemplated(), 100, 256)
     one = Query("1 + 1?", GREEDY, messages=messages[1:])
-    assert (await encode(one, Untemplated(), 100)).tokens == list(b"1 + 1?")
+    assert (await encode(one, Untemplated(), 100, 256)).tokens == list(b"1 + 1?")
 
 
 @MODULE
@@ -197,5 +198,6 @@ async def test_raw_texts_and_tokens(engine: HuggingFaceEngine) -> None:
     (text,) = await engine.generate([Query("1 + 1?", GREEDY, raw=True)])
     (numbers,) = await engine.generate([Query("", GREEDY, raw=True, tokens=tokens)])
     assert (text.text, text.prompt_tokens) == (numbers.text, numbers.prompt_tokens)
-    with pytest.raises(InvalidRequest, match="number 99999 of the tokenizer"):
-        await engine.generate([Query("", GREEDY, raw=True, tokens=(99999,))])
+    for wrong in (99999, -1):
+        with pytest.raises(InvalidField, match=f"prompt: there is no token {wrong}, the model"):
+            await engine.generate([Query("", GREEDY, raw=True, tokens=(tokens[0], wrong))])
