@@ -46,6 +46,7 @@ SAME_NAME = (
 # vLLM's choice is that of the first query that asks for JSON, while each later schema is checked by
 # the library that suits it best: one that says yes to what the chosen one ignores.
 STRUCTURED_OUTPUTS = "xgrammar"
+ZEROING = "predictors.engines.vllm.scheduling.ZeroingScheduler"
 OURS = {*SAME_NAME, "model", "revision", "dtype", "device_ids", "speculative_config", "runner"}
 
 
@@ -73,6 +74,7 @@ def _arguments(settings: VLLMSettings, path: Path, failures: Failures) -> AsyncE
         "kv_cache_memory_bytes": _kv_cache_bytes(settings.kv_cache_gib),
         "device_ids": settings.device_ids or None,
         "speculative_config": settings.speculative_config or None,
+        "scheduler_cls": ZEROING if current_platform.is_cpu() else None,
         "structured_outputs_config": StructuredOutputsConfig(backend=STRUCTURED_OUTPUTS),
         **{name: value for name, value in same.items() if value is not None},
         **settings.engine_args,
