@@ -75,6 +75,9 @@ class VLLMEngine(TextEngine):
             async for delta in deltas:
                 yield delta
 
+    async def whole(self, query: Query) -> list[Delta]:
+        return await self._whole(query, await self._encoded(query))
+
     async def healthy(self) -> bool:
         return self.llm is not None and not self.llm.errored
 
@@ -98,11 +101,14 @@ class VLLMEngine(TextEngine):
         return await encode(query, llm.get_tokenizer(), context, vocabulary)
 
     async def _answer(self, query: Query, prompt: Prompt) -> Answer:
+        (delta,) = await self._whole(query, prompt)
+        assert delta.answer is not None
+        return delta.answer
+
+    async def _whole(self, query: Query, prompt: Prompt) -> list[Delta]:
         deltas = self._deltas(query, prompt, as_it_comes=False)
         async with aclosing(deltas):
-            (last,) = [delta async for delta in deltas]
-        assert last.answer is not None
-        return last.answer
+            return [delta async for delta in deltas]
 
     def _deltas(self, query: Query, prompt: Prompt, *, as_it_comes: bool) -> AsyncGenerator[Delta]:
         """Of the answer, bit by bit or in one part, which costs vLLM less."""

@@ -81,6 +81,18 @@ async def test_a_stream_says_what_that_of_the_huggingface_engine_says(
         assert any(token.text != token.top[0][0] for parts in here for token in scored(parts))
 
 
+async def test_whoever_reads_nothing_before_the_end_gets_all_in_one_part(
+    engine: TextEngine,
+) -> None:
+    for query in queries(20, WAYS["stop"]):
+        asked = replace(query, top_logprobs=2)
+        parts, (whole,) = await streamed(engine, asked), await engine.whole(asked)
+        assert whole.text == "".join(part.text for part in parts)
+        assert whole.finish_reason == parts[-1].finish_reason
+        assert [token.text for token in whole.tokens] == [token.text for token in scored(parts)]
+        assert whole.answer.completion_tokens == parts[-1].answer.completion_tokens
+
+
 async def test_an_answer_of_several_tokens_comes_token_by_token(engine: TextEngine) -> None:
     parts = await streamed(engine, Query(QUESTION, GREEDY, top_logprobs=0))
     answer = parts[-1].answer
