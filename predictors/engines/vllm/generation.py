@@ -1,7 +1,9 @@
 """One query through vLLM: its answer as it comes, or its error."""
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Final
 
 from vllm import SamplingParams
 from vllm.exceptions import GracefulHTTPError, VLLMClientError, VLLMValidationError
@@ -16,6 +18,8 @@ from predictors.engines.prompt import Prompt
 from predictors.engines.vllm.failures import Failures, cut
 from predictors.engines.vllm.written import Written
 from predictors.errors import EngineError, HEMError, InvalidRequest, Overloaded, first_line
+
+_PLACE_IN_XGRAMMAR: Final = re.compile(r"\[[\d:]+\] \S+:\d+: ")
 
 
 async def generate(
@@ -68,5 +72,6 @@ def _refused(error: VLLMClientError, parameters: SamplingParams) -> InvalidReque
     field = error.parameter if isinstance(error, VLLMValidationError) else None
     if field is None and parameters.structured_outputs is not None:
         field = RESPONSE_FORMAT
-    message = cut(first_line(Exception(*error.args)))  # without the value, which may be long
+    message = first_line(Exception(*error.args))  # without the value, which may be long
+    message = cut(_PLACE_IN_XGRAMMAR.sub("", message))
     return InvalidField(f"{field}: {message}", field) if field else InvalidRequest(message)

@@ -145,7 +145,7 @@ async def test_a_malformed_option_is_named_and_hurts_nobody(
         with pytest.raises(InvalidField, match=field) as caught:
             await asking([Query(QUESTION, GREEDY, options=options)])
         assert caught.value.param == field
-        assert len(str(caught.value)) < 500
+        assert len(str(caught.value)) < 500 and ".cc:" not in str(caught.value)
     assert await engine.healthy()
     assert (await engine.generate([Query(QUESTION, GREEDY)]))[0].text == usual[0].text
 
