@@ -74,4 +74,8 @@ def _refused(error: VLLMClientError, parameters: SamplingParams) -> InvalidReque
         field = RESPONSE_FORMAT
     message = first_line(Exception(*error.args))  # without the value, which may be long
     message = cut(_PLACE_IN_XGRAMMAR.sub("", message))
-    return InvalidField(f"{field}: {message}", field) if field else InvalidRequest(message)
+    if field is None:
+        return InvalidRequest(message)
+    # Of a schema that is one: another model may take it.
+    code = "unsupported" if "not supported" in message else None
+    return InvalidField(f"{field}: {message}", field, code)

@@ -47,7 +47,8 @@ class Written:
         """
         new = output.outputs[0]
         if new.finish_reason == "error" and self._structured and not self._count:
-            raise InvalidField(f"{RESPONSE_FORMAT}: vLLM can't follow the schema", RESPONSE_FORMAT)
+            message = f"{RESPONSE_FORMAT}: vLLM can't follow the schema"
+            raise InvalidField(message, RESPONSE_FORMAT, "unsupported")
         if new.finish_reason in ("abort", "error"):
             raise EngineError(f"generation failed: vLLM ended it with {new.finish_reason!r}")
         self._parts.append(new.text)

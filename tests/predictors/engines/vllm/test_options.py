@@ -123,10 +123,8 @@ FORMAT = "response_format"
         (schema({"type": "banana"}), FORMAT),
         (schema({"type": "object", "properties": [1]}), FORMAT),
         (schema({"$ref": "#/$defs/nowhere"}), FORMAT),
-        (schema({"$ref": "#"}), FORMAT),
         (schema({"type": "string", "pattern": "(("}), FORMAT),
         (schema({"type": "integer", "minimum": 5, "maximum": 3}), FORMAT),
-        (schema({"type": "integer", "multipleOf": 3}), FORMAT),  # not by xgrammar
         (schema({"const": "\ud800"}), FORMAT),
         (schema(nested(400)), FORMAT),
         ({"logit_bias": {"x": 1}}, "logit_bias"),
@@ -144,10 +142,20 @@ async def test_a_malformed_option_is_named_and_hurts_nobody(
     for asking in (engine.generate, lambda asked: _text(engine, asked[0])):
         with pytest.raises(InvalidField, match=field) as caught:
             await asking([Query(QUESTION, GREEDY, options=options)])
-        assert caught.value.param == field
+        assert (caught.value.param, caught.value.code) == (field, None)
         assert len(str(caught.value)) < 500 and ".cc:" not in str(caught.value)
     assert await engine.healthy()
     assert (await engine.generate([Query(QUESTION, GREEDY)]))[0].text == usual[0].text
+
+
+@pytest.mark.parametrize("beyond", [{"type": "integer", "multipleOf": 3}, {"$ref": "#"}])
+async def test_a_schema_beyond_this_engine_may_be_taken_elsewhere(
+    engine: TextEngine, beyond: dict[str, Any]
+) -> None:
+    """The code by which a gateway asks the other side."""
+    with pytest.raises(InvalidField) as caught:
+        await engine.generate([Query(QUESTION, GREEDY, options=schema(beyond))])
+    assert (caught.value.param, caught.value.code) == (FORMAT, "unsupported")
 
 
 @pytest.mark.parametrize(
