@@ -23,14 +23,17 @@ class Prompt:
     max_tokens: int
 
 
-async def encode(query: Query, tokenizer: Any, context: int, *, apart: bool = False) -> Prompt:
+async def encode(
+    query: Query, tokenizer: Any, context: int, vocabulary: int, *, apart: bool = False
+) -> Prompt:
     """The conversation through the tokenizer's chat template; without one a single user message is
     its text. A raw text is taken as it is, and tokens are the prompt already.
 
     `tokenizer` is a tokenizer of transformers. `context` is the most tokens of prompt and answer
-    together; with `apart` it is the most of each, as for an encoder and its decoder. Raises
-    ContextTooLong where not even one token of an answer fits that is to have any, InvalidRequest
-    where the text has no tokens.
+    together; with `apart` it is the most of each, as for an encoder and its decoder. `vocabulary`
+    is how many tokens the model has embeddings for. Raises ContextTooLong where not even one token
+    of an answer fits that is to have any, InvalidRequest where the text has no tokens, or one that
+    the model doesn't know: on a GPU that would end the process.
     """
     characters = sum(len(message.content) for message in query.conversation)
     if characters > context * TOKEN_CHARACTERS:
@@ -43,6 +46,7 @@ async def encode(query: Query, tokenizer: Any, context: int, *, apart: bool = Fa
         tokens = _tokens(query, tokenizer)
     if not tokens:
         raise InvalidRequest("the query has no tokens for this model")
+    _check_known(query, tokens, tokenizer, vocabulary)
     if apart and len(tokens) > context:
         raise ContextTooLong(
             f"the query has {len(tokens)} tokens, more than the context of {context} tokens"
@@ -64,6 +68,20 @@ def _tokens(query: Query, tokenizer: Any) -> list[int]:
         _templated(query, tokenizer) if chat else _plain(query), add_special_tokens=not chat
     )
     return tokens
+
+
+def _check_known(query: Query, tokens: list[int], tokenizer: Any, vocabulary: int) -> None:
+    if min(tokens) >= 0 and (largest := max(tokens)) < vocabulary:
+        return
+    if query.tokens:
+        wrong = next(token for token in tokens if not 0 <= token < vocabulary)
+        raise InvalidField(
+            f"prompt: there is no token {wrong}, the model knows 0 to {vocabulary - 1}", "prompt"
+        )
+    raise InvalidRequest(
+        f"the query has the token {tokenizer.convert_ids_to_tokens(largest)!r}, number {largest} "
+        f"of the tokenizer, but the model knows {vocabulary}; leave it out"
+    )
 
 
 def _templated(query: Query, tokenizer: Any) -> str:

@@ -8,17 +8,19 @@ TELEMETRY_FIELD: Final = "telemetry"
 SIGNALS: Final = ("mean_logprob", "min_logprob", "mean_margin")
 
 # Fields of requests; they are passed on as they are.
+RESPONSE_FORMAT: Final = "response_format"
+LOGIT_BIAS: Final = "logit_bias"
 OPTIONS: Final = (
-    *("tools", "tool_choice", "parallel_tool_calls", "response_format"),
-    *("logit_bias", "reasoning_effort", "verbosity"),
+    *("tools", "tool_choice", "parallel_tool_calls", RESPONSE_FORMAT),
+    *(LOGIT_BIAS, "reasoning_effort", "verbosity"),
 )
 # Values that ask for nothing: clients and frameworks send them.
 NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
     "tools": ([],),
     "tool_choice": ("none", "auto"),
     "parallel_tool_calls": (True, False),
-    "response_format": ({"type": "text"},),
-    "logit_bias": ({},),
+    RESPONSE_FORMAT: ({"type": "text"},),
+    LOGIT_BIAS: ({},),
 }
 
 

@@ -6,6 +6,7 @@ loading      a directory or hub id -> a model that is known to be whole, or one 
 quantization weights of 8 or 4 bits
 sequence     one query while it is answered: its tokens, its end, its telemetry
 sampling     logits -> the next token of each sequence, by each one's own parameters
+             (penalties: for tokens that it has; drawing: at random, by temperature and top_p)
 batching     which of the two ways a model can go, tried before anyone depends on it
 continuous   many callers in one batch that they join and leave at any token
 suspects     after a breakdown of that batch: over whom it broke, and the others go on

@@ -23,7 +23,7 @@ from predictors.engines.huggingface.continuous import ContinuousBatches, NotPaus
 from predictors.engines.huggingface.loading import Loaded
 from predictors.engines.huggingface.placing import placed
 from predictors.engines.huggingface.plain import PlainGroups
-from predictors.engines.huggingface.sampling import choose
+from predictors.engines.huggingface.sampling import Sampler
 from predictors.engines.huggingface.sequence import NAN, Sequence, Top, failed
 from predictors.errors import ContextTooLong, EngineError, first_line
 
@@ -121,7 +121,7 @@ class PromptScorer:
             _read(logits, tokens[begin + 1 : end + 1], alternatives, scores)
             if end == len(tokens) and sequence is not None and sequence.max_tokens == 1:
                 with torch.no_grad():
-                    choose(logits[-1:], [sequence])
+                    Sampler().choose(logits[-1:], [sequence])
             del logits
             yield end
 

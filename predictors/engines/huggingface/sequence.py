@@ -5,12 +5,12 @@ import math
 import random
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from predictors.contract import Answer, Query
 from predictors.contract.chat import FinishReason
 from predictors.engines.prompt import Prompt, encode
-from predictors.errors import EngineError, InvalidRequest
+from predictors.errors import EngineError
 
 if TYPE_CHECKING:
     from predictors.engines.huggingface.loading import Loaded
@@ -60,15 +60,9 @@ class Sequence:
 
     @classmethod
     async def of(cls, query: Query, model: "Loaded", context: int) -> "Sequence":
-        """Raises InvalidRequest where the query doesn't fit the context, or has a token that the
-        model doesn't know: on a GPU that would end the process."""
-        prompt = await encode(query, model.tokenizer, context, apart=model.encoder_decoder)
-        if (largest := max(prompt.tokens)) >= model.vocabulary:
-            text = model.tokenizer.convert_ids_to_tokens(largest)
-            raise InvalidRequest(
-                f"the query has the token {text!r}, number {largest} of the tokenizer, but the "
-                f"model knows {model.vocabulary}; leave it out"
-            )
+        """Raises InvalidRequest: see encode."""
+        apart, vocabulary = model.encoder_decoder, model.vocabulary
+        prompt = await encode(query, model.tokenizer, context, vocabulary, apart=apart)
         return cls(query, prompt, model)
 
     @property

@@ -6,12 +6,14 @@ seconds that the import takes, and before any server runs.
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from predictors.contract import Answer, Query, Sampling
-from predictors.engines.base import TextEngine
+from predictors.contract import Answer, Delta, Query, Sampling
+from predictors.contract.openai.fields import LOGIT_BIAS, RESPONSE_FORMAT
+from predictors.engines.base import LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, TextEngine
 from predictors.engines.checkpoint import check, is_local, resolve
 from predictors.engines.prompt import Prompt, encode
 from predictors.engines.side_by_side import in_turns, side_by_side
@@ -39,6 +41,7 @@ class VLLMEngine(TextEngine):
     """
 
     Settings = VLLMSettings
+    takes = frozenset({LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, LOGIT_BIAS, RESPONSE_FORMAT})
 
     def __init__(self, settings: VLLMSettings) -> None:
         super().__init__(settings)
@@ -46,6 +49,8 @@ class VLLMEngine(TextEngine):
         self.llm: AsyncLLM | None = None
         self._ids = itertools.count()
         self._failures = Failures()
+        if settings.speculative_config:  # vLLM knows no biases there
+            self.takes = self.takes - {LOGIT_BIAS}
         if is_local(settings.model_dir):
             check(resolve(settings.model_dir, settings.revision))
 
@@ -59,12 +64,19 @@ class VLLMEngine(TextEngine):
             ) from error
 
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
-        llm = self._started()
-        tokenizer, context = llm.get_tokenizer(), llm.model_config.max_model_len
-        prompts = await in_turns(encode(query, tokenizer, context) for query in queries)
+        prompts = await in_turns(map(self._encoded, queries))
         pairs = zip(queries, prompts, strict=True)
         rows = (self._answer(query, prompt) for query, prompt in pairs)
         return await side_by_side(rows, self._settings.max_num_seqs or ROWS_AT_ONCE)
+
+    async def stream(self, query: Query) -> AsyncGenerator[Delta]:
+        deltas = self._deltas(query, await self._encoded(query), as_it_comes=True)
+        async with aclosing(deltas):
+            async for delta in deltas:
+                yield delta
+
+    async def whole(self, query: Query) -> list[Delta]:
+        return await self._whole(query, await self._encoded(query))
 
     async def healthy(self) -> bool:
         return self.llm is not None and not self.llm.errored
@@ -82,12 +94,36 @@ class VLLMEngine(TextEngine):
             await asyncio.to_thread(llm.shutdown)
         self._failures.close()
 
-    async def _answer(self, query: Query, prompt: Prompt) -> Answer:
-        from predictors.engines.vllm.generation import generate, sampling_params
+    async def _encoded(self, query: Query) -> Prompt:
+        llm = self._started()
+        config = llm.model_config
+        context, vocabulary = config.max_model_len, config.get_vocab_size()
+        return await encode(query, llm.get_tokenizer(), context, vocabulary)
 
+    async def _answer(self, query: Query, prompt: Prompt) -> Answer:
+        (delta,) = await self._whole(query, prompt)
+        assert delta.answer is not None
+        return delta.answer
+
+    async def _whole(self, query: Query, prompt: Prompt) -> list[Delta]:
+        deltas = self._deltas(query, prompt, as_it_comes=False)
+        async with aclosing(deltas):
+            return [delta async for delta in deltas]
+
+    def _deltas(self, query: Query, prompt: Prompt, *, as_it_comes: bool) -> AsyncGenerator[Delta]:
+        """Of the answer, bit by bit or in one part, which costs vLLM less."""
+        from vllm.sampling_params import RequestOutputKind
+
+        from predictors.engines.vllm.generation import generate
+        from predictors.engines.vllm.parameters import sampling_params
+        from predictors.engines.vllm.written import Written
+
+        kind = RequestOutputKind.DELTA if as_it_comes else RequestOutputKind.FINAL_ONLY
+        telling = self._settings.logprobs or query.top_logprobs is not None
+        parameters = sampling_params(query, prompt.max_tokens, kind, telling=telling)
+        written = Written(query, len(prompt.tokens), telling=telling)
         request = f"query-{next(self._ids)}"
-        parameters = sampling_params(query.sampling, prompt.max_tokens, self._settings.logprobs)
-        return await generate(self._started(), prompt, parameters, request, self._failures)
+        return generate(self._started(), prompt, parameters, written, request, self._failures)
 
     def _load(self) -> "AsyncLLM":
         from predictors.engines.vllm.loading import load

@@ -53,7 +53,7 @@ class Failures:
         for line in self._logged().splitlines():
             raised = _RAISED.search(line)
             if raised and not any(words in raised[2] for words in _SEEN_ELSEWHERE):
-                return _cut(raised[2])
+                return cut(raised[2])
         return _shown(error)
 
     def close(self) -> None:
@@ -67,12 +67,12 @@ class Failures:
 
 def _shown(error: Exception) -> str:
     if not isinstance(error, ValidationError):
-        return _cut(first_line(error))
+        return cut(first_line(error))
     path, message, value = first_fault(error)
     reason = message.splitlines()[0]
     field = path.partition(".")[0]  # behind it are the types that pydantic tried
-    return _cut(f"{field} {value!r}: {reason}" if field else reason)
+    return cut(f"{field} {value!r}: {reason}" if field else reason)
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

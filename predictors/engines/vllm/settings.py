@@ -47,8 +47,8 @@ class VLLMSettings(EngineSettings):
     )
     logprobs: bool = Field(
         True,
-        description="log-probabilities and margins of the answers; false is faster, where nothing "
-        "mines them",
+        description="log-probabilities and margins of the answers; false is a little faster, where "
+        "nothing mines them",
     )
     tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share each layer")
     pipeline_parallel_size: int = Field(1, ge=1, description="groups of GPUs that share the layers")

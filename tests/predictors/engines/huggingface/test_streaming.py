@@ -14,7 +14,6 @@ from predictors.engines.huggingface.engine import HuggingFaceEngine
 from predictors.engines.huggingface.settings import HuggingFaceSettings
 from predictors.engines.huggingface.streaming import Written
 from predictors.engines.prompt import encode
-from predictors.errors import InvalidRequest
 
 GREEDY = Sampling(max_tokens=30, temperature=0.0, repetition_penalty=1.0)
 QUERIES = [f"{'the longer the text ' * (n % 3)}question {n}?" for n in range(6)]
@@ -161,10 +160,10 @@ async def test_a_conversation_needs_a_chat_template() -> None:
     with pytest.raises(
         InvalidField, match="no chat template: send one user message, not 2"
     ) as refused:
-        await encode(Query("1 + 1?", GREEDY, messages=messages), Untemplated(), 100)
+        await encode(Query("1 + 1?", GREEDY, messages=messages), Untemplated(), 100, 256)
     assert refused.value.param == "messages"
     one = Query("1 + 1?", GREEDY, messages=messages[1:])
-    assert (await encode(one, Untemplated(), 100)).tokens == list(b"1 + 1?")
+    assert (await encode(one, Untemplated(), 100, 256)).tokens == list(b"1 + 1?")
 
 
 class Strict(Untemplated):
@@ -179,7 +178,7 @@ class Strict(Untemplated):
 async def test_roles_in_an_order_that_the_template_refuses_are_named() -> None:
     messages = (Message("assistant", "2"), Message("assistant", "3"))
     with pytest.raises(InvalidField, match="refuses: Conversation roles must") as refused:
-        await encode(Query("3", GREEDY, messages=messages), Strict(), 100)
+        await encode(Query("3", GREEDY, messages=messages), Strict(), 100, 256)
     assert refused.value.param == "messages"
 
 
@@ -217,5 +216,6 @@ async def test_raw_texts_and_tokens(engine: HuggingFaceEngine) -> None:
     (text,) = await engine.generate([Query("1 + 1?", GREEDY, raw=True)])
     (numbers,) = await engine.generate([Query("", GREEDY, raw=True, tokens=tokens)])
     assert (text.text, text.prompt_tokens) == (numbers.text, numbers.prompt_tokens)
-    with pytest.raises(InvalidRequest, match="number 99999 of the tokenizer"):
-        await engine.generate([Query("", GREEDY, raw=True, tokens=(99999,))])
+    for wrong in (99999, -1):
+        with pytest.raises(InvalidField, match=f"prompt: there is no token {wrong}, the model"):
+            await engine.generate([Query("", GREEDY, raw=True, tokens=(tokens[0], wrong))])

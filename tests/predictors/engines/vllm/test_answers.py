@@ -152,10 +152,19 @@ async def test_log_probabilities_can_be_left_out() -> None:
     settings = VLLMSettings(model_dir="embedded:edge", enforce_eager=True, logprobs=False)
     engine = VLLMEngine(settings)
     await engine.start()
+    asks = dataclasses.replace(queries(1)[0], top_logprobs=3)
     try:
         answers = await engine.generate(queries(4))
+        silent = [part async for part in engine.stream(queries(1)[0])]
+        asked = [part async for part in engine.stream(asks)]
     finally:
         await engine.close()
     assert all(answer.text and answer.completion_tokens for answer in answers)
-    told = [(a.mean_logprob, a.min_logprob, a.mean_margin) for a in answers]
-    assert told == [(None, None, None)] * 4
+    told = [(a.mean_logprob, a.min_logprob, a.mean_margin) for a in (*answers, silent[-1].answer)]
+    assert told == [(None, None, None)] * 5
+    assert all(part.tokens == () for part in silent)
+    # Who asks gets them none the less.
+    tokens = [token for part in asked for token in part.tokens]
+    assert tokens and all(len(token.top) == 3 for token in tokens)
+    assert asked[-1].answer.min_logprob <= min(token.logprob for token in tokens)
+    assert 0 <= asked[-1].answer.mean_margin <= 1

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 
 import pytest
 import pytest_asyncio
@@ -59,6 +60,32 @@ async def test_a_cancelled_query_is_aborted_in_the_engine(engine: VLLMEngine) ->
     assert answer.time_to_first_token < 900 * whole.inter_token_latency / 2
 
 
+@pytest.mark.parametrize("way", ["closed", "cancelled"])
+async def test_a_stream_that_is_left_in_the_middle_is_aborted_in_the_engine(
+    engine: VLLMEngine, way: str
+) -> None:
+    """As above: the one place is free long before the stream could have ended."""
+    (whole,) = await engine.generate([LONG])
+    began = asyncio.Event()
+
+    async def read() -> None:
+        async with aclosing(engine.stream(LONG)) as parts:
+            async for _ in parts:
+                began.set()
+                if way == "closed":
+                    return
+
+    reading = asyncio.ensure_future(read())
+    await began.wait()
+    if way == "cancelled":
+        reading.cancel()
+    await asyncio.wait([reading])
+    assert reading.cancelled() == (way == "cancelled")
+    assert engine.llm.get_num_unfinished_requests() == 0
+    (answer,) = await engine.generate([SHORT])
+    assert answer.time_to_first_token < 900 * whole.inter_token_latency / 2
+
+
 async def test_more_queries_than_may_wait_are_refused_as_overload(engine: VLLMEngine) -> None:
     waiting = asyncio.gather(*(engine.generate([LONG]) for _ in range(3)))
     await until(lambda: engine.llm.get_num_unfinished_requests() == 3)
@@ -72,12 +99,18 @@ async def test_more_queries_than_may_wait_are_refused_as_overload(engine: VLLMEn
 async def test_a_dead_engine_fails_who_waits_and_is_not_healthy(engine: VLLMEngine) -> None:
     assert await engine.healthy()
     assert engine.cause_of_death() is None
+    stream = engine.stream(LONG)
+    assert (await anext(stream)).finish_reason is None
     waiting = asyncio.ensure_future(engine.generate([LONG]))
-    await until(lambda: engine.llm.get_num_unfinished_requests() == 1)
+    await until(lambda: engine.llm.get_num_unfinished_requests() == 2)
     for process in engine.llm.engine_core.resources.engine_manager.processes:
         process.kill()
     with pytest.raises(EngineError, match="died"):
         await asyncio.wait_for(waiting, timeout=60)
+    with pytest.raises(EngineError, match="died"):
+        async with asyncio.timeout(60):
+            async for part in stream:
+                assert part.finish_reason is None
     assert not await engine.healthy()
     assert str(engine.cause_of_death()).startswith("vLLM has died: ")
     with pytest.raises(EngineError, match="died"):
@@ -86,4 +119,6 @@ async def test_a_dead_engine_fails_who_waits_and_is_not_healthy(engine: VLLMEngi
     assert engine.cause_of_death() is None
     with pytest.raises(EngineError, match="closed"):
         await engine.generate([SHORT])
+    with pytest.raises(EngineError, match="closed"):
+        await anext(engine.stream(SHORT))
     assert not await engine.healthy()

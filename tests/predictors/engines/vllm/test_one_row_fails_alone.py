@@ -123,6 +123,30 @@ async def test_parameters_that_vllm_cannot_hold(
     assert await engine.healthy()
 
 
+@pytest.mark.parametrize("sampling", [GREEDY, SEEDED], ids=["greedy", "seed"])
+async def test_a_stream_whose_logits_are_no_numbers_gives_no_part(
+    engine: TextEngine, undisturbed: list[str], sampling: Sampling
+) -> None:
+    parts = []
+    with pytest.raises(EngineError, match="NaN"):
+        async for part in engine.stream(Query(f"What is {POISON} + 3?", sampling)):
+            parts.append(part)
+    assert parts == []
+    assert (await outcomes(engine, []))[0] == undisturbed
+
+
+async def test_what_a_poisoned_query_begins_with_serves_others(engine: TextEngine) -> None:
+    """Its beginning, some blocks of the cache, is kept for those that begin alike."""
+    beginning = "12 + 7 = 19, " * 40
+    good = Query(f"{beginning}What is 2 + 3?", GREEDY)
+    with pytest.raises(EngineError, match="NaN"):
+        await engine.generate([Query(f"{beginning}{POISON} + 3?", GREEDY)])
+    (after,) = await engine.generate([good])
+    await engine.llm.reset_prefix_cache()
+    (anew,) = await engine.generate([good])
+    assert (after.text, after.completion_tokens) == (anew.text, anew.completion_tokens)
+
+
 async def test_many_bad_queries_among_many_good_ones(
     engine: TextEngine, undisturbed: list[str]
 ) -> None:

@@ -1,8 +1,11 @@
 """Settings reach vLLM, and those about speed change no answer."""
 
+from dataclasses import replace
+
 import pytest
 
 from predictors.contract import Query
+from predictors.contract.openai.fields import LOGIT_BIAS
 from predictors.engines.vllm.engine import VLLMEngine
 from predictors.engines.vllm.settings import VLLMSettings
 from predictors.errors import InvalidRequest
@@ -47,6 +50,19 @@ async def test_settings_reach_vllm_and_answers_stay(huggingface) -> None:
         assert [a.completion_tokens for a in here] == [a.completion_tokens for a in there]
         for ours, theirs in zip(here, there, strict=True):
             assert ours.mean_logprob == pytest.approx(theirs.mean_logprob, abs=1e-3)
+        # Several tokens at a time, some of them behind a stop string, and no biases.
+        stopped = replace(GREEDY, stop=("0", "12"))
+        for query, whole in zip(
+            asked[:20], await engine.generate(queries(100, stopped)), strict=False
+        ):
+            parts = [
+                p async for p in engine.stream(replace(query, sampling=stopped, top_logprobs=2))
+            ]
+            last = parts[-1].answer
+            assert "".join(part.text for part in parts) == last.text == whole.text
+            assert last.completion_tokens == whole.completion_tokens
+            assert last.mean_logprob == pytest.approx(whole.mean_logprob, abs=1e-3)
+        assert LOGIT_BIAS not in engine.takes and LOGIT_BIAS in VLLMEngine.takes
         # disable_log_stats: times aren't measured, and none are made up.
         assert here[0].time_to_first_token is None
         with pytest.raises(InvalidRequest, match="context of 96 tokens"):
