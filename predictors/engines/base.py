@@ -5,6 +5,7 @@ An engine of a user's own subclasses TextEngine or TensorEngine, and EngineSetti
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import ClassVar, Final
 
 from predictors.contract import Answer, Delta, Query
@@ -86,7 +87,12 @@ class TextEngine(Engine):
         """
         (answer,) = await self.generate([query])
         finish = finish_of(answer, query.sampling.max_tokens)
-        yield Delta(answer.text, finish_reason=finish, answer=answer)
+        yield Delta(answer.text, finish_reason=finish, answer=answer, served_by=answer.served_by)
+
+    async def whole(self, query: Query) -> list[Delta]:
+        """All parts of that stream, for who waits for the last of them."""
+        async with aclosing(self.stream(query)) as deltas:
+            return [delta async for delta in deltas]
 
 
 class TensorEngine(Engine):

@@ -33,7 +33,7 @@ class Choices:
 
     async def whole(self) -> list[list[Delta]]:
         """All deltas of each choice."""
-        return await side_by_side(map(self._all, self._queries), AT_ONCE)
+        return await side_by_side(map(self._engine.whole, self._queries), AT_ONCE)
 
     async def __aenter__(self) -> "Choices":
         self._task = asyncio.create_task(self._run())
@@ -67,7 +67,3 @@ class Choices:
         async with aclosing(self._engine.stream(self._queries[index])) as deltas:
             async for delta in deltas:
                 await self._queue.put(Arrived(index, delta))
-
-    async def _all(self, query: Query) -> list[Delta]:
-        async with aclosing(self._engine.stream(query)) as deltas:
-            return [delta async for delta in deltas]
