@@ -13,7 +13,14 @@ import grpc
 from google.protobuf import descriptor_pool
 
 from predictors.contract.tensors import Tensor, TensorRequest, TensorResponse, TensorType
-from predictors.errors import Cause, HEMError, InvalidRequest, Overloaded, UpstreamError
+from predictors.errors import (
+    Cause,
+    ContextTooLong,
+    HEMError,
+    InvalidRequest,
+    Overloaded,
+    UpstreamError,
+)
 from predictors.memory import hold
 from predictors.upstream.arrival import ARRIVAL
 from predictors.upstream.attempt import Refusal, reading, too_large
@@ -174,7 +181,7 @@ def refused(refusal: Refusal, model: str) -> HEMError:
         text = f"{refusal.where} has no model {model!r} that is ready: {reason}"
         return UpstreamError(text, Cause.REFUSED, status=503, answered=refusal.status)
     if any(sign in reason for sign in TOO_LONG):
-        return InvalidRequest(reason)
+        return ContextTooLong(reason)
     if NOT_IN_JSON in reason:
         return InvalidRequest(f"{reason} (--transport grpc carries it)")
     if refusal.status == 500:

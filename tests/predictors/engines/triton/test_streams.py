@@ -11,7 +11,7 @@ import pytest
 
 from predictors.contract import Answer, Delta, Query, Sampling
 from predictors.engines.triton import TritonEngine, TritonSettings
-from predictors.errors import Cause, HEMError, Overloaded, UpstreamError
+from predictors.errors import Cause, ContextTooLong, InvalidRequest, Overloaded, UpstreamError
 from tests.predictors.engines.triton.stand_in import (
     FINAL,
     Script,
@@ -277,8 +277,17 @@ async def test_streams_that_break_open_the_circuit_breaker() -> None:
             await streamed(engine)
 
 
-async def test_what_is_wrong_with_the_query_is_told_before_the_first_part() -> None:
-    async with asking(aborting(Code.INVALID_ARGUMENT, "unexpected shape")) as engine:
-        with pytest.raises(HEMError, match="unexpected shape") as raised:
+@pytest.mark.parametrize(
+    ("code", "message", "kind"),
+    [
+        (Code.INVALID_ARGUMENT, "unexpected shape", InvalidRequest),
+        (Code.INTERNAL, "longer than the maximum model length of 9", ContextTooLong),
+    ],
+)
+async def test_what_is_wrong_with_the_query_is_told_before_the_first_part(
+    code: grpc.StatusCode, message: str, kind: type[InvalidRequest]
+) -> None:
+    async with asking(aborting(code, message)) as engine:
+        with pytest.raises(InvalidRequest, match=message) as raised:
             await streamed(engine)
-    assert raised.value.status == 400
+    assert type(raised.value) is kind
