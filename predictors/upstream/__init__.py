@@ -11,6 +11,7 @@ call        one call: queue, deadline, retries
 breaker     while a server is down, nobody asks it
 watch       all calls that wait: a server that freezes or drips is given up
 probe       whether a server would answer, asked without a query
+parts       an answer that is read while it comes
 http        JSON over HTTP by such calls
 json_body   JSON as servers write it
 proxies     which calls go through the environment's proxy

@@ -216,14 +216,14 @@ def bound_body(response: httpx.Response, where: str, limit: int) -> None:
     if plain and length.isdigit() and int(length) <= min(limit, FREE_BYTES):
         return  # the transport reads no more than that
     if plain and length.isdigit() and int(length) > limit:
-        raise _too_large(where, limit)
+        raise too_large(where, limit)
     coding = response.headers.pop("content-encoding", "identity").strip().lower()
     if coding not in CODINGS:
         raise UpstreamError(f"{where} answered in the coding {coding!r:.80}")
     response.stream = _BoundedBody(response.stream, coding != "identity", where, limit)
 
 
-def _too_large(where: str, limit: int) -> UpstreamError:
+def too_large(where: str, limit: int) -> UpstreamError:
     return UpstreamError(
         f"{where} answered more than {limit} bytes (max_answer_bytes)", Cause.TOO_LARGE
     )
@@ -245,7 +245,7 @@ class _BoundedBody(httpx.AsyncByteStream):
                 chunk = inflater.unconsumed_tail if self.packed else b""
                 left -= len(part)
                 if left < 0:
-                    raise _too_large(self.where, self.limit)
+                    raise too_large(self.where, self.limit)
                 hold(len(part))
                 yield part
 

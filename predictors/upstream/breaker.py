@@ -75,8 +75,9 @@ class Breaker:
         raise BreakerOpen(f"{self._name} is not called for now: {self._why()}", left)
 
     @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Around one attempt. Learns from its end, unless it is cancelled."""
+    def admitted(self, computes: bool = True) -> Iterator[None]:
+        """Around one attempt. Learns from its end, unless it is cancelled, or succeeds without an
+        answer that was computed."""
         self.check()
         probe = self._until is not None
         self._probing = probe or self._probing
@@ -86,7 +87,8 @@ class Breaker:
             self._learn(error, probe)
             raise
         else:
-            self._learn(None, probe)
+            if computes:
+                self._learn(None, probe)
         finally:
             if probe:
                 self._probing = False

@@ -69,10 +69,16 @@ class Upstream:
         self._watching: asyncio.Task[None] | None = None
 
     async def call(
-        self, attempt: Callable[[], Awaitable[T]], *, retry: bool = True, streams: bool = False
+        self,
+        attempt: Callable[[], Awaitable[T]],
+        *,
+        retry: bool = True,
+        streams: bool = False,
+        computes: bool = True,
     ) -> T:
         """What `attempt` returns; it may run several times, and is cancelled at the deadline.
-        `streams`: its answer comes bit by bit, while it is computed.
+        `streams`: its answer comes bit by bit, while it is computed. Where it is not computed at
+        all, as a description of a model, its success says nothing of answers that are.
 
         The deadline is `timeout` seconds after the call got its place: one that had to wait for it
         has as long as any other, and shows as much of the server.
@@ -86,8 +92,8 @@ class Upstream:
         try:
             deadline = asyncio.get_running_loop().time() + self._limits.timeout
             if not (retry and self._limits.retries):
-                return await self._attempt(attempt, deadline, streams)
-            return await self._retrying()(self._attempt, attempt, deadline, streams)
+                return await self._attempt(attempt, deadline, streams, computes)
+            return await self._retrying()(self._attempt, attempt, deadline, streams, computes)
         finally:
             self._places.release()
 
@@ -144,12 +150,12 @@ class Upstream:
         return (asked or 0.0) + self._backoff(state)
 
     async def _attempt(
-        self, attempt: Callable[[], Awaitable[T]], deadline: float, streams: bool
+        self, attempt: Callable[[], Awaitable[T]], deadline: float, streams: bool, computes: bool
     ) -> T:
         """One attempt, counted. The breaker doesn't learn from one that had too little time."""
         left = deadline - asyncio.get_running_loop().time()
         try:
-            with self._breaker.admitted():
+            with self._breaker.admitted(computes):
                 try:
                     return await self._watched(attempt, deadline, streams)
                 except TimeoutError:

@@ -79,8 +79,10 @@ class HTTPUpstream:
         )
 
     async def get(self, path: str, read: Callable[[Any], T]) -> T:
-        """The same for a GET."""
-        return await self._upstream.call(lambda: self.once("GET", path, as_json(read)))
+        """The same for a GET, whose answer is not computed."""
+        return await self._upstream.call(
+            lambda: self.once("GET", path, as_json(read)), computes=False
+        )
 
     async def stream(
         self,

@@ -82,6 +82,7 @@ class GRPCClient(V2Client):
         self._model = {"name": model.name, "version": model.version}
         self._asked = {"model_name": model.name, "model_version": model.version}
         self._url = model.url
+        self._limits = limits
         self._metadata = model.headers
         self._redaction = Redaction.of(model.headers)
         self._refused = refused
@@ -104,7 +105,8 @@ class GRPCClient(V2Client):
                 self._stub.ModelMetadata,
                 message,
                 lambda answer: V2Metadata(_types(answer.inputs), _types(answer.outputs)),
-            )
+            ),
+            computes=False,
         )
 
     def watch(self) -> None:

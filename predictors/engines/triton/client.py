@@ -13,9 +13,17 @@ import grpc
 from google.protobuf import descriptor_pool
 
 from predictors.contract.tensors import Tensor, TensorRequest, TensorResponse, TensorType
-from predictors.errors import Cause, HEMError, InvalidRequest, UpstreamError
+from predictors.errors import (
+    Cause,
+    ContextTooLong,
+    HEMError,
+    InvalidRequest,
+    Overloaded,
+    UpstreamError,
+)
+from predictors.memory import hold
 from predictors.upstream.arrival import ARRIVAL
-from predictors.upstream.attempt import Refusal, reading
+from predictors.upstream.attempt import Refusal, reading, too_large
 from predictors.upstream.v2_grpc import GRPCClient, infer_request
 from predictors.upstream.v2_grpc_response import infer_response
 from predictors.upstream.v2_rest import RESTClient
@@ -31,6 +39,12 @@ TOO_LONG: Final = ("maximum model length", "maximum context length")
 NOT_IN_JSON: Final = "via JSON is not supported"
 # Errors within a stream then come with their status, not as text alone; older Tritons ignore it.
 STREAM_STATUS: Final = ("triton_grpc_error", "true")
+# Asked for, the end of a request's responses is always told, if need be in one without outputs.
+EMPTY_FINAL: Final = "triton_enable_empty_final_response"
+IS_FINAL: Final = "triton_final_response"
+# A parameter of TensorRT-LLM's models, and what that backend takes for yes.
+ACCUMULATE: Final = "accumulate_tokens"
+YES: Final = frozenset({"true", "yes", "1", "t"})
 
 
 def in_own_pool(module: str) -> Any:
@@ -54,16 +68,25 @@ stubs: Final = in_own_pool("tritonclient.grpc.service_pb2_grpc")
 
 
 @dataclass(frozen=True, slots=True)
-class TritonModel:
-    """A model as its metadata and configuration describe it; shapes include the batch dimension.
+class Transactions:
+    """How a model answers, as its configuration says.
 
-    A decoupled model gives any number of responses to one request.
+    A `decoupled` model gives any number of responses to one request. Where the text `grows` each of
+    them has all of it so far, else what is new.
     """
+
+    decoupled: bool = False
+    grows: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TritonModel:
+    """A model as its metadata and configuration describe it; shapes include the batch dimension."""
 
     name: str
     inputs: Mapping[str, TensorType]
     outputs: Mapping[str, TensorType]
-    decoupled: bool = False
+    transactions: Transactions = Transactions()
 
     def __str__(self) -> str:
         return f"model {self.name!r} takes {_shown(self.inputs)} and gives {_shown(self.outputs)}"
@@ -76,30 +99,42 @@ class TritonGRPC(GRPCClient):
     def _triton(self) -> Any:
         return stubs.GRPCInferenceServiceStub(self._channel)
 
-    async def decoupled(self) -> bool:
+    async def transactions(self) -> Transactions:
         return await self._upstream.call(
             lambda: self._attempt(
                 self._triton.ModelConfig,
                 messages.ModelConfigRequest(**self._model),
-                lambda answer: bool(answer.config.model_transaction_policy.decoupled),
-            )
+                lambda answer: Transactions(
+                    bool(answer.config.model_transaction_policy.decoupled),
+                    answer.config.parameters[ACCUMULATE].string_value.lower() in YES,
+                ),
+            ),
+            computes=False,
         )
 
     async def stream(self, request: TensorRequest, read: ReadStream[T]) -> T:
         """What `read` makes of the responses, as they come. Cancelling this cancels the request in
-        Triton."""
+        Triton. Not tried again once a response was there.
+
+        Raises as all calls do; a stream that ends without its final response breaks off.
+        """
         message = infer_request(messages.ModelInferRequest(**self._asked), request)
+        message.parameters[EMPTY_FINAL].bool_param = True
 
         async def attempt() -> T:
             sent = (*self._sent(), STREAM_STATUS)
-            responses = self._triton.ModelStreamInfer(iter([message]), metadata=sent)
+            coming = self._triton.ModelStreamInfer(iter([message]), metadata=sent)
+            responses = _Responses(coming, self._url, self._limits.max_answer_bytes)
             try:
-                with reading(self._url, passing=(grpc.RpcError,)):
-                    return await read(_each(responses))
+                with reading(self._url, passing=(grpc.RpcError, Overloaded)):
+                    return await read(responses.each())
             except grpc.RpcError as error:
-                raise self._failure(error) from None
+                failure = self._failure(error)
+                if isinstance(failure, UpstreamError):
+                    failure.retryable = failure.retryable and not responses.begun
+                raise failure from None
             finally:
-                responses.cancel()
+                coming.cancel()
 
         return await self._upstream.call(attempt, streams=True)
 
@@ -115,11 +150,20 @@ class TritonGRPC(GRPCClient):
 class TritonREST(RESTClient):
     """Tensors in JSON, over as many connections as there are calls at once."""
 
-    async def decoupled(self) -> bool:
+    async def transactions(self) -> Transactions:
         return await self._http.get(
             f"{self._path}/config",
-            lambda answer: bool((answer.get("model_transaction_policy") or {}).get("decoupled")),
+            lambda answer: Transactions(
+                bool((answer.get("model_transaction_policy") or {}).get("decoupled"))
+            ),
         )
+
+    async def _ready(self) -> bool:
+        """Triton answers 400, without a word, for a model that is not ready."""
+        try:
+            return await super()._ready()
+        except InvalidRequest:
+            return False
 
     async def stream(self, request: TensorRequest, read: ReadStream[T]) -> T:
         raise UpstreamError(
@@ -137,7 +181,7 @@ def refused(refusal: Refusal, model: str) -> HEMError:
         text = f"{refusal.where} has no model {model!r} that is ready: {reason}"
         return UpstreamError(text, Cause.REFUSED, status=503, answered=refusal.status)
     if any(sign in reason for sign in TOO_LONG):
-        return InvalidRequest(reason)
+        return ContextTooLong(reason)
     if NOT_IN_JSON in reason:
         return InvalidRequest(f"{reason} (--transport grpc carries it)")
     if refusal.status == 500:
@@ -147,16 +191,46 @@ def refused(refusal: Refusal, model: str) -> HEMError:
     return replace(refusal, reason=reason).relayed()
 
 
-async def _each(responses: Any) -> AsyncIterator[TensorResponse]:
-    async for message in responses:
-        if message.error_message:
-            nothing = grpc.aio.Metadata()
-            raise grpc.aio.AioRpcError(
-                grpc.StatusCode.UNKNOWN, nothing, nothing, message.error_message
+@dataclass(slots=True)
+class _Responses:
+    """Those of one request; `begun` once the first is there."""
+
+    coming: Any
+    where: str
+    limit: int
+    begun: bool = False
+
+    async def each(self) -> AsyncIterator[TensorResponse]:
+        """Without those that have no outputs: they say that the model is at work, or has ended.
+
+        Raises RpcError; UpstreamError beyond `limit` bytes, and without a final response.
+        """
+        left, ended = self.limit, False
+        async for message in self.coming:
+            if message.error_message:
+                nothing = grpc.aio.Metadata()
+                raise grpc.aio.AioRpcError(
+                    grpc.StatusCode.UNKNOWN, nothing, nothing, message.error_message
+                )
+            self.begun = True
+            if (arrival := ARRIVAL.get()) is not None:
+                arrival.item()
+            size = message.ByteSize()
+            left -= size
+            if left < 0:
+                raise too_large(self.where, self.limit)
+            hold(size)
+            response = message.infer_response
+            ended = ended or response.parameters[IS_FINAL].bool_param
+            if response.outputs:
+                yield infer_response(response)
+        if not ended:
+            raise UpstreamError(
+                f"{self.where} broke off its answer: it ended without a final response",
+                Cause.UNREACHABLE,
+                status=502,
+                retryable=False,
             )
-        if (arrival := ARRIVAL.get()) is not None:
-            arrival.item()
-        yield infer_response(message.infer_response)
 
 
 def _shown(types: Mapping[str, TensorType]) -> str:

@@ -8,12 +8,13 @@ another model.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
-from predictors.contract import HEM_PREFIX, Answer, Query, Scalar, grpc_scalars
+from predictors.contract import HEM_PREFIX, Answer, Delta, Query, Scalar, grpc_scalars
 from predictors.contract.tensors import TensorRequest, TensorResponse, TensorType
 from predictors.engines.base import TensorEngine, TextEngine
 from predictors.engines.side_by_side import side_by_side
@@ -29,6 +30,7 @@ from predictors.engines.triton.text import (
     text_parameters,
 )
 from predictors.errors import HEMError, InvalidRequest, UpstreamError
+from predictors.upstream.parts import Give, parts
 from predictors.upstream.v2 import V2Model
 
 T = TypeVar("T")
@@ -49,7 +51,8 @@ RESERVED: Final = frozenset(
 
 
 class TritonEngine(TextEngine, TensorEngine):
-    """One call per row where the model takes single queries, else one for all rows."""
+    """One call per row where the model takes single queries, else one for all rows. Decoupled
+    models stream; any other has whole answers only."""
 
     Settings = TritonSettings
     _client: TritonGRPC | TritonREST
@@ -75,6 +78,7 @@ class TritonEngine(TextEngine, TensorEngine):
         self._client = CLIENTS[settings.transport](
             model, settings, partial(refused, model=model.name)
         )
+        self._client.watch()
         await self._look()
         self._watcher = asyncio.create_task(self._watch())
 
@@ -92,20 +96,32 @@ class TritonEngine(TextEngine, TensorEngine):
         check_text(model)
         if takes_rows(model):
             return await self._rows(model, queries)
-        if model.decoupled:
+        if model.transactions.decoupled:
             began = time.perf_counter()
-            streamed = (self._streamed(model, query, began) for query in queries)
-            return await side_by_side(streamed, self._settings.max_concurrency)
+            gathered = (self._gathered(model, query, began) for query in queries)
+            return await side_by_side(gathered, self._settings.max_concurrency)
         asked = (self._rows(model, [query]) for query in queries)
         rows = await side_by_side(asked, self._settings.max_concurrency)
         return [answer for answers in rows for answer in answers]
+
+    async def stream(self, query: Query) -> AsyncGenerator[Delta]:
+        began = time.perf_counter()
+        model = await self._model()
+        if not model.transactions.decoupled:
+            coming = super().stream(query)
+        else:
+            check_text(model)
+            coming = parts(lambda give: self._streamed(model, query, began, give))
+        async with aclosing(coming) as deltas:
+            async for delta in deltas:
+                yield delta
 
     async def infer(self, request: TensorRequest) -> TensorResponse:
         model = await self._model()
         _check_names("input", request.inputs, model.inputs, model)
         _check_names("output", request.outputs, model.outputs, model)
         request = replace(request, parameters=_forwarded(request.parameters))
-        if model.decoupled:
+        if model.transactions.decoupled:
             return await self._noticed(self._client.stream(request, _only_one))
         return await self._noticed(self._client.infer_tensors(request))
 
@@ -125,9 +141,9 @@ class TritonEngine(TextEngine, TensorEngine):
 
     async def _described(self) -> TritonModel:
         metadata = await self._client.metadata()
-        decoupled = await self._client.decoupled()
+        transactions = await self._client.transactions()
         name = self._settings.upstream_model
-        return TritonModel(name, metadata.inputs, metadata.outputs, decoupled)
+        return TritonModel(name, metadata.inputs, metadata.outputs, transactions)
 
     async def _noticed(self, call: Awaitable[T]) -> T:
         """What the call returns. After a failure the engine asks again what the model is."""
@@ -144,14 +160,26 @@ class TritonEngine(TextEngine, TensorEngine):
         )
         return await self._noticed(call)
 
-    async def _streamed(self, model: TritonModel, query: Query, began: float) -> Answer:
+    async def _gathered(self, model: TritonModel, query: Query, began: float) -> Answer:
+        last = await self._streamed(model, query, began)
+        assert last.answer is not None
+        return last.answer
+
+    async def _streamed(
+        self, model: TritonModel, query: Query, began: float, give: Give | None = None
+    ) -> Delta:
+        """The last part of an answer; those before it go to `give`, and where nobody takes them the
+        last part is all."""
         request = self._request(model, [query])
 
-        async def read(responses: AsyncIterator[TensorResponse]) -> Answer:
-            answer = StreamedAnswer(began, streamed=STREAM in request.inputs)
+        async def read(responses: AsyncIterator[TensorResponse]) -> Delta:
+            streamed, grows = STREAM in request.inputs, model.transactions.grows
+            answer = StreamedAnswer(began, streamed=streamed, grows=grows)
             async for response in responses:
                 answer.add(response.outputs, time.perf_counter())
-            return answer.answer(model.name)
+                if give is not None and (text := answer.new()):
+                    await give(Delta(text, served_by=model.name))
+            return answer.last(model.name, query.sampling.max_tokens)
 
         return await self._noticed(self._client.stream(request, read))
 

@@ -1,27 +1,38 @@
 """Turns the responses of an LLM back end into answers with the contract's telemetry."""
 
 import json
+from codecs import utf_8_decode
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from predictors.contract import INT32, TELEMETRY, TEXT_OUTPUT, Answer, is_telemetry
-from predictors.contract.tensors import Tensor
+from predictors.contract import INT32, TELEMETRY, TEXT_OUTPUT, Answer, Delta, is_telemetry
+from predictors.contract.chat import finish_of
+from predictors.contract.tensors import BYTES, Tensor
 from predictors.engines.triton.client import Tensors
 from predictors.errors import UpstreamError
+from predictors.upstream.openai.choice import BROKEN, ended_by, finish_reason
 from predictors.upstream.openai.logprobs import Token, log_probability, margin_of, telemetry
+
+# What a tokenizer makes of the first bytes of a character, in UTF-8.
+BROKEN_CHARACTER: Final = "\ufffd".encode()
 
 
 class StreamedAnswer:
     """One answer that comes in parts, named as Triton's vLLM backend names its outputs.
 
     `streamed`: the model was asked to send each token as it comes; only then does the first
-    response show when the first token was generated. Times are seconds on any one clock.
+    response show when the first token was generated. Times are seconds on any one clock. `grows`:
+    each part is all of the text so far.
     """
 
-    def __init__(self, began: float, *, streamed: bool) -> None:
+    def __init__(self, began: float, *, streamed: bool, grows: bool = False) -> None:
         self._began = began
         self._streamed = streamed
-        self._parts: list[bytes] = []
+        self._grows = grows
+        self._text = bytearray()
+        self._given = 0  # bytes of it
+        self._responses = 0
+        self._finish = ""
         self._tokens: int | None = None
         self._prompt_tokens: int | None = None
         self._known: list[Token] = []
@@ -31,9 +42,11 @@ class StreamedAnswer:
 
     def add(self, response: Tensors, now: float) -> None:
         """Raises UpstreamError for a response that an LLM back end doesn't give."""
-        part = b"".join(_texts(response, 1))
+        (part,) = _texts(response, 1)
         count = _number(response, "num_output_tokens")
-        self._parts.append(part)
+        self._responses += 1
+        self._take(part)
+        self._finish = _finish_reason(response) or self._finish
         if count is not None:
             self._tokens = (self._tokens or 0) + count
         self._prompt_tokens = _number(response, "num_input_tokens") or self._prompt_tokens
@@ -43,12 +56,30 @@ class StreamedAnswer:
             if self._first is None:
                 self._first, self._first_tokens = now, count or 0
 
+    def new(self) -> str:
+        """The text that came since it was asked last, without half a character at its end."""
+        if self._grows and self._text.endswith(BROKEN_CHARACTER):
+            return ""
+        text, size = _whole_characters(self._text[self._given :])
+        self._given += size
+        return text
+
+    def last(self, served_by: str, max_tokens: int) -> Delta:
+        """The whole answer, with the text that nobody has got yet."""
+        answer = self.answer(served_by)
+        return Delta(
+            _decoded(self._text[self._given :]),
+            finish_reason=ended_by(self._finish) if self._finish else finish_of(answer, max_tokens),
+            answer=answer,
+            served_by=served_by,
+        )
+
     def answer(self, served_by: str) -> Answer:
-        if not self._parts:
+        if not self._responses:
             raise UpstreamError("the model ended its stream without a response")
         first = self._first if self._streamed else None
         return Answer(
-            _decoded(b"".join(self._parts)),
+            _decoded(self._text),
             prompt_tokens=self._prompt_tokens,
             completion_tokens=self._tokens,
             time_to_first_token=None if first is None else first - self._began,
@@ -56,6 +87,14 @@ class StreamedAnswer:
             served_by=served_by,
             **self._telemetry(),
         )
+
+    def _take(self, part: bytes) -> None:
+        if not self._grows:
+            self._text += part
+        elif part:
+            if not part.startswith(self._text[: self._given]):
+                raise UpstreamError("the model changed a part of its text that has been given away")
+            self._text[:] = part
 
     def _telemetry(self) -> dict[str, Any]:
         """Of all tokens, or none: a mean of some would pass for that of the answer."""
@@ -133,8 +172,28 @@ def _token(token: Mapping[str, Mapping[str, Any]]) -> Token:
     return Token(values[0], margin_of(values))
 
 
-def _decoded(text: bytes) -> str:
+def _finish_reason(response: Tensors) -> str:
+    """Empty as long as there is none. Raises UpstreamError for one by which it is no answer."""
+    tensor = response.get("finish_reason")
+    if tensor is None or tensor.datatype != BYTES or not tensor.values.size:
+        return ""
+    said = tensor.values.ravel()[0].decode(errors="replace")
+    reason = finish_reason({"finish_reason": said})
+    if reason in BROKEN:
+        raise UpstreamError(f"the model ended its answer with {reason!r}")
+    return reason
+
+
+def _decoded(text: bytes | bytearray) -> str:
+    whole, size = _whole_characters(text)
+    if size < len(text):
+        raise UpstreamError(f"the model's {TEXT_OUTPUT!r} ends within a character")
+    return whole
+
+
+def _whole_characters(text: bytes | bytearray) -> tuple[str, int]:
+    """Those at the beginning, and their bytes. Raises UpstreamError."""
     try:
-        return text.decode()
+        return utf_8_decode(text, "strict", False)
     except UnicodeDecodeError as error:
         raise UpstreamError(f"the model's {TEXT_OUTPUT!r} is not UTF-8: {error.reason}") from None

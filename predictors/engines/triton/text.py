@@ -32,9 +32,9 @@ LOGPROBS: Final = 2
 
 # Input of a back end -> its value; None is not sent.
 OPTIONS: Final[Mapping[str, Callable[[Sampling], Any]]] = {
-    STREAM: lambda sampling: True,
     "exclude_input_in_output": lambda sampling: True,
     RETURN_LOGPROBS: lambda sampling: True,
+    "return_finish_reason": lambda sampling: True,
     "return_num_input_tokens": lambda sampling: True,
     "return_num_output_tokens": lambda sampling: True,
     "max_tokens": lambda sampling: sampling.max_tokens,
@@ -65,7 +65,7 @@ def check_text(model: TritonModel) -> None:
 def takes_rows(model: TritonModel) -> bool:
     """Whether it answers several queries in one request. A decoupled model gives any number of
     responses to a row, so it gets one row."""
-    return not model.decoupled and model.inputs[TEXT_INPUT].shape != (1,)
+    return not model.transactions.decoupled and model.inputs[TEXT_INPUT].shape != (1,)
 
 
 def text_inputs(model: TritonModel, prompts: Sequence[str], sampling: Sampling) -> Tensors:
@@ -74,6 +74,7 @@ def text_inputs(model: TritonModel, prompts: Sequence[str], sampling: Sampling) 
     texts = np.array([prompt.encode() for prompt in prompts], dtype=np.object_)
     inputs = {TEXT_INPUT: Tensor(BYTES, texts.reshape(-1, 1) if _batched(declared) else texts)}
     values = {name: value_of(sampling) for name, value_of in OPTIONS.items()}
+    values[STREAM] = model.transactions.decoupled  # TensorRT-LLM refuses it of any other
     values[SAMPLING_PARAMETERS] = _vllm_options(model, sampling)
     for name, value in values.items():
         if value is not None and name in model.inputs:

@@ -1,9 +1,9 @@
 """From a response, whole or streamed, to an Answer."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import httpx
 import orjson
@@ -26,6 +26,7 @@ from predictors.upstream.openai.choice import (
 )
 from predictors.upstream.openai.events import events
 from predictors.upstream.openai.logprobs import Token, scored_tokens, telemetry, tokens_of
+from predictors.upstream.parts import Give
 
 END: Final = "[DONE]"
 NO_CHOICES: Final = "not a completion: it has no choices"
@@ -33,8 +34,6 @@ NO_CHOICES: Final = "not a completion: it has no choices"
 AFTER_THE_END: Final = 5.0
 NOTHING: Final = Delta()
 DECISION: Final = "hem"  # the extra object of a gateway of ours
-
-Give: TypeAlias = Callable[[Delta], Awaitable[None]]
 
 
 async def read_answer(

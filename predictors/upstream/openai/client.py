@@ -8,10 +8,10 @@ from typing import Any, Final
 from predictors.contract import Answer, Delta
 from predictors.upstream.client import Response
 from predictors.upstream.http import HTTPUpstream
-from predictors.upstream.openai.answer import Give, read_answer
+from predictors.upstream.openai.answer import read_answer
 from predictors.upstream.openai.bodies import API
-from predictors.upstream.openai.parts import parts
 from predictors.upstream.openai.refusals import UnsupportedFields
+from predictors.upstream.parts import Give, parts
 
 MAX_TOKENS: Final = "max_tokens"
 MAX_COMPLETION_TOKENS: Final = "max_completion_tokens"

@@ -206,6 +206,19 @@ async def test_failures_in_a_row_open_the_breaker_and_nobody_waits() -> None:
     assert metric("rejected_total", upstream="b1", reason="breaker_open") == 1
 
 
+async def test_a_description_that_is_answered_says_nothing_of_answers_that_are_computed() -> None:
+    far = upstream("d1", breaker_failures=2, retries=0)
+    for _ in range(2):
+        assert await far.call(Script("a description"), computes=False) == "a description"
+        await fail(far, UpstreamError("late", Cause.TIMEOUT))
+    assert metric("breaker", upstream="d1") == 2
+    far = await opened("d2")
+    assert await far.call(Script("a description"), computes=False) == "a description"
+    assert metric("breaker", upstream="d2") == 1
+    assert await far.call(Script("an answer")) == "an answer"
+    assert metric("breaker", upstream="d2") == 0
+
+
 def answered(status: int) -> UpstreamError:
     return UpstreamError(f"it answered {status}", Cause.SERVER_ERROR, answered=status)
 

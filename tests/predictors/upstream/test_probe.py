@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from prometheus_client import REGISTRY
 
 from predictors.contract import Query, Sampling
 from predictors.engines.base import TextEngine
@@ -16,6 +15,7 @@ from predictors.errors import Cause, HEMError, InvalidRequest, UpstreamError
 from predictors.upstream import probe as module
 from predictors.upstream.probe import Standing, Told, fault, probe, told
 from tests.conftest import free_port
+from tests.predictors.upstream.metrics import failing, until, up
 
 Handler = Callable[[str, str], tuple[int, str]]  # method and path -> status and body
 V2 = '{"outputs": [{"name": "text_output", "data": ["a"]}]}'
@@ -71,26 +71,6 @@ def kserve(url: str) -> TextEngine:
 
 def openai(url: str) -> TextEngine:
     return OpenAIAPIEngine(OpenAIAPISettings(url=url, upstream_model="m", api_key="sk-secret"))
-
-
-def up(url: str) -> float | None:
-    return REGISTRY.get_sample_value("hem_upstream_up", {"upstream": url})
-
-
-def failing(url: str) -> set[str]:
-    return {
-        sample.labels["reason"]
-        for metric in REGISTRY.collect()
-        if metric.name == "hem_upstream_failing"
-        for sample in metric.samples
-        if sample.labels["upstream"] == url
-    }
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(

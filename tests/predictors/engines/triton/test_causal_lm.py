@@ -60,6 +60,41 @@ async def test_greedy_answers_and_telemetry_are_those_of_the_huggingface_engine(
 
 
 @pytest.mark.engines
+async def test_a_stream_has_a_part_for_each_token_and_the_telemetry_with_the_last(
+    triton: TritonEngine,
+) -> None:
+    for question in QUESTIONS:
+        (whole,) = await triton.generate([Query(question, GREEDY)])
+        *parts, last = [delta async for delta in triton.stream(Query(question, GREEDY))]
+        assert "".join(part.text for part in parts) + last.text == whole.text
+        assert last.answer is not None
+        assert last.finish_reason == "stop"
+        assert whole.completion_tokens == len(parts) + 1  # the one that ends it has no text
+        names = ("text", "prompt_tokens", "completion_tokens")
+        assert [getattr(last.answer, name) for name in names] == [
+            getattr(whole, name) for name in names
+        ]
+        for name in ("mean_logprob", "min_logprob", "mean_margin"):
+            assert getattr(last.answer, name) == pytest.approx(getattr(whole, name), abs=1e-4)
+
+
+@pytest.mark.engines
+async def test_an_answer_that_is_cut_says_so(triton: TritonEngine) -> None:
+    cut = Query("What is 12 + 7?", Sampling(temperature=0, max_tokens=1))
+    *_, last = [delta async for delta in triton.stream(cut)]
+    assert last.finish_reason == "length"
+
+
+@pytest.mark.engines
+async def test_no_part_of_a_stop_string_is_streamed(triton: TritonEngine) -> None:
+    (plain,) = await triton.generate([Query("What is 250 - 13?", GREEDY)])
+    assert len(plain.text) > 2
+    stopped = Sampling(temperature=0, stop=(plain.text[1:3],), max_tokens=24)
+    parts = [delta.text async for delta in triton.stream(Query("What is 250 - 13?", stopped))]
+    assert "".join(parts) == plain.text[0]
+
+
+@pytest.mark.engines
 async def test_seeds_and_stop_strings_do_as_they_say(triton: TritonEngine) -> None:
     hot = Sampling(temperature=1.5, top_p=1.0, seed=5, max_tokens=12)
     first, second = [(await triton.generate([Query("hello", hot)]))[0].text for _ in range(2)]

@@ -20,6 +20,7 @@ from predictors.engines.triton import TritonEngine, TritonSettings
 from predictors.engines.triton.client import messages
 from predictors.errors import Cause, HEMError, UpstreamError
 from tests.conftest import ROOT, free_port
+from tests.predictors.engines.triton.stand_in import TEXT_MODEL, serving, streaming_model
 from tests.predictors.upstream.deaf_port import deaf_port
 from tests.predictors.upstream.failing import failing
 
@@ -108,12 +109,6 @@ async def test_a_port_that_takes_no_connection_is_given_up_after_the_connect_tim
     assert time.perf_counter() - begin < 5
 
 
-TEXT_MODEL = {
-    "inputs": [{"name": "text_input", "datatype": "BYTES", "shape": [-1]}],
-    "outputs": [{"name": "text_output", "datatype": "BYTES", "shape": [-1]}],
-}
-
-
 @pytest.mark.parametrize(
     "output",
     [
@@ -167,43 +162,6 @@ async def test_an_answer_without_an_end_is_not_kept(status: int) -> None:
         port = server.sockets[0].getsockname()[1]
         await ask(f"127.0.0.1:{port}", "http", max_answer_bytes=1_000_000)
     server.close()
-
-
-class Answers(grpc.GenericRpcHandler):
-    """A service that answers each method by its name; methods that it has no answer for abort."""
-
-    def __init__(self, code: grpc.StatusCode, message: str, answers: dict[str, Any]) -> None:
-        self._code, self._message, self._answers = code, message, answers
-
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
-        method = details.method.rpartition("/")[2]
-        answer = self._answers.get(method)
-
-        async def one(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-            if answer is None:
-                await context.abort(self._code, self._message)
-            return answer.SerializeToString()
-
-        async def several(requests: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
-            async for _ in requests:
-                yield await one(b"", context)
-
-        if method == "ModelStreamInfer":
-            return grpc.stream_stream_rpc_method_handler(several)
-        return grpc.unary_unary_rpc_method_handler(one)
-
-
-@contextlib.asynccontextmanager
-async def serving(
-    code: grpc.StatusCode = Code.UNIMPLEMENTED, message: str = "", **answers: Any
-) -> AsyncIterator[str]:
-    """The address of such a service."""
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers((Answers(code, message, answers),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    yield f"127.0.0.1:{port}"
-    await server.stop(None)
 
 
 LADDER = [
@@ -292,21 +250,6 @@ async def test_a_bad_certificate_opens_the_circuit_breaker(transport: str, tmp_p
                     await engine.generate([Query("hello")])
             await engine.generate([Query("hello")])
         await engine.close()
-
-
-def streaming_model() -> dict[str, Any]:
-    """What a stand-in answers of a decoupled model of text."""
-    tensor = messages.ModelMetadataResponse.TensorMetadata
-    return {
-        "ModelReady": messages.ModelReadyResponse(ready=True),
-        "ModelMetadata": messages.ModelMetadataResponse(
-            inputs=[tensor(**each) for each in TEXT_MODEL["inputs"]],
-            outputs=[tensor(**each) for each in TEXT_MODEL["outputs"]],
-        ),
-        "ModelConfig": messages.ModelConfigResponse(
-            config={"model_transaction_policy": {"decoupled": True}}
-        ),
-    }
 
 
 @pytest.mark.parametrize(

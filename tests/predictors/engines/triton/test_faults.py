@@ -2,17 +2,21 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 import trustme
 
 from predictors.contract import (
     Answer,
+    Delta,
     Query,
     Sampling,
 )
@@ -63,8 +67,14 @@ async def test_a_model_without_the_tensors_of_text_is_named_with_what_it_has(
 
 
 async def test_a_decoupled_model_needs_grpc(tritonserver: TritonServer) -> None:
-    with pytest.raises(UpstreamError, match="--transport grpc"):
-        await ask(url=tritonserver.http, transport="http", upstream_model="vllm_like")
+    settings = {"url": tritonserver.http, "transport": "http", "upstream_model": "vllm_like"}
+    with failing(Cause.REFUSED, "--transport grpc"):
+        await ask(**settings)
+    engine = TritonEngine(TritonSettings.model_validate(settings))
+    await engine.start()
+    with failing(Cause.REFUSED, "--transport grpc"):
+        await anext(engine.stream(QUERY))
+    await engine.close()
 
 
 @pytest.mark.parametrize("transport", ["grpc", "http"])
@@ -79,6 +89,62 @@ async def test_a_model_that_is_too_slow_is_a_timeout(
 async def test_a_template_makes_the_prompt(tritonserver: TritonServer) -> None:
     answer = await ask(url=tritonserver.grpc, prompt_template="<{query}>")
     assert answer.text == ">cba<"
+
+
+@pytest.fixture
+def streaming_triton(start_triton: StartTriton) -> TritonServer:
+    """One of this test's own, to be broken."""
+    return start_triton(MODELS, "--model-control-mode=explicit", "--load-model=vllm_like")
+
+
+@contextlib.asynccontextmanager
+async def streaming(triton: TritonServer) -> AsyncIterator[AsyncIterator[Delta]]:
+    """The rest of an answer of a minute, whose first part is there."""
+    settings = {"url": triton.grpc, "upstream_model": "vllm_like", "retries": 0}
+    engine = TritonEngine(TritonSettings.model_validate(settings))
+    await engine.start()
+    async with contextlib.aclosing(engine.stream(Query("slow"))) as deltas:
+        assert (await anext(deltas)).text == "word "
+        yield deltas
+    await engine.close()
+
+
+def kill_server(pid: int) -> None:
+    os.killpg(pid, signal.SIGKILL)
+
+
+def kill_model(pid: int) -> None:
+    """The process in which the Python backend runs it."""
+    family = psutil.Process(pid).children(recursive=True)
+    (stub,) = [process for process in family if "stub" in process.name()]
+    stub.kill()
+
+
+@pytest.mark.parametrize(
+    ("kill", "cause"), [(kill_server, Cause.UNREACHABLE), (kill_model, Cause.UNUSABLE)]
+)
+async def test_what_is_killed_while_it_streams_gives_no_answer(
+    streaming_triton: TritonServer, kill: Callable[[int], None], cause: Cause
+) -> None:
+    async with streaming(streaming_triton) as deltas:
+        assert streaming_triton.process is not None
+        kill(streaming_triton.process.pid)
+        with failing(cause):
+            async for delta in deltas:
+                assert delta.answer is None
+
+
+async def test_a_model_that_is_unloaded_finishes_what_it_streams(
+    streaming_triton: TritonServer,
+) -> None:
+    unload = f"http://{streaming_triton.http}/v2/repository/models/vllm_like/unload"
+    async with streaming(streaming_triton) as deltas:
+        async with httpx.AsyncClient() as client:
+            assert (await client.post(unload)).status_code == 200
+        with failing(Cause.REFUSED, "no model 'vllm_like' that is ready", 503):
+            await ask(url=streaming_triton.grpc, upstream_model="vllm_like")
+        for _ in range(3):
+            assert (await anext(deltas)).text == "word "
 
 
 def test_readiness_follows_a_triton_that_comes_goes_and_comes_back(

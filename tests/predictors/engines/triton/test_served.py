@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from kserve import InferInput, InferRequest
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
+from openai import OpenAI
 
 from tests.conftest import ServerProcess, StartServer
 from tests.tritonserver import TritonServer
@@ -102,6 +103,13 @@ def test_a_stream_that_breaks_off_is_no_answer(vllm_like: ServerProcess) -> None
     assert columns(ask(vllm_like, "a b"))["text_output"] == ["A B"]
 
 
+def until_cancelled(triton: TritonServer, before: int) -> None:
+    deadline = time.monotonic() + 20
+    while triton.log.read_text().count("vllm_like: cancelled") == before:
+        assert time.monotonic() < deadline, "the request goes on in Triton"
+        time.sleep(0.1)
+
+
 def test_a_client_that_leaves_cancels_the_request_in_triton(
     vllm_like: ServerProcess, tritonserver: TritonServer
 ) -> None:
@@ -115,10 +123,46 @@ def test_a_client_that_leaves_cancels_the_request_in_triton(
             + f"content-length: {len(body)}\r\n\r\n{body}".encode()
         )
         time.sleep(1)
-    deadline = time.monotonic() + 20
-    while tritonserver.log.read_text().count("vllm_like: cancelled") == cancelled:
-        assert time.monotonic() < deadline, "the request goes on in Triton"
-        time.sleep(0.1)
+    until_cancelled(tritonserver, cancelled)
+
+
+def test_an_openai_client_gets_each_response_as_it_comes(vllm_like: ServerProcess) -> None:
+    client = OpenAI(base_url=f"{vllm_like.url}/v1", api_key="-")
+    events = list(
+        client.chat.completions.create(
+            model="p",
+            stream=True,
+            stream_options={"include_usage": True},
+            messages=[{"role": "user", "content": "a b c d"}],
+        )
+    )
+    choices = [event.choices[0] for event in events if event.choices]
+    assert [c.delta.content for c in choices if c.delta.content] == ["A B", " C", " D"]
+    assert choices[-1].finish_reason == "stop"
+    assert events[-1].usage is not None
+    assert (events[-1].usage.prompt_tokens, events[-1].usage.completion_tokens) == (4, 4)
+
+
+def test_a_stream_that_breaks_off_ends_with_an_error_event(vllm_like: ServerProcess) -> None:
+    body = {"model": "p", "stream": True, "messages": [{"role": "user", "content": "fail now"}]}
+    response = httpx.post(f"{vllm_like.url}/v1/chat/completions", json=body, timeout=30)
+    assert response.status_code == 200
+    assert "FAIL NOW" in response.text
+    assert (
+        "the script says fail"
+        in json.loads(response.text.strip().rpartition("data: ")[2])["error"]["message"]
+    )
+    assert "[DONE]" not in response.text
+
+
+def test_a_client_that_leaves_its_stream_cancels_the_request_in_triton(
+    vllm_like: ServerProcess, tritonserver: TritonServer
+) -> None:
+    cancelled = tritonserver.log.read_text().count("vllm_like: cancelled")
+    body = {"model": "p", "stream": True, "messages": [{"role": "user", "content": "slow"}]}
+    with httpx.stream("POST", f"{vllm_like.url}/v1/chat/completions", json=body) as response:
+        assert next(line for line in response.iter_lines() if "word" in line)
+    until_cancelled(tritonserver, cancelled)
 
 
 def test_a_caller_over_grpc_gets_the_same(vllm_like: ServerProcess) -> None:

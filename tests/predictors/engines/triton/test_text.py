@@ -8,7 +8,7 @@ import pytest
 
 from predictors.contract import Answer, Sampling
 from predictors.contract.tensors import Tensor, TensorType
-from predictors.engines.triton.client import Tensors, TritonModel
+from predictors.engines.triton.client import Tensors, Transactions, TritonModel
 from predictors.engines.triton.gathering import StreamedAnswer, row_answers
 from predictors.engines.triton.text import (
     check_text,
@@ -26,7 +26,7 @@ def model(
 ) -> TritonModel:
     types = {name: TensorType(name, *kind) for name, kind in inputs.items()}
     outputs = {"text_output": TensorType("text_output", "BYTES", (-1,))}
-    return TritonModel("m", types, outputs, decoupled)
+    return TritonModel("m", types, outputs, Transactions(decoupled))
 
 
 def lists(tensors: Tensors) -> dict[str, Any]:
@@ -93,6 +93,14 @@ def test_tensorrt_llm_gets_a_tensor_per_option_and_row() -> None:
     absent = text_inputs(batched, ["a"], Sampling())
     assert "stop_words" not in absent and "random_seed" not in absent
     assert text_parameters(batched, GREEDY) == {}
+
+
+@pytest.mark.parametrize("decoupled", [True, False])
+def test_only_a_decoupled_model_is_asked_to_stream(decoupled: bool) -> None:
+    """TensorRT-LLM refuses to stream for any other."""
+    inputs = {"text_input": ("BYTES", (-1, 1)), "stream": ("BOOL", (-1, 1))}
+    tensors = lists(text_inputs(model(inputs, decoupled=decoupled), ["a"], GREEDY))
+    assert tensors["stream"] == ("BOOL", [[decoupled]])
 
 
 def test_a_model_without_options_gets_them_as_parameters_none_a_float() -> None:
@@ -259,10 +267,11 @@ def test_a_stream_that_is_no_answer_is_the_far_sides_fault() -> None:
         StreamedAnswer(0.0, streamed=True).answer("m")
     with pytest.raises(UpstreamError, match="no 'text_output', but other"):
         StreamedAnswer(0.0, streamed=True).add({"other": Tensor.of(np.zeros(1))}, 1.0)
-    broken = StreamedAnswer(0.0, streamed=True)
-    broken.add({"text_output": Tensor.of(np.array([b"\xff"], dtype=np.object_))}, 1.0)
-    with pytest.raises(UpstreamError, match="not UTF-8"):
-        broken.answer("m")
+    for text, fault in ((b"\xff", "not UTF-8"), ("ü".encode()[:1], "ends within a character")):
+        broken = StreamedAnswer(0.0, streamed=True)
+        broken.add({"text_output": Tensor.of(np.array([text], dtype=np.object_))}, 1.0)
+        with pytest.raises(UpstreamError, match=fault):
+            broken.answer("m")
 
 
 def test_rows_keep_the_telemetry_that_the_model_gives_by_the_contracts_names() -> None:

@@ -79,21 +79,21 @@ class TritonPythonModel:
         options = Options(**{k: v for k, v in sampling.items() if k in Options.__annotations__})
         shown = {"text_output"} | {
             name
-            for name in ("logprobs", "num_input_tokens", "num_output_tokens")
+            for name in ("finish_reason", "logprobs", "num_input_tokens", "num_output_tokens")
             if _value(request, f"return_{name}", False)
         }
         stream = bool(_value(request, "stream", False))
         prompt = self._encode(text)
         so_far = "" if stream or _value(request, "exclude_input_in_output", False) else text
-        parts, tokens = [so_far], []
-        for part, logprobs in self._generate(prompt, options):
+        parts, tokens, finish = [so_far], [], None
+        for part, logprobs, finish in self._generate(prompt, options):
             parts.append(part)
             tokens.append(logprobs)
             if stream:
-                yield _response("".join(parts), tokens, len(prompt), shown)
+                yield _response("".join(parts), tokens, len(prompt), finish, shown)
                 parts, tokens = [], []
         if not stream:
-            yield _response("".join(parts), tokens, len(prompt), shown)
+            yield _response("".join(parts), tokens, len(prompt), finish, shown)
 
     def _encode(self, text: str) -> list[int]:
         chat = bool(self.tokenizer.chat_template)
@@ -104,12 +104,16 @@ class TritonPythonModel:
         return list(self.tokenizer(text, add_special_tokens=not chat)["input_ids"])
 
     @torch.inference_mode()
-    def _generate(self, prompt: list[int], options: Options) -> Iterator[tuple[str, Any]]:
-        """Yields each token's new text, and its log-probability with those of the likeliest."""
+    def _generate(
+        self, prompt: list[int], options: Options
+    ) -> Iterator[tuple[str, Any, str | None]]:
+        """Yields each token's new text, as far as it will not change; its log-probability with
+        those of the likeliest; and why the answer ends, with its last token."""
         choose = _chooser(options)
         ids, cache, text, generated = torch.tensor([prompt]), None, "", []
         room = max(1, int(self.model.config.max_position_embeddings) - len(prompt))
-        for _ in range(min(options.max_tokens, room)):
+        count = min(options.max_tokens, room)
+        for number in range(1, count + 1):
             output = self.model(
                 input_ids=ids if cache is None else ids[:, -1:],
                 past_key_values=cache,
@@ -124,12 +128,19 @@ class TritonPythonModel:
             whole = self.tokenizer.decode(generated, skip_special_tokens=True)
             stops = [at for stop in options.stop if (at := whole.find(stop)) >= 0]
             whole = whole[: min(stops)] if stops else whole
-            if whole.endswith("\ufffd") and not (ended or stops):
-                whole = text  # half a character: it goes with its other half
-            yield whole[len(text) :], logprobs
-            text = whole
-            if ended or stops:
+            finish = "stop" if ended or stops else "length" if number == count else None
+            now = whole if finish else _settled(whole, options.stop)
+            yield now[len(text) :], logprobs, finish
+            if finish:
                 return
+            text = now
+
+
+def _settled(text: str, stops: list[str]) -> str:
+    """Without half a character at its end, and without what may become a stop string."""
+    text = text.rstrip("\ufffd")
+    begun = [n for stop in stops for n in range(1, len(stop)) if text.endswith(stop[:n])]
+    return text[: len(text) - max(begun, default=0)]
 
 
 def _chooser(options: Options) -> Callable[[torch.Tensor, torch.Tensor], int]:
@@ -155,10 +166,13 @@ def _logprobs(values: torch.Tensor, token: int, count: int) -> dict[str, Any] | 
     }
 
 
-def _response(text: str, tokens: list[Any], prompt_tokens: int, shown: set[str]) -> Any:
+def _response(
+    text: str, tokens: list[Any], prompt_tokens: int, finish: str | None, shown: set[str]
+) -> Any:
     logprobs = json.dumps(tokens if tokens and tokens[0] else None)
     outputs = {
         "text_output": np.array([text.encode()], dtype=np.object_),
+        "finish_reason": np.array([str(finish).encode()], dtype=np.object_),
         "logprobs": np.array([logprobs.encode()], dtype=np.object_),
         "num_input_tokens": np.array([prompt_tokens], np.uint32),
         "num_output_tokens": np.array([len(tokens)], np.uint32),

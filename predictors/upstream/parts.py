@@ -6,10 +6,11 @@ belong to one task, whoever reads, and whenever.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from predictors.contract import Delta
-from predictors.upstream.openai.answer import Give
+
+Give: TypeAlias = Callable[[Delta], Awaitable[None]]
 
 QUEUED: Final = 64  # parts that wait for a slow reader; then the server waits
 
