@@ -91,11 +91,6 @@ class TextEngine(Engine):
         yield Delta(answer.text, finish_reason=finish, answer=answer, served_by=answer.served_by)
 
     async def whole(self, query: Query) -> list[Delta]:
-        """All parts of that stream, for who waits for the last of them."""
-        async with aclosing(self.stream(query)) as deltas:
-            return [delta async for delta in deltas]
-
-    async def whole(self, query: Query) -> list[Delta]:
         """All of `stream` for a caller who reads nothing before the end. An engine that answers
         faster when nobody reads along overrides it."""
         async with aclosing(self.stream(query)) as deltas:
