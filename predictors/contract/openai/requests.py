@@ -1,5 +1,6 @@
 """Chat and completion requests -> queries. Every field is read, or refused by its name."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -13,7 +14,15 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from predictors.contract.names import MAX_TOKENS, REPETITION_PENALTY, SEED, STOP, TEMPERATURE, TOP_P
+from predictors.contract.names import (
+    INT32,
+    MAX_TOKENS,
+    REPETITION_PENALTY,
+    SEED,
+    STOP,
+    TEMPERATURE,
+    TOP_P,
+)
 from predictors.contract.openai.errors import InvalidField
 from predictors.contract.openai.fields import OPTIONS, asked_options
 from predictors.contract.openai.messages import MESSAGES_SCHEMA, last_query, parse_messages
@@ -21,6 +30,7 @@ from predictors.contract.query import Query, Sampling, parse_sampling
 from predictors.errors import InvalidRequest
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Token = Annotated[int, Field(strict=True, ge=0, lt=INT32.stop)]  # tokenizers have no others
 Penalty = Annotated[float, Field(strict=True, ge=-2, le=2, allow_inf_nan=False)]
 
 MAX_CHOICES: Final = 128
@@ -148,7 +158,7 @@ class ChatRequest(Request):
 
 
 class CompletionRequest(Request):
-    prompt: StrictStr | list[StrictStr] | list[StrictInt] | list[list[StrictInt]]
+    prompt: StrictStr | list[StrictStr] | list[Token] | list[list[Token]]
     logprobs: Annotated[int, Field(strict=True, ge=0, le=20)] | None = None
     echo: Annotated[bool | None, Field(strict=True)] = None
     best_of: Annotated[int, Field(strict=True, ge=1)] | None = None
@@ -213,9 +223,11 @@ def _as_list(value: Any) -> Any:
 
 
 def _fault(error: ValidationError) -> InvalidField:
-    """The first one; of a union's alternatives the one that says most."""
+    """The first one; of a union's alternatives the one that says most: the deepest, and there that
+    of the alternative with the fewest."""
     faults = error.errors(include_url=False)
-    fault = max(faults, key=lambda each: len(each["loc"])) if len(faults) > 1 else faults[0]
+    alternatives = Counter(each["loc"][:2] for each in faults)
+    fault = max(faults, key=lambda each: (len(each["loc"]), -alternatives[each["loc"][:2]]))
     fault = faults[0] if len({each["loc"][0] for each in faults}) > 1 else fault
     path = _path(fault["loc"])
     if fault["type"] == "extra_forbidden":

@@ -133,6 +133,8 @@ COMPLETIONS: dict[str, tuple[dict[str, Any], str]] = {
     "no prompts": ({"prompt": []}, "prompt"),
     "an empty one": ({"prompt": ["a", ""]}, "prompt[1]"),
     "an object": ({"prompt": {"a": 1}}, "prompt"),
+    "a token below 0": ({"prompt": [5, -1]}, "prompt[1]"),
+    "a token that no tokenizer has": ({"prompt": [[5, 2**31]]}, "prompt[0][1]"),
     "messages": ({"messages": []}, "messages"),
     "a suffix": ({"suffix": "x"}, "suffix"),
     "an echo that is text": ({"echo": "true"}, "echo"),
