@@ -15,6 +15,9 @@ EXTRAS = {
     "uplink.txt": [],
     "hem.txt": ["onnx"],
 }
+# What `hem router` imports, which is not all that the project requires.
+ROUTER = "router.txt"
+ALL = [*EXTRAS, ROUTER]
 REWRITE = "run `make lock`"
 # What torch brings for GPUs, which the environment of the tests does not have.
 _OF_GPUS = re.compile(r"(nvidia|cuda)-.*|triton")
@@ -49,7 +52,7 @@ def _wanted(extras: list[str]) -> list[Requirement]:
     return found
 
 
-@pytest.mark.parametrize("name", EXTRAS)
+@pytest.mark.parametrize("name", ALL)
 def test_every_package_has_one_version_and_hashes(name: str) -> None:
     for package, (requirement, hashes) in _locked(name).items():
         assert str(requirement.specifier).startswith("=="), package
@@ -57,7 +60,7 @@ def test_every_package_has_one_version_and_hashes(name: str) -> None:
         assert all(re.fullmatch("sha256:[0-9a-f]{64}", each) for each in hashes)
 
 
-@pytest.mark.parametrize("name", EXTRAS)
+@pytest.mark.parametrize("name", ALL)
 def test_versions_are_the_tested_ones(name: str) -> None:
     tested = _tested() | {"setuptools": (LOCKS / "build.in").read_text().split("==")[1].strip()}
     for package, (requirement, _) in _locked(name).items():
@@ -75,7 +78,7 @@ def test_all_that_the_project_requires_is_in_them(name: str) -> None:
         assert requirement.specifier.contains(pin.version), REWRITE
 
 
-@pytest.mark.parametrize("name", EXTRAS)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_both_kinds_of_nodes_are_meant(name: str, machine: str) -> None:
     where = {"platform_machine": machine, "sys_platform": "linux"}
@@ -88,8 +91,17 @@ def test_the_image_of_hem_stays_without_torch() -> None:
     assert not {"torch", "transformers", "vllm", "triton"} & _locked("hem.txt").keys()
 
 
+def test_the_image_of_the_router_has_what_was_named_in_versions_that_the_project_takes() -> None:
+    named = [line for line in (LOCKS / "router.in").read_text().splitlines() if line[0] != "#"]
+    locked, required = _locked(ROUTER), {each.name: each for each in _wanted([])}
+    for name in named:
+        (pin,) = locked[canonicalize_name(name)][0].specifier
+        assert required[name].specifier.contains(pin.version), REWRITE
+    assert not {"kserve", "kubernetes", "scikit-learn", "scipy"} & locked.keys()
+
+
 def test_each_lock_says_its_extras() -> None:
-    assert {path.name for path in LOCKS.glob("*.txt")} == set(EXTRAS)
-    for name, extras in EXTRAS.items():
+    assert {path.name for path in LOCKS.glob("*.txt")} == set(ALL)
+    for name, extras in (*EXTRAS.items(), (ROUTER, [])):
         first = (LOCKS / name).read_text().splitlines()[0]
         assert first.endswith(f"Extras: {' '.join(extras) or 'none'}.")

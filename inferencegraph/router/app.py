@@ -1,25 +1,17 @@
 """A graph as an ASGI app.
 
 Like KServe's router it buffers whole bodies, passes on no path, and no headers unless
-PROPAGATE_HEADERS names them, and goes on when its client has gone away.
+PROPAGATE_HEADERS names them, and goes on when its client has gone away. Unlike KServe's it passes
+on an event stream that is the graph's answer as it comes, and ends the call when its client leaves.
 """
 
 import asyncio
 import logging
 import re
-from collections.abc import (
-    Awaitable,
-    Callable,
-    Iterable,
-    Mapping,
-    MutableMapping,
-    Sequence,
-)
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, Final
 
-import orjson
-
-from inferencegraph.router.bodies import content_type
+from inferencegraph.router.answer import Receive, Send, answer, fail, pass_on
 from inferencegraph.router.execution import Call, bind
 from inferencegraph.router.spec import RouterTimeouts, Step, parse
 from inferencegraph.router.step import (
@@ -29,14 +21,10 @@ from inferencegraph.router.step import (
     Reply,
     StepService,
 )
-from predictors.contract import FAILURE_HEADER
 from predictors.errors import ConfigurationError
 from predictors.upstream.client import PASSED_ON, Client, build_client
 
 Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 HeaderFilter = Callable[[Sequence[tuple[bytes, bytes]]], list[tuple[str, str]]]
 
 READY_PATH: Final = "/readyz"
@@ -45,7 +33,6 @@ PROPAGATE_HEADERS: Final = "PROPAGATE_HEADERS"  # the environment variable, here
 TRACING: Final = tuple(
     f"^{'-'.join(map(str.capitalize, name.split('-')))}$" for name in sorted(PASSED_ON)
 )
-_BODILESS: Final = frozenset({204, 304})
 # They describe one connection or one body; each call of a step has its own.
 _NEVER_PASSED: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "trailer", "connection", "keep-alive"}
@@ -88,7 +75,8 @@ def header_filter(patterns: Iterable[str]) -> HeaderFilter:
 
 
 class Router:
-    """Any path and method runs the graph; /readyz is the probe. Closed by the ASGI lifespan."""
+    """Any path and method runs the graph; /readyz is the probe, which 503 tells that it is not
+    `ready` any more. Closed by the ASGI lifespan."""
 
     def __init__(
         self,
@@ -99,6 +87,7 @@ class Router:
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self.timeouts = timeouts
+        self.ready = True
         self._max_body_bytes = max_body_bytes
         self._root = root
         self._client = client
@@ -110,7 +99,7 @@ class Router:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1003})
         elif scope["path"] == READY_PATH:
-            await _answer(send, Reply(200, b""))
+            await answer(send, Reply(200 if self.ready else 503, b""))
         else:
             await self._serve(scope, receive, send)
 
@@ -119,24 +108,27 @@ class Router:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async with asyncio.timeout(self.timeouts.server_write or None):
+            async with asyncio.timeout(self.timeouts.server_write or None) as deadline:
                 body = await self._body(scope, receive)
                 if body is None:
                     return
-                reply = await self._root(body, self._headers(scope["headers"]))
+                reply = await self._root(body, self._headers(scope["headers"]), True)
         except TimeoutError:
             limit = f"no answer within routerTimeouts.serverWrite ({self.timeouts.server_write} s)"
-            await _fail(send, 500, f"{limit}; KServe's router would drop the connection")
+            await fail(send, 500, f"{limit}; KServe's router would drop the connection")
         except asyncio.CancelledError:
             return  # the server stops, and has told its client
         except GraphFailure as error:
             unread = isinstance(error, RequestUnread)
-            await _fail(send, error.status, str(error), close=unread)
+            await fail(send, error.status, str(error), close=unread)
         except Exception as error:
             log.exception("the router failed")
-            await _fail(send, 500, f"{type(error).__name__}: {error}")
+            await fail(send, 500, f"{type(error).__name__}: {error}")
         else:
-            await _answer(send, reply)
+            if reply.events is None:
+                await answer(send, reply)
+            else:
+                await pass_on(reply, reply.events, deadline.when(), receive, send)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
         """None where the client went away before its request was whole.
@@ -218,25 +210,6 @@ class RequestUnread(GraphFailure):
 
 def _declared_length(headers: Iterable[tuple[bytes, bytes]]) -> int:
     return next((int(v) for name, v in headers if name == b"content-length" and v.isdigit()), 0)
-
-
-async def _fail(send: Send, status: int, cause: str, *, close: bool = False) -> None:
-    log.warning("graph failed with %d: %s", status, cause)
-    error = {"error": "Failed to process request", "cause": cause}
-    await _answer(send, Reply(status, orjson.dumps(error)), close=close)
-
-
-async def _answer(send: Send, reply: Reply, *, close: bool = False) -> None:
-    headers: list[tuple[bytes, bytes]] = [(b"connection", b"close")] if close else []
-    body = b"" if reply.status in _BODILESS else reply.body
-    if reply.failure:  # KServe's router has no such header; its body and status are the same
-        headers.append((FAILURE_HEADER.encode(), reply.failure.encode("latin-1", "replace")))
-    if body:
-        headers.append((b"content-type", content_type(body).encode()))
-    if reply.status not in _BODILESS:
-        headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 def _resolved(service_name: str, resolve: Callable[[str], str] | None) -> str:

@@ -17,7 +17,9 @@ from inferencegraph.router.spec import GraphSpec, Node, Step
 from inferencegraph.router.step import GraphFailure, Headers, NoRouteMatched, Reply
 from predictors.errors import ConfigurationError
 
-Call = Callable[[bytes, Headers], Awaitable[Reply]]
+# A request's body and headers, and whether the answer is the whole graph's: nothing comes after it
+# that could need its body, so an event stream may be passed on as it comes.
+Call = Callable[[bytes, Headers, bool], Awaitable[Reply]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,37 +77,37 @@ def _bound(
 def _node_call(nodes: Mapping[str, Call], name: str) -> Call:
     """Looks the node up when it is called: a graph may name nodes that come later, or never."""
 
-    async def call(body: bytes, headers: Headers) -> Reply:
-        return await nodes.get(name, _MISSING)(body, headers)
+    async def call(body: bytes, headers: Headers, last: bool) -> Reply:
+        return await nodes.get(name, _MISSING)(body, headers, last)
 
     return call
 
 
-async def _inner(step: BoundStep, body: bytes, headers: Headers) -> Reply:
+async def _inner(step: BoundStep, body: bytes, headers: Headers, last: bool) -> Reply:
     try:
-        return await step.call(body, headers)
+        return await step.call(body, headers, last)
     except NoRouteMatched as error:
         raise GraphFailure(str(error)) from error
 
 
-async def _splitter(steps: Steps, body: bytes, headers: Headers) -> Reply:
+async def _splitter(steps: Steps, body: bytes, headers: Headers, last: bool) -> Reply:
     point = random.randrange(100)
     for step in steps:
         point -= step.weight
         if point < 0:
-            return await _inner(step, body, headers)
+            return await _inner(step, body, headers, last)
     raise GraphFailure("no route was selected by the splitter")
 
 
-async def _switch(steps: Steps, body: bytes, headers: Headers) -> Reply:
+async def _switch(steps: Steps, body: bytes, headers: Headers, last: bool) -> Reply:
     if bodies.is_json(body):
         for step in steps:
             if step.condition is not None and step.condition.holds(body):
-                return await _inner(step, body, headers)
+                return await _inner(step, body, headers, last)
     raise NoRouteMatched("None of the routes matched with the switch condition")
 
 
-async def _sequence(steps: Steps, body: bytes, headers: Headers) -> Reply:
+async def _sequence(steps: Steps, body: bytes, headers: Headers, last: bool) -> Reply:
     if not steps:
         raise GraphFailure("the Sequence has no steps")
     reply = Reply(200, b"")
@@ -119,7 +121,7 @@ async def _sequence(steps: Steps, body: bytes, headers: Headers) -> Reply:
         if step.maps_predictions:
             request = _predictions_to_instances(request)
         failure = reply.failure
-        reply = await _inner(step, request, headers)
+        reply = await _inner(step, request, headers, last and step is steps[-1])
         if failure and not reply.failure:
             reply = replace(reply, failure=failure)
         if step.hard and not reply.success:
@@ -127,8 +129,9 @@ async def _sequence(steps: Steps, body: bytes, headers: Headers) -> Reply:
     return reply
 
 
-async def _ensemble(steps: Steps, body: bytes, headers: Headers) -> Reply:
-    """All steps at once; the first failure ends it, and with it the calls still under way."""
+async def _ensemble(steps: Steps, body: bytes, headers: Headers, last: bool) -> Reply:
+    """All steps at once; the first failure ends it, and with it the calls still under way. It needs
+    the whole of each answer, `last` or not."""
     tasks = [asyncio.create_task(_merged(step, body, headers)) for step in steps]
     try:
         merged: dict[str, Any] = {}
@@ -145,13 +148,13 @@ async def _ensemble(steps: Steps, body: bytes, headers: Headers) -> Reply:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _unroutable(router_type: str, body: bytes, headers: Headers) -> Reply:
+async def _unroutable(router_type: str, body: bytes, headers: Headers, last: bool) -> Reply:
     raise GraphFailure(f"invalid route type: {router_type}")
 
 
 async def _merged(step: BoundStep, body: bytes, headers: Headers) -> tuple[int, Any]:
     """A step's status and its answer, which has to be a JSON object (or null)."""
-    reply = await _inner(step, body, headers)
+    reply = await _inner(step, body, headers, last=False)
     try:
         answer = bodies.loads(reply.body)
     except ValueError as error:
@@ -191,7 +194,7 @@ def _predictions_to_instances(body: bytes) -> bytes:
     return bodies.dumps({"instances": predictions})
 
 
-_ROUTER_TYPES: Final[Mapping[str, Callable[[Steps, bytes, Headers], Awaitable[Reply]]]] = {
+_ROUTER_TYPES: Final[Mapping[str, Callable[[Steps, bytes, Headers, bool], Awaitable[Reply]]]] = {
     "Sequence": _sequence,
     "Splitter": _splitter,
     "Ensemble": _ensemble,

@@ -31,6 +31,7 @@ class GraphServer:
     ) -> None:
         host, port = bound.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._app = app
         self._socket = bound
         self._drain_seconds = drain_seconds
         self._connections = Connections(_bounds(app.timeouts))
@@ -57,10 +58,15 @@ class GraphServer:
             if self._task.done():
                 raise ConfigurationError(f"the router on {self.url} did not start")
 
+    def leave(self) -> None:
+        """From now on it is not ready, and each answer closes its connection; new ones are served
+        still, as some caller's list of endpoints is always behind."""
+        self._app.ready = False
+        self._connections.drain(cast(Any, self._server.server_state.connections))
+
     async def stop(self) -> None:
         """Lets answers under way finish; those that take too long become 503."""
-        open_connections = self._server.server_state.connections
-        self._connections.drain(cast(Any, open_connections))
+        self.leave()
         self._server.should_exit = True
         if self._task is not None:
             await asyncio.wait([self._task], timeout=self._drain_seconds)
@@ -92,26 +98,36 @@ class _Server(uvicorn.Server):
 
 
 def run(
-    app: Router, host: str, port: int, on_ready: Callable[[str], None] = lambda url: None
+    app: Router,
+    host: str,
+    port: int,
+    on_ready: Callable[[str], None] = lambda url: None,
+    drain_seconds: float = 0.0,
 ) -> None:
-    """Serves until Ctrl-C or SIGTERM; `on_ready` gets the URL. Port 0 takes a free one. Answers
-    under way get the graph's own time limit, unless a second signal comes.
+    """Serves until Ctrl-C or SIGTERM; `on_ready` gets the URL. Port 0 takes a free one. After
+    SIGTERM new connections are served for `drain_seconds`; answers under way then get the graph's
+    own time limit, unless a second signal comes.
 
     Raises ConfigurationError where the port can't be bound.
     """
-    uvloop.run(_run(app, bind_port(host, port), on_ready))
+    uvloop.run(_run(app, bind_port(host, port), on_ready, drain_seconds))
 
 
-async def _run(app: Router, bound: socket.socket, on_ready: Callable[[str], None]) -> None:
+async def _run(
+    app: Router, bound: socket.socket, on_ready: Callable[[str], None], drain_seconds: float
+) -> None:
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, signals.put_nowait, number)
     server = GraphServer(app, bound, app.timeouts.server_write or RouterTimeouts().server_write)
     await server.start()
     on_ready(server.url)
-    await signals.get()
-    stopped = asyncio.create_task(server.stop())
+    asked = await signals.get()
     again = asyncio.create_task(signals.get())
+    if asked is signal.SIGTERM and drain_seconds:
+        server.leave()
+        await asyncio.wait({again}, timeout=drain_seconds)
+    stopped = asyncio.create_task(server.stop())
     await asyncio.wait({stopped, again}, return_when=asyncio.FIRST_COMPLETED)
     server.give_up()
     again.cancel()

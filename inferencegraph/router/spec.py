@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
@@ -75,6 +76,17 @@ def parse(graph: Mapping[str, Any]) -> GraphSpec:
     except ValidationError as error:
         place, message, _ = first_fault(error)
         raise ConfigurationError(f"{place or 'the graph'}: {message}") from None
+
+
+def read_graph(text: str) -> dict[str, Any]:
+    """The InferenceGraph, or its spec, that `text` is as JSON. Raises ConfigurationError."""
+    try:
+        graph = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ConfigurationError(f"--graph-json is not JSON: {error}") from None
+    if not isinstance(graph, dict):
+        raise ConfigurationError("--graph-json is JSON, but not an object")
+    return graph
 
 
 def load_graph(path: Path, name: str | None = None) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""One call of a step: POST to its serviceUrl, the whole answer back."""
+"""One call of a step: POST to its serviceUrl, the whole answer back, or its events as they come."""
 
 import asyncio
-from collections.abc import Sequence
+import sys
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from predictors.contract import FAILURE_HEADER
 from predictors.errors import ConfigurationError, HEMError, UpstreamError
+from predictors.upstream.arrival import EVENTS
 from predictors.upstream.attempt import attempt, bound_body, reading, unread, watch_body
 from predictors.upstream.client import (
     CONNECTION_ERRORS,
@@ -15,6 +17,7 @@ from predictors.upstream.client import (
     Headers as HTTPHeaders,
     InvalidURL,
     Request,
+    Response,
     connection_failure,
     shown,
 )
@@ -22,6 +25,7 @@ from predictors.upstream.redaction import shown_url
 from predictors.upstream.settings import Limits
 from predictors.upstream.watch import Watch
 
+T = TypeVar("T")
 Headers = Sequence[tuple[str, str]]
 
 # Of a request, and of a step's answer. KServe's router reads any length; a service without an end
@@ -36,11 +40,13 @@ _DEFAULTS: Final = HTTPHeaders({"content-type": "application/json", "accept-enco
 @dataclass(frozen=True, slots=True)
 class Reply:
     """`failure` is what an upstream of ours says of another server that it called (FAILURE_HEADER);
-    it stays with the answer of a later step that stood in."""
+    it stays with the answer of a later step that stood in. Where there are `events`, `body` is
+    empty."""
 
     status: int
     body: bytes
     failure: str = ""
+    events: "EventStream | None" = None
 
     @property
     def success(self) -> bool:
@@ -99,40 +105,80 @@ class StepService:
             self._url = URL(url)
         except InvalidURL:
             raise ConfigurationError(f"serviceUrl {shown_url(url)!r} is not a URL") from None
-        self._shown = shown(self._url)
+        self.shown = shown(self._url)
         self._watch = lookout.over(self._url) if lookout and self._url.host else None
 
-    async def __call__(self, body: bytes, headers: Headers) -> Reply:
-        """Raises GraphFailure where no whole answer arrives, whatever the reason."""
+    async def __call__(self, body: bytes, headers: Headers, last: bool) -> Reply:
+        """`last`: nobody needs the body here, so that an event stream may be passed on.
+
+        Raises GraphFailure where no whole answer arrives, whatever the reason.
+        """
         request = Request("POST", self._url, headers=_with_defaults(headers), content=body)
+        return await self.in_time(self._send(request, last))
+
+    async def in_time(self, awaited: Awaitable[T]) -> T:
+        """What comes of it within the limit. Raises GraphFailure."""
         fault: UpstreamError | None = None
         try:
             async with asyncio.timeout(self._limit) as timeout:
                 if self._watch is None:
-                    return await self._send(request)
+                    return await awaited
                 with self._watch.over(timeout, streams=False) as arrival:
                     try:
-                        return await self._send(request)
+                        return await awaited
                     finally:
                         fault = arrival.fault
         except CONNECTION_ERRORS as error:
-            cause = fault or connection_failure(error, self._shown)
+            cause = fault or connection_failure(error, self.shown)
             raise GraphFailure(str(cause)) from error
         except UpstreamError as error:
             raise GraphFailure(str(error)) from error
 
-    async def _send(self, request: Request) -> Reply:
+    async def _send(self, request: Request, last: bool) -> Reply:
         response = await self._client.send(request, stream=True, follow_redirects=True)
+        events = False
         try:
+            if last and response.status_code == 200 and _has_events(response):
+                bound_body(response, self.shown, sys.maxsize)  # unpacks it, and keeps nothing
+                events = True
+                return Reply(200, b"", events=EventStream(self, response))
             watch_body(response)
-            bound_body(response, self._shown, MAX_BODY_BYTES)
-            with reading(self._shown, passing=CONNECTION_ERRORS):
+            bound_body(response, self.shown, MAX_BODY_BYTES)
+            with reading(self.shown, passing=CONNECTION_ERRORS):
                 body = await response.aread()
                 status = response.status_code
                 failure = response.headers.get(FAILURE_HEADER, "") if status >= 400 else ""
                 return Reply(status, body, failure)
         finally:
-            await response.aclose()
+            if not events:
+                await response.aclose()
+
+
+class EventStream:
+    """The body of an answer that is passed on as it comes. Whoever has it closes it."""
+
+    def __init__(self, service: StepService, response: Response) -> None:
+        self.content_type: str = response.headers["content-type"]
+        self._service = service
+        self._response = response
+        self._parts = response.aiter_raw()
+
+    async def part(self) -> bytes | None:
+        """The next one; None at the end. Raises GraphFailure where the stream breaks off."""
+        return await self._service.in_time(self._part())
+
+    async def aclose(self) -> None:
+        """Ends the call, unless it is at its end."""
+        await self._response.aclose()
+
+    async def _part(self) -> bytes | None:
+        with reading(self._service.shown, passing=CONNECTION_ERRORS):
+            return await anext(self._parts, None)
+
+
+def _has_events(response: Response) -> bool:
+    kind: str = response.headers.get("content-type", "")
+    return kind.partition(";")[0].strip().lower() == EVENTS
 
 
 def _with_defaults(headers: Headers) -> HTTPHeaders:

@@ -243,6 +243,10 @@ class ToldHandler(ResponseHandler):
         if self.arrival is not None:
             self.arrival.head(data)
         super().data_received(data)
+        # aiohttp tells who waits for a head; who reads a body would wait for ever.
+        error = self.exception()
+        if isinstance(error, aiohttp.http_exceptions.HttpProcessingError) and self._payload:
+            self._payload.set_exception(aiohttp.ClientPayloadError(f"not HTTP: {error.message}"))
 
 
 def unsent(transport: asyncio.Transport | None) -> int:

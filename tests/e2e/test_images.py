@@ -1,5 +1,6 @@
 """The Dockerfiles, without a container engine: their rules, and their install steps for real."""
 
+import json
 import os
 import re
 import shutil
@@ -20,8 +21,9 @@ from inferencegraph.build import examples
 ROOT = Path(__file__).resolve().parents[2]
 PREDICTOR = ROOT / "predictors/Dockerfile"
 HEM = ROOT / "transformers_hem/Dockerfile"
+ROUTER = ROOT / "inferencegraph/Dockerfile"
 VLLM = ROOT / "predictors/engines/vllm/Dockerfile"
-BOTH = pytest.mark.parametrize("dockerfile", [PREDICTOR, HEM], ids=lambda p: p.parent.name)
+OURS = pytest.mark.parametrize("dockerfile", [PREDICTOR, HEM, ROUTER], ids=lambda p: p.parent.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def _stages(dockerfile: Path) -> list[Stage]:
     ]
 
 
-@BOTH
+@OURS
 def test_an_image_is_built_in_one_stage_and_run_in_another_by_a_user_without_rights(
     dockerfile: Path,
 ) -> None:
@@ -57,10 +59,12 @@ def test_an_image_is_built_in_one_stage_and_run_in_another_by_a_user_without_rig
     assert any(f"useradd --uid {user} " in run for run in final.all("RUN"))
     assert final.all("COPY") == ["--from=builder /venv /venv"]
     (entrypoint,) = final.all("ENTRYPOINT")
-    assert entrypoint == f'["python", "-m", "{dockerfile.parent.name}"]'
+    command, options = json.loads(entrypoint)[:3], json.loads(entrypoint)[3:]
+    assert command == ["python", "-m", dockerfile.parent.name]
+    assert options[:1] == (["router"] if dockerfile == ROUTER else [])
 
 
-@BOTH
+@OURS
 def test_everything_is_installed_from_a_lock_with_hashes(dockerfile: Path) -> None:
     builder, final = _stages(dockerfile)
     installs = [run for run in builder.all("RUN") if "pip install" in run]
@@ -83,7 +87,9 @@ def test_every_base_is_an_argument_so_that_it_can_be_pinned_by_its_digest(
 
 
 @pytest.mark.parametrize(
-    "dockerfile", [PREDICTOR, HEM, VLLM], ids=["predictor", "transformer", "vllm"]
+    "dockerfile",
+    [PREDICTOR, HEM, ROUTER, VLLM],
+    ids=["predictor", "transformer", "router", "vllm"],
 )
 def test_what_is_copied_is_there_and_not_ignored(dockerfile: Path) -> None:
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"]
@@ -215,24 +221,37 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy(source, target)
 
 
+# Not in the images that run no model.
+HEAVY = {"torch", "transformers", "vllm", "triton"}
+LIGHT = [
+    (HEM, ["transformers_hem", "--help"], "LinearRouter", HEAVY),
+    (ROUTER, ["inferencegraph", "router", "--help"], "--graph-json", HEAVY | {"kserve", "scipy"}),
+]
+
+
 @pytest.mark.slow
-def test_the_hem_image_installs_without_torch_and_starts_within_seconds(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("dockerfile", "words", "said", "absent"), LIGHT, ids=["transformer", "router"]
+)
+def test_the_light_images_install_without_torch_and_start_within_seconds(
+    dockerfile: Path, words: list[str], said: str, absent: set[str], tmp_path: Path
+) -> None:
     if not _index_answers(tmp_path / "probe"):
         pytest.skip("no package index answers: an image can't be built from here")
-    venv = _run_builder(_stages(HEM)[0], tmp_path)
+    venv = _run_builder(_stages(dockerfile)[0], tmp_path)
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [str(venv / "bin/python"), *words]
+        command = [str(venv / "bin/python"), "-m", *words]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    listed = run("-m", "pip", "list", "--format=freeze").stdout.lower()
+    listed = run("pip", "list", "--format=freeze").stdout.lower()
     packages = {line.split("==")[0] for line in listed.splitlines()}
     assert "kserve-hem" in packages
-    assert not packages & {"torch", "transformers", "vllm", "triton"}
+    assert not packages & absent
     begin = time.monotonic()
-    help_text = run("-m", "transformers_hem", "--help")
+    help_text = run(*words)
     assert help_text.returncode == 0, help_text.stderr
-    assert "LinearRouter" in help_text.stdout
+    assert said in help_text.stdout
     assert time.monotonic() - begin < 20
     manifests = venv.glob("lib/python*/site-packages/manifests/answer-generation/*/graph.yaml")
     assert len(list(manifests)) == 3

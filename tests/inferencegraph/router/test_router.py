@@ -152,13 +152,16 @@ async def test_one_connection_serves_many_requests(stage: Stage) -> None:
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-def answering(content: bytes, keep_open: bool = False) -> Handler:
-    """Reads the request's head, sends `content`, then closes or falls silent."""
+def answering(content: bytes, keep_open: bool = False, later: bytes = b"") -> Handler:
+    """Reads the request's head, sends `content`, then `later`, then closes or falls silent."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(content)
         await writer.drain()
+        if later:
+            await asyncio.sleep(0.2)  # so that it comes apart
+            writer.write(later)
         if keep_open:
             await asyncio.sleep(5)
         writer.close()
@@ -172,10 +175,21 @@ def answering(content: bytes, keep_open: bool = False) -> Handler:
         (answering(b""), "closed the connection"),
         (answering(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"), "broke off its answer"),
         (answering(b"this is no HTTP\r\n\r\n"), "http://127.0.0.1"),
+        (
+            answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", later=b"no\r\n"),
+            "broke off its answer: not HTTP: Invalid character in chunk size",
+        ),
         (answering(b"", keep_open=True), "in time"),
         (answering(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", keep_open=True), "in time"),
     ],
-    ids=["closes at once", "closes within its body", "no HTTP", "silent", "silent within its body"],
+    ids=[
+        "closes at once",
+        "closes within its body",
+        "no HTTP",
+        "no HTTP within its body",
+        "silent",
+        "silent within its body",
+    ],
 )
 async def test_an_upstream_that_breaks_off_ends_the_graph(handler: Handler, cause: str) -> None:
     async with await asyncio.start_server(handler, "127.0.0.1", 0) as server:
