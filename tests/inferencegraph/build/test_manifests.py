@@ -14,6 +14,8 @@ from inferencegraph.build.examples import (
     DIGITS_MINING,
     FOLDER,
     MINING,
+    SMOLLM2_FOLDER,
+    SMOLLM2_MINING,
     STORED_FOLDER,
     STORED_MINING,
     annotated,
@@ -49,6 +51,7 @@ EXAMPLES = examples()
 MININGS = {
     DIGITS_FOLDER: DIGITS_MINING,
     STORED_FOLDER: STORED_MINING,
+    SMOLLM2_FOLDER: SMOLLM2_MINING,
     **{FOLDER / mode: m for mode, m in MINING.items()},
 }
 REWRITE = "run `python -m inferencegraph.build.examples manifests`"

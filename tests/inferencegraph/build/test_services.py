@@ -106,6 +106,9 @@ def test_hem_gets_its_algorithm_router_and_threshold() -> None:
         "HEM_ROUTER": "embedded:linear",
         "HEM_THRESHOLD": "0.35",
         "HEM_PARAMETERS": '{"length": 3}',
+        "HEM_API_KEYS_FILE": "/etc/hem/keys/keys",
+        "HEM_EDGE_URL": "http://qa-shop-edge-predictor",
+        "HEM_CLOUD_URL": "http://qa-shop-uplink-predictor",
     }
 
 
