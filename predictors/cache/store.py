@@ -9,7 +9,8 @@ import orjson
 from cachetools import LRUCache
 
 from predictors.cache.key import DIGEST_BYTES
-from predictors.contract import Answer
+from predictors.contract import Answer, is_telemetry
+from predictors.contract.names import TELEMETRY
 
 # Fields that describe how an answer was served, not the answer: a hit has its own.
 _SERVED: Final = frozenset(
@@ -35,6 +36,12 @@ def unpack(record: bytes, seconds: float) -> Answer:
     values = orjson.loads(record)
     if not isinstance(values, dict) or not isinstance(values.get("text"), str):
         raise ValueError("a record without text")
+    served_by = values.get("served_by")
+    if not (served_by is None or isinstance(served_by, str)):
+        raise ValueError("a record whose served_by is no name")
+    for name in TELEMETRY:
+        if name in values and not is_telemetry(name, values[name]):
+            raise ValueError(f"a record whose {name} is none")
     return Answer(
         **{name: values[name] for name in _KEPT if name in values},
         time_to_first_token=seconds,

@@ -6,6 +6,7 @@ from contextlib import aclosing
 import pytest
 
 from predictors.cache.engine import CachedEngine
+from predictors.cache.key import answer_key
 from predictors.cache.store import MemoryStore
 from predictors.contract import Answer, Delta, Query, Sampling, ScoredToken
 from predictors.engines.base import EngineSettings, TextEngine
@@ -71,6 +72,23 @@ async def test_a_broken_stream_is_never_kept(cached: CachedEngine) -> None:
     async with aclosing(cached.stream(Query("left", GREEDY))) as parts:
         await anext(parts)
     assert await text(cached, Query("left", GREEDY)) == "left 4"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        *(b"", b"\x00", b"[]", b'"text"', b"{}", b'{"text": null}', b'{"text": "cut'),
+        *(b'{"text": "x", "completion_tokens": "two"}', b'{"text": "x", "mean_logprob": [1]}'),
+        *(b'{"text": "x", "prompt_tokens": -1}', b'{"text": "x", "served_by": {}}'),
+    ],
+)
+async def test_a_malformed_record_is_no_answer(record: bytes) -> None:
+    store = MemoryStore(10_000)
+    engine = CachedEngine(Streaming(EngineSettings()), store, b"model", "m")
+    query = Query("hello", GREEDY)
+    await store.write({answer_key(b"model", query): record})
+    assert await text(engine, query) == "hello 1"
+    assert (await engine.generate([query]))[0].text == "hello 1"
 
 
 async def test_what_a_record_can_not_hold_is_not_kept(cached: CachedEngine) -> None:
