@@ -27,7 +27,7 @@ from predictors.upstream.client import forwarded_headers
 from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.gateway.account import Account, Attempt
 from transformers_hem.gateway.cors import GatewayCORS
-from transformers_hem.gateway.first_answer import Edge, as_events, shown
+from transformers_hem.gateway.first_answer import Edge, FirstAnswer, as_events, shown
 from transformers_hem.gateway.keys import Keys
 from transformers_hem.gateway.relay import Relay
 from transformers_hem.gateway.served import Served
@@ -164,13 +164,12 @@ class Gateway(OpenAIPaths):
         if extra := decider.algorithm.sampling:
             more = chat.account.begin(EDGE)
             samples = await self._edge.samples(chat.path, chat.body, extra, more)
+        chat.draft = Draft(first, draft)
         answered = first.batch(chat.texts, samples)
         chat.decision = await self._miner.mine(answered, chat.prefer, identity)
         if chat.decision.route == CLOUD:
             return await self._pass_on(chat, batch, send)
-        body = shown(first.body, chat.body)
-        relay = self._relay(chat, draft, send)
-        await relay.give(body, as_events(body, chat.body))
+        await self._give(chat, chat.draft, send)
 
     async def _pass_on(self, chat: "Chat", batch: Batch, send: Send) -> None:
         """The answer of the side that was decided. The cloud's where the edge can't take it; the
@@ -190,7 +189,15 @@ class Gateway(OpenAIPaths):
             why = error.short if isinstance(error, UpstreamError) else "overloaded"
             if not error.told:
                 logger.warning("the cloud failed, the edge answers: %s", error)
-            await self._run(chat, send, degraded=why)
+            if chat.draft is not None:
+                await self._give(chat, chat.draft, send, degraded=why)
+            else:
+                await self._run(chat, send, degraded=why)
+
+    async def _give(self, chat: "Chat", draft: "Draft", send: Send, degraded: str = "") -> None:
+        body = shown(draft.answer.body, chat.body)
+        relay = self._relay(chat, draft.attempt, send, degraded)
+        await relay.give(body, as_events(body, chat.body))
 
     async def _run(self, chat: "Chat", send: Send, degraded: str = "") -> None:
         assert chat.decision is not None
@@ -213,10 +220,18 @@ class Gateway(OpenAIPaths):
         return cannot and prefer is None and not self._miner.decider.is_private(batch)
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The edge's whole answer, which is there before anything is decided."""
+
+    answer: FirstAnswer
+    attempt: Attempt
+
+
 @dataclass(slots=True)
 class Chat:
     """One request: its path and body, what is mined of it, the side that the caller forces, what it
-    costs, and the conversation that it belongs to."""
+    costs, the conversation that it belongs to, and the edge's answer where that is mined."""
 
     path: str
     body: Mapping[str, Any]
@@ -225,6 +240,7 @@ class Chat:
     headers: Mapping[str, str]
     account: Account
     conversation: bytes | None
+    draft: Draft | None = None
     decision: Decision | None = None
 
 

@@ -198,6 +198,24 @@ async def test_where_the_cloud_fails_both_attempts_are_counted() -> None:
     }
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_where_the_cloud_fails_the_edges_draft_is_the_answer(stream: bool) -> None:
+    counters = Counters()
+    async with (
+        scripted_side(small) as edge,
+        gateway(edge=edge.url, cloud=NOBODY, algorithm="ConfidenceRouter") as client,
+    ):
+        said = (await ask(client, stream=stream))["hem"]
+    assert (said["route"], said["served_by"]) == ("cloud", "small")
+    assert said["degraded"] == "unreachable"
+    assert "spent" not in said
+    assert len(edge.asked) == 1
+    assert counters.counted("hem_attempts_total") == {
+        ("m", "cloud", "failed"): 1,
+        ("small", "edge", "answered"): 1,
+    }
+
+
 BROKEN = head("text/event-stream") + event("breaks", "h") + event("breaks", "i")
 
 
