@@ -55,7 +55,9 @@ class Miner(Protocol):
 
 
 REQUEST_ID: Final = "x-request-id"
-EDGE_CANNOT: Final = "edge_cannot"  # the reason where the edge refused what the cloud may take
+# Reasons of decisions that the edge's answer made: it refused what the cloud may take, or failed.
+EDGE_CANNOT: Final = "edge_cannot"
+EDGE_FAILED: Final = "edge_failed"
 
 
 class Gateway(OpenAIPaths):
@@ -160,6 +162,12 @@ class Gateway(OpenAIPaths):
                 raise
             chat.decision = decider.no_answer(EDGE_CANNOT)
             return await self._pass_on(chat, batch, send)
+        except (UpstreamError, Overloaded) as error:
+            if not self._may_stand_in(chat.prefer, batch):
+                raise
+            logger.warning("the edge failed, the cloud answers: %s", error)
+            chat.decision = decider.no_answer(EDGE_FAILED)
+            return await self._pass_on(chat, batch, send)
         samples: tuple[tuple[str, ...], ...] = ()
         if extra := decider.algorithm.sampling:
             more = chat.account.begin(EDGE)
@@ -172,8 +180,8 @@ class Gateway(OpenAIPaths):
         await self._give(chat, chat.draft, send)
 
     async def _pass_on(self, chat: "Chat", batch: Batch, send: Send) -> None:
-        """The answer of the side that was decided. The cloud's where the edge can't take it; the
-        edge's where the cloud fails before it has said anything, unless the caller forced it."""
+        """The answer of the side that was decided; of the other one where that side can't take it,
+        or fails before it has said anything, unless the caller or a guard wants it so."""
         assert chat.decision is not None
         try:
             await self._run(chat, send)
@@ -184,7 +192,13 @@ class Gateway(OpenAIPaths):
             chat.decision = replace(chat.decision, route=CLOUD, reason=EDGE_CANNOT)
             await self._run(chat, send)
         except (UpstreamError, Overloaded) as error:
-            if chat.decision.route == EDGE or chat.prefer is not None:
+            if chat.decision.route == EDGE:
+                if not self._may_stand_in(chat.prefer, batch):
+                    raise
+                logger.warning("the edge failed, the cloud answers: %s", error)
+                chat.decision = replace(chat.decision, route=CLOUD, reason=EDGE_FAILED)
+                return await self._run(chat, send)
+            if chat.prefer is not None or chat.decision.reason == EDGE_FAILED:
                 raise
             why = error.short if isinstance(error, UpstreamError) else "overloaded"
             if not error.told:
@@ -212,6 +226,12 @@ class Gateway(OpenAIPaths):
         served = Served(chat.decision, attempt, chat.account, degraded)
         target = self._site.targets[attempt.route]
         return Relay(target, chat.path, asked, served, send, self._patience)
+
+    def _may_stand_in(self, prefer: Route | None, batch: Batch) -> bool:
+        """Whether the cloud may answer in place of an edge that failed: neither the caller nor a
+        guard keeps the request there."""
+        guarded = self._miner.decider.overrule(batch, None)
+        return prefer is None and (guarded is None or guarded.route == CLOUD)
 
     def _may_move(self, prefer: Route | None, batch: Batch, error: InvalidRequest) -> bool:
         """Whether the cloud may answer what the edge refuses: another model may take it, and

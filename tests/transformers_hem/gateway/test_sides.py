@@ -9,8 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from predictors.contract import EDGE
 from tests.predictors.upstream.slow_side import head, slow_side
 from tests.transformers_hem.gateway.gateway_under_test import NOBODY, chat, gateway
+from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Route
+from transformers_hem.guards.base import Guard
 
 STREAM = (
     b'data: {"id": "c", "model": "NAME", "choices": [{"index": 0, "delta": {"content": "hi"}, '
@@ -106,6 +109,46 @@ async def test_where_the_cloud_fails_the_edge_answers(cloud: bytes | None, why: 
         assert f'"degraded":"{why}"' in seen.text
         forced = await ask(client, model="qa-cloud")
         assert forced.status_code >= 400 and "x-hem-degraded" not in forced.headers
+
+
+@pytest.mark.parametrize("algorithm", ["EdgeOnly", "ConfidenceRouter"])
+@pytest.mark.parametrize("edge", [each for each, _ in FAILING.values()], ids=FAILING)
+async def test_where_the_edge_fails_the_cloud_answers(edge: bytes | None, algorithm: str) -> None:
+    async with site(algorithm, edge, answering("large")) as client:
+        seen = await ask(client)
+        assert seen.status_code == 200
+        assert seen.headers["x-hem-route"] == "cloud"
+        assert seen.headers["x-hem-reason"] == "edge_failed"
+        assert seen.headers["x-hem-served-by"] == "large"
+        assert "x-hem-degraded" not in seen.headers
+        forced = await ask(client, model="qa-edge")
+        assert forced.status_code >= 400 and forced.headers["x-hem-route"] == "edge"
+
+
+class Keeps(Guard):
+    """Everything at the edge."""
+
+    def route(self, batch: Batch) -> Route | None:
+        return EDGE
+
+
+@pytest.mark.parametrize("algorithm", ["EdgeOnly", "ConfidenceRouter"])
+async def test_what_a_guard_keeps_at_the_edge_stays_there_also_where_it_fails(
+    algorithm: str,
+) -> None:
+    guards = {"Keeps": Keeps(AlgorithmParameters())}
+    async with site(algorithm, None, answering("large"), guards=guards) as client:
+        seen = await ask(client)
+    assert seen.status_code == 503
+    assert seen.headers["x-hem-route"] == "edge"
+
+
+@pytest.mark.parametrize("algorithm", ["EdgeOnly", "ConfidenceRouter"])
+async def test_a_cloud_that_can_not_stand_in_says_why(algorithm: str) -> None:
+    async with site(algorithm, None, refusing(429)) as client:
+        seen = await ask(client)
+    assert seen.status_code == 503
+    assert "429" in seen.json()["error"]["message"]
 
 
 async def test_where_both_fail_the_caller_reads_why() -> None:
