@@ -17,6 +17,15 @@ from inferencegraph.local.ports import free_ports
 
 ROOT = Path(__file__).resolve().parent.parent
 
+with contextlib.suppress(ImportError):  # the engines' environments do without
+    import hypothesis
+
+    # How long an example takes says how busy the machine is.
+    hypothesis.settings.register_profile(
+        "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("untimed")
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
