@@ -106,11 +106,24 @@ def build_client(
     transport = EnvironmentTransport(proxies, through) if proxies else through(named)
     # gzip is the one coding that upstream.attempt unpacks within its bound.
     sent = {"accept-encoding": "gzip", **(headers or {})}
-    return Client(
+    return _CookielessClient(
         transport=transport,
         timeout=httpx.Timeout(timeout, connect=connect or timeout),
         headers=sent,
     )
+
+
+class _NoCookies(httpx.Cookies):
+    def extract_cookies(self, response: Response) -> None:
+        """Those of a balancer would tie all callers to one replica."""
+
+
+class _CookielessClient(Client):
+    _none = _NoCookies()
+
+    @property  # type: ignore[misc] # nobody sets them
+    def cookies(self) -> httpx.Cookies:
+        return self._none
 
 
 def shown(url: URL) -> str:

@@ -10,7 +10,7 @@ import orjson
 from predictors.errors import HEMError, UpstreamError
 from predictors.upstream.attempt import Read, Refusal, as_json, attempt, unread
 from predictors.upstream.call import Upstream
-from predictors.upstream.client import FORWARDED, build_client, on_the_wire
+from predictors.upstream.client import FORWARDED, URL, build_client, on_the_wire
 from predictors.upstream.probe import Look
 from predictors.upstream.redaction import Redaction, secret_parameters, shown_url
 from predictors.upstream.settings import Limits
@@ -44,6 +44,7 @@ class HTTPUpstream:
         self.url = shown_url(url)
         base, mark, parameters = url.partition("?")
         self._base, self._parameters = base, mark + parameters
+        self._urls: dict[str, URL] = {}  # parsed once, by the path
         self._client = client or build_client(limits.timeout, connect=limits.connect_timeout)
         self._client.headers.update(headers or {})
         self._limit = limits.max_answer_bytes
@@ -125,10 +126,11 @@ class HTTPUpstream:
         sent = on_the_wire(FORWARDED.get() if headers is None else headers)
         if content is not None:
             sent["content-type"] = "application/json"
-        url = f"{self._base}{path}{self._parameters}"
+        if path not in self._urls:
+            self._urls[path] = URL(f"{self._base}{path}{self._parameters}")
         return await attempt(
             self._client,
-            self._client.build_request(method, url, content=content, headers=sent),
+            self._client.build_request(method, self._urls[path], content=content, headers=sent),
             read,
             seconds=seconds or self._seconds,
             limit=self._limit,

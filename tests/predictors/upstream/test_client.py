@@ -84,6 +84,26 @@ def test_tracing_headers_are_passed_on_and_credentials_are_not() -> None:
     assert FORWARDED.get() == {}
 
 
+async def test_cookies_of_a_server_are_not_sent_with_other_callers_requests() -> None:
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        cookie = b"set-cookie: replica=7; Path=/\r\nconnection: close\r\n"
+        writer.write(b"HTTP/1.1 200 OK\r\n" + cookie + b"content-length: 2\r\n\r\n{}")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with build_client(5.0) as client:
+        for _ in range(3):
+            response = await client.post(url, content=b"{}")
+            assert response.headers["set-cookie"] == "replica=7; Path=/"
+    server.close()
+    assert len(asked) == 3
+    assert not [head for head in asked if b"cookie" in head.lower()]
+
+
 async def test_a_server_that_takes_no_connection_is_a_timeout_that_may_pass() -> None:
     with deaf_port() as port:
         failure = await failure_of(f"http://127.0.0.1:{port}/", timeout=0.2)
