@@ -130,7 +130,7 @@ class Relay:
 
     async def _pass_on(self, answer: Answer) -> None:
         events, passing = Events(), self._passing
-        async for chunk in answer.aiter_bytes():
+        async for chunk in answer.aiter_raw():  # unpacked already
             for event in events.cut(chunk):
                 if is_done(event):
                     return await self._finish()
