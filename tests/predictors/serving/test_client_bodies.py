@@ -1,6 +1,7 @@
 """What real clients send over REST: bodies without a type, compressed ones, versions, HEAD."""
 
 import base64
+import functools
 import gzip
 import json
 import subprocess
@@ -18,6 +19,7 @@ from tests.conftest import ServerProcess
 
 BODY = json.dumps(text_request(["hi"])).encode()
 LIMIT = 65_536
+packed = functools.partial(gzip.compress, mtime=0)  # a test's name has no time in it
 
 
 def post(server: ServerProcess, path: str = "/v2/models/m/infer", **kwargs: Any) -> httpx.Response:
@@ -68,13 +70,13 @@ def bare_deflate(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("encoding", "content"),
     [
-        ("gzip", gzip.compress(BODY)),
-        ("x-gzip", gzip.compress(BODY)),
-        ("GZIP", gzip.compress(BODY[:9]) + gzip.compress(BODY[9:])),
+        ("gzip", packed(BODY)),
+        ("x-gzip", packed(BODY)),
+        ("GZIP", packed(BODY[:9]) + packed(BODY[9:])),
         ("deflate", zlib.compress(BODY)),
         ("deflate", bare_deflate(BODY)),
         ("identity", BODY),
-        ("deflate, gzip", gzip.compress(zlib.compress(BODY))),
+        ("deflate, gzip", packed(zlib.compress(BODY))),
     ],
 )
 def test_a_compressed_body_is_inflated(
@@ -91,12 +93,12 @@ def test_a_compressed_body_is_inflated(
         ("gzip, br", BODY, 415, "'br' is not known"),
         ("gzip", BODY, 400, "not valid gzip"),
         ("deflate", b"\x00\x01\x02", 400, "not valid deflate"),
-        ("gzip", gzip.compress(BODY)[:-9], 400, "ends too early"),
-        ("gzip", gzip.compress(BODY) + b"more", 400, "not valid gzip"),
+        ("gzip", packed(BODY)[:-9], 400, "ends too early"),
+        ("gzip", packed(BODY) + b"more", 400, "not valid gzip"),
         ("deflate", zlib.compress(BODY) + b"more", 400, "not valid deflate"),
-        ("gzip", gzip.compress(bytes(50_000_000)), 413, "once inflated"),
-        ("gzip", gzip.compress(bytes(LIMIT // 2 + 1)) * 2, 413, "once inflated"),
-        ("deflate, gzip", gzip.compress(zlib.compress(bytes(50_000_000))), 413, "once inflated"),
+        ("gzip", packed(bytes(50_000_000)), 413, "once inflated"),
+        ("gzip", packed(bytes(LIMIT // 2 + 1)) * 2, 413, "once inflated"),
+        ("deflate, gzip", packed(zlib.compress(bytes(50_000_000))), 413, "once inflated"),
     ],
 )
 def test_what_does_not_inflate_is_refused(
