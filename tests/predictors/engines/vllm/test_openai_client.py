@@ -166,10 +166,11 @@ def test_what_is_wrong_is_refused_by_its_field(
 
 
 def test_token_ids_that_do_not_exist(client: openai.OpenAI) -> None:
-    for wrong in ([99999], [3, -1]):
+    """One that no tokenizer has is named by its place."""
+    for wrong, param in (([99999], "prompt"), ([3, -1], "prompt[1]")):
         with pytest.raises(openai.BadRequestError) as refused:
             client.completions.create(**GREEDY, prompt=wrong)
-        assert refused.value.param == "prompt"
+        assert refused.value.param == param
 
 
 def test_a_client_that_leaves_frees_its_places(
