@@ -22,7 +22,8 @@ def router(
         str | None,
         typer.Option(
             metavar="JSON",
-            help="Its spec itself, as KServe gives it to its router, and as unchecked.",
+            help="The spec itself as JSON, as KServe gives it to its router. It is not checked "
+            "first.",
             show_default=False,
         ),
     ] = None,

@@ -80,8 +80,9 @@ def mutate(client: httpx.Client, examples: int) -> None:
     @run(examples)
     @given(odd_requests("m"))
     def asked(odd: Odd) -> None:
-        headers = {name: value for name, value in odd.headers.items()}
-        answer = client.request(odd.method, odd.path, content=odd.content, headers=headers)
+        answer = client.request(
+            odd.method, odd.path, content=odd.content, headers=dict(odd.headers)
+        )
         assert_answered(answer, odd)
 
     asked()

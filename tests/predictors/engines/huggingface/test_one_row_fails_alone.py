@@ -16,6 +16,7 @@ from predictors.engines.huggingface import HuggingFaceEngine
 from predictors.errors import EngineError, InvalidRequest
 from tests.predictors.engines.huggingface.conftest import start_engine
 from tests.predictors.engines.huggingface.tiny_llama import write_tiny_llama
+from tests.predictors.engines.neighbours import among
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -62,14 +63,7 @@ def poison(engine: HuggingFaceEngine) -> Iterator[int]:
 
 
 async def outcomes(engine: HuggingFaceEngine, bad: list[Query]) -> tuple[list[Any], list[Any]]:
-    """What the neighbours and the bad queries get, each of them sent by a caller of its own."""
-    half = len(NEIGHBOURS) // 2
-    queries = [*NEIGHBOURS[:half], *bad, *NEIGHBOURS[half:]]
-    calls = [engine.generate([query]) for query in queries]
-    got = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), timeout=60)
-    good = [*got[:half], *got[half + len(bad) :]]
-    texts = [each if isinstance(each, BaseException) else each[0].text for each in good]
-    return texts, got[half : half + len(bad)]
+    return await among(engine, NEIGHBOURS, bad)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

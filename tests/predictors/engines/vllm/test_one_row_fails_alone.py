@@ -15,6 +15,7 @@ from predictors.contract import Query, Sampling
 from predictors.embedded import directory
 from predictors.engines.base import TextEngine
 from predictors.errors import EngineError, InvalidRequest
+from tests.predictors.engines.neighbours import among
 from tests.predictors.engines.vllm.conftest import GREEDY, queries
 
 pytestmark = [
@@ -74,14 +75,7 @@ async def undisturbed(engine: TextEngine) -> list[str]:
 
 
 async def outcomes(engine: TextEngine, bad: list[Query]) -> tuple[list[Any], list[Any]]:
-    """What the neighbours and the bad queries get, each of them sent by a caller of its own."""
-    half = len(NEIGHBOURS) // 2
-    asked = [*NEIGHBOURS[:half], *bad, *NEIGHBOURS[half:]]
-    calls = [engine.generate([query]) for query in asked]
-    got = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), timeout=120)
-    good = [*got[:half], *got[half + len(bad) :]]
-    texts = [each if isinstance(each, BaseException) else each[0].text for each in good]
-    return texts, got[half : half + len(bad)]
+    return await among(engine, NEIGHBOURS, bad)
 
 
 @pytest.mark.parametrize("sampling", [GREEDY, SEEDED, STOPPED], ids=["greedy", "seed", "stop"])
