@@ -1,5 +1,6 @@
 """Requests to OpenAI's paths that are valid but for what went wrong on their way, at any depth."""
 
+import copy
 import gzip
 import json
 from collections.abc import Callable, Iterator
@@ -112,7 +113,7 @@ def bodies(draw: st.DrawFn, model: str) -> tuple[str, Any]:
 def changed(draw: st.DrawFn, body: Any) -> Any:
     """At one place: another value, a field more, or one less, twice, or in another order."""
     place = draw(st.sampled_from(list(places(body))))
-    odd = draw(st.sampled_from(ODD))
+    odd = copy.deepcopy(draw(st.sampled_from(ODD)))  # a later change may be inside of it
     if not place:
         return odd if draw(st.integers(0, 9)) == 0 else body
     holder = body
