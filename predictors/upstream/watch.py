@@ -1,9 +1,9 @@
 """Who waits for a server: all attempts under way, and whether it lives.
 
 A call that waits is no sign of a server that is down: a model may think for a minute. So when one
-is overdue the server is asked for its health beside it, and only where that isn't answered either,
-and nothing else came meanwhile, and no request went on being taken, is it given up; then all are
-that wait, at once. What has begun to come must go on.
+is overdue the server is asked for its health beside it, and only where that isn't answered for as
+long as it may take, and nothing else came in that time, and no request went on being taken, is it
+given up; then all are that wait, at once. What has begun to come must go on.
 """
 
 import asyncio
@@ -65,6 +65,8 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
         self._health: asyncio.Task[None] | None = None
         self._lived = self._asked = float("-inf")
+        # Of the calls that waited when it was asked for its health: bytes that it has not taken.
+        self._unsent: dict[Watched, int] = {}
         self._firsts: deque[float] = deque(maxlen=STREAMS_KEPT)
         self._gaps: deque[float] = deque(maxlen=STREAMS_KEPT)
 
@@ -114,6 +116,7 @@ class Watch:
         for arrival in list(self._arrivals):
             if fault := self._fault(arrival):
                 arrival.cut(UpstreamError(fault, Cause.TIMEOUT))
+        self._look_at_requests()
         self._look_after()
 
     def _fault(self, arrival: Watched) -> str | None:
@@ -152,6 +155,14 @@ class Watch:
                 self._ask(self._alive), context=Context()
             )
 
+    def _look_at_requests(self) -> None:
+        """One that goes on being taken is a sign of life. Of one that began later it is none: what
+        lies in between takes its first bytes, however dead the server is."""
+        for arrival in self._unsent.keys() & self._arrivals:
+            before, self._unsent[arrival] = self._unsent[arrival], arrival.unsent()
+            if self._unsent[arrival] < before:
+                self._lived = self._now
+
     def _gone(self) -> UpstreamError:
         limit = f"{self._limits.health_timeout:g} s (health_timeout)"
         text = f"{self._name} did not answer, nor tell its health within {limit}"
@@ -160,21 +171,24 @@ class Watch:
         return error
 
     async def _ask(self, alive: Alive) -> None:
-        began = self._now
-        unsent = {arrival: arrival.unsent() for arrival in self._arrivals}
+        """Until it answers, or nothing at all has come of it for `health_timeout` seconds."""
+        lived, seconds = self._now, self._limits.health_timeout
+        self._unsent = {arrival: arrival.unsent() for arrival in self._arrivals}
         try:
-            if await _answers(alive, self._limits.health_timeout):
-                return
-            if self._lived >= began or any(
-                each.spoke >= began or each.unsent() < unsent.get(each, 0)
-                for each in self._arrivals
-            ):
-                return
-            for arrival in list(self._arrivals):
-                arrival.cut(self._gone())
-            self._dead(self._gone())
+            while not await _answers(alive, seconds):
+                last = max(self._lived, *(each.spoke for each in self._arrivals), lived)
+                if last == lived:
+                    return self._give_up()
+                seconds = max(TICK_SECONDS, last + self._limits.health_timeout - self._now)
+                lived = last
         finally:
+            self._unsent = {}
             self._asked, self._health = self._now, None
+
+    def _give_up(self) -> None:
+        for arrival in list(self._arrivals):
+            arrival.cut(self._gone())
+        self._dead(self._gone())
 
 
 async def _answers(alive: Alive, seconds: float) -> bool:

@@ -15,6 +15,7 @@ from predictors.engines.base import TextEngine
 from predictors.engines.kserve import KServeEngine, KServeSettings
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
 from predictors.errors import Cause, UpstreamError
+from predictors.upstream.settings import Limits
 from tests.predictors.upstream.failing import failing
 from tests.predictors.upstream.slow_side import (
     Part,
@@ -261,3 +262,47 @@ async def test_a_request_that_is_still_taken_is_waited_for() -> None:
         assert (await up.generate([Query("x" * SIZE)]))[0].text == "yes"
         await up.close()
         server.close()
+
+
+@asynccontextmanager
+async def deaf_after(seconds: float) -> AsyncIterator[str]:
+    """Takes requests slowly for so long, and is frozen then: health is never told."""
+    loop, thawed = asyncio.get_running_loop(), asyncio.Event()
+    until: float | None = None
+
+    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal until
+        if not (await reader.readuntil(b"\r\n\r\n")).startswith(b"GET"):
+            until = until or loop.time() + seconds
+            while loop.time() < until:
+                await reader.read(65536)
+                await asyncio.sleep(0.05)
+        await thawed.wait()
+        writer.close()
+
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        listener.bind(("127.0.0.1", 0))
+        server = await asyncio.start_server(connection, sock=listener, limit=65536)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thawed.set()
+        server.close()
+        await asyncio.sleep(0)
+
+
+async def test_a_server_that_freezes_while_its_health_is_asked_is_given_up_soon() -> None:
+    """Counted from its last sign of life, not by a whole further question. The first bytes of a
+    later call are no such sign: they always go somewhere."""
+    taken, health_timeout = 2.0, 3.0
+    two_questions = 2 * (Limits().overdue_seconds + health_timeout)
+    async with deaf_after(taken) as url:
+        up = engine("rest", url, health_timeout=health_timeout)
+        await up.start()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        calls = [asyncio.create_task(up.generate([Query("x" * SIZE)])) for _ in range(3)]
+        with pytest.raises(UpstreamError, match="nor tell its health"):
+            await calls[0]
+        assert loop.time() - began < two_questions
+        await asyncio.gather(*calls, return_exceptions=True)
+        await up.close()
