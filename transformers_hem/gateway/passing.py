@@ -82,11 +82,11 @@ class Passing:
         attempt.parts += said
         self.parts += said
         ended = {c.get("index", 0): bool(c.get("finish_reason")) for c in choices}
-        self._choices |= {i: end or self._choices.get(i, False) for i, end in ended.items()}
         ends = any(ended.values())
         if ends:
             for choice in choices:
                 _require_end(choice)
+        self._choices |= {i: end or self._choices.get(i, False) for i, end in ended.items()}
         self.says = self.says or ends or said > 0
         if self._last is not None:
             if not (said or ends or data.get("usage")):
