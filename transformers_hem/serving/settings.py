@@ -201,6 +201,17 @@ def warn_of_a_shipped_router(decider: Decider) -> None:
         )
 
 
+def warn_of_a_prefix(decider: Decider) -> None:
+    """V2 knows no beginnings of answers."""
+    if (tokens := decider.algorithm.prefix_tokens) is not None:
+        logger.warning(
+            "%s decides on the first %d tokens of an answer, as the gateway does with it; the V2 "
+            "graph mines whole answers, for which its promise was not made",
+            decider.router or decider.name,
+            tokens,
+        )
+
+
 def _take_threshold(algorithm: type[Algorithm], values: dict[str, str]) -> float | None:
     """Takes `threshold` out of the parameters, where Sedna and Ianvs write it beside the
     algorithm's own; it stays where the algorithm declares a `threshold` with another meaning."""
