@@ -2,7 +2,7 @@
 name and form, and from N rows a Batch, as a request would bring it."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -75,8 +75,6 @@ FIELDS: Mapping[Signal, RowField] = {
 
 def lacking(algorithm: Algorithm, row: Row) -> str:
     """What the algorithm reads and the row lacks, in words; empty where it has all."""
-    if fault := _lacks_prefix(algorithm, row):
-        return fault
     row = _mined(algorithm, row)
     for signal in algorithm.signals:
         field = FIELDS[signal]
@@ -89,9 +87,7 @@ def require_signals(path: Path, algorithm: Algorithm, rows: Sequence[tuple[int, 
     """Of a file's rows with their lines: raises ConfigurationError, naming the line, where a field
     is missing that the algorithm can't be calibrated without, or of another length than it must
     have: as many classes in every row, and as many samples as the algorithm asks for."""
-    for number, row in rows:
-        if fault := _lacks_prefix(algorithm, row):
-            raise ConfigurationError(f"{path}, line {number}: {fault}")
+    require_prefixes(path, algorithm, rows)
     rows = [(number, _mined(algorithm, row)) for number, row in rows]
     for signal in algorithm.signals:
         field = FIELDS[signal]
@@ -108,14 +104,17 @@ def require_signals(path: Path, algorithm: Algorithm, rows: Sequence[tuple[int, 
                     )
 
 
+def require_prefixes(path: Path, algorithm: Algorithm, rows: Iterable[tuple[int, Row]]) -> None:
+    """The same, where a row lacks the prefix that the algorithm decides on."""
+    if (tokens := algorithm.prefix_tokens) is not None:
+        for number, row in rows:
+            if fault := lacks_prefix(row, tokens):
+                raise ConfigurationError(f"{path}, line {number}: {fault}")
+
+
 def _missing(algorithm: Algorithm, field: RowField) -> str:
     name, of = type(algorithm).__name__, of_the_first(algorithm.prefix_tokens)
     return f"no {field.holds} in {field.name!r}{of}, which {name} reads{field.way_out}"
-
-
-def _lacks_prefix(algorithm: Algorithm, row: Row) -> str:
-    tokens = algorithm.prefix_tokens
-    return "" if tokens is None else lacks_prefix(row, tokens)
 
 
 def _mined(algorithm: Algorithm, row: Row) -> Row:

@@ -37,7 +37,7 @@ def rows(count: int, seed: int = 0) -> list[Row]:
                 "id": number,
                 "query": f"Question {rng.integers(10**6)}?",
                 "edge_answer": "abc",
-                "edge_correct": bool(rng.random() > (0.9 if unsure else 0.05)),
+                "edge_correct": bool(rng.random() > (0.95 if unsure else 0.02)),
                 "cloud_correct": True,
                 "edge_mean_logprob": whole,
                 "edge_min_logprob": 2 * whole,
