@@ -21,7 +21,6 @@ from predictors.errors import (
     Overloaded,
     UpstreamError,
 )
-from predictors.upstream.openai.logprobs import tokens_of
 from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.gateway.account import Attempt
 from transformers_hem.gateway.chat import DEADLINE, REQUEST_ID, Chat, Draft
@@ -105,8 +104,7 @@ class Answering:
             return await self._run(chat, CLOUD, outlet)
         if self._decides_early(chat):
             hold = self._hold(chat)
-            choice = chat.draft.answer.body["choices"][0]
-            hold.take(chat.draft.answer.answers[0].text, tokens_of(choice))
+            hold.take(chat.draft.answer.body["choices"][0])
             await hold.look(ended=True)
             if hold.failure is not None:
                 raise hold.failure

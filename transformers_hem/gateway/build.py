@@ -10,10 +10,12 @@ from predictors.upstream.settings import Limits, http_url_with_parameters
 from transformers_hem.gateway.answering import Miner
 from transformers_hem.gateway.cors import read_origins
 from transformers_hem.gateway.keys import Keys
+from transformers_hem.gateway.options import DecideAt
 from transformers_hem.gateway.pace import TimeLimits
 from transformers_hem.gateway.routes import Gateway
 from transformers_hem.gateway.site import Site, Target, site_name
 from transformers_hem.gateway.sticky import Sticky
+from transformers_hem.serving.decision import Decider
 from transformers_hem.serving.settings import HEMSettings
 
 MAX_STREAMS = 2048  # at once to one side; more wait
@@ -55,13 +57,26 @@ def build_gateway(
         Sticky(settings.sticky, settings.sticky_header),
         limits=TimeLimits(settings.first_token_seconds, settings.between_tokens_seconds),
         on_break=settings.on_break,
-        decide_at=settings.decide_at,
+        decide_at=_decide_at(settings.decide_at, miner.decider),
         hedge_percentile=settings.hedge_percentile,
         prices=_prices(settings.prices_file),
         origins=read_origins(settings.cors_origins),
         whole_conversation=settings.conversation == "whole",
         patience=settings.first_event_seconds,
     )
+
+
+def _decide_at(set_to: DecideAt | None, decider: Decider) -> DecideAt:
+    """As the trained router says, whose promise holds for nothing else."""
+    trained = decider.algorithm.prefix_tokens
+    if trained is None:
+        return set_to or "end"
+    if set_to not in (None, trained):
+        raise ConfigurationError(
+            f"HEM_DECIDE_AT is {set_to}, but {decider.router or decider.name} decides on the first "
+            f"{trained} tokens"
+        )
+    return trained
 
 
 def _prices(path: str) -> Prices | None:

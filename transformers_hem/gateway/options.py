@@ -9,9 +9,9 @@ DecideAt = Literal["end", "sentence"] | int
 
 
 def read_decide_at(value: Any) -> Any:
-    """Raises ValueError."""
+    """None where nothing is chosen. Raises ValueError."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value)
-    if value in ("end", "sentence") or (type(value) is int and value > 0):
+    if value in (None, "end", "sentence") or (type(value) is int and value > 0):
         return value
     raise ValueError("must be a number of tokens, sentence, or end")

@@ -161,10 +161,11 @@ class HEMSettings(ServerSettings, BaseSettings):
         description="gateway: the other side is asked, too, where one takes longer for its first "
         "token than this percentile of its last answers (default: never)",
     )
-    decide_at: Annotated[DecideAt, BeforeValidator(read_decide_at)] = Field(
-        default="end",
+    decide_at: Annotated[DecideAt | None, BeforeValidator(read_decide_at)] = Field(
+        default=None,
         description="gateway, answer stage: what decides of the edge's streamed answer: its first "
-        "tokens, by their number, its first sentence, or all of it: end (default: end)",
+        "tokens, by their number, its first sentence, or all of it: end (default: the router's "
+        "prefix_tokens, or end)",
     )
     mining_mode: MiningMode | None = Field(
         default=None,
@@ -242,6 +243,17 @@ def warn_of_a_shipped_router(decider: Decider) -> None:
             "my-router",
             router,
             router,
+        )
+
+
+def warn_of_a_prefix(decider: Decider) -> None:
+    """V2 knows no beginnings of answers."""
+    if (tokens := decider.algorithm.prefix_tokens) is not None:
+        logger.warning(
+            "%s decides on the first %d tokens of an answer, as the gateway does with it; the V2 "
+            "graph mines whole answers, for which its promise was not made",
+            decider.router or decider.name,
+            tokens,
         )
 
 

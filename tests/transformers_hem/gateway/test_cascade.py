@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from predictors.contract import EDGE
-from predictors.upstream.openai.logprobs import Token
 from tests.predictors.upstream.slow_side import head
 from tests.transformers_hem.gateway.gateway_under_test import chat, gateway
 from tests.transformers_hem.gateway.scripted_side import (
@@ -113,7 +112,7 @@ async def test_stream_and_whole_answer_are_decided_alike(name: str, stream: bool
     ):
         reply = await client.post(PATH, json=chat(stream=stream))
     assert reply.headers["x-hem-route"] == route
-    assert "logprobs" not in reply.text
+    assert '"logprobs":{' not in reply.text
 
 
 def whole_answer(*logprobs: float) -> bytes:
@@ -214,9 +213,11 @@ async def test_the_first_sentence_is_the_same_however_it_comes(
         return Decision(EDGE, 0.0, "x", 0.5, "algorithm")
 
     hold = Hold("q", "sentence", decide, shows_logprobs=False)
-    tokens = [Token(-float(i), None, c.encode()) for i, c in enumerate(text)]
+    tokens = [{"token": c, "logprob": -float(i)} for i, c in enumerate(text)]
     for begin in range(0, len(text), size):
-        hold.take(text[begin : begin + size], tokens[begin : begin + size])
+        end = begin + size
+        content = {"content": text[begin:end]}
+        hold.take({"delta": content, "logprobs": {"content": tokens[begin:end]}})
         await hold.look(ended=False)
     await hold.look(ended=True)
     (batch,) = seen
