@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import httpx
 import orjson
 
-from predictors.errors import HEMError, UpstreamError
+from predictors.errors import BreakerOpen, HEMError, UpstreamError
 from predictors.upstream.attempt import Read, Refusal, as_json, attempt, unread
 from predictors.upstream.call import Upstream
 from predictors.upstream.client import FORWARDED, URL, build_client, on_the_wire
@@ -148,6 +148,10 @@ class HTTPUpstream:
         other = copy(self)
         other._refused = refused
         return other
+
+    def refuses(self) -> BreakerOpen | None:
+        """See Upstream.refuses."""
+        return self._upstream.refuses()
 
     def watch(self, look: Look) -> None:
         """See Upstream.watch."""

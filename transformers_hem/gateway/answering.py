@@ -167,12 +167,14 @@ class Answering:
         or fails before it has said anything. Where both fail the cloud's error is told."""
         assert chat.decision is not None
         decided = chat.decision.route
-        try:
-            return await self._hedged(chat, decided, outlet)
-        except HEMError as error:
-            if outlet.said or not self._stands_in(chat, decided, error):
-                raise self._forced(chat, error) from None
-            failed = error
+        failed: HEMError | None = self.site.targets[decided].http.refuses()
+        if failed is None or not self._may_stand_in(chat, decided):
+            try:
+                return await self._hedged(chat, decided, outlet)
+            except HEMError as error:
+                if outlet.said or not self._stands_in(chat, decided, error):
+                    raise self._forced(chat, error) from None
+                failed = error
         try:
             await self._stand_in(chat, decided, failed, outlet)
         except HEMError:
