@@ -36,7 +36,7 @@ def calibrate(
     ] = None,
     parameters: Annotated[
         str,
-        typer.Option(help='Of --algorithm, as HEM_PARAMETERS, e.g. \'{"prefix_tokens": 16}\'.'),
+        typer.Option(help="Of --algorithm, as HEM_PARAMETERS, e.g. '{\"prefix_tokens\": 16}'."),
     ] = "",
     edge_ratio: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of queries to keep at the edge.")
