@@ -112,6 +112,7 @@ SLOW = tuple(
         "soak",
         "transformers_hem/algorithms/test_algorithms.py",
         "transformers_hem/calibration/test_promises.py",
+        "transformers_hem/calibration/test_promises_on_prefixes.py",
         "transformers_hem/evaluation/test_reference.py",
         "transformers_hem/routers/classifier",
         "transformers_hem/routers/encoder",

@@ -10,6 +10,7 @@ from transformers_hem.serving.settings import (
     build_decider,
     environment_name,
     read_environment,
+    warn_of_a_prefix,
     warn_of_a_shipped_router,
 )
 
@@ -48,6 +49,7 @@ def main() -> None:
     model = build_model(options, decider)
     model.gateway = build_gateway(settings, options, model)
     warn_of_a_shipped_router(decider)
+    warn_of_a_prefix(decider)
     # The decision on a query takes less time than a task that watches for its cancellation.
     serve(model, settings, cancel_on_disconnect=decider.algorithm.stage == "answer")
 

@@ -1,5 +1,6 @@
 """`hem calibrate`."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,7 +22,8 @@ def calibrate(
         typer.Option(
             help="JSONL rows that the router was not trained on: {query} and labels as for "
             "`hem train`; for algorithms that mine the answer edge_mean_logprob and the like, "
-            "probabilities, boxes, or edge_answer and samples.",
+            "probabilities, boxes, or edge_answer and samples; for those that decide on its first "
+            "tokens edge_prefixes.",
             show_default=False,
         ),
     ],
@@ -32,7 +34,10 @@ def calibrate(
     algorithm: Annotated[
         str | None, typer.Option(help="Instead of --router: e.g. ConfidenceRouter.")
     ] = None,
-    parameters: Annotated[str, typer.Option(help="Of --algorithm, as HEM_PARAMETERS.")] = "",
+    parameters: Annotated[
+        str,
+        typer.Option(help="Of --algorithm, as HEM_PARAMETERS, e.g. '{\"prefix_tokens\": 16}'."),
+    ] = "",
     edge_ratio: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of queries to keep at the edge.")
     ] = None,
@@ -107,7 +112,8 @@ def calibrate(
         print(calibration.model_dump_json())
         return
     print(f"threshold {calibration.threshold:g}: {calibration.promise}")
-    print(f"written to {out}" if out else f"set HEM_THRESHOLD={calibration.threshold:g}")
+    given = f"HEM_PARAMETERS={shlex.quote(parameters)} " if parameters else ""
+    print(f"written to {out}" if out else f"set {given}HEM_THRESHOLD={calibration.threshold:g}")
 
 
 def _target(

@@ -1,6 +1,7 @@
 """`hem label`."""
 
 import json
+import re
 import sys
 from dataclasses import asdict
 from functools import partial
@@ -18,6 +19,7 @@ from inferencegraph.commands.options import (
     TopP,
     chosen,
 )
+from predictors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from transformers_hem.labels.job import Job, Result
@@ -70,6 +72,15 @@ def label(
     top_p: TopP = None,
     repetition_penalty: RepetitionPenalty = None,
     seed: Seed = None,
+    prefix_tokens: Annotated[
+        str | None,
+        typer.Option(
+            help="Also store how sure the edge was of the first tokens of its answer, for each of "
+            "these numbers of them, as 8,16,32: for rules that decide while it streams. Asks "
+            "--edge for chats.",
+            show_default=False,
+        ),
+    ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds of one attempt.")] = 120.0,
     attempts: Annotated[
         int, typer.Option(min=1, help="Where trying again can help: unreachable, 502 to 504.")
@@ -91,7 +102,10 @@ def label(
     Example: `hem label --data queries.jsonl --url http://127.0.0.1:8080 --scorer numeric
     --out labels.jsonl`
     """
+    sizes = _sizes(prefix_tokens)
     if mixinstruct:
+        if sizes:
+            raise ConfigurationError("--prefix-tokens needs models to ask: MixInstruct tells none")
         _convert(data, out, edge, cloud, scorer, as_json)
         return
     from transformers_hem.labels.asking import Models
@@ -105,17 +119,31 @@ def label(
         seed=seed,
     )
     asks = any((edge, cloud, url))
-    models = Models.at(edge, cloud, url, parameters) if asks else None
+    if sizes and not asks:
+        raise ConfigurationError("--prefix-tokens needs models to ask: give --edge and --cloud")
+    models = Models.at(edge, cloud, url, parameters, sizes) if asks else None
     job = Job(
         data, out, scorer, option or (), models, epsilon, concurrency, limit, timeout, attempts
     )
     _run(job, as_json)
 
 
+def _sizes(given: str | None) -> tuple[int, ...]:
+    """Numbers of tokens, ascending."""
+    if given is None:
+        return ()
+    numbers = [each.strip() for each in given.split(",")]
+    if not all(re.fullmatch("[1-9][0-9]{0,5}", each) for each in numbers):
+        raise ConfigurationError(
+            f"--prefix-tokens {given!r} must be numbers of tokens with commas between them, as "
+            "8,16,32"
+        )
+    return tuple(sorted({int(each) for each in numbers}))
+
+
 def _convert(
     data: Path, out: Path, edge: str | None, cloud: str | None, score: str, as_json: bool
 ) -> None:
-    from predictors.errors import ConfigurationError
     from transformers_hem.labels.mixinstruct import convert
 
     if edge is None or cloud is None:

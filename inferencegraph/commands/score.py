@@ -14,7 +14,7 @@ def score(
         Path,
         typer.Option(
             help="JSONL rows {id, query}; for a router that mines the answer with "
-            "edge_mean_logprob and the like.",
+            "edge_mean_logprob and the like, or edge_prefixes.",
             show_default=False,
         ),
     ],

@@ -64,6 +64,15 @@ def train(
         str | None,
         typer.Option(help="Kernel, KNN, BERT, LLM: model to start from, a directory or hub id."),
     ] = None,
+    prefix_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="CombinedRouter: learn from so many first tokens of each answer of the edge, to "
+            "decide on them while it streams; the rows need them: hem label --prefix-tokens.",
+            show_default=False,
+        ),
+    ] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(
@@ -91,7 +100,7 @@ def train(
     parameters = _parameters(setting or [], encoder)
     console = Console(stderr=True)
     with _logged(console), console.status(f"training {algorithm} on {data}"):
-        metrics = run(data, algorithm, out, limit, seed, epsilon, parameters)
+        metrics = run(data, algorithm, out, limit, seed, epsilon, parameters, prefix_tokens)
     if as_json:
         print(json.dumps(metrics))
         return

@@ -20,7 +20,8 @@ logger = logging.getLogger("kserve.hem")
 
 CLOSED, HALF_OPEN, OPEN = 0, 1, 2
 LONGEST_OPEN_SECONDS: Final = 60.0  # whatever a server asks for by Retry-After
-DOUBLINGS: Final = 5  # of the time for which it opens after answers of 500
+OF_ONE_QUERY: Final = (500, 502)
+DOUBLINGS: Final = 5  # of the time for which it opens after those answers
 LOG_SECONDS: Final = 60.0  # between two lines about a server that stays down
 
 REJECTED = Counter(
@@ -36,9 +37,9 @@ class Breaker:
     known to be gone, or asks to be left alone for longer than `patience` seconds. `seconds` later,
     or when that time is over, it lets one attempt through as a probe.
 
-    An answer of 500 may be the fault of its query alone: after these it opens for a 32nd of
-    `seconds`, and for twice that after each probe that fails, so that nobody's odd queries take the
-    server away from others.
+    An answer of 500 may be the fault of its query alone, and 502 is what a server says whose own
+    upstream gave it a 500: after these it opens for a 32nd of `seconds`, and for twice that after
+    each probe that fails, so that nobody's odd queries take the server away from others.
 
     The probe's outcome closes it or opens it again; a probe whose caller leaves decides nothing,
     and the next attempt is the probe.
@@ -123,7 +124,7 @@ class Breaker:
             self.open(error, self._pause(error))
 
     def _pause(self, error: UpstreamError) -> float:
-        if error.answered != 500:
+        if error.answered not in OF_ONE_QUERY:
             return self._seconds
         failed_probes = min(DOUBLINGS, max(0, int(self._count - self._allowed)))
         return self._seconds / 2.0 ** (DOUBLINGS - failed_probes)

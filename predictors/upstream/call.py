@@ -20,7 +20,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from predictors.errors import Cause, Overloaded, UpstreamError
+from predictors.errors import BreakerOpen, Cause, Overloaded, UpstreamError
 from predictors.upstream.breaker import REJECTED, Breaker
 from predictors.upstream.limits import queue_limit
 from predictors.upstream.probe import Look, Standing, watch
@@ -96,6 +96,14 @@ class Upstream:
             return await self._retrying()(self._attempt, attempt, deadline, streams, computes)
         finally:
             self._places.release()
+
+    def refuses(self) -> BreakerOpen | None:
+        """Why a call would not be tried now, as the breaker is open."""
+        try:
+            self._breaker.check()
+        except BreakerOpen as refused:
+            return refused
+        return None
 
     def watch(self, look: Look) -> None:
         """Tells in log and metrics whether the server answers: from `look`, one cheap request, for

@@ -106,8 +106,8 @@ def build_client(
     transport = EnvironmentTransport(proxies, through) if proxies else through(named)
     # gzip is the one coding that upstream.attempt unpacks within its bound.
     sent = {"accept-encoding": "gzip", **(headers or {})}
-    return _CookielessClient(
-        transport=transport,
+    return _DirectClient(
+        transport,
         timeout=httpx.Timeout(timeout, connect=connect or timeout),
         headers=sent,
     )
@@ -118,12 +118,30 @@ class _NoCookies(httpx.Cookies):
         """Those of a balancer would tie all callers to one replica."""
 
 
-class _CookielessClient(Client):
+class _DirectClient(Client):
+    """Without what no call of ours needs: redirects, hooks, cookies."""
+
     _none = _NoCookies()
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, **options: Any) -> None:
+        super().__init__(transport=transport, **options)
+        self._direct = transport
 
     @property  # type: ignore[misc] # nobody sets them
     def cookies(self) -> httpx.Cookies:
         return self._none
+
+    async def send(self, request: Request, *, stream: bool = False, **options: Any) -> Response:
+        if request.url.userinfo or self.is_closed:  # which httpx makes a header of, and an error
+            return await super().send(request, stream=stream, **options)
+        response = await self._direct.handle_async_request(request)
+        if not stream:
+            try:
+                await response.aread()
+            except BaseException:
+                await response.aclose()
+                raise
+        return response
 
 
 def shown(url: URL) -> str:

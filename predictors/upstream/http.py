@@ -1,13 +1,14 @@
 """JSON over HTTP to one server, by calls that are bounded, tried again and broken."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import copy
 from typing import Any, TypeVar
 
 import httpx
 import orjson
 
-from predictors.errors import HEMError, UpstreamError
+from predictors.errors import BreakerOpen, HEMError, UpstreamError
 from predictors.upstream.attempt import Read, Refusal, as_json, attempt, unread
 from predictors.upstream.call import Upstream
 from predictors.upstream.client import FORWARDED, URL, build_client, on_the_wire
@@ -93,10 +94,12 @@ class HTTPUpstream:
         *,
         streams: bool = True,
         given: Callable[[], bool] = lambda: False,
+        around: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> T:
         """What `read` makes of an answer and of when its request left (perf_counter). `streams`: it
         comes bit by bit, while it is computed. `given`: whether somebody has got a part of it, so
-        that it is not asked for again.
+        that it is not asked for again. `around` is entered around each attempt, which it may end by
+        an UpstreamError.
 
         It raises as that of `post`.
         """
@@ -104,7 +107,8 @@ class HTTPUpstream:
 
         async def once() -> T:
             try:
-                return await self.once("POST", path, read, content)
+                async with around():
+                    return await self.once("POST", path, read, content)
             except UpstreamError as error:
                 error.retryable = error.retryable and not given()
                 raise
@@ -144,6 +148,10 @@ class HTTPUpstream:
         other = copy(self)
         other._refused = refused
         return other
+
+    def refuses(self) -> BreakerOpen | None:
+        """See Upstream.refuses."""
+        return self._upstream.refuses()
 
     def watch(self, look: Look) -> None:
         """See Upstream.watch."""

@@ -109,6 +109,12 @@ class Algorithm(ABC):
         """The threshold that came with the algorithm's own files, if any."""
         return self.calibrated.served_threshold if self.calibrated else None
 
+    @property
+    def prefix_tokens(self) -> int | None:
+        """It decides on so many first tokens of an answer, all of a shorter one; None: on whole
+        answers."""
+        return self.calibrated.prefix_tokens if self.calibrated else None
+
     def blocks(self, batch: Batch) -> bool:
         """True where scoring would hold the event loop too long and belongs in a thread."""
         return sum(map(len, batch.texts)) > INLINE_CHARACTERS

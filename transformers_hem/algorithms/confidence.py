@@ -3,14 +3,17 @@
 from typing import ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores, Stage
 
 
 class ConfidenceParameters(AlgorithmParameters):
-    """`signal`: mean or minimum log-probability (nats) over the tokens of the answer."""
+    """`signal`: mean or minimum log-probability (nats) over the tokens of the answer, or over the
+    first `prefix_tokens` of them."""
 
     signal: Literal["mean_logprob", "min_logprob"] = "mean_logprob"
+    prefix_tokens: int | None = Field(default=None, ge=1)
 
 
 class ConfidenceRouter(Algorithm):
@@ -25,7 +28,12 @@ class ConfidenceRouter(Algorithm):
 
     def __init__(self, parameters: ConfidenceParameters) -> None:
         self._signal = parameters.signal
+        self._prefix_tokens = parameters.prefix_tokens
         self.signals = (parameters.signal,)
+
+    @property
+    def prefix_tokens(self) -> int | None:
+        return self._prefix_tokens
 
     def score(self, batch: Batch) -> Scores:
         logprob: Scores | None = getattr(batch, self._signal)

@@ -2,7 +2,7 @@
 name and form, and from N rows a Batch, as a request would bring it."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from transformers_hem.algorithms.base import (
     bounded,
 )
 from transformers_hem.arrays import Floats
+from transformers_hem.labels.prefixes import lacks_prefix, of_the_first, with_prefix
 
 LABELLED = "; `hem label` writes it where the edge's engine gives it"
 BATCH_ROWS = 256
@@ -74,6 +75,7 @@ FIELDS: Mapping[Signal, RowField] = {
 
 def lacking(algorithm: Algorithm, row: Row) -> str:
     """What the algorithm reads and the row lacks, in words; empty where it has all."""
+    row = _mined(algorithm, row)
     for signal in algorithm.signals:
         field = FIELDS[signal]
         if not field.fits(row.get(field.name)):
@@ -85,6 +87,8 @@ def require_signals(path: Path, algorithm: Algorithm, rows: Sequence[tuple[int, 
     """Of a file's rows with their lines: raises ConfigurationError, naming the line, where a field
     is missing that the algorithm can't be calibrated without, or of another length than it must
     have: as many classes in every row, and as many samples as the algorithm asks for."""
+    require_prefixes(path, algorithm, rows)
+    rows = [(number, _mined(algorithm, row)) for number, row in rows]
     for signal in algorithm.signals:
         field = FIELDS[signal]
         without = [number for number, row in rows if not field.fits(row.get(field.name))]
@@ -100,9 +104,23 @@ def require_signals(path: Path, algorithm: Algorithm, rows: Sequence[tuple[int, 
                     )
 
 
+def require_prefixes(path: Path, algorithm: Algorithm, rows: Iterable[tuple[int, Row]]) -> None:
+    """The same, where a row lacks the prefix that the algorithm decides on."""
+    if (tokens := algorithm.prefix_tokens) is not None:
+        for number, row in rows:
+            if fault := lacks_prefix(row, tokens):
+                raise ConfigurationError(f"{path}, line {number}: {fault}")
+
+
 def _missing(algorithm: Algorithm, field: RowField) -> str:
-    name = type(algorithm).__name__
-    return f"no {field.holds} in {field.name!r}, which {name} reads{field.way_out}"
+    name, of = type(algorithm).__name__, of_the_first(algorithm.prefix_tokens)
+    return f"no {field.holds} in {field.name!r}{of}, which {name} reads{field.way_out}"
+
+
+def _mined(algorithm: Algorithm, row: Row) -> Row:
+    """The row, with the prefix that the algorithm decides on in the answer's place."""
+    tokens = algorithm.prefix_tokens
+    return row if tokens is None else with_prefix(row, tokens)
 
 
 def batch_of(rows: Sequence[Row]) -> Batch:
@@ -156,6 +174,7 @@ def column(rows: Sequence[Row], name: str) -> Floats:
 
 def score_rows(algorithm: Algorithm, rows: Sequence[Row]) -> Scores:
     """Float [N], as the algorithm would score N queries that are served; NaN without a score."""
+    rows = [_mined(algorithm, row) for row in rows]
     starts = range(0, len(rows), BATCH_ROWS)
     batches = (batch_of(rows[start : start + BATCH_ROWS]) for start in starts)
     parts = [algorithm.score(bounded(batch, SCORED_CHARACTERS)) for batch in batches]

@@ -39,6 +39,8 @@ def calibrate(
         )
     threshold, promise = target.promise(sample, algorithm.stage, confidence)
     share, rows = float(np.mean(sample.scores <= threshold)), len(sample.scores)
+    first = algorithm.prefix_tokens
+    decided = "" if first is None else f"; decided on the first {first} tokens of each answer"
     return Calibration(
         target=target.name,
         limit=target.limit,
@@ -47,7 +49,7 @@ def calibrate(
         edge_share=share,
         rows=rows,
         data_sha256=sample.sha256,
-        promise=f"{share:.1%} of the queries at the edge, {promise}, from {rows} rows",
+        promise=f"{share:.1%} of the queries at the edge, {promise}, from {rows} rows{decided}",
     )
 
 

@@ -100,12 +100,14 @@ class CalibratedConfig(Section):
     """The part that every trained router's configuration shares.
 
     `threshold` is training's own; a calibration's takes its place. `data_sha256` is of the training
-    file's uncompressed content. `probability` is applied to raw scores before anything else;
-    `scores` is the spread of the scores after it.
+    file's uncompressed content. `prefix_tokens`: it learned from so many first tokens of answers,
+    and decides on as many; None: from whole answers. `probability` is applied to raw scores before
+    anything else; `scores` is the spread of the scores after it.
     """
 
     threshold: float = Field(ge=0, le=1)
     data_sha256: str
+    prefix_tokens: int | None = Field(default=None, ge=1)
     probability: ProbabilityMap | None = None
     scores: ScoreSpread | None = None
     calibration: Calibration | None = None

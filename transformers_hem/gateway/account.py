@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from prometheus_client import Counter
 
 from predictors.contract.usage import Usage, parse_usage
+from predictors.errors import HEMError, UpstreamError
 from predictors.prices import Prices
 from transformers_hem.algorithms.base import Route
 
@@ -28,7 +29,8 @@ _COST = Counter("hem_cost_total", "What they cost, by the price file.", (*_LABEL
 class Attempt:
     """One call of a model. `asked` is the model's name in the request, `served` that in the answer.
 
-    `usage` is None until the server tells it, `parts` are what came of the text until then.
+    `usage` is None until the server tells it, `parts` are what came of the text until then. `why`
+    is the status or the cause of one that failed.
     """
 
     route: Route
@@ -37,6 +39,7 @@ class Attempt:
     usage: Usage | None = None
     parts: int = 0
     outcome: Outcome = "thrown_away"
+    why: str = ""
 
     @property
     def model(self) -> str:
@@ -59,9 +62,18 @@ class Attempt:
         except asyncio.CancelledError:
             outcome = "cancelled"
             raise
+        except HEMError as error:
+            self.why = error.short if isinstance(error, UpstreamError) else str(error.status)
+            raise
         finally:
             if self.outcome != "answered":
                 self.outcome = outcome
+
+    def failure(self) -> dict[str, Any]:
+        """`tokens` are those that came before it failed, as far as it is known."""
+        tokens = self.counted().completion_tokens
+        about = {"route": self.route, "model": self.model, "why": self.why}
+        return {**about, **({"tokens": tokens} if tokens else {})}
 
     def counted(self) -> Usage:
         """Where the server did not tell, each part of the text counts as one token."""
@@ -91,6 +103,8 @@ class Account:
             about["cost"] = cost
         if spent := self._spent(answering):
             about["spent"] = spent
+        if failed := [each.failure() for each in self._attempts if each.outcome == "failed"]:
+            about["failed"] = failed
         if self._prices and ("cost" in about or any("cost" in each for each in spent)):
             about["currency"] = self._prices.currency
         return about
@@ -99,12 +113,13 @@ class Account:
         """One entry for each model whose drafts were thrown away."""
         drafts: dict[tuple[Route, str], list[Attempt]] = defaultdict(list)
         for each in self._attempts:
-            if each is not answering and each.outcome == "thrown_away" and each.usage:
+            used = each.usage or each.parts
+            if each is not answering and each.outcome == "thrown_away" and used:
                 drafts[each.route, each.model].append(each)
         spent = []
         for (route, model), made in drafts.items():
             usage = sum((each.counted() for each in made), Usage())
-            cost = self._cost(made[0], usage)
+            cost = self._cost(made[0], usage) if all(each.usage for each in made) else None
             spent.append(
                 {
                     "route": route,

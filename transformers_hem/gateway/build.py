@@ -7,11 +7,15 @@ from predictors.contract import CLOUD, EDGE
 from predictors.errors import ConfigurationError
 from predictors.prices import Prices, read_prices
 from predictors.upstream.settings import Limits, http_url_with_parameters
+from transformers_hem.gateway.answering import Miner
 from transformers_hem.gateway.cors import read_origins
 from transformers_hem.gateway.keys import Keys
-from transformers_hem.gateway.routes import Gateway, Miner
+from transformers_hem.gateway.options import DecideAt
+from transformers_hem.gateway.pace import TimeLimits
+from transformers_hem.gateway.routes import Gateway
 from transformers_hem.gateway.site import Site, Target, site_name
 from transformers_hem.gateway.sticky import Sticky
+from transformers_hem.serving.decision import Decider
 from transformers_hem.serving.settings import HEMSettings
 
 MAX_STREAMS = 2048  # at once to one side; more wait
@@ -32,9 +36,16 @@ def build_gateway(
     for side, url in (("EDGE", edge_url), ("CLOUD", cloud_url)):
         if not url:
             raise ConfigurationError(f"the gateway needs both sides: set HEM_{side}_URL")
-    # An uplink tries again, and has a breaker, itself; and the other side may answer.
     limits = Limits(
-        timeout=settings.timeout, max_concurrency=MAX_STREAMS, retries=0, breaker_failures=0
+        connect_timeout=settings.connect_seconds,
+        timeout=settings.timeout,
+        # Pace waits for tokens, and to the point.
+        first_byte_timeout=settings.timeout,
+        between_bytes_timeout=settings.timeout,
+        max_concurrency=MAX_STREAMS,
+        retries=settings.retries,
+        breaker_failures=settings.breaker_failures,
+        breaker_seconds=settings.breaker_seconds,
     )
     edge = Target(EDGE, _url(edge_url, "HEM_EDGE_URL"), settings.edge_model, limits)
     cloud = Target(CLOUD, _url(cloud_url, "HEM_CLOUD_URL"), settings.cloud_model, limits)
@@ -44,11 +55,28 @@ def build_gateway(
         miner,
         Keys(keys_file, open=settings.host in LOOPBACK),
         Sticky(settings.sticky, settings.sticky_header),
+        limits=TimeLimits(settings.first_token_seconds, settings.between_tokens_seconds),
+        on_break=settings.on_break,
+        decide_at=_decide_at(settings.decide_at, miner.decider),
+        hedge_percentile=settings.hedge_percentile,
         prices=_prices(settings.prices_file),
         origins=read_origins(settings.cors_origins),
         whole_conversation=settings.conversation == "whole",
         patience=settings.first_event_seconds,
     )
+
+
+def _decide_at(set_to: DecideAt | None, decider: Decider) -> DecideAt:
+    """As the trained router says, whose promise holds for nothing else."""
+    trained = decider.algorithm.prefix_tokens
+    if trained is None:
+        return set_to or "end"
+    if set_to not in (None, trained):
+        raise ConfigurationError(
+            f"HEM_DECIDE_AT is {set_to}, but {decider.router or decider.name} decides on the first "
+            f"{trained} tokens"
+        )
+    return trained
 
 
 def _prices(path: str) -> Prices | None:

@@ -75,14 +75,22 @@ class Edge:
     async def _scored(self, path: str, body: Mapping[str, Any]) -> FirstAnswer:
         asked = {name: value for name, value in body.items() if name not in STREAMING}
         while True:
-            scored = {**asked, **self._asks_for_scores(path, asked)}
+            scored = {**asked, **self.scores(path, asked)}
             try:
                 return await self._target.http.post(path, scored, lambda b: _read(b, APIS[path]))
             except InvalidField as error:
-                if not self._scores or error.param not in LOGPROBS or body.get("logprobs"):
+                if not self.lacks_scores(error, body):
                     raise
-                logger.warning("the edge gives no log-probabilities: %s", error)
-                self._scores = False
+
+    def lacks_scores(self, error: HEMError, body: Mapping[str, Any]) -> bool:
+        """Whether the edge refused log-probabilities that only the gateway asked for; it is asked
+        for none from then on."""
+        refused = isinstance(error, InvalidField) and error.param in LOGPROBS
+        if not (refused and self._scores) or body.get("logprobs"):
+            return False
+        logger.warning("the edge gives no log-probabilities: %s", error)
+        self._scores = False
+        return True
 
     async def samples(
         self, path: str, body: Mapping[str, Any], extra: ExtraAnswers, attempt: Attempt
@@ -102,7 +110,8 @@ class Edge:
             return ()
         return (tuple(answer.text for answer in more.answers),)
 
-    def _asks_for_scores(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def scores(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that ask for log-probabilities."""
         if not self._scores:
             return {}
         if path == COMPLETIONS.path:

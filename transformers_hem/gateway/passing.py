@@ -1,30 +1,59 @@
 """The events of one streamed answer on their way to the caller, who learns at the end who gave it
 and what it cost."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from predictors.upstream.openai.choice import raise_error
+from predictors.upstream.attempt import Declined
+from predictors.upstream.openai.choice import (
+    BROKEN,
+    WITHHELD,
+    finish_reason,
+    raise_error,
+    refusal,
+)
 from transformers_hem.gateway.events import event_of, payload
+from transformers_hem.gateway.said import Said
 from transformers_hem.gateway.served import HEM, Served
+
+Rewrite = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 class Passing:
     """Events go on as they came, but for the last ones. The event that ends the answer waits for
-    the one with its usage, which a caller gets who asked for it (`shows_usage`)."""
+    the one with its usage, which a caller gets who asked for it (`shows_usage`).
 
-    def __init__(self, served: Served, *, shows_usage: bool) -> None:
+    `said` is told all that the caller gets. `rewrite` makes another event of each, or None of one
+    that the caller does not get.
+    """
+
+    def __init__(
+        self,
+        served: Served,
+        *,
+        shows_usage: bool,
+        said: Said | None = None,
+        rewrite: Rewrite | None = None,
+    ) -> None:
         self._served = served
         self._shows_usage = shows_usage
+        self._said = said
+        self._rewrite = rewrite
         self._choices: dict[int, bool] = {}  # those that have begun, and whether they have ended
         self._ready: list[bytes] = []
         self._last: dict[str, Any] | None = None
         self._behind: list[bytes] = []  # what came behind it, and says nothing more
         self.says = False  # whether the answer has said something
+        self.parts = 0  # of what it has said
 
     @property
     def ended(self) -> bool:
         return bool(self._choices) and all(self._choices.values())
+
+    def require_answer(self) -> None:
+        """Of a stream that has ended. Raises ValueError where it had no choice."""
+        if not self._choices:
+            raise ValueError("a stream without an answer")
 
     def take(self, event: bytes) -> None:
         """Raises ValueError for an error and for what is no event of an answer, Declined."""
@@ -38,12 +67,26 @@ class Passing:
         raise_error(data)
         attempt = self._served.attempt
         attempt.read(data)
+        if self._rewrite is not None:
+            rewritten = self._rewrite(data)
+            if rewritten is None:
+                return
+            data, event = rewritten, event_of(rewritten)
+        if self._said is not None:
+            self._said.take(data)
         choices = [c for c in data.get("choices") or () if isinstance(c, dict)]
+        if not self.says:
+            for choice in choices:
+                _require_answer(choice)
         said = sum(map(_says_something, choices))
         attempt.parts += said
+        self.parts += said
         ended = {c.get("index", 0): bool(c.get("finish_reason")) for c in choices}
-        self._choices |= {i: end or self._choices.get(i, False) for i, end in ended.items()}
         ends = any(ended.values())
+        if ends:
+            for choice in choices:
+                _require_end(choice)
+        self._choices |= {i: end or self._choices.get(i, False) for i, end in ended.items()}
         self.says = self.says or ends or said > 0
         if self._last is not None:
             if not (said or ends or data.get("usage")):
@@ -68,6 +111,7 @@ class Passing:
     def rest(self) -> bytes:
         """All that is there: nothing more comes."""
         self._let_go()
+        self.says = True
         return self.ready()
 
     def _let_go(self) -> None:
@@ -77,6 +121,22 @@ class Passing:
 
     def _described(self, data: Mapping[str, Any]) -> bytes:
         return event_of({**data, HEM: self._served.as_json()})
+
+
+def _require_answer(choice: Mapping[str, Any]) -> None:
+    """Of an answer that has said nothing yet. Raises Declined where the server withholds it, or the
+    model says why it gives none."""
+    if said := refusal(choice):
+        raise Declined(said)
+    reason = finish_reason(choice)
+    if reason.partition(":")[0] in WITHHELD:
+        raise Declined(f"finish_reason {reason!r}")
+
+
+def _require_end(choice: Mapping[str, Any]) -> None:
+    """Raises ValueError where the server gave up."""
+    if (reason := finish_reason(choice)) in BROKEN:
+        raise ValueError(f"a completion that ended with {reason!r}")
 
 
 def _says_something(choice: Mapping[str, Any]) -> bool:

@@ -1,15 +1,13 @@
-"""One answer, whole or streamed, passed on as it comes, with the decision in headers and body."""
+"""One attempt at an answer, whole or streamed, passed on as it comes, with the decision in headers
+and body."""
 
-import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import orjson
-from starlette.types import Send
 
 from predictors.contract import Delta, Query
-from predictors.contract.openai.errors import error_body
 from predictors.contract.openai.responses import ChatWriter, CompletionWriter
 from predictors.errors import HEMError
 from predictors.upstream.client import Response as Answer
@@ -19,29 +17,25 @@ from predictors.upstream.openai.bodies import COMPLETIONS
 from predictors.upstream.openai.refusals import UnsupportedFields
 from transformers_hem.gateway.events import Events, event_of, is_done
 from transformers_hem.gateway.first_answer import APIS, as_events
-from transformers_hem.gateway.passing import Passing
+from transformers_hem.gateway.hold import Hold
+from transformers_hem.gateway.outlet import Outlet
+from transformers_hem.gateway.pace import Pace
+from transformers_hem.gateway.passing import Passing, Rewrite
+from transformers_hem.gateway.said import Said
 from transformers_hem.gateway.served import HEM, Served
 from transformers_hem.gateway.site import Target
 
 logger = logging.getLogger("kserve.hem")
 
-DONE: Final = b"data: [DONE]\n\n"
-COMMENT: Final = b": waiting\n\n"
 STREAM_OPTIONS: Final = "stream_options"
-STREAM_HEADERS: Final = {
-    "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
-    "x-accel-buffering": "no",
-}
 
 
 class Relay:
     """Asks `target`, and sends what it answers.
 
     The task that serves the client is the one that reads the answer: nothing waits in between, and
-    a client that leaves ends it all. The status and the headers wait for the first byte of the
-    answer, at most `patience` seconds; then comments tell the client that there is more to come.
-    Until then an error has a status of its own; later it is an event, and there is no [DONE].
+    a client that leaves ends it all. `said` is told what the caller gets of a stream, `rewrite`
+    changes its events. `hold` keeps its beginning back, and may end it there.
     """
 
     def __init__(
@@ -50,35 +44,40 @@ class Relay:
         path: str,
         body: Mapping[str, Any],
         served: Served,
-        send: Send,
-        patience: float,
+        outlet: Outlet,
+        pace: Pace,
+        *,
+        said: Said | None = None,
+        rewrite: Rewrite | None = None,
+        hold: Hold | None = None,
     ) -> None:
-        self._send = send
+        self.served = served
+        self.said = said
+        self._outlet = outlet
         self._target = target
         self._path = path
         self._asked = body
-        self._served = served
-        self._patience = patience
+        self._pace = pace
+        self._rewrite = hold.rewrite if hold is not None else rewrite
+        self._hold = hold
         self._streams = bool(body.get("stream"))
-        self._begun = False
         options = body.get(STREAM_OPTIONS) or {}
         self._shows_usage = bool(options.get("include_usage"))
-        self._passing = Passing(served, shows_usage=self._shows_usage)
+        self._passing = self._new()
+        self.given = False  # the caller has a part of it
 
     async def run(self) -> None:
-        """Raises HEMError as long as nothing was sent."""
-        waiting = asyncio.create_task(self._wait()) if self._streams else None
-        try:
-            with self._served.attempt.under_way():
+        """Raises HEMError; `given` tells whether anything was sent by then."""
+        with self.served.attempt.under_way():
+            self._outlet.headers = self.served.headers
+            try:
                 await self._ask()
-        except HEMError as error:
-            if not self._begun:
+            except HEMError:
+                if self._passing.ended:  # the usage may lack, but nothing of the answer
+                    return await self._finish()
+                if self.given:
+                    await self._outlet.more(self._passing.rest())
                 raise
-            await self._more(self._passing.rest())
-            await self._fail(error)
-        finally:
-            if waiting is not None:
-                waiting.cancel()
 
     async def _ask(self) -> None:
         """For the usage of a stream, too, though the caller did not ask for it, unless the server
@@ -91,7 +90,8 @@ class Relay:
                     _with_usage(self._asked) if counts else self._asked,
                     self._read,
                     streams=self._streams,
-                    given=lambda: self._begun,
+                    given=lambda: self.given,
+                    around=self._pace.over,
                 )
             except UnsupportedFields as error:
                 if not counts or STREAM_OPTIONS not in error.names:
@@ -101,7 +101,8 @@ class Relay:
 
     async def give(self, body: dict[str, Any], events: Iterable[dict[str, Any]]) -> None:
         """An answer that is there already: whole, or as events where a stream was asked for."""
-        self._served.attempt.read(body)
+        self._outlet.headers = self.served.headers
+        self.served.attempt.read(body)
         if not self._streams:
             return await self._send_whole(body)
         for event in events:
@@ -110,6 +111,7 @@ class Relay:
 
     async def _read(self, answer: Answer, began: float) -> None:
         """Servers may stream though nobody asked, and the other way round."""
+        self._passing = self._new()
         events = answer.headers.get("content-type", "").startswith("text/event-stream")
         if events and self._streams:
             await self._pass_on(answer)
@@ -121,62 +123,62 @@ class Relay:
             whole_answer(body, APIS[self._path])  # raises where it is none
             await self.give(body, as_events(body, self._asked))
 
+    def _new(self) -> Passing:
+        return Passing(
+            self.served, shows_usage=self._shows_usage, said=self.said, rewrite=self._rewrite
+        )
+
     async def _send_whole(self, body: dict[str, Any]) -> None:
-        body[HEM] = self._served.as_json()
-        content = orjson.dumps(body)
-        headers = {**self._served.headers(), "content-type": "application/json"}
-        await self._begin({**headers, "content-length": str(len(content))})
-        await self._end(content)
+        self._pace.token()
+        self._claim()
+        body[HEM] = self.served.as_json()
+        await self._outlet.whole(orjson.dumps(body))
+        self.served.attempt.outcome = "answered"
 
     async def _pass_on(self, answer: Answer) -> None:
         events, passing = Events(), self._passing
+        parts = 0
         async for chunk in answer.aiter_raw():  # unpacked already
             for event in events.cut(chunk):
                 if is_done(event):
+                    passing.require_answer()
                     return await self._finish()
                 passing.take(event)
-            await self._more(passing.ready())
+            if passing.parts != parts:
+                parts = passing.parts
+                self._pace.token()
+            if self._hold is not None and not self._hold.commits:
+                await self._hold.look(ended=False)
+                if not self._hold.commits:
+                    if self._hold.route is None:
+                        continue
+                    return  # which ends it
+            if ready := passing.ready():
+                self._claim()
+                await self._outlet.more(ready)
         if rest := events.rest():  # its last event lacks the empty line
             if is_done(rest):
+                passing.require_answer()
                 return await self._finish()
             passing.take(rest + b"\n\n")
         if not passing.ended:
-            await self._more(passing.rest())
             raise ValueError("a stream that broke off")
         await self._finish()
 
     async def _finish(self) -> None:
-        self._passing.says = True
-        await self._more(self._passing.rest() + DONE)
-        await self._end()
+        if self._hold is not None:
+            await self._hold.look(ended=True)
+            if not self._hold.commits:
+                return
+        self._claim()
+        await self._outlet.end(self._passing.rest())
+        self.served.attempt.outcome = "answered"
 
-    async def _wait(self) -> None:
-        while True:
-            await asyncio.sleep(self._patience)
-            await self._more(COMMENT)
-
-    async def _more(self, data: bytes) -> None:
-        if not data:
-            return
-        if not self._begun:
-            await self._begin({**self._served.headers(), **STREAM_HEADERS})
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
-
-    async def _begin(self, headers: Mapping[str, str]) -> None:
-        self._begun = True
-        raw = [
-            (name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()
-        ]
-        await self._send({"type": "http.response.start", "status": 200, "headers": raw})
-
-    async def _end(self, content: bytes = b"") -> None:
-        await self._send({"type": "http.response.body", "body": content})
-        self._served.attempt.outcome = "answered"
-
-    async def _fail(self, error: HEMError) -> None:
-        logger.warning("a stream broke off: %s", error)
-        await self._more(event_of(error_body(error)))
-        await self._send({"type": "http.response.body", "body": b""})
+    def _claim(self) -> None:
+        if not self.given:
+            self._outlet.headers = self.served.headers
+            self._outlet.claim(self)
+            self.given = True
 
 
 def _with_usage(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""The gateway's paths, and what a request goes through: key, body, decision, answer."""
+"""The gateway's paths, and what a request goes through: key, body, answer."""
 
 import logging
+import math
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request
@@ -14,55 +14,29 @@ from starlette.types import Receive, Scope, Send
 from predictors.contract import CLOUD, EDGE, Query, Sampling
 from predictors.contract.openai.errors import error_body
 from predictors.contract.openai.requests import ChatRequest, CompletionRequest
-from predictors.errors import (
-    ContextTooLong,
-    HEMError,
-    InvalidRequest,
-    Overloaded,
-    UpstreamError,
-)
+from predictors.errors import HEMError, UpstreamError
 from predictors.prices import Prices
 from predictors.serving.openai_paths import CHAT, COMPLETIONS, OpenAIPaths
 from predictors.upstream.client import forwarded_headers
-from transformers_hem.algorithms.base import Batch, Route
-from transformers_hem.gateway.account import Account, Attempt
+from transformers_hem.gateway.account import Account
+from transformers_hem.gateway.answering import Answering, Miner
+from transformers_hem.gateway.chat import REQUEST_ID, Chat, read_wishes
 from transformers_hem.gateway.cors import GatewayCORS
-from transformers_hem.gateway.first_answer import Edge, FirstAnswer, as_events, shown
+from transformers_hem.gateway.first_answer import Edge
+from transformers_hem.gateway.hedging import Hedging
 from transformers_hem.gateway.keys import Keys
-from transformers_hem.gateway.relay import Relay
-from transformers_hem.gateway.served import Served
+from transformers_hem.gateway.options import DecideAt, OnBreak
+from transformers_hem.gateway.outlet import Outlet
+from transformers_hem.gateway.pace import TimeLimits
 from transformers_hem.gateway.site import Site
 from transformers_hem.gateway.sticky import Sticky
-from transformers_hem.serving.decision import Decider, Decision
 
 logger = logging.getLogger("kserve.hem")
 
 
-class Miner(Protocol):
-    """What the gateway asks of HEM."""
-
-    decider: Decider
-
-    async def mine(
-        self,
-        batch: Batch,
-        prefer: Route | None,
-        request_id: str | None = None,
-        sticky: bool = False,
-    ) -> Decision:
-        """Raises HEMError."""
-        ...
-
-
-REQUEST_ID: Final = "x-request-id"
-# Reasons of decisions that the edge's answer made: it refused what the cloud may take, or failed.
-EDGE_CANNOT: Final = "edge_cannot"
-EDGE_FAILED: Final = "edge_failed"
-
-
 class Gateway(OpenAIPaths):
-    """The gateway of one site. The `miner` decides: on the query, or on the edge's answer, by the
-    stage of its algorithm."""
+    """The gateway of one site. `limits` are how long one side is waited for, `on_break` is what a
+    caller may ask for where a stream breaks off; the others are as their settings."""
 
     def __init__(
         self,
@@ -71,6 +45,10 @@ class Gateway(OpenAIPaths):
         keys: Keys,
         sticky: Sticky,
         *,
+        limits: TimeLimits,
+        on_break: OnBreak = "continue",
+        decide_at: DecideAt = "end",
+        hedge_percentile: float | None = None,
         prices: Prices | None = None,
         origins: Sequence[str] = (),
         whole_conversation: bool = False,
@@ -78,8 +56,10 @@ class Gateway(OpenAIPaths):
     ) -> None:
         super().__init__(*site.models)
         self._site = site
-        self._miner = miner
-        self._edge = Edge(site.targets[EDGE])
+        self._answering = Answering(
+            site, miner, Edge(site.targets[EDGE]), limits, decide_at, Hedging(hedge_percentile)
+        )
+        self._on_break: OnBreak = on_break
         self._keys = keys
         self._sticky = sticky
         self._prices = prices
@@ -120,6 +100,7 @@ class Gateway(OpenAIPaths):
             self._check_key(request)
             body = orjson.loads(await request.body() or b"null")
             asked = parser.parse(body)
+            wishes = read_wishes(request.headers, self._on_break)
             prefer = self._site.prefer(asked.model)
             # Sides have their own defaults: what is absent stays absent. This checks what is there.
             queries = asked.queries(Sampling(), text_alone=False)
@@ -129,139 +110,26 @@ class Gateway(OpenAIPaths):
         headers = {**request.headers, REQUEST_ID: identity}
         conversation = self._sticky.key(body, headers)
         account = Account(self._prices)
-        return _Passed(self, Chat(path, body, texts, prefer, headers, account, conversation))
+        chat = Chat(path, body, texts, prefer, headers, wishes, account, conversation)
+        return _Passed(self, chat)
 
     def _mined(self, query: Query) -> str:
         if not self._whole_conversation or not query.messages:
             return query.text
         return "\n\n".join(message.content for message in query.messages)
 
-    async def serve(self, chat: "Chat", send: Send) -> None:
-        """Raises HEMError as long as nothing was sent; `chat.decision` is what was decided."""
+    async def serve(self, chat: Chat, outlet: Outlet) -> None:
+        """Raises HEMError."""
         try:
-            await self._serve(chat, send)
+            stays = self._sticky.stays(chat.conversation)
+            await self._answering.answer(chat, outlet, stays=stays)
         finally:
             if chat.account.answered_by(CLOUD):
                 self._sticky.remember(chat.conversation)
             chat.account.close()
 
-    async def _serve(self, chat: "Chat", send: Send) -> None:
-        decider = self._miner.decider
-        batch = Batch(len(chat.texts), chat.texts)
-        identity = chat.headers[REQUEST_ID]
-        by_answer = decider.algorithm.stage == "answer"
-        stays = self._sticky.stays(chat.conversation)
-        if not by_answer or decider.overrule(batch, chat.prefer, stays) is not None:
-            chat.decision = await self._miner.mine(batch, chat.prefer, identity, stays)
-            return await self._pass_on(chat, batch, send)
-        draft = chat.account.begin(EDGE)
-        try:
-            first = await self._edge.answer(chat.path, chat.body, draft)
-        except InvalidRequest as error:
-            if not self._may_move(chat.prefer, batch, error):
-                raise
-            chat.decision = decider.no_answer(EDGE_CANNOT)
-            return await self._pass_on(chat, batch, send)
-        except (UpstreamError, Overloaded) as error:
-            if not self._may_stand_in(chat.prefer, batch):
-                raise
-            logger.warning("the edge failed, the cloud answers: %s", error)
-            chat.decision = decider.no_answer(EDGE_FAILED)
-            return await self._pass_on(chat, batch, send)
-        samples: tuple[tuple[str, ...], ...] = ()
-        if extra := decider.algorithm.sampling:
-            more = chat.account.begin(EDGE)
-            samples = await self._edge.samples(chat.path, chat.body, extra, more)
-        chat.draft = Draft(first, draft)
-        answered = first.batch(chat.texts, samples)
-        chat.decision = await self._miner.mine(answered, chat.prefer, identity)
-        if chat.decision.route == CLOUD:
-            return await self._pass_on(chat, batch, send)
-        await self._give(chat, chat.draft, send)
-
-    async def _pass_on(self, chat: "Chat", batch: Batch, send: Send) -> None:
-        """The answer of the side that was decided; of the other one where that side can't take it,
-        or fails before it has said anything, unless the caller or a guard wants it so."""
-        assert chat.decision is not None
-        try:
-            await self._run(chat, send)
-        except InvalidRequest as error:
-            at_edge = chat.decision.route == EDGE
-            if not (at_edge and self._may_move(chat.prefer, batch, error)):
-                raise
-            chat.decision = replace(chat.decision, route=CLOUD, reason=EDGE_CANNOT)
-            await self._run(chat, send)
-        except (UpstreamError, Overloaded) as error:
-            if chat.decision.route == EDGE:
-                if not self._may_stand_in(chat.prefer, batch):
-                    raise
-                logger.warning("the edge failed, the cloud answers: %s", error)
-                chat.decision = replace(chat.decision, route=CLOUD, reason=EDGE_FAILED)
-                return await self._run(chat, send)
-            if chat.prefer is not None or chat.decision.reason == EDGE_FAILED:
-                raise
-            why = error.short if isinstance(error, UpstreamError) else "overloaded"
-            if not error.told:
-                logger.warning("the cloud failed, the edge answers: %s", error)
-            if chat.draft is not None:
-                await self._give(chat, chat.draft, send, degraded=why)
-            else:
-                await self._run(chat, send, degraded=why)
-
-    async def _give(self, chat: "Chat", draft: "Draft", send: Send, degraded: str = "") -> None:
-        body = shown(draft.answer.body, chat.body)
-        relay = self._relay(chat, draft.attempt, send, degraded)
-        await relay.give(body, as_events(body, chat.body))
-
-    async def _run(self, chat: "Chat", send: Send, degraded: str = "") -> None:
-        assert chat.decision is not None
-        attempt = chat.account.begin(EDGE if degraded else chat.decision.route)
-        with attempt.under_way():
-            attempt.asked = await self._site.targets[attempt.route].model()
-        await self._relay(chat, attempt, send, degraded).run()
-
-    def _relay(self, chat: "Chat", attempt: Attempt, send: Send, degraded: str = "") -> Relay:
-        assert chat.decision is not None
-        asked = {**chat.body, "model": attempt.asked}
-        served = Served(chat.decision, attempt, chat.account, degraded)
-        target = self._site.targets[attempt.route]
-        return Relay(target, chat.path, asked, served, send, self._patience)
-
-    def _may_stand_in(self, prefer: Route | None, batch: Batch) -> bool:
-        """Whether the cloud may answer in place of an edge that failed: neither the caller nor a
-        guard keeps the request there."""
-        guarded = self._miner.decider.overrule(batch, None)
-        return prefer is None and (guarded is None or guarded.route == CLOUD)
-
-    def _may_move(self, prefer: Route | None, batch: Batch, error: InvalidRequest) -> bool:
-        """Whether the cloud may answer what the edge refuses: another model may take it, and
-        neither the caller nor a guard of privacy keeps it here."""
-        cannot = isinstance(error, ContextTooLong) or getattr(error, "code", None) == "unsupported"
-        return cannot and prefer is None and not self._miner.decider.is_private(batch)
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """The edge's whole answer, which is there before anything is decided."""
-
-    answer: FirstAnswer
-    attempt: Attempt
-
-
-@dataclass(slots=True)
-class Chat:
-    """One request: its path and body, what is mined of it, the side that the caller forces, what it
-    costs, the conversation that it belongs to, and the edge's answer where that is mined."""
-
-    path: str
-    body: Mapping[str, Any]
-    texts: tuple[str, ...]
-    prefer: Route | None
-    headers: Mapping[str, str]
-    account: Account
-    conversation: bytes | None
-    draft: Draft | None = None
-    decision: Decision | None = None
+    def outlet(self, chat: Chat, send: Send) -> Outlet:
+        return Outlet(send, streams=chat.streams, patience=self._patience)
 
 
 class _Passed(Response):
@@ -275,10 +143,14 @@ class _Passed(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         chat = self._chat
         named = {REQUEST_ID: chat.headers[REQUEST_ID]}
+        outlet = self._gateway.outlet(chat, _with_headers(send, named))
         with forwarded_headers(chat.headers):
             try:
-                await self._gateway.serve(chat, _with_headers(send, named))
+                await self._gateway.serve(chat, outlet)
             except HEMError as error:
+                if outlet.begun:
+                    logger.warning("a stream broke off: %s", error)
+                    return await outlet.fail(error)
                 if chat.decision is not None:
                     named["x-hem-route"] = chat.decision.route
                     named["x-hem-reason"] = chat.decision.reason
@@ -297,4 +169,8 @@ def _with_headers(send: Send, headers: Mapping[str, str]) -> Send:
 
 
 def refusal(error: HEMError, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(error_body(error), error.status, headers=dict(headers or {}))
+    """With how long to wait, where a server has said that."""
+    told = dict(headers or {})
+    if isinstance(error, UpstreamError) and error.retry_after and error.status == 503:
+        told["retry-after"] = str(math.ceil(error.retry_after))
+    return JSONResponse(error_body(error), error.status, headers=told)

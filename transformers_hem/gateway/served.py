@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from transformers_hem.gateway.account import Account, Attempt
-from transformers_hem.serving.decision import Decision
+from transformers_hem.algorithms.base import Route
+from transformers_hem.gateway.account import Attempt
+from transformers_hem.gateway.chat import Chat
 
 HEM: Final = "hem"  # the field of the last chunk, and of a whole answer
 HEADERS: Final = (
@@ -14,32 +15,37 @@ HEADERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """By `attempt`, one of those in the `account`. `degraded` is why the cloud failed for which the
-    edge stands in."""
+    """`chat` by `attempt`, one of those in its account. `continues` is the side whose answer broke
+    off, so that this one went on."""
 
-    decision: Decision
+    chat: Chat
     attempt: Attempt
-    account: Account
-    degraded: str = ""
+    continues: Route | None = None
 
     def headers(self) -> dict[str, str]:
-        score = self.decision.score
+        """None as long as nothing is decided."""
+        decision, degraded = self.chat.decision, self.chat.degraded
+        if decision is None:
+            return {}
         return {
-            "x-hem-route": self.decision.route,
-            "x-hem-reason": self.decision.reason,
+            "x-hem-route": decision.route,
+            "x-hem-reason": decision.reason,
             "x-hem-served-by": self.attempt.model,
-            **({} if score is None else {"x-hem-score": f"{score:.4f}"}),
-            **({"x-hem-degraded": self.degraded} if self.degraded else {}),
+            **({} if decision.score is None else {"x-hem-score": f"{decision.score:.4f}"}),
+            **({"x-hem-degraded": degraded} if degraded else {}),
         }
 
     def as_json(self) -> dict[str, Any]:
+        decision, degraded = self.chat.decision, self.chat.degraded
+        assert decision is not None
         return {
-            "route": self.decision.route,
-            "score": self.decision.score,
-            "threshold": self.decision.threshold,
-            "algorithm": self.decision.algorithm,
-            "reason": self.decision.reason,
+            "route": decision.route,
+            "score": decision.score,
+            "threshold": decision.threshold,
+            "algorithm": decision.algorithm,
+            "reason": decision.reason,
             "served_by": self.attempt.model,
-            **({"degraded": self.degraded} if self.degraded else {}),
-            **self.account.as_json(self.attempt),
+            **({"degraded": degraded} if degraded else {}),
+            **({"continues": self.continues} if self.continues else {}),
+            **self.chat.account.as_json(self.attempt),
         }

@@ -1,16 +1,18 @@
 """A site's models: what callers call them, and where each is."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from predictors.contract import CLOUD, EDGE
 from predictors.contract.openai.errors import PREFIXES
-from predictors.errors import UnknownModel, known
+from predictors.errors import Cause, UnknownModel, UpstreamError, known
 from predictors.upstream.attempt import Refusal
 from predictors.upstream.client import build_client
 from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.openai.refusals import told
+from predictors.upstream.probe import LOOK_SECONDS
 from predictors.upstream.settings import Limits
 from transformers_hem.algorithms.base import Route
 
@@ -29,13 +31,20 @@ class Target:
         self.route = route
         self.counts = True
         self._model = model
-        client = build_client(limits.timeout, connect=limits.connect_timeout)
+        # Who waits for an answer has limits of its own, so that none of the client's ends it first.
+        client = build_client(None, connect=limits.connect_timeout)
         self.http = HTTPUpstream(base, limits, client, refused=told(Refusal.relayed), health=MODELS)
 
     async def model(self) -> str:
         """Raises UpstreamError where the server lists no model, or several."""
         if not self._model:
-            self._model = await self.http.get(MODELS, self._only)
+            seconds = LOOK_SECONDS
+            try:
+                async with asyncio.timeout(seconds):
+                    self._model = await self.http.get(MODELS, self._only)
+            except TimeoutError:
+                text = f"{self.http.url} did not list its models within {seconds:g} s"
+                raise UpstreamError(text, Cause.TIMEOUT) from None
         return self._model
 
     def _only(self, listed: Any) -> str:

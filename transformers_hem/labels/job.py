@@ -16,6 +16,7 @@ from predictors.jsonl import write_lines
 from transformers_hem.labels.asking import Asker, Models, is_systemic, require_two_models
 from transformers_hem.labels.journal import Journal
 from transformers_hem.labels.labels import is_hard, require_margin
+from transformers_hem.labels.prefixes import PREFIXES
 from transformers_hem.labels.question import SIDES, Question, Side, read_questions
 from transformers_hem.labels.scorers.base import Scorer
 from transformers_hem.labels.scorers.options import make_scorer, require_scorable
@@ -90,6 +91,8 @@ async def label(job: Job, watcher: Watcher) -> Result:
     require_scorable(scorer, job.scorer, questions)
     if job.models is None:
         _require_answers(questions)
+    else:
+        _require_prefixes(questions, job.models.prefix_tokens)
     asker = Asker(job.models, job.timeout, job.attempts) if job.models else None
     try:
         await scorer.start()
@@ -156,6 +159,8 @@ def _row(question: Question, journal: Journal, scorer: Scorer, epsilon: float) -
     row |= {f"{s}_unread": True for s in SIDES if not scorer.reads(question, answers[s].text)}
     telemetry = {f"{s}_{name}": getattr(answers[s], name) for s in SIDES for name in TELEMETRY}
     row |= {name: value for name, value in telemetry.items() if value is not None}
+    if prefixes := question.prefixes or journal.prefixes.get(question.id):
+        row[PREFIXES] = prefixes
     return row | {"hard": is_hard(pair.edge, pair.cloud, epsilon)}
 
 
@@ -166,6 +171,17 @@ def _require_answers(questions: Sequence[Question]) -> None:
                 raise ConfigurationError(
                     f"{question.where}: no '{side}_answer'; give --edge and --cloud, or a graph's "
                     "--url, to ask for it"
+                )
+
+
+def _require_prefixes(questions: Sequence[Question], sizes: Sequence[int]) -> None:
+    for question in questions:
+        there = {prefix["tokens"] for prefix in question.prefixes}
+        for size in sizes:
+            if EDGE in question.answers and size not in there:
+                raise ConfigurationError(
+                    f"{question.where}: it brings its 'edge_answer' along, but no prefix of {size} "
+                    f"tokens in {PREFIXES!r}; without that answer the edge is asked for both"
                 )
 
 
@@ -240,10 +256,10 @@ class Labelling:
             return answer
         assert self.asker is not None
         self.asked += 1
-        answer = await self.asker.ask(side, question.query, retry=not first)
+        answer, prefixes = await self.asker.ask(side, question.query, retry=not first)
         if self.asker.models.through_graph and side == CLOUD and EDGE in known:
             require_two_models(known[EDGE], answer)
-        self.journal.answered(question, side, answer)
+        self.journal.answered(question, side, answer, prefixes)
         return answer
 
     def _failed(self, question: Question, error: HEMError) -> None:

@@ -9,7 +9,7 @@ import fcntl
 import os
 import time
 from collections import UserDict
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ import orjson
 
 from predictors.contract import Answer
 from predictors.errors import ConfigurationError
+from transformers_hem.labels.prefixes import Prefix
 from transformers_hem.labels.question import Question, Side
 from transformers_hem.labels.scorers.base import Pair
 
@@ -27,12 +28,13 @@ _SYNC_SECONDS: Final = 1.0
 
 
 class Journal:
-    """Open it with `open`, close it with `close`. `answers`, `scores` and `parts`, a
-    scorer's, are by question id; `failures` are ids of questions that failed before."""
+    """Open it with `open`, close it with `close`. `answers`, `prefixes` of the edge's, `scores` and
+    `parts`, a scorer's, are by question id; `failures` are ids of questions that failed before."""
 
     def __init__(self, path: Path, handle: int) -> None:
         self.path = path
         self.answers: dict[str | int, dict[Side, Answer]] = {}
+        self.prefixes: dict[str | int, Sequence[Prefix]] = {}
         self.scores: dict[str | int, Pair] = {}
         self.parts: dict[str | int, dict[str, Pair]] = {}
         self.failures: set[str | int] = set()
@@ -67,10 +69,15 @@ class Journal:
         """Whether no model, and no judge, has answered anything yet."""
         return not (self.answers or self.scores or self.parts)
 
-    def answered(self, question: Question, side: Side, answer: Answer) -> None:
+    def answered(
+        self, question: Question, side: Side, answer: Answer, prefixes: Sequence[Prefix] = ()
+    ) -> None:
         self.answers.setdefault(question.id, {})[side] = answer
         known = {name: value for name, value in asdict(answer).items() if value is not None}
-        self._write(question, {"side": side, "answer": known})
+        record: dict[str, Any] = {"side": side, "answer": known}
+        if prefixes:
+            self.prefixes[question.id] = record["prefixes"] = prefixes
+        self._write(question, record)
 
     def scored(self, question: Question, pair: Pair) -> None:
         self.scores[question.id] = pair
@@ -139,6 +146,8 @@ class Journal:
             name = record["id"]
             if "answer" in record:
                 self.answers.setdefault(name, {})[record["side"]] = Answer(**record["answer"])
+                if "prefixes" in record:
+                    self.prefixes[name] = record["prefixes"]
             elif "scores" in record:
                 self.scores[name] = Pair(*record["scores"])
             elif "part" in record:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from predictors.contract import is_telemetry
 from predictors.errors import ConfigurationError
 from predictors.jsonl import read_content, read_query, read_rows, require_new
+from transformers_hem.labels.prefixes import lacks_prefix, of_the_first, with_prefix
 
 LABELS = (("edge_correct", "cloud_correct"), ("edge_score", "cloud_score"))
 WINNERS = {"edge": (1.0, 0.0), "cloud": (0.0, 1.0), "tie": (0.5, 0.5)}
@@ -25,33 +26,39 @@ TELEMETRY_FIELDS = tuple(f"edge_{name}" for name in SIGNALS)
 @dataclass(frozen=True, slots=True)
 class RowTelemetry:
     """`values`: of each of SIGNALS, float [N], NaN where a row of `path` has no such number;
-    `lines`: int [N]."""
+    `lines`: int [N]. They are of the first `prefix_tokens` tokens of each answer, None: of all."""
 
     path: Path
     lines: NDArray[np.int64]
     values: Mapping[str, NDArray[np.float64]]
+    prefix_tokens: int | None = None
 
     @classmethod
     def of(
-        cls, path: Path, lines: Sequence[int], rows: Sequence[Mapping[str, Any]]
+        cls,
+        path: Path,
+        lines: Sequence[int],
+        rows: Sequence[Mapping[str, Any]],
+        prefix_tokens: int | None,
     ) -> "RowTelemetry":
         values = {
             name: np.array([v if is_telemetry(name, v := row[field]) else math.nan for row in rows])
             for name, field in zip(SIGNALS, TELEMETRY_FIELDS, strict=True)
         }
-        return cls(path, np.array(lines), values)
+        return cls(path, np.array(lines), values, prefix_tokens)
 
     def subset(self, chosen: NDArray[np.integer]) -> "RowTelemetry":
         values = {name: column[chosen] for name, column in self.values.items()}
-        return RowTelemetry(self.path, self.lines[chosen], values)
+        return replace(self, lines=self.lines[chosen], values=values)
 
     def require(self, name: str) -> None:
         """Raises ConfigurationError naming the first row that lacks the signal."""
         missing = np.flatnonzero(np.isnan(self.values[name]))
         if len(missing):
             raise ConfigurationError(
-                f"{self.path}, line {self.lines[missing[0]]}: no number in 'edge_{name}', which "
-                "this router learns from; `hem label` writes it where the edge's engine tells it"
+                f"{self.path}, line {self.lines[missing[0]]}: no number in 'edge_{name}'"
+                f"{of_the_first(self.prefix_tokens)}, which this router learns from; `hem label` "
+                "writes it where the edge's engine tells it"
             )
 
 
@@ -80,6 +87,11 @@ class Labels:
         hard: NDArray[np.bool_] = is_hard(self.edge, self.cloud, self.epsilon)
         return hard
 
+    @property
+    def prefix_tokens(self) -> int | None:
+        """See RowTelemetry."""
+        return self.telemetry.prefix_tokens if self.telemetry else None
+
     def subset(self, chosen: NDArray[np.integer]) -> "Labels":
         """The rows at `chosen`, in that order."""
         queries = [self.queries[i] for i in chosen]
@@ -105,12 +117,13 @@ def require_margin(epsilon: float) -> None:
         raise ConfigurationError(f"epsilon must be 0 or more, not {epsilon}")
 
 
-def read_labels(path: Path, epsilon: float = 0.0) -> Labels:
+def read_labels(path: Path, epsilon: float = 0.0, prefix_tokens: int | None = None) -> Labels:
     """Rows {query, edge_correct, cloud_correct}, {query, edge_score, cloud_score}, or preferences
     {query, winner}: edge, cloud or tie, the winner's score 1, the loser's 0, a tie 0.5 each.
 
-    Other fields are ignored, but an `id` must be the row's own. Raises ConfigurationError with
-    the line's number.
+    With `prefix_tokens` each row's telemetry is that of so many first tokens of the edge's answer,
+    which `hem label` stores. Other fields are ignored, but an `id` must be the row's own. Raises
+    ConfigurationError with the line's number.
     """
     require_margin(epsilon)
     content = read_content(path)
@@ -122,7 +135,7 @@ def read_labels(path: Path, epsilon: float = 0.0) -> Labels:
     telemetry: list[dict[str, Any]] = []
     for number, row in read_rows(path, content):
         lines.append(number)
-        telemetry.append({name: row.get(name) for name in TELEMETRY_FIELDS})
+        telemetry.append(_telemetry(row, prefix_tokens, f"{path}, line {number}"))
         queries.append(read_query(row, f"{path}, line {number}"))
         require_new(row.get("id"), names, path, number)
         kind, pair = _pair(row, f"{path}, line {number}")
@@ -137,7 +150,7 @@ def read_labels(path: Path, epsilon: float = 0.0) -> Labels:
     low = float(values.min()) if scored else 0.0
     fingerprint = hashlib.sha256(content).hexdigest()
     edge, cloud = values[:, 0], values[:, 1]
-    signals = RowTelemetry.of(path, lines, telemetry)
+    signals = RowTelemetry.of(path, lines, telemetry, prefix_tokens)
     return Labels(queries, edge, cloud, scale, fingerprint, epsilon, signals, low)
 
 
@@ -174,6 +187,14 @@ def _pair(row: dict[str, Any], where: str) -> tuple[str, tuple[float, float]]:
         f"{where}: has no labels; a row needs edge_correct and cloud_correct, "
         "edge_score and cloud_score, or winner"
     )
+
+
+def _telemetry(row: dict[str, Any], prefix_tokens: int | None, where: str) -> dict[str, Any]:
+    if prefix_tokens is not None:
+        if lacking := lacks_prefix(row, prefix_tokens):
+            raise ConfigurationError(f"{where}: {lacking}")
+        row = with_prefix(row, prefix_tokens)
+    return {name: row.get(name) for name in TELEMETRY_FIELDS}
 
 
 def _preference(winner: object, where: str) -> tuple[float, float]:

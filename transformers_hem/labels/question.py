@@ -16,6 +16,7 @@ from predictors.contract import (
 )
 from predictors.errors import ConfigurationError
 from predictors.jsonl import read_query, read_references, read_rows, require_new
+from transformers_hem.labels.prefixes import Prefix, read_prefixes
 
 Side = Literal["edge", "cloud"]
 SIDES: Final[tuple[Side, Side]] = (EDGE, CLOUD)
@@ -24,8 +25,8 @@ SIDES: Final[tuple[Side, Side]] = (EDGE, CLOUD)
 @dataclass(frozen=True, slots=True)
 class Question:
     """`references` are answers that are right, none where the row has none; `reference` is the
-    row's own value. `answers` are those that the row brings along. `fingerprint` is of them all,
-    `where` the file and line."""
+    row's own value. `answers` are those that the row brings along, `prefixes` the beginnings of the
+    edge's. `fingerprint` is of the texts, `where` the file and line."""
 
     id: str | int
     query: str
@@ -34,10 +35,12 @@ class Question:
     answers: Mapping[Side, Answer]
     fingerprint: str
     where: str
+    prefixes: tuple[Prefix, ...] = ()
 
 
 def read_questions(path: Path, limit: int | None) -> list[Question]:
-    """Rows {id?, query, reference?, edge_answer?, cloud_answer?}, the first `limit`.
+    """Rows {id?, query, reference?, edge_answer?, edge_prefixes?, cloud_answer?}, the first
+    `limit`.
 
     `answer` is another name of `reference`: a string, a number or a list of those. A row without
     an id gets one made of its content, so that it keeps it when the file grows. Raises
@@ -62,7 +65,8 @@ def _question(row: dict[str, Any], path: Path, number: int) -> Question:
     content = orjson.dumps([query, references, {side: a.text for side, a in answers.items()}])
     fingerprint = hashlib.sha256(content).hexdigest()[:16]
     name = fingerprint if row.get("id") is None else row["id"]
-    return Question(name, query, value, references, answers, fingerprint, where)
+    prefixes = read_prefixes(row, where) if EDGE in answers else ()
+    return Question(name, query, value, references, answers, fingerprint, where, prefixes)
 
 
 def _answer(row: dict[str, Any], side: Side, where: str) -> Answer | None:

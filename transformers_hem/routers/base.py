@@ -59,7 +59,8 @@ class Learner(ABC):
         """
         require_learnable(labels)
         with new_directory(out) as directory:
-            config = self.learn(labels, directory, seed)
+            learned = self.learn(labels, directory, seed)
+            config = learned.model_copy(update={"prefix_tokens": labels.prefix_tokens})
             write_config(directory, config)
         return {**config.metrics, "rows": config.rows, "threshold": config.threshold}
 

@@ -10,7 +10,7 @@ from predictors.jsonl import write_lines
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import Algorithm
 from transformers_hem.algorithms.parameters import parse
-from transformers_hem.algorithms.row_fields import lacking, score_rows
+from transformers_hem.algorithms.row_fields import lacking, require_prefixes, score_rows
 from transformers_hem.labels.labels import read_queries
 from transformers_hem.routers.directory import algorithm_of, locate
 
@@ -31,7 +31,9 @@ def score_file(router: Path | str, data: Path, out: Path) -> int:
     it was.
     """
     algorithm = open_router(str(router))
-    numbers, rows = zip(*read_queries(data), strict=True)
+    numbered = list(read_queries(data))
+    require_prefixes(data, algorithm, numbered)
+    numbers, rows = zip(*numbered, strict=True)
     lines = []
     for number, row, score in zip(numbers, rows, score_rows(algorithm, rows), strict=True):
         if not np.isfinite(score):

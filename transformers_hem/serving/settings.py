@@ -2,9 +2,9 @@
 
 import logging
 import math
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictors.errors import ConfigurationError, first_fault
@@ -13,6 +13,7 @@ from transformers_hem import embedded
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import SCORED_CHARACTERS, Algorithm, Stage
 from transformers_hem.algorithms.parameters import parse, read_parameters
+from transformers_hem.gateway.options import DecideAt, OnBreak, read_decide_at
 from transformers_hem.gateway.sticky import StickyBy
 from transformers_hem.guards import GUARDS
 from transformers_hem.guards.settings import load_guard, read_guards
@@ -119,8 +120,52 @@ class HEMSettings(ServerSettings, BaseSettings):
         description="gateway: a stream that has not begun after so long sends its headers, and a "
         "comment as often; an error is an event from then on",
     )
+    connect_seconds: float = Field(
+        default=2.0, gt=0, description="gateway: seconds to open a connection to a side"
+    )
+    first_token_seconds: float = Field(
+        default=120.0,
+        gt=0,
+        description="gateway: seconds until a side has to begin its streamed answer",
+    )
+    between_tokens_seconds: float = Field(
+        default=30.0, gt=0, description="gateway: seconds until it has to go on"
+    )
     timeout: float = Field(
-        default=600.0, gt=0, description="gateway: seconds that one answer may take"
+        default=600.0, gt=0, description="gateway: seconds that one side's answer may take"
+    )
+    retries: int = Field(
+        default=0,
+        ge=0,
+        description="gateway: attempts after the first at one side, where another may help; the "
+        "uplink makes its own (default: 0)",
+    )
+    breaker_failures: int = Field(
+        default=5,
+        ge=0,
+        description="gateway: failures of a side in a row after which it is not asked; 0: always "
+        "asked",
+    )
+    breaker_seconds: float = Field(
+        default=10.0, gt=0, description="gateway: seconds until it is asked again, by one request"
+    )
+    on_break: OnBreak = Field(
+        default="continue",
+        description="gateway: what a caller may ask for, by the header x-hem-on-break, where a "
+        "stream breaks off: error, or that the other side goes on (default: continue)",
+    )
+    hedge_percentile: float | None = Field(
+        default=None,
+        ge=50,
+        lt=100,
+        description="gateway: the other side is asked, too, where one takes longer for its first "
+        "token than this percentile of its last answers (default: never)",
+    )
+    decide_at: Annotated[DecideAt | None, BeforeValidator(read_decide_at)] = Field(
+        default=None,
+        description="gateway, answer stage: what decides of the edge's streamed answer: its first "
+        "tokens, by their number, its first sentence, or all of it: end (default: the router's "
+        "prefix_tokens, or end)",
     )
     mining_mode: MiningMode | None = Field(
         default=None,
@@ -198,6 +243,17 @@ def warn_of_a_shipped_router(decider: Decider) -> None:
             "my-router",
             router,
             router,
+        )
+
+
+def warn_of_a_prefix(decider: Decider) -> None:
+    """V2 knows no beginnings of answers."""
+    if (tokens := decider.algorithm.prefix_tokens) is not None:
+        logger.warning(
+            "%s decides on the first %d tokens of an answer, as the gateway does with it; the V2 "
+            "graph mines whole answers, for which its promise was not made",
+            decider.router or decider.name,
+            tokens,
         )
 
 

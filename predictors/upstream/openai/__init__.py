@@ -8,4 +8,5 @@ answer     a response, whole or as an event stream, as an Answer
 events     the events of a stream
 choice     what is in a choice: text, end, refusal, error
 logprobs   telemetry from the log-probabilities of tokens
+signals    the same of an answer's first tokens, as they come, and of all of them
 """

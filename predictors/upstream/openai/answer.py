@@ -10,7 +10,6 @@ import orjson
 from httpx_sse import ServerSentEvent
 
 from predictors.contract import Answer, Delta, is_telemetry
-from predictors.contract.openai.fields import SIGNALS, TELEMETRY_FIELD
 from predictors.contract.usage import cached_of
 from predictors.upstream.attempt import Declined, error_reason
 from predictors.upstream.json_body import parse_json, whole_pairs
@@ -25,7 +24,8 @@ from predictors.upstream.openai.choice import (
     tool_calls,
 )
 from predictors.upstream.openai.events import events
-from predictors.upstream.openai.logprobs import Token, scored_tokens, telemetry, tokens_of
+from predictors.upstream.openai.logprobs import scored_tokens
+from predictors.upstream.openai.signals import PrefixSignals
 from predictors.upstream.parts import Give
 
 END: Final = "[DONE]"
@@ -60,7 +60,9 @@ def whole_answer(response: Any, api: API) -> Delta:
         raise ValueError(NO_CHOICES)
     if said := refusal(choice):
         raise Declined(said)
-    answer = _answer(api.text(choice), tokens_of(choice), response, signals=_signals(choice))
+    signals = PrefixSignals()
+    signals.add(choice)
+    answer = _answer(api.text(choice), signals, response)
     return Delta(
         answer.text,
         reasoning=whole_pairs(reasoning(choice)),
@@ -96,10 +98,9 @@ class _Stream:
     begin: float
     parts: list[tuple[str, float]] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
-    tokens: list[Token] = field(default_factory=list)
+    signals: PrefixSignals = field(default_factory=PrefixSignals)
     described: dict[str, Any] = field(default_factory=dict)
     unread: list[Delta] = field(default_factory=list)
-    signals: dict[str, float] = field(default_factory=dict)
     half: str = ""
     begun: bool = False
     finished: bool = False
@@ -132,10 +133,9 @@ class _Stream:
         if choice is None:
             return
         self.begun = True
-        self.signals = self.signals or _signals(choice)
+        self.signals.add(choice)
         self.finish = finish_reason(choice) or self.finish
         self.finished = self.finished or self.finish != ""
-        self.tokens += tokens_of(choice)
         if said := refusal(choice):
             self.refusals.append(said)
         if text := self.api.delta(choice):
@@ -166,7 +166,7 @@ class _Stream:
             raise Declined(said)
         latencies = _latencies(self.described, [at for _, at in self.parts])
         text = "".join(text for text, _ in self.parts)
-        answer = _answer(text, self.tokens, self.described, latencies, self.signals)
+        answer = _answer(text, self.signals, self.described, latencies)
         part = self._unread()
         return replace(
             part,
@@ -215,22 +215,12 @@ def _latencies(described: Mapping[str, Any], seconds: Sequence[float]) -> dict[s
 
 def _answer(
     text: str,
-    tokens: Sequence[Token],
+    signals: PrefixSignals,
     described: Mapping[str, Any],
     latencies: Mapping[str, float] | None = None,
-    signals: Mapping[str, float] | None = None,
 ) -> Answer:
-    """`signals` are a predictor's of ours, which knows more than its tokens tell."""
-    measured: dict[str, Any] = {**_usage(described), **(latencies or {})}
-    measured |= signals or telemetry(tokens)
+    measured: dict[str, Any] = {**_usage(described), **(latencies or {}), **signals.signals()}
     return Answer(whole_pairs(text), **measured, served_by=_model(described))
-
-
-def _signals(choice: Mapping[str, Any]) -> dict[str, float]:
-    given = choice.get(TELEMETRY_FIELD)
-    if not isinstance(given, dict):
-        return {}
-    return {n: float(given[n]) for n in SIGNALS if n in given and is_telemetry(n, given[n])}
 
 
 def _decision(described: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """Telemetry from the log-probabilities of generated tokens, in both shapes that servers have."""
 
+import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,12 @@ UNLIKELY: Final = -9999.0
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`logprob` in nats; `margin` p(top1) - p(top2), None with fewer than two alternatives."""
+    """`logprob` in nats; `margin` p(top1) - p(top2), None with fewer than two alternatives; `text`
+    in UTF-8, which a character may have several tokens of."""
 
     logprob: float
     margin: float | None
+    text: bytes = b""
 
 
 BROKEN: Final = Token(math.nan, None)
@@ -35,7 +38,7 @@ def tokens_of(choice: Mapping[str, Any]) -> list[Token]:
         if logprobs.get("content") is not None:
             return [_from_chat(token) for token in logprobs["content"]]
         if logprobs.get("token_logprobs") is not None:
-            return _from_completions(logprobs["token_logprobs"], logprobs.get("top_logprobs"))
+            return _from_completions(logprobs["token_logprobs"], logprobs)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return [BROKEN]
     return []
@@ -110,15 +113,31 @@ def telemetry(tokens: Sequence[Token]) -> dict[str, float]:
 
 def _from_chat(token: Mapping[str, Any]) -> Token:
     alternatives = [each["logprob"] for each in token.get("top_logprobs") or ()]
-    return Token(log_probability(token["logprob"]), _margin(alternatives))
+    return Token(log_probability(token["logprob"]), _margin(alternatives), _text(token))
 
 
-def _from_completions(logprobs: Sequence[float], alternatives: Any) -> list[Token]:
-    tops = alternatives or [None] * len(logprobs)
+def _text(token: Mapping[str, Any]) -> bytes:
+    """Telemetry does not depend on it: what can't be read is left out."""
+    given = token.get("bytes")
+    with contextlib.suppress(TypeError, ValueError):
+        if isinstance(given, list):
+            return bytes(given)
+    return _utf8(token.get("token"))
+
+
+def _from_completions(logprobs: Sequence[float], beside: Mapping[str, Any]) -> list[Token]:
+    unknown: list[Any] = [None] * len(logprobs)
+    tops, texts = beside.get("top_logprobs") or unknown, beside.get("tokens")
+    if not isinstance(texts, list) or len(texts) != len(logprobs):
+        texts = unknown
     return [
-        Token(log_probability(logprob), _margin((top or {}).values()))
-        for logprob, top in zip(logprobs, tops, strict=True)
+        Token(log_probability(logprob), _margin((top or {}).values()), _utf8(text))
+        for logprob, top, text in zip(logprobs, tops, texts, strict=True)
     ]
+
+
+def _utf8(text: Any) -> bytes:
+    return text.encode(errors="ignore") if isinstance(text, str) else b""
 
 
 def _margin(alternatives: Iterable[float | None]) -> float | None:

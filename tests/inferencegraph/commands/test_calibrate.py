@@ -278,3 +278,48 @@ def test_rows_of_one_id_promise_nothing_even_without_labels(
     rows = [{"id": "a", "query": f"Add {number} and 1."} for number in range(40)]
     assert calibrate(router, write(tmp_path / "rows.jsonl", rows), "--edge-ratio", "0.5") == 2
     assert "line 2: id 'a' is line 1's too" in capsys.readouterr().err
+
+
+def test_a_rule_on_the_first_tokens_is_calibrated_on_them_and_says_what_to_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        {**row, "edge_prefixes": [{"tokens": 8, "mean_logprob": -float(doubt), "text": "a"}]}
+        for row, doubt in zip(table(2), rng.random(600), strict=True)
+    ]
+    data = write(tmp_path / "answers.jsonl", rows)
+    first = ("--edge-ratio", "0.5", "--parameters", '{"prefix_tokens": 8}')
+    assert calibrate_algorithm("ConfidenceRouter", data, *first) == 0
+    shown = capsys.readouterr().out
+    assert "from 600 rows; decided on the first 8 tokens of each answer" in shown
+    assert "set HEM_PARAMETERS='{\"prefix_tokens\": 8}' HEM_THRESHOLD=0.3" in shown
+    other = ("--edge-ratio", "0.5", "--parameters", '{"prefix_tokens": 16}')
+    assert calibrate_algorithm("ConfidenceRouter", data, *other) == 2
+    assert "line 1: no prefix of 16 tokens in 'edge_prefixes', only of 8" in capsys.readouterr().err
+
+
+def test_a_router_is_trained_and_calibrated_on_first_tokens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, name in enumerate(("train", "held-out")):
+        rng = np.random.default_rng(seed)
+        rows = [
+            {**row, "edge_prefixes": [{"tokens": 8, "text": "a", **signals(rng.random())}]}
+            for row in table(seed)
+        ]
+        write(tmp_path / name, rows)
+    out = tmp_path / "router"
+    options = ["--algorithm", "CombinedRouter", "--out", str(out), "--prefix-tokens", "8"]
+    with pytest.raises(SystemExit) as end:
+        main(["train", "--data", str(tmp_path / "train"), *options])
+    assert not end.value.code
+    assert "min_logprob of the first 8 tokens and query) learned" in capsys.readouterr().out
+    assert calibrate(out, tmp_path / "held-out", "--edge-ratio", "0.5") == 0
+    assert "decided on the first 8 tokens of each answer" in capsys.readouterr().out
+    config = json.loads((out / "config.json").read_text())
+    assert (config["prefix_tokens"], config["calibration"]["rows"]) == (8, 600)
+
+
+def signals(doubt: float) -> Fields:
+    return {"mean_logprob": -doubt, "min_logprob": -2 * doubt}

@@ -17,6 +17,7 @@ from predictors.serving.server import install
 from predictors.upstream.settings import Limits
 from transformers_hem.algorithms.base import Route
 from transformers_hem.gateway.keys import Keys
+from transformers_hem.gateway.pace import TimeLimits
 from transformers_hem.gateway.routes import Gateway
 from transformers_hem.gateway.site import Site, Target
 from transformers_hem.gateway.sticky import Sticky, StickyBy
@@ -43,12 +44,15 @@ async def gateway(
     limits: Mapping[str, Any] | None = None,
     sticky: StickyBy = "off",
     guards: Mapping[str, Guard] | None = None,
+    first_token: float = 20.0,
+    between_tokens: float = 20.0,
     **options: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of site `qa`, whose models are called `m` on either side."""
     decider = build_decider(HEMSettings(algorithm=algorithm))
     decider.guards = guards or {}
-    bounds = Limits(**{"timeout": 30, "retries": 0, **(limits or {})})
+    usual = {"first_byte_timeout": 30, "between_bytes_timeout": 30}  # as build_gateway has them
+    bounds = Limits(**{"timeout": 30, "retries": 0, **usual, **(limits or {})})
     sides: dict[Route, Target] = {
         EDGE: Target(EDGE, f"{edge}/v1", "m", bounds),
         CLOUD: Target(CLOUD, f"{cloud}/v1", "m", bounds),
@@ -58,6 +62,7 @@ async def gateway(
         MiningThenInference("qa-hem", decider),
         Keys(keys, open=True),
         Sticky(sticky, "x-session-id"),
+        limits=TimeLimits(first_token, between_tokens),
         patience=patience,
         **options,
     )

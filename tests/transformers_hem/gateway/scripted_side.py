@@ -14,6 +14,8 @@ from tests.predictors.upstream.slow_side import HEALTHY, head
 SSE: Final = "text/event-stream"
 DONE: Final = b"data: [DONE]\n\n"
 
+PAUSE: Final = 0.05  # seconds behind a part
+
 Body = dict[str, Any]
 
 
@@ -77,9 +79,12 @@ def never(body: Body) -> bool:
 
 @contextlib.asynccontextmanager
 async def scripted_side(
-    answer: Callable[[Body], bytes], *, ends: Callable[[Body], bool] = lambda _: True
+    answer: Callable[[Body], bytes | tuple[bytes, ...]],
+    *,
+    ends: Callable[[Body], bool] = lambda _: True,
 ) -> AsyncIterator[Side]:
-    """`ends`: whether an answer does; one that does not goes on until the caller leaves."""
+    """`ends`: whether an answer does; one that does not goes on until the caller leaves. Parts of
+    one come one by one."""
     side = Side()
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -91,8 +96,11 @@ async def scripted_side(
             length = start.partition("content-length:")[2].split()[0]
             body = json.loads(await reader.readexactly(int(length)))
             side.asked.append(body)
-            writer.write(answer(body))
-            await writer.drain()
+            said = answer(body)
+            for part in said if isinstance(said, tuple) else (said,):
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(PAUSE if isinstance(said, tuple) else 0)
             if not ends(body):
                 side.reached.set()
                 await reader.read()

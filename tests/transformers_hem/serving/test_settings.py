@@ -13,6 +13,7 @@ from transformers_hem.serving.decision import Decider
 from transformers_hem.serving.settings import (
     build_decider,
     read_environment,
+    warn_of_a_prefix,
     warn_of_a_shipped_router,
 )
 
@@ -120,3 +121,40 @@ def test_a_calibrated_copy_of_a_shipped_router_is_ones_own(
     assert mine.threshold == 0.25
     warn_of_a_shipped_router(mine)
     assert not caplog.records
+
+
+def test_a_rule_that_decides_on_the_first_tokens_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = decider(
+        monkeypatch, HEM_ALGORITHM="ConfidenceRouter", HEM_PARAMETERS='{"prefix_tokens": 16}'
+    )
+    assert first.algorithm.prefix_tokens == 16
+    warn_of_a_prefix(first)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "ConfidenceRouter decides on the first 16 tokens of an answer" in line
+    assert "the V2 graph mines whole answers, for which its promise was not made" in line
+
+
+def test_a_trained_router_says_what_it_decides_on_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(embedded.directory("embedded:combined"), mine)
+    environment = {"HEM_ALGORITHM": "CombinedRouter", "HEM_ROUTER": str(mine)}
+    warn_of_a_prefix(decider(monkeypatch, **environment))
+    assert not caplog.records
+    config = json.loads((mine / "config.json").read_text())
+    (mine / "config.json").write_text(json.dumps(config | {"prefix_tokens": 8}))
+    first = decider(monkeypatch, **environment)
+    assert first.algorithm.prefix_tokens == 8
+    warn_of_a_prefix(first)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"{mine} decides on the first 8 tokens")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many"])
+def test_a_prefix_must_be_a_number_of_tokens(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    parameters = json.dumps({"prefix_tokens": value})
+    with pytest.raises(ConfigurationError, match=f"'prefix_tokens' can't be '{value}'"):
+        decider(monkeypatch, HEM_ALGORITHM="ConfidenceRouter", HEM_PARAMETERS=parameters)

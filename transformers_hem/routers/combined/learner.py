@@ -1,5 +1,5 @@
 """Trains a CombinedRouter: logistic regression on a linear router's out-of-fold difficulties and
-the edge model's telemetry on its answers."""
+the edge model's telemetry on its answers, or on their first tokens."""
 
 from pathlib import Path
 from typing import get_args
@@ -9,6 +9,7 @@ from scipy.special import expit
 
 from transformers_hem.arrays import Floats
 from transformers_hem.labels.labels import Labels
+from transformers_hem.labels.prefixes import of_the_first
 from transformers_hem.routers.assessment import assess
 from transformers_hem.routers.base import Learner
 from transformers_hem.routers.combined.score import QUERY, CombinedConfig, Telemetry, features
@@ -23,6 +24,7 @@ STRENGTH = 1.0  # the inverse of the regularisation's, of columns that were made
 class CombinedLearner(Learner):
     def learn(self, labels: Labels, directory: Path, seed: int) -> CombinedConfig:
         signals = _signals(labels)
+        of = of_the_first(labels.prefix_tokens)
         query, difficulty = fit_linear(labels, seed)
         columns = features(difficulty, signals)
         centre, spread = columns.mean(axis=0), columns.std(axis=0)
@@ -43,7 +45,7 @@ class CombinedLearner(Learner):
             weights=tuple(weights.tolist()),
             intercept=intercept,
             query_sha256=asked.weights_sha256,
-            **assess(out_of_fold, labels, seed, f"{', '.join(signals)} and query"),
+            **assess(out_of_fold, labels, seed, f"{', '.join(signals)}{of} and query"),
         )
 
 

@@ -1,0 +1,346 @@
+"""How a request is answered: who decides, who is asked, and who stands in where that one fails.
+
+    decide -> the side that was decided -> (nothing was said yet: the other side)
+                                        -> (it broke off: an error, or the other side goes on)
+
+In the answer stage the edge is asked first, and its answer, or the beginning of it, decides.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final, Protocol
+
+from predictors.contract import CLOUD, EDGE
+from predictors.errors import (
+    Cause,
+    ContextTooLong,
+    HEMError,
+    InvalidRequest,
+    Overloaded,
+    UpstreamError,
+)
+from transformers_hem.algorithms.base import Batch, Route
+from transformers_hem.gateway.account import Attempt
+from transformers_hem.gateway.chat import DEADLINE, REQUEST_ID, Chat, Draft
+from transformers_hem.gateway.first_answer import Edge, as_events, shown
+from transformers_hem.gateway.hedging import Hedging, race
+from transformers_hem.gateway.hold import Hold
+from transformers_hem.gateway.options import DecideAt
+from transformers_hem.gateway.outlet import Outlet
+from transformers_hem.gateway.pace import SHARE, DeadlineOver, Pace, TimeLimits
+from transformers_hem.gateway.passing import Rewrite
+from transformers_hem.gateway.relay import Relay
+from transformers_hem.gateway.said import Again, Said
+from transformers_hem.gateway.served import Served
+from transformers_hem.gateway.site import Site
+from transformers_hem.serving.decision import Decider, Decision
+
+logger = logging.getLogger("kserve.hem")
+
+# Reasons of decisions that the edge's answer made: it refused what the cloud may take, or failed.
+EDGE_CANNOT: Final = "edge_cannot"
+EDGE_FAILED: Final = "edge_failed"
+OTHER: Final[dict[Route, Route]] = {EDGE: CLOUD, CLOUD: EDGE}
+
+
+class Miner(Protocol):
+    """What the gateway asks of HEM."""
+
+    decider: Decider
+
+    async def mine(
+        self,
+        batch: Batch,
+        prefer: Route | None,
+        request_id: str | None = None,
+        sticky: bool = False,
+    ) -> Decision:
+        """Raises HEMError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Of one site. The `miner` decides: on the query, or on the edge's answer, by the stage of its
+    algorithm."""
+
+    site: Site
+    miner: Miner
+    edge: Edge
+    limits: TimeLimits
+    decide_at: DecideAt = "end"
+    hedging: Hedging = field(default_factory=lambda: Hedging(None))
+
+    async def answer(self, chat: Chat, outlet: Outlet, *, stays: bool) -> None:
+        """`stays`: the conversation is at the cloud. Raises HEMError; `outlet` tells whether the
+        caller has got something, `chat.decision` what was decided."""
+        try:
+            async with asyncio.timeout_at(chat.wishes.deadline):
+                with outlet.waiting():
+                    await self._answer(chat, outlet, stays)
+        except TimeoutError:
+            raise DeadlineOver(f"no whole answer until the deadline ({DEADLINE})") from None
+
+    async def _answer(self, chat: Chat, outlet: Outlet, stays: bool) -> None:
+        decider, identity = self.miner.decider, chat.headers[REQUEST_ID]
+        by_answer = decider.algorithm.stage == "answer"
+        if not by_answer or decider.overrule(chat.batch, chat.prefer, stays) is not None:
+            chat.decision = await self.miner.mine(chat.batch, chat.prefer, identity, stays)
+            return await self._pass_on(chat, outlet)
+        try:
+            if chat.streams and self._decides_early(chat):
+                if not await self._held(chat, outlet):
+                    await self._pass_on(chat, outlet)
+                return
+            chat.draft = await self._draft(chat)
+        except HEMError as error:
+            if chat.decision is not None or not self._stands_in(chat, EDGE, error):
+                raise
+            logger.warning("the edge failed, the cloud answers: %s", error)
+            cannot = isinstance(error, InvalidRequest)
+            chat.decision = decider.no_answer(EDGE_CANNOT if cannot else EDGE_FAILED)
+            return await self._run(chat, CLOUD, outlet)
+        if self._decides_early(chat):
+            hold = self._hold(chat)
+            hold.take(chat.draft.answer.body["choices"][0])
+            await hold.look(ended=True)
+            if hold.failure is not None:
+                raise hold.failure
+        else:
+            await self._mine(chat, chat.draft)
+        assert chat.decision is not None
+        if chat.decision.route == CLOUD:
+            return await self._pass_on(chat, outlet)
+        await self._give(chat, chat.draft, outlet)
+
+    async def _mine(self, chat: Chat, draft: Draft) -> None:
+        """On the whole answer. Raises HEMError."""
+        samples: tuple[tuple[str, ...], ...] = ()
+        if extra := self.miner.decider.algorithm.sampling:
+            more = chat.account.begin(EDGE)
+            samples = await self.edge.samples(chat.path, chat.body, extra, more)
+        await self._decide(chat, draft.answer.batch(chat.texts, samples))
+
+    async def _decide(self, chat: Chat, batch: Batch) -> Decision:
+        """Raises HEMError."""
+        chat.decision = await self.miner.mine(batch, chat.prefer, chat.headers[REQUEST_ID])
+        return chat.decision
+
+    def _decides_early(self, chat: Chat) -> bool:
+        """By the beginning of the edge's one answer; nothing is asked of the whole."""
+        if self.decide_at == "end" or len(chat.texts) != 1:
+            return False
+        return (chat.body.get("n") or 1) == 1 and not self.miner.decider.algorithm.sampling
+
+    def _hold(self, chat: Chat) -> Hold:
+        shows = bool(chat.body.get("logprobs"))
+        decide = partial(self._decide, chat)
+        return Hold(chat.texts[0], self.decide_at, decide, shows_logprobs=shows)
+
+    async def _held(self, chat: Chat, outlet: Outlet) -> bool:
+        """Streams the edge's answer, once what is known of its beginning has decided for it; False
+        where it has decided for the cloud. Raises HEMError."""
+        while True:
+            hold = self._hold(chat)
+            body = {**chat.body, **self.edge.scores(chat.path, chat.body)}
+            relay = self._relay(chat, await self._attempt(chat, EDGE), body, outlet, hold=hold)
+            try:
+                await self._through(chat, relay, outlet)
+            except InvalidRequest as error:
+                if relay.given or not self.edge.lacks_scores(error, chat.body):
+                    raise
+            else:
+                if hold.failure is not None:
+                    raise hold.failure
+                return hold.commits
+
+    async def _draft(self, chat: Chat) -> Draft:
+        """Raises HEMError."""
+        attempt = chat.account.begin(EDGE)
+        async with self._pace(chat, EDGE, streams=False).over():
+            return Draft(await self.edge.answer(chat.path, chat.body, attempt), attempt)
+
+    async def _pass_on(self, chat: Chat, outlet: Outlet) -> None:
+        """The answer of the side that was decided; of the other one where that side can't take it,
+        or fails before it has said anything. Where both fail the cloud's error is told."""
+        assert chat.decision is not None
+        decided = chat.decision.route
+        failed: HEMError | None = self.site.targets[decided].http.refuses()
+        if failed is None or not self._may_stand_in(chat, decided):
+            try:
+                return await self._hedged(chat, decided, outlet)
+            except HEMError as error:
+                if outlet.said or not self._stands_in(chat, decided, error):
+                    raise self._forced(chat, error) from None
+                failed = error
+        try:
+            await self._stand_in(chat, decided, failed, outlet)
+        except HEMError:
+            if decided == EDGE or outlet.said:
+                raise
+            raise failed from None
+
+    async def _hedged(self, chat: Chat, decided: Route, outlet: Outlet) -> None:
+        """The other side is asked, too, where the decided one is slower than usual."""
+        may = chat.draft is None and self._may_stand_in(chat, decided)
+        seconds = self.hedging.after(decided, chat.streams) if may else None
+        if seconds is None:
+            return await self._run(chat, decided, outlet)
+        other = replace(chat)
+        try:
+            await race(
+                outlet,
+                lambda: self._run(chat, decided, outlet),
+                lambda: self._stand_in(other, decided, _slow(decided), outlet),
+                seconds,
+                self.hedging.take,
+            )
+        finally:
+            if not chat.account.answered_by(decided):
+                chat.decision, chat.degraded = other.decision, other.degraded
+
+    async def _stand_in(self, chat: Chat, decided: Route, failed: HEMError, outlet: Outlet) -> None:
+        assert chat.decision is not None
+        other = OTHER[decided]
+        if not failed.told:
+            logger.warning("the %s failed, the %s answers: %s", decided, other, failed)
+        if decided == EDGE:
+            cannot = isinstance(failed, InvalidRequest)
+            reason = EDGE_CANNOT if cannot else EDGE_FAILED
+            chat.decision = replace(chat.decision, route=CLOUD, reason=reason)
+        else:
+            chat.degraded = failed.short if isinstance(failed, UpstreamError) else "overloaded"
+            if isinstance(failed, InvalidRequest):
+                chat.degraded = "cloud_cannot"
+            if chat.draft is not None:
+                return await self._give(chat, chat.draft, outlet)
+        await self._run(chat, other, outlet)
+
+    async def _give(self, chat: Chat, draft: Draft, outlet: Outlet) -> None:
+        body = shown(draft.answer.body, chat.body)
+        relay = self._relay(chat, draft.attempt, chat.body, outlet)
+        await relay.give(body, as_events(body, chat.body))
+
+    async def _run(self, chat: Chat, route: Route, outlet: Outlet) -> None:
+        """Raises HEMError."""
+        relay = self._relay(chat, await self._attempt(chat, route), chat.body, outlet)
+        await self._through(chat, relay, outlet)
+
+    async def _through(self, chat: Chat, relay: Relay, outlet: Outlet) -> None:
+        """Raises HEMError, unless the other side has gone on."""
+        try:
+            await relay.run()
+        except HEMError as error:
+            if not relay.given or not await self._go_on(chat, relay, error, outlet):
+                raise
+
+    async def _go_on(self, chat: Chat, broken: Relay, error: HEMError, outlet: Outlet) -> bool:
+        """Has the other side say the rest of an answer that broke off. False where it can't."""
+        route, said = broken.served.attempt.route, broken.said
+        if said is None or not self._stands_in(chat, route, error):
+            return False
+        if isinstance(error, UpstreamError) and error.cause is Cause.DECLINED:
+            return False
+        rest = said.continued(chat.body)
+        if rest is None:
+            return False
+        logger.warning("the %s broke off, the %s goes on: %s", route, OTHER[route], error)
+        outlet.release()
+        relay = await self._rest(chat, route, rest, outlet, said.rewrite)
+        try:
+            await relay.run()
+        except InvalidRequest as refused:
+            if relay.given:
+                raise
+            logger.info("the %s takes no beginning of an answer: %s", OTHER[route], refused)
+            anew = Again(said).rewrite
+            await (await self._rest(chat, route, chat.body, outlet, anew)).run()
+        return True
+
+    async def _rest(
+        self, chat: Chat, broken: Route, body: Any, outlet: Outlet, rewrite: Rewrite
+    ) -> Relay:
+        attempt = await self._attempt(chat, OTHER[broken])
+        return self._relay(chat, attempt, body, outlet, continues=broken, rewrite=rewrite)
+
+    async def _attempt(self, chat: Chat, route: Route) -> Attempt:
+        """Raises HEMError where its model's name can't be learnt."""
+        attempt = chat.account.begin(route)
+        with attempt.under_way():
+            attempt.asked = await self.site.targets[route].model()
+        return attempt
+
+    def _relay(
+        self,
+        chat: Chat,
+        attempt: Attempt,
+        body: Any,
+        outlet: Outlet,
+        *,
+        continues: Route | None = None,
+        rewrite: Rewrite | None = None,
+        hold: Hold | None = None,
+    ) -> Relay:
+        target = self.site.targets[attempt.route]
+        served = Served(chat, attempt, continues)
+        goes_on = chat.wishes.goes_on and chat.streams and continues is None
+        return Relay(
+            target,
+            chat.path,
+            {**body, "model": attempt.asked},
+            served,
+            outlet,
+            self._pace(chat, attempt.route, streams=chat.streams),
+            said=Said() if goes_on else None,
+            rewrite=rewrite,
+            hold=hold,
+        )
+
+    def _pace(self, chat: Chat, route: Route, *, streams: bool) -> Pace:
+        """Half of what is left of the deadline is the other side's, where that may stand in."""
+        by, deadline = None, chat.wishes.deadline
+        if deadline is not None and self._may_stand_in(chat, route):
+            now = asyncio.get_running_loop().time()
+            by = now + SHARE * (deadline - now)
+        name = self.site.targets[route].http.url
+        waited = partial(self.hedging.waited, route, streams)
+        return Pace(self.limits, name, streams=streams, by=by, waited=waited)
+
+    def _may_stand_in(self, chat: Chat, route: Route) -> bool:
+        """Whether the other side may answer where that one fails: it has not failed itself, and
+        neither the caller nor a guard keeps the request here."""
+        if chat.prefer is not None or chat.degraded:
+            return False
+        if chat.decision is not None and chat.decision.reason in (EDGE_CANNOT, EDGE_FAILED):
+            return False
+        if route == CLOUD:
+            return True
+        guarded = self.miner.decider.overrule(chat.batch, None)
+        return guarded is None or guarded.route == CLOUD
+
+    def _stands_in(self, chat: Chat, route: Route, error: HEMError) -> bool:
+        """Whether the other side may answer after this error. What one model can't take, because of
+        its context or of a field, another one may: only privacy keeps that at the edge."""
+        if isinstance(error, InvalidRequest):
+            cannot = isinstance(error, ContextTooLong) or (
+                getattr(error, "code", None) == "unsupported"
+            )
+            if route == EDGE:
+                private = self.miner.decider.is_private(chat.batch)
+                return cannot and chat.prefer is None and not private
+            return cannot and self._may_stand_in(chat, route)
+        return isinstance(error, UpstreamError | Overloaded) and self._may_stand_in(chat, route)
+
+    def _forced(self, chat: Chat, error: HEMError) -> HEMError:
+        """Who forces the edge learns that it is not there now, however that showed."""
+        if chat.prefer == EDGE and isinstance(error, UpstreamError) and error.status > 500:
+            error.status = 503
+        return error
+
+
+def _slow(route: Route) -> UpstreamError:
+    error = UpstreamError(f"the {route} is slower than usual", Cause.TIMEOUT)
+    error.told = True
+    return error

@@ -1,0 +1,83 @@
+"""One request of a caller."""
+
+import asyncio
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from predictors.contract.openai.errors import InvalidField
+from transformers_hem.algorithms.base import Batch, Route
+from transformers_hem.gateway.account import Account, Attempt
+from transformers_hem.gateway.first_answer import FirstAnswer
+from transformers_hem.gateway.options import OnBreak
+from transformers_hem.serving.decision import Decision
+
+REQUEST_ID: Final = "x-request-id"
+ON_BREAK: Final = "x-hem-on-break"
+DEADLINE: Final = "x-hem-deadline"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Of the caller, by headers. `deadline`: the loop's time after which no answer is wanted."""
+
+    deadline: float | None = None
+    goes_on: bool = False
+
+
+def read_wishes(headers: Mapping[str, str], most: OnBreak) -> Wishes:
+    """`most` is what may be asked for. Raises InvalidField."""
+    on_break = headers.get(ON_BREAK, "error")
+    if on_break not in ("error", "continue"):
+        raise InvalidField(f"{ON_BREAK} must be error or continue, not {on_break!r:.40}", ON_BREAK)
+    deadline = None
+    if (text := headers.get(DEADLINE)) is not None:
+        deadline = asyncio.get_running_loop().time() + _seconds(text)
+    return Wishes(deadline, "continue" == on_break == most)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (seconds > 0 and math.isfinite(seconds)):
+        message = f"{DEADLINE} must be the seconds that the answer may take, not {text!r:.40}"
+        raise InvalidField(message, DEADLINE)
+    return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The edge's whole answer, which is there before anything is decided."""
+
+    answer: FirstAnswer
+    attempt: Attempt
+
+
+@dataclass(slots=True)
+class Chat:
+    """Its path and body, what is mined of it, the side that the caller forces, what it costs, the
+    conversation that it belongs to, and the edge's answer where that is mined. `degraded` is why
+    the cloud failed for which the edge stands in."""
+
+    path: str
+    body: Mapping[str, Any]
+    texts: tuple[str, ...]
+    prefer: Route | None
+    headers: Mapping[str, str]
+    wishes: Wishes
+    account: Account
+    conversation: bytes | None
+    draft: Draft | None = None
+    decision: Decision | None = None
+    degraded: str = ""
+
+    @property
+    def batch(self) -> Batch:
+        return Batch(len(self.texts), self.texts)
+
+    @property
+    def streams(self) -> bool:
+        return bool(self.body.get("stream"))
