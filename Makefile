@@ -12,7 +12,10 @@ LOCK := .venv-lock
 # A tritonserver, its Python backend, and what models need there.
 TRITON := .venv-triton
 
-.PHONY: run check test test-engines test-engines-vllm test-engines-triton triton smollm2 lint lock figures bench bench-vllm soak clean
+# LiteLLM's proxy, beside which the faults are played.
+LITELLM_VENV := .venv-litellm
+
+.PHONY: run check test test-engines test-engines-vllm test-engines-triton triton smollm2 lint lock figures bench bench-vllm soak faults litellm clean
 
 run: $(VENV)/.run
 	$(BIN)/hem up --port $(PORT)
@@ -63,8 +66,15 @@ bench-vllm: $(VLLM)/.engine
 soak: $(VENV)/.dev
 	$(BIN)/pytest tests/soak tests/fuzz -m soak -s
 
+# One after the other: they share two cores, and tell seconds.
+faults: $(VENV)/.dev
+	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.faults --side edge
+
+litellm: $(LITELLM_VENV)/.proxy
+
 clean:
-	rm -rf $(VENV) $(VLLM) $(TRITON) build dist *.egg-info
+	rm -rf $(VENV) $(VLLM) $(TRITON) $(LITELLM_VENV) build dist *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12) and "Python 3.11 or 3.12 is needed; set PYTHON=python3.12")'
@@ -104,4 +114,10 @@ $(TRITON)/.engine: .ci/constraints-triton.txt
 	$(PYTHON) -m venv $(TRITON)
 	$(TRITON)/bin/pip install --disable-pip-version-check -c .ci/constraints-triton.txt \
 		nvidia-pytriton torch transformers onnxruntime
+	touch $@
+
+$(LITELLM_VENV)/.proxy: .ci/constraints-litellm.txt
+	@echo "Installing LiteLLM into $(LITELLM_VENV): 0.2 GB to fetch, 0.8 GB on the disk."
+	$(PYTHON) -m venv $(LITELLM_VENV)
+	$(LITELLM_VENV)/bin/pip install --disable-pip-version-check -c .ci/constraints-litellm.txt 'litellm[proxy]'
 	touch $@

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from predictors.contract.chat import FinishReason
+from predictors.errors import Cause
 from predictors.upstream.attempt import Declined
 
 Choice: TypeAlias = Mapping[str, Any]
@@ -20,9 +21,10 @@ WITHHELD: Final = frozenset(
         *("safety", "recitation", "blocklist", "prohibited_content", "spii"),
     }
 )
-# Codes of errors that say the same of the question: Azure's, OpenAI's.
+# Codes of errors that say the same of the question: Azure's, OpenAI's, a predictor's of ours.
 WITHHELD_CODES: Final = WITHHELD | {
     *("content_policy_violation", "responsibleaipolicyviolation", "moderation_blocked"),
+    str(Cause.DECLINED),
 }
 UNFINISHED: Final = frozenset({"", "null", "none"})
 # Parts of a content that are its text; others are reasoning, references, and the like.

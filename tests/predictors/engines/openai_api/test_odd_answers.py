@@ -267,6 +267,7 @@ async def test_what_is_withheld_is_an_error_and_the_server_is_well(name: str) ->
         {"code": "content_filter", "message": "bad", "innererror": {"code": "Responsible"}},
         {"code": "content_policy_violation", "message": "bad"},
         {"type": "content_filter", "message": "bad"},
+        {"type": "invalid_request_error", "code": "declined", "message": "bad"},
     ],
 )
 async def test_a_question_that_a_filter_refuses_is_declined_too(error: dict[str, Any]) -> None:
