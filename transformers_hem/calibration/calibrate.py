@@ -15,6 +15,7 @@ from transformers_hem.algorithms.base import Algorithm
 from transformers_hem.calibration.config import Calibration, ScoreSpread
 from transformers_hem.calibration.sample import Sample
 from transformers_hem.calibration.targets import Target
+from transformers_hem.labels.prefixes import the_first
 from transformers_hem.routers.directory import (
     CONFIG_FILE,
     locate,
@@ -39,8 +40,8 @@ def calibrate(
         )
     threshold, promise = target.promise(sample, algorithm.stage, confidence)
     share, rows = float(np.mean(sample.scores <= threshold)), len(sample.scores)
-    first = algorithm.prefix_tokens
-    decided = "" if first is None else f"; decided on the first {first} tokens of each answer"
+    tokens = algorithm.prefix_tokens
+    decided = "" if tokens is None else f"; decided on {the_first(tokens)} of each answer"
     return Calibration(
         target=target.name,
         limit=target.limit,

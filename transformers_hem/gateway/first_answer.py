@@ -13,6 +13,7 @@ from predictors.contract.openai.fields import TELEMETRY_FIELD
 from predictors.errors import HEMError
 from predictors.upstream.openai.answer import whole_answer
 from predictors.upstream.openai.bodies import API, CHAT, COMPLETIONS
+from predictors.upstream.openai.signals import ALTERNATIVES
 from transformers_hem.algorithms.base import Batch, ExtraAnswers, Scores
 from transformers_hem.gateway.account import Attempt
 from transformers_hem.gateway.site import Target
@@ -21,7 +22,6 @@ logger = logging.getLogger("kserve.hem")
 
 APIS: Final[Mapping[str, API]] = {api.path: api for api in (CHAT, COMPLETIONS)}
 LOGPROBS: Final = ("logprobs", "top_logprobs")
-ALTERNATIVES: Final = 2  # of each token, for the margin
 NOT_ASKED_FOR: Final = ("logprobs", TELEMETRY_FIELD)
 # Fields of a request that are about how the answer comes, not about what it is.
 STREAMING: Final = ("stream", "stream_options")

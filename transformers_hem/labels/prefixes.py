@@ -67,7 +67,11 @@ def lacks_prefix(row: Row, tokens: int) -> str:
 
 def of_the_first(tokens: int | None) -> str:
     """To stand behind what is read of an answer: whether it is read of its first tokens alone."""
-    return "" if tokens is None else f" of the first {tokens} tokens"
+    return "" if tokens is None else f" of {the_first(tokens)}"
+
+
+def the_first(tokens: int) -> str:
+    return "the first token" if tokens == 1 else f"the first {tokens} tokens"
 
 
 def _found(row: Row, tokens: int) -> Prefix | None:

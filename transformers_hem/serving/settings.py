@@ -17,6 +17,7 @@ from transformers_hem.gateway.options import DecideAt, OnBreak, read_decide_at
 from transformers_hem.gateway.sticky import StickyBy
 from transformers_hem.guards import GUARDS
 from transformers_hem.guards.settings import load_guard, read_guards
+from transformers_hem.labels.prefixes import the_first
 from transformers_hem.serving.decision import BatchPolicy, Decider
 
 logger = logging.getLogger("kserve.hem")
@@ -250,10 +251,10 @@ def warn_of_a_prefix(decider: Decider) -> None:
     """V2 knows no beginnings of answers."""
     if (tokens := decider.algorithm.prefix_tokens) is not None:
         logger.warning(
-            "%s decides on the first %d tokens of an answer, as the gateway does with it; the V2 "
+            "%s decides on %s of an answer, as the gateway does with it; the V2 "
             "graph mines whole answers, for which its promise was not made",
             decider.router or decider.name,
-            tokens,
+            the_first(tokens),
         )
 
 
