@@ -238,15 +238,19 @@ class _BoundedBody(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         left = self.limit
+        async for part in self._unpacked() if self.packed else self.body:
+            left -= len(part)
+            if left < 0:
+                raise too_large(self.where, self.limit)
+            hold(len(part))
+            yield part
+
+    async def _unpacked(self) -> AsyncIterator[bytes]:
         inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip's header, or zlib's
         async for chunk in self.body:
             while chunk:
-                part = inflater.decompress(chunk, PART_BYTES) if self.packed else chunk
-                chunk = inflater.unconsumed_tail if self.packed else b""
-                left -= len(part)
-                if left < 0:
-                    raise too_large(self.where, self.limit)
-                hold(len(part))
+                part = inflater.decompress(chunk, PART_BYTES)
+                chunk = inflater.unconsumed_tail
                 yield part
 
     async def aclose(self) -> None:

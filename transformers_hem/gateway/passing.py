@@ -2,7 +2,7 @@
 and what it cost."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from predictors.upstream.attempt import Declined
 from predictors.upstream.openai.choice import (
@@ -15,6 +15,11 @@ from predictors.upstream.openai.choice import (
 from transformers_hem.gateway.events import event_of, payload
 from transformers_hem.gateway.said import Said
 from transformers_hem.gateway.served import HEM, Served
+
+# Fields of an event that is no error.
+ABOUT: Final = frozenset(
+    {"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"}
+)
 
 Rewrite = Callable[[dict[str, Any]], dict[str, Any] | None]
 
@@ -45,6 +50,7 @@ class Passing:
         self._behind: list[bytes] = []  # what came behind it, and says nothing more
         self.says = False  # whether the answer has said something
         self.parts = 0  # of what it has said
+        self._is_plain = said is None and rewrite is None
 
     @property
     def ended(self) -> bool:
@@ -63,6 +69,9 @@ class Passing:
                 raise ValueError(f"an event that is not JSON: {event[:80]!r}")
             if self.says:
                 self._ready.append(event)  # a comment: the server is at work
+            return
+        if self._goes_on(data):
+            self._ready.append(event)
             return
         raise_error(data)
         attempt = self._served.attempt
@@ -99,6 +108,27 @@ class Passing:
             self._ready.append(self._described(data) if ends else event)
         elif self._shows_usage:
             self._ready.append(self._described(data))
+
+    def _goes_on(self, data: Mapping[str, Any]) -> bool:
+        """Whether it has more text of a choice that has said something before, and nothing else: as
+        nearly all events do, so that this is quick."""
+        if not (self.says and self._is_plain) or self._last is not None:
+            return False
+        if not ABOUT.issuperset(data):
+            return False
+        choices = data.get("choices")
+        if type(choices) is not list or len(choices) != 1:
+            return False
+        (choice,) = choices
+        if type(choice) is not dict or choice.get("finish_reason") or data.get("usage"):
+            return False
+        if choice.get("index", 0) not in self._choices:
+            return False
+        if not ((choice.get("delta") or {}).get("content") or choice.get("text")):
+            return False
+        self.parts += 1
+        self._served.attempt.parts += 1
+        return True
 
     def ready(self) -> bytes:
         """What can go out, once the answer says something: a server may fail behind a first event

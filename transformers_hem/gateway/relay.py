@@ -111,6 +111,8 @@ class Relay:
 
     async def _read(self, answer: Answer, began: float) -> None:
         """Servers may stream though nobody asked, and the other way round."""
+        if self.said is not None:
+            self.said.begin()
         self._passing = self._new()
         events = answer.headers.get("content-type", "").startswith("text/event-stream")
         if events and self._streams:

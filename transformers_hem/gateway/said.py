@@ -26,6 +26,10 @@ class Said:
     def text(self) -> str:
         return "".join(self.parts)
 
+    def begin(self) -> None:
+        """Anew: of what came before the caller has got nothing."""
+        self.parts, self.plain, self.about = [], True, {}
+
     def take(self, data: Mapping[str, Any]) -> None:
         """One event."""
         if not self.about:
