@@ -202,9 +202,7 @@ async def first_token(client: httpx.AsyncClient, query: str) -> tuple[str, float
     return side, seconds
 
 
-def started(
-    pair: Pair, rule: Rule, threshold: float, start_server: StartServer
-) -> ServerProcess:
+def started(pair: Pair, rule: Rule, threshold: float, start_server: StartServer) -> ServerProcess:
     variables = {
         "HEM_ALGORITHM": "LinearRouter" if rule == "query" else "CombinedRouter",
         "HEM_ROUTER": str(pair.routers[rule]),

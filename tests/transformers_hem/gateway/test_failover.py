@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.predictors.upstream.deaf_port import deaf_port
 from tests.predictors.upstream.slow_side import head
 from tests.transformers_hem.gateway.gateway_under_test import chat, gateway
 from tests.transformers_hem.gateway.scripted_side import (
@@ -23,6 +24,8 @@ from tests.transformers_hem.gateway.scripted_side import (
     usage,
     whole,
 )
+from tests.transformers_hem.gateway.test_sticky import Private
+from transformers_hem.guards.base import Guard
 
 PATH = "/v1/chat/completions"
 ROLE = (
@@ -443,3 +446,40 @@ async def test_a_slow_side_is_hedged_within_bounds() -> None:
     assert usual.count("the cloud") + usual.count("the edge") == 200
     assert hedged <= 12
     assert (text_of(reply), hem_of(reply)["degraded"]) == ("the edge", "timeout")
+
+
+async def test_a_side_that_takes_no_connection_is_left_in_time() -> None:
+    with deaf_port() as port:
+        async with (
+            scripted_side(answers(EDGE)) as edge,
+            gateway(
+                edge=edge.url, cloud=f"http://127.0.0.1:{port}", limits={"connect_timeout": 0.3}
+            ) as client,
+        ):
+            began = time.perf_counter()
+            reply = await client.post(PATH, json=chat())
+    assert time.perf_counter() - began < 2.0
+    assert (text_of(reply), hem_of(reply)["degraded"]) == ("the edge", "timeout")
+
+
+async def test_an_edge_that_is_slow_with_its_draft_leaves_the_cloud_half_of_the_deadline() -> None:
+    async with (
+        scripted_side(answers(b""), ends=never) as edge,
+        scripted_side(answers(streamed("big", "the cloud"))) as cloud,
+        gateway(edge=edge.url, cloud=cloud.url, algorithm="ConfidenceRouter") as client,
+    ):
+        reply = await client.post(PATH, json=chat(), headers={"x-hem-deadline": "1.0"})
+    assert (text_of(reply), hem_of(reply)["reason"]) == ("the cloud", "edge_failed")
+
+
+async def test_a_guard_of_privacy_keeps_a_stream_that_breaks_off_at_the_edge() -> None:
+    async with (
+        scripted_side(answers(begun("one ", model="small"))) as edge,
+        scripted_side(answers(streamed("big", "two"))) as cloud,
+        gateway(
+            edge=edge.url, cloud=cloud.url, guards={"private": Private(Guard.Parameters())}
+        ) as client,
+    ):
+        reply = await client.post(PATH, json=chat(), headers={"x-hem-on-break": "continue"})
+    assert broke(reply)
+    assert cloud.asked == []
