@@ -58,6 +58,8 @@ def answer_key(identity: bytes, query: Query) -> bytes:
     chat = [messages, query.raw, list(query.tokens), dict(query.options)]
     if query.echo:
         chat.append("echo")
+    if query.continues:
+        chat.append("continues")
     return _digest([*content, chat] if any(chat) else content)
 
 

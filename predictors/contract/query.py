@@ -85,9 +85,10 @@ class Query:
     template; `tokens` are such a text in the model's own numbers. `top_logprobs` asks for
     log-probabilities of the tokens, and for so many alternatives. `echo` asks for a raw prompt in
     front of its answer, as the first part of a stream, with the log-probabilities of its tokens
-    where those of the answer are asked for; then `sampling.max_tokens` may be 0. `options` are
-    fields of OpenAI's API that only some engines take: tools, tool_choice, response_format and so
-    on.
+    where those of the answer are asked for; then `sampling.max_tokens` may be 0. With `continues`
+    the last message, an assistant's, is what there is of the answer: it counts as prompt, and the
+    answer is the new text alone. `options` are fields of OpenAI's API that only some engines take:
+    tools, tool_choice, response_format and so on.
     """
 
     text: str
@@ -97,11 +98,22 @@ class Query:
     tokens: tuple[int, ...] = ()
     top_logprobs: int | None = None
     echo: bool = False
+    continues: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def conversation(self) -> tuple[Message, ...]:
         return self.messages or (Message(USER, self.text),)
+
+    @property
+    def asked(self) -> tuple[Message, ...]:
+        """The conversation without what there is of the answer."""
+        return self.conversation[:-1] if self.continues else self.conversation
+
+    @property
+    def begun(self) -> str:
+        """What there is of the answer."""
+        return self.conversation[-1].content if self.continues else ""
 
 
 def parse_texts(shape: Sequence[int], datatype: str, data: Any) -> list[str]:

@@ -59,6 +59,7 @@ RAW: Final = "raw"  # texts without the chat template
 TOKENS: Final = "tokens"  # texts in the model's own numbers
 LOGPROBS: Final = "logprobs"  # top_logprobs
 ECHO: Final = "echo"  # the prompt in front of the answer, with its log-probabilities
+CONTINUES: Final = "continues"  # the last message as the beginning of the answer
 PENALTIES: Final = "penalties"  # presence_penalty, frequency_penalty
 
 

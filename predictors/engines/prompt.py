@@ -7,12 +7,16 @@ from typing import Any
 
 from predictors.contract import Query
 from predictors.contract.openai.errors import InvalidField
+from predictors.contract.openai.fields import CONTINUE_FINAL_MESSAGE
 from predictors.errors import ContextTooLong, InvalidRequest, first_line
 
 # Shorter texts are encoded in less time than a thread takes to start.
 INLINE_CHARACTERS = 2_000
 # No vocabulary has longer tokens, so a text of megabytes is refused before it is read.
 TOKEN_CHARACTERS = 256
+# Stands for the text of a message that goes on: templates trim texts, and transformers, which finds
+# the place where such a message ends, loses the blanks there.
+TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,8 @@ async def encode(
     query: Query, tokenizer: Any, context: int, vocabulary: int, *, apart: bool = False
 ) -> Prompt:
     """The conversation through the tokenizer's chat template; without one a single user message is
-    its text. A raw text is taken as it is, and tokens are the prompt already.
+    its text. A raw text is taken as it is, and tokens are the prompt already. What there is of the
+    answer stands at the end, character by character, where its own tokens would.
 
     `tokenizer` is a tokenizer of transformers. `context` is the most tokens of prompt and answer
     together; with `apart` it is the most of each, as for an encoder and its decoder. `vocabulary`
@@ -86,22 +91,31 @@ def _check_known(query: Query, tokens: list[int], tokenizer: Any, vocabulary: in
 
 def _templated(query: Query, tokenizer: Any) -> str:
     messages = [message.as_json() for message in query.conversation]
+    if query.continues:
+        messages[-1]["content"] = TEXT
     try:
         text: str = tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
+            messages,
+            tokenize=False,
+            add_generation_prompt=not query.continues,
+            continue_final_message=query.continues,
         )
+        if query.continues and not text.endswith(TEXT):
+            raise ValueError("it has no place where the last message can go on")
     except Exception as error:  # whatever the model's own template raises
         reason = f"the chat template refuses: {first_line(error)}"
-        raise InvalidField(reason, "messages") from error
-    return text
+        field = CONTINUE_FINAL_MESSAGE if query.continues else "messages"
+        raise InvalidField(reason, field) from error
+    return text.removesuffix(TEXT) + query.begun if query.continues else text
 
 
 def _plain(query: Query) -> str:
-    """Raises InvalidField for a conversation, which only a chat template puts into one text."""
-    if len(query.conversation) > 1:
+    """What there is of the answer stands right behind the text, as the answer's own tokens do.
+    Raises InvalidField for a conversation, which only a chat template puts into one text."""
+    if len(query.asked) > 1:
         raise InvalidField(
             f"this model has no chat template: send one user message, not {len(query.messages)} "
             "messages",
             "messages",
         )
-    return query.text
+    return "".join(message.content for message in query.conversation)

@@ -11,9 +11,19 @@ from fastapi.responses import JSONResponse
 
 from predictors.contract import Query, Sampling
 from predictors.contract.openai.errors import InvalidField, error_body
+from predictors.contract.openai.fields import CONTINUE_FINAL_MESSAGE
 from predictors.contract.openai.requests import ChatRequest, CompletionRequest
 from predictors.contract.openai.responses import ChatWriter, CompletionWriter, Writer
-from predictors.engines.base import ECHO, LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, TextEngine
+from predictors.engines.base import (
+    CONTINUES,
+    ECHO,
+    LOGPROBS,
+    MESSAGES,
+    PENALTIES,
+    RAW,
+    TOKENS,
+    TextEngine,
+)
 from predictors.errors import HEMError, UnknownModel, known
 from predictors.serving.choices import Choices
 from predictors.serving.event_stream import event_stream
@@ -80,6 +90,7 @@ def refuse_untaken(queries: Sequence[Query], engine: TextEngine) -> None:
     for query in queries:
         sampling = query.sampling
         needed = {
+            CONTINUE_FINAL_MESSAGE: (query.continues, CONTINUES, "every answer begins anew"),
             "messages": (bool(query.messages), MESSAGES, "one user message alone is taken"),
             "prompt": (query.raw and not query.tokens, RAW, "the chat template can't be left out"),
             "prompt ": (bool(query.tokens), TOKENS, "token ids are not taken"),

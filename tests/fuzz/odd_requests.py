@@ -31,6 +31,13 @@ CHATS: Final[list[dict[str, Any]]] = [
         **{"response_format": {"type": "text"}, "metadata": {"a": "b"}, "user": "me"},
     },
     {
+        "messages": [
+            {"role": "user", "content": "What is 47 + 385?"},
+            {"role": "assistant", "content": "4"},
+        ],
+        **{"continue_final_message": True, "add_generation_prompt": False},
+    },
+    {
         "messages": [{"role": "user", "content": "1 + 1?"}],
         **{"stream": True, "stream_options": {"include_usage": True}},
     },

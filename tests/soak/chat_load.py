@@ -41,11 +41,15 @@ class ChatLoad:
         self._texts = texts
         self._random = random.Random(seed)
         self._asked: set[asyncio.Task[None]] = set()
+        self._stopped = False
 
-    async def run(self, rate: float, seconds: float) -> None:
+    def stop(self) -> None:
+        self._stopped = True
+
+    async def run(self, rate: float) -> None:
+        """Until it is to `stop`; then it waits for what is under way."""
         due = time.monotonic()
-        end = due + seconds
-        while due < end:
+        while not self._stopped:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             query = self._random.choice(sorted(self._texts))
             task = asyncio.create_task(self._ask(query, due, self._random.random() < 0.5))

@@ -60,8 +60,8 @@ def lacks_prefix(row: Row, tokens: int) -> str:
     others = [str(prefix["tokens"]) for prefix in _given(row)]
     there = f", only of {', '.join(others)}" if others else ""
     return (
-        f"no prefix of {tokens} tokens in {PREFIXES!r}{there}; `hem label --prefix-tokens {tokens}` "
-        "writes it"
+        f"no prefix of {tokens} tokens in {PREFIXES!r}{there}; `hem label --prefix-tokens "
+        f"{tokens}` writes it"
     )
 
 

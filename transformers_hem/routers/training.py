@@ -41,9 +41,9 @@ def train(
     if not 0 <= seed <= LARGEST_SEED:
         raise ConfigurationError(f"a seed must be between 0 and {LARGEST_SEED}, not {seed}")
     kind = LEARNERS.load(algorithm)
-    learner = kind(parse(f"training {algorithm}", kind, dict(parameters or {})))
     if prefix_tokens is not None:
         _require_answers(algorithm)
+    learner = kind(parse(f"training {algorithm}", kind, dict(parameters or {})))
     labels = sample(read_labels(data, epsilon, prefix_tokens), limit, seed)
     require_place(out)
     return learner.train(labels, out, seed)

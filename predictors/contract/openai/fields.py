@@ -14,6 +14,9 @@ OPTIONS: Final = (
     *("tools", "tool_choice", "parallel_tool_calls", RESPONSE_FORMAT),
     *(LOGIT_BIAS, "reasoning_effort", "verbosity"),
 )
+# An answer that goes on where the last message ends: vLLM's fields, which say it twice.
+CONTINUE_FINAL_MESSAGE: Final = "continue_final_message"
+ADD_GENERATION_PROMPT: Final = "add_generation_prompt"
 # Values that ask for nothing: clients and frameworks send them.
 NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
     "tools": ([],),

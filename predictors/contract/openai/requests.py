@@ -14,6 +14,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from predictors.contract.chat import ASSISTANT, Message
 from predictors.contract.names import (
     INT32,
     MAX_TOKENS,
@@ -24,7 +25,13 @@ from predictors.contract.names import (
     TOP_P,
 )
 from predictors.contract.openai.errors import InvalidField
-from predictors.contract.openai.fields import OPTIONS, asked_options
+from predictors.contract.openai.fields import (
+    ADD_GENERATION_PROMPT,
+    CONTINUE_FINAL_MESSAGE,
+    OPTIONS,
+    RESPONSE_FORMAT,
+    asked_options,
+)
 from predictors.contract.openai.messages import MESSAGES_SCHEMA, last_query, parse_messages
 from predictors.contract.query import Query, Sampling, parse_sampling
 from predictors.errors import InvalidRequest
@@ -125,6 +132,8 @@ class ChatRequest(Request):
     response_format: dict[str, Any] | None = None
     reasoning_effort: StrictStr | None = None
     verbosity: StrictStr | None = None
+    continue_final_message: Annotated[bool | None, Field(strict=True)] = None
+    add_generation_prompt: Annotated[bool | None, Field(strict=True)] = None
     # What the caller keeps for itself: nothing of an answer depends on it.
     metadata: dict[str, Any] | None = None
     store: Annotated[bool | None, Field(strict=True)] = None
@@ -140,15 +149,39 @@ class ChatRequest(Request):
             raise InvalidField("top_logprobs need logprobs: true", "top_logprobs")
         if self.store:
             raise InvalidField("store: nothing is stored here", "store")
+        self._check_end(messages)
         alone = len(messages) == 1 and messages[0].role == "user" and not messages[0].fields
         query = Query(
             last_query(messages),
             self.sampling(defaults),
             messages=() if alone else messages,
             top_logprobs=(self.top_logprobs or 0) if self.logprobs else None,
+            continues=bool(self.continue_final_message),
             options=self.options(),
         )
         return _choices(query, self.choices)
+
+    def _check_end(self, messages: tuple[Message, ...]) -> None:
+        """The last message is answered, or goes on where it ends. Raises InvalidField."""
+        continues = bool(self.continue_final_message)
+        if self.add_generation_prompt is continues:
+            raise InvalidField(
+                f"{ADD_GENERATION_PROMPT} and {CONTINUE_FINAL_MESSAGE} can't be the same: "
+                "an answer begins, or the last message goes on",
+                ADD_GENERATION_PROMPT,
+            )
+        if not continues:
+            return
+        if messages[-1].role != ASSISTANT or "tool_calls" in messages[-1].fields:
+            raise InvalidField(
+                f"{CONTINUE_FINAL_MESSAGE}: the last message must be an assistant's text",
+                CONTINUE_FINAL_MESSAGE,
+            )
+        if asked_options({RESPONSE_FORMAT: self.response_format}):
+            raise InvalidField(
+                f"{CONTINUE_FINAL_MESSAGE}: {RESPONSE_FORMAT} is of whole answers",
+                CONTINUE_FINAL_MESSAGE,
+            )
 
     def _max_tokens(self) -> int | None:
         one, other = self.max_completion_tokens, self.max_tokens

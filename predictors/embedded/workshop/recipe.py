@@ -16,8 +16,10 @@ from predictors.embedded.workshop.questions import train_questions
 VOCABULARY = 512
 CONTEXT = 1024  # the default of 512 new tokens must fit beside a prompt
 SPECIAL = ("<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
+# The last question alone, with what there is of its answer where that goes on.
 CHAT_TEMPLATE = (
-    "{% for message in messages[-1:] %}{{ '<|' + message['role'] + '|>' + message['content'] }}"
+    "{% for message in messages[(-1 if add_generation_prompt else -2):] %}"
+    "{{ '<|' + message['role'] + '|>' + message['content'] }}"
     "{% if message['role'] == 'assistant' %}<|end|>{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )

@@ -9,7 +9,16 @@ from collections.abc import AsyncGenerator, Sequence as Rows
 from typing import TYPE_CHECKING
 
 from predictors.contract import Answer, Delta, Query
-from predictors.engines.base import ECHO, LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, TextEngine
+from predictors.engines.base import (
+    CONTINUES,
+    ECHO,
+    LOGPROBS,
+    MESSAGES,
+    PENALTIES,
+    RAW,
+    TOKENS,
+    TextEngine,
+)
 from predictors.engines.checkpoint import check, is_local, resolve
 from predictors.engines.huggingface.sequence import Sequence, resume
 from predictors.engines.huggingface.settings import HuggingFaceSettings
@@ -35,7 +44,7 @@ class HuggingFaceEngine(TextEngine):
     """
 
     Settings = HuggingFaceSettings
-    takes = frozenset({ECHO, LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS})
+    takes = frozenset({CONTINUES, ECHO, LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS})
 
     def __init__(self, settings: HuggingFaceSettings) -> None:
         super().__init__(settings)
@@ -56,6 +65,8 @@ class HuggingFaceEngine(TextEngine):
         self.scorer = await start_scorer(self.loaded, self.batches)
         if self.scorer is None:
             self.takes -= {ECHO}
+        if self.loaded.encoder_decoder:  # its decoder begins each answer anew
+            self.takes -= {CONTINUES}
 
     async def generate(self, queries: Rows[Query]) -> list[Answer]:
         model, batches = self.loaded, self.batches

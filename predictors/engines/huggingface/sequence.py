@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Top: TypeAlias = tuple[tuple[int, float], ...]
 
 NAN = "the model computed NaN instead of probabilities"
+# What stands before the tokens of a text that goes on: many a tokenizer leaves out the blank with
+# which a text begins.
+BEFORE = "a"
 # A stop string of n bytes spans at most n tokens; some more for tokens that decode to nothing.
 STOP_MARGIN = 8
 
@@ -53,6 +56,9 @@ class Sequence:
         seed = query.sampling.seed
         self.key = random.getrandbits(64) if seed is None else seed  # of what it draws
         self._model = model
+        self.before: list[int] = []
+        if (query.raw or query.continues) and not model.encoder_decoder:
+            self.before = model.tokenizer.encode(BEFORE, add_special_tokens=False)
         self._submitted = time.perf_counter()
         self._first = self._last = math.nan
         longest = max((len(stop.encode()) for stop in self.sampling.stop), default=0)
@@ -138,13 +144,16 @@ class Sequence:
     def _has_stop(self) -> bool:
         if not self.sampling.stop:
             return False
-        tail = self.decode(self.tokens[-self._stop_window :])
+        tail = self._text_of(self.tokens[-self._stop_window :])
         return any(stop in tail for stop in self.sampling.stop)
 
     def text(self) -> str:
-        text = self.decode(self.written())
+        text = self._text_of(self.written())
         starts = [at for stop in self.sampling.stop if (at := text.find(stop)) >= 0]
         return text[: min(starts)] if starts else text
+
+    def _text_of(self, tokens: list[int]) -> str:
+        return self.decode([*self.before, *tokens])[len(self.decode(self.before)) :]
 
     def decode(self, tokens: list[int]) -> str:
         text: str = self._model.tokenizer.decode(tokens, skip_special_tokens=True)

@@ -14,14 +14,15 @@ class Written:
 
     Text is held back as long as it may change: the first bytes of a character, and what may become
     a stop string. Tokens are decoded in a window that begins at the last but one part: tokenizers
-    write a token's blank by what stands before it.
+    write a token's blank by what stands before it. The first window begins with what stands before
+    the sequence's tokens.
     """
 
     def __init__(self, sequence: Sequence, echoed: str = "") -> None:
         self._sequence = sequence
         self._echoed = echoed
         self._begin = 0  # of the window
-        self._read = 0  # tokens whose text is in `_text`
+        self._read = len(sequence.before)  # tokens whose text is in `_text`, or before it
         self._text = ""
         self._given = 0  # characters of it
         self._scored = 0
@@ -42,7 +43,7 @@ class Written:
         )
 
     def _grown(self) -> str:
-        tokens = self._sequence.written()[:]
+        tokens = [*self._sequence.before, *self._sequence.written()]
         if len(tokens) == self._read:
             return ""
         before = self._sequence.decode(tokens[self._begin : self._read])

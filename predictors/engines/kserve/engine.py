@@ -24,6 +24,7 @@ from predictors.contract import (
 from predictors.contract.openai.fields import OPTIONS
 from predictors.contract.tensors import TensorRequest, TensorResponse
 from predictors.engines.base import (
+    CONTINUES,
     ECHO,
     LOGPROBS,
     MESSAGES,
@@ -60,7 +61,8 @@ class KServeEngine(TextEngine, TensorEngine):
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)
         if cast(KServeSettings, settings).transport == "rest":
-            self.takes = frozenset({MESSAGES, RAW, TOKENS, LOGPROBS, ECHO, PENALTIES, *OPTIONS})
+            ours = {CONTINUES, ECHO, LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS}
+            self.takes = frozenset({*ours, *OPTIONS})
 
     async def start(self) -> None:
         settings = cast(KServeSettings, self.settings)

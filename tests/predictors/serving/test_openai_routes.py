@@ -116,6 +116,15 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str | None, str]] = {
     "a format": ({"response_format": {"type": "json_object"}}, 400, "response_format", "not"),
     "a penalty": ({"presence_penalty": 1}, 400, "presence_penalty", "not supported"),
     "a bias": ({"logit_bias": {"1": 1}}, 400, "logit_bias", "not supported"),
+    "a message that is to go on": (
+        {
+            "messages": [*user("a"), {"role": "assistant", "content": "b"}],
+            "continue_final_message": True,
+        },
+        400,
+        "continue_final_message",
+        "not supported by this model: every answer begins anew",
+    ),
     "a field that nobody knows": ({"foo": 1}, 400, "foo", "unknown or unsupported field 'foo'"),
     "wrong deep inside": (
         {"messages": [{"role": "user", "content": [{"type": "text", "text": 1}]}]},

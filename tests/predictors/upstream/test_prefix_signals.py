@@ -1,4 +1,4 @@
-"""What the first tokens of an answer say, in both shapes of log-probabilities, whole and streamed."""
+"""What the first tokens of an answer say, in both shapes of log-probabilities."""
 
 from collections.abc import Sequence
 from math import log

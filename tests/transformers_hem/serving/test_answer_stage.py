@@ -164,3 +164,15 @@ def test_a_predictor_that_is_gone_is_unavailable(start_server: StartServer) -> N
         not_ready = httpx.get(hem.url + path)
         assert not_ready.status_code == 503
         assert "can't be reached" in not_ready.json()["error"]
+
+
+def test_a_rule_on_the_first_tokens_mines_whole_answers_here_and_says_so_once(
+    start_server: StartServer, predictor: ScriptedPredictor
+) -> None:
+    arguments = ("--model_name", "m", "--predictor_host", predictor.host)
+    env = {**CONFIDENCE, "HEM_PARAMETERS": '{"prefix_tokens": 16}'}
+    hem = start_server("transformers_hem", *arguments, env=env, ready="/v2/models/m/ready")
+    for logprob, route in (("-0.1", "edge"), ("-2", "cloud")):
+        told = infer(hem, request(f"logprob {logprob}")).json()["parameters"]
+        assert (told["hem_route"], told["hem_reason"]) == (route, "algorithm")
+    assert hem.log.read_text().count("the V2 graph mines whole answers") == 1

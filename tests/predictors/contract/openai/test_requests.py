@@ -66,6 +66,30 @@ def test_options_that_ask_for_nothing_are_none() -> None:
     assert query.options == {"tools": tools, "tool_choice": "none"}
 
 
+BEGUN = {"role": "assistant", "content": "Hel"}
+
+
+@pytest.mark.parametrize("also", [{}, {"add_generation_prompt": False}])
+def test_an_assistants_last_message_goes_on_where_that_is_asked_for(also: dict[str, Any]) -> None:
+    fields: dict[str, Any] = {"messages": [USER, BEGUN], "continue_final_message": True, **also}
+    (query,) = chat(**fields).queries(DEFAULTS)
+    assert (query.text, query.continues, query.begun) == ("hello", True, "Hel")
+    assert [message.content for message in query.asked] == ["hello"]
+    assert query.options == {}
+
+
+@pytest.mark.parametrize("continues", [None, False])
+@pytest.mark.parametrize("begins", [None, True])
+def test_without_that_it_is_a_message_as_any_other(
+    continues: bool | None, begins: bool | None
+) -> None:
+    ends = {"continue_final_message": continues, "add_generation_prompt": begins}
+    (query,) = chat(messages=[USER, BEGUN], **ends).queries(DEFAULTS)
+    (plain,) = chat(messages=[USER, BEGUN]).queries(DEFAULTS)
+    assert query == plain
+    assert (query.continues, query.begun, query.asked) == (False, "", query.messages)
+
+
 def test_prompts_of_all_four_kinds() -> None:
     prompts: list[tuple[Any, list[tuple[str, tuple[int, ...]]]]] = [
         ("a", [("a", ())]),
@@ -79,6 +103,9 @@ def test_prompts_of_all_four_kinds() -> None:
         assert all(query.raw for query in queries)
 
 
+ON: dict[str, Any] = {"messages": [USER, BEGUN], "continue_final_message": True}
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+CALLING = {"role": "assistant", "content": "Hel", "tool_calls": [CALL]}
 TOOL_LESS_CHATS: dict[str, tuple[dict[str, Any], str]] = {
     "no model": ({"model": None}, "model"),
     "a model that is a number": ({"model": 3}, "model"),
@@ -116,6 +143,15 @@ TOOL_LESS_CHATS: dict[str, tuple[dict[str, Any], str]] = {
     "tools that are an object": ({"tools": {}}, "tools"),
     "storing": ({"store": True}, "store"),
     "no messages": ({"messages": []}, "messages"),
+    "goes on and begins": (ON | {"add_generation_prompt": True}, "add_generation_prompt"),
+    "neither goes on nor begins": ({"add_generation_prompt": False}, "add_generation_prompt"),
+    "a user's message goes on": (ON | {"messages": [USER]}, "continue_final_message"),
+    "a call goes on": (ON | {"messages": [USER, CALLING]}, "continue_final_message"),
+    "half an object": (
+        ON | {"response_format": {"type": "json_object"}},
+        "continue_final_message",
+    ),
+    "goes on as text": (ON | {"continue_final_message": "true"}, "continue_final_message"),
 }
 
 

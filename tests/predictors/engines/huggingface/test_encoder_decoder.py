@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from predictors.contract import Query, Sampling
-from predictors.engines.base import ECHO
+from predictors.engines.base import CONTINUES, ECHO
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.errors import ConfigurationError, InvalidRequest
 from tests.predictors.engines.huggingface.tiny_llama import byte_tokenizer
@@ -131,6 +131,6 @@ async def test_continuous_batching_is_refused_with_the_reason(model_dir):
         await HuggingFaceEngine(settings).start()
 
 
-async def test_its_prompts_are_not_scored(engine):
-    """They are the encoder's, which gives no probabilities."""
-    assert HuggingFaceEngine.takes - engine.takes == {ECHO}
+async def test_its_prompts_are_not_scored_and_its_answers_begin_anew(engine):
+    """The encoder's prompt has no probabilities, and no beginning of an answer."""
+    assert HuggingFaceEngine.takes - engine.takes == {CONTINUES, ECHO}

@@ -27,6 +27,7 @@ class Bytes:
     def __init__(self, text: str, stop: tuple[str, ...] = ()) -> None:
         self.query = Query("x")
         self.sampling = Sampling(stop=stop)
+        self.before: list[int] = []
         self.tokens: list[int] = []
         self.tops: list[Any] = []
         self.finish_reason = "stop"

@@ -16,10 +16,12 @@ import trustme
 
 from predictors.contract import (
     Answer,
+    Message,
     Query,
     Sampling,
     parse_sampling,
 )
+from predictors.contract.openai.errors import InvalidField
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
 from predictors.errors import (
     Cause,
@@ -298,6 +300,62 @@ async def test_a_temperature_that_the_model_lacks_is_the_callers_to_leave_out() 
         await engine.close()
     assert len(server.requests) == 1
     assert "max_completion_tokens" in server.requests[0][1]
+
+
+BEGUN = Query(
+    "hello", PLAIN, (Message("user", "hello"), Message("assistant", "wor")), continues=True
+)
+
+
+@pytest.mark.parametrize("api", ["chat", "completions"])
+async def test_an_answer_that_goes_on_is_asked_for_in_vllms_fields_or_as_a_text(
+    far: FarSide, api: str
+) -> None:
+    far.requests.clear()
+    settings = {"url": f"{far.url}/v1", "upstream_model": MODEL, "api": api}
+    engine = OpenAIAPIEngine(read_settings(OpenAIAPISettings, settings))
+    await engine.start()
+    await engine.generate([BEGUN])
+    await engine.close()
+    body = far.requests[0].body
+    if api == "completions":
+        assert body["prompt"] == "hellowor"
+        assert not {"continue_final_message", "add_generation_prompt"} & set(body)
+        return
+    assert body["messages"] == [
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": "wor"},
+    ]
+    assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+
+
+BOTH = "Unrecognized request arguments supplied: add_generation_prompt, continue_final_message"
+UNKNOWN = {"param": "add_generation_prompt", "code": "unknown_parameter"}
+EXTRA = {"type": "extra_forbidden", "loc": ["body", "continue_final_message"], "msg": "Extra input"}
+REFUSALS: dict[str, tuple[int, Any]] = {
+    "OpenAI, both": (400, {"error": {"message": BOTH, "param": None, "code": None}}),
+    "OpenAI, one": (400, {"error": {"message": "Unknown parameter: 'add_g...'.", **UNKNOWN}}),
+    "FastAPI": (422, {"detail": [EXTRA]}),
+    "a template": (400, {"error": {"message": "continue_final_message is set but", "code": 400}}),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("status", "refusal"), REFUSALS.values(), ids=REFUSALS)
+async def test_a_server_that_begins_every_answer_anew_refuses_the_one_field(
+    status: int, refusal: Any, stream: bool
+) -> None:
+    with serving(lambda _: (status, refusal), "/v1") as server:
+        engine = OpenAIAPIEngine(OpenAIAPISettings(url=server.url, upstream_model="m"))
+        await engine.start()
+        with pytest.raises(InvalidField) as refused:
+            if stream:
+                _ = [part async for part in engine.stream(BEGUN)]
+            else:
+                await engine.generate([BEGUN])
+        await engine.close()
+    assert (refused.value.status, refused.value.param) == (400, "continue_final_message")
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("key", ["x", "sk", "none", KEY])

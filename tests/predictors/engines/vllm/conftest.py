@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from predictors.contract import Query, Sampling
+from predictors.contract import Answer, Message, Query, Sampling
 from predictors.embedded import directory
 from predictors.embedded.workshop.questions import test_questions as shipped_questions
 from predictors.engines.base import TextEngine
@@ -28,6 +28,23 @@ def queries(count: int, sampling: Sampling = GREEDY) -> list[Query]:
     """Shipped test questions of every family and difficulty."""
     questions = shipped_questions()
     return [Query(q.query, sampling) for q in questions[:: len(questions) // count][:count]]
+
+
+def cut(asked: list[Query], answers: list[Answer]) -> list[tuple[Query, str]]:
+    """Each answer cut before each of its characters, and what is to come."""
+    return [
+        (
+            Query(
+                query.text,
+                GREEDY,
+                (Message("user", query.text), Message("assistant", answer.text[:place])),
+                continues=True,
+            ),
+            answer.text[place:],
+        )
+        for query, answer in zip(asked, answers, strict=True)
+        for place in range(len(answer.text))
+    ]
 
 
 def write_endless(model: str, into: Path) -> Path:

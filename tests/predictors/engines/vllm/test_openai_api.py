@@ -14,7 +14,7 @@ from predictors.embedded import directory
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
 from predictors.errors import HEMError, InvalidRequest
-from tests.predictors.engines.vllm.conftest import GREEDY, queries
+from tests.predictors.engines.vllm.conftest import GREEDY, cut, queries
 from tests.predictors.engines.vllm.openai_server import running
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(900)]
@@ -71,6 +71,14 @@ async def test_completions_continue_a_prompt_that_has_the_template_already(url: 
     assert [a.text for a in raw] == [a.text for a in chat]
     for one, other in zip(raw, chat, strict=True):
         assert one.mean_logprob == pytest.approx(other.mean_logprob, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_answers_go_on_where_they_were_cut(url: str, stream: bool) -> None:
+    asked = [Query(f"What is {number} + 385?", GREEDY) for number in range(100, 110)]
+    cuts = cut(asked, await from_huggingface(asked))
+    goes_on = await ask(url, [query for query, _ in cuts], stream=stream)
+    assert [answer.text for answer in goes_on] == [rest for _, rest in cuts]
 
 
 async def test_sampling_crosses_the_link(url: str) -> None:

@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 
 def rows(count: int, seed: int = 0) -> list[Row]:
-    """The second token tells whether the answer is right; the first, and the whole, tell nothing."""
+    """Two tokens tell whether the answer is right; the first alone, and the whole, tell nothing."""
     rng = np.random.default_rng(seed)
     made = []
     for number in range(count):
