@@ -144,8 +144,7 @@ def _litellm_config(primary: Provider, fallback: Provider, clock: Clock) -> Mapp
 
     A time-out is not tried again, as LiteLLM would otherwise ask a silent model three times, and
     be too late with the fallback. A refusal by length or content goes to the fallback. Cooldowns
-    are as our breaker is; a model group of one deployment has them where `allowed_fails` is set
-    and there is a fallback.
+    are as our breaker is, but that the proxy counts requests that failed, with all their attempts.
     """
     falls_back = [{primary.model: [fallback.model]}]
     return {
@@ -168,7 +167,7 @@ def _litellm_config(primary: Provider, fallback: Provider, clock: Clock) -> Mapp
             "fallbacks": falls_back,
             "context_window_fallbacks": falls_back,
             "content_policy_fallbacks": falls_back,
-            "allowed_fails": BREAKER_FAILURES - 1,
+            "allowed_fails": BREAKER_FAILURES // (RETRIES + 1),
             "cooldown_time": clock(BREAKER_SECONDS),
         },
     }

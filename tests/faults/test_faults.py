@@ -3,42 +3,52 @@
 `python -m tests.faults` plays them at their own speed, and LiteLLM's proxy beside.
 """
 
+import asyncio
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Final
 
 import httpx
 import pytest
 import pytest_asyncio
 
-from tests.faults.proxies import gateway
+from tests.faults.proxies import Start, gateway
 from tests.faults.rows import ROWS, Case, Clock
 from tests.faults.stage import Stage, providers
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
-CLOCK = Clock(0.1)
-SITES = {
-    "cloud behind an uplink": functools.partial(gateway, side="cloud", uplink=True),
-    "cloud": functools.partial(gateway, side="cloud", uplink=False),
-    "edge": functools.partial(gateway, side="edge", uplink=True),
+CLOCK: Final = Clock(0.1)
+# By the primary.
+SITES: Final[Mapping[str, Start]] = {
+    "cloud behind an uplink": functools.partial(gateway, side="cloud", clock=CLOCK, uplink=True),
+    "cloud": functools.partial(gateway, side="cloud", clock=CLOCK, uplink=False),
+    "edge": functools.partial(gateway, side="edge", clock=CLOCK, uplink=True),
 }
-CASES = {f"{row.name}, {case.name}": case for row in ROWS for case in row.cases}
+CASES: Final = {f"{row.name}, {case.name}": case for row in ROWS for case in row.cases}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=SITES)
-async def stage(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Stage]:
-    """A site whose primary is named, with processes of its own."""
-    folder = tmp_path_factory.mktemp("site")
-    async with (
-        httpx.AsyncClient(timeout=None) as client,
-        providers() as (primary, fallback),
-        SITES[request.param](primary, fallback, folder, clock=CLOCK) as proxy,
-    ):
-        yield Stage(proxy, primary, fallback, CLOCK, client)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stages(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mapping[str, Stage]]:
+    """Of each site, with processes of its own."""
+    found = {}
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(httpx.AsyncClient(timeout=None))
+        for name, start in SITES.items():
+            primary, fallback = await stack.enter_async_context(providers())
+            folder = tmp_path_factory.mktemp("site")
+            proxy = await stack.enter_async_context(start(primary, fallback, folder))
+            found[name] = Stage(proxy, primary, fallback, CLOCK, client)
+        yield found
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_the_caller_and_the_providers_see_what_is_right(stage: Stage, case: Case) -> None:
-    assert case.right(await stage.play(case), CLOCK) == ""
+async def test_the_caller_and_the_providers_see_what_is_right(
+    stages: Mapping[str, Stage], case: Case
+) -> None:
+    async def wrong(stage: Stage) -> str:
+        return case.right(await stage.play(case), CLOCK)
+
+    verdicts = await asyncio.gather(*map(wrong, stages.values()))
+    assert dict(zip(stages, verdicts, strict=True)) == dict.fromkeys(stages, "")
