@@ -32,7 +32,7 @@ from transformers_hem.gateway.outlet import Outlet
 from transformers_hem.gateway.pace import SHARE, DeadlineOver, Pace, TimeLimits
 from transformers_hem.gateway.passing import Rewrite
 from transformers_hem.gateway.relay import Relay
-from transformers_hem.gateway.said import Again, Said
+from transformers_hem.gateway.said import Again, Rest, Said
 from transformers_hem.gateway.served import Served
 from transformers_hem.gateway.site import Site
 from transformers_hem.serving.decision import Decider, Decision
@@ -248,7 +248,7 @@ class Answering:
             return False
         logger.warning("the %s broke off, the %s goes on: %s", route, OTHER[route], error)
         outlet.release()
-        relay = await self._rest(chat, route, rest, outlet, said.rewrite)
+        relay = await self._rest(chat, route, rest, outlet, Rest(said).rewrite)
         try:
             await relay.run()
         except InvalidRequest as refused:

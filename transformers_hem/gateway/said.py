@@ -9,6 +9,8 @@ from predictors.errors import Cause, UpstreamError
 
 CONTINUES: Final = "continue_final_message"
 GENERATES: Final = "add_generation_prompt"
+# Characters at the beginning of an answer that no other text has by chance.
+REPEATED: Final = 24
 MOST: Final = ("max_tokens", "max_completion_tokens")
 
 
@@ -65,11 +67,41 @@ class Said:
         """Tokens: each part is at least one."""
         return {n: max(1, body[n] - len(self.parts)) for n in MOST if body.get(n)}
 
-    def rewrite(self, data: dict[str, Any]) -> dict[str, Any] | None:
+    def rewrite(self, data: dict[str, Any]) -> dict[str, Any]:
         """An event of what goes on behind it, as one of the same answer."""
         for choice in data.get("choices") or ():
             (choice.get("delta") or {}).pop("role", None)
         return {**data, **self.about}
+
+
+class Rest:
+    """Of an answer that was asked to go on behind `said`. Some servers ignore what they don't know
+    of a request and begin anew, and nothing tells. So what comes is kept back as long as it is what
+    `said` begins with, up to REPEATED characters or all of it; from there on it is Again."""
+
+    def __init__(self, said: Said) -> None:
+        self._said = said
+        self._begins = said.text[:REPEATED]
+        self._held: list[dict[str, Any]] = []
+        self._again: Again | None = None
+        self._settled = not self._begins
+
+    def rewrite(self, data: dict[str, Any]) -> dict[str, Any] | None:
+        """None for an event that is kept back, or says nothing new. Raises UpstreamError."""
+        if self._again is not None:
+            return self._again.rewrite(data)
+        if self._settled:
+            return self._said.rewrite(data)
+        self._held.append(data)
+        text = "".join(map(_text_of, self._held))
+        same = min(len(text), len(self._begins))
+        if text[:same] == self._begins[:same] and not _ends(data):
+            if same < len(self._begins):
+                return None
+            self._again = Again(self._said)
+            return self._again.rewrite(_with_text(data, text))
+        self._settled = True
+        return self._said.rewrite(_with_text(data, text))
 
 
 class Again:
@@ -83,23 +115,38 @@ class Again:
     def rewrite(self, data: dict[str, Any]) -> dict[str, Any] | None:
         """None for an event that says nothing new. Raises UpstreamError where it says something
         else."""
-        data = self._said.rewrite(data) or {}
+        data = self._said.rewrite(data)
         if not self._left:
             return data
-        new = ""
-        for choice in data.get("choices") or ():
-            holder, name = (choice, "text") if "text" in choice else (choice["delta"], "content")
-            text = holder.get(name) or ""
-            same = min(len(text), len(self._left))
-            if choice.get("index") or text[:same] != self._left[:same]:
-                raise _other()
-            self._left = self._left[same:]
-            new = holder[name] = text[same:]
-            if choice.get("finish_reason"):
-                if self._left:
-                    raise _other()
-                new = new or "the end"
-        return data if new or data.get("usage") else None
+        text = _text_of(data)
+        same = min(len(text), len(self._left))
+        if text[:same] != self._left[:same]:
+            raise _other()
+        self._left = self._left[same:]
+        if _ends(data) and self._left:
+            raise _other()
+        new = text[same:]
+        return _with_text(data, new) if new or _ends(data) or data.get("usage") else None
+
+
+def _text_of(data: Mapping[str, Any]) -> str:
+    """Of an event's one choice."""
+    for choice in data.get("choices") or ():
+        return choice.get("text") or (choice.get("delta") or {}).get("content") or ""
+    return ""
+
+
+def _with_text(data: dict[str, Any], text: str) -> dict[str, Any]:
+    for choice in data.get("choices") or ():
+        if "text" in choice:
+            choice["text"] = text
+        else:
+            choice["delta"] = {**(choice.get("delta") or {}), "content": text}
+    return data
+
+
+def _ends(data: Mapping[str, Any]) -> bool:
+    return any(choice.get("finish_reason") for choice in data.get("choices") or ())
 
 
 def _other() -> UpstreamError:

@@ -256,6 +256,46 @@ async def test_who_takes_no_beginning_answers_anew_and_the_same_text_is_left_out
     assert len(edge.asked) == 2
 
 
+LONG = ("it is a long answer ", "of several words, ", "which are all ", "its own")
+
+
+@pytest.mark.parametrize(
+    ("texts", "rest"),
+    [
+        (LONG, "which are all its own"),
+        (("".join(LONG),), "which are all its own"),
+        (("it ", "".join(LONG)[3:]), "which are all its own"),
+        (("it is ", "all that there is to it"), "it is all that there is to it"),
+        (("it ", "is"), "it is"),
+        (("its own",), "its own"),
+    ],
+)
+async def test_a_server_that_ignores_the_beginning_and_answers_anew_repeats_nothing(
+    texts: tuple[str, ...], rest: str
+) -> None:
+    """And what goes on with the same words as the answer began is not taken for that."""
+    async with (
+        scripted_side(answers(streamed("small", *texts))) as edge,
+        scripted_side(answers(begun(*LONG[:2]))) as cloud,
+        gateway(edge=edge.url, cloud=cloud.url) as client,
+    ):
+        reply = await client.post(PATH, json=chat(), headers={"x-hem-on-break": "continue"})
+    said = "".join(LONG[:2])
+    assert (text_of(reply), is_whole(reply)) == (said + rest, True)
+    assert len(edge.asked) == 1
+
+
+async def test_a_server_that_answers_anew_and_otherwise_is_not_taken_to_go_on() -> None:
+    other = "it is a long answer of several other words"
+    async with (
+        scripted_side(answers(streamed("small", other))) as edge,
+        scripted_side(answers(begun(*LONG[:2]))) as cloud,
+        gateway(edge=edge.url, cloud=cloud.url) as client,
+    ):
+        reply = await client.post(PATH, json=chat(), headers={"x-hem-on-break": "continue"})
+    assert "another answer" in broke(reply)
+
+
 @pytest.mark.parametrize("texts", [("one ", "TWO"), ("one",), ("other",)])
 async def test_another_answer_never_goes_on_behind_the_one_that_broke_off(
     texts: tuple[str, ...],
