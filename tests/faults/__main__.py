@@ -39,7 +39,7 @@ def main() -> int:
     rows = [row for row in ROWS if not options.only or any(o in row.name for o in options.only)]
     if not rows:
         parser.error(f"--only: no such row; there are: {'; '.join(row.name for row in ROWS)}")
-    console = Console(width=240)
+    console = Console(width=400)  # a line of the table for each row
     clock = Clock(options.scale)
     results = asyncio.run(play_all(rows, starts(options.side, clock, console), clock, console))
     title = f"The {options.side} is the primary; {options.scale:g} s of the clock are one of a row"
