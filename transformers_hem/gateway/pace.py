@@ -52,7 +52,7 @@ class Pace:
         self._waited = waited
         self._loop = asyncio.get_running_loop()
         self._began = self._heard = 0.0
-        self._speaks = False
+        self._speaks = self._under_way = False
         self._timeout = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle | None = None
         self._fault: UpstreamError | None = None
@@ -65,49 +65,60 @@ class Pace:
         self._timeout = asyncio.timeout(None)
         try:
             async with self._timeout:
-                self._look()
+                self._under_way = True
+                self._set()
                 yield
         except TimeoutError:
             if self._fault is None:
                 raise
             raise self._fault from None
         finally:
+            self._under_way = False
             if not self._speaks:
                 self._waited(self._loop.time() - self._began)
             if self._timer is not None:
                 self._timer.cancel()
 
     def token(self) -> None:
-        """One is there. Cheap: the timer that is set already looks when it was."""
+        """One is there. Cheap behind the first: the timer that is set then looks when it was."""
         self._heard = self._loop.time()
         if not self._speaks:
             self._speaks = True
-            self._waited(self._heard - self._began)
+            if self._under_way:
+                self._waited(self._heard - self._began)
+                self._set()
+
+    def _set(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        due = self._due()
+        self._timer = None if due is None else self._loop.call_at(due, self._look)
 
     def _look(self) -> None:
-        due, fault = self._due()
-        if fault is None:
-            return
-        if due <= self._loop.time():
-            self._fault = fault
+        due = self._due()
+        if due is not None and due <= self._loop.time():
+            self._fault = self._late()
             self._timeout.reschedule(due)
         else:
-            self._timer = self._loop.call_at(due, self._look)
+            self._set()
 
-    def _due(self) -> tuple[float, UpstreamError | None]:
-        """When it is given up, and why; never where there is no error."""
+    def _due(self) -> float | None:
+        """When it is given up; None: never."""
         if self._speaks:
-            seconds = self._limits.between_tokens
-            text = f"sent no more of its answer for {seconds:g} s (HEM_BETWEEN_TOKENS_SECONDS)"
-            return self._heard + seconds, self._late(text)
-        seconds = self._limits.first_token
-        due = self._began + seconds
-        if self._by is not None and (self._by < due or not self._streams):
-            text = "did not answer in its share of the caller's deadline (x-hem-deadline)"
-            return self._by, self._late(text, down=False)
+            return self._heard + self._limits.between_tokens
         if not self._streams:
-            return 0.0, None
-        return due, self._late(f"began no answer within {seconds:g} s (HEM_FIRST_TOKEN_SECONDS)")
+            return self._by
+        first = self._began + self._limits.first_token
+        return first if self._by is None else min(first, self._by)
 
-    def _late(self, text: str, *, down: bool | None = None) -> UpstreamError:
-        return UpstreamError(f"{self._name} {text}", Cause.TIMEOUT, down=down)
+    def _late(self) -> UpstreamError:
+        if self._speaks:
+            seconds, name = self._limits.between_tokens, "HEM_BETWEEN_TOKENS_SECONDS"
+            text = f"sent no more of its answer for {seconds:g} s ({name})"
+        elif self._by is not None and self._due() == self._by:
+            text = "did not answer in its share of the caller's deadline (x-hem-deadline)"
+            return UpstreamError(f"{self._name} {text}", Cause.TIMEOUT, down=False)
+        else:
+            seconds = self._limits.first_token
+            text = f"began no answer within {seconds:g} s (HEM_FIRST_TOKEN_SECONDS)"
+        return UpstreamError(f"{self._name} {text}", Cause.TIMEOUT)

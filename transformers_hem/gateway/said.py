@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from predictors.contract.chat import ASSISTANT
-from predictors.errors import Cause, UpstreamError
+from predictors.errors import UpstreamError
 
 CONTINUES: Final = "continue_final_message"
 GENERATES: Final = "add_generation_prompt"
@@ -151,4 +151,4 @@ def _ends(data: Mapping[str, Any]) -> bool:
 
 def _other() -> UpstreamError:
     text = "the side that stands in gives another answer than the one that broke off"
-    return UpstreamError(text, Cause.DECLINED)
+    return UpstreamError(text, down=False)

@@ -174,6 +174,16 @@ BREAKS: dict[str, tuple[Sent, bool]] = {
 }
 
 
+async def test_a_stream_that_stalls_is_not_waited_for_as_long_as_a_first_token() -> None:
+    async with (
+        scripted_side(answers(TWO), ends=never) as cloud,
+        gateway(cloud=cloud.url, first_token=5.0, between_tokens=0.3) as client,
+    ):
+        began = time.perf_counter()
+        assert "BETWEEN_TOKENS" in broke(await client.post(PATH, json=chat()))
+    assert time.perf_counter() - began < 3.0
+
+
 @pytest.mark.parametrize("name", BREAKS)
 async def test_a_stream_that_breaks_off_ends_with_an_error(name: str) -> None:
     data, ends = BREAKS[name]
