@@ -75,6 +75,16 @@ MINING: Final = {
     ANSWER_STAGE: Mining(ANSWER_STAGE, "ConfidenceRouter", threshold=0.1605),
 }
 
+# The embedded pair whose answers are worked out step by step. The threshold was chosen as above, on
+# `predictors/embedded/data/long_labels.jsonl.gz`.
+LONG_FOLDER: Final = Path("long-answers")
+_LONG_SAMPLING: Final = replace(_SAMPLING, max_tokens=128)
+LONG_MODELS: Final[Mapping[str, Model]] = {
+    EDGE: replace(MODELS[EDGE], directory="embedded:long-edge", sampling=_LONG_SAMPLING),
+    CLOUD: replace(MODELS[CLOUD], directory="embedded:long-cloud", sampling=_LONG_SAMPLING),
+}
+LONG_MINING: Final = Mining(ANSWER_STAGE, "ConfidenceRouter", threshold=0.01308)
+
 # Models of one's own, from where KServe fetches or mounts them.
 STORED_FOLDER: Final = FOLDER / "own-models"
 CLAIM: Final = "edge-models"
@@ -171,6 +181,7 @@ def examples(models: Mapping[str, Model] = MODELS) -> dict[Path, Files]:
     answer_generation = {FOLDER / mode: example(mode, models) for mode in MINING_MODES}
     return {
         **answer_generation,
+        LONG_FOLDER: _two_models(LONG_MODELS, LONG_MINING),
         STORED_FOLDER: own_models(),
         DIGITS_FOLDER: digit_recognition(),
         SMOLLM2_FOLDER: _files(*site_manifests(SITE, SMOLLM2, SMOLLM2_MINING, API)),
@@ -179,20 +190,20 @@ def examples(models: Mapping[str, Model] = MODELS) -> dict[Path, Files]:
 
 def example(mode: str, models: Mapping[str, Model] = MODELS) -> Files:
     """Answer generation, by one mode."""
+    return _two_models(models, MINING[mode])
+
+
+def _two_models(models: Mapping[str, Model], mining: Mining) -> Files:
     cloud = CloudAddress(predictor_url(CLOUD_NAME), CLOUD_NAME, models[CLOUD].sampling)
     return _files(
-        *site_manifests(SITE, models[EDGE], MINING[mode], cloud),
+        *site_manifests(SITE, models[EDGE], mining, cloud),
         cloud_service(CLOUD_NAME, models[CLOUD], DEFAULT_IMAGES),
     )
 
 
 def own_models() -> Files:
     """The edge's model from a claim on its node, the cloud's from the Hugging Face hub."""
-    cloud = CloudAddress(predictor_url(CLOUD_NAME), CLOUD_NAME)
-    services = _files(
-        *site_manifests(SITE, STORED_MODELS[EDGE], STORED_MINING, cloud),
-        cloud_service(CLOUD_NAME, STORED_MODELS[CLOUD], DEFAULT_IMAGES),
-    )
+    services = _two_models(STORED_MODELS, STORED_MINING)
     claim = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",

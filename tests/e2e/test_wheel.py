@@ -24,7 +24,9 @@ def test_the_wheel_has_models_routers_and_manifests_but_no_workshop(tmp_path: Pa
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
         "predictors/embedded/edge/model.safetensors",
+        "predictors/embedded/long-edge/model.safetensors",
         "predictors/embedded/data/test.jsonl",
+        "predictors/embedded/data/long_test.jsonl.gz",
         "predictors/digits/triton/digits-cloud/1/model.onnx",
         "predictors/servers/triton/causal_lm/1/model.py",
         "transformers_hem/embedded/best/encoder/model.onnx",

@@ -1,17 +1,18 @@
-"""Accuracy of the embedded pair, or of other directories, by family and difficulty."""
+"""Accuracy of an embedded pair, or of other directories, by family and difficulty."""
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from predictors.embedded import MODELS, PREFIX, directory
+from predictors.embedded import MODELS, PAIRS, PREFIX, directory
 from predictors.embedded.workshop.answering import DirectModel
 from predictors.embedded.workshop.questions import (
+    SETS,
     Question,
     held_out_questions,
     is_right,
@@ -37,8 +38,12 @@ def accuracy(model: DirectModel, questions: Sequence[Question]) -> Accuracy:
 
 def main(
     model: Annotated[
-        list[str] | None, typer.Option(help="embedded:edge, or a directory; may be repeated")
+        list[str] | None,
+        typer.Option(help="embedded:edge and the like, or a directory; may be repeated"),
     ] = None,
+    pair: Annotated[
+        Literal["short", "long"], typer.Option(help="whose questions, and whose models by default")
+    ] = "short",
     count: Annotated[
         int | None, typer.Option(min=1, help="fresh held-out questions, not the shipped set")
     ] = None,
@@ -48,18 +53,20 @@ def main(
 
     Example: python -m predictors.embedded.workshop.evaluate --model trained/edge --count 3000
     """
-    names = model or [PREFIX + name for name in MODELS]
-    places = [_directory(name) for name in names]
-    questions = held_out_questions(count, seed) if count else test_questions()
+    names = model or [PREFIX + name for name in PAIRS[pair]]
+    places = [model_directory(name) for name in names]
+    asked = SETS[pair]
+    questions = held_out_questions(count, seed, asked) if count else test_questions(asked)
     table = Table("family", "difficulty", *names, title=f"{len(questions)} questions")
-    results = [accuracy(DirectModel(place), questions) for place in places]
+    results = [accuracy(DirectModel(place, asked.longest_answer), questions) for place in places]
     for family, difficulty in sorted(results[0]):
         shares = (f"{100 * result[family, difficulty]:.1f}" for result in results)
         table.add_row(family, str(difficulty or "any"), *shares)
     Console().print(table)
 
 
-def _directory(name: str) -> Path:
+def model_directory(name: str) -> Path:
+    """A shipped model's directory, or the one that `name` is. Raises typer.BadParameter."""
     place = directory(name) if name.removeprefix(PREFIX) in MODELS else Path(name)
     if not (place / "config.json").is_file():
         raise typer.BadParameter(f"{name!r} has no config.json", param_hint="--model")

@@ -1,4 +1,4 @@
-"""The three families of questions: arithmetic, unit conversion, and operations on made-up words.
+"""The three families with short answers: arithmetic, unit conversion, operations on made-up words.
 
 A level draws one question with a random generator; what the five levels of a family are is in
 README.md beside the models.
@@ -143,7 +143,7 @@ _NO_VOWELS: Operation = (
 )
 
 
-def _word(rng: Random, length: int) -> str:
+def made_up_word(rng: Random, length: int) -> str:
     """Letters that mostly alternate between consonant and vowel, so that it can be spoken.
 
     Never vowels alone: an operation must leave something.
@@ -163,7 +163,7 @@ def _words(operations: tuple[Operation, ...], least: int, most: int) -> Level:
 
     def level(rng: Random) -> Draft:
         name, wordings, operate = rng.choice(operations)
-        word = _word(rng, rng.randint(least, most))
+        word = made_up_word(rng, rng.randint(least, most))
         return Draft(
             f"strings {name} {word}", tuple(w.format(word) for w in wordings), operate(word)
         )

@@ -1,34 +1,48 @@
-"""What each of the pair makes of training-side questions: the data that routers are trained on."""
+"""What both of a pair make of training-side questions: the data that routers are trained on."""
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
-from predictors.embedded import directory
+from predictors.embedded import PAIRS, directory
 from predictors.embedded.workshop.answering import DirectModel
-from predictors.embedded.workshop.questions import Question, is_right, train_questions
+from predictors.embedded.workshop.questions import (
+    SETS,
+    SHORT,
+    Question,
+    QuestionSet,
+    is_right,
+    train_questions,
+)
 from predictors.jsonl import write_lines
 
-LABELS_FILE = Path(__file__).parents[1] / "data" / "labels.jsonl.gz"
+_DATA = Path(__file__).parents[1] / "data"
+LABELS_FILE = _DATA / "labels.jsonl.gz"
+LONG_LABELS_FILE = _DATA / "long_labels.jsonl.gz"
 FRESH_SEED = 7_000_003  # far from the seeds of the training batches
 
 
-def fresh_questions(count: int, seed: int) -> list[Question]:
+def fresh_questions(count: int, seed: int, of: QuestionSet = SHORT) -> list[Question]:
     """Different questions of the training side of the split."""
     drawn: dict[str, Question] = {}
-    for question in train_questions(4 * count, seed):
+    for question in train_questions(4 * count, seed, of=of):
         drawn.setdefault(question.query, question)
     return list(drawn.values())[:count]
 
 
-def label(questions: list[Question], edge: Path, cloud: Path) -> list[dict[str, Any]]:
+def label(
+    questions: list[Question],
+    edge: Path,
+    cloud: Path,
+    longest_answer: int = SHORT.longest_answer,
+) -> list[dict[str, Any]]:
     """One row per question; log-probabilities are the edge model's, in nats."""
     queries = [question.query for question in questions]
-    edge_replies = DirectModel(edge).ask(queries)
-    cloud_replies = DirectModel(cloud).ask(queries)
+    edge_replies = DirectModel(edge, longest_answer).ask(queries)
+    cloud_replies = DirectModel(cloud, longest_answer).ask(queries)
     return [
         {
             "id": question.id,
@@ -45,7 +59,10 @@ def label(questions: list[Question], edge: Path, cloud: Path) -> list[dict[str, 
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="a .jsonl.gz file")] = LABELS_FILE,
+    pair: Annotated[Literal["short", "long"], typer.Option(help="which pair is asked")] = "short",
+    out: Annotated[
+        Path | None, typer.Option(help="a .jsonl.gz file (default: the pair's shipped one)")
+    ] = None,
     count: Annotated[int, typer.Option(min=1, help="questions to ask")] = 9000,
     seed: Annotated[int, typer.Option(help="of the questions")] = FRESH_SEED,
 ) -> None:
@@ -54,11 +71,14 @@ def main(
     Example: python -m predictors.embedded.workshop.labels --out labels.jsonl.gz --count 3000
     """
     console = Console(stderr=True)
+    place = out or {"short": LABELS_FILE, "long": LONG_LABELS_FILE}[pair]
+    asked, (edge, cloud) = SETS[pair], map(directory, PAIRS[pair])
     with console.status(f"asking both models {count} questions"):
-        rows = label(fresh_questions(count, seed), directory("edge"), directory("cloud"))
-    write_lines(out, (f"{json.dumps(row)}\n".encode() for row in rows))
+        questions = fresh_questions(count, seed, asked)
+        rows = label(questions, edge, cloud, asked.longest_answer)
+    write_lines(place, (f"{json.dumps(row)}\n".encode() for row in rows))
     right = {name: sum(row[f"{name}_correct"] for row in rows) for name in ("edge", "cloud")}
-    console.print(f"{out}: {len(rows)} rows, right: {right}")
+    console.print(f"{place}: {len(rows)} rows, right: {right}")
 
 
 if __name__ == "__main__":

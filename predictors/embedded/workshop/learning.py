@@ -9,10 +9,14 @@ from torch import nn
 from torch.utils.data import IterableDataset
 from transformers import PreTrainedTokenizerBase
 
-from predictors.embedded.workshop.questions import Question, train_questions
+from predictors.embedded.workshop.questions import (
+    SHORT,
+    Question,
+    QuestionSet,
+    train_questions,
+)
 
 _POOL = 32  # batches that are drawn, sorted by length, cut and shuffled at a time
-_SHARES = {"arithmetic": 2}  # the slowest to be learned
 _NO_LOSS = -100
 
 Batch = dict[str, Any]
@@ -25,12 +29,18 @@ class Batches(IterableDataset[Batch]):
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, size: int, seed: int, first: int = 0
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        size: int,
+        seed: int,
+        first: int = 0,
+        of: QuestionSet = SHORT,
     ) -> None:
         self.tokenizer = tokenizer
         self.size = size
         self.seed = seed
         self.first = first
+        self.of = of
 
     def __iter__(self) -> Iterator[Batch]:
         pool, skip = divmod(self.first, _POOL)
@@ -40,7 +50,8 @@ class Batches(IterableDataset[Batch]):
 
     def _pool(self, number: int) -> list[Batch]:
         seed = self.seed * 1_000_000 + number
-        rows = self._rows(list(train_questions(_POOL * self.size, seed, _SHARES)))
+        drawn = train_questions(_POOL * self.size, seed, self.of.shares, self.of)
+        rows = self._rows(list(drawn))
         rows.sort(key=lambda row: len(row[0]) + len(row[1]))
         cuts = range(0, len(rows), self.size)
         batches = [self._pad(rows[cut : cut + self.size]) for cut in cuts]

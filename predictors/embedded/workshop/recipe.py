@@ -1,9 +1,9 @@
-"""What the two models are made of: their shapes, how long each is trained, and their tokenizer.
+"""What the models are made of: their shapes, how long each is trained, and their tokenizers.
 
-The tokenizer is a byte-level BPE that merges the wording and never the operands. Digits and capital
-letters stay single tokens, so that sums and words are seen piece by piece; the lower-case words
-around them are one token each, which keeps prompts short. Any UTF-8 is representable through the
-256 bytes.
+A pair's tokenizer is a byte-level BPE that merges the wording and never the operands. Digits and
+capital letters stay single tokens, so that sums and words are seen piece by piece; the lower-case
+words around them are one token each, which keeps prompts short. Any UTF-8 is representable through
+the 256 bytes.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from predictors.embedded.workshop.questions import train_questions
+from predictors.embedded.workshop.questions import LONG, SHORT, QuestionSet, train_questions
 
 VOCABULARY = 512
 CONTEXT = 1024  # the default of 512 new tokens must fit beside a prompt
@@ -28,8 +28,10 @@ CHAT_TEMPLATE = (
 _PIECES = r"\d| [-+=] | ?\p{Lu}?\p{Ll}+(?: (?=\d|\p{Lu}))?|\p{Lu}|."
 
 
-def build_tokenizer(questions: int = 20_000, seed: int = 0) -> PreTrainedTokenizerFast:
-    """Learns the merges from training questions alone."""
+def build_tokenizer(
+    of: QuestionSet = SHORT, questions: int = 20_000, seed: int = 0
+) -> PreTrainedTokenizerFast:
+    """Learns the merges from training questions and their answers alone."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -44,7 +46,8 @@ def build_tokenizer(questions: int = 20_000, seed: int = 0) -> PreTrainedTokeniz
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    texts = (question.query for question in train_questions(questions, seed))
+    drawn = train_questions(questions, seed, of=of)
+    texts = (text for question in drawn for text in (question.query, question.answer))
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -68,6 +71,7 @@ class Recipe:
     heads: int
     steps: int
     batch: int = 256
+    questions: QuestionSet = SHORT
 
     def config(self, tokenizer: PreTrainedTokenizerBase) -> LlamaConfig:
         return LlamaConfig(
@@ -89,4 +93,6 @@ class Recipe:
 RECIPES = {
     "edge": Recipe(hidden=128, layers=4, intermediate=352, heads=4, steps=1060),
     "cloud": Recipe(hidden=256, layers=4, intermediate=688, heads=8, steps=3500),
+    "long-edge": Recipe(96, 2, 256, 3, steps=2500, batch=16, questions=LONG),
+    "long-cloud": Recipe(192, 4, 512, 6, steps=2200, batch=16, questions=LONG),
 }

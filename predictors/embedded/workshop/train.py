@@ -1,4 +1,4 @@
-"""Trains the embedded pair: `python -m predictors.embedded.workshop.train --help`."""
+"""Trains an embedded pair: `python -m predictors.embedded.workshop.train --help`."""
 
 import json
 import shutil
@@ -21,12 +21,12 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from predictors.embedded import MODELS
+from predictors.embedded import PAIRS
 from predictors.embedded.workshop.learning import Batches, MuonWithAdamW
 from predictors.embedded.workshop.recipe import RECIPES, Recipe, build_tokenizer
 
 _WARMUP_STEPS = 50
-CHECKPOINT_STEPS = 250
+CHECKPOINT_STEPS = 100
 
 console = Console(stderr=True)
 
@@ -39,15 +39,17 @@ def train(
     Compiling takes a minute and saves a third of the time after it; it needs a C++ compiler.
     """
     set_seed(seed)
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(recipe.questions)
     model = LlamaForCausalLM(recipe.config(tokenizer))
     console.print(f"{out.name}: {model.num_parameters():,} parameters, {recipe.steps} steps")
     if compiled and shutil.which("g++"):
-        model.compile(dynamic=True)
+        for layer in model.model.layers:  # all alike: compiled once
+            layer.compile(dynamic=True)
     work = out.parent / f".{out.name}.checkpoints"
     checkpoint = get_last_checkpoint(str(work)) if resume and work.is_dir() else None
     first = int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
-    trainer = _trainer(model, Batches(tokenizer, recipe.batch, seed, first), recipe, work)
+    data = Batches(tokenizer, recipe.batch, seed, first, recipe.questions)
+    trainer = _trainer(model, data, recipe, work)
     trainer.train(resume_from_checkpoint=checkpoint)
     ship(model, tokenizer, out)
     shutil.rmtree(work, ignore_errors=True)
@@ -74,7 +76,7 @@ def _trainer(model: LlamaForCausalLM, data: Batches, recipe: Recipe, work: Path)
         ignore_data_skip=True,  # Batches starts at the right step itself
         use_cpu=not torch.cuda.is_available(),
         bf16=True,
-        logging_steps=100,
+        logging_steps=50,
         save_steps=CHECKPOINT_STEPS,
         save_total_limit=1,
         report_to="none",
@@ -117,7 +119,10 @@ def ship(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, out: Path)
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="folder that gets edge/ and cloud/")],
+    out: Annotated[Path, typer.Option(help="folder that gets a directory for each model")],
+    pair: Annotated[
+        Literal["short", "long"], typer.Option(help="which pair, by its answers")
+    ] = "short",
     model: Annotated[
         Literal["edge", "cloud", "both"], typer.Option(help="which of the pair")
     ] = "both",
@@ -125,13 +130,15 @@ def main(
     seed: Annotated[int, typer.Option(help="of the questions and the first weights")] = 0,
     resume: Annotated[bool, typer.Option(help="go on from the last checkpoint")] = False,
 ) -> None:
-    """Trains the embedded pair on generated questions, on a GPU where there is one.
+    """Trains an embedded pair on generated questions, on a GPU where there is one.
 
-    Two CPU cores take about 45 minutes for the cloud model and 7 for the edge model.
+    Two CPU cores take about 45 minutes for the short pair's cloud model and 7 for its edge model,
+    and half of that for the long pair's.
 
     Example: python -m predictors.embedded.workshop.train --model edge --out trained
     """
-    for name in MODELS if model == "both" else (model,):
+    edge, cloud = PAIRS[pair]
+    for name in {"edge": [edge], "cloud": [cloud], "both": [edge, cloud]}[model]:
         recipe = replace(RECIPES[name], steps=steps or RECIPES[name].steps)
         began = time.monotonic()
         directory = train(recipe, out / name, seed=seed, resume=resume)

@@ -11,7 +11,7 @@ CPU_CACHE_TOKENS = 8192
 
 class HuggingFaceSettings(EngineSettings):
     model_dir: str = Field(
-        description="directory in Hugging Face format, hub id, embedded:edge or embedded:cloud"
+        description="directory in Hugging Face format, hub id, or a shipped one: embedded:edge, ..."
     )
     revision: str | None = Field(None, description="branch, tag or commit of a hub id")
     trust_remote_code: bool = Field(False, description="run code that comes with the model")

@@ -29,7 +29,7 @@ class VLLMSettings(EngineSettings):
     """What most deployments set has a field here; `engine_args` reaches everything else."""
 
     model_dir: str = Field(
-        description="directory in Hugging Face format, hub id, embedded:edge or embedded:cloud"
+        description="directory in Hugging Face format, hub id, or a shipped one: embedded:edge, ..."
     )
     revision: str | None = Field(None, description="branch, tag or commit of a hub id")
     trust_remote_code: bool = Field(False, description="run code that comes with the model")

@@ -30,7 +30,7 @@ def main() -> None:
     )
     parser.add_argument("--model_name", required=True, help="the model's name in requests")
     parser.add_argument(
-        "--model_dir", required=True, help="directory, hub id, embedded:edge or embedded:cloud"
+        "--model_dir", required=True, help="directory, hub id, or a shipped one: embedded:edge, ..."
     )
     ours, options = parser.parse_known_args()
     if find_spec("vllm") is None:

@@ -15,7 +15,7 @@ _NAME = re.compile(r"[A-Za-z0-9][-.\w]*")
 
 
 def write_repository(directory: Path, models: Mapping[str, str]) -> None:
-    """`models`: Triton's name -> Hugging Face directory, `embedded:edge`, `embedded:cloud`, or the
+    """`models`: Triton's name -> Hugging Face directory, `embedded:edge` and the like, or the
     ORG/NAME of a hub, which Triton fetches when it loads the model.
 
     Raises ConfigurationError for a directory without a model, and for a name that is taken.

@@ -13,6 +13,8 @@ from inferencegraph.build.examples import (
     DIGITS_FOLDER,
     DIGITS_MINING,
     FOLDER,
+    LONG_FOLDER,
+    LONG_MINING,
     MINING,
     SMOLLM2_FOLDER,
     SMOLLM2_MINING,
@@ -51,6 +53,7 @@ EXAMPLES = examples()
 MININGS = {
     DIGITS_FOLDER: DIGITS_MINING,
     STORED_FOLDER: STORED_MINING,
+    LONG_FOLDER: LONG_MINING,
     SMOLLM2_FOLDER: SMOLLM2_MINING,
     **{FOLDER / mode: m for mode, m in MINING.items()},
 }

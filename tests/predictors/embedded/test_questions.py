@@ -1,4 +1,4 @@
-"""The generator: answers are right, the split is tight, and a seed says everything."""
+"""The generator of short answers: right ones, a tight split, and a seed that says everything."""
 
 import re
 from collections import Counter
@@ -8,7 +8,7 @@ import pytest
 
 from predictors.embedded.workshop import questions as source
 from predictors.embedded.workshop.questions import (
-    KINDS,
+    SHORT,
     Question,
     generate,
     held_out_questions,
@@ -87,7 +87,7 @@ def test_the_shipped_test_set_is_balanced_and_has_no_question_twice() -> None:
     assert len(shipped) >= 1200
     assert len({q.query for q in shipped}) == len({q.id for q in shipped}) == len(shipped)
     assert len(set(Counter((q.family, q.difficulty) for q in shipped).values())) == 1
-    assert {(q.family, q.difficulty) for q in shipped} == set(KINDS)
+    assert {(q.family, q.difficulty) for q in shipped} == set(SHORT.kinds)
 
 
 def test_the_shipped_test_set_can_be_made_again() -> None:
@@ -109,7 +109,7 @@ def test_another_wording_does_not_carry_a_question_to_the_other_side() -> None:
     assert not operands & trained
 
 
-@pytest.mark.parametrize(("family", "difficulty"), KINDS)
+@pytest.mark.parametrize(("family", "difficulty"), SHORT.kinds)
 def test_the_same_seed_gives_the_same_questions(family: str, difficulty: int) -> None:
     def draw(seed: int) -> list[Question]:
         return [q for q, _ in zip(generate(family, difficulty, seed), range(50), strict=False)]

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from predictors.embedded.workshop import evaluate, train as script
 from predictors.embedded.workshop.answering import DirectModel
 from predictors.embedded.workshop.learning import Batch, Batches, MuonWithAdamW
+from predictors.embedded.workshop.questions import SETS
 from predictors.embedded.workshop.recipe import RECIPES, Recipe, build_tokenizer
 
 TINY = Recipe(hidden=32, layers=1, intermediate=64, heads=1, steps=6, batch=8)
@@ -78,18 +79,20 @@ def test_batches_may_start_at_any_step() -> None:
     assert torch.equal(from_start[35]["input_ids"], later["input_ids"])
 
 
-def test_only_the_answer_counts_in_the_loss() -> None:
-    tokenizer = build_tokenizer()
-    batch = next(iter(Batches(tokenizer, size=8, seed=1)))
+@pytest.mark.parametrize("pair", SETS)
+def test_only_the_answer_counts_in_the_loss(pair: str) -> None:
+    tokenizer = build_tokenizer(SETS[pair], 2000)
+    batch = next(iter(Batches(tokenizer, size=8, seed=1, of=SETS[pair])))
     for tokens, labels in zip(batch["input_ids"], batch["labels"], strict=True):
         prompt, _, answer = tokenizer.decode(tokens).partition("<|assistant|>")
         assert prompt.startswith("<|user|>")
         assert tokenizer.decode(labels[labels >= 0]) == answer.replace("<|pad|>", "")
 
 
-def test_the_prompt_is_what_the_chat_template_makes_of_a_question() -> None:
-    tokenizer = build_tokenizer()
-    batch = next(iter(Batches(tokenizer, size=1, seed=1)))
+@pytest.mark.parametrize("pair", SETS)
+def test_the_prompt_is_what_the_chat_template_makes_of_a_question(pair: str) -> None:
+    tokenizer = build_tokenizer(SETS[pair], 2000)
+    batch = next(iter(Batches(tokenizer, size=1, seed=1, of=SETS[pair])))
     text = tokenizer.decode(batch["input_ids"][0])
     query = text.removeprefix("<|user|>").partition("<|assistant|>")[0]
     chat = [{"role": "user", "content": query}]
@@ -97,15 +100,16 @@ def test_the_prompt_is_what_the_chat_template_makes_of_a_question() -> None:
     assert batch["input_ids"][0].tolist()[: len(prompt)] == prompt
 
 
-def test_the_recipes_keep_to_the_sizes_of_the_pair() -> None:
+def test_the_recipes_keep_to_the_sizes_of_the_pairs() -> None:
     sizes = {
         name: LlamaForCausalLM(replace(recipe, steps=1).config(build_tokenizer())).num_parameters()
         for name, recipe in RECIPES.items()
     }
     assert sizes["edge"] < 1_100_000 < sizes["cloud"] < 5_000_000
+    assert sizes["long-edge"] < 300_000 < 1_500_000 < sizes["long-cloud"] < 2_000_000
 
 
-@pytest.mark.parametrize("module", ["train", "evaluate", "labels"])
+@pytest.mark.parametrize("module", ["train", "evaluate", "labels", "prefixes"])
 def test_help_shows_an_example(module: str) -> None:
     path = f"predictors.embedded.workshop.{module}"
     command = typer.Typer()
