@@ -212,11 +212,15 @@ def _says(target: Target, option: str) -> bool:
 
 
 def _refuse_misspelt(variable: str, targets: Sequence[Target]) -> None:
+    # All begin with one of two words, which make no two of them alike.
+    _, _, own = variable.partition("_")
     names = {variable_of(t.kind, option) for t in targets for option in t.fields}
-    near = get_close_matches(variable, names, n=1, cutoff=_CUTOFF)
+    by_own = {name.partition("_")[2]: name for name in names}
+    near = get_close_matches(own, by_own, n=1, cutoff=_CUTOFF)
     if near:
+        name = by_own[near[0]]
         raise ConfigurationError(
-            f"{variable} of your shell is no setting of a service here; did you mean {near[0]}? "
+            f"{variable} of your shell is no setting of a service here; did you mean {name}? "
             "Unset it otherwise"
         )
 

@@ -119,7 +119,7 @@ class _NoCookies(httpx.Cookies):
 
 
 class _DirectClient(Client):
-    """Without what no call of ours needs: redirects, hooks, cookies."""
+    """Without what hardly a call of ours needs: redirects, hooks, cookies."""
 
     _none = _NoCookies()
 
@@ -132,7 +132,8 @@ class _DirectClient(Client):
         return self._none
 
     async def send(self, request: Request, *, stream: bool = False, **options: Any) -> Response:
-        if request.url.userinfo or self.is_closed:  # which httpx makes a header of, and an error
+        # httpx makes a header of the user in a URL, and an error of a client that is closed.
+        if request.url.userinfo or self.is_closed or options.get("follow_redirects") is True:
             return await super().send(request, stream=stream, **options)
         response = await self._direct.handle_async_request(request)
         if not stream:
