@@ -167,7 +167,8 @@ class Answering:
         or fails before it has said anything. Where both fail the cloud's error is told."""
         assert chat.decision is not None
         decided = chat.decision.route
-        failed: HEMError | None = self.site.targets[decided].http.refuses()
+        target = self.site.targets[decided]
+        failed: HEMError | None = target.http.refuses() if chat.prefer is None else None
         if failed is None or not self._may_stand_in(chat, decided):
             try:
                 return await self._hedged(chat, decided, outlet)
@@ -184,8 +185,9 @@ class Answering:
 
     async def _hedged(self, chat: Chat, decided: Route, outlet: Outlet) -> None:
         """The other side is asked, too, where the decided one is slower than usual."""
-        may = chat.draft is None and self._may_stand_in(chat, decided)
-        seconds = self.hedging.after(decided, chat.streams) if may else None
+        seconds = None
+        if self.hedging.on and chat.draft is None and self._may_stand_in(chat, decided):
+            seconds = self.hedging.after(decided, chat.streams)
         if seconds is None:
             return await self._run(chat, decided, outlet)
         other = replace(chat)

@@ -26,6 +26,10 @@ class Hedging:
         self._waits: dict[tuple[Route, bool], deque[float]] = {}
         self._left = 1.0
 
+    @property
+    def on(self) -> bool:
+        return self._share is not None
+
     def waited(self, route: Route, streams: bool, seconds: float) -> None:
         """For the first token, or for a whole answer; or as long, and then for nothing."""
         if self._share is not None:
