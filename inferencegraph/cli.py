@@ -14,6 +14,7 @@ from inferencegraph.commands.chat import chat
 from inferencegraph.commands.evaluate import evaluate
 from inferencegraph.commands.label import label
 from inferencegraph.commands.options import Command
+from inferencegraph.commands.render import render
 from inferencegraph.commands.router import router
 from inferencegraph.commands.score import score
 from inferencegraph.commands.train import train
@@ -49,7 +50,7 @@ def hem(
         print(context.get_help(), end="")
 
 
-for command in (up, ask, chat, validate, router, label, train, score, calibrate, evaluate):
+for command in (up, ask, chat, render, validate, router, label, train, score, calibrate, evaluate):
     app.command(cls=Command)(command)
 
 

@@ -23,13 +23,13 @@ from inferencegraph.build.pods import (
 )
 from inferencegraph.build.sites import (
     LIGHT_START_SECONDS,
+    MODEL_MOUNT,
     UPLINK_RESOURCES,
     Model,
     sampling_environment,
 )
 from predictors.errors import ConfigurationError
 
-MODEL_MOUNT: Final = "/mnt/models"
 _PVC: Final = "pvc://"
 _BESIDE: Final = "tmp-server"  # one each, as both servers name their files as they like
 
@@ -121,7 +121,7 @@ def _loading(name: str, model: Model, images: Images) -> dict[str, Any]:
     arguments = [f"--engine={model.engine}", f"--model_dir={model.directory or MODEL_MOUNT}"]
     image = OWN_IMAGES.get(model.engine, lambda images: images.predictor)
     return container(
-        image(images),
+        model.image or image(images),
         name,
         [*arguments, *model.arguments],
         model.environment(),
@@ -155,7 +155,7 @@ def _beside(name: str, model: Model, images: Images, server: Server) -> dict[str
     words = [f"--model_name={name}", f"--model_dir={model.directory or MODEL_MOUNT}"]
     return server_container(
         server.name,
-        server.image(images),
+        model.image or server.image(images),
         [*words, *server.arguments, *model.server_arguments],
         {"OMP_NUM_THREADS": str(model.resources.threads)},
         server.listening,

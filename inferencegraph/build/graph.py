@@ -49,6 +49,7 @@ def mining_then_inference(
     node: EdgeNode = ANY_EDGE_NODE,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     resources: Resources = ROUTER_RESOURCES,
+    owner: str | None = None,
 ) -> dict[str, Any]:
     """Query stage: mine the query, then switch it to `<name>-edge` or `<name>-uplink`."""
     nodes = {
@@ -65,7 +66,7 @@ def mining_then_inference(
             ],
         },
     }
-    return _graph(name, nodes, node, timeouts, resources)
+    return _graph(name, nodes, node, timeouts, resources, owner)
 
 
 def inference_then_mining(
@@ -74,6 +75,7 @@ def inference_then_mining(
     node: EdgeNode = ANY_EDGE_NODE,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     resources: Resources = ROUTER_RESOURCES,
+    owner: str | None = None,
 ) -> dict[str, Any]:
     """Answer stage: `<name>-edge` answers and mines its answer; hard ones go to the uplink."""
     escalate = {
@@ -84,7 +86,7 @@ def inference_then_mining(
     }
     edge = {"name": EDGE, "serviceName": f"{name}-edge", "dependency": "Hard"}
     nodes = {"root": _sequence(edge, escalate, _degrade(name))}
-    return _graph(name, nodes, node, timeouts, resources)
+    return _graph(name, nodes, node, timeouts, resources, owner)
 
 
 def _sequence(*steps: Step) -> dict[str, Any]:
@@ -101,14 +103,19 @@ def _degrade(name: str) -> Step:
 
 
 def _graph(
-    name: str, nodes: dict[str, Any], node: EdgeNode, timeouts: Timeouts, resources: Resources
+    name: str,
+    nodes: dict[str, Any],
+    node: EdgeNode,
+    timeouts: Timeouts,
+    resources: Resources,
+    owner: str | None,
 ) -> dict[str, Any]:
     return {
         "apiVersion": API_VERSION,
         "kind": "InferenceGraph",
         "metadata": {
             "name": name,
-            "labels": labels(name, "graph"),
+            "labels": labels(name, "graph", owner),
             "annotations": dict(STANDARD_MODE),
         },
         "spec": {

@@ -8,17 +8,44 @@ is stricter.
 
 import copy
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
+
+from predictors.errors import ConfigurationError
 
 STANDARD_MODE: Final = {"serving.kserve.io/deploymentMode": "Standard"}
 EDGE_ROLE: Final = "node-role.kubernetes.io/edge"
 HOST_LABEL: Final = "kubernetes.io/hostname"
+# Whose an object is: the spec that it was made from.
+OWNER_LABEL: Final = "kserve-hem.io/owner"
 HTTP_PORT: Final = 8080
 GRPC_PORT: Final = 8081
 CONTAINER_NAME: Final = "kserve-container"
+
+# As Kubernetes writes amounts: 500m, 2, 1.5, 4Gi, 1e3.
+QUANTITY: Final = re.compile(
+    r"(?P<number>\d+(\.\d*)?|\.\d+)(?P<suffix>[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?"
+)
+_SUFFIXES: Final = {
+    **{suffix: Decimal(1000) ** power for power, suffix in enumerate("num", start=-3)},
+    **{suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", start=1)},
+    **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
+}
+
+
+def parse_quantity(text: str) -> Decimal:
+    """The amount that a QUANTITY writes."""
+    match = QUANTITY.fullmatch(text)
+    if match is None:
+        raise ConfigurationError(f"{text!r} is not a quantity of Kubernetes")
+    suffix = match["suffix"] or ""
+    if suffix[:1] in "eE" and suffix[1:].lstrip("+-").isdecimal():
+        return Decimal(f"{match['number']}{suffix}")
+    return Decimal(match["number"]) * _SUFFIXES.get(suffix, Decimal(1))
+
 
 SECURITY_CONTEXT: Final = {
     "allowPrivilegeEscalation": False,
@@ -43,40 +70,59 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Kubernetes quantities; requests equal limits, so the kubelet evicts such a pod last."""
+    """Kubernetes quantities, which limit a container. Where nothing else is requested, requests
+    equal them, so that the kubelet evicts such a pod last."""
 
     cpu: str
     memory: str
     gpus: int = 0
+    requested_cpu: str | None = None
+    requested_memory: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("cpu", "memory", "requested_cpu", "requested_memory"):
+            value = getattr(self, name)
+            if value is not None and not QUANTITY.fullmatch(value):
+                raise ConfigurationError(
+                    f"{name.removeprefix('requested_')} {value!r} is not a quantity of Kubernetes, "
+                    "such as 500m, 2 or 4Gi"
+                )
 
     @property
     def threads(self) -> int:
         """Whole CPUs, at least one: what a model may use without being throttled."""
-        cores = Decimal(self.cpu[:-1]) / 1000 if self.cpu.endswith("m") else Decimal(self.cpu)
-        return max(1, math.floor(cores))
+        return max(1, math.floor(parse_quantity(self.cpu)))
 
     def manifest(self) -> dict[str, dict[str, str]]:
         amounts = {"cpu": self.cpu, "memory": self.memory}
         if self.gpus:
             amounts["nvidia.com/gpu"] = str(self.gpus)
-        return {"requests": dict(amounts), "limits": dict(amounts)}
+        requested = {"cpu": self.requested_cpu, "memory": self.requested_memory}
+        requests = amounts | {name: value for name, value in requested.items() if value}
+        return {"requests": requests, "limits": dict(amounts)}
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeNode:
-    """Where a site's pods run: any node with the edge role, or the one named `hostname`."""
+    """Where a site's pods run: any node with the edge role, or the one named `hostname`, or those
+    with `labels`. `tolerations`: of further taints."""
 
     hostname: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
 
     def manifest(self) -> dict[str, Any]:
         """nodeSelector and tolerations: the role's taint, and being cut off from the control
         plane, which must not evict a site that answers on its own."""
-        selector = {EDGE_ROLE: ""}
+        selector = {EDGE_ROLE: "", **self.labels}
         if self.hostname:
             selector[HOST_LABEL] = self.hostname
         cut_off = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
-        tolerations = [{"key": EDGE_ROLE, "operator": "Exists", "effect": "NoSchedule"}]
+        tolerations: list[dict[str, Any]] = [
+            {"key": EDGE_ROLE, "operator": "Exists", "effect": "NoSchedule"}
+        ]
         tolerations += [{"key": k, "operator": "Exists", "effect": "NoExecute"} for k in cut_off]
+        tolerations += [dict(each) for each in self.tolerations]
         return {"nodeSelector": selector, "tolerations": tolerations}
 
 
@@ -107,13 +153,16 @@ def pod_fields(metrics_port: int = HTTP_PORT) -> dict[str, Any]:
     }
 
 
-def labels(instance: str, component: str) -> dict[str, str]:
-    """Kubernetes' recommended labels. instance: the site or cloud; component: its part in it."""
+def labels(instance: str, component: str, owner: str | None = None) -> dict[str, str]:
+    """Kubernetes' recommended labels. instance: the site or cloud; component: its part in it;
+    owner: the spec that it was made from."""
     return {
         "app.kubernetes.io/name": "kserve-hem",
         "app.kubernetes.io/instance": instance,
         "app.kubernetes.io/component": component,
         "app.kubernetes.io/part-of": "kserve-hem",
+        "app.kubernetes.io/managed-by": "hem",
+        OWNER_LABEL: owner or instance,
     }
 
 

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 import yaml
 
+from inferencegraph.build.annotated import annotated
 from inferencegraph.build.engine_table import CONFIG_MAP, ENGINES, IMAGES, MULTI_NODE, Engine
-from inferencegraph.build.examples import KUSTOMIZATION, annotated
+from inferencegraph.build.examples import KUSTOMIZATION
 from inferencegraph.build.pods import (
     CONTAINER_NAME,
     SECURITY_CONTEXT,

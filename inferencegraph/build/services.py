@@ -46,8 +46,7 @@ from inferencegraph.build.sites import (
 )
 
 API_VERSION: Final = "serving.kserve.io/v1beta1"
-# The Secret with the keys of the gateway's callers, and the file that it becomes.
-GATEWAY_KEYS: Final = "kserve-hem-gateway-keys"
+# What the Secret with the keys of the gateway's callers becomes.
 KEYS_FILE: Final = PurePosixPath("/etc/hem/keys/keys")
 _TRITON_METRICS_PORT: Final = 8002  # its default
 
@@ -57,10 +56,10 @@ def site_manifests(
 ) -> list[dict[str, Any]]:
     """Everything on the edge node: the InferenceServices of the mode, then the InferenceGraph."""
     uplink = uplink_service(site, cloud)
+    shape = mining_then_inference if mining.mode == QUERY_STAGE else inference_then_mining
+    graph = shape(site.name, node=site.node, timeouts=site.timeouts, owner=site.owner)
     if mining.mode == QUERY_STAGE:
-        graph = mining_then_inference(site.name, node=site.node, timeouts=site.timeouts)
         return [edge_service(site, edge), hem_service(site, mining), uplink, graph]
-    graph = inference_then_mining(site.name, node=site.node, timeouts=site.timeouts)
     return [edge_service(site, edge, mining), uplink, graph]
 
 
@@ -73,7 +72,7 @@ def edge_service(site: Site, model: Model, mining: Mining | None = None) -> dict
         limit = f"--predictor_request_timeout_seconds={site.timeouts.edge}"
         hem = _hem_container(name, mining, site, limit)
         components["transformer"] = _component(_hem_pod(hem, mining), site.node)
-    return _service(name, labels(site.name, "edge"), components)
+    return _service(name, labels(site.name, "edge", site.owner), components)
 
 
 def hem_service(site: Site, mining: Mining) -> dict[str, Any]:
@@ -81,13 +80,24 @@ def hem_service(site: Site, mining: Mining) -> dict[str, Any]:
     name = f"{site.name}-hem"
     hem = _hem_container(name, mining, site)
     components = {"predictor": _component(_hem_pod(hem, mining), site.node)}
-    return _service(name, labels(site.name, "hem"), components)
+    return _service(name, labels(site.name, "hem", site.owner), components)
 
 
 def uplink_service(site: Site, cloud: CloudAddress | CloudAPI) -> dict[str, Any]:
     """`<x>-uplink`, which forwards to a V2 server, or to an API, within the site's timeouts."""
     name = f"{site.name}-uplink"
-    engine = "kserve" if isinstance(cloud, CloudAddress) else "openai_api"
+    component = _component(_pod(_forwarder(name, site, cloud)), site.node)
+    return _service(name, labels(site.name, "uplink", site.owner), {"predictor": component})
+
+
+def api_service(name: str, cloud: CloudAPI, shared: Site) -> dict[str, Any]:
+    """An API as the only side: `<x>-cloud` forwards to it, on any node."""
+    component = _component(_pod(_forwarder(name, shared, cloud)))
+    return _service(name, _cloud_labels(name, shared.name), {"predictor": component})
+
+
+def _forwarder(name: str, site: Site, cloud: CloudAddress | CloudAPI) -> dict[str, Any]:
+    engine = "kserve" if isinstance(cloud, CloudAddress) else cloud.engine
     target = [f"--engine={engine}", f"--url={cloud.url}", f"--upstream_model={cloud.model}"]
     environment = {
         **sampling_environment(cloud.sampling),
@@ -95,24 +105,29 @@ def uplink_service(site: Site, cloud: CloudAddress | CloudAPI) -> dict[str, Any]
         "PREDICTOR_TIMEOUT": f"{site.timeouts.cloud:g}",
     }
     if isinstance(cloud, CloudAPI):
-        target.append("--top_logprobs=0")  # nobody mines the cloud's answers
+        # Nobody mines the cloud's answers.
+        target += ["--top_logprobs=0"] if engine == "openai_api" else []
+        target += cloud.arguments
     forwarder = container(
         site.images.predictor, name, target, environment, UPLINK_RESOURCES, LIGHT_START_SECONDS
     )
-    if isinstance(cloud, CloudAPI):
-        key = {"name": cloud.secret, "key": "key", "optional": True}
+    if isinstance(cloud, CloudAPI) and cloud.secret:
+        key = {"name": cloud.secret, "key": cloud.key, "optional": True}
         forwarder["env"].append({"name": "PREDICTOR_API_KEY", "valueFrom": {"secretKeyRef": key}})
-    components = {"predictor": _component(_pod(forwarder), site.node)}
-    return _service(name, labels(site.name, "uplink"), components)
+    return forwarder
 
 
-def cloud_service(name: str, model: Model, images: Images) -> dict[str, Any]:
+def cloud_service(
+    name: str, model: Model, images: Images, owner: str | None = None
+) -> dict[str, Any]:
     """The large model; the scheduler chooses its node."""
     pod = model_pod(name, model, images)
-    return _service(name, _cloud_labels(name), {"predictor": _component(pod)})
+    return _service(name, _cloud_labels(name, owner), {"predictor": _component(pod)})
 
 
-def triton_service(name: str, image: str, resources: Resources) -> dict[str, Any]:
+def triton_service(
+    name: str, image: str, resources: Resources, owner: str | None = None
+) -> dict[str, Any]:
     """A large model that Triton serves under `name`, from the repository in its image."""
     arguments = [
         "tritonserver",
@@ -125,7 +140,8 @@ def triton_service(name: str, image: str, resources: Resources) -> dict[str, Any
     triton["volumeMounts"].append(dict(SHARED_MEMORY_MOUNT))
     pod = {"containers": [triton], "volumes": [temporary(), shared_memory("256Mi")]}
     fields = pod_fields(_TRITON_METRICS_PORT)
-    return _service(name, _cloud_labels(name), {"predictor": {**_component(pod), **fields}})
+    component = {**_component(pod), **fields}
+    return _service(name, _cloud_labels(name, owner), {"predictor": component})
 
 
 def _hem_container(name: str, mining: Mining, site: Site, *arguments: str) -> dict[str, Any]:
@@ -138,7 +154,7 @@ def _hem_container(name: str, mining: Mining, site: Site, *arguments: str) -> di
         LIGHT_START_SECONDS,
     )
     if mining.gateway:
-        mount = {"name": GATEWAY_KEYS, "mountPath": str(KEYS_FILE.parent), "readOnly": True}
+        mount = {"name": mining.keys_secret, "mountPath": str(KEYS_FILE.parent), "readOnly": True}
         hem["volumeMounts"].append(mount)
     return hem
 
@@ -157,8 +173,8 @@ def _hem_pod(hem: dict[str, Any], mining: Mining) -> dict[str, Any]:
     """The keys' Secret may come later: until then the gateway refuses all callers."""
     pod = _pod(hem)
     if mining.gateway:
-        secret = {"secretName": GATEWAY_KEYS, "optional": True}
-        pod["volumes"].append({"name": GATEWAY_KEYS, "secret": secret})
+        secret = {"secretName": mining.keys_secret, "optional": True}
+        pod["volumes"].append({"name": mining.keys_secret, "secret": secret})
     return pod
 
 
@@ -180,8 +196,8 @@ def _component(
     }
 
 
-def _cloud_labels(name: str) -> dict[str, str]:
-    return labels(name.removesuffix("-cloud"), "cloud")
+def _cloud_labels(name: str, owner: str | None) -> dict[str, str]:
+    return labels(name.removesuffix("-cloud"), "cloud", owner)
 
 
 def _service(name: str, named: dict[str, str], components: dict[str, Any]) -> dict[str, Any]:

@@ -21,9 +21,13 @@ QUERY_STAGE: Final = "mining-then-inference"
 ANSWER_STAGE: Final = "inference-then-mining"
 MINING_MODES: Final = (QUERY_STAGE, ANSWER_STAGE)
 
+# The Secret with the keys of the gateway's callers.
+GATEWAY_KEYS: Final = "kserve-hem-gateway-keys"
+MODEL_MOUNT: Final = "/mnt/models"  # where KServe puts what a storageUri names
 HEM_RESOURCES: Final = Resources(cpu="500m", memory="512Mi")
 DEFAULT_IMAGES: Final = Images()
 UPLINK_RESOURCES: Final = Resources(cpu="250m", memory="512Mi")
+DEFAULT_START_SECONDS: Final = 600
 LIGHT_START_SECONDS: Final = 120  # for what loads no model
 
 
@@ -72,7 +76,7 @@ class Model:
 
     An engine that asks a server gets one in its pod. server_arguments: that server's own options.
     url: asks the server there instead, which has the model under the name that `directory` says
-    (None: as the engine finds it).
+    (None: as the engine finds it). image: in place of the engine's own, with the model in it.
     """
 
     resources: Resources
@@ -81,9 +85,10 @@ class Model:
     engine: str = "huggingface"
     arguments: tuple[str, ...] = ()
     sampling: Sampling = CONTRACT_SAMPLING
-    start_seconds: int = 600
+    start_seconds: int = DEFAULT_START_SECONDS
     url: str | None = None
     server_arguments: tuple[str, ...] = ()
+    image: str | None = None
 
     def __post_init__(self) -> None:
         if self.url is not None:
@@ -93,7 +98,7 @@ class Model:
                         f"the server at url {shown_url(self.url)!r} has its model already; "
                         f"remove {name} {value!r}"
                     )
-        elif (self.directory is None) == (self.storage_uri is None):
+        elif self.image is None and (self.directory is None) == (self.storage_uri is None):
             raise ConfigurationError(
                 "a model has either a directory or a storage_uri, got "
                 f"directory={self.directory!r} and storage_uri={self.storage_uri!r}"
@@ -110,7 +115,8 @@ class Model:
 @dataclass(frozen=True, slots=True)
 class Mining:
     """How HEM decides. threshold None: the one that the router was calibrated to. gateway: HEM also
-    offers OpenAI's API, for models of text."""
+    offers OpenAI's API, for models of text; keys_secret: the Secret with its callers' keys. settings:
+    further HEM_* variables. A router with a scheme is one that KServe fetches."""
 
     mode: str
     algorithm: str
@@ -119,6 +125,8 @@ class Mining:
     parameters: Mapping[str, str | float | bool] = field(default_factory=dict)
     resources: Resources = HEM_RESOURCES
     gateway: bool = True
+    settings: Mapping[str, str] = field(default_factory=dict)
+    keys_secret: str = GATEWAY_KEYS
 
     def __post_init__(self) -> None:
         if self.mode not in MINING_MODES:
@@ -130,11 +138,18 @@ class Mining:
         values: dict[str, str | None] = {
             "MINING_MODE": self.mode,
             "HEM_ALGORITHM": self.algorithm,
-            "HEM_ROUTER": self.router,
+            "HEM_ROUTER": MODEL_MOUNT if self.fetched else self.router,
+            "STORAGE_URI": self.router if self.fetched else None,
             "HEM_THRESHOLD": None if self.threshold is None else f"{self.threshold:g}",
             "HEM_PARAMETERS": json.dumps(dict(self.parameters)) if self.parameters else None,
         }
-        return {name: value for name, value in values.items() if value is not None}
+        chosen = {name: value for name, value in values.items() if value is not None}
+        return {**chosen, **self.settings}
+
+    @property
+    def fetched(self) -> bool:
+        """Whether KServe brings the router to MODEL_MOUNT."""
+        return self.router is not None and "://" in self.router
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,23 +166,29 @@ class CloudAddress:
 
 @dataclass(frozen=True, slots=True)
 class CloudAPI:
-    """A cloud that is an OpenAI-compatible API: its base URL, the model there, and the Secret whose
-    `key` is the API's; without that Secret the uplink has no key."""
+    """A cloud that is an OpenAI-compatible API, or another server by its `engine`: its base URL, the
+    model there, and the Secret whose `key` is the API's; without that Secret the uplink has no
+    key."""
 
     url: str
     model: str
-    secret: str
+    secret: str | None
     sampling: Sampling = CONTRACT_SAMPLING
+    engine: str = "openai_api"
+    key: str = "key"
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One edge node's share: the names of its objects begin with `name`."""
+    """One edge node's share: the names of its objects begin with `name`. owner: the spec that it was
+    made from, where that is called otherwise."""
 
     name: str
     node: EdgeNode = ANY_EDGE_NODE
     images: Images = DEFAULT_IMAGES
     timeouts: Timeouts = DEFAULT_TIMEOUTS
+    owner: str | None = None
 
 
 def predictor_url(service: str) -> str:

@@ -18,9 +18,13 @@ def validate(
     """
     from inferencegraph.check.validate import validate as check
     from inferencegraph.read.kustomize import load_documents
+    from inferencegraph.spec.reading import expanded
 
-    documents = [document for file in files for document in load_documents(file)]
-    problems = check([item.content for item in documents], [item.path for item in documents])
+    read = expanded([document for file in files for document in load_documents(file)])
+    documents = read.documents
+    problems = read.problems + check(
+        [item.content for item in documents], [item.path for item in documents]
+    )
     errors, warnings, notes = (
         sum(problem.severity == severity for problem in problems)
         for severity in ("error", "warning", "note")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from inferencegraph.build.engine_pods import MODEL_MOUNT
+from inferencegraph.build.sites import MODEL_MOUNT
 from inferencegraph.local.placement import LOOPBACK, Addresses
 from predictors.digits import TRITON_REPOSITORY
 from predictors.errors import ConfigurationError

@@ -22,9 +22,9 @@ from inferencegraph.local.ports import free_ports, gateway_ports, hold_ports
 from inferencegraph.local.process import ServiceProcess, Watchdog, exit_reason
 from inferencegraph.local.selection import chosen_graphs, services_of
 from inferencegraph.read.documents import MANIFESTS
-from inferencegraph.read.kustomize import load
 from inferencegraph.router.app import PROPAGATE_HEADERS, TRACING, create_app, patterns_from
 from inferencegraph.router.server import GraphServer
+from inferencegraph.spec.reading import load_objects
 from predictors.errors import ConfigurationError, HEMError
 from predictors.upstream.attempt import attempt, unread
 from predictors.upstream.client import Client, build_client
@@ -254,7 +254,7 @@ async def running(
 
     Everything that can be wrong with the manifests or the ports is found before a model starts.
     """
-    documents = [document for path in paths or [EXAMPLE] for document in load(path)]
+    documents = [document.content for document in load_objects(paths or [EXAMPLE])]
     services = services_of(documents, paths)
     refuse(documents)
     table = with_own_images(images)

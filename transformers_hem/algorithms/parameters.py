@@ -1,16 +1,18 @@
 """Parameters of an algorithm: from the CRD's list of strings, or JSON, to a typed model."""
 
+import math
 from typing import Any, Final
 
 import orjson
 from pydantic import ValidationError
 
 from predictors.errors import ConfigurationError, first_fault, known
-from transformers_hem.algorithms.base import AlgorithmParameters
+from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters
 
 # A block as Sedna writes it has the first two; as Ianvs writes it, the others. `type` is always
 # hard_example_mining and `url` the file of the class, which here is in a table.
 _LISTS: Final = ("parameters", "hyperparameters")
+THRESHOLD: Final = "threshold"  # the name of the parameter
 _BLOCK: Final = frozenset({"name", *_LISTS, "type", "url"})
 
 
@@ -120,6 +122,21 @@ def parse(name: str, owner: Any, values: dict[str, str]) -> AlgorithmParameters:
         raise ConfigurationError(
             f"{name}: {_fault(error, values)}; known: {', '.join(sorted(model.model_fields))}"
         ) from error
+
+
+def take_threshold(algorithm: type[Algorithm], values: dict[str, str]) -> float | None:
+    """Takes `threshold` out of the parameters, where Sedna and Ianvs write it beside the
+    algorithm's own; it stays where the algorithm declares a `threshold` with another meaning."""
+    if THRESHOLD not in values or THRESHOLD in algorithm.Parameters.model_fields:
+        return None
+    text = values.pop(THRESHOLD)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise ConfigurationError(f"parameter {THRESHOLD!r} must be from 0 to 1, not {text!r}")
+    return value
 
 
 def _fault(error: ValidationError, values: dict[str, str]) -> str:

@@ -12,7 +12,12 @@ from predictors.serving.settings import ServerSettings
 from transformers_hem import embedded
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import SCORED_CHARACTERS, Algorithm, Stage
-from transformers_hem.algorithms.parameters import parse, read_parameters
+from transformers_hem.algorithms.parameters import (
+    THRESHOLD,
+    parse,
+    read_parameters,
+    take_threshold,
+)
 from transformers_hem.gateway.options import DecideAt, OnBreak, read_decide_at
 from transformers_hem.gateway.sticky import StickyBy
 from transformers_hem.guards import GUARDS
@@ -30,7 +35,6 @@ MODES: dict[Stage, MiningMode] = {
 }
 DEFAULT_ALGORITHM = "LinearRouter"
 DEFAULT_THRESHOLD = 0.5
-THRESHOLD = "threshold"  # the name of the parameter
 
 
 class HEMSettings(ServerSettings, BaseSettings):
@@ -208,7 +212,7 @@ def build_decider(settings: HEMSettings) -> Decider:
     _refuse_misfits(settings, name, kind)
     if settings.router is not None:
         values.setdefault("router", settings.router)
-    taken = _take_threshold(kind, values)
+    taken = take_threshold(kind, values)
     parameters = parse(name, kind, values)
     algorithm = kind(parameters)
     return Decider(
@@ -258,21 +262,6 @@ def warn_of_a_prefix(decider: Decider) -> None:
         )
 
 
-def _take_threshold(algorithm: type[Algorithm], values: dict[str, str]) -> float | None:
-    """Takes `threshold` out of the parameters, where Sedna and Ianvs write it beside the
-    algorithm's own; it stays where the algorithm declares a `threshold` with another meaning."""
-    if THRESHOLD not in values or THRESHOLD in algorithm.Parameters.model_fields:
-        return None
-    text = values.pop(THRESHOLD)
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 1:
-        raise ConfigurationError(f"parameter {THRESHOLD!r} must be from 0 to 1, not {text!r}")
-    return value
-
-
 def _choose_threshold(
     algorithm: Algorithm,
     parameters: set[str],
@@ -282,7 +271,7 @@ def _choose_threshold(
     """HEM_THRESHOLD, the parameters' threshold, or the algorithm's own.
 
     `parameters` are the names of the algorithm's own parameters that are set; `taken` is what
-    `_take_threshold` took. Raises ConfigurationError where two of them contradict each other.
+    `take_threshold` took. Raises ConfigurationError where two of them contradict each other.
     """
     default = algorithm.default_threshold
     own = sorted(parameters & algorithm.threshold_parameters)

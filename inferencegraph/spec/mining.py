@@ -1,0 +1,108 @@
+"""Hard-example mining, and the gateway that mines streams."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from inferencegraph.spec.fields import FromList, Part
+from inferencegraph.spec.serving import Resource
+
+MiningMode = Literal["mining-then-inference", "inference-then-mining"]
+Scalar = str | int | float | bool
+
+
+class Parameter(Part):
+    """As the documents write it: by `name` or by `key`."""
+
+    name: str | None = None
+    key: str | None = None
+    value: Scalar = ""
+
+    @model_validator(mode="after")
+    def _one_name(self) -> Self:
+        if (self.name is None) == (self.key is None):
+            raise ValueError("needs either name or key")
+        return self
+
+    @property
+    def called(self) -> str:
+        return self.name or self.key or ""
+
+
+Parameters = Annotated[tuple[Parameter, ...], FromList]
+
+
+class Guard(Part):
+    name: str
+    parameters: Parameters = ()
+
+
+class Promise(Part):
+    """What the threshold has to keep: what `hem calibrate` promised of the router, by the same
+    names."""
+
+    edge_ratio: float | None = Field(default=None, ge=0, le=1)
+    max_quality_loss: float | None = Field(default=None, ge=0, le=1)
+    confidence: float | None = Field(default=None, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _one_promise(self) -> Self:
+        if (self.edge_ratio is None) == (self.max_quality_loss is None):
+            raise ValueError("needs either edgeRatio or maxQualityLoss")
+        return self
+
+
+class HardExampleMining(Part):
+    """Which queries go to the cloud. `placement`: HEM as a component of its own (query stage: an
+    InferenceService; answer stage: the edge model's transformer) or as a sidecar in the edge
+    model's pod."""
+
+    name: str | None = Field(default=None, min_length=1, description="of the algorithm")
+    parameters: Parameters = ()
+    mining_mode: MiningMode | None = Field(default=None, description="default: the algorithm's own")
+    router: str | None = Field(
+        default=None,
+        min_length=1,
+        description="a trained router: embedded:NAME, a folder, or a storageUri",
+    )
+    threshold: float | None = Field(default=None, ge=0, le=1)
+    promise: Promise | None = None
+    guards: Annotated[tuple[Guard, ...], FromList] = ()
+    batch_policy: Literal["any", "majority", "all"] | None = None
+    source: str | None = Field(
+        default=None,
+        min_length=1,
+        description="FILE.py with an algorithm of your own; name: its class",
+    )
+    placement: Literal["component", "sidecar"] = "component"
+    resource: Resource | None = None
+
+    @model_validator(mode="after")
+    def _either_threshold_or_promise(self) -> Self:
+        if self.threshold is not None and self.promise is not None:
+            raise ValueError("has threshold and promise; the promise sets the threshold")
+        return self
+
+
+class Gateway(Part):
+    """OpenAI's API in front of the site. `settings`: further settings of HEM's gateway by their
+    names without HEM_, such as `hedge_percentile`."""
+
+    enabled: bool = True
+    keys_secret: str | None = Field(
+        default=None, min_length=1, description="Secret with the file `keys`"
+    )
+    sticky: Literal["off", "header", "user", "first_turns", "session"] | None = None
+    on_break: Literal["error", "continue"] | None = None
+    retries: int | None = Field(default=None, ge=0)
+    settings: dict[str, Scalar] = Field(default_factory=dict)
+
+    def environment(self) -> dict[str, Any]:
+        """HEM_* for what is set."""
+        own = {"sticky": self.sticky, "on_break": self.on_break, "retries": self.retries}
+        chosen = {**self.settings, **own}
+        return {f"HEM_{k.upper()}": _text(v) for k, v in chosen.items() if v is not None}
+
+
+def _text(value: Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,115 @@
+"""The whole document: an LLMJointInferenceService, its edge worker and its cloud worker."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+
+from inferencegraph.check.problem import error
+from inferencegraph.spec.engines import InferenceConfig
+from inferencegraph.spec.faults import SpecFaults, findings_of
+from inferencegraph.spec.fields import FromList, Part
+from inferencegraph.spec.mining import Gateway, HardExampleMining
+from inferencegraph.spec.serving import (
+    Autoscaling,
+    ImageSettings,
+    Nodes,
+    Resource,
+    Sampling,
+    TimeLimits,
+    Toleration,
+)
+from inferencegraph.spec.sources import ModelSource
+
+API_VERSION: Final = "kserve-hem.io/v1alpha1"
+# What the owner's documents write is read as well.
+API_VERSIONS: Final = (API_VERSION, "example.com/v1", "sedna.io/v1alpha2")
+
+
+class Worker(Part):
+    """What both sides have. `template`: a pod template, whose fields are carried over."""
+
+    model: ModelSource | None = None
+    inference_config: InferenceConfig | None = None
+    resource: Resource | None = None
+    sampling: Sampling | None = None
+    replicas: int | None = Field(default=None, ge=1)
+    autoscaling: Autoscaling | None = None
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    tolerations: Annotated[tuple[Toleration, ...], FromList] = ()
+    service_account: str | None = Field(default=None, min_length=1)
+    start_seconds: int | None = Field(default=None, ge=1, description="how long loading may take")
+    template: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one_number(self) -> Self:
+        if self.replicas is not None and self.autoscaling is not None:
+            raise ValueError("has replicas and autoscaling; give one")
+        return self
+
+
+class EdgeWorker(Worker):
+    """The small model, on each of `nodes`; without nodes, on any node with the edge role."""
+
+    nodes: Nodes = ()
+    hard_example_mining: HardExampleMining | None = None
+
+    @model_validator(mode="after")
+    def _different_nodes(self) -> Self:
+        seen: set[str] = set()
+        for node in self.nodes:
+            if node.name in seen:
+                raise ValueError(f"names the node {node.name!r} twice")
+            seen.add(node.name)
+        return self
+
+
+class CloudWorker(Worker):
+    """The large model, once for all nodes."""
+
+
+class Spec(Part):
+    deployment_mode: Literal["sdk", "oneclick"] = "oneclick"
+    inference_config: InferenceConfig = InferenceConfig()
+    edge_worker: EdgeWorker | None = None
+    cloud_worker: CloudWorker | None = None
+    gateway: Gateway = Gateway()
+    images: ImageSettings = ImageSettings()
+    timeouts: TimeLimits = TimeLimits()
+
+    @model_validator(mode="after")
+    def _some_side(self) -> Self:
+        if self.edge_worker is None and self.cloud_worker is None:
+            raise ValueError("needs edgeWorker, cloudWorker, or both")
+        return self
+
+
+class Metadata(Part):
+    """Kubernetes' own; what else it holds is carried over."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str = Field(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=63)
+    namespace: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class LLMJointInferenceService(Part):
+    api_version: Literal["kserve-hem.io/v1alpha1", "example.com/v1", "sedna.io/v1alpha2"]
+    kind: Literal["LLMJointInferenceService"]
+    metadata: Metadata
+    spec: Spec
+    status: dict[str, Any] | None = None
+
+
+def parsed(content: Mapping[str, Any]) -> LLMJointInferenceService:
+    """A document as values. Raises SpecFaults with every fault."""
+    version = content.get("apiVersion")
+    if version not in API_VERSIONS:
+        message = f"is {version!r}; write {API_VERSION!r}"
+        raise SpecFaults([error("apiVersion", message)])
+    try:
+        return LLMJointInferenceService.model_validate(content)
+    except ValidationError as fault:
+        raise SpecFaults(findings_of(fault, LLMJointInferenceService)) from None

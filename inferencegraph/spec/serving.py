@@ -1,0 +1,97 @@
+"""How much, how many and where: resources, replicas, nodes, images, time limits."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+
+from inferencegraph.spec.fields import FromList, Part, Quantity
+
+
+class Amounts(Part):
+    """Kubernetes quantities. gpus: of `accelerator` of the worker."""
+
+    cpu: Quantity | None = None
+    memory: Quantity | None = None
+    gpus: int | None = Field(default=None, ge=0)
+
+
+class Resource(Part):
+    """What a worker's model asks for and may use; one where the other is absent."""
+
+    requests: Amounts = Amounts()
+    limits: Amounts = Amounts()
+    accelerator: str = Field(default="nvidia.com/gpu", description="the resource that gpus counts")
+
+
+class Sampling(Part):
+    """How the model generates where a request leaves it open; the V2 contract's names."""
+
+    max_tokens: int | None = Field(default=None, ge=1)
+    temperature: float | None = Field(default=None, ge=0)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    repetition_penalty: float | None = Field(default=None, gt=0)
+    stop: Annotated[tuple[str, ...], FromList] | None = None
+    seed: int | None = None
+
+
+class Node(Part):
+    """One edge node, and so one site: by the name that Kubernetes knows it by, or by labels."""
+
+    name: str = Field(min_length=1, description="of the site; of the node where labels are absent")
+    labels: dict[str, str] | None = Field(default=None, min_length=1)
+
+
+def _node(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+Nodes = Annotated[tuple[Annotated[Node, BeforeValidator(_node)], ...], FromList]
+
+
+class Toleration(Part):
+    key: str | None = None
+    operator: Literal["Exists", "Equal"] | None = None
+    value: str | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    toleration_seconds: int | None = None
+
+
+class Autoscaling(Part):
+    """Between `minReplicas` and `maxReplicas`, by KServe's autoscaler of that class."""
+
+    min_replicas: int = Field(default=1, ge=0)
+    max_replicas: int = Field(ge=1)
+    autoscaler_class: Literal["hpa", "keda"] = Field(
+        default="hpa",
+        validation_alias=AliasChoices("class", "autoscaler_class"),
+        serialization_alias="class",
+    )
+    metric: Literal["cpu", "memory"] = "cpu"
+    target: int = Field(default=80, ge=1, description="percent of the request")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(
+                f"minReplicas {self.min_replicas} is above maxReplicas {self.max_replicas}"
+            )
+        return self
+
+
+class ImageSettings(Part):
+    """`registry` and `tag`: of all images of ours. `names`: whole names, by an image's or an
+    engine's name, which win."""
+
+    registry: str | None = Field(default=None, min_length=1)
+    tag: str | None = Field(default=None, min_length=1)
+    pull_secret: str | None = Field(default=None, min_length=1)
+    names: dict[str, str] = Field(default_factory=dict)
+
+
+class TimeLimits(Part):
+    """Seconds; see `inferencegraph.build.sites.Timeouts`."""
+
+    cloud_connect: float | None = Field(default=None, gt=0)
+    cloud: float | None = Field(default=None, gt=0)
+    edge: int | None = Field(default=None, gt=0)
+    service_client: int | None = Field(default=None, gt=0)
