@@ -17,7 +17,6 @@ import yaml
 
 from inferencegraph.build.annotated import annotated
 from inferencegraph.build.engine_table import CONFIG_MAP, ENGINES, IMAGES, MULTI_NODE, Engine
-from inferencegraph.build.examples import KUSTOMIZATION
 from inferencegraph.build.pods import (
     CONTAINER_NAME,
     SECURITY_CONTEXT,
@@ -30,6 +29,7 @@ from inferencegraph.build.pods import (
     temporary_mount,
 )
 from inferencegraph.read.documents import parse
+from inferencegraph.read.kustomization import FILE_NAMES
 from predictors.errors import ConfigurationError
 from predictors.serving.command import run
 
@@ -89,7 +89,7 @@ def folder_texts(resource: str, images: Mapping[str, str]) -> dict[str, str]:
         "resources": [IMAGES_FILE, *texts],
     }
     about = f"# A ServingRuntime for each engine, for nodes with {resource} or none.\n"
-    texts[KUSTOMIZATION] = about + yaml.safe_dump(fields, sort_keys=False)
+    texts[FILE_NAMES[0]] = about + yaml.safe_dump(fields, sort_keys=False)
     return texts
 
 

@@ -114,9 +114,9 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Mining:
-    """How HEM decides. threshold None: the one that the router was calibrated to. gateway: HEM also
-    offers OpenAI's API, for models of text; keys_secret: the Secret with its callers' keys. settings:
-    further HEM_* variables. A router with a scheme is one that KServe fetches."""
+    """How HEM decides. threshold None: the one that the router was calibrated to. A router with a
+    scheme is one that KServe fetches. gateway: HEM also offers OpenAI's API, for models of text;
+    keys_secret: the Secret with its callers' keys. settings: further HEM_* variables."""
 
     mode: str
     algorithm: str
@@ -166,8 +166,8 @@ class CloudAddress:
 
 @dataclass(frozen=True, slots=True)
 class CloudAPI:
-    """A cloud that is an OpenAI-compatible API, or another server by its `engine`: its base URL, the
-    model there, and the Secret whose `key` is the API's; without that Secret the uplink has no
+    """A cloud that is an OpenAI-compatible API, or another server by its `engine`: its base URL,
+    the model there, and the Secret whose `key` is the API's; without that Secret the uplink has no
     key."""
 
     url: str
@@ -181,8 +181,8 @@ class CloudAPI:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One edge node's share: the names of its objects begin with `name`. owner: the spec that it was
-    made from, where that is called otherwise."""
+    """One edge node's share: the names of its objects begin with `name`. owner: the spec that it
+    was made from, where that is called otherwise."""
 
     name: str
     node: EdgeNode = ANY_EDGE_NODE

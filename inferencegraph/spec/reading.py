@@ -44,7 +44,8 @@ def expanded(documents: Sequence[Document]) -> Expanded:
     if not specs:
         return Expanded(list(documents), [], [])
     # Imported where there is a spec: it brings pydantic's models and the algorithms.
-    from inferencegraph.spec.rendering import SpecFaults, rendered
+    from inferencegraph.spec.faults import SpecFaults
+    from inferencegraph.spec.rendering import rendered
     from inferencegraph.spec.service import parsed
 
     objects: list[Document] = []

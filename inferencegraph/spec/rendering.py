@@ -1,27 +1,14 @@
-"""From a spec to its objects: what the two sides share, then each site."""
+"""From a spec to its objects."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from inferencegraph.build.services import (
-    api_service,
-    cloud_service,
-    edge_service,
-    site_manifests,
-    triton_service,
-)
-from inferencegraph.build.sites import (
-    CloudAddress,
-    CloudAPI,
-    Mining,
-    Model,
-    Site,
-    predictor_url,
-)
-from inferencegraph.check.problem import Finding
+from inferencegraph.build.setup import Claim, Objects, Setup, objects
+from inferencegraph.build.sites import Model, Site
+from inferencegraph.check.problem import error
 from inferencegraph.spec.faults import Collector, SpecFault, SpecFaults
 from inferencegraph.spec.resolving import (
-    SiteName,
+    claim_of,
     images_of,
     mining_of,
     model_of,
@@ -31,8 +18,10 @@ from inferencegraph.spec.resolving import (
 from inferencegraph.spec.service import LLMJointInferenceService
 from inferencegraph.spec.sources import ModelSource
 from predictors.contract import CLOUD, EDGE
+from predictors.errors import ConfigurationError
 
-Objects = list[dict[str, Any]]
+EDGE_FIELD: Final = "spec.edgeWorker"
+CLOUD_FIELD: Final = "spec.cloudWorker"
 
 
 def rendered(
@@ -42,73 +31,54 @@ def rendered(
 
     Raises SpecFaults with all that can't be rendered.
     """
-    spec, name = document.spec, document.metadata.name
-    models = models or {}
+    setup = resolved(document, models)
+    try:
+        made = objects(setup)
+    except ConfigurationError as fault:
+        raise SpecFaults([error("spec", str(fault))]) from None
+    return [_placed(each, document) for each in made]
+
+
+def resolved(
+    document: LLMJointInferenceService, models: Mapping[str, ModelSource] | None = None
+) -> Setup:
+    """The values of a spec. Raises SpecFaults with all that is wrong in it."""
+    spec, name, models = document.spec, document.metadata.name, models or {}
+    small, large = spec.edge_worker, spec.cloud_worker
     faults = Collector()
     edge = cloud = mining = None
-    sites: list[SiteName] = []
-    worker = spec.edge_worker
-    if worker is not None:
-        edge = faults.get(lambda: model_of(worker, spec, EDGE, "spec.edgeWorker", models))
-        sites = faults.get(lambda: sites_of(name, worker)) or []
-    if (large := spec.cloud_worker) is not None:
-        cloud = faults.get(lambda: model_of(large, spec, CLOUD, "spec.cloudWorker", models))
-    if worker is not None and large is not None:
-        text = not (isinstance(edge, Model) and edge.engine == "classifier")
-        field = "spec.edgeWorker.hardExampleMining"
-        mining = faults.get(lambda: mining_of(worker.hard_example_mining, spec, not text, field))
-    elif worker is not None and worker.hard_example_mining is not None:
-        faults.get(_mines_for_nobody)
-    timeouts = faults.get(lambda: timeouts_of(spec))
+    claims: list[Claim | None] = []
     images = faults.get(lambda: images_of(spec))
-    if faults.findings or timeouts is None or images is None:
+    timeouts = faults.get(lambda: timeouts_of(spec))
+    sites = (faults.get(lambda: sites_of(name, small)) or []) if small else []
+    if small is not None:
+        edge = faults.get(lambda: model_of(small, spec, EDGE, EDGE_FIELD, models))
+        claims.append(faults.get(lambda: claim_of(small, EDGE_FIELD)))
+    if large is not None:
+        cloud = faults.get(lambda: model_of(large, spec, CLOUD, CLOUD_FIELD, models))
+        claims.append(faults.get(lambda: claim_of(large, CLOUD_FIELD)))
+    if small is not None and large is not None:
+        text = not (isinstance(edge, Model) and edge.engine == "classifier")
+        field = f"{EDGE_FIELD}.hardExampleMining"
+        mining = faults.get(lambda: mining_of(small.hard_example_mining, spec, not text, field))
+    elif small is not None and small.hard_example_mining is not None:
+        faults.get(_mines_for_nobody)
+    if faults.findings or images is None or timeouts is None:
         raise SpecFaults(faults.findings)
-    built = [Site(each.name, each.node, images, timeouts, owner=name) for each in sites]
-    try:
-        objects = _objects(name, built, edge, cloud, mining, Site(name, images=images))
-    except SpecFault as fault:
-        raise SpecFaults([Finding("error", fault.field, fault.message)]) from None
-    return [_placed(each, document) for each in objects]
-
-
-def _objects(
-    name: str,
-    sites: list[Site],
-    edge: Model | CloudAPI | None,
-    cloud: Model | CloudAPI | None,
-    mining: Mining | None,
-    shared: Site,
-) -> Objects:
-    objects: Objects = []
-    address: CloudAddress | CloudAPI | None = None
-    if isinstance(cloud, Model):
-        service, address = _cloud(f"{name}-cloud", cloud, shared)
-        objects.append(service)
-    elif isinstance(cloud, CloudAPI):
-        address = cloud
-        if not sites:
-            objects.append(api_service(f"{name}-cloud", cloud, shared))
-    for site in sites:
-        assert isinstance(edge, Model)
-        if address is None or mining is None:
-            objects.append(edge_service(site, edge))
-        else:
-            objects += site_manifests(site, edge, mining, address)
-    return objects
-
-
-def _cloud(name: str, model: Model, shared: Site) -> tuple[dict[str, Any], CloudAddress]:
-    """The large model's service, and where uplinks find it."""
-    if model.engine == "triton" and model.image is not None:
-        service = triton_service(name, model.image, model.resources, shared.name)
-    else:
-        service = cloud_service(name, model, shared.images, shared.name)
-    return service, CloudAddress(predictor_url(name), name, model.sampling)
+    return Setup(
+        name,
+        tuple(Site(each.name, each.node, images, timeouts, owner=name) for each in sites),
+        edge if isinstance(edge, Model) else None,
+        mining,
+        cloud,
+        images,
+        tuple(claim for claim in claims if claim is not None),
+    )
 
 
 def _mines_for_nobody() -> None:
     raise SpecFault(
-        "spec.edgeWorker.hardExampleMining",
+        f"{EDGE_FIELD}.hardExampleMining",
         "there is no cloudWorker to which hard queries could go; add one, or leave this out",
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from inferencegraph.build.pods import EdgeNode, Images, Resources
+from inferencegraph.build.setup import Claim
 from inferencegraph.build.sites import (
     DEFAULT_START_SECONDS,
     DEFAULT_TIMEOUTS,
@@ -39,6 +40,7 @@ CLOUD_RESOURCES: Final = Amounts(cpu="4", memory="8Gi")
 DEFAULT_SECRET: Final = SecretKey(name="kserve-hem-cloud-key", key="key")
 DEFAULT_ROUTER: Final = "embedded:general"
 GPU_MEMORY: Final = 0.9  # the query-routing document's default
+_PVC: Final = "pvc://"
 _CLASSIFIERS: Final = (".onnx", ".pt", ".pt2", ".torchscript")
 _NODE: Final = re.compile(r"[^a-z0-9-]+")
 # KServe labels pods `app: isvc.<service>-<component>`, and a label's value has 63 characters; the
@@ -78,8 +80,8 @@ def engine_of(worker: Worker, spec: Spec, source: ModelSource, field: str) -> st
         if engine not in ("kserve", "openai_api", "triton"):
             raise SpecFault(
                 f"{field}.inferenceConfig.engine",
-                f"{engine!r} loads a model itself, but the model is at a url; use openai_api for an "
-                "OpenAI-compatible API, kserve for a V2 server, triton for a Triton",
+                f"{engine!r} loads a model itself, but the model is at a url; use openai_api for "
+                "an OpenAI-compatible API, kserve for a V2 server, triton for a Triton",
             )
         return engine
     engine = own or spec.inference_config.engine or suggested
@@ -175,9 +177,23 @@ def model_of(
             arguments=arguments,
             sampling=sampling,
             url=source.url,
-            image=source.image,
+            image=own_image(source.image, spec) if source.image else None,
             start_seconds=worker.start_seconds or DEFAULT_START_SECONDS,
         )
+
+
+def claim_of(worker: Worker, field: str) -> Claim | None:
+    """The claim that is made for the worker's model."""
+    if worker.claim is None:
+        return None
+    uri = (worker.model and worker.model.storage_uri) or ""
+    name = uri.removeprefix(_PVC).partition("/")[0]
+    if not uri.startswith(_PVC) or not name:
+        raise SpecFault(
+            f"{field}.claim", f"the model's storageUri {uri!r} names no claim: pvc://CLAIM/PATH"
+        )
+    part = worker.claim
+    return Claim(name, part.size, part.access_mode, part.storage_class)
 
 
 def mining_of(
@@ -290,6 +306,12 @@ def images_of(spec: Spec) -> Images:
         if image in own:
             fields[own[image]] = name
     return Images(**fields)
+
+
+def own_image(image: str, spec: Spec) -> str:
+    """An image of ours as the spec names it; any other as it is."""
+    names = {plain: name for name, plain in _defaults().items()}
+    return str(getattr(images_of(spec), names[image])) if image in names else image
 
 
 def _defaults() -> dict[str, str]:

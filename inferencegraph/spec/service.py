@@ -12,6 +12,7 @@ from inferencegraph.spec.fields import FromList, Part
 from inferencegraph.spec.mining import Gateway, HardExampleMining
 from inferencegraph.spec.serving import (
     Autoscaling,
+    Claim,
     ImageSettings,
     Nodes,
     Resource,
@@ -32,6 +33,7 @@ class Worker(Part):
     model: ModelSource | None = None
     inference_config: InferenceConfig | None = None
     resource: Resource | None = None
+    claim: Claim | None = None
     sampling: Sampling | None = None
     replicas: int | None = Field(default=None, ge=1)
     autoscaling: Autoscaling | None = None

@@ -78,6 +78,15 @@ class Autoscaling(Part):
         return self
 
 
+class Claim(Part):
+    """A PersistentVolumeClaim that is made for the model's `pvc://` source. ReadWriteMany or
+    ReadOnlyMany: pods on several nodes read it."""
+
+    size: Quantity
+    access_mode: Literal["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany"] = "ReadWriteOnce"
+    storage_class: str | None = None
+
+
 class ImageSettings(Part):
     """`registry` and `tag`: of all images of ours. `names`: whole names, by an image's or an
     engine's name, which win."""

@@ -5,6 +5,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,16 @@ import httpx
 import pytest
 import yaml
 
-from inferencegraph.build.examples import (
-    DIGITS_CLOUD,
-    DIGITS_EDGE,
-    digit_recognition,
-)
-from inferencegraph.build.services import cloud_service
-from inferencegraph.build.sites import DEFAULT_IMAGES, Model
+from inferencegraph.build.sites import Model
 from inferencegraph.read.documents import MANIFESTS
+from inferencegraph.spec.examples import DIGITS_FOLDER, files, setup
 from predictors.contract import (
     CLOUD,
     EDGE,
     HEM_ROUTE,
     SERVED_BY,
 )
-from predictors.digits import FILES
+from predictors.digits import FILES, TRITON_MODEL
 from predictors.digits.workshop.data import split
 from tests.inferencegraph.running_hem import HEM, RunningHem
 
@@ -36,12 +32,10 @@ _, TEST = split()
 
 def without_triton(folder: Path) -> Path:
     """The example, with the cloud model in a predictor of ours."""
-    model = Model(DIGITS_EDGE.resources, directory="digits:cloud", engine="classifier")
-    files = {
-        **digit_recognition(),
-        "cloud.yaml": cloud_service(DIGITS_CLOUD, model, DEFAULT_IMAGES),
-    }
-    for name, manifest in files.items():
+    made = setup(DIGITS_FOLDER)
+    assert made.edge is not None
+    model = Model(made.edge.resources, directory="digits:cloud", engine="classifier")
+    for name, manifest in files(replace(made, cloud=model)).items():
         (folder / name).write_text(yaml.safe_dump(manifest))
     return folder
 
@@ -89,7 +83,7 @@ def test_the_cards_figures_are_those_of_the_graph(stack: RunningHem) -> None:
     """Every test image. Within two images: processors round differently."""
     with httpx.Client(timeout=60) as client:
         found = [said(ask(client, stack, row)) for row in range(len(TEST))]
-    served = {EDGE: "digits-edge", CLOUD: DIGITS_CLOUD}
+    served = {EDGE: "digits-edge", CLOUD: TRITON_MODEL}
     assert all(model == served[route] for _, route, model in found)
     right = [digit == label for (digit, *_), label in zip(found, TEST.labels, strict=True)]
     slack = 2.5 / len(TEST)
@@ -100,7 +94,7 @@ def test_the_cards_figures_are_those_of_the_graph(stack: RunningHem) -> None:
 
 def test_the_caller_overrules_mining(stack: RunningHem) -> None:
     with httpx.Client(timeout=60) as client:
-        for prefer, model in ((CLOUD, DIGITS_CLOUD), (EDGE, "digits-edge")):
+        for prefer, model in ((CLOUD, TRITON_MODEL), (EDGE, "digits-edge")):
             assert said(ask(client, stack, 0, hem_prefer=prefer))[2] == model
 
 
@@ -131,6 +125,6 @@ def test_the_request_that_hem_up_suggests_is_answered(tmp_path: Path) -> None:
 
 def test_the_edge_answers_when_the_cloud_is_gone(stack: RunningHem) -> None:
     """Last: nobody starts the cloud again."""
-    stack.kill(DIGITS_CLOUD)
+    stack.kill(TRITON_MODEL)
     with httpx.Client(timeout=60) as client:
         assert said(ask(client, stack, 0, hem_prefer=CLOUD))[2] == "digits-edge"

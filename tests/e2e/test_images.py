@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import pytest
 import yaml
 from packaging.utils import canonicalize_name
 
-from inferencegraph.build import examples
+from inferencegraph.build.sites import MINING_MODES
+from inferencegraph.spec import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 PREDICTOR = ROOT / "predictors/Dockerfile"
@@ -161,7 +162,10 @@ def _containers(node: Any) -> Iterator[dict[str, Any]]:
 
 def test_the_predictor_image_holds_what_the_shipped_manifests_ask_of_it(tmp_path: Path) -> None:
     for side in ("edge", "cloud"):
-        examples.write(tmp_path / side, examples.with_engines([f"{side}=triton"]))
+        for mode in MINING_MODES:
+            made = examples.setup(examples.FOLDER / mode)
+            other = replace(made, **{side: replace(getattr(made, side), engine="triton")})
+            examples.write(tmp_path / side, Path(mode), other)
     files = [*(ROOT / "manifests").rglob("*.yaml"), *tmp_path.rglob("*.yaml")]
     asked: dict[str, set[str]] = {}
     for path in files:

@@ -9,23 +9,18 @@ from typing import Any
 import pytest
 import yaml
 
+from inferencegraph.build.annotated import annotated
 from inferencegraph.build.engine_pods import (
     OWN_IMAGES,
     SERVERS,
     model_pod,
-)
-from inferencegraph.build.examples import (
-    MODELS,
-    annotated,
-    example,
-    write,
 )
 from inferencegraph.build.pods import Images, Resources
 from inferencegraph.build.sites import MINING_MODES, Model
 from inferencegraph.check.validate import validate
 from inferencegraph.local.containers import LOCAL_COMMANDS
 from inferencegraph.local.plan import plan
-from inferencegraph.read.kustomize import load
+from inferencegraph.spec.examples import FOLDER, example, files, setup
 from predictors.contract import CLOUD, EDGE
 from predictors.engines import ENGINES
 from predictors.engines.vllm.settings import VLLMSettings
@@ -45,7 +40,11 @@ MODEL = Model(Resources("2", "4Gi"), directory="org/model")
 
 
 def _example(mode: str, side: str, engine: str) -> dict[str, dict[str, Any]]:
-    return example(mode, {**MODELS, side: replace(MODELS[side], engine=engine)})
+    return _with(mode, side, replace(getattr(setup(FOLDER / mode), side), engine=engine))
+
+
+def _with(mode: str, side: str, model: Model) -> dict[str, dict[str, Any]]:
+    return files(replace(setup(FOLDER / mode), **{side: model}))
 
 
 def _containers(model: Model) -> dict[str, dict[str, Any]]:
@@ -169,7 +168,7 @@ def test_a_claim_is_mounted_into_the_server(engine: str, shared: Path) -> None:
     claim = {"claimName": "models", "readOnly": True}
     assert {"name": "model", "persistentVolumeClaim": claim} in pod["volumes"]
     assert "STORAGE_URI" not in {entry["name"] for entry in ours["env"]}
-    service = example(MINING_MODES[0], {**MODELS, CLOUD: stored})["cloud.yaml"]
+    service = _with(MINING_MODES[0], CLOUD, stored)["cloud.yaml"]
     assert violations(shared / "crds", service) == []
     whole = model_pod("qa", replace(stored, storage_uri="pvc://models"), Images())
     assert not any("subPath" in mount for mount in whole["containers"][1]["volumeMounts"])
@@ -202,13 +201,3 @@ def test_every_image_has_its_tag_and_its_local_command() -> None:
     kustomization = yaml.safe_load((MANIFESTS / "images/kustomization.yaml").read_text())
     assert {image["name"] for image in kustomization["images"]} == names
     assert names <= set(LOCAL_COMMANDS)
-
-
-def test_examples_written_elsewhere_bring_their_kustomizations(tmp_path: Path) -> None:
-    write(tmp_path, {**MODELS, EDGE: replace(MODELS[EDGE], engine="triton")})
-    for mode in MINING_MODES:
-        manifests = load(tmp_path / "answer-generation" / mode)
-        assert validate(manifests, complete=True) == []
-        (edge,) = [m for m in manifests if m["metadata"]["name"] == "qa-edge"]
-        images = [c["image"] for c in edge["spec"]["predictor"]["containers"]]
-        assert images == ["kserve-hem-predictor:0.1.0", "kserve-hem-triton:0.1.0"]

@@ -9,21 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from inferencegraph.build.examples import (
-    DIGITS_FOLDER,
-    DIGITS_MINING,
-    FOLDER,
-    LONG_FOLDER,
-    LONG_MINING,
-    MINING,
-    SMOLLM2_FOLDER,
-    SMOLLM2_MINING,
-    STORED_FOLDER,
-    STORED_MINING,
-    annotated,
-    example,
-    examples,
-)
+from inferencegraph.build.annotated import annotated
 from inferencegraph.build.sites import MINING_MODES
 from inferencegraph.check.fields import fields_of
 from inferencegraph.check.kserve_types import (
@@ -33,6 +19,14 @@ from inferencegraph.check.kserve_types import (
 )
 from inferencegraph.check.validate import validate
 from inferencegraph.read.kustomize import load
+from inferencegraph.spec.examples import (
+    DIGITS_FOLDER,
+    FOLDERS,
+    STORED_FOLDER,
+    example,
+    files,
+    setup,
+)
 from predictors.engines import ENGINES
 from predictors.serving.settings import PredictorSettings
 from tests.inferencegraph.build.crds import (
@@ -49,19 +43,12 @@ from transformers_hem.serving.settings import (
 
 ROOT = Path(__file__).resolve().parents[3]
 MANIFESTS = ROOT / "manifests"
-EXAMPLES = examples()
-MININGS = {
-    DIGITS_FOLDER: DIGITS_MINING,
-    STORED_FOLDER: STORED_MINING,
-    LONG_FOLDER: LONG_MINING,
-    SMOLLM2_FOLDER: SMOLLM2_MINING,
-    **{FOLDER / mode: m for mode, m in MINING.items()},
-}
-REWRITE = "run `python -m inferencegraph.build.examples manifests`"
+EXAMPLES = {folder: files(setup(folder)) for folder in FOLDERS}
+REWRITE = "run `python -m inferencegraph.spec.examples manifests`"
 
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=str)
-def test_the_files_are_what_the_builders_make(folder: Path) -> None:
+def test_the_files_are_what_their_specs_say(folder: Path) -> None:
     built = {name: annotated(manifest) for name, manifest in EXAMPLES[folder].items()}
     shipped = {path.name: path.read_text() for path in (MANIFESTS / folder).glob("*.yaml")}
     assert set(shipped) - {"kustomization.yaml"} == set(built), REWRITE
@@ -216,7 +203,8 @@ def test_hem_accepts_what_its_manifest_says(folder: Path, monkeypatch: pytest.Mo
     for entry in container["env"]:
         monkeypatch.setenv(entry["name"], entry["value"])
     decider = build_decider(read_environment())
-    assert decider.name == MININGS[folder].algorithm
+    mining = setup(folder).mining
+    assert mining is not None and decider.name == mining.algorithm
 
 
 def test_the_table_of_fields_is_kserves_own(shared: Path) -> None:
@@ -270,4 +258,5 @@ def test_the_components_fields_are_kserves_own(
 
 def test_the_threshold_of_digits_is_the_one_that_training_chose() -> None:
     card = json.loads((ROOT / "predictors/digits/training.json").read_text())
-    assert DIGITS_MINING.threshold == card["threshold"]
+    mining = setup(DIGITS_FOLDER).mining
+    assert mining is not None and mining.threshold == card["threshold"]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from inferencegraph.build.examples import example
 from inferencegraph.build.sites import ANSWER_STAGE
 from inferencegraph.check.validate import refuse, validate
+from inferencegraph.spec.examples import example
 
 CLAIM = {"name": "models", "persistentVolumeClaim": {"claimName": "models"}}
 

@@ -10,13 +10,13 @@ import pytest
 import yaml
 from hypothesis import given, settings, strategies as st
 
-from inferencegraph.build.examples import example
 from inferencegraph.build.sites import MINING_MODES
 from inferencegraph.check.kserve_types import GROUP, UNCHECKED, VERSIONS
 from inferencegraph.check.problem import Finding, Others, warning
 from inferencegraph.check.validate import CHECKS, refuse, validate
 from inferencegraph.read.documents import read
 from inferencegraph.read.kustomize import load, load_documents
+from inferencegraph.spec.examples import example
 from predictors.errors import ConfigurationError
 from tests.inferencegraph.running_hem import hem
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from inferencegraph.build.examples import example
 from inferencegraph.local.consequences import if_failing, if_gone, is_clouds
 from inferencegraph.local.containers import LOCAL_COMMANDS
 from inferencegraph.local.plan import Plan, plan
+from inferencegraph.spec.examples import example
 
 QUERY, ANSWER = "mining-then-inference", "inference-then-mining"
 EVERY = "every question fails"

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from inferencegraph.build.examples import example
 from inferencegraph.local.containers import with_own_images
 from inferencegraph.local.overrides import overridden
 from inferencegraph.local.plan import Component, plan
+from inferencegraph.spec.examples import example
 from predictors.errors import ConfigurationError
 
 QUERY, ANSWER = "mining-then-inference", "inference-then-mining"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from inferencegraph.build.examples import example
 from inferencegraph.cli import main
 from inferencegraph.read.documents import MANIFESTS
+from inferencegraph.spec.examples import example
 
 Refused = Callable[..., str]
 

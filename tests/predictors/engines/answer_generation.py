@@ -6,12 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from inferencegraph.build.examples import (
-    FOLDER,
-    MODELS,
-    write,
-)
 from inferencegraph.read.documents import MANIFESTS
+from inferencegraph.spec.examples import FOLDER, setup, write
 from predictors.contract import HEM_ROUTE, SERVED_BY
 from predictors.embedded.workshop.questions import test_questions as shipped_questions
 from predictors.upstream.attempt import error_reason
@@ -36,7 +32,8 @@ def as_shipped(mode: str) -> list[Asked]:
 
 def written(root: Path, mode: str, side: str, values: Mapping[str, Any]) -> Path:
     """The folder of the example by `mode`, with `values` in place of the side's own."""
-    write(root, {**MODELS, side: replace(MODELS[side], **values)})
+    made = setup(FOLDER / mode)
+    write(root, FOLDER / mode, replace(made, **{side: replace(getattr(made, side), **values)}))
     return root / FOLDER / mode
 
 

@@ -1,0 +1,97 @@
+"""A whole setup as objects: claims, each site, and the cloud that they share, in this order."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from inferencegraph.build.pods import Images, labels
+from inferencegraph.build.services import (
+    api_service,
+    cloud_service,
+    edge_service,
+    site_manifests,
+    triton_service,
+)
+from inferencegraph.build.sites import (
+    DEFAULT_IMAGES,
+    CloudAddress,
+    CloudAPI,
+    Mining,
+    Model,
+    Site,
+    predictor_url,
+)
+
+Objects = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A PersistentVolumeClaim for a model."""
+
+    name: str
+    size: str
+    access_mode: str = "ReadWriteOnce"
+    storage_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Everything that is made from one spec called `name`.
+
+    Without `cloud` each site is its edge model alone; without `sites` there is the cloud alone.
+    """
+
+    name: str
+    sites: tuple[Site, ...] = ()
+    edge: Model | None = None
+    mining: Mining | None = None
+    cloud: Model | CloudAPI | None = None
+    images: Images = DEFAULT_IMAGES
+    claims: tuple[Claim, ...] = ()
+
+
+def objects(setup: Setup) -> Objects:
+    """Raises ConfigurationError where a model's values don't fit its engine."""
+    shared = Site(setup.name, images=setup.images)
+    claims = [_claim(claim, setup.name) for claim in setup.claims]
+    if isinstance(setup.cloud, Model):
+        service, address = _cloud(f"{setup.name}-cloud", setup.cloud, shared)
+        return [*claims, *_sites(setup, address), service]
+    if setup.cloud is not None and not setup.sites:
+        return [*claims, api_service(f"{setup.name}-cloud", setup.cloud, shared)]
+    return [*claims, *_sites(setup, setup.cloud)]
+
+
+def _sites(setup: Setup, cloud: CloudAddress | CloudAPI | None) -> Objects:
+    made: Objects = []
+    for site in setup.sites:
+        assert setup.edge is not None
+        if cloud is None or setup.mining is None:
+            made.append(edge_service(site, setup.edge))
+        else:
+            made += site_manifests(site, setup.edge, setup.mining, cloud)
+    return made
+
+
+def _cloud(name: str, model: Model, shared: Site) -> tuple[dict[str, Any], CloudAddress]:
+    """The large model's service, and where uplinks find it."""
+    if model.engine == "triton" and model.image is not None:
+        service = triton_service(name, model.image, model.resources, shared.name)
+    else:
+        service = cloud_service(name, model, shared.images, shared.name)
+    return service, CloudAddress(predictor_url(name), name, model.sampling)
+
+
+def _claim(claim: Claim, owner: str) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "accessModes": [claim.access_mode],
+        "resources": {"requests": {"storage": claim.size}},
+    }
+    if claim.storage_class is not None:
+        spec["storageClassName"] = claim.storage_class
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": claim.name, "labels": labels(owner, "models", owner)},
+        "spec": spec,
+    }
