@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -12,10 +12,12 @@ from inferencegraph.commands.ask import ask
 from inferencegraph.commands.calibrate import calibrate
 from inferencegraph.commands.chat import chat
 from inferencegraph.commands.evaluate import evaluate
+from inferencegraph.commands.init import init
 from inferencegraph.commands.label import label
 from inferencegraph.commands.options import Command
 from inferencegraph.commands.render import render
 from inferencegraph.commands.router import router
+from inferencegraph.commands.schema import schema
 from inferencegraph.commands.score import score
 from inferencegraph.commands.train import train
 from inferencegraph.commands.up import up
@@ -50,7 +52,11 @@ def hem(
         print(context.get_help(), end="")
 
 
-for command in (up, ask, chat, render, validate, router, label, train, score, calibrate, evaluate):
+COMMANDS: Final = (
+    *(init, up, ask, chat, render, validate, schema, router),
+    *(label, train, score, calibrate, evaluate),
+)
+for command in COMMANDS:
     app.command(cls=Command)(command)
 
 

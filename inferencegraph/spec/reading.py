@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from inferencegraph.check.containers import mapping
 from inferencegraph.check.problem import Problem
-from inferencegraph.read.documents import Document
+from inferencegraph.read.documents import Document, objects
 from inferencegraph.read.kustomize import load_documents
 from predictors.errors import ConfigurationError
 
@@ -39,6 +39,12 @@ def load_objects(paths: Sequence[Path]) -> list[Document]:
     return read.documents
 
 
+def check_text(text: str, path: Path) -> None:
+    """Raises ConfigurationError with every fault of the specs in a text of YAML for `path`."""
+    if problems := expanded(objects(text, path)).problems:
+        raise ConfigurationError("\n".join(map(str, problems)))
+
+
 def expanded(documents: Sequence[Document]) -> Expanded:
     specs = [document for document in documents if is_spec(document.content)]
     if not specs:
@@ -48,11 +54,11 @@ def expanded(documents: Sequence[Document]) -> Expanded:
     from inferencegraph.spec.rendering import rendered
     from inferencegraph.spec.service import parsed
 
-    objects: list[Document] = []
+    found: list[Document] = []
     problems: list[Problem] = []
     for document in documents:
         if not is_spec(document.content):
-            objects.append(document)
+            found.append(document)
             continue
         try:
             made = rendered(parsed(document.content))
@@ -63,5 +69,5 @@ def expanded(documents: Sequence[Document]) -> Expanded:
                 for each in faults.findings
             ]
             continue
-        objects += [Document(document.path, content) for content in made]
-    return Expanded(objects, specs, problems)
+        found += [Document(document.path, content) for content in made]
+    return Expanded(found, specs, problems)
