@@ -8,6 +8,7 @@ and read where there is one. A test holds files and builders together.
 """
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from inferencegraph.build.pods import (
     temporary,
     temporary_mount,
 )
+from inferencegraph.check.services import KNOWN_ACCELERATORS, MORE_ACCELERATORS
 from inferencegraph.read.documents import parse
 from inferencegraph.read.kustomization import FILE_NAMES
 from predictors.errors import ConfigurationError
@@ -132,6 +134,8 @@ def _runtime(name: str, engine: Engine, resource: str, images: Mapping[str, str]
     spec["containers"] = [_container(engine, resource, images[key])]
     spec["volumes"] = _volumes(engine)
     if name == MULTI_NODE:
+        if resource not in KNOWN_ACCELERATORS:
+            spec["annotations"][MORE_ACCELERATORS] = json.dumps([resource])
         spec["workerSpec"] = _workers(engine, resource, images[key])
     return {
         "apiVersion": "serving.kserve.io/v1alpha1",

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
+from inferencegraph.check.core.syntax import quantity_of
 from inferencegraph.check.kserve_types import EXTENDS, REQUIRED, TYPES
 from inferencegraph.check.problem import Finding, Others, error, unknown
 
@@ -86,6 +87,12 @@ def _check_entries(value: Any, entry_type: str, field: str) -> Iterator[Finding]
     numbers_too = field.rpartition(".")[2] in _QUANTITIES
     for name, entry in value.items():
         if numbers_too and isinstance(entry, int | float) and not isinstance(entry, bool):
+            continue
+        if numbers_too and isinstance(entry, str):
+            if quantity_of(entry) is None:
+                yield error(
+                    _join(field, name), f"{entry!r} is not a quantity such as 500m, 2 or 4Gi"
+                )
             continue
         if entry is None and entry_type == "str":
             continue

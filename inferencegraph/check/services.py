@@ -17,7 +17,7 @@ from inferencegraph.check.containers import (
     mapping,
     sequence,
 )
-from inferencegraph.check.problem import Finding, Others, error, unknown, warning
+from inferencegraph.check.problem import Finding, Others, error, note, unknown, warning
 from predictors.errors import known
 
 _WORKER_CONTAINER: Final = "worker-container"
@@ -29,8 +29,8 @@ _SIZES: Final = {
 }
 _SCHEMES: Final = ("file", "gs", "hdfs", "hf", "http", "https", "oci", "pvc", "s3", "webhdfs")
 _AUTOSCALER: Final = "serving.kserve.io/autoscalerClass"
-_MORE_ACCELERATORS: Final = "serving.kserve.io/gpu-resource-types"
-_KNOWN_ACCELERATORS: Final = ("nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi")
+MORE_ACCELERATORS: Final = "serving.kserve.io/gpu-resource-types"
+KNOWN_ACCELERATORS: Final = ("nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi")
 _SHARED_STORAGE: Final = ("pvc", "oci")
 
 
@@ -62,8 +62,6 @@ def _check_component(role: str, component: Mapping[str, Any]) -> Iterator[Findin
 
 
 def _check_container(container: Mapping[str, Any], field: str) -> Iterator[Finding]:
-    if not container.get("image"):
-        yield error(f"{field}.image", "is missing, but required")
     workers = argument(container, "--workers")
     if workers is not None and workers != "1":
         yield error(
@@ -89,6 +87,12 @@ def check_model(service: Mapping[str, Any], others: Others) -> Iterator[Finding]
         return
     field = "spec.predictor.model"
     yield from check_accelerators(model, field)
+    if model.get("storageUri") is None and not mapping(model.get("storage")):
+        yield warning(
+            f"{field}.storageUri",
+            "is missing, so KServe takes the service for one of many models: it mounts a list of "
+            "them and adds its agent to every pod; give a storageUri, or use containers",
+        )
     yield from _check_storage(model.get("storageUri"), f"{field}.storageUri")
     name = model.get("runtime")
     if not isinstance(name, str):
@@ -143,6 +147,11 @@ def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Fin
     predictor = mapping(mapping(service.get("spec")).get("predictor"))
     if "workerSpec" not in predictor:
         return
+    yield note(
+        "spec.predictor.workerSpec",
+        "KServe 0.20.0 deletes the workers at each reconcile in Standard mode (kserve #6113); "
+        "take a version from after August 2026",
+    )
     workers, model = mapping(predictor["workerSpec"]), mapping(predictor.get("model"))
     annotations = mapping(mapping(service.get("metadata")).get("annotations"))
     if annotations.get(_AUTOSCALER) != "none":
@@ -166,7 +175,7 @@ def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Fin
         count = workers.get(size)
         if isinstance(count, int) and count < 1:
             yield error(f"spec.predictor.workerSpec.{size}", f"must be 1 or more, not {count}")
-    allowed = {*_KNOWN_ACCELERATORS, *_listed(annotations.get(_MORE_ACCELERATORS))}
+    allowed = {*KNOWN_ACCELERATORS, *_listed(annotations.get(MORE_ACCELERATORS))}
     parts = {"spec.predictor.model": model} | {
         f"spec.predictor.workerSpec.containers[{index}]": container
         for index, container in enumerate(inside)
@@ -177,7 +186,7 @@ def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Fin
                 yield error(
                     f"{field}.resources",
                     f"KServe does not count {name} by itself; add the annotation "
-                    f"{_MORE_ACCELERATORS}: '[\"{name}\"]'",
+                    f"{MORE_ACCELERATORS}: '[\"{name}\"]'",
                 )
     runtime = others.runtimes.get(str(model.get("runtime")))
     if runtime is not None and "workerSpec" not in mapping(runtime.get("spec")):

@@ -10,18 +10,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from inferencegraph.check.containers import mapping
+from inferencegraph.check.core.metadata import check_metadata
 from inferencegraph.check.fields import check_fields, check_type
 from inferencegraph.check.graphs import check_calls, check_graph, check_spec
 from inferencegraph.check.kserve_types import CORE_KINDS, GROUP, UNCHECKED, VERSIONS
 from inferencegraph.check.names import check_deployment_mode, check_name
 from inferencegraph.check.places import check_places
 from inferencegraph.check.problem import Finding, Objects, Others, Problem, error, note, unknown
+from inferencegraph.check.reconciled.checks import check_made_graph, check_made_services
 from inferencegraph.check.services import (
     check_components,
     check_model,
     check_multi_node,
     check_runtime,
 )
+from inferencegraph.check.webhook import check_webhook
 from inferencegraph.read.documents import identity
 from inferencegraph.router.spec import spec_of
 from predictors.errors import ConfigurationError
@@ -31,7 +34,14 @@ Check = Callable[[Mapping[str, Any], Others], Iterator[Finding]]
 # Kind -> its checks, in the order in which they report. A new check is a function in a file of
 # this folder and its name here.
 CHECKS: Final[dict[str, tuple[Check, ...]]] = {
-    "InferenceGraph": (check_fields, check_name, check_deployment_mode, check_graph, check_calls),
+    "InferenceGraph": (
+        check_fields,
+        check_name,
+        check_deployment_mode,
+        check_graph,
+        check_calls,
+        check_made_graph,
+    ),
     "InferenceService": (
         check_fields,
         check_name,
@@ -39,6 +49,8 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         check_components,
         check_model,
         check_multi_node,
+        check_webhook,
+        check_made_services,
         check_places,
     ),
     "ServingRuntime": (check_fields, check_name, check_runtime),
@@ -109,6 +121,7 @@ def _findings(
     before = itertools.takewhile(lambda other: other is not content, documents)
     if identity(content) in map(identity, before):
         yield error("metadata.name", "another document is the same object; keep one")
+    yield from check_metadata(content)
     if kind in VERSIONS or is_core:
         services = _visible(content, documents, ("InferenceService",))
         runtimes = _visible(content, documents, ("ServingRuntime", "ClusterServingRuntime"))

@@ -101,7 +101,8 @@ def _worker(source: Mapping[str, str], engine: str | None, name: str | None) -> 
     if "url" in source:
         lines += [
             "      # The API's key. On a cluster: kubectl create secret generic \\",
-            f"      #   {KEY_SECRET} --from-file=key=FILE; with hem up: export PREDICTOR_API_KEY=...",
+            f"      #   {KEY_SECRET} --from-file=key=FILE",
+            "      # With hem up: export PREDICTOR_API_KEY=...",
             "      secret:",
             f"        name: {KEY_SECRET}",
         ]
