@@ -150,7 +150,7 @@ def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Fin
     yield note(
         "spec.predictor.workerSpec",
         "KServe 0.20.0 deletes the workers at each reconcile in Standard mode (kserve #6113); "
-        "take a version from after August 2026",
+        "use a version from after August 2026",
     )
     workers, model = mapping(predictor["workerSpec"]), mapping(predictor.get("model"))
     annotations = mapping(mapping(service.get("metadata")).get("annotations"))

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from inferencegraph.check.containers import mapping
-from inferencegraph.check.problem import Problem
+from inferencegraph.check.problem import Problem, of_rule
+from inferencegraph.check.validate import problem
 from inferencegraph.read.documents import Document, objects
 from inferencegraph.read.kustomize import load_documents
 from predictors.errors import ConfigurationError
@@ -64,10 +65,8 @@ def expanded(documents: Sequence[Document]) -> Expanded:
             made = rendered(parsed(document.content))
         except SpecFaults as faults:
             name = f"{KIND}/{mapping(document.content.get('metadata')).get('name', '?')}"
-            problems += [
-                Problem(each.severity, name, each.field, each.message, document.path)
-                for each in faults.findings
-            ]
+            found_here = of_rule("spec", faults.findings)
+            problems += [problem(each, name, document) for each in found_here]
             continue
         found += [Document(document.path, content) for content in made]
     return Expanded(found, specs, problems)
