@@ -62,8 +62,6 @@ def _check_component(role: str, component: Mapping[str, Any]) -> Iterator[Findin
 
 
 def _check_container(container: Mapping[str, Any], field: str) -> Iterator[Finding]:
-    if not container.get("image"):
-        yield error(f"{field}.image", "is missing, but required")
     workers = argument(container, "--workers")
     if workers is not None and workers != "1":
         yield error(
@@ -219,8 +217,6 @@ def check_runtime(runtime: Mapping[str, Any], others: Others) -> Iterator[Findin
 
 
 def _check_runtime_container(container: Mapping[str, Any], field: str) -> Iterator[Finding]:
-    if not container.get("image"):
-        yield error(f"{field}.image", "is missing, but required")
     if not mapping(container.get("readinessProbe")):
         yield warning(
             f"{field}.readinessProbe",
@@ -244,10 +240,7 @@ def _check_workers(workers: Mapping[str, Any], heads: list[Mapping[str, Any]]) -
     ):
         yield from _check_sizes(container, f"{field}.env")
     for index, container in enumerate(inside):
-        field = f"spec.workerSpec.containers[{index}]"
-        if not container.get("image"):
-            yield error(f"{field}.image", "is missing, but required")
-        yield from check_accelerators(container, field)
+        yield from check_accelerators(container, f"spec.workerSpec.containers[{index}]")
 
 
 def _check_sizes(container: Mapping[str, Any], field: str) -> Iterator[Finding]:

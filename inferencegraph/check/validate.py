@@ -16,6 +16,7 @@ from inferencegraph.check.kserve_types import CORE_KINDS, GROUP, UNCHECKED, VERS
 from inferencegraph.check.names import check_deployment_mode, check_name
 from inferencegraph.check.places import check_places
 from inferencegraph.check.problem import Finding, Objects, Others, Problem, error, note, unknown
+from inferencegraph.check.refused import check_graph_pods, check_runtime_pods, check_service_pods
 from inferencegraph.check.services import (
     check_components,
     check_model,
@@ -31,7 +32,14 @@ Check = Callable[[Mapping[str, Any], Others], Iterator[Finding]]
 # Kind -> its checks, in the order in which they report. A new check is a function in a file of
 # this folder and its name here.
 CHECKS: Final[dict[str, tuple[Check, ...]]] = {
-    "InferenceGraph": (check_fields, check_name, check_deployment_mode, check_graph, check_calls),
+    "InferenceGraph": (
+        check_fields,
+        check_name,
+        check_deployment_mode,
+        check_graph,
+        check_calls,
+        check_graph_pods,
+    ),
     "InferenceService": (
         check_fields,
         check_name,
@@ -40,9 +48,10 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         check_model,
         check_multi_node,
         check_places,
+        check_service_pods,
     ),
-    "ServingRuntime": (check_fields, check_name, check_runtime),
-    "ClusterServingRuntime": (check_fields, check_name, check_runtime),
+    "ServingRuntime": (check_fields, check_name, check_runtime, check_runtime_pods),
+    "ClusterServingRuntime": (check_fields, check_name, check_runtime, check_runtime_pods),
     **dict.fromkeys(itertools.chain.from_iterable(CORE_KINDS.values()), (check_fields,)),
 }
 
