@@ -21,6 +21,7 @@ from inferencegraph.check.reconciled.graphs import router_of
 from inferencegraph.check.reconciled.installation import Installation
 from inferencegraph.check.reconciled.metadata import DEPLOYMENT_MODE, app_label, name_of
 from inferencegraph.check.reconciled.objects import autoscaling, served_container, service_ports
+from inferencegraph.check.reconciled.runtimes import is_served_by_kserve, selected, wanted
 
 Part = Mapping[str, Any]
 
@@ -37,6 +38,23 @@ def check_service_pods(service: Part, others: Others) -> Iterator[Finding]:
         for component in made:
             yield from _check_component(component)
         yield from _check_names(service, made)
+
+
+def check_selection(service: Part, others: Others) -> Iterator[Finding]:
+    """A model that names no runtime, and that none takes by itself."""
+    predictor = mapping(mapping(service.get("spec")).get("predictor"))
+    model = wanted(predictor)
+    if model is None or model.named is not None or not model.format:
+        return
+    multi_node = isinstance(predictor.get("workerSpec"), dict)
+    if selected(model, others.runtimes, multi_node) or is_served_by_kserve(model, multi_node):
+        return
+    form = f"{model.format}:{model.version}" if model.version else model.format
+    yield error(
+        f"spec.predictor.{model.field}",
+        f"no ServingRuntime of these manifests or of KServe's own takes {form!r} with protocol "
+        f"{model.protocol} by itself; name one as runtime",
+    )
 
 
 def check_graph_pods(graph: Part, others: Others) -> Iterator[Finding]:

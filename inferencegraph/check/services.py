@@ -18,7 +18,6 @@ from inferencegraph.check.containers import (
     sequence,
 )
 from inferencegraph.check.problem import Finding, Others, error, unknown, warning
-from predictors.errors import known
 
 _WORKER_CONTAINER: Final = "worker-container"
 _PROTOCOLS: Final = ("v1", "v2", "grpc-v1", "grpc-v2")
@@ -27,7 +26,6 @@ _SIZES: Final = {
     "PIPELINE_PARALLEL_SIZE": "pipelineParallelSize",
     "TENSOR_PARALLEL_SIZE": "tensorParallelSize",
 }
-_SCHEMES: Final = ("file", "gs", "hdfs", "hf", "http", "https", "oci", "pvc", "s3", "webhdfs")
 _AUTOSCALER: Final = "serving.kserve.io/autoscalerClass"
 _MORE_ACCELERATORS: Final = "serving.kserve.io/gpu-resource-types"
 _KNOWN_ACCELERATORS: Final = ("nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi")
@@ -87,7 +85,6 @@ def check_model(service: Mapping[str, Any], others: Others) -> Iterator[Finding]
         return
     field = "spec.predictor.model"
     yield from check_accelerators(model, field)
-    yield from _check_storage(model.get("storageUri"), f"{field}.storageUri")
     name = model.get("runtime")
     if not isinstance(name, str):
         return
@@ -100,16 +97,25 @@ def check_model(service: Mapping[str, Any], others: Others) -> Iterator[Finding]
 def _check_supported(
     name: str, runtime: Mapping[str, Any], model: Mapping[str, Any], field: str
 ) -> Iterator[Finding]:
-    formats = [
-        mapping(entry).get("name") for entry in sequence(runtime.get("supportedModelFormats"))
-    ]
-    wanted = mapping(model.get("modelFormat")).get("name")
-    if wanted is not None and wanted not in formats:
+    formats = [mapping(entry) for entry in sequence(runtime.get("supportedModelFormats"))]
+    names = [entry.get("name") for entry in formats]
+    wanted = mapping(model.get("modelFormat"))
+    form, version = wanted.get("name"), wanted.get("version")
+    versions = [entry.get("version") for entry in formats if entry.get("name") == form]
+    if form is not None and form not in names:
         yield error(
             f"{field}.modelFormat.name",
-            f"runtime {name!r} does not support {wanted!r}; it supports: "
-            f"{', '.join(map(str, formats))}",
+            f"runtime {name!r} does not support {form!r}; it supports: "
+            f"{', '.join(map(str, names))}",
         )
+    elif form is not None and version is not None and version not in versions:
+        yield error(
+            f"{field}.modelFormat.version",
+            f"runtime {name!r} does not support version {version!r} of {form}; it supports: "
+            f"{', '.join(map(str, versions))}",
+        )
+    if runtime.get("disabled") is True:
+        yield error(f"{field}.runtime", f"{name!r} is disabled; KServe refuses to use it")
     protocols = sequence(runtime.get("protocolVersions"))
     protocol = model.get("protocolVersion")
     if protocol is not None and protocols and protocol not in protocols:
@@ -117,22 +123,6 @@ def _check_supported(
             f"{field}.protocolVersion",
             f"runtime {name!r} does not speak {protocol!r}; it speaks: "
             f"{', '.join(map(str, protocols))}",
-        )
-
-
-def _check_storage(uri: Any, field: str) -> Iterator[Finding]:
-    if not isinstance(uri, str):
-        return
-    scheme, separator, _ = uri.partition("://")
-    if not separator:
-        yield error(
-            field, f"{uri!r} has no scheme; write for example hf://ORG/MODEL or pvc://CLAIM"
-        )
-    elif scheme not in _SCHEMES:
-        yield warning(
-            field,
-            f"{scheme}:// is not one of KServe's own; {known(scheme, _SCHEMES, brief=True)}, or a "
-            "ClusterStorageContainer of yours",
         )
 
 

@@ -16,13 +16,19 @@ from inferencegraph.check.kserve_types import CORE_KINDS, GROUP, UNCHECKED, VERS
 from inferencegraph.check.names import check_deployment_mode, check_name
 from inferencegraph.check.places import check_places
 from inferencegraph.check.problem import Finding, Objects, Others, Problem, error, note, unknown
-from inferencegraph.check.refused import check_graph_pods, check_runtime_pods, check_service_pods
+from inferencegraph.check.refused import (
+    check_graph_pods,
+    check_runtime_pods,
+    check_selection,
+    check_service_pods,
+)
 from inferencegraph.check.services import (
     check_components,
     check_model,
     check_multi_node,
     check_runtime,
 )
+from inferencegraph.check.storage import check_storage
 from inferencegraph.read.documents import identity
 from inferencegraph.router.spec import spec_of
 from predictors.errors import ConfigurationError
@@ -48,6 +54,8 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         check_model,
         check_multi_node,
         check_places,
+        check_storage,
+        check_selection,
         check_service_pods,
     ),
     "ServingRuntime": (check_fields, check_name, check_runtime, check_runtime_pods),

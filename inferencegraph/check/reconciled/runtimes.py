@@ -48,7 +48,7 @@ def wanted(predictor: Mapping[str, Any]) -> Wanted | None:
     model = predictor.get("model")
     if isinstance(model, dict):
         form = mapping(model.get("modelFormat"))
-        name = str(form.get("name"))
+        name = str(form.get("name") or "")
         protocol = model.get("protocolVersion") or (_V2 if name in _V2_FORMATS else _V1)
         version = form.get("version")
         known = str(version) if version is not None else None

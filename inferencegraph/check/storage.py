@@ -1,0 +1,63 @@
+"""Where a model comes from: URIs that KServe's controller refuses, before it makes anything."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from inferencegraph.check.containers import (
+    PREDICTOR_CONTAINER,
+    components,
+    containers,
+    environment,
+    mapping,
+)
+from inferencegraph.check.pods.parts import parts
+from inferencegraph.check.problem import Finding, Others, error
+from inferencegraph.check.reconciled.runtimes import wanted
+from predictors.errors import known
+
+_SCHEMES: Final = (
+    *("file", "gs", "hdfs", "hf", "http", "https", "oci", "oci+native", "pvc", "s3", "webhdfs"),
+)
+_VARIABLE: Final = "STORAGE_URI"
+_AZURE: Final = "blob.core.windows.net"
+_AZURE_BLOB: Final = re.compile(r"https://.+\.blob\.core\.windows\.net/.+")
+
+
+def check_storage(service: Mapping[str, Any], others: Others) -> Iterator[Finding]:
+    """A model's storageUri, a component's storageUris, and the variable STORAGE_URI."""
+    for role, component in components(service):
+        field = f"spec.{role}"
+        model = wanted(component) if role == "predictor" else None
+        if model is not None:
+            uri = model.spec.get("storageUri")
+            at = f"{field}.{model.field}.storageUri"
+            if isinstance(uri, str) and "://" not in uri:
+                yield error(
+                    at, f"{uri!r} has no scheme; write for example hf://ORG/MODEL or pvc://CLAIM"
+                )
+            yield from _check_uri(uri, at)
+        for entry, at in parts(component.get("storageUris"), f"{field}.storageUris"):
+            yield from _check_uri(entry.get("uri"), f"{at}.uri")
+        inside = containers(component)
+        for index, container in enumerate(inside):
+            is_served = container.get("name") == PREDICTOR_CONTAINER or len(inside) == 1
+            if index == 0 if role == "transformer" else is_served:
+                uri = environment(mapping(container), _VARIABLE)
+                yield from _check_uri(uri, f"{field}.containers[{index}].env")
+
+
+def _check_uri(uri: Any, field: str) -> Iterator[Finding]:
+    if not isinstance(uri, str) or "://" not in uri:
+        return
+    scheme, _, rest = uri.partition("://")
+    if scheme not in _SCHEMES:
+        yield error(
+            field,
+            f"KServe refuses {scheme}://, where no ClusterStorageContainer of the cluster takes "
+            f"it; {known(scheme, _SCHEMES, brief=True)}",
+        )
+    elif scheme == "pvc" and not rest.partition("/")[0]:
+        yield error(field, f"{uri!r} names no claim; write pvc://CLAIM/PATH")
+    elif _AZURE in uri and not _AZURE_BLOB.match(uri):
+        yield error(field, f"{uri!r} is no blob; write https://ACCOUNT.{_AZURE}/CONTAINER/PATH")
