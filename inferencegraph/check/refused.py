@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from inferencegraph.check.containers import mapping
 from inferencegraph.check.pods.parts import check_labels
-from inferencegraph.check.pods.syntax import LABEL_VALUE, QUALIFIED_NAME
+from inferencegraph.check.pods.syntax import LABEL, LABEL_VALUE, QUALIFIED_NAME
 from inferencegraph.check.pods.template import check_template
 from inferencegraph.check.pods.workloads import (
     check_metrics,
@@ -109,6 +109,9 @@ def _check_names(content: Part, made: Iterable[Component]) -> Iterator[Finding]:
     names = [component.name for component in made] or [name]
     longest = max(map(len, map(app_label, names))) - len(name)
     limit = LABEL_VALUE.limit - longest
+    own = mapping(mapping(content.get("spec")).get("predictor")).get("name")
+    if own and (fault := LABEL.fault(own)):
+        yield error("spec.predictor.name", fault)
     namespace = mapping(content.get("metadata")).get("namespace")
     if len(name) > limit:
         yield error(
