@@ -14,12 +14,17 @@ from inferencegraph.check.pods.workloads import (
     check_service_ports,
     check_strategy,
 )
-from inferencegraph.check.problem import Finding, Others, error
+from inferencegraph.check.problem import Finding, Others, error, unknown
 from inferencegraph.check.reconciled.component import Component
 from inferencegraph.check.reconciled.components import components_of
 from inferencegraph.check.reconciled.graphs import router_of
 from inferencegraph.check.reconciled.installation import Installation
-from inferencegraph.check.reconciled.metadata import DEPLOYMENT_MODE, app_label, name_of
+from inferencegraph.check.reconciled.metadata import (
+    AUTOSCALER,
+    DEPLOYMENT_MODE,
+    app_label,
+    name_of,
+)
 from inferencegraph.check.reconciled.objects import autoscaling, served_container, service_ports
 from inferencegraph.check.reconciled.runtimes import is_served_by_kserve, selected, wanted
 
@@ -27,6 +32,8 @@ Part = Mapping[str, Any]
 
 # Modes in which something else than a Deployment is made.
 _OTHER_MODES: Final = ("Knative", "Serverless", "ModelMesh")
+_MODES: Final = ("Standard", "RawDeployment")
+_AUTOSCALERS: Final = ("external", "hpa", "keda", "none")
 _INSTALLATION: Final = Installation()
 _HOST_LABEL_LIMIT: Final = 63
 
@@ -82,6 +89,8 @@ def _check_component(component: Component) -> Iterator[Finding]:
     for finding in check_template(component.pod, complete=component.complete):
         yield component.told(finding)
     field, scaling = component.written.field, component.scaling
+    if component.role == "graph":  # a service's own the webhook refuses
+        yield from _check_modes(component.annotations, "metadata.annotations")
     if component.role != "worker":
         if component.role != "graph":
             yield from _check_metadata(component.written.content, field)
@@ -98,9 +107,21 @@ def _check_component(component: Component) -> Iterator[Finding]:
 def _check_metadata(written: Part, field: str) -> Iterator[Finding]:
     """Labels and annotations that a component adds to its pods'."""
     yield from check_labels(written.get("labels"), f"{field}.labels")
-    for name in mapping(written.get("annotations")):
+    annotations = mapping(written.get("annotations"))
+    yield from _check_modes(annotations, f"{field}.annotations")
+    mode = annotations.get(DEPLOYMENT_MODE)
+    if mode not in (None, *_MODES):
+        yield unknown(f"{field}.annotations.{DEPLOYMENT_MODE}", "mode", mode, _MODES)
+    for name in annotations:
         if fault := QUALIFIED_NAME.fault(str(name).lower()):
             yield error(f"{field}.annotations", f"a name {fault}")
+
+
+def _check_modes(annotations: Part, field: str) -> Iterator[Finding]:
+    """What the controller reads from the annotations of a component."""
+    autoscaler = annotations.get(AUTOSCALER)
+    if autoscaler is not None and autoscaler not in _AUTOSCALERS:
+        yield unknown(f"{field}.{AUTOSCALER}", "autoscaler", autoscaler, _AUTOSCALERS)
 
 
 def _check_names(content: Part, made: Iterable[Component]) -> Iterator[Finding]:

@@ -1,7 +1,6 @@
 """InferenceServices, and the ServingRuntimes that they name: what KServe refuses, and what it
 accepts and then runs wrongly."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -18,17 +17,19 @@ from inferencegraph.check.containers import (
     sequence,
 )
 from inferencegraph.check.problem import Finding, Others, error, unknown, warning
+from inferencegraph.check.reconciled.metadata import AUTOSCALER
+from inferencegraph.check.reconciled.multi_node import (
+    MORE_ACCELERATORS,
+    WORKER_CONTAINER,
+    accelerators_counted,
+)
 
-_WORKER_CONTAINER: Final = "worker-container"
 _PROTOCOLS: Final = ("v1", "v2", "grpc-v1", "grpc-v2")
 # What KServe sets itself from `workerSpec`, and refuses in `env`.
 _SIZES: Final = {
     "PIPELINE_PARALLEL_SIZE": "pipelineParallelSize",
     "TENSOR_PARALLEL_SIZE": "tensorParallelSize",
 }
-_AUTOSCALER: Final = "serving.kserve.io/autoscalerClass"
-_MORE_ACCELERATORS: Final = "serving.kserve.io/gpu-resource-types"
-_KNOWN_ACCELERATORS: Final = ("nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi")
 _SHARED_STORAGE: Final = ("pvc", "oci")
 
 
@@ -53,6 +54,12 @@ def _check_component(role: str, component: Mapping[str, Any]) -> Iterator[Findin
             f"{field}.containers",
             f"of several containers KServe serves the one called {PREDICTOR_CONTAINER!r}; "
             f"found: {', '.join(map(str, names))}",
+        )
+    elif role == "predictor" and len(inside) > 1 and names[0] not in (None, PREDICTOR_CONTAINER):
+        yield error(
+            f"{field}.containers",
+            f"KServe puts {PREDICTOR_CONTAINER!r} in the place of the first, {names[0]!r}, which "
+            "is lost; write it first",
         )
     for index, container in enumerate(inside):
         if index == 0 or container.get("name") in (PREDICTOR_CONTAINER, COLLOCATED_TRANSFORMER):
@@ -133,9 +140,9 @@ def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Fin
         return
     workers, model = mapping(predictor["workerSpec"]), mapping(predictor.get("model"))
     annotations = mapping(mapping(service.get("metadata")).get("annotations"))
-    if annotations.get(_AUTOSCALER) != "none":
+    if annotations.get(AUTOSCALER) != "none":
         yield error(
-            f"metadata.annotations.{_AUTOSCALER}",
+            f"metadata.annotations.{AUTOSCALER}",
             "must be none: KServe does not scale a model over several nodes",
         )
     uri = model.get("storageUri")
@@ -154,7 +161,7 @@ def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Fin
         count = workers.get(size)
         if isinstance(count, int) and count < 1:
             yield error(f"spec.predictor.workerSpec.{size}", f"must be 1 or more, not {count}")
-    allowed = {*_KNOWN_ACCELERATORS, *_listed(annotations.get(_MORE_ACCELERATORS))}
+    allowed = accelerators_counted(annotations)
     parts = {"spec.predictor.model": model} | {
         f"spec.predictor.workerSpec.containers[{index}]": container
         for index, container in enumerate(inside)
@@ -165,7 +172,7 @@ def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Fin
                 yield error(
                     f"{field}.resources",
                     f"KServe does not count {name} by itself; add the annotation "
-                    f"{_MORE_ACCELERATORS}: '[\"{name}\"]'",
+                    f"{MORE_ACCELERATORS}: '[\"{name}\"]'",
                 )
     runtime = others.runtimes.get(str(model.get("runtime")))
     if runtime is not None and "workerSpec" not in mapping(runtime.get("spec")):
@@ -173,14 +180,6 @@ def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Fin
             "spec.predictor.model.runtime",
             f"{model['runtime']!r} has no workerSpec, so it can't run over several nodes",
         )
-
-
-def _listed(text: Any) -> list[str]:
-    try:
-        names = json.loads(text) if isinstance(text, str) else []
-    except ValueError:
-        return []
-    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def check_runtime(runtime: Mapping[str, Any], others: Others) -> Iterator[Finding]:
@@ -218,10 +217,10 @@ def _check_runtime_container(container: Mapping[str, Any], field: str) -> Iterat
 def _check_workers(workers: Mapping[str, Any], heads: list[Mapping[str, Any]]) -> Iterator[Finding]:
     inside = containers(workers)
     names = [container.get("name") for container in inside]
-    if names != [_WORKER_CONTAINER]:
+    if names != [WORKER_CONTAINER]:
         yield error(
             "spec.workerSpec.containers",
-            f"KServe runs exactly one, called {_WORKER_CONTAINER!r}; found: "
+            f"KServe runs exactly one, called {WORKER_CONTAINER!r}; found: "
             f"{', '.join(map(str, names)) or 'none'}",
         )
     for field, container in (

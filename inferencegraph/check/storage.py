@@ -13,13 +13,13 @@ from inferencegraph.check.containers import (
 )
 from inferencegraph.check.pods.parts import parts
 from inferencegraph.check.problem import Finding, Others, error
+from inferencegraph.check.reconciled.metadata import STORAGE_URI
 from inferencegraph.check.reconciled.runtimes import wanted
 from predictors.errors import known
 
 _SCHEMES: Final = (
     *("file", "gs", "hdfs", "hf", "http", "https", "oci", "oci+native", "pvc", "s3", "webhdfs"),
 )
-_VARIABLE: Final = "STORAGE_URI"
 _AZURE: Final = "blob.core.windows.net"
 _AZURE_BLOB: Final = re.compile(r"https://.+\.blob\.core\.windows\.net/.+")
 
@@ -43,7 +43,7 @@ def check_storage(service: Mapping[str, Any], others: Others) -> Iterator[Findin
         for index, container in enumerate(inside):
             is_served = container.get("name") == PREDICTOR_CONTAINER or len(inside) == 1
             if index == 0 if role == "transformer" else is_served:
-                uri = environment(mapping(container), _VARIABLE)
+                uri = environment(mapping(container), STORAGE_URI)
                 yield from _check_uri(uri, f"{field}.containers[{index}].env")
 
 

@@ -30,7 +30,11 @@ _CHOICES: Final = {
 }
 _NAMES: Final = {
     **dict.fromkeys(
-        ("serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"), SUBDOMAIN
+        (
+            *("serviceAccountName", "serviceAccount", "nodeName"),
+            *("priorityClassName", "runtimeClassName"),
+        ),
+        SUBDOMAIN,
     ),
     **dict.fromkeys(("hostname", "subdomain"), LABEL),
 }

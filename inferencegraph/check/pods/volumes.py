@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from inferencegraph.check.containers import mapping
+from inferencegraph.check.containers import mapping, sequence
 from inferencegraph.check.pods.environment import VOLUME_FIELDS, check_references
 from inferencegraph.check.pods.parts import (
     Part,
@@ -21,7 +21,7 @@ from inferencegraph.check.pods.syntax import (
     PATH_WITHOUT_BACKSTEPS,
     RELATIVE_PATH,
 )
-from inferencegraph.check.problem import Finding, error
+from inferencegraph.check.problem import Finding, error, unknown
 
 # Source -> the fields that it needs.
 _SOURCES: Final[dict[str, tuple[str, ...]]] = {
@@ -67,6 +67,7 @@ _HOST_TYPES: Final = (
     *("BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate"),
     *("File", "FileOrCreate", "Socket"),
 )
+_ACCESS_MODES: Final = (*("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"),)
 _MODE: Final = (0, 0o777)
 _SHORTEST_TOKEN_SECONDS: Final = 600
 
@@ -96,9 +97,23 @@ def _check_source(name: str, source: Part, field: str) -> Iterator[Finding]:
     size = quantity(source.get("sizeLimit"))
     if size is not None and size < 0:
         yield error(f"{field}.sizeLimit", "must not be negative")
+    if name == "ephemeral":
+        template = mapping(source.get("volumeClaimTemplate"))
+        yield from _check_claim(mapping(template.get("spec")), f"{field}.volumeClaimTemplate.spec")
     if name == "projected":
         for projection, at in parts(source.get("sources"), f"{field}.sources"):
             yield from _check_projection(projection, at)
+
+
+def _check_claim(spec: Part, field: str) -> Iterator[Finding]:
+    yield from check_required(spec, field, ("accessModes",))
+    for mode in sequence(spec.get("accessModes")):
+        if mode not in _ACCESS_MODES:
+            yield unknown(f"{field}.accessModes", "mode", mode, _ACCESS_MODES)
+    requests = mapping(mapping(spec.get("resources")).get("requests"))
+    size = quantity(requests.get("storage"))
+    if requests.get("storage") is None or (size is not None and size <= 0):
+        yield error(f"{field}.resources.requests", "needs storage, more than 0")
 
 
 def _check_projection(projection: Part, field: str) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from inferencegraph.check.problem import Objects
 from inferencegraph.check.reconciled.component import Component, Source
 from inferencegraph.check.reconciled.installation import Installation
 from inferencegraph.check.reconciled.metadata import (
+    STORAGE_URI,
     annotations_of,
     labels_of,
     name_of,
@@ -26,8 +27,6 @@ from inferencegraph.check.reconciled.written import (
 )
 
 Part = Mapping[str, Any]
-
-STORAGE_URI = "STORAGE_URI"
 
 
 def components_of(

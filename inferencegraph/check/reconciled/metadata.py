@@ -13,6 +13,7 @@ AUTOSCALER: Final = "serving.kserve.io/autoscalerClass"
 _STANDARD: Final = "Standard"
 _INTERNAL: Final = "internal.serving.kserve.io"
 STORAGE: Final = f"{_INTERNAL}/storage-initializer-sourceuri"
+STORAGE_URI: Final = "STORAGE_URI"  # a variable of containers
 _FORMAT: Final = "modelFormat"
 _NOT_PASSED_ON: Final = (
     "autoscaling.knative.dev/max-scale",

@@ -8,7 +8,7 @@ from inferencegraph.check.pods.parts import parts
 from inferencegraph.check.problem import Objects
 from inferencegraph.check.reconciled.component import Component, Source
 from inferencegraph.check.reconciled.images import image_of
-from inferencegraph.check.reconciled.merging import filled, merged, merged_container
+from inferencegraph.check.reconciled.merging import filled, merged_container
 from inferencegraph.check.reconciled.metadata import (
     annotations_of,
     labels_of,
@@ -18,17 +18,18 @@ from inferencegraph.check.reconciled.metadata import (
 )
 from inferencegraph.check.reconciled.multi_node import over_several_nodes
 from inferencegraph.check.reconciled.runtimes import Wanted, selected
-from inferencegraph.check.reconciled.written import containers_of, pod_fields, with_service_name
+from inferencegraph.check.reconciled.written import (
+    containers_of,
+    given_to,
+    pod_fields,
+    with_service_name,
+)
 
 Part = Mapping[str, Any]
 
 _NOT_OF_CONTAINERS: Final = (
     *("modelFormat", "runtime", "runtimeVersion", "protocolVersion", "storageUri", "storage"),
     "confidential",
-)
-# What a ServingRuntime's pod gives to the service's.
-_GIVEN: Final = (
-    *("affinity", "imagePullSecrets", "nodeSelector", "schedulerName", "tolerations", "volumes"),
 )
 _UNKNOWN: Final = {"name": PREDICTOR_CONTAINER, "image": "of-the-runtime"}
 _SERVED: Final = (PREDICTOR_CONTAINER, COLLOCATED_TRANSFORMER)
@@ -67,11 +68,6 @@ def components_of_model(
         yield from over_several_nodes(service, head, predictor, spec, added)
     else:
         yield head
-
-
-def given_to(runtime: Part, pod: Part) -> dict[str, Any]:
-    """A service's pod over that of the runtime, or of its workers."""
-    return merged({name: runtime[name] for name in _GIVEN if runtime.get(name)}, pod)
 
 
 def _served(base: Part, service: Part, model: Wanted, name: str, runtime: Part) -> dict[str, Any]:

@@ -10,14 +10,19 @@ from inferencegraph.check.containers import mapping
 from inferencegraph.check.pods.parts import parts, whole
 from inferencegraph.check.pods.quantities import quantity
 from inferencegraph.check.reconciled.component import Component, Source
-from inferencegraph.check.reconciled.merging import merged, merged_container
-from inferencegraph.check.reconciled.metadata import annotations_of, labels_of, name_of
-from inferencegraph.check.reconciled.written import containers_of, pod_fields, with_variable
+from inferencegraph.check.reconciled.merging import merged_container
+from inferencegraph.check.reconciled.metadata import STORAGE, annotations_of, labels_of, name_of
+from inferencegraph.check.reconciled.written import (
+    containers_of,
+    given_to,
+    pod_fields,
+    with_variable,
+)
 
 Part = Mapping[str, Any]
 
 WORKER_CONTAINER: Final = "worker-container"
-KNOWN_ACCELERATORS: Final = ("nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi")
+_KNOWN_ACCELERATORS: Final = ("nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi")
 MORE_ACCELERATORS: Final = "serving.kserve.io/gpu-resource-types"
 _BACKEND: Final = "multinode/executor-backend"
 _GENERATION: Final = "isvc.generation"
@@ -51,14 +56,14 @@ def over_several_nodes(
     }
     pipeline, tensor = sizes.values()
     first, *others = head.pod["containers"]
-    kinds = _kinds(head.annotations)
+    kinds = accelerators_counted(head.annotations)
     if mapping(runtime.get("annotations")).get(_BACKEND) == "mp":
         nodes, of_head, of_worker = pipeline, tensor, tensor
     else:
         nodes, of_head, of_worker = _split(
             pipeline * tensor, _count(first, kinds), _count(container, kinds)
         )
-    uri = str(mapping(added).get("internal.serving.kserve.io/storage-initializer-sourceuri"))
+    uri = str(added.get(STORAGE))
     mounted = {"MODEL_DIR": "/mnt/models"} if uri.partition("://")[0] in _MOUNTED else {}
     common = {"PIPELINE_PARALLEL_SIZE": str(pipeline), "TENSOR_PARALLEL_SIZE": str(tensor)}
     first = _asking(
@@ -98,7 +103,7 @@ def over_several_nodes(
         role="worker",
         name=f"{name_of(service)}-predictor-worker",
         written=Source(field, own),
-        pod={**_given(theirs, pod_fields(own)), "containers": [worker]},
+        pod={**given_to(theirs, pod_fields(own)), "containers": [worker]},
         containers=(sources[0] if sources else Source(field, None),),
         labels=labels_of(service, "predictor", predictor, theirs) | generation_label(),
         annotations=annotations_of(service, predictor, theirs, added),
@@ -106,22 +111,18 @@ def over_several_nodes(
     )
 
 
-def _given(theirs: Part, pod: Part) -> dict[str, Any]:
-    return merged(pod_fields({**theirs, "containers": None}), pod)
-
-
 def _size(own: Any, theirs: Any) -> int:
     return max(1, whole(own) or whole(theirs) or 1)
 
 
-def _kinds(annotations: Part) -> tuple[str, ...]:
-    """Accelerators that KServe counts."""
+def accelerators_counted(annotations: Part) -> tuple[str, ...]:
+    """Names of the accelerators that KServe counts, its own first."""
     try:
         more = json.loads(str(annotations.get(MORE_ACCELERATORS, "[]")))
     except ValueError:
         more = []
     named = [str(name) for name in more] if isinstance(more, list) else []
-    return (*KNOWN_ACCELERATORS, *named)
+    return (*_KNOWN_ACCELERATORS, *named)
 
 
 def _count(container: Part, kinds: tuple[str, ...]) -> int:
@@ -151,7 +152,7 @@ def _asking(
     resources = mapping(container.get("resources"))
     limits, requests = mapping(resources.get("limits")), mapping(resources.get("requests"))
     asked = (kind for kind in kinds if kind in limits or kind in requests)
-    amount = {next(asked, KNOWN_ACCELERATORS[0]): str(count)}
+    amount = {next(asked, _KNOWN_ACCELERATORS[0]): str(count)}
     changed = {"limits": {**limits, **amount}, "requests": {**requests, **amount}}
     result: dict[str, Any] = {**container, "resources": {**resources, **changed}}
     for name, value in variables.items():

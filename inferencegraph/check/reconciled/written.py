@@ -7,6 +7,7 @@ from inferencegraph.check.containers import mapping
 from inferencegraph.check.pods.parts import parts
 from inferencegraph.check.reconciled.component import Source
 from inferencegraph.check.reconciled.installation import COMPONENT_RESOURCES
+from inferencegraph.check.reconciled.merging import merged
 from inferencegraph.check.reconciled.runtimes import FRAMEWORKS
 
 Part = Mapping[str, Any]
@@ -19,6 +20,10 @@ _NOT_OF_PODS: Final = (
     *("storageContainerName", "workerSpec", "pipelineParallelSize", "tensorParallelSize"),
     *FRAMEWORKS,
 )
+# What a ServingRuntime's pod gives to the service's.
+_GIVEN: Final = (
+    *("affinity", "imagePullSecrets", "nodeSelector", "schedulerName", "tolerations", "volumes"),
+)
 _SERVICE_NAME: Final = "INFERENCE_SERVICE_NAME"
 
 
@@ -30,6 +35,11 @@ def containers_of(component: Part, field: str) -> tuple[list[dict[str, Any]], li
 
 def pod_fields(component: Part) -> dict[str, Any]:
     return {name: part for name, part in component.items() if name not in _NOT_OF_PODS}
+
+
+def given_to(runtime: Part, pod: Part) -> dict[str, Any]:
+    """A service's pod over that of the runtime, or of its workers."""
+    return merged({name: runtime[name] for name in _GIVEN if runtime.get(name)}, pod)
 
 
 def with_default_resources(container: Part) -> dict[str, Any]:

@@ -77,6 +77,12 @@ REFUSED: Final[list[tuple[str, Any, str, str]]] = [
         f"{P}.containers[1].name",
         "already",
     ),
+    (
+        f"{P}.containers",
+        [{"name": "side", "image": "a"}, {"name": "kserve-container", "image": "a"}],
+        f"{P}.containers",
+        "write it first",
+    ),
     # ports, and the Service's
     (f"{C}.ports[0].name", "HTTP", f"{C}.ports[0].name", "a-z"),
     (f"{C}.ports[0].name", "8080", f"{C}.ports[0].name", "letter"),
@@ -162,6 +168,12 @@ REFUSED: Final[list[tuple[str, Any, str, str]]] = [
         {"name": "v", "projected": {"sources": [{}]}},
         f"{P}.volumes[1].projected.sources[0]",
         "exactly one",
+    ),
+    (
+        f"{P}.volumes[1]",
+        {"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": {"accessModes": ["RWO"]}}}},
+        f"{P}.volumes[1].ephemeral.volumeClaimTemplate.spec.accessModes",
+        "ReadWriteOnce",
     ),
     (
         f"{P}.volumes[0].emptyDir",
@@ -345,6 +357,18 @@ REFUSED: Final[list[tuple[str, Any, str, str]]] = [
     (f"{P}.runtimeClassName", "a b", f"{P}.runtimeClassName", "a-z"),
     (f"{P}.schedulingGates", [{"name": "a b"}], f"{P}.schedulingGates[0].name", "letters"),
     (f"{P}.labels", {"team": "a b"}, f"{P}.labels", "team is 'a b'"),
+    (
+        f"{P}.annotations",
+        {"serving.kserve.io/deploymentMode": "Foo"},
+        f"{P}.annotations.serving.kserve.io/deploymentMode",
+        "unknown mode",
+    ),
+    (
+        f"{P}.annotations",
+        {"serving.kserve.io/autoscalerClass": "vpa"},
+        f"{P}.annotations.serving.kserve.io/autoscalerClass",
+        "unknown autoscaler",
+    ),
     (f"{P}.annotations", {"a b": "c"}, f"{P}.annotations", "letters"),
     # the Deployment and the autoscaler
     (
