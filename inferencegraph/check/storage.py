@@ -18,7 +18,20 @@ from inferencegraph.check.reconciled.runtimes import wanted
 from predictors.errors import known
 
 _SCHEMES: Final = (
-    *("file", "gs", "hdfs", "hf", "http", "https", "oci", "oci+native", "pvc", "s3", "webhdfs"),
+    *(
+        "file",
+        "gs",
+        "hdfs",
+        "hf",
+        "http",
+        "https",
+        "oci",
+        "oci+fetch",
+        "oci+native",
+        "pvc",
+        "s3",
+        "webhdfs",
+    ),
 )
 _AZURE: Final = "blob.core.windows.net"
 _AZURE_BLOB: Final = re.compile(r"https://.+\.blob\.core\.windows\.net/.+")
@@ -36,28 +49,49 @@ def check_storage(service: Mapping[str, Any], others: Others) -> Iterator[Findin
                 yield error(
                     at, f"{uri!r} has no scheme; write for example hf://ORG/MODEL or pvc://CLAIM"
                 )
-            yield from _check_uri(uri, at)
+            yield from _check_uri(uri, at, others)
         for entry, at in parts(component.get("storageUris"), f"{field}.storageUris"):
-            yield from _check_uri(entry.get("uri"), f"{at}.uri")
+            yield from _check_uri(entry.get("uri"), f"{at}.uri", others)
         inside = containers(component)
         for index, container in enumerate(inside):
             is_served = container.get("name") == PREDICTOR_CONTAINER or len(inside) == 1
             if index == 0 if role == "transformer" else is_served:
                 uri = environment(mapping(container), STORAGE_URI)
-                yield from _check_uri(uri, f"{field}.containers[{index}].env")
+                yield from _check_uri(uri, f"{field}.containers[{index}].env", others)
 
 
-def _check_uri(uri: Any, field: str) -> Iterator[Finding]:
-    if not isinstance(uri, str) or "://" not in uri:
+def _check_uri(uri: Any, field: str, others: Others) -> Iterator[Finding]:
+    if not isinstance(uri, str) or "://" not in uri or _is_taken(uri, others):
         return
     scheme, _, rest = uri.partition("://")
     if scheme not in _SCHEMES:
         yield error(
             field,
-            f"KServe refuses {scheme}://, where no ClusterStorageContainer of the cluster takes "
-            f"it; {known(scheme, _SCHEMES, brief=True)}",
+            f"KServe refuses {scheme}://, where no ClusterStorageContainer takes it; "
+            f"{known(scheme, _SCHEMES, brief=True)}",
         )
     elif scheme == "pvc" and not rest.partition("/")[0]:
         yield error(field, f"{uri!r} names no claim; write pvc://CLAIM/PATH")
     elif _AZURE in uri and not _AZURE_BLOB.match(uri):
         yield error(field, f"{uri!r} is no blob; write https://ACCOUNT.{_AZURE}/CONTAINER/PATH")
+
+
+def _is_taken(uri: str, others: Others) -> bool:
+    """Whether one of the ClusterStorageContainers that are here fetches it."""
+    for container in others.storages.values():
+        formats = mapping(container.get("spec")).get("supportedUriFormats")
+        for form, _ in parts(formats, ""):
+            prefix, pattern = form.get("prefix"), form.get("regex")
+            if isinstance(prefix, str) and prefix and uri.startswith(prefix):
+                return True
+            if isinstance(pattern, str) and pattern and _matches(pattern, uri):
+                return True
+    return False
+
+
+def _matches(pattern: str, uri: str) -> bool:
+    """A pattern that is Go's alone is taken to match."""
+    try:
+        return re.search(pattern, uri) is not None
+    except re.error:
+        return True

@@ -129,7 +129,8 @@ def _findings(
     if kind in VERSIONS or is_core:
         services = _visible(content, documents, ("InferenceService",))
         runtimes = _visible(content, documents, ("ServingRuntime", "ClusterServingRuntime"))
-        others = Others(services, runtimes, complete)
+        storages = _visible(content, documents, ("ClusterStorageContainer",))
+        others = Others(services, runtimes, complete, storages)
         for check in CHECKS[kind]:
             yield from check(content, others)
 

@@ -135,6 +135,17 @@ def test_a_model_that_kserve_serves_and_fetches_is_no_error(model: dict[str, Any
     assert _told(model, RUNTIME) == []
 
 
+@pytest.mark.parametrize("form", [{"prefix": "ftp://"}, {"regex": "^ftp://.+/.+"}])
+def test_a_scheme_that_a_storage_container_here_takes_is_no_error(form: dict[str, str]) -> None:
+    container = {
+        "apiVersion": "serving.kserve.io/v1alpha1",
+        "kind": "ClusterStorageContainer",
+        "metadata": {"name": "ftp"},
+        "spec": {"supportedUriFormats": [form]},
+    }
+    assert _told({"storageUri": "ftp://host/model"}, RUNTIME, container) == []
+
+
 def test_a_disabled_runtime_is_told() -> None:
     runtime: dict[str, Any] = copy.deepcopy(RUNTIME)
     runtime["spec"]["disabled"] = True
