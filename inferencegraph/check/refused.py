@@ -88,27 +88,28 @@ def _makes_deployments(content: Part) -> bool:
 def _check_component(component: Component) -> Iterator[Finding]:
     for finding in check_template(component.pod, complete=component.complete):
         yield component.told(finding)
+    if component.role == "worker":  # the rest is the head's
+        return
     field, scaling = component.written.field, component.scaling
-    if component.role == "graph":  # a service's own the webhook refuses
-        yield from _check_modes(component.annotations, "metadata.annotations")
-    if component.role != "worker":
-        if component.role != "graph":
-            yield from _check_metadata(component.written.content, field)
-            strategy = mapping(scaling.get("deploymentStrategy"))
-            yield from check_strategy(strategy, f"{field}.deploymentStrategy")
-        container = f"containers[{served_container(component)}]"
-        for finding in check_service_ports(service_ports(component), f"{container}.ports"):
-            yield component.told(finding)
-        aims = "autoScaling.metrics" if "autoScaling" in scaling else "scaleTarget"
-        for finding in check_metrics(autoscaling(component)["metrics"], "metrics"):
-            yield replace(finding, field=f"{field}.{aims}")
+    if component.role == "graph":
+        yield from _check_autoscaler(component.annotations, "metadata.annotations")
+    else:
+        yield from _check_metadata(component.written.content, field)
+        strategy = mapping(scaling.get("deploymentStrategy"))
+        yield from check_strategy(strategy, f"{field}.deploymentStrategy")
+    container = f"containers[{served_container(component)}]"
+    for finding in check_service_ports(service_ports(component), f"{container}.ports"):
+        yield component.told(finding)
+    aims = "autoScaling.metrics" if "autoScaling" in scaling else "scaleTarget"
+    for finding in check_metrics(autoscaling(component)["metrics"], "metrics"):
+        yield replace(finding, field=f"{field}.{aims}")
 
 
 def _check_metadata(written: Part, field: str) -> Iterator[Finding]:
     """Labels and annotations that a component adds to its pods'."""
     yield from check_labels(written.get("labels"), f"{field}.labels")
     annotations = mapping(written.get("annotations"))
-    yield from _check_modes(annotations, f"{field}.annotations")
+    yield from _check_autoscaler(annotations, f"{field}.annotations")
     mode = annotations.get(DEPLOYMENT_MODE)
     if mode not in (None, *_MODES):
         yield unknown(f"{field}.annotations.{DEPLOYMENT_MODE}", "mode", mode, _MODES)
@@ -117,8 +118,8 @@ def _check_metadata(written: Part, field: str) -> Iterator[Finding]:
             yield error(f"{field}.annotations", f"a name {fault}")
 
 
-def _check_modes(annotations: Part, field: str) -> Iterator[Finding]:
-    """What the controller reads from the annotations of a component."""
+def _check_autoscaler(annotations: Part, field: str) -> Iterator[Finding]:
+    """KServe's webhook looks at it in an InferenceService's own annotations alone."""
     autoscaler = annotations.get(AUTOSCALER)
     if autoscaler is not None and autoscaler not in _AUTOSCALERS:
         yield unknown(f"{field}.{AUTOSCALER}", "autoscaler", autoscaler, _AUTOSCALERS)

@@ -18,20 +18,8 @@ from inferencegraph.check.reconciled.runtimes import wanted
 from predictors.errors import known
 
 _SCHEMES: Final = (
-    *(
-        "file",
-        "gs",
-        "hdfs",
-        "hf",
-        "http",
-        "https",
-        "oci",
-        "oci+fetch",
-        "oci+native",
-        "pvc",
-        "s3",
-        "webhdfs",
-    ),
+    *("file", "gs", "hdfs", "hf", "http", "https", "oci", "oci+fetch", "oci+native"),
+    *("pvc", "s3", "webhdfs"),
 )
 _AZURE: Final = "blob.core.windows.net"
 _AZURE_BLOB: Final = re.compile(r"https://.+\.blob\.core\.windows\.net/.+")

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from inferencegraph.check.containers import mapping
@@ -42,56 +42,50 @@ def generation_label() -> dict[str, str]:
     return {_GENERATION: _FIRST}
 
 
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """Of a model: its parallel sizes, and the accelerators of the head and of each worker."""
+
+    pipeline: int
+    tensor: int
+    nodes: int
+    of_head: int
+    of_worker: int
+    kinds: tuple[str, ...]
+
+    def variables(self, count: int) -> dict[str, str]:
+        return {
+            "PIPELINE_PARALLEL_SIZE": str(self.pipeline),
+            "TENSOR_PARALLEL_SIZE": str(self.tensor),
+            "RAY_NODE_COUNT": str(self.nodes),
+            "REQUEST_GPU_COUNT": str(count),
+        }
+
+
 def over_several_nodes(
-    service: Part, head: Component, predictor: Part, runtime: Part, added: Part
+    service: Part, alone: Component, predictor: Part, runtime: Part, added: Part
 ) -> Iterator[Component]:
-    """`head`: as it would be alone; `runtime`: its runtime's spec."""
+    """Head and workers. `alone`: the predictor as one pod; `runtime`: its runtime's spec."""
     theirs, own = mapping(runtime.get("workerSpec")), mapping(predictor.get("workerSpec"))
     written, sources = containers_of(own, "spec.predictor.workerSpec")
     base = next((part for part, _ in parts(theirs.get("containers"), "")), {})
     container = merged_container(base, written[0] if written else {})
-    sizes = {
-        size: _size(own.get(size), theirs.get(size))
-        for size in ("pipelineParallelSize", "tensorParallelSize")
-    }
-    pipeline, tensor = sizes.values()
-    first, *others = head.pod["containers"]
-    kinds = accelerators_counted(head.annotations)
-    if mapping(runtime.get("annotations")).get(_BACKEND) == "mp":
-        nodes, of_head, of_worker = pipeline, tensor, tensor
-    else:
-        nodes, of_head, of_worker = _split(
-            pipeline * tensor, _count(first, kinds), _count(container, kinds)
-        )
-    uri = str(added.get(STORAGE))
-    mounted = {"MODEL_DIR": "/mnt/models"} if uri.partition("://")[0] in _MOUNTED else {}
-    common = {"PIPELINE_PARALLEL_SIZE": str(pipeline), "TENSOR_PARALLEL_SIZE": str(tensor)}
-    first = _asking(
-        first,
-        kinds,
-        of_head,
-        {
-            **common,
-            "RAY_NODE_COUNT": str(nodes),
-            "REQUEST_GPU_COUNT": str(of_head),
-            "MODEL_NAME": name_of(service),
-            **mounted,
-        },
+    first, *others = alone.pod["containers"]
+    is_ray = mapping(runtime.get("annotations")).get(_BACKEND) != "mp"
+    spread = _spread(own, theirs, first, container, is_ray, accelerators_counted(alone.annotations))
+    head = replace(
+        alone,
+        pod={**alone.pod, "containers": [_head(first, service, spread, added), *others]},
+        labels={**alone.labels, **generation_label()},
+        nodes=spread.nodes,
     )
-    yield replace(
-        head,
-        pod={**head.pod, "containers": [first, *others]},
-        labels={**head.labels, **generation_label()},
-        nodes=nodes,
-    )
+    yield head
     worker = _asking(
         container,
-        kinds,
-        of_worker,
+        spread.kinds,
+        spread.of_worker,
         {
-            "RAY_NODE_COUNT": str(nodes),
-            "REQUEST_GPU_COUNT": str(of_worker),
-            **common,
+            **spread.variables(spread.of_worker),
             "ISVC_NAME": name_of(service),
             "HEAD_SVC": head_service(name_of(service)),
             "WORKER_SVC": worker_service(head.name),
@@ -107,8 +101,29 @@ def over_several_nodes(
         containers=(sources[0] if sources else Source(field, None),),
         labels=labels_of(service, "predictor", predictor, theirs) | generation_label(),
         annotations=annotations_of(service, predictor, theirs, added),
-        nodes=nodes,
     )
+
+
+def _head(container: Part, service: Part, spread: _Spread, added: Part) -> dict[str, Any]:
+    variables = {**spread.variables(spread.of_head), "MODEL_NAME": name_of(service)}
+    if str(added.get(STORAGE)).partition("://")[0] in _MOUNTED:
+        variables["MODEL_DIR"] = "/mnt/models"
+    return _asking(container, spread.kinds, spread.of_head, variables)
+
+
+def _spread(
+    own: Part, theirs: Part, head: Part, worker: Part, is_ray: bool, kinds: tuple[str, ...]
+) -> _Spread:
+    pipeline, tensor = (
+        _size(own.get(size), theirs.get(size))
+        for size in ("pipelineParallelSize", "tensorParallelSize")
+    )
+    nodes, of_head, of_worker = pipeline, tensor, tensor
+    if is_ray:
+        nodes, of_head, of_worker = _split(
+            pipeline * tensor, _count(head, kinds), _count(worker, kinds)
+        )
+    return _Spread(pipeline, tensor, nodes, of_head, of_worker, kinds)
 
 
 def _size(own: Any, theirs: Any) -> int:
