@@ -52,6 +52,7 @@ class Others:
     services: Objects = field(default_factory=dict)
     runtimes: Objects = field(default_factory=dict)
     complete: bool = False
+    storages: Objects = field(default_factory=dict)  # ClusterStorageContainers
 
     def missing(self, field: str, kind: str, name: str, names: Iterable[str]) -> Finding:
         """What to say of a `name` that is not among `names`: an error where it looks misspelt."""

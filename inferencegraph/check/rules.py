@@ -18,11 +18,10 @@ RULES: Final = {
     "runtime": "a ServingRuntime's containers and formats",
     "places": "paths that only this machine has",
     "webhook": "what KServe's webhook refuses: one implementation, replicas, autoscaling, storage",
-    "made-services": "labels, annotations and strategy of the Deployments that KServe would make",
-    "made-graph": "the router's pod that KServe would make of a graph",
-    "pod-containers": "names, images, ports, variables, mounts, probes, resources of containers",
-    "pod-volumes": "volumes and their sources",
-    "pod-scheduling": "selectors, tolerations, affinity, spread over nodes",
-    "pod-fields": "a pod's other fields",
-    "pod-network": "DNS, host aliases, host ports",
+    "storage": "storage URIs: their schemes, their claims",
+    "selection": "a model's format, and a runtime that takes it by itself",
+    "service-pods": "what Kubernetes refuses of the Deployments, Services and autoscalers that "
+    "KServe makes of a service",
+    "graph-pods": "the same of a graph's router",
+    "runtime-pods": "the same of a ServingRuntime's pods",
 }

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from inferencegraph.check.containers import mapping
-from inferencegraph.check.core.metadata import check_metadata
 from inferencegraph.check.fields import check_fields, check_type
 from inferencegraph.check.graphs import check_calls, check_graph, check_spec
 from inferencegraph.check.kserve_types import CORE_KINDS, GROUP, UNCHECKED, VERSIONS
+from inferencegraph.check.metadata import check_metadata
 from inferencegraph.check.names import check_deployment_mode, check_name
 from inferencegraph.check.places import check_places
 from inferencegraph.check.problem import (
@@ -25,13 +25,19 @@ from inferencegraph.check.problem import (
     of_rule,
     unknown,
 )
-from inferencegraph.check.reconciled.checks import check_made_graph, check_made_services
+from inferencegraph.check.refused import (
+    check_graph_pods,
+    check_runtime_pods,
+    check_selection,
+    check_service_pods,
+)
 from inferencegraph.check.services import (
     check_components,
     check_model,
     check_multi_node,
     check_runtime,
 )
+from inferencegraph.check.storage import check_storage
 from inferencegraph.check.webhook import check_webhook
 from inferencegraph.read.documents import Document, identity
 from inferencegraph.read.lines import line_of
@@ -51,7 +57,7 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         check_deployment_mode,
         check_graph,
         check_calls,
-        check_made_graph,
+        check_graph_pods,
     ),
     "InferenceService": (
         check_fields,
@@ -61,11 +67,13 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         check_model,
         check_multi_node,
         check_webhook,
-        check_made_services,
         check_places,
+        check_storage,
+        check_selection,
+        check_service_pods,
     ),
-    "ServingRuntime": (check_fields, check_name, check_runtime),
-    "ClusterServingRuntime": (check_fields, check_name, check_runtime),
+    "ServingRuntime": (check_fields, check_name, check_runtime, check_runtime_pods),
+    "ClusterServingRuntime": (check_fields, check_name, check_runtime, check_runtime_pods),
     **dict.fromkeys(itertools.chain.from_iterable(CORE_KINDS.values()), (check_fields,)),
 }
 
@@ -141,7 +149,8 @@ def _findings(
     if kind in VERSIONS or kind in CORE_KINDS.get(version, ()):
         services = _visible(content, documents, ("InferenceService",))
         runtimes = _visible(content, documents, ("ServingRuntime", "ClusterServingRuntime"))
-        others = Others(services, runtimes, complete)
+        storages = _visible(content, documents, ("ClusterStorageContainer",))
+        others = Others(services, runtimes, complete, storages)
         for check in CHECKS[kind]:
             yield from of_rule(rule_name(check), check(content, others))
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,8 @@ def read(path: Path) -> list[Document]:
 
 
 def objects(text: str, path: Path) -> list[Document]:
-    """The objects in a text of YAML that came from `path`."""
-    return _documents(text, path)
+    """The objects in a text of YAML that was made of `path`, whose lines are others."""
+    return [replace(document, index=None) for document in _documents(text, path)]
 
 
 def _documents(text: str, path: Path) -> list[Document]:

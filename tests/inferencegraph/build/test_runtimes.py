@@ -77,7 +77,6 @@ def test_there_is_one_for_every_engine() -> None:
         "llama-cpp",
         "lmdeploy",
         "ollama",
-        "predictor",
         "sglang",
         "triton",
         "vllm",
@@ -140,13 +139,12 @@ def test_the_examples_show_every_way_to_spread_a_model_and_to_bring_it() -> None
     assert any(predictor.get("minReplicas", 1) > 1 for predictor in predictors)
     assert any("workerSpec" in predictor for predictor in predictors)
     schemes = {str(model.get("storageUri", "none")).partition("://")[0] for model in models}
-    assert schemes == {"hf", "pvc", "s3", "none"}
+    assert schemes == {"hf", "pvc", "s3"}
     assert {model["runtime"] for model in models} >= {
         "huggingface",
         "llama-cpp",
         "lmdeploy",
         "ollama",
-        "predictor",
         "sglang",
         "triton",
         "vllm",
