@@ -254,9 +254,10 @@ async def running(
 
     Everything that can be wrong with the manifests or the ports is found before a model starts.
     """
-    documents = [document.content for document in load_objects(paths or [EXAMPLE])]
+    read = load_objects(paths or [EXAMPLE])
+    documents = [document.content for document in read]
     services = services_of(documents, paths)
-    refuse(documents)
+    refuse(documents, read)
     table = with_own_images(images)
     if settings or router is not None or any(map(OURS.fullmatch, os.environ)):
         # Imported only where it is needed: it brings the settings of all servers.

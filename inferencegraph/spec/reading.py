@@ -61,11 +61,14 @@ def expanded(documents: Sequence[Document]) -> Expanded:
         if not is_spec(document.content):
             found.append(document)
             continue
+        values, findings = parsed(document.content)
         try:
-            made = rendered(parsed(document.content))
+            made = rendered(values) if values else []
         except SpecFaults as faults:
+            findings += faults.findings
+        if findings:
             name = f"{KIND}/{mapping(document.content.get('metadata')).get('name', '?')}"
-            found_here = of_rule("spec", faults.findings)
+            found_here = of_rule("spec", findings)
             problems += [problem(each, name, document) for each in found_here]
             continue
         found += [Document(document.path, content) for content in made]
