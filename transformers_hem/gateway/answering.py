@@ -3,7 +3,8 @@
     decide -> the side that was decided -> (nothing was said yet: the other side)
                                         -> (it broke off: an error, or the other side goes on)
 
-In the answer stage the edge is asked first, and its answer, or the beginning of it, decides.
+In the answer stage the edge is asked first, and its answer, or the beginning of it, decides; or
+each sentence, and the cloud goes on behind those that the caller has.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ from transformers_hem.gateway.relay import Relay
 from transformers_hem.gateway.said import Again, Rest, Said
 from transformers_hem.gateway.served import Served
 from transformers_hem.gateway.site import Site
+from transformers_hem.gateway.takeover import Takeover
 from transformers_hem.serving.decision import Decider, Decision
 
 logger = logging.getLogger("kserve.hem")
@@ -136,25 +138,50 @@ class Answering:
 
     def _hold(self, chat: Chat) -> Hold:
         shows = bool(chat.body.get("logprobs"))
+        # Two models in one answer are for who asked for that; and behind text alone.
+        again = self.decide_at == "sentence" and chat.wishes.goes_on and not shows
         decide = partial(self._decide, chat)
-        return Hold(chat.texts[0], self.decide_at, decide, shows_logprobs=shows)
+        return Hold(chat.texts[0], self.decide_at, decide, shows_logprobs=shows, again=again)
 
     async def _held(self, chat: Chat, outlet: Outlet) -> bool:
-        """Streams the edge's answer, once what is known of its beginning has decided for it; False
-        where it has decided for the cloud. Raises HEMError."""
+        """Streams the edge's answer, once what is known of its beginning has decided for it, as far
+        as it decides so; False where nothing was sent of it. Raises HEMError."""
         while True:
             hold = self._hold(chat)
             body = {**chat.body, **self.edge.scores(chat.path, chat.body)}
             relay = self._relay(chat, await self._attempt(chat, EDGE), body, outlet, hold=hold)
             try:
-                await self._through(chat, relay, outlet)
+                async with Takeover(outlet) as takeover:
+                    relay.hand_over = partial(self._hand_over, chat, relay, takeover, outlet)
+                    await self._through(chat, relay, outlet)
             except InvalidRequest as error:
                 if relay.given or not self.edge.lacks_scores(error, chat.body):
                     raise
             else:
                 if hold.failure is not None:
                     raise hold.failure
-                return hold.commits
+                return hold.commits or takeover.begun
+
+    async def _hand_over(self, chat: Chat, edge: Relay, takeover: Takeover, outlet: Outlet) -> bool:
+        """Whether the cloud goes on behind what the caller has of the edge's answer."""
+        assert edge.said is not None
+        attempt = edge.served.attempt
+
+        def taken() -> None:
+            attempt.outcome = "escalated"
+
+        try:
+            if refused := self.site.targets[CLOUD].http.refuses():
+                raise refused
+            rest = edge.said.continued(chat.body)
+            if rest is None:
+                raise InvalidRequest("there is more in the answer than text")
+            await takeover.begin(self._behind(chat, EDGE, edge.said, rest, outlet), taken)
+        except HEMError as error:
+            chat.degraded = _why(error)
+            logger.warning("kept at the edge, as the cloud does not go on: %s", error)
+            return False
+        return True
 
     async def _draft(self, chat: Chat) -> Draft:
         """Raises HEMError."""
@@ -213,9 +240,7 @@ class Answering:
             reason = EDGE_CANNOT if cannot else EDGE_FAILED
             chat.decision = replace(chat.decision, route=CLOUD, reason=reason)
         else:
-            chat.degraded = failed.short if isinstance(failed, UpstreamError) else "overloaded"
-            if isinstance(failed, InvalidRequest):
-                chat.degraded = "cloud_cannot"
+            chat.degraded = _why(failed)
             if chat.draft is not None:
                 return await self._give(chat, chat.draft, outlet)
         await self._run(chat, other, outlet)
@@ -250,16 +275,23 @@ class Answering:
             return False
         logger.warning("the %s broke off, the %s goes on: %s", route, OTHER[route], error)
         outlet.release()
-        relay = await self._rest(chat, route, rest, outlet, Rest(said).rewrite)
+        await self._behind(chat, route, said, rest, outlet)
+        return True
+
+    async def _behind(
+        self, chat: Chat, before: Route, said: Said, rest: Any, outlet: Outlet
+    ) -> None:
+        """The other side's answer behind what was said `before`; `rest` asks for it. Raises
+        HEMError."""
+        relay = await self._rest(chat, before, rest, outlet, Rest(said).rewrite)
         try:
             await relay.run()
         except InvalidRequest as refused:
             if relay.given:
                 raise
-            logger.info("the %s takes no beginning of an answer: %s", OTHER[route], refused)
+            logger.info("the %s takes no beginning of an answer: %s", OTHER[before], refused)
             anew = Again(said).rewrite
-            await (await self._rest(chat, route, chat.body, outlet, anew)).run()
-        return True
+            await (await self._rest(chat, before, chat.body, outlet, anew)).run()
 
     async def _rest(
         self, chat: Chat, broken: Route, body: Any, outlet: Outlet, rewrite: Rewrite
@@ -346,3 +378,10 @@ def _slow(route: Route) -> UpstreamError:
     error = UpstreamError(f"the {route} is slower than usual", Cause.TIMEOUT)
     error.told = True
     return error
+
+
+def _why(failed: HEMError) -> str:
+    """The cloud did not answer, in one word."""
+    if isinstance(failed, InvalidRequest):
+        return "cloud_cannot"
+    return failed.short if isinstance(failed, UpstreamError) else "overloaded"
