@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from predictors.contract import CLOUD, EDGE
 from predictors.errors import (
+    BreakerOpen,
     Cause,
     ContextTooLong,
     HEMError,
@@ -44,6 +45,7 @@ logger = logging.getLogger("kserve.hem")
 # Reasons of decisions that the edge's answer made: it refused what the cloud may take, or failed.
 EDGE_CANNOT: Final = "edge_cannot"
 EDGE_FAILED: Final = "edge_failed"
+BOTH: Final[tuple[Route, ...]] = (EDGE, CLOUD)
 OTHER: Final[dict[Route, Route]] = {EDGE: CLOUD, CLOUD: EDGE}
 
 
@@ -81,9 +83,29 @@ class Answering:
         try:
             async with asyncio.timeout_at(chat.wishes.deadline):
                 with outlet.waiting():
-                    await self._answer(chat, outlet, stays)
+                    await self._answer_or_insist(chat, outlet, stays)
         except TimeoutError:
             raise DeadlineOver(f"no whole answer until the deadline ({DEADLINE})") from None
+
+    async def _answer_or_insist(self, chat: Chat, outlet: Outlet, stays: bool) -> None:
+        """A belief that would leave nobody to answer is tried: the edge first, then the cloud."""
+        sides = self._sides(chat)
+        chat.insists = self.site.down(sides) is not None
+        try:
+            await self._answer(chat, outlet, stays)
+        except HEMError as error:
+            if chat.insists and not outlet.said and (down := self.site.down(sides)):
+                raise down from error
+            raise
+
+    def _sides(self, chat: Chat) -> tuple[Route, ...]:
+        """Those that may answer."""
+        if not any(self.site.down((side,)) for side in BOTH):
+            return BOTH
+        overruled = self.miner.decider.overrule(chat.batch, chat.prefer)
+        if overruled is None or (chat.prefer is None and overruled.route == CLOUD):
+            return BOTH
+        return (overruled.route,)
 
     async def _answer(self, chat: Chat, outlet: Outlet, stays: bool) -> None:
         decider, identity = self.miner.decider, chat.headers[REQUEST_ID]
@@ -185,7 +207,7 @@ class Answering:
 
     async def _draft(self, chat: Chat) -> Draft:
         """Raises HEMError."""
-        attempt = chat.account.begin(EDGE)
+        attempt = self._begin(chat, EDGE)
         async with self._pace(chat, EDGE, streams=False).over():
             return Draft(await self.edge.answer(chat.path, chat.body, attempt), attempt)
 
@@ -195,7 +217,9 @@ class Answering:
         assert chat.decision is not None
         decided = chat.decision.route
         target = self.site.targets[decided]
-        failed: HEMError | None = target.http.refuses() if chat.prefer is None else None
+        failed: HEMError | None = None
+        if chat.prefer is None and not (chat.insists and decided == EDGE):
+            failed = target.http.refuses()
         if failed is None or not self._may_stand_in(chat, decided):
             try:
                 return await self._hedged(chat, decided, outlet)
@@ -208,7 +232,10 @@ class Answering:
         except HEMError:
             if decided == EDGE or outlet.said:
                 raise
-            raise failed from None
+            if not (chat.insists and isinstance(failed, BreakerOpen)):
+                raise failed from None
+            chat.degraded = ""
+            await self._run(chat, CLOUD, outlet)
 
     async def _hedged(self, chat: Chat, decided: Route, outlet: Outlet) -> None:
         """The other side is asked, too, where the decided one is slower than usual."""
@@ -299,9 +326,14 @@ class Answering:
         attempt = await self._attempt(chat, OTHER[broken])
         return self._relay(chat, attempt, body, outlet, continues=broken, rewrite=rewrite)
 
+    def _begin(self, chat: Chat, route: Route) -> Attempt:
+        if chat.insists:
+            self.site.targets[route].http.insist()
+        return chat.account.begin(route)
+
     async def _attempt(self, chat: Chat, route: Route) -> Attempt:
         """Raises HEMError where its model's name can't be learnt."""
-        attempt = chat.account.begin(route)
+        attempt = self._begin(chat, route)
         with attempt.under_way():
             attempt.asked = await self.site.targets[route].model()
         return attempt

@@ -1,4 +1,4 @@
-"""Each sentence of the edge's answer decides: it goes out, or the cloud goes on behind the others."""
+"""Each sentence of the edge's answer decides: it goes out, or the cloud goes on."""
 
 import asyncio
 import json
