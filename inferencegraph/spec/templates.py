@@ -8,12 +8,13 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 
 from inferencegraph.build.overlay import MINING_MODE, OF_CONTAINERS, is_minings
+from inferencegraph.build.pods import parse_quantity
 from inferencegraph.check.containers import mapping, sequence
 from inferencegraph.check.fields import check_type
 from inferencegraph.check.problem import Finding, error, warning
-from inferencegraph.spec.faults import SpecFault
+from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.mining import HardExampleMining
-from inferencegraph.spec.resolving import DEFAULT_ROUTER
+from inferencegraph.spec.resolving import CLOUD_RESOURCES, DEFAULT_ROUTER, EDGE_RESOURCES
 from inferencegraph.spec.service import EdgeWorker, Worker
 from inferencegraph.spec.serving import Amounts, Node, Resource
 from predictors.errors import first_fault
@@ -45,7 +46,7 @@ def template_findings(worker: Worker, field: str, mines: bool) -> list[Finding]:
     wrong = list(check_type(worker.template, "V1PodTemplateSpec", field))
     if wrong:
         return wrong
-    return [*placeholders(worker.template, field), *_findings(worker.template, field, mines)]
+    return [*placeholders(worker.template, field), *not_carried(worker.template, field, mines)]
 
 
 def placeholders(value: Any, field: str) -> Iterator[Finding]:
@@ -60,7 +61,7 @@ def placeholders(value: Any, field: str) -> Iterator[Finding]:
             yield from placeholders(part, f"{field}[{index}]")
 
 
-def _findings(template: Mapping[str, Any], field: str, mines: bool) -> Iterator[Finding]:
+def not_carried(template: Mapping[str, Any], field: str, mines: bool) -> Iterator[Finding]:
     for name in mapping(template.get("metadata")):
         if name not in _MAPPED_METADATA:
             yield warning(f"{field}.metadata.{name}", "is not carried over; KServe names the pods")
@@ -71,14 +72,14 @@ def _findings(template: Mapping[str, Any], field: str, mines: bool) -> Iterator[
             f"{pod['restartPolicy']!r}: a Deployment's pods always start again; leave it out",
         )
     for index, container in enumerate(sequence(pod.get("containers"))):
-        at = f"{field}.spec.containers[{index}]"
+        where = f"{field}.spec.containers[{index}]"
         if index and not container.get("name"):
-            yield error(f"{at}.name", "is required")
+            yield error(f"{where}.name", "is required")
         for name in () if index else container:
             if name not in OF_CONTAINERS:
-                yield warning(f"{at}.{name}", f"is not carried over: {_WHY.get(name, 'unused')}")
+                yield warning(f"{where}.{name}", f"is not carried over: {_WHY.get(name, 'unused')}")
         for number, entry in enumerate(sequence(container.get("env"))):
-            yield from _check_variable(entry, f"{at}.env[{number}]", mines)
+            yield from _check_variable(entry, f"{where}.env[{number}]", mines)
 
 
 def _check_variable(entry: Mapping[str, Any], field: str, mines: bool) -> Iterator[Finding]:
@@ -107,10 +108,11 @@ def with_template(worker: W | None, field: str) -> W | None:
     pod = mapping(worker.template.get("spec"))
     first = mapping(next(iter(sequence(pod.get("containers"))), None))
     if first.get("resources"):
-        at = f"{field}.template.spec.containers[0].resources"
+        where = f"{field}.template.spec.containers[0].resources"
         if worker.resource is not None:
-            raise SpecFault(at, f"is {field}.resource, too; give it once")
-        found["resource"] = resource_of(first["resources"], at)
+            raise SpecFault(where, f"is {field}.resource, too; give it once")
+        default = EDGE_RESOURCES if isinstance(worker, EdgeWorker) else CLOUD_RESOURCES
+        found["resource"] = _resource(first["resources"], default, where)
     if isinstance(worker, EdgeWorker):
         found |= _nodes(worker, pod, field)
         found |= _mining(worker, first, field)
@@ -133,8 +135,8 @@ def _nodes(worker: EdgeWorker, pod: Mapping[str, Any], field: str) -> dict[str, 
 def _mining(worker: EdgeWorker, container: Mapping[str, Any], field: str) -> dict[str, Any]:
     for index, entry in enumerate(sequence(container.get("env"))):
         if entry.get("name") == MINING_MODE:
-            at = f"{field}.template.spec.containers[0].env[{index}].value"
-            return {"hard_example_mining": _with_mode(worker.hard_example_mining, entry, at)}
+            where = f"{field}.template.spec.containers[0].env[{index}].value"
+            return {"hard_example_mining": _with_mode(worker.hard_example_mining, entry, where)}
     return {}
 
 
@@ -152,8 +154,9 @@ def _with_mode(
         raise SpecFault(field, f"{mode!r}: {first_fault(fault)[1]}") from None
 
 
-def resource_of(resources: Mapping[str, Any], field: str) -> Resource:
-    """A container's `resources` as the spec writes them. Raises SpecFault."""
+def _resource(resources: Mapping[str, Any], default: Amounts, field: str) -> Resource:
+    """A container's `resources` as the spec writes them. Where a pod would have no limit it is the
+    default's, or the request. Raises SpecFault."""
     devices = {
         name
         for amounts in ("requests", "limits")
@@ -162,16 +165,23 @@ def resource_of(resources: Mapping[str, Any], field: str) -> Resource:
     }
     if len(devices) > 1:
         raise SpecFault(field, f"has {' and '.join(sorted(devices))}; a model has one kind")
-    found: dict[str, Any] = {"accelerator": devices.pop()} if devices else {}
-    for amounts in ("requests", "limits"):
-        found[amounts] = _amounts(mapping(resources.get(amounts)), f"{field}.{amounts}")
-    return Resource(**found)
+    requests = _amounts(mapping(resources.get("requests")), f"{field}.requests")
+    limits = _amounts(mapping(resources.get("limits")), f"{field}.limits")
+    for name in ("cpu", "memory"):
+        if name in requests and name not in limits:
+            with at(f"{field}.requests.{name}"):
+                limits[name] = max(requests[name], getattr(default, name), key=parse_quantity)
+    device = {"accelerator": devices.pop()} if devices else {}
+    return Resource(requests=Amounts(**requests), limits=Amounts(**limits), **device)
 
 
-def _amounts(amounts: Mapping[str, Any], field: str) -> Amounts:
+def _amounts(amounts: Mapping[str, Any], field: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in amounts.items():
-        if name not in ("cpu", "memory") and "/" not in name:
+        if "/" in name:
+            values["gpus"] = int(value)
+        elif name in ("cpu", "memory"):
+            values[name] = f"{value:g}" if isinstance(value, int | float) else str(value)
+        else:
             raise SpecFault(f"{field}.{name}", "can't be carried over; cpu, memory and devices can")
-        values["gpus" if "/" in name else name] = int(value) if "/" in name else value
-    return Amounts(**values)
+    return values
