@@ -27,6 +27,7 @@ MINING: Final = f"{EDGE}.hardExampleMining"
 PARADIGM: Final = "jointinference"
 # The example's own classes, by the files that hold them.
 _OURS: Final = ("edge_model.py", "cloud_model.py", "hard_sample_mining.py", "data_processor.py")
+_CLASSES: Final = ("EdgeModel", "CloudModel")
 _MODE: Final = "hard_example_mining_mode"
 _SAMPLING: Final = {
     "temperature": "temperature",
@@ -37,13 +38,17 @@ _SAMPLING: Final = {
 _BACKENDS: Final = {"huggingface": "huggingface", "vllm": "vllm", "api": "openai_api"}
 _OF_VLLM: Final = ("tensor_parallel_size", "gpu_memory_utilization")
 _OF_API: Final = ("api_provider", "api_key_env", "api_base_url")
+_PENALTY: Final = (
+    "Ianvs sends it as frequency_penalty, which is something else; an API gets it by the field "
+    "that openaiConfig.repetitionPenaltyField names"
+)
 _PROVIDERS: Final = {
     "openai": CLOUD_DEFAULT_URL,
     "groq": "https://api.groq.com/openai/v1",
 }
 _NO_COUNTERPART: Final = {
-    "use_cache": "Ianvs keeps the answers of a benchmark in a file; a predictor's cache is a "
-    "setting of its own (docs/serving.md)",
+    "use_cache": "Ianvs keeps the answers of a benchmark in a file; here a predictor has a cache: "
+    "extraArgs: [--cache=memory] in the engine's block",
     "draft_model": "no engine here decodes speculatively",
     **dict.fromkeys(
         ("quantization", "quantize"), "write it into the engine's block of inferenceConfig"
@@ -54,7 +59,8 @@ _NO_COUNTERPART: Final = {
 def converted(content: Mapping[str, Any]) -> tuple[Object, Report]:
     """The spec, and what became of each field."""
     name = str(mapping(content.get("metadata")).get("name", "?"))
-    return _Algorithm(Source(f"Algorithm/{name}", content), name).converted()
+    source = Source(f"Algorithm/{name}", {"algorithm": content.get("algorithm")})
+    return _Algorithm(source, name).converted()
 
 
 class _Algorithm:
@@ -63,8 +69,6 @@ class _Algorithm:
 
     def converted(self) -> tuple[Object, Report]:
         source = self.source
-        for part in ("apiVersion", "kind", "metadata"):
-            source.mapped(part, part)
         paradigm = source.get("algorithm.paradigm_type")
         if paradigm == PARADIGM:
             source.mapped("algorithm.paradigm_type", "kind")
@@ -115,7 +119,7 @@ class _Algorithm:
         return {"miningMode": mode}
 
     def _edge(self, at: str) -> Object:
-        values = self._values(at)
+        values = _Values(self.source, at)
         self._class(at, EDGE)
         worker = self._worker(values, EDGE, EDGE_DEFAULT)
         path = values.path("backend")
@@ -137,12 +141,10 @@ class _Algorithm:
         return worker
 
     def _cloud(self, at: str) -> Object:
-        values = self._values(at)
+        values = _Values(self.source, at)
         self._class(at, CLOUD)
         worker = self._worker(values, CLOUD, CLOUD_DEFAULT)
-        model = worker["model"]
-        name = model.get("hub") or model.get("file") or model.get("name")
-        worker["model"] = {"name": name, **self._api(values, f"{CLOUD}.model")}
+        worker["model"] |= self._api(values, f"{CLOUD}.model")
         self._rest(values)
         return worker
 
@@ -160,7 +162,7 @@ class _Algorithm:
             self.source.wrong(path, f"{error}; {mend}")
         else:
             self.source.mapped(path, f"{MINING}.name")
-        values = self._values(at)
+        values = _Values(self.source, at)
         parameters: list[Object] = []
         for parameter in values.names():
             value = values.take(parameter, None)
@@ -177,28 +179,33 @@ class _Algorithm:
         return {"name": name, **({"parameters": parameters} if parameters else {})}
 
     def _class(self, at: str, target: str) -> None:
+        """The example's own class of a model, for which the engine stands."""
         self.source.mapped(f"{at}.type", target)
-        self.source.left_out(f"{at}.name", "names a class; the engine serves the model instead")
-        self._url(at, f"{target}.inferenceConfig.engine")
+        engine = f"{target}.inferenceConfig.engine"
+        ours = self._url(at, engine)
+        name = self.source.get(f"{at}.name")
+        if ours and name in _CLASSES:
+            self.source.mapped(f"{at}.name", engine)
+        else:
+            self.source.left_out(f"{at}.name", f"the engine serves the model, not {name!r}")
 
-    def _url(self, at: str, target: str) -> None:
+    def _url(self, at: str, target: str) -> bool:
+        """Whether the class behind it is the example's own, which has its likes here."""
         url = self.source.get(f"{at}.url")
         if PurePosixPath(str(url)).name in _OURS:
-            self.source.mapped(f"{at}.url", target, "the example's own class has its likes here")
-        else:
-            self.source.left_out(
-                f"{at}.url", f"{url!r} is no class of the example, and its code is not run here"
-            )
-
-    def _values(self, at: str) -> "_Values":
-        return _Values(self.source, at)
+            self.source.mapped(f"{at}.url", target)
+            return True
+        self.source.left_out(
+            f"{at}.url", f"{url!r} is no class of the example, and its code is not run here"
+        )
+        return False
 
     def _worker(self, values: "_Values", field: str, default: str) -> Object:
         """Model and sampling, which both sides have."""
         path, name = values.path("model"), str(values.take("model", default))
-        word = own_word(name)
+        model = own_word(name) if field == EDGE else {"name": name}
         if path:
-            self.source.mapped(path, f"{field}.model.{next(iter(word))}")
+            self.source.mapped(path, f"{field}.model.{next(iter(model))}")
         sampling: Object = {}
         for own, ours in _SAMPLING.items():
             path, value = values.path(own), values.take(own, None)
@@ -206,15 +213,12 @@ class _Algorithm:
                 continue
             target = f"{field}.sampling.{ours}"
             if own == "repetition_penalty" and field == CLOUD:
-                word_ = (
-                    "Ianvs sends it as frequency_penalty; an API gets it by its own name, where "
-                )
-                self.source.altered(path, target, f"{word_}openaiConfig names it")
+                self.source.altered(path, target, _PENALTY)
             else:
                 self.source.mapped(path, target)
             whole = own == "max_tokens" and isinstance(value, float)
             sampling[ours] = int(value) if whole else value
-        return {"model": word, **({"sampling": sampling} if sampling else {})}
+        return {"model": model, **({"sampling": sampling} if sampling else {})}
 
     def _api(self, values: "_Values", target: str) -> Object:
         """URL and key of an API: Ianvs has the names of variables with both."""

@@ -69,8 +69,13 @@ def read_model(model: Source, mode: str | None, target: str) -> dict[str, str]:
         "worker; an API's key from model.secret",
     )
     form = str(model.get("spec.format") or "").lower()
-    found = _source(model, mode or (form if form in LOAD_MODES else None), target)
-    if form in LOAD_MODES:
+    told = form if form in LOAD_MODES else None
+    # `url` is hf, http or https, as the format says.
+    mode = told or mode if mode in (None, "url") else mode
+    found = _source(model, mode, target)
+    if told not in (None, mode):
+        model.left_out("spec.format", f"MODEL_LOAD_MODE of the worker says {mode!r}")
+    elif told is not None:
         model.mapped("spec.format", f"{target}.{next(iter(found), 'url')}")
     elif form in _CLASSIFIERS:
         engine = f"{target.rpartition('.')[0]}.inferenceConfig.engine"

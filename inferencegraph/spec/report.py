@@ -24,7 +24,9 @@ class Entry:
 
     @property
     def finding(self) -> Finding:
-        said = f"is {self.target}" if self.target else "is left out"
+        said = f"is {self.target} of the spec" if self.target else "is left out"
+        if self.target == self.source:
+            said = "is carried over"
         word = f"{said}: {self.word}" if self.word else said
         return Finding(self.severity, self.source, self.word if self.severity == "error" else word)
 

@@ -5,12 +5,13 @@ example read MODEL_LOAD_MODE, MODEL_NAME and API_KEY; MINING_MODE is that of the
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from inferencegraph.build.sites import ANSWER_STAGE, MINING_MODES, QUERY_STAGE
 from inferencegraph.check.containers import mapping, sequence
 from inferencegraph.check.fields import check_type
+from inferencegraph.check.problem import Finding
 from inferencegraph.spec.models import KEY_ADVICE, LOAD_MODES, engine_of_format, read_model
 from inferencegraph.spec.report import Entry, Report, Source
 from inferencegraph.spec.resolving import DEFAULT_SECRET
@@ -264,6 +265,7 @@ class _Worker:
     def _template(self, *, at_api: bool) -> Object:
         """What the overlay takes; the rest has its entries."""
         source, field = self.source, f"{self.field}.template"
+        source.left_out(f"{self.container}.image", _WORKER_IMAGE)
         if at_api:
             source.whole(field, lambda path: source.left_out(path, _OF_API))
             return {}
@@ -278,12 +280,9 @@ class _Worker:
         source.left_out(f"{self.container}.image", _WORKER_IMAGE)
         for name, index in self.variables.items():
             if name in _NO_COUNTERPART:
-                source.left_out(f"{self.container}.env[{index}]", _NO_COUNTERPART[name])
-        for each in not_carried(content, field, mines=self.field == EDGE):
-            if not source.covers(each.field):
-                source.entries.append(
-                    Entry(source.name, each.field, None, each.severity, each.message)
-                )
+                word = f"{name}: {_NO_COUNTERPART[name]}"
+                source.left_out(f"{self.container}.env[{index}]", word)
+        self._tell(not_carried(content, field, mines=self.field == EDGE))
         for number, volume in enumerate(sequence(source.get(f"{self.pod}.volumes"))):
             if mapping(volume).get("hostPath"):
                 path = f"{self.pod}.volumes[{number}]"
@@ -291,6 +290,14 @@ class _Worker:
         gone = {entry.source for entry in source.entries if entry.target != entry.source}
         source.whole(field, lambda path: source.mapped(path, path))
         return _without(content, field, gone) or {}
+
+    def _tell(self, findings: Iterable[Finding]) -> None:
+        """What is left out of a template, and what is wrong there; special variables have their
+        entries."""
+        for each in findings:
+            if not self.source.covers(each.field):
+                entry = Entry(self.source.name, each.field, None, each.severity, each.message)
+                self.source.entries.append(entry)
 
 
 def _without(value: Any, path: str, gone: set[str]) -> Any:
