@@ -20,6 +20,7 @@ EDGE_ROLE: Final = "node-role.kubernetes.io/edge"
 HOST_LABEL: Final = "kubernetes.io/hostname"
 # Whose an object is: the spec that it was made from.
 OWNER_LABEL: Final = "kserve-hem.io/owner"
+COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 HTTP_PORT: Final = 8080
 GRPC_PORT: Final = 8081
 CONTAINER_NAME: Final = "kserve-container"
@@ -136,7 +137,7 @@ def labels(instance: str, component: str, owner: str | None = None) -> dict[str,
     return {
         "app.kubernetes.io/name": "kserve-hem",
         "app.kubernetes.io/instance": instance,
-        "app.kubernetes.io/component": component,
+        COMPONENT_LABEL: component,
         "app.kubernetes.io/part-of": "kserve-hem",
         "app.kubernetes.io/managed-by": "hem",
         OWNER_LABEL: owner or instance,

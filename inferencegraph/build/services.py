@@ -32,6 +32,7 @@ from inferencegraph.build.pods import (
     v2_container,
 )
 from inferencegraph.build.sites import (
+    ALGORITHM_MOUNT,
     LIGHT_START_SECONDS,
     QUERY_STAGE,
     UPLINK_RESOURCES,
@@ -39,6 +40,7 @@ from inferencegraph.build.sites import (
     CloudAPI,
     Mining,
     Model,
+    OwnAlgorithm,
     Running,
     Scale,
     Site,
@@ -52,6 +54,7 @@ COLLOCATED_TRANSFORMER: Final = "transformer-container"
 _BEHIND: Final = (8085, 8086)  # the model's ports, HTTP and gRPC, behind a sidecar
 # What the Secret with the keys of the gateway's callers becomes.
 KEYS_FILE: Final = PurePosixPath("/etc/hem/keys/keys")
+ALGORITHM: Final = "algorithm"  # the volume with a user's own
 _TRITON_METRICS_PORT: Final = 8002  # its default
 
 
@@ -78,7 +81,7 @@ def edge_service(site: Site, model: Model, mining: Mining | None = None) -> dict
     components = {"predictor": _component(pod, site.node, running, **extra)}
     if mining is not None and not mining.sidecar:
         hem = _hem_container(name, mining, site, limit)
-        components["transformer"] = _component(_hem_pod(hem, mining), site.node)
+        components["transformer"] = _component(_hem_pod(hem, mining, site), site.node)
     named = labels(site.name, "edge", site.owner)
     return _service(name, named, components, running.scale)
 
@@ -99,7 +102,7 @@ def _with_sidecar(
         model[probe]["httpGet"]["port"] = http
     hem = _hem_container(name, mining, site, limit, f"--predictor_host=localhost:{http}")
     hem["name"] = COLLOCATED_TRANSFORMER
-    mined = _hem_pod(hem, mining)
+    mined = _hem_pod(hem, mining, site)
     known_volumes = [volume["name"] for volume in pod["volumes"]]
     more = [volume for volume in mined["volumes"] if volume["name"] not in known_volumes]
     return {"containers": [model, *others, hem], "volumes": [*pod["volumes"], *more]}
@@ -109,7 +112,7 @@ def hem_service(site: Site, mining: Mining) -> dict[str, Any]:
     """`<x>-hem`, the query stage's mining step."""
     name = f"{site.name}-hem"
     hem = _hem_container(name, mining, site)
-    components = {"predictor": _component(_hem_pod(hem, mining), site.node)}
+    components = {"predictor": _component(_hem_pod(hem, mining, site), site.node)}
     return _service(name, labels(site.name, "hem", site.owner), components)
 
 
@@ -190,6 +193,9 @@ def _hem_container(name: str, mining: Mining, site: Site, *arguments: str) -> di
     if mining.gateway:
         mount = {"name": mining.keys_secret, "mountPath": str(KEYS_FILE.parent), "readOnly": True}
         hem["volumeMounts"].append(mount)
+    if mining.own is not None:
+        mount = {"name": ALGORITHM, "mountPath": ALGORITHM_MOUNT, "readOnly": True}
+        hem["volumeMounts"].append(mount)
     return hem
 
 
@@ -203,13 +209,33 @@ def gateway_environment(site: Site, mining: Mining) -> dict[str, str]:
     }
 
 
-def _hem_pod(hem: dict[str, Any], mining: Mining) -> dict[str, Any]:
+def _hem_pod(hem: dict[str, Any], mining: Mining, site: Site) -> dict[str, Any]:
     """The keys' Secret may come later: until then the gateway refuses all callers."""
     pod = _pod(hem)
     if mining.gateway:
         secret = {"secretName": mining.keys_secret, "optional": True}
         pod["volumes"].append({"name": mining.keys_secret, "secret": secret})
+    if mining.own is not None:
+        name = algorithm_map_name(site.owner or site.name, mining.own)
+        pod["volumes"].append({"name": ALGORITHM, "configMap": {"name": name}})
     return pod
+
+
+def algorithm_map(owner: str, own: OwnAlgorithm) -> dict[str, Any]:
+    """The ConfigMap with a user's own algorithm, which all sites of a spec mount."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": algorithm_map_name(owner, own),
+            "labels": labels(owner, ALGORITHM, owner),
+        },
+        "data": {f"{own.module}.py": own.text},
+    }
+
+
+def algorithm_map_name(owner: str, own: OwnAlgorithm) -> str:
+    return f"{owner}-{own.suffix}"
 
 
 def _pod(container: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""A whole setup as objects: claims, each site, and the cloud that they share, in this order."""
+"""A whole setup as objects, in this order: claims, an algorithm of the user's own, each site, and
+the cloud that they share."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -6,6 +7,7 @@ from typing import Any, Final
 from inferencegraph.build.operations import disruption_budgets
 from inferencegraph.build.pods import Images, labels
 from inferencegraph.build.services import (
+    algorithm_map,
     api_service,
     cloud_service,
     edge_service,
@@ -66,13 +68,15 @@ def objects(setup: Setup) -> Objects:
 
 def _plain(setup: Setup) -> Objects:
     shared = Site(setup.name, images=setup.images)
-    claims = [_claim(claim, setup.name) for claim in setup.claims]
+    before = [_claim(claim, setup.name) for claim in setup.claims]
+    if setup.mining is not None and setup.mining.own is not None:
+        before.append(algorithm_map(setup.name, setup.mining.own))
     if isinstance(setup.cloud, Model):
         service, address = _cloud(f"{setup.name}-cloud", setup.cloud, shared)
-        return [*claims, *_sites(setup, address), service]
+        return [*before, *_sites(setup, address), service]
     if setup.cloud is not None and not setup.sites:
-        return [*claims, api_service(f"{setup.name}-cloud", setup.cloud, shared)]
-    return [*claims, *_sites(setup, setup.cloud)]
+        return [*before, api_service(f"{setup.name}-cloud", setup.cloud, shared)]
+    return [*before, *_sites(setup, setup.cloud)]
 
 
 def _sites(setup: Setup, cloud: CloudAddress | CloudAPI | None) -> Objects:

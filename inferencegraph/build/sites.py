@@ -1,5 +1,6 @@
 """What a site is made from, as values: its models, how it mines, its cloud, its time limits."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -24,6 +25,7 @@ MINING_MODES: Final = (QUERY_STAGE, ANSWER_STAGE)
 # The Secret with the keys of the gateway's callers.
 GATEWAY_KEYS: Final = "kserve-hem-gateway-keys"
 MODEL_MOUNT: Final = "/mnt/models"  # where KServe puts what a storageUri names
+ALGORITHM_MOUNT: Final = "/etc/hem/algorithm"  # of a user's own algorithm
 HEM_RESOURCES: Final = Resources(cpu="500m", memory="512Mi")
 DEFAULT_IMAGES: Final = Images()
 UPLINK_RESOURCES: Final = Resources(cpu="250m", memory="512Mi")
@@ -148,11 +150,32 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnAlgorithm:
+    """A user's own algorithm: class `name` in the text of the file `<module>.py`, and its stage
+    where the class says it."""
+
+    module: str
+    name: str
+    text: str
+    stage: str | None = None
+
+    @property
+    def path(self) -> str:
+        return f"{self.module}:{self.name}"
+
+    @property
+    def suffix(self) -> str:
+        """Of the ConfigMap's name: another text has another name, so that pods start anew."""
+        return f"algorithm-{hashlib.sha256(self.text.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
 class Mining:
     """How HEM decides. threshold None: the one that the router was calibrated to. A router with a
     scheme is one that KServe fetches. gateway: HEM also offers OpenAI's API, for models of text;
     keys_secret: the Secret with its callers' keys. settings: further HEM_* variables. sidecar: HEM
-    stands in the edge model's pod, in the answer stage."""
+    stands in the edge model's pod, in the answer stage. own: the user's own algorithm, which is
+    mounted."""
 
     mode: str
     algorithm: str
@@ -164,6 +187,7 @@ class Mining:
     settings: Mapping[str, str] = field(default_factory=dict)
     keys_secret: str = GATEWAY_KEYS
     sidecar: bool = False
+    own: OwnAlgorithm | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in MINING_MODES:
@@ -178,6 +202,7 @@ class Mining:
 
     def environment(self) -> dict[str, str]:
         values: dict[str, str | None] = {
+            "PYTHONPATH": ALGORITHM_MOUNT if self.own else None,
             "MINING_MODE": self.mode,
             "HEM_ALGORITHM": self.algorithm,
             "HEM_ROUTER": MODEL_MOUNT if self.fetched else self.router,

@@ -12,7 +12,7 @@ from predictors.errors import ConfigurationError
 from predictors.strict_yaml import StrictLoader, what_is_wrong
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"  # those that ship with the project
-LISTS = ("List", "LLMJointInferenceServiceList")  # whose items count as objects of their own
+IANVS = "ianvs.kubeedge.io"  # stands for the apiVersion that Ianvs's files don't have
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -96,7 +96,7 @@ def _unrendered(path: Path) -> ConfigurationError:
 
 
 def read(path: Path) -> list[Document]:
-    """The objects of one file; the items of a `kind: List` count as objects of their own."""
+    """The objects of one file; the items of a list count as objects of their own."""
     return _documents(_read(path), path)
 
 
@@ -116,16 +116,29 @@ def _documents(text: str, path: Path) -> list[Document]:
 
 def _objects(item: Any, path: Path, within: str = "") -> Iterator[tuple[dict[str, Any], str]]:
     """The objects in one document, each with its path there."""
+    if isinstance(item, dict) and set(item) == {"algorithm"}:
+        item = _of_ianvs(item, path)
     if not isinstance(item, dict) or "kind" not in item or "apiVersion" not in item:
         shown = ", ".join(map(str, item)) if isinstance(item, dict) else type(item).__name__
         raise ConfigurationError(
             f"{path}: not a Kubernetes object: apiVersion or kind is missing (found: {shown})"
         )
-    if item["kind"] in LISTS:
-        for index, part in enumerate(item.get("items") or []):
+    kind, items = str(item["kind"]), item.get("items")
+    if kind == "List" or (kind.endswith("List") and isinstance(items, list)):
+        # The items of a typed list need not say again what they are.
+        own = {"apiVersion": item["apiVersion"], "kind": kind.removesuffix("List")}
+        own = {} if kind == "List" else own
+        for index, part in enumerate(items or []):
+            part = {**own, **part} if isinstance(part, dict) else part
             yield from _objects(part, path, f"{within}items[{index}].")
     else:
         yield item, within
+
+
+def _of_ianvs(item: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A test algorithm of Ianvs, which is no object, with the name of its file."""
+    name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")
+    return {"apiVersion": IANVS, "kind": "Algorithm", "metadata": {"name": name}, **item}
 
 
 def refuse_duplicates(documents: list[Document]) -> None:

@@ -5,71 +5,85 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from inferencegraph.check.containers import mapping
-from inferencegraph.check.problem import Problem, of_rule
-from inferencegraph.check.validate import problem
-from inferencegraph.read.documents import Document, objects
+from inferencegraph.check.problem import Problem
+from inferencegraph.read.documents import IANVS, Document, objects
 from inferencegraph.read.kustomize import load_documents
 from predictors.errors import ConfigurationError
 
 KIND: Final = "LLMJointInferenceService"
+GROUP: Final = "kserve-hem.io/"
+SEDNA_GROUP: Final = "sedna.io/"
+SEDNA_KIND: Final = "JointInferenceService"
 
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
     """`documents`: the objects, each with the file of its spec. `specs`: the specs among what was
-    read. `problems`: what is wrong in specs, which gave no objects then."""
+    read, those of converted files too. `problems`: what is wrong in specs, whose errors give no
+    objects, and what became of each field of a converted file."""
 
     documents: list[Document]
     specs: list[Document]
     problems: list[Problem]
+
+    @property
+    def errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.severity == "error"]
 
 
 def is_spec(content: Mapping[str, Any]) -> bool:
     return content.get("kind") == KIND
 
 
-def load_objects(paths: Sequence[Path]) -> list[Document]:
+def is_converted(content: Mapping[str, Any]) -> bool:
+    """Whether it is another system's file, which is converted to a spec."""
+    kind = content.get("kind")
+    version = str(content.get("apiVersion"))
+    return (version.startswith(SEDNA_GROUP) and kind == SEDNA_KIND) or version == IANVS
+
+
+def is_model(content: Mapping[str, Any]) -> bool:
+    """Whether it is a Model object, which specs name."""
+    version = str(content.get("apiVersion"))
+    return content.get("kind") == "Model" and version.startswith((SEDNA_GROUP, GROUP))
+
+
+def read_objects(paths: Sequence[Path]) -> Expanded:
     """Every object in manifests, with those that specs stand for in their place.
 
-    Raises ConfigurationError with every fault of the specs, one on a line.
+    Raises ConfigurationError with every error of the specs, one on a line.
     """
     read = expanded([document for path in paths for document in load_documents(path)])
-    if read.problems:
-        raise ConfigurationError("\n".join(map(str, read.problems)))
-    return read.documents
+    if read.errors:
+        raise ConfigurationError("\n".join(map(str, read.errors)))
+    return read
+
+
+def load_objects(paths: Sequence[Path]) -> list[Document]:
+    """The objects of `read_objects`."""
+    return read_objects(paths).documents
 
 
 def check_text(text: str, path: Path) -> None:
-    """Raises ConfigurationError with every fault of the specs in a text of YAML for `path`."""
-    if problems := expanded(objects(text, path)).problems:
-        raise ConfigurationError("\n".join(map(str, problems)))
+    """Raises ConfigurationError with every error of the specs in a text of YAML for `path`."""
+    if errors := expanded(objects(text, path)).errors:
+        raise ConfigurationError("\n".join(map(str, errors)))
 
 
 def expanded(documents: Sequence[Document]) -> Expanded:
-    specs = [document for document in documents if is_spec(document.content)]
-    if not specs:
+    """Model objects beside specs are read with them, and are no objects of their own then."""
+    if not any(is_spec(each.content) or is_converted(each.content) for each in documents):
         return Expanded(list(documents), [], [])
     # Imported where there is a spec: it brings pydantic's models and the algorithms.
-    from inferencegraph.spec.faults import SpecFaults
-    from inferencegraph.spec.rendering import rendered
-    from inferencegraph.spec.service import parsed
+    from inferencegraph.spec.expanding import Expansion
 
+    expansion = Expansion([each for each in documents if is_model(each.content)])
     found: list[Document] = []
-    problems: list[Problem] = []
     for document in documents:
-        if not is_spec(document.content):
+        if is_spec(document.content):
+            found += expansion.of_spec(document)
+        elif is_converted(document.content):
+            found += expansion.of_converted(document)
+        elif not is_model(document.content):
             found.append(document)
-            continue
-        values, findings = parsed(document.content)
-        try:
-            made = rendered(values) if values else []
-        except SpecFaults as faults:
-            findings += faults.findings
-        if findings:
-            name = f"{KIND}/{mapping(document.content.get('metadata')).get('name', '?')}"
-            found_here = of_rule("spec", findings)
-            problems += [problem(each, name, document) for each in found_here]
-            continue
-        found += [Document(document.path, content) for content in made]
-    return Expanded(found, specs, problems)
+    return Expanded(found, expansion.specs, [*expansion.problems, *expansion.unused()])

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from inferencegraph.build.pods import EdgeNode, Images, Resources
@@ -25,6 +26,7 @@ from inferencegraph.build.sites import (
 from inferencegraph.spec.engines import BLOCKS, EngineConfig
 from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.mining import HardExampleMining
+from inferencegraph.spec.own_algorithm import own_algorithm
 from inferencegraph.spec.service import EdgeWorker, Spec, Worker
 from inferencegraph.spec.serving import Amounts, Resource, Sampling as SamplingPart
 from inferencegraph.spec.sources import (
@@ -46,6 +48,7 @@ CLOUD_RESOURCES: Final = Amounts(cpu="4", memory="8Gi")
 DEFAULT_SECRET: Final = SecretKey(name="kserve-hem-cloud-key", key="key")
 DEFAULT_ROUTER: Final = "embedded:general"
 GPU_MEMORY: Final = 0.9  # the query-routing document's default
+_MODES: Final = {"query": MINING_MODES[0], "answer": MINING_MODES[1]}
 _PVC: Final = "pvc://"
 _CLASSIFIERS: Final = (".onnx", ".pt", ".pt2", ".torchscript")
 _NODE: Final = re.compile(r"[^a-z0-9-]+")
@@ -71,7 +74,7 @@ def model_source(
         raise SpecFault(
             f"{field}.model",
             f"{model.name!r} is only a name; add where it comes from: storageUri, hub, file, image "
-            "or url, or a Model object of that name",
+            f"or url, or a Model object of that name beside the spec ({known(model.name, models)})",
         )
     return model
 
@@ -220,9 +223,14 @@ def claim_of(worker: Worker, field: str) -> Claim | None:
 
 
 def mining_of(
-    part: HardExampleMining | None, spec: Spec, discriminative: bool, field: str
+    part: HardExampleMining | None,
+    spec: Spec,
+    discriminative: bool,
+    field: str,
+    folder: Path = Path(),
 ) -> Mining:
-    """How HEM decides; the algorithm and its parameters are checked as HEM checks them."""
+    """How HEM decides; the algorithm and its parameters are checked as HEM checks them. folder:
+    where the file of an algorithm of the user's own is looked for."""
     if part is None and discriminative:
         raise SpecFault(
             field,
@@ -230,10 +238,16 @@ def mining_of(
             "CrossEntropy with a threshold",
         )
     part = part or HardExampleMining(router=DEFAULT_ROUTER)
-    name = part.name or _algorithm_of(part, field)
+    own = None
+    if part.source is not None:
+        own = own_algorithm(part.source, part.name, folder, field)
+    name = own.path if own else part.name or _algorithm_of(part, field)
     values = _parameters(part, field)
-    stage, taken = _checked(name, part, dict(values), field)
     kept_promise(part, name, field)
+    if own is not None or ":" in name:
+        stage, taken = _own_stage(own.stage if own else None, part, name, field), None
+    else:
+        stage, taken = _checked(name, part, dict(values), field)
     if taken is not None and part.threshold is not None:
         raise SpecFault(f"{field}.threshold", "is among the parameters, too; give it once")
     router = values.pop("router", None) or part.router
@@ -244,7 +258,7 @@ def mining_of(
     if part.resource is not None:
         default = Amounts(cpu=HEM_RESOURCES.cpu, memory=HEM_RESOURCES.memory)
         resources = resources_of(part.resource, default, field)
-    mode = part.mining_mode or {"query": MINING_MODES[0], "answer": MINING_MODES[1]}[stage]
+    mode = part.mining_mode or _MODES[stage]
     return Mining(
         mode,
         name,
@@ -260,6 +274,7 @@ def mining_of(
         },
         sidecar=part.placement == "sidecar",
         keys_secret=spec.gateway.keys_secret or GATEWAY_KEYS,
+        own=own,
     )
 
 
@@ -288,17 +303,9 @@ def _checked(
     from transformers_hem.algorithms import ALGORITHMS
     from transformers_hem.algorithms.parameters import parse, take_threshold
 
-    if part.source is not None or ":" in name:
-        return _own_stage(part, field), None
     with at(f"{field}.name"):
         kind = ALGORITHMS.load(name)
-    stages = {"query": MINING_MODES[0], "answer": MINING_MODES[1]}
-    if part.mining_mode not in (None, stages[kind.stage]):
-        raise SpecFault(
-            f"{field}.miningMode",
-            f"{part.mining_mode!r}: {name} mines the {kind.stage}; leave it out, or write "
-            f"{stages[kind.stage]!r}",
-        )
+    _refuse_mode(part.mining_mode, kind.stage, name, field)
     with at(f"{field}.parameters"):
         taken = take_threshold(kind, values)
         if part.router is not None:
@@ -359,13 +366,25 @@ def _as_strict(made: "Calibration", limit: float, confidence: float | None) -> b
     return kept and (confidence is None or made.confidence >= confidence)
 
 
-def _own_stage(part: HardExampleMining, field: str) -> str:
+def _own_stage(stage: str | None, part: HardExampleMining, name: str, field: str) -> str:
+    """Of an algorithm that is not of the table: what its class says, or the mode."""
+    if stage is not None:
+        _refuse_mode(part.mining_mode, stage, name, field)
+        return stage
     if part.mining_mode is None:
         raise SpecFault(
             f"{field}.miningMode",
-            f"is required for an algorithm of your own: {' or '.join(MINING_MODES)}",
+            f"is required, as {name} has no stage that could be read: {' or '.join(MINING_MODES)}",
         )
-    return "query" if part.mining_mode == MINING_MODES[0] else "answer"
+    return next(stage for stage, mode in _MODES.items() if mode == part.mining_mode)
+
+
+def _refuse_mode(mode: str | None, stage: str, name: str, field: str) -> None:
+    if mode not in (None, _MODES[stage]):
+        raise SpecFault(
+            f"{field}.miningMode",
+            f"{mode!r}: {name} mines the {stage}; leave it out, or write {_MODES[stage]!r}",
+        )
 
 
 def timeouts_of(spec: Spec) -> Timeouts:
