@@ -24,6 +24,8 @@ from predictors.errors import known
 
 FIELD_MANAGER: Final = "hem"
 KSERVE_GROUP: Final = "serving.kserve.io"
+OWN_GROUP: Final = "kserve-hem.io"
+AT_ONCE: Final = 8  # requests of a command that has many to send
 CHUNK: Final = 500  # objects in one answer of a list
 CONNECT_SECONDS: Final = 10
 ANSWER_SECONDS: Final = 60
@@ -252,7 +254,8 @@ class Cluster:
         except NotFound:
             if group == KSERVE_GROUP:
                 return f"{what}: KServe is not installed there; docs/cluster.md says how"
-            return f"{what}: install its CustomResourceDefinition first"
+            hint = " (hem schema --crd | kubectl apply -f -)" if group == OWN_GROUP else ""
+            return f"{what}: install its CustomResourceDefinition first{hint}"
         versions = [str(each.get("version")) for each in answer.get("versions") or []]
         if versions and version not in versions:
             return f"{what}; {group} is served in: {', '.join(versions)}. Update what serves it"

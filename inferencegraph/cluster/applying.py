@@ -6,13 +6,14 @@ failure after it says what stands.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from inferencegraph.check.containers import mapping
 from inferencegraph.cluster import order
-from inferencegraph.cluster.api import Cluster, Resource
+from inferencegraph.cluster.api import AT_ONCE, OWN_GROUP, Cluster, Resource
 from inferencegraph.cluster.difference import difference, same
 from inferencegraph.cluster.failures import ClusterError, NotServed
 from inferencegraph.cluster.foreseen import refusals
@@ -28,7 +29,7 @@ from inferencegraph.read.documents import Document
 from inferencegraph.spec.reading import KIND as SPEC_KIND
 from predictors.errors import ConfigurationError
 
-SPEC_VERSION: Final = "kserve-hem.io/v1alpha1"
+SPEC_VERSION: Final = f"{OWN_GROUP}/v1alpha1"
 _DEFINITION: Final = "CustomResourceDefinition"
 # Answers after which the next object may still be asked; others would come again.
 _ABOUT_THE_OBJECT: Final = (400, 403, 404, 409, 413, 422, 500)
@@ -246,20 +247,23 @@ def _absent_namespaces(cluster: Cluster, steps: Sequence[Step]) -> list[str]:
 
 def _try_out(cluster: Cluster, steps: Sequence[Step], absent: Sequence[str], force: bool) -> None:
     """As a dry run. Raises ClusterError with all that is refused."""
-    faults = []
-    for step in steps:
+
+    def try_one(step: Step) -> str | None:
         metadata = step.content["metadata"]
         namespace, resource = metadata.get("namespace"), step.resource
         if resource is None or namespace in absent:
-            continue
+            return None
         step.live = cluster.find_object(resource, namespace, metadata["name"])
         try:
             step.after = cluster.apply(resource, step.content, dry_run=True, force=force)
         except ClusterError as error:
             if error.code in _ABOUT_THE_OBJECT:
-                faults.append(f"{step.file}: {error}")
-                continue
+                return f"{step.file}: {error}"
             raise
+        return None
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        faults = [fault for fault in threads.map(try_one, steps) if fault]
     if faults:
         raise ClusterError(_nothing_changed(list(dict.fromkeys(faults))))
 

@@ -5,11 +5,12 @@ wrong probe or volume shows nowhere before. Here the API server gets that Deploy
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from inferencegraph.check.containers import mapping
 from inferencegraph.check.reconciled import reconciled
-from inferencegraph.cluster.api import Cluster
+from inferencegraph.cluster.api import AT_ONCE, Cluster
 from inferencegraph.cluster.failures import ClusterError, Conflict
 
 # Others, as the Ingress, depend on how KServe is configured there.
@@ -31,17 +32,28 @@ def refusals(
     cluster: Cluster, contents: Sequence[Mapping[str, Any]]
 ) -> tuple[list[str], list[str]]:
     """Errors, and notes about what could not be asked."""
-    errors: list[str] = []
-    notes: list[str] = []
-    for content in core_objects(contents):
-        kind, name = content["kind"], content["metadata"]["name"]
+
+    def ask(content: dict[str, Any]) -> ClusterError | None:
+        resource = cluster.resource(content["apiVersion"], content["kind"])
         try:
-            cluster.try_make(cluster.resource(content["apiVersion"], kind), content)
+            cluster.try_make(resource, content)
         except Conflict:
-            continue  # it was changed in between
+            return None  # it was changed in between
         except ClusterError as error:
-            if error.code == 403 and "no permission" in str(error):
-                notes.append(f"not tried what KServe would make ({kind}s): {error}")
-                break
-            errors.append(f"KServe would make {kind} {name!r}, which is refused: {error}")
-    return errors, notes
+            if error.code is None:
+                raise
+            return error
+        return None
+
+    made = core_objects(contents)
+    errors, notes = [], []
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for content, error in zip(made, threads.map(ask, made), strict=True):
+            kind, name = content["kind"], content["metadata"]["name"]
+            if error is None:
+                continue
+            if error.code == 403 and str(error).startswith("no permission"):
+                notes.append(f"not tried out what KServe would make ({kind}s): {error}")
+            else:
+                errors.append(f"KServe would make {kind} {name!r}, which is refused: {error}")
+    return errors, notes[:1]

@@ -21,7 +21,7 @@ PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One list: its labels select, or its fields do. `needed`: without it there is no KServe.
+    """One list: its labels select, or its fields do. `needed`: without it nothing can be said.
     `quiet`: its changes are no news, as we make them ourselves."""
 
     api_version: str
@@ -34,7 +34,7 @@ class Kind:
 
 SERVICES: Final = Kind("serving.kserve.io/v1beta1", "InferenceService", OWNER_LABEL)
 GRAPHS: Final = Kind("serving.kserve.io/v1alpha1", "InferenceGraph", OWNER_LABEL)
-EVENTS: Final = Kind("v1", "Event", fields="type=Warning")
+EVENTS: Final = Kind("v1", "Event", fields="type=Warning", needed=False)
 SPECS: Final = Kind("kserve-hem.io/v1alpha1", "LLMJointInferenceService", needed=False, quiet=True)
 OBSERVED: Final = (
     SERVICES,
@@ -84,17 +84,6 @@ def snapshot(namespace: str, lists: Lists) -> Snapshot:
         of("Event"),
         of("LLMJointInferenceService"),
     )
-
-
-def observe(cluster: Cluster, namespace: str) -> Snapshot:
-    """Lists once. Raises ClusterError."""
-    lists = {}
-    for kind in OBSERVED:
-        resource = _resource(cluster, kind)
-        lists[kind] = (
-            cluster.items(resource, namespace, kind.labels, kind.fields)[0] if resource else []
-        )
-    return snapshot(namespace, lists)
 
 
 class Mirror:
@@ -203,17 +192,20 @@ class Observer:
                 return
 
 
+def observe(cluster: Cluster, namespace: str) -> Snapshot:
+    """Lists once. Raises ClusterError."""
+    lists = {}
+    for kind, mirror in _mirrors(cluster, namespace).items():
+        lists[kind] = mirror.objects() if mirror else []
+    return snapshot(namespace, lists)
+
+
 @contextmanager
 def observing(cluster: Cluster, namespace: str) -> Iterator[Observer]:
     """Lists and watches everything in a namespace. Raises ClusterError."""
     news: News = queue.Queue()
     stop = threading.Event()
-    mirrors: dict[Kind, Mirror | None] = {}
-    for kind in OBSERVED:
-        resource = _resource(cluster, kind)
-        mirrors[kind] = mirror = Mirror(cluster, resource, namespace, kind) if resource else None
-        if mirror:
-            mirror.list()
+    mirrors = _mirrors(cluster, namespace)
     for mirror in mirrors.values():
         if mirror:  # daemons: one that waits for the server must not keep the command
             threading.Thread(target=mirror.follow, args=(news, stop), daemon=True).start()
@@ -223,7 +215,17 @@ def observing(cluster: Cluster, namespace: str) -> Iterator[Observer]:
         stop.set()
 
 
-def _resource(cluster: Cluster, kind: Kind) -> Resource | None:
-    if kind.needed:
-        return cluster.resource(kind.api_version, kind.kind)
-    return cluster.find(kind.api_version, kind.kind)
+def _mirrors(cluster: Cluster, namespace: str) -> dict[Kind, Mirror | None]:
+    """All lists; None of what the cluster does not have, or doesn't show us, where that may be."""
+    mirrors: dict[Kind, Mirror | None] = {}
+    for kind in OBSERVED:
+        try:
+            mirror = Mirror(cluster, cluster.resource(kind.api_version, kind.kind), namespace, kind)
+            mirror.list()
+        except ClusterError as error:
+            if kind.needed or error.code not in (403, 404):
+                raise
+            mirrors[kind] = None
+        else:
+            mirrors[kind] = mirror
+    return mirrors

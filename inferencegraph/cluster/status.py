@@ -123,22 +123,26 @@ def as_json(service: Service) -> dict[str, Any]:
     }
 
 
-def store(cluster: Cluster, service: Service) -> None:
-    """Writes the status subresource. Raises ClusterError where the object is not on the cluster."""
+def store(cluster: Cluster, found: Sequence[Service]) -> None:
+    """Writes the status subresources. Raises ClusterError where the cluster has none of these
+    objects."""
     resource = cluster.resource(SPECS.api_version, SPECS.kind)
-    if service.stored is None:
+    stored = [service for service in found if service.stored is not None]
+    if not stored:
+        names = ", ".join(service.name for service in found)
         raise NotFound(
-            f"there is no {SPECS.kind} {service.name!r} in namespace {service.namespace!r} whose "
-            "status could be written; apply its spec with `hem apply -f`",
+            f"there is no {SPECS.kind} of {names} in namespace {found[0].namespace!r} whose status "
+            "could be written; apply its spec with `hem apply -f`",
             404,
         )
-    content = {
-        "apiVersion": SPECS.api_version,
-        "kind": SPECS.kind,
-        "metadata": {"name": service.name, "namespace": service.namespace},
-        "status": document_status(service),
-    }
-    cluster.apply(resource, content, dry_run=False, force=True, sub="status")
+    for service in stored:
+        content = {
+            "apiVersion": SPECS.api_version,
+            "kind": SPECS.kind,
+            "metadata": {"name": service.name, "namespace": service.namespace},
+            "status": document_status(service),
+        }
+        cluster.apply(resource, content, dry_run=False, force=True, sub="status")
 
 
 def judged_share(service: Service, site: str) -> str | None:

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from inferencegraph.cluster.components import Part
+from inferencegraph.cluster.components import Finding
 from inferencegraph.cluster.promise import Interval, Promise
 from inferencegraph.cluster.status import Service, judged_share, stamp
 
@@ -53,11 +53,13 @@ def _service(service: Service) -> list[RenderableType]:
         lines.append(Text(f"  and {len(service.sites) - len(sites)} more sites: --json has all"))
     for site in sites:
         lines += [Padding(Text(line), (0, 0, 0, 2)) for line in _about(service, site)]
-    shown = [part for part in service.parts if part.site in sites]
+    why: dict[Finding, list[str]] = {}
+    for part in service.parts:
+        if part.finding.condition != "Running":
+            why.setdefault(part.finding, []).append(part.name)
     lines += [
-        Padding(Text(_why(part), _COLOURS[part.finding.condition]), (0, 0, 0, 2))
-        for part in shown
-        if part.finding.condition != "Running"
+        Padding(Text(_why(each, names), _COLOURS[each.condition]), (0, 0, 0, 2))
+        for each, names in why.items()
     ]
     lines += [
         Padding(Text(f"note: {note}", "dim"), (0, 0, 0, 2)) for note in service.telemetry.notes
@@ -105,6 +107,6 @@ def _money(interval: Interval) -> str:
     return f"{interval.value:.4g} ({interval.low:.4g} to {interval.high:.4g})"
 
 
-def _why(part: Part) -> str:
-    message = f": {part.finding.message}" if part.finding.message else ""
-    return f"{part.name}: {part.finding.condition}, {part.finding.reason}{message}"
+def _why(finding: Finding, names: Sequence[str]) -> str:
+    message = f": {finding.message}" if finding.message else ""
+    return f"{', '.join(names)}: {finding.condition}, {finding.reason}{message}"

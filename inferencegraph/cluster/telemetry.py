@@ -5,7 +5,7 @@ docs/metrics.md lists the metrics.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -50,12 +50,13 @@ class Figures:
 
     def include(self, other: "Figures") -> None:
         """Adds those of another site."""
-        for mine, others in (
+        sums: tuple[tuple[Any, Any], ...] = (
             (self.decisions, other.decisions),
             (self.costs, other.costs),
             (self.answers, other.answers),
             (self.calls, other.calls),
-        ):
+        )
+        for mine, others in sums:
             for key, value in others.items():
                 mine[key] += value
         self.drift += other.drift
@@ -123,20 +124,22 @@ def telemetry(cluster: Cluster, namespace: str, parts: Sequence[Part]) -> Teleme
         if is_ready(pod)
     ]
     figures: dict[str, Figures] = {}
-    answered, notes = set(), []
+    answered: set[str] = set()
+    silent: defaultdict[str, list[str]] = defaultdict(list)
     with ThreadPoolExecutor(AT_ONCE) as threads:
         texts = threads.map(lambda each: _metrics(cluster, namespace, each[1]), asked)
         for (part, _), text in zip(asked, texts, strict=True):
             if isinstance(text, ClusterError):
-                notes.append(f"no metrics of {part.name}: {first_line(text)}")
+                silent[first_line(text).partition(": ")[2]].append(part.name)
                 continue
             try:
                 figures.setdefault(part.site, Figures()).add(text, part.side)
             except ValueError as error:
-                notes.append(f"no metrics of {part.name}: not Prometheus' text: {error}")
+                silent[f"not Prometheus' text: {error}"].append(part.name)
                 continue
             answered.add(part.name)
-    return Telemetry(figures, frozenset(answered), _few(notes))
+    notes = [f"no metrics of {_few(names)}: {why}" for why, names in silent.items()]
+    return Telemetry(figures, frozenset(answered), tuple(notes))
 
 
 def _metrics(cluster: Cluster, namespace: str, pod: object) -> str | ClusterError:
@@ -150,7 +153,7 @@ def _metrics(cluster: Cluster, namespace: str, pod: object) -> str | ClusterErro
         return error
 
 
-def _few(notes: Iterable[str], most: int = 3) -> tuple[str, ...]:
-    told = list(dict.fromkeys(notes))
-    more = [f"no metrics of {len(told) - most} others"] if len(told) > most else []
-    return (*told[:most], *more)
+def _few(names: Sequence[str], most: int = 4) -> str:
+    told = list(dict.fromkeys(names))
+    more = f" and {len(told) - most} others" if len(told) > most else ""
+    return f"{', '.join(told[:most])}{more}"

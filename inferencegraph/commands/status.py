@@ -10,7 +10,6 @@ from inferencegraph.commands.options import AsJson, Context, Namespace
 
 if TYPE_CHECKING:
     from inferencegraph.cluster.api import Cluster
-    from inferencegraph.cluster.observing import Snapshot
     from inferencegraph.cluster.status import Service
 
 REFRESH_SECONDS = 10.0  # after which metrics are read again though nothing has changed
@@ -41,26 +40,17 @@ def status(
     """
     from inferencegraph.cluster.connection import connect
     from inferencegraph.cluster.observing import observe
-    from inferencegraph.cluster.status import worst
+    from inferencegraph.cluster.status import services, store, worst
 
     cluster = connect(context, namespace)
     if watch:
         _watch(cluster, name, write, as_json)
         return
-    found = _services(cluster, observe(cluster, cluster.namespace), name, write)
+    found = services(cluster, observe(cluster, cluster.namespace), name)
     _print(found, as_json)
+    if write:
+        store(cluster, found)
     raise typer.Exit(worst(found))
-
-
-def _services(
-    cluster: "Cluster", snapshot: "Snapshot", name: str | None, write: bool
-) -> list["Service"]:
-    from inferencegraph.cluster.status import services, store
-
-    found = services(cluster, snapshot, name)
-    for service in found if write else ():
-        store(cluster, service)
-    return found
 
 
 def _print(found: list["Service"], as_json: bool) -> None:
@@ -81,6 +71,7 @@ def _watch(cluster: "Cluster", name: str | None, write: bool, as_json: bool) -> 
     from rich.live import Live
 
     from inferencegraph.cluster.observing import observing
+    from inferencegraph.cluster.status import services, store
     from inferencegraph.cluster.table import status_table
 
     console = Console()
@@ -90,9 +81,11 @@ def _watch(cluster: "Cluster", name: str | None, write: bool, as_json: bool) -> 
         Live(console=console, auto_refresh=False) if drawn else nullcontext() as live,
     ):
         while True:
-            found = _services(cluster, observer.now(), name, write)
+            found = services(cluster, observer.now(), name)
             if live is None:
                 _print(found, as_json)
             else:
                 live.update(status_table(found), refresh=True)
+            if write:
+                store(cluster, found)
             observer.wait(REFRESH_SECONDS)
