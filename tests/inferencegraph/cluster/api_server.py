@@ -9,6 +9,7 @@ kmock has no server-side apply, dry runs or selectors, so it would not do.
 import asyncio
 import copy
 import json
+import ssl
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -61,6 +62,7 @@ class Request:
     path: str
     query: Mapping[str, str]
     content_type: str
+    accept: str
     body: Any
 
     @property
@@ -121,6 +123,8 @@ class ApiServer:
         self.chunk = 0
         self.finalized: set[str] = set()  # kinds whose objects stay until they are released
         self.port = 0
+        self.changed = threading.Event()  # set by each change
+        self.watched = threading.Event()  # set where somebody watches
         self._objects: dict[Key, dict[str, Any]] = {}
         self._owned: dict[Key, dict[str, set[tuple[str, ...]]]] = {}
         self._version = 100
@@ -130,6 +134,7 @@ class ApiServer:
         self._changed: asyncio.Condition
         self._loop = asyncio.new_event_loop()
         self._runner: web.AppRunner
+        self._thread: threading.Thread
         self.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}})
 
     # -- the test's side -----------------------------------------------------------------------
@@ -138,17 +143,16 @@ class ApiServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
+    def start(self, context: ssl.SSLContext | None = None) -> None:
+        """context: for https."""
         started = threading.Event()
-        threading.Thread(target=self._run, args=(started,), daemon=True).start()
+        self._thread = threading.Thread(target=self._run, args=(started, context), daemon=True)
+        self._thread.start()
         assert started.wait(10)
 
     def stop(self) -> None:
-        async def end() -> None:
-            await self._runner.cleanup()
-            self._loop.stop()
-
-        asyncio.run_coroutine_threadsafe(end(), self._loop)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
 
     def put(self, content: dict[str, Any], manager: str = "somebody") -> dict[str, Any]:
         """As another client would, fields and all, without any check."""
@@ -204,7 +208,7 @@ class ApiServer:
 
     # -- the client's side ---------------------------------------------------------------------
 
-    def _run(self, started: threading.Event) -> None:
+    def _run(self, started: threading.Event, context: ssl.SSLContext | None) -> None:
         asyncio.set_event_loop(self._loop)
 
         async def begin() -> None:
@@ -213,18 +217,20 @@ class ApiServer:
             app.router.add_route("*", "/{tail:.*}", self._handle)
             self._runner = web.AppRunner(app, shutdown_timeout=0.1)
             await self._runner.setup()
-            site = web.TCPSite(self._runner, "127.0.0.1", 0)
-            await site.start()
+            await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context).start()
             self.port = self._runner.addresses[0][1]
             started.set()
 
         self._loop.run_until_complete(begin())
         self._loop.run_forever()
+        self._loop.run_until_complete(self._runner.cleanup())
+        self._loop.close()
 
     async def _handle(self, raw: web.Request) -> web.StreamResponse:
         text = await raw.read()
         body = json.loads(text) if text else None
-        request = Request(raw.method, raw.path, dict(raw.query), raw.content_type, body)
+        accept = raw.headers.get("Accept", "")
+        request = Request(raw.method, raw.path, dict(raw.query), raw.content_type, accept, body)
         self.requests.append(request)
         if raw.headers.get("Authorization") != f"Bearer {TOKEN}":
             return _json(401, status(401, "Unauthorized", "Unauthorized"))
@@ -411,6 +417,7 @@ class ApiServer:
         seen = int(request.query.get("resourceVersion") or 0)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(raw)
+        self.watched.set()
 
         async def send(kind: str, content: dict[str, Any]) -> None:
             line = json.dumps({"type": kind, "object": content}) + "\n"
@@ -477,6 +484,8 @@ class ApiServer:
         self._wake()
 
     def _wake(self) -> None:
+        self.changed.set()
+
         async def tell() -> None:
             async with self._changed:
                 self._changed.notify_all()
