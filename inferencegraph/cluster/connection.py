@@ -49,6 +49,8 @@ def connect(context: str | None, namespace: str | None) -> Cluster:
             chosen, own = _from_files(files, there, context, settings)
     except (config.ConfigException, yaml.YAMLError, OSError, ValueError) as error:
         raise ConfigurationError(f"kubeconfig {files}: {first_line(error)}") from error
+    except (AttributeError, KeyError, TypeError) as error:  # the client looks at no shapes
+        raise ConfigurationError(f"kubeconfig {files}: is not a kubeconfig ({error})") from error
     settings.retries = Patient(
         total=6,
         connect=2,

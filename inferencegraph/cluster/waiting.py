@@ -52,12 +52,13 @@ def wait_until_running(
 def wait_until_gone(
     cluster: Cluster, objects: Sequence[tuple[Resource, dict[str, Any]]], seconds: float
 ) -> list[dict[str, Any]]:
-    """Those that are still there when time is up; one of the same name that is new counts as
-    gone."""
+    """Those that are still there when time is up, as they are now; a new one of the same name is
+    another object."""
     end = time.monotonic() + seconds
     left = list(objects)
     while True:
-        left = [(resource, each) for resource, each in left if _is_there(cluster, resource, each)]
+        found = [(resource, _live(cluster, resource, content)) for resource, content in left]
+        left = [(resource, live) for resource, live in found if live is not None]
         if not left or time.monotonic() >= end:
             return [content for _, content in left]
         time.sleep(min(_LOOK, max(0.0, end - time.monotonic())))
@@ -73,7 +74,8 @@ def _parts(snapshot: Snapshot, owners: Sequence[str]) -> list[Part]:
     return [part for owner in owners for part in parts(snapshot, owner)]
 
 
-def _is_there(cluster: Cluster, resource: Resource, content: dict[str, Any]) -> bool:
+def _live(cluster: Cluster, resource: Resource, content: dict[str, Any]) -> dict[str, Any] | None:
+    """The very same object, as it is now."""
     metadata = content["metadata"]
     live = cluster.find_object(resource, metadata.get("namespace"), metadata["name"])
-    return live is not None and live["metadata"]["uid"] == metadata["uid"]
+    return live if live and live["metadata"]["uid"] == metadata["uid"] else None

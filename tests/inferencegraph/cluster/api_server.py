@@ -223,8 +223,16 @@ class ApiServer:
 
         self._loop.run_until_complete(begin())
         self._loop.run_forever()
-        self._loop.run_until_complete(self._runner.cleanup())
+        self._loop.run_until_complete(self._end())
         self._loop.close()
+
+    async def _end(self) -> None:
+        """Watches that are still open end first."""
+        watches = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in watches:
+            each.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
+        await self._runner.cleanup()
 
     async def _handle(self, raw: web.Request) -> web.StreamResponse:
         text = await raw.read()
