@@ -1,9 +1,9 @@
 """The condition of each part of a site: Pending, Running or Failed, and why.
 
-A part is an InferenceService or an InferenceGraph, with the Deployments and pods that KServe has
-made of it. KServe's own word alone is not enough: its graph says Ready as soon as its Deployment
-has the condition Available, also where that is False, and both kinds' observedGeneration is their
-Deployment's.
+A part is an InferenceService, an LLMInferenceService or an InferenceGraph, with the Deployments and
+pods that KServe has made of it. KServe's own word alone is not enough: its graph says Ready as soon
+as its Deployment has the condition Available, also where that is False, and both kinds'
+observedGeneration is their Deployment's.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,13 @@ from typing import Any, Final, Literal
 
 from inferencegraph.build.pods import OWNER_LABEL
 from inferencegraph.check.containers import mapping, sequence
-from inferencegraph.cluster.observing import GRAPH_LABEL, SERVICE_LABEL, Snapshot
+from inferencegraph.cluster.observing import (
+    GRAPH_LABEL,
+    LLM_LABEL,
+    LLM_PART,
+    SERVICE_LABEL,
+    Snapshot,
+)
 
 Condition = Literal["Pending", "Running", "Failed"]
 INSTANCE: Final = "app.kubernetes.io/instance"
@@ -66,6 +72,7 @@ def parts(snapshot: Snapshot, owner: str) -> list[Part]:
         for label, contents in (
             (GRAPH_LABEL, snapshot.graphs),
             (SERVICE_LABEL, snapshot.services),
+            (LLM_LABEL, snapshot.llm_services),
         )
         for content in contents
         if mapping(content["metadata"].get("labels")).get(OWNER_LABEL) == owner
@@ -142,6 +149,8 @@ def _finding(
     )
     if failures:
         return failures[0]
+    if mapping(content.get("metadata")).get("deletionTimestamp"):
+        return Finding("Pending", "Terminating", "it is being deleted")
     pending = next(filter(None, map(_unavailable, deployments)), None)
     if _says_ready(content) and pending is None:
         return Finding("Running", "Ready")
@@ -303,8 +312,11 @@ def _of_container(
 
 
 def _of(label: str, name: str, contents: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Those that KServe has made of a service or graph."""
+    part, _, of_llm = LLM_PART.partition("=")
     for each in contents:
-        if mapping(each["metadata"].get("labels")).get(label) == name:
+        labels = mapping(each["metadata"].get("labels"))
+        if labels.get(label) == name and (label == LLM_LABEL) == (labels.get(part) == of_llm):
             yield each
 
 

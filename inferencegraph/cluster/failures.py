@@ -63,6 +63,7 @@ _ROLE: Final = re.compile(r"User \"(?P<user>[^\"]*)\" cannot (?P<verb>\S+) resou
 _UNKNOWN_FIELD: Final = re.compile(
     r"unknown field \"?(?P<one>[\w.\[\]-]+)|(?P<two>\.[\w.\[\]\"=-]+): field not declared in schema"
 )
+_WEBHOOK: Final = "failed calling webhook"
 _CERTIFICATE: Final = "certificate-authority of the kubeconfig must be the cluster's own"
 
 
@@ -91,6 +92,9 @@ def refused(error: ApiException, call: Call, server: str) -> ClusterError:
             f"{call}: the cluster doesn't know the field {field} ({message}); its CRDs are older "
             "than the manifest, or the field is misspelt: update KServe, or leave the field out"
         )
+        return ClusterError(text, code)
+    if _WEBHOOK in message:
+        text = f"{call}: {message}; is what answers that webhook running, as KServe's controller?"
         return ClusterError(text, code)
     if code == 429:
         text = f"{call}: {server} has too many requests (429), also after waiting; try again later"

@@ -15,6 +15,10 @@ from inferencegraph.cluster.failures import ClusterError, Gone
 
 SERVICE_LABEL: Final = "serving.kserve.io/inferenceservice"
 GRAPH_LABEL: Final = "serving.kserve.io/inferencegraph"
+# An LLMInferenceService's are told by two labels.
+LLM_LABEL: Final = "app.kubernetes.io/name"
+LLM_PART: Final = "app.kubernetes.io/part-of=llminferenceservice"
+MADE: Final = (SERVICE_LABEL, GRAPH_LABEL, LLM_PART)  # which Deployments and pods are of interest
 # A broken watch is asked for again after these seconds; after the last one, the command ends.
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 
@@ -34,15 +38,17 @@ class Kind:
 
 SERVICES: Final = Kind("serving.kserve.io/v1beta1", "InferenceService", OWNER_LABEL)
 GRAPHS: Final = Kind("serving.kserve.io/v1alpha1", "InferenceGraph", OWNER_LABEL)
+LLM_SERVICES: Final = Kind(
+    "serving.kserve.io/v1alpha2", "LLMInferenceService", OWNER_LABEL, needed=False
+)
 EVENTS: Final = Kind("v1", "Event", fields="type=Warning", needed=False)
 SPECS: Final = Kind("kserve-hem.io/v1alpha1", "LLMJointInferenceService", needed=False, quiet=True)
 OBSERVED: Final = (
     SERVICES,
     GRAPHS,
-    Kind("apps/v1", "Deployment", SERVICE_LABEL),
-    Kind("apps/v1", "Deployment", GRAPH_LABEL),
-    Kind("v1", "Pod", SERVICE_LABEL),
-    Kind("v1", "Pod", GRAPH_LABEL),
+    LLM_SERVICES,
+    *(Kind("apps/v1", "Deployment", labels) for labels in MADE),
+    *(Kind("v1", "Pod", labels) for labels in MADE),
     EVENTS,
     SPECS,
 )
@@ -55,6 +61,7 @@ class Snapshot:
     namespace: str
     services: list[dict[str, Any]]
     graphs: list[dict[str, Any]]
+    llm_services: list[dict[str, Any]]
     deployments: list[dict[str, Any]]
     pods: list[dict[str, Any]]
     events: list[dict[str, Any]]
@@ -63,7 +70,7 @@ class Snapshot:
 
     @property
     def owners(self) -> list[str]:
-        owned = [*self.services, *self.graphs]
+        owned = [*self.services, *self.graphs, *self.llm_services]
         return sorted({str(each["metadata"]["labels"][OWNER_LABEL]) for each in owned})
 
 
@@ -79,6 +86,7 @@ def snapshot(namespace: str, lists: Lists) -> Snapshot:
         namespace,
         of("InferenceService"),
         of("InferenceGraph"),
+        of("LLMInferenceService"),
         of("Deployment"),
         of("Pod"),
         of("Event"),

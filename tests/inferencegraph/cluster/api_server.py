@@ -232,6 +232,7 @@ class ApiServer:
         for each in watches:
             each.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
+        await asyncio.sleep(0)  # for transports that were aborted
         await self._runner.cleanup()
 
     async def _handle(self, raw: web.Request) -> web.StreamResponse:

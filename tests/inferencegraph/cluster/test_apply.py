@@ -228,6 +228,32 @@ def test_an_older_crd_is_told_by_its_field(
     assert not server.sent("PATCH", dry_run=False)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "failed to create typed patch object (default/q; serving.kserve.io/v1beta1, "
+            'Kind=InferenceService): .spec.predictor.containers[name="c"].imagee: field not '
+            "declared in schema",
+            'the cluster doesn\'t know the field spec.predictor.containers[name="c"].imagee',
+        ),
+        (
+            'failed calling webhook "inferenceservice.kserve-webhook-server.defaulter": dial tcp '
+            "10.0.0.1:443: connect: connection refused",
+            "is what answers that webhook running, as KServe's controller?",
+        ),
+    ],
+    ids=["of typed patches", "of a webhook that is down"],
+)
+def test_an_internal_error_is_told_by_what_it_means(
+    text: str, told: str, server: ApiServer, hem: Hem, spec: Path, capsys: Capture
+) -> None:
+    answer = 500, status(500, "InternalError", text)
+    server.faults.append(Fault(lambda each: each.method == "PATCH", answer, times=99))
+    assert hem("apply", "-f", spec) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_a_cluster_without_kserve_is_told(
     server: ApiServer, hem: Hem, spec: Path, capsys: Capture
 ) -> None:
@@ -341,6 +367,22 @@ def test_what_is_named_and_not_there_is_warned_of(
     assert hem("apply", "-f", path, "--owner", "me") == 0
     said = capsys.readouterr().err
     assert f"Deployment/d: {named} does not exist in namespace 'default'" in said
+
+
+def test_the_key_of_a_paid_api_is_warned_of_by_its_name(
+    hem: Hem, spec: Path, capsys: Capture
+) -> None:
+    paid = json.loads(json.dumps(SPEC))
+    paid["spec"]["cloudWorker"]["model"] = {
+        "name": "gpt-4o-mini",
+        "url": "https://api.openai.com/v1",
+        "secret": {"name": "openai-key"},
+    }
+    spec.write_text(yaml.safe_dump(paid))
+    assert hem("apply", "-f", spec) == 0
+    said = capsys.readouterr().err
+    assert "Secret 'openai-key' does not exist in namespace 'default'" in said
+    assert said.count("does not exist") == 1  # the others are there
 
 
 def test_a_secrets_content_is_never_asked_for(server: ApiServer, hem: Hem, spec: Path) -> None:

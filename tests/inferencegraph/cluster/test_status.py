@@ -20,7 +20,7 @@ from inferencegraph.spec.schema import crd
 from tests.conftest import ROOT, StartServer
 from tests.inferencegraph.cluster.api_server import ApiServer, Fault, forbidden
 from tests.inferencegraph.cluster.conftest import Hem, printed
-from tests.inferencegraph.cluster.controller import condition, reconcile
+from tests.inferencegraph.cluster.controller import condition, pod, reconcile
 from tests.transformers_hem.v2 import request
 
 Capture = pytest.CaptureFixture[str]
@@ -179,7 +179,7 @@ def test_a_pods_trouble_is_told_with_its_reason(
     capsys: Capture,
 ) -> None:
     not_ready(running)
-    running.update("Pod", EDGE_POD, lambda pod: pod.update(status=status))
+    running.update("Pod", EDGE_POD, lambda each: each.update(status=status))
     assert hem("status", "--json") == code
     [shown] = printed(capsys)
     part = parts(shown)[EDGE]
@@ -196,7 +196,7 @@ def test_a_warning_says_why_a_pod_does_not_start(
 ) -> None:
     not_ready(running)
     status = waiting("ContainerCreating")
-    running.update("Pod", EDGE_POD, lambda pod: pod.update(status=status))
+    running.update("Pod", EDGE_POD, lambda each: each.update(status=status))
     uid = running.objects("Pod")[EDGE_POD]["metadata"]["uid"]
     for number, text in enumerate(("an older one", 'secret "kserve-hem-keys" not found')):
         running.put(
@@ -277,6 +277,27 @@ def test_a_deployment_that_has_changed_is_rolling_out(
     running.update("Deployment", f"{EDGE}-predictor", seen_before)
     assert hem("status", "--json") == 3
     assert parts(printed(capsys)[0])[EDGE]["reason"] == "RollingOut"
+
+
+def test_an_llm_inference_service_is_a_part_like_others(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    kinds = {"LLMInferenceService": ("llminferenceservices", True)}
+    running.kinds["serving.kserve.io/v1alpha2"] = kinds
+    own = {"kserve-hem.io/owner": "shop", "app.kubernetes.io/component": "cloud"}
+    running.put(
+        {
+            "apiVersion": "serving.kserve.io/v1alpha2",
+            "kind": "LLMInferenceService",
+            "metadata": {"name": "large", "labels": own},
+            "status": {"conditions": [condition("Ready", "True")]},
+        }
+    )
+    labels = {"app.kubernetes.io/name": "large", "app.kubernetes.io/part-of": "llminferenceservice"}
+    running.put(pod("large-kserve", labels))
+    assert hem("status", "--json") == 0
+    part = parts(printed(capsys)[0])["large"]
+    assert (part["condition"], part["side"], part["active"]) == ("Running", "cloud", 1)
 
 
 def test_an_unknown_name_is_told_with_the_known_ones(
@@ -453,7 +474,7 @@ def test_watch_follows_the_cluster_until_ctrl_c(running: ApiServer, watching: Wa
     watching.until("Running")
     not_ready(running)
     watching.until("Pending")
-    running.update("Pod", EDGE_POD, lambda pod: pod.update(status=waiting("ImagePullBackOff")))
+    running.update("Pod", EDGE_POD, lambda each: each.update(status=waiting("ImagePullBackOff")))
     watching.until("Failed")
     watching.process.send_signal(signal.SIGINT)
     assert watching.process.wait(20) == 130
@@ -503,7 +524,7 @@ def test_watch_goes_on_where_the_connection_breaks(running: ApiServer, kubeconfi
                 },
             }
         )
-        while not any(pod["metadata"]["name"] == "late" for pod in observer.now().pods):
+        while not any(each["metadata"]["name"] == "late" for each in observer.now().pods):
             assert observer.wait(60)
     assert fault.times <= 0
 
