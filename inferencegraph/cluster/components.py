@@ -6,6 +6,7 @@ as its Deployment has the condition Available, also where that is False, and bot
 observedGeneration is their Deployment's.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -66,9 +67,9 @@ class Part:
 
 def parts(snapshot: Snapshot, owner: str) -> list[Part]:
     """Of one owner, by site and then in the order of a request."""
-    ready = {_name(each) for each in snapshot.services if _says_ready(each)}
+    made = _Made(snapshot)
     found = [
-        _part(content, label, snapshot, ready)
+        _part(content, label, made)
         for label, contents in (
             (GRAPH_LABEL, snapshot.graphs),
             (SERVICE_LABEL, snapshot.services),
@@ -82,7 +83,9 @@ def parts(snapshot: Snapshot, owner: str) -> list[Part]:
 
 
 def pod_failure(pod: Mapping[str, Any]) -> Finding | None:
-    """Why a pod does not run, where it is stuck; None where it runs or may still start."""
+    """Why a pod does not run, where it is stuck; None where it runs or may still start, or goes."""
+    if mapping(pod.get("metadata")).get("deletionTimestamp"):
+        return None
     status = mapping(pod.get("status"))
     if status.get("phase") == "Failed":
         return Finding("Failed", str(status.get("reason") or "PodFailed"), _of_pod(pod, status))
@@ -106,15 +109,38 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
     return mapping(_conditions(pod).get("Ready")).get("status") == "True"
 
 
-def _part(
-    content: Mapping[str, Any], label: str, snapshot: Snapshot, ready_services: set[str]
-) -> Part:
+class _Made:
+    """What KServe has made, found by what it was made of."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.deployments = _by_label(snapshot.deployments)
+        self.pods = _by_label(snapshot.pods)
+        self.ready_services = {_name(each) for each in snapshot.services if _says_ready(each)}
+        self.events: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for event in snapshot.events:
+            self.events[str(mapping(event.get("involvedObject")).get("uid"))].append(event)
+
+
+def _by_label(contents: Sequence[dict[str, Any]]) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """By one of the labels that KServe gives, and its value."""
+    part, _, of_llm = LLM_PART.partition("=")
+    found: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for each in contents:
+        labels = mapping(each["metadata"].get("labels"))
+        known = (LLM_LABEL,) if labels.get(part) == of_llm else (GRAPH_LABEL, SERVICE_LABEL)
+        for label in known:
+            if label in labels:
+                found[label, str(labels[label])].append(each)
+    return dict(found)
+
+
+def _part(content: Mapping[str, Any], label: str, made: _Made) -> Part:
     metadata = mapping(content.get("metadata"))
     name, labels = _name(content), mapping(metadata.get("labels"))
-    pods = tuple(_of(label, name, snapshot.pods))
-    deployments = list(_of(label, name, snapshot.deployments))
-    stuck = [finding for pod in pods if (finding := pod_failure(pod))]
-    finding = _finding(content, deployments, pods, stuck, snapshot.events, ready_services)
+    pods = tuple(made.pods.get((label, name), ()))
+    deployments = made.deployments.get((label, name), [])
+    stuck = [each for each in pods if pod_failure(each)]
+    finding = _finding(content, deployments, pods, made)
     counts = [mapping(each.get("status")).get("availableReplicas") for each in deployments]
     known = [int(count) for count in counts if count is not None]
     status = mapping(content.get("status"))
@@ -137,28 +163,29 @@ def _finding(
     content: Mapping[str, Any],
     deployments: Sequence[Mapping[str, Any]],
     pods: Sequence[Mapping[str, Any]],
-    stuck: Sequence[Finding],
-    events: Sequence[Mapping[str, Any]],
-    ready_services: set[str],
+    made: _Made,
 ) -> Finding:
     """The first that holds: something is stuck; it runs; it waits, and for what."""
+    if mapping(content.get("metadata")).get("deletionTimestamp"):
+        return Finding("Pending", "Terminating", "it is being deleted")
+    pending = next(filter(None, map(_unavailable, deployments)), None)
+    runs = _says_ready(content) and pending is None
+    # One that was evicted stays, also where another one runs in its place.
+    live = [each for each in pods if not (runs and _phase(each) == "Failed")]
     failures = (
-        *stuck,
+        *filter(None, map(pod_failure, live)),
         *(finding for each in deployments for finding in _deployment_failures(each)),
         *_own_failures(content),
     )
     if failures:
         return failures[0]
-    if mapping(content.get("metadata")).get("deletionTimestamp"):
-        return Finding("Pending", "Terminating", "it is being deleted")
-    pending = next(filter(None, map(_unavailable, deployments)), None)
-    if _says_ready(content) and pending is None:
+    if runs:
         return Finding("Running", "Ready")
     waits = (
         *_stopped(content),
         *_unschedulable(pods),
-        *_events_of(content, deployments, pods, events),
-        *_waits_for(content, ready_services),
+        *_events_of((content, *deployments, *pods), made),
+        *_waits_for(content, made.ready_services),
         *([pending] if pending else []),
         *_own_waits(content),
         *_not_reconciled(content, deployments),
@@ -224,15 +251,10 @@ def _unschedulable(pods: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
             yield Finding("Pending", "FailedScheduling", _of_pod(pod, scheduled))
 
 
-def _events_of(
-    content: Mapping[str, Any],
-    deployments: Sequence[Mapping[str, Any]],
-    pods: Sequence[Mapping[str, Any]],
-    events: Sequence[Mapping[str, Any]],
-) -> list[Finding]:
+def _events_of(contents: Sequence[Mapping[str, Any]], made: _Made) -> list[Finding]:
     """Warnings about these objects, the latest one first."""
-    about = {each["metadata"].get("uid") for each in (content, *deployments, *pods)} - {None}
-    found = [each for each in events if mapping(each.get("involvedObject")).get("uid") in about]
+    uids = [str(each["metadata"].get("uid")) for each in contents]
+    found = [event for uid in uids for event in made.events.get(uid, ())]
     found.sort(key=_time_of_event, reverse=True)
     return [
         Finding("Pending", str(each.get("reason")), " ".join(str(each.get("message")).split()))
@@ -311,13 +333,8 @@ def _of_container(
     return f"pod {_name(pod)}, container {container.get('name')}{again}: {words}".rstrip(": ")
 
 
-def _of(label: str, name: str, contents: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Those that KServe has made of a service or graph."""
-    part, _, of_llm = LLM_PART.partition("=")
-    for each in contents:
-        labels = mapping(each["metadata"].get("labels"))
-        if labels.get(label) == name and (label == LLM_LABEL) == (labels.get(part) == of_llm):
-            yield each
+def _phase(pod: Mapping[str, Any]) -> Any:
+    return mapping(pod.get("status")).get("phase")
 
 
 def _name(content: Mapping[str, Any]) -> str:

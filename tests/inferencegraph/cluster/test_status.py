@@ -191,6 +191,41 @@ def test_a_pods_trouble_is_told_with_its_reason(
     assert shown["message"].startswith(f"InferenceService/{EDGE}")
 
 
+@pytest.mark.parametrize("left", ["evicted", "going"])
+def test_a_pod_that_another_one_has_replaced_ends_nothing(
+    left: str, running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    labels = running.objects("Pod")[EDGE_POD]["metadata"]["labels"]
+    old = pod("old", labels, phase="Failed", reason="Evicted", conditions=[])
+    if left == "going":
+        old = pod("old", labels, **waiting("CrashLoopBackOff"), conditions=[])
+        old["metadata"]["deletionTimestamp"] = "2026-08-21T10:00:00Z"
+    running.put(old)
+    assert hem("status", "--json") == 0
+    part = parts(printed(capsys)[0])[EDGE]
+    assert (part["condition"], part["active"]) == ("Running", 1)
+    assert part["failed"] == (1 if left == "evicted" else 0)
+
+
+def test_a_new_version_whose_image_is_not_there_has_failed_though_the_old_one_serves(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    labels = running.objects("Pod")[EDGE_POD]["metadata"]["labels"]
+    running.put(pod("new", labels, **waiting("ImagePullBackOff"), conditions=[]))
+    assert hem("status", "--json") == 1
+    part = parts(printed(capsys)[0])[EDGE]
+    assert (part["reason"], part["active"], part["failed"]) == ("ImagePullBackOff", 1, 1)
+
+
+def test_what_is_being_deleted_does_not_run(running: ApiServer, hem: Hem, capsys: Capture) -> None:
+    def going(content: dict[str, Any]) -> None:
+        content["metadata"]["deletionTimestamp"] = "2026-08-21T10:00:00Z"
+
+    running.update("InferenceService", EDGE, going)
+    assert hem("status", "--json") == 3
+    assert parts(printed(capsys)[0])[EDGE]["reason"] == "Terminating"
+
+
 def test_a_warning_says_why_a_pod_does_not_start(
     running: ApiServer, hem: Hem, capsys: Capture
 ) -> None:
