@@ -48,7 +48,7 @@ def the_owners(documents: Sequence[Document], chosen: str | None) -> list[str]:
     """
     if chosen is not None:
         if reason := LABEL_VALUE.fault(chosen) if chosen else "is empty":
-            raise ConfigurationError(f"--owner {reason}")
+            raise ConfigurationError(f"owner {chosen!r} {reason}")
         return [chosen]
     owners = {owner for document in documents if (owner := owner_of(document.content))}
     bare = [document for document in documents if owner_of(document.content) is None]

@@ -96,7 +96,12 @@ BLOCKS: Final = {
     "sglang": "sglang_config",
     "triton": "triton_config",
     "vllm": "vllm_config",
+    "vllm-server": "vllm_config",
 }
+# The engines whose own server stands in the pod beside our predictor.
+SERVED_BESIDE: Final = ("llama-cpp", "lmdeploy", "ollama", "sglang", "vllm-server")
+# Of those, the ones that take their options as variables, with what these begin with.
+BY_ENVIRONMENT: Final = {"llama-cpp": "LLAMA_ARG_", "ollama": "OLLAMA_"}
 ALIASES: Final = {"openai": "openai_api", "llamacpp": "llama-cpp", "llama.cpp": "llama-cpp"}
 
 

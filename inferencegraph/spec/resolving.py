@@ -23,7 +23,7 @@ from inferencegraph.build.sites import (
     Scale,
     Timeouts,
 )
-from inferencegraph.spec.engines import BLOCKS, EngineConfig
+from inferencegraph.spec.engines import BLOCKS, BY_ENVIRONMENT, SERVED_BESIDE, EngineConfig
 from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.mining import HardExampleMining
 from inferencegraph.spec.own_algorithm import own_algorithm
@@ -122,8 +122,29 @@ def arguments_of(block: EngineConfig | None) -> tuple[str, ...]:
     """The block as options of our predictor."""
     if block is None:
         return ()
-    fields = block.model_dump(exclude_none=True, exclude={"extra_args"})
-    return (*(f"--{name}={_option(value)}" for name, value in fields.items()), *block.extra_args)
+    options = (f"--{name}={_option(value)}" for name, value in _fields(block).items())
+    return (*options, *block.extra_args)
+
+
+def server_arguments_of(block: EngineConfig | None, engine: str) -> tuple[str, ...]:
+    """The block as options of an engine's own server, which stands beside our predictor."""
+    if block is None:
+        return ()
+    fields = {} if engine in BY_ENVIRONMENT else _fields(block)
+    options = (f"--{name.replace('_', '-')}={_option(value)}" for name, value in fields.items())
+    return (*options, *block.extra_args)
+
+
+def server_environment_of(block: EngineConfig | None, engine: str) -> dict[str, str]:
+    """The block as variables, for the servers that take theirs so."""
+    prefix = BY_ENVIRONMENT.get(engine)
+    if block is None or prefix is None:
+        return {}
+    return {f"{prefix}{name.upper()}": _option(value) for name, value in _fields(block).items()}
+
+
+def _fields(block: EngineConfig) -> dict[str, Any]:
+    return block.model_dump(exclude_none=True, exclude={"extra_args"})
 
 
 def _option(value: Any) -> str:
@@ -144,6 +165,7 @@ def resources_of(resource: Resource | None, default: Amounts, field: str) -> Res
             gpus=limits.gpus or requests.gpus or 0,
             requested_cpu=requests.cpu,
             requested_memory=requests.memory,
+            accelerator=resource.accelerator,
         )
 
 
@@ -158,7 +180,9 @@ def model_of(
     """The worker's model as a pod serves it, or the API that has it."""
     source = model_source(worker, side, field, models)
     engine = engine_of(worker, spec, source, field)
-    arguments = arguments_of(config_block(worker, spec, engine))
+    block = config_block(worker, spec, engine)
+    beside = engine in SERVED_BESIDE
+    arguments = () if beside else arguments_of(block)
     sampling = sampling_of(worker.sampling)
     if source.url is not None and side == CLOUD:
         if source.name is None:
@@ -185,6 +209,8 @@ def model_of(
             storage_uri=source.storage_uri,
             engine=engine,
             arguments=arguments,
+            server_arguments=server_arguments_of(block, engine) if beside else (),
+            server_environment=server_environment_of(block, engine) if beside else {},
             sampling=sampling,
             url=source.url,
             image=own_image(source.image, spec) if source.image else None,
