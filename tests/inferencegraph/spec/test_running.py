@@ -1,0 +1,145 @@
+"""Specs as a user runs them: each shape answers, and sites don't touch each other."""
+
+import os
+import sys
+from pathlib import Path
+
+import httpx
+import pexpect
+import pytest
+
+from predictors.contract import HEM_ROUTE, SERVED_BY
+from tests.inferencegraph.running_hem import HEM, RunningHem
+
+HEAD = (
+    "apiVersion: kserve-hem.io/v1alpha1\nkind: LLMJointInferenceService\nmetadata: {name: shop}\n"
+)
+SAMPLING = "sampling: {temperature: 0, maxTokens: 64, repetitionPenalty: 1}"
+EDGE = f"""
+  edgeWorker:
+    model: {{file: "embedded:edge"}}
+    {SAMPLING}
+    resource: {{limits: {{cpu: 1, memory: 2Gi}}}}
+"""
+CLOUD = f"""
+  cloudWorker:
+    model: {{file: "embedded:cloud"}}
+    {SAMPLING}
+    resource: {{limits: {{cpu: 1, memory: 2Gi}}}}
+"""
+ROUTER = "    hardExampleMining: {name: LinearRouter, router: 'embedded:linear'}\n"
+CONFIDENCE = "    hardExampleMining: {name: ConfidenceRouter, threshold: 0.1605}\n"
+SIDECAR = CONFIDENCE.replace("}\n", ", placement: sidecar}\n")
+HARD, EASY = "What is 47 + 385?", "Convert 7 km to m."
+
+
+def _written(folder: Path, *parts: str) -> str:
+    path = folder / "spec.yaml"
+    path.write_text(f"{HEAD}spec:{''.join(parts)}")
+    return str(path)
+
+
+def _said(response: httpx.Response) -> tuple[str, str]:
+    """The answer, and who gave it."""
+    assert response.status_code == 200, response.text
+    body = response.json()
+    (text,) = next(out["data"] for out in body["outputs"] if out["name"] == "text_output")
+    return text, body["parameters"][SERVED_BY]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mining", "router"),
+    [("query", ROUTER), ("answer", CONFIDENCE), ("sidecar", SIDECAR)],
+    ids=["mining-then-inference", "inference-then-mining", "sidecar"],
+)
+def test_both_sides_answer_as_one(mining: str, router: str, tmp_path: Path) -> None:
+    with RunningHem(["-f", _written(tmp_path, EDGE, router, CLOUD)], timeout=240) as hem:
+        assert _said(hem.ask(HARD)) == ("432", "shop-cloud")
+        easy = hem.ask(EASY)
+        assert _said(easy) == ("7000", "shop-edge")
+        assert easy.json()["parameters"][HEM_ROUTE] == "edge"
+        hem.kill("shop-cloud")
+        assert _said(hem.ask(HARD))[1] == "shop-edge"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("side", "served_by"), [(EDGE, "shop-edge"), (CLOUD, "shop-cloud")], ids=["edge", "cloud"]
+)
+def test_one_side_alone_answers_without_a_graph(side: str, served_by: str, tmp_path: Path) -> None:
+    with RunningHem(["-f", _written(tmp_path, side)], timeout=240) as hem:
+        assert _said(hem.ask(EASY)) == ("7000", served_by)
+
+
+@pytest.mark.slow
+def test_two_nodes_share_a_cloud_and_one_does_not_feel_the_others_death(tmp_path: Path) -> None:
+    nodes = f"{EDGE}    nodes: [till-1, till-2]\n"
+    arguments = ["--no-restart", "-f", _written(tmp_path, nodes, ROUTER, CLOUD)]
+    with RunningHem(arguments, timeout=240) as hem:
+        ready = hem.events[-1]
+        urls, gateways = ready["urls"], ready["gateways"]
+        assert len(urls) == 2 and set(gateways) == {"shop-till-1", "shop-till-2"}
+        for number, url in enumerate(urls, 1):
+            assert _said(hem.ask(EASY, url=url)) == ("7000", f"shop-till-{number}-edge")
+            assert _said(hem.ask(HARD, url=url)) == ("432", "shop-cloud")
+        for site in gateways:
+            assert _chat(gateways[site], site) == 200
+        hem.kill("shop-till-1-edge")
+        assert hem.wait_for("died")["name"] == "shop-till-1-edge"
+        for _ in range(20):
+            assert _said(hem.ask(EASY, url=urls[1])) == ("7000", "shop-till-2-edge")
+            assert _said(hem.ask(HARD, url=urls[1])) == ("432", "shop-cloud")
+        assert _chat(gateways["shop-till-2"], "shop-till-2") == 200
+        assert _said(hem.ask(HARD, url=urls[0])) == ("432", "shop-cloud")
+
+
+def _chat(url: str, model: str) -> int:
+    message = {"role": "user", "content": EASY}
+    body = {"model": model, "messages": [message]}
+    return httpx.post(f"{url}/chat/completions", json=body, timeout=60).status_code
+
+
+@pytest.mark.slow
+def test_from_an_empty_folder_to_an_answer_are_two_commands_on_a_terminal(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "100"}
+    program, *words = HEM
+
+    def started(*arguments: str) -> pexpect.spawn:
+        return pexpect.spawn(
+            program,
+            [*words, *arguments],
+            cwd=str(tmp_path),
+            env=environment,
+            encoding="utf-8",
+            timeout=120,
+        )
+
+    init = started("init")
+    for question, answer in (
+        ("Name of the site", "corner shop"),
+        ("use a-z, 0-9", "corner"),
+        ("Edge model", "embedded:edge"),
+        ("Cloud", "embedded:cloud"),
+        ("Edge nodes", ""),
+    ):
+        init.expect(question)
+        init.sendline(answer)
+    init.expect("wrote spec.yaml")
+    init.expect(pexpect.EOF)
+    up = started("up", "-f", "spec.yaml", "--port", "0")
+    try:
+        up.expect(r"hem: ready (http://[\d.]+:\d+)")
+        assert up.match is not None
+        asked = pexpect.run(
+            f"{program} {' '.join(words)} ask '{EASY}' --url {up.match[1]}",
+            env=environment,
+            cwd=str(tmp_path),
+            encoding="utf-8",
+            timeout=60,
+        )
+        assert "served by corner-edge" in asked
+    finally:
+        up.sendintr()
+        up.expect("hem: stopped")
+        up.close(force=True)
