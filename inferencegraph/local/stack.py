@@ -261,7 +261,7 @@ async def running(
             observer.note(str(problem))
     documents = [document.content for document in read.documents]
     services = services_of(documents, paths)
-    refuse(documents)
+    refuse(documents, read.documents)
     table = with_own_images(images)
     if settings or router is not None or any(map(OURS.fullmatch, os.environ)):
         # Imported only where it is needed: it brings the settings of all servers.

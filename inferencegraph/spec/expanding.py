@@ -1,11 +1,12 @@
 """From specs, and other systems' files, to objects, with the Model objects beside them."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from inferencegraph.check.containers import mapping
-from inferencegraph.check.problem import Finding, Problem, error
+from inferencegraph.check.problem import Finding, Problem, error, of_rule
+from inferencegraph.check.validate import problem
 from inferencegraph.read.documents import IANVS, Document
 from inferencegraph.spec import ianvs, sedna
 from inferencegraph.spec.faults import SpecFaults
@@ -16,6 +17,8 @@ from inferencegraph.spec.report import Report, Source
 from inferencegraph.spec.service import LLMJointInferenceService, parsed
 from inferencegraph.spec.sources import ModelSource
 from predictors.errors import ConfigurationError, known
+
+_UNUSED: Final = Finding("warning", "metadata.name", "no spec uses it", "spec")
 
 Object = dict[str, Any]
 
@@ -47,10 +50,9 @@ class Expansion:
     def of_spec(self, document: Document) -> list[Document]:
         content = document.content
         beside = _models(content, [each.content for each in self.models])
-        try:
-            spec = parsed(content)
-        except SpecFaults as faults:
-            self._tell(document, faults.findings)
+        spec, faults = parsed(content)
+        self._tell(document, faults)
+        if spec is None:
             return []
         sides = {EDGE_FIELD: spec.spec.edge_worker, CLOUD_FIELD: spec.spec.cloud_worker}
         named = {
@@ -71,32 +73,29 @@ class Expansion:
             return []
         sources = {name: self._source(beside[name]) for name in names if name in beside}
         found = {name: source for name, source in sources.items() if source is not None}
-        return self._rendered(document, spec, found) if len(found) == len(sources) else []
+        made = self._rendered(document, spec, found) if len(found) == len(sources) else []
+        return [] if faults else made
 
     def of_converted(self, document: Document) -> list[Document]:
         beside = _models(document.content, [each.content for each in self.models])
         content, report, names = _converted(document.content, beside)
         self._use(beside, names)
-        files = {f"Model/{name}": self._file(beside[name]) for name in names}
+        files = {f"Model/{name}": self._document(beside[name]) for name in names}
         for entry in report:
-            found, file = entry.finding, files.get(entry.object, document.path)
-            self.problems.append(
-                Problem(found.severity, entry.object, found.field, found.message, file)
-            )
+            ruled = replace(entry.finding, rule="sedna")
+            source = files.get(entry.object, document)
+            self.problems.append(problem(ruled, entry.object, source))
         if any(entry.severity == "error" for entry in report):
             return []
         document = Document(document.path, content)
-        try:
-            spec = parsed(content)
-        except SpecFaults as faults:
-            self._tell(document, faults.findings)
-            return []
-        return self._rendered(document, spec, {})
+        spec, faults = parsed(content)
+        self._tell(document, faults)
+        return [] if spec is None or faults else self._rendered(document, spec, {})
 
     def unused(self) -> list[Problem]:
         """Warnings about Models that no spec names."""
         return [
-            Problem("warning", _name(each.content), "metadata.name", "no spec uses it", each.path)
+            problem(_UNUSED, _name(each.content), each)
             for each in self.models
             if id(each.content) not in self._used
         ]
@@ -130,21 +129,18 @@ class Expansion:
                 source, findings = own_model(content), []
             except SpecFaults as faults:
                 findings = faults.findings
-        self._tell(Document(self._file(content), dict(content)), findings)
+        self._tell(self._document(content), findings)
         return source
 
     def _use(self, beside: Mapping[str, Mapping[str, Any]], names: set[str]) -> None:
         self._used |= {id(beside[name]) for name in names if name in beside}
 
-    def _file(self, content: Mapping[str, Any]) -> Path:
-        return next(each.path for each in self.models if each.content is content)
+    def _document(self, content: Mapping[str, Any]) -> Document:
+        return next(each for each in self.models if each.content is content)
 
     def _tell(self, document: Document, findings: Sequence[Finding]) -> None:
         name = _name(document.content)
-        self.problems += [
-            Problem(each.severity, name, each.field, each.message, document.path)
-            for each in findings
-        ]
+        self.problems += [problem(each, name, document) for each in of_rule("spec", findings)]
 
 
 def _converted(

@@ -106,6 +106,7 @@ def resolved(
         cloud,
         images,
         tuple(claim for claim in claims if claim is not None),
+        spec.images.pull_secret,
     )
 
 

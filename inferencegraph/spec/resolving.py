@@ -1,11 +1,12 @@
 """From a spec to the values that `inferencegraph.build` takes."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from inferencegraph.build.pods import EdgeNode, Images, Resources
 from inferencegraph.build.setup import Claim
@@ -18,6 +19,8 @@ from inferencegraph.build.sites import (
     CloudAPI,
     Mining,
     Model,
+    Running,
+    Scale,
     Timeouts,
 )
 from inferencegraph.spec.engines import BLOCKS, EngineConfig
@@ -36,6 +39,9 @@ from inferencegraph.spec.sources import (
 from predictors.contract import CLOUD, EDGE, Sampling
 from predictors.contract.query import CONTRACT_SAMPLING
 from predictors.errors import known
+
+if TYPE_CHECKING:  # it brings numpy
+    from transformers_hem.calibration.config import Calibration
 
 EDGE_RESOURCES: Final = Amounts(cpu="2", memory="4Gi")
 CLOUD_RESOURCES: Final = Amounts(cpu="4", memory="8Gi")
@@ -171,10 +177,11 @@ def model_of(
     resources = resources_of(worker.resource, default, field)
     if engine == "vllm" and resources.gpus and not any("gpu_memory" in word for word in arguments):
         arguments = (f"--gpu_memory_utilization={GPU_MEMORY:g}", *arguments)
+    named = source.url is not None or source.image is not None
     with at(f"{field}.model"):
         return Model(
             resources,
-            directory=source.hub or source.file or (source.name if source.url else None),
+            directory=source.hub or source.file or (source.name if named else None),
             storage_uri=source.storage_uri,
             engine=engine,
             arguments=arguments,
@@ -182,7 +189,23 @@ def model_of(
             url=source.url,
             image=own_image(source.image, spec) if source.image else None,
             start_seconds=worker.start_seconds or DEFAULT_START_SECONDS,
+            running=running_of(worker, side),
         )
+
+
+def running_of(worker: Worker, side: str) -> Running:
+    """The edge's selectors and tolerations are its nodes': see `sites_of`."""
+    part = worker.autoscaling
+    count = worker.replicas or 1
+    scale = Scale(count, count)
+    if part is not None:
+        scale = Scale(
+            part.min_replicas, part.max_replicas, part.autoscaler_class, part.metric, part.target
+        )
+    if side == EDGE:
+        return Running(scale, service_account=worker.service_account)
+    tolerations = tuple(t.model_dump(by_alias=True, exclude_none=True) for t in worker.tolerations)
+    return Running(scale, worker.node_selector, tolerations, worker.service_account)
 
 
 def claim_of(worker: Worker, field: str) -> Claim | None:
@@ -220,6 +243,7 @@ def mining_of(
         own = own_algorithm(part.source, part.name, folder, field)
     name = own.path if own else part.name or _algorithm_of(part, field)
     values = _parameters(part, field)
+    kept_promise(part, name, field)
     if own is not None or ":" in name:
         stage, taken = _own_stage(own.stage if own else None, part, name, field), None
     else:
@@ -243,7 +267,12 @@ def mining_of(
         parameters=values,
         gateway=offers,
         resources=resources,
-        settings=spec.gateway.environment() if offers else {},
+        settings={
+            **_guards(part, field),
+            **({"HEM_BATCH_POLICY": part.batch_policy} if part.batch_policy else {}),
+            **(spec.gateway.environment() if offers else {}),
+        },
+        sidecar=part.placement == "sidecar",
         keys_secret=spec.gateway.keys_secret or GATEWAY_KEYS,
         own=own,
     )
@@ -285,6 +314,56 @@ def _checked(
             values.setdefault("router", part.router)
         parse(name, kind, values)
     return kind.stage, taken
+
+
+def _guards(part: HardExampleMining, field: str) -> dict[str, str]:
+    """HEM_GUARDS; each guard and its parameters are checked as HEM checks them."""
+    from transformers_hem.algorithms.parameters import parse
+    from transformers_hem.guards import GUARDS
+
+    blocks = []
+    for index, guard in enumerate(part.guards):
+        values = {each.called: _option(each.value) for each in guard.parameters}
+        with at(f"{field}.guards[{index}]"):
+            parse(guard.name, GUARDS.load(guard.name), dict(values))
+        listed = [{"name": name, "value": value} for name, value in values.items()]
+        blocks.append({"name": guard.name, "parameters": listed} if listed else guard.name)
+    return {"HEM_GUARDS": json.dumps(blocks)} if blocks else {}
+
+
+def kept_promise(part: HardExampleMining, name: str, field: str) -> None:
+    """That the router's own calibration promises what the spec asks. Raises SpecFault."""
+    from transformers_hem.routers.scoring import open_router
+
+    wanted = part.promise
+    if wanted is None:
+        return
+    if part.router is None or "://" in part.router:
+        raise SpecFault(
+            f"{field}.promise", "needs a router that can be read here: a folder, or embedded:NAME"
+        )
+    with at(f"{field}.router"):
+        calibrated = open_router(part.router).calibrated
+    made = calibrated.calibration if calibrated else None
+    target = "edge_ratio" if wanted.edge_ratio is not None else "max_quality_loss"
+    limit = wanted.edge_ratio if wanted.edge_ratio is not None else wanted.max_quality_loss
+    assert limit is not None
+    option = f"--{target.replace('_', '-')} {limit:g}"
+    if wanted.confidence is not None:
+        option += f" --confidence {wanted.confidence:g}"
+    if made is None or made.target != target or not _as_strict(made, limit, wanted.confidence):
+        says = f"promises: {made.promise}" if made else "is not calibrated"
+        raise SpecFault(
+            f"{field}.promise",
+            f"router {part.router} {says}; hem calibrate --router {part.router} --data "
+            f"LABELS.jsonl {option} --out ROUTER",
+        )
+
+
+def _as_strict(made: "Calibration", limit: float, confidence: float | None) -> bool:
+    """An edge ratio is a share that is reached, a loss one that is not passed."""
+    kept = made.limit >= limit if made.target == "edge_ratio" else made.limit <= limit
+    return kept and (confidence is None or made.confidence >= confidence)
 
 
 def _own_stage(stage: str | None, part: HardExampleMining, name: str, field: str) -> str:

@@ -3,21 +3,22 @@ over. The rest goes to the rendered pods as `inferencegraph.build.overlay` says.
 
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from inferencegraph.build.overlay import MINING_MODE, OF_CONTAINERS, is_minings
-from inferencegraph.build.pods import parse_quantity
 from inferencegraph.check.containers import mapping, sequence
 from inferencegraph.check.fields import check_type
+from inferencegraph.check.pods.quantities import quantity
 from inferencegraph.check.problem import Finding, error, warning
 from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.mining import HardExampleMining
 from inferencegraph.spec.resolving import CLOUD_RESOURCES, DEFAULT_ROUTER, EDGE_RESOURCES
 from inferencegraph.spec.service import EdgeWorker, Worker
 from inferencegraph.spec.serving import Amounts, Node, Resource
-from predictors.errors import first_fault
+from predictors.errors import ConfigurationError, first_fault
 
 W = TypeVar("W", bound=Worker)
 # What a shell would have replaced, as in `kubectl create -f - <<EOF`.
@@ -170,9 +171,16 @@ def _resource(resources: Mapping[str, Any], default: Amounts, field: str) -> Res
     for name in ("cpu", "memory"):
         if name in requests and name not in limits:
             with at(f"{field}.requests.{name}"):
-                limits[name] = max(requests[name], getattr(default, name), key=parse_quantity)
+                limits[name] = max(requests[name], getattr(default, name), key=_amount)
     device = {"accelerator": devices.pop()} if devices else {}
     return Resource(requests=Amounts(**requests), limits=Amounts(**limits), **device)
+
+
+def _amount(text: str) -> Decimal:
+    amount = quantity(text)
+    if amount is None:
+        raise ConfigurationError(f"{text!r} is not a quantity of Kubernetes")
+    return amount
 
 
 def _amounts(amounts: Mapping[str, Any], field: str) -> dict[str, Any]:
