@@ -54,7 +54,11 @@ def converted(
     taken: Report = []
     names: set[str] = set()
     spec: Object = {}
+    if source.get("spec") is None:
+        source.missing("spec", "is required")
     for side, field in (("edgeWorker", EDGE), ("cloudWorker", CLOUD)):
+        if source.get("spec") is None:
+            continue
         if source.get(field) is None:
             source.missing(field, "is required")
             continue

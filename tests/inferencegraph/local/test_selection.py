@@ -30,9 +30,12 @@ FILES = {
     "a runtime": (obj("ServingRuntime", KSERVE), "these are for a cluster: kubectl apply"),
     "Sedna's joint inference": (
         obj("JointInferenceService", SEDNA),
-        "JointInferenceService 'x' is Sedna's, which is not read yet",
+        "JointInferenceService/x: spec: is required",
     ),
-    "Sedna's model": (obj("Model", SEDNA), "Model 'x' is Sedna's, which is not read yet"),
+    "Sedna's model": (
+        obj("Model", SEDNA),
+        "Model 'x' is Sedna's; of its kinds JointInferenceService is run",
+    ),
     "a graph alone": (GRAPH, "but there is no InferenceService here; name the folder"),
     "a graph of URLs": (ELSEWHERE, "`hem router --graph FILE` runs it"),
     "a list": (
