@@ -7,6 +7,7 @@ engines    the inference engines, and their configuration blocks
 mining     hard-example mining, the gateway
 serving    how many, where, and how much: replicas, resources, nodes, images
 faults     what is wrong in a document: the field's path, the line, the way out
+kinds      which objects are specs, and what is read with them
 reading    finds specs among documents
 expanding  turns each into objects, with the Models beside it
 resolving  from a spec to the values that inferencegraph.build takes

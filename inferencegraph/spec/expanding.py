@@ -10,8 +10,8 @@ from inferencegraph.check.validate import problem
 from inferencegraph.read.documents import IANVS, Document
 from inferencegraph.spec import ianvs, sedna
 from inferencegraph.spec.faults import SpecFaults
+from inferencegraph.spec.kinds import SEDNA_GROUP, is_converted, is_model
 from inferencegraph.spec.models import own_model, read_model
-from inferencegraph.spec.reading import SEDNA_GROUP, is_converted, is_model
 from inferencegraph.spec.rendering import CLOUD_FIELD, EDGE_FIELD, rendered, template_warnings
 from inferencegraph.spec.report import Report, Source
 from inferencegraph.spec.service import LLMJointInferenceService, parsed

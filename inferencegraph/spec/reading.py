@@ -1,19 +1,14 @@
 """Finds specs among documents, and puts the objects that they stand for in their place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
 from inferencegraph.check.problem import Problem
-from inferencegraph.read.documents import IANVS, Document, objects
+from inferencegraph.read.documents import Document, objects
 from inferencegraph.read.kustomize import load_documents
+from inferencegraph.spec.kinds import is_converted, is_model, is_spec
 from predictors.errors import ConfigurationError
-
-KIND: Final = "LLMJointInferenceService"
-GROUP: Final = "kserve-hem.io/"
-SEDNA_GROUP: Final = "sedna.io/"
-SEDNA_KIND: Final = "JointInferenceService"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +24,6 @@ class Expanded:
     @property
     def errors(self) -> list[Problem]:
         return [problem for problem in self.problems if problem.severity == "error"]
-
-
-def is_spec(content: Mapping[str, Any]) -> bool:
-    return content.get("kind") == KIND
-
-
-def is_converted(content: Mapping[str, Any]) -> bool:
-    """Whether it is another system's file, which is converted to a spec."""
-    kind = content.get("kind")
-    version = str(content.get("apiVersion"))
-    return (version.startswith(SEDNA_GROUP) and kind == SEDNA_KIND) or version == IANVS
-
-
-def is_model(content: Mapping[str, Any]) -> bool:
-    """Whether it is a Model object, which specs name."""
-    version = str(content.get("apiVersion"))
-    return content.get("kind") == "Model" and version.startswith((SEDNA_GROUP, GROUP))
 
 
 def read_objects(paths: Sequence[Path]) -> Expanded:
