@@ -8,9 +8,11 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
+from inferencegraph.commands.apply import apply
 from inferencegraph.commands.ask import ask
 from inferencegraph.commands.calibrate import calibrate
 from inferencegraph.commands.chat import chat
+from inferencegraph.commands.delete import delete
 from inferencegraph.commands.evaluate import evaluate
 from inferencegraph.commands.init import init
 from inferencegraph.commands.label import label
@@ -19,6 +21,7 @@ from inferencegraph.commands.render import render
 from inferencegraph.commands.router import router
 from inferencegraph.commands.schema import schema
 from inferencegraph.commands.score import score
+from inferencegraph.commands.status import status
 from inferencegraph.commands.train import train
 from inferencegraph.commands.up import up
 from inferencegraph.commands.validate import validate
@@ -54,6 +57,7 @@ def hem(
 
 COMMANDS: Final = (
     *(init, up, ask, chat, render, validate, schema, router),
+    *(apply, status, delete),
     *(label, train, score, calibrate, evaluate),
 )
 for command in COMMANDS:

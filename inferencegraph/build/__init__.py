@@ -6,6 +6,8 @@ services      the InferenceServices of a site, and of the cloud that sites share
 pods          what every pod of ours has in common
 engine_pods   what a model's pod holds, by engine
 engine_table  how each inference engine's own server is started
+engine_containers  such a server as a container
+accelerators  GPUs of other vendors: resources, images, options
 runtimes      writes manifests/runtimes
 examples      writes the other manifests that ship
 """

@@ -24,6 +24,7 @@ COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 HTTP_PORT: Final = 8080
 GRPC_PORT: Final = 8081
 CONTAINER_NAME: Final = "kserve-container"
+NVIDIA: Final = "nvidia.com/gpu"
 
 SECURITY_CONTEXT: Final = {
     "allowPrivilegeEscalation": False,
@@ -49,13 +50,14 @@ class Images:
 @dataclass(frozen=True, slots=True)
 class Resources:
     """Kubernetes quantities, which limit a container. Where nothing else is requested, requests
-    equal them, so that the kubelet evicts such a pod last."""
+    equal them, so that the kubelet evicts such a pod last. `gpus` are counted as `accelerator`."""
 
     cpu: str
     memory: str
     gpus: int = 0
     requested_cpu: str | None = None
     requested_memory: str | None = None
+    accelerator: str = NVIDIA
 
     def __post_init__(self) -> None:
         for name in ("cpu", "memory", "requested_cpu", "requested_memory"):
@@ -74,7 +76,7 @@ class Resources:
     def manifest(self) -> dict[str, dict[str, str]]:
         amounts = {"cpu": self.cpu, "memory": self.memory}
         if self.gpus:
-            amounts["nvidia.com/gpu"] = str(self.gpus)
+            amounts[self.accelerator] = str(self.gpus)
         requested = {"cpu": self.requested_cpu, "memory": self.requested_memory}
         requests = amounts | {name: value for name, value in requested.items() if value}
         return {"requests": requests, "limits": dict(amounts)}

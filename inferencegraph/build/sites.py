@@ -109,7 +109,8 @@ class Model:
     after `python -m predictors`. resources, start_seconds: of the container that loads the model,
     and how long it may take.
 
-    An engine that asks a server gets one in its pod. server_arguments: that server's own options.
+    An engine that asks a server gets one in its pod. server_arguments, server_environment: that
+    server's own options.
     url: asks the server there instead, which has the model under the name that `directory` says
     (None: as the engine finds it). image: in place of the engine's own, with the model in it, there
     under the name that `directory` says.
@@ -124,12 +125,13 @@ class Model:
     start_seconds: int = DEFAULT_START_SECONDS
     url: str | None = None
     server_arguments: tuple[str, ...] = ()
+    server_environment: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
     running: Running = field(default_factory=Running)
 
     def __post_init__(self) -> None:
         if self.url is not None:
-            for name in ("storage_uri", "server_arguments"):
+            for name in ("storage_uri", "server_arguments", "server_environment"):
                 if value := getattr(self, name):
                     raise ConfigurationError(
                         f"the server at url {shown_url(self.url)!r} has its model already; "

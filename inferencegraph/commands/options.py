@@ -23,6 +23,16 @@ Manifests = Annotated[
         show_default=False,
     ),
 ]
+Namespace = Annotated[
+    str | None,
+    typer.Option("-n", "--namespace", help="Default: the kubeconfig's.", show_default=False),
+]
+Context = Annotated[
+    str | None,
+    typer.Option(help="Of the kubeconfig. Default: its current one.", show_default=False),
+]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is done.")]
+Timeout = Annotated[float, typer.Option(min=0, help="Seconds that --wait waits at most.")]
 HealthTimeout = Annotated[
     float,
     typer.Option(

@@ -1,4 +1,4 @@
-"""Which objects are specs, and what is read with them or as one."""
+"""Which documents this room reads: specs, other systems' files, and Model objects."""
 
 from collections.abc import Mapping
 from typing import Any, Final

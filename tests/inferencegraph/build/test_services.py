@@ -56,8 +56,11 @@ def test_every_container_speaks_v2_under_its_services_name(mode: str) -> None:
             ready = container["readinessProbe"]["httpGet"]["path"]
             assert ready == f"/v2/models/{name}/ready"
             assert container["livenessProbe"]["httpGet"]["path"] == "/v2/health/live"
-            assert container["securityContext"]["runAsNonRoot"] is True
-            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            context = container["securityContext"]
+            assert context["runAsNonRoot"] is True
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert context["seccompProfile"] == {"type": "RuntimeDefault"}
             assert "containerConcurrency" not in service["spec"][role]
 
 

@@ -1,0 +1,112 @@
+"""The status for people, at 80 columns."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from inferencegraph.cluster.components import Finding
+from inferencegraph.cluster.promise import Interval, Promise
+from inferencegraph.cluster.status import Service, judged_share, stamp
+
+_COLOURS: Final = {"Running": "green", "Pending": "yellow", "Failed": "bold red"}
+MOST_SITES: Final = 40  # that are listed; of more, those with something to tell come first
+
+
+def status_table(found: Sequence[Service]) -> RenderableType:
+    return Group(*(each for service in found for each in _service(service)))
+
+
+def _service(service: Service) -> list[RenderableType]:
+    finding = service.finding
+    started = min((part.started for part in service.parts), default="")
+    head = Text.assemble(
+        (service.name, "bold"),
+        f" in {service.namespace}: ",
+        (finding.condition, _COLOURS[finding.condition]),
+        f", since {started}, seen {stamp(service.at)}",
+    )
+    sites = _shown(service)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("site", "side", "condition"):
+        table.add_column(column, overflow="fold")
+    for column in ("active", "failed"):
+        table.add_column(column, justify="right")
+    table.add_column("heartbeat")
+    for site in sites:
+        own = [part for part in service.parts if part.site == site]
+        for place, part in enumerate(own):
+            alive = f"{service.at:%H:%M:%S}" if part.name in service.telemetry.answered else "-"
+            table.add_row(
+                site if place == 0 else "",
+                part.side,
+                Text(part.finding.condition, _COLOURS[part.finding.condition]),
+                str(part.active),
+                str(part.failed),
+                alive,
+            )
+    lines: list[RenderableType] = [head, Padding(table, (0, 0, 0, 2))]
+    if len(sites) < len(service.sites):
+        lines.append(Text(f"  and {len(service.sites) - len(sites)} more sites: --json has all"))
+    for site in sites:
+        lines += [Padding(Text(line), (0, 0, 0, 2)) for line in _about(service, site)]
+    why: dict[Finding, list[str]] = {}
+    for part in service.parts:
+        if part.finding.condition != "Running":
+            why.setdefault(part.finding, []).append(part.name)
+    lines += [
+        Padding(Text(_why(each, names), _COLOURS[each.condition]), (0, 0, 0, 2))
+        for each, names in why.items()
+    ]
+    lines += [
+        Padding(Text(f"note: {note}", "dim"), (0, 0, 0, 2)) for note in service.telemetry.notes
+    ]
+    return lines
+
+
+def _shown(service: Service) -> list[str]:
+    troubled = {part.site for part in service.parts if part.finding.condition != "Running"}
+    ordered = sorted(service.sites, key=lambda site: site not in troubled)
+    return service.sites if len(ordered) <= MOST_SITES else ordered[:MOST_SITES]
+
+
+def _about(service: Service, site: str) -> list[str]:
+    lines = [
+        f"{site}: {part.url}"
+        for part in service.parts
+        if part.site == site and part.kind == "InferenceGraph" and part.url
+    ]
+    figures, own = service.telemetry.figures.get(site), service.promises.get(site)
+    facts = []
+    if own and own.share:
+        facts.append(f"edge share {_percent(own.share)} of {own.queries} queries")
+    if own and own.cost:
+        facts.append(f"{_money(own.cost)} {own.currency} per 1,000 answers")
+    if figures and figures.error_rate is not None:
+        facts.append(f"errors {figures.error_rate:.1%}")
+    if facts:
+        lines.append(f"{site}: {', '.join(facts)}")
+    if own:
+        judged = judged_share(service, site)
+        lines.append(f"{site}: promise: {_quality(own)}{f'; {judged}' if judged else ''}")
+    return lines
+
+
+def _quality(own: Promise) -> str:
+    return own.quality if own.drift is None else f"{own.quality} (score drift {own.drift:.2f})"
+
+
+def _percent(interval: Interval) -> str:
+    return f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+
+
+def _money(interval: Interval) -> str:
+    return f"{interval.value:.4g} ({interval.low:.4g} to {interval.high:.4g})"
+
+
+def _why(finding: Finding, names: Sequence[str]) -> str:
+    message = f": {finding.message}" if finding.message else ""
+    return f"{', '.join(names)}: {finding.condition}, {finding.reason}{message}"

@@ -1,0 +1,90 @@
+"""`hem delete`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inferencegraph.commands.options import AsJson, Context, Namespace, Timeout, Wait
+from predictors.errors import ConfigurationError
+
+STILL_THERE = 1
+
+
+def delete(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="The owner: a spec's name, or a graph's.", show_default=False),
+    ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "-f",
+            "--filename",
+            metavar="PATH",
+            help="Instead of NAME: what was applied; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List it; delete nothing.")] = False,
+    wait: Wait = False,
+    timeout: Timeout = 600.0,
+    as_json: AsJson = False,
+) -> None:
+    """Deletes all objects with the owner's label, claims and their data included.
+
+    Exit code 1: not gone in time (--wait).
+
+    Example: `hem delete -f spec.yaml --wait`
+    """
+    from inferencegraph.cluster import deleting
+    from inferencegraph.cluster.applying import name_of
+    from inferencegraph.cluster.connection import connect
+    from inferencegraph.cluster.waiting import wait_until_gone
+
+    if (name is None) == (not files):
+        raise ConfigurationError("give one of NAME and -f PATH")
+    cluster = connect(context, namespace)
+    spaces, owners = ([cluster.namespace], [name]) if name else _of(files or [], cluster.namespace)
+    found = [each for space in spaces for each in deleting.to_delete(cluster, owners, space)]
+    if not found and name:
+        raise deleting.nothing_of(cluster, name, cluster.namespace)
+    gone: list[str] = []
+
+    def tell(what: str) -> None:
+        gone.append(what)
+        if not as_json:
+            print(f"{what} deleted{' (dry run)' if dry_run else ''}", flush=True)
+
+    if not found and not as_json:
+        print("nothing to delete")
+    if dry_run:
+        for _, content in found:
+            tell(name_of(content))
+    else:
+        deleting.delete(cluster, found, wait=wait, tell=tell)
+    left = wait_until_gone(cluster, found, timeout) if wait and not dry_run else []
+    if as_json:
+        print(json.dumps({"owners": owners, "dryRun": dry_run, "deleted": gone}))
+    for content in left:
+        held = content["metadata"].get("finalizers") or []
+        by = f", held by its finalizers {', '.join(held)}" if held else ""
+        print(f"hem: still there after {timeout:g} s: {name_of(content)}{by}", file=sys.stderr)
+    if left:
+        raise typer.Exit(STILL_THERE)
+
+
+def _of(files: list[Path], default: str) -> tuple[list[str], list[str]]:
+    """Namespaces and owners of what is in files, which may be wrong by now."""
+    from inferencegraph.cluster.owners import the_owners
+    from inferencegraph.spec.reading import load_objects
+
+    documents = load_objects(files)
+    spaces = {
+        str((each.content.get("metadata") or {}).get("namespace") or default) for each in documents
+    }
+    return sorted(spaces), the_owners(documents, None)

@@ -1,0 +1,573 @@
+"""`hem status` against a Kubernetes API on a socket: what runs, what does not, and why."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from inferencegraph.cluster.connection import connect
+from inferencegraph.cluster.observing import observing
+from inferencegraph.spec.schema import crd
+from tests.conftest import ROOT, StartServer
+from tests.inferencegraph.cluster.api_server import ApiServer, Fault, forbidden
+from tests.inferencegraph.cluster.conftest import Hem, printed
+from tests.inferencegraph.cluster.controller import condition, pod, reconcile
+from tests.transformers_hem.v2 import request
+
+Capture = pytest.CaptureFixture[str]
+HEM_POD = "shop-till-1-hem-predictor-1"
+EDGE_POD = "shop-till-1-edge-predictor-1"
+EDGE = "shop-till-1-edge"
+
+
+@pytest.fixture
+def running(server: ApiServer, hem: Hem, spec: Path, capsys: Capture) -> ApiServer:
+    hem("apply", "-f", spec)
+    reconcile(server)
+    capsys.readouterr()
+    return server
+
+
+def parts(status: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {part["name"]: part for site in status["sites"] for part in site["parts"]}
+
+
+def not_ready(server: ApiServer, name: str = EDGE) -> None:
+    """As while its only pod is not ready."""
+
+    def unavailable(content: dict[str, Any]) -> None:
+        content["status"] = {
+            "unavailableReplicas": 1,
+            "conditions": [condition("Available", "False", "MinimumReplicasUnavailable")],
+        }
+
+    def waits(content: dict[str, Any]) -> None:
+        content["status"]["conditions"] = [
+            condition("PredictorReady", "False", "MinimumReplicasUnavailable"),
+            condition("Ready", "False", "MinimumReplicasUnavailable"),
+        ]
+
+    server.update("Deployment", f"{name}-predictor", unavailable)
+    server.update("InferenceService", name, waits)
+
+
+def test_where_all_runs_the_exit_code_is_0(running: ApiServer, hem: Hem, capsys: Capture) -> None:
+    assert hem("status", "shop") == 0
+    said = capsys.readouterr().out
+    assert said.startswith("shop in default: Running, since 20")
+    assert "http://shop-till-2.default.svc.cluster.local" in said
+    assert max(map(len, said.splitlines())) <= 80
+
+
+def test_the_status_is_the_documents(running: ApiServer, hem: Hem, capsys: Capture) -> None:
+    hem("status", "shop", "--json")
+    [shown] = printed(capsys)
+    status = shown["status"]
+    assert {each["type"]: each["status"] for each in status["conditions"]} == {
+        "Pending": "False",
+        "Running": "True",
+        "Failed": "False",
+    }
+    for each in status["conditions"]:
+        assert set(each) == {
+            *("type", "status", "lastHeartbeatTime", "lastTransitionTime", "reason", "message")
+        }
+        assert each["reason"].isalnum()
+    assert (status["active"], status["failed"]) == (9, 0)
+    assert status["url"] == "http://shop-till-1.default.svc.cluster.local"
+    assert status["startTime"].endswith("Z")
+    assert all(set(each) == {"key", "value"} for each in status["metrics"])
+
+
+def test_before_the_controller_has_come_all_is_pending(
+    server: ApiServer, hem: Hem, spec: Path, capsys: Capture
+) -> None:
+    hem("apply", "-f", spec)
+    capsys.readouterr()
+    assert hem("status", "--json") == 3
+    found = parts(printed(capsys)[0])
+    assert found["shop-cloud"]["reason"] == "NotReconciled"
+    assert found["shop-till-1"]["reason"] == "WaitsForServices"
+    assert found["shop-till-1"]["message"].endswith(
+        "shop-till-1-edge, shop-till-1-hem, shop-till-1-uplink"
+    )
+
+
+WAITING = {"name": "kserve-container", "restartCount": 3}
+ENDED = {"exitCode": 137, "reason": "OOMKilled"}
+
+
+def waiting(reason: str, message: str = "", **more: Any) -> dict[str, Any]:
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {"phase": "Pending", "containerStatuses": [{**WAITING, "state": state, **more}]}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason", "message"),
+    [
+        (waiting("ImagePullBackOff", "no such image"), 1, "ImagePullBackOff", "no such image"),
+        (waiting("ErrImagePull", "denied"), 1, "ErrImagePull", "denied"),
+        (
+            waiting("CreateContainerConfigError", 'secret "keys" not found'),
+            1,
+            "CreateContainerConfigError",
+            'secret "keys" not found',
+        ),
+        (
+            waiting("CrashLoopBackOff", lastState={"terminated": {"exitCode": 2}}),
+            1,
+            "CrashLoopBackOff",
+            "3 restarts: ended with 2",
+        ),
+        (
+            waiting("CrashLoopBackOff", lastState={"terminated": ENDED}),
+            1,
+            "OOMKilled",
+            "container kserve-container, 3 restarts: ended with 137",
+        ),
+        (
+            {"phase": "Failed", "reason": "Evicted", "message": "low on memory"},
+            1,
+            "Evicted",
+            "low on memory",
+        ),
+        (
+            {
+                "phase": "Pending",
+                "initContainerStatuses": [
+                    {
+                        "name": "storage-initializer",
+                        "state": {"terminated": {"exitCode": 1, "reason": "Error"}},
+                    }
+                ],
+            },
+            1,
+            "Error",
+            "container storage-initializer",
+        ),
+        (
+            {
+                "phase": "Pending",
+                "conditions": [
+                    condition("PodScheduled", "False", "Unschedulable", "0/3 nodes are available")
+                ],
+            },
+            3,
+            "FailedScheduling",
+            "0/3 nodes are available",
+        ),
+        (waiting("ContainerCreating"), 3, "MinimumReplicasUnavailable", ""),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.isalpha() else "",
+)
+def test_a_pods_trouble_is_told_with_its_reason(
+    status: dict[str, Any],
+    code: int,
+    reason: str,
+    message: str,
+    running: ApiServer,
+    hem: Hem,
+    capsys: Capture,
+) -> None:
+    not_ready(running)
+    running.update("Pod", EDGE_POD, lambda each: each.update(status=status))
+    assert hem("status", "--json") == code
+    [shown] = printed(capsys)
+    part = parts(shown)[EDGE]
+    assert part["condition"] == {1: "Failed", 3: "Pending"}[code]
+    assert part["reason"] == reason
+    assert message in part["message"]
+    assert part["failed"] == (1 if code == 1 else 0)
+    assert shown["condition"] == part["condition"]
+    assert shown["message"].startswith(f"InferenceService/{EDGE}")
+
+
+@pytest.mark.parametrize("left", ["evicted", "going"])
+def test_a_pod_that_another_one_has_replaced_ends_nothing(
+    left: str, running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    labels = running.objects("Pod")[EDGE_POD]["metadata"]["labels"]
+    old = pod("old", labels, phase="Failed", reason="Evicted", conditions=[])
+    if left == "going":
+        old = pod("old", labels, **waiting("CrashLoopBackOff"), conditions=[])
+        old["metadata"]["deletionTimestamp"] = "2026-08-21T10:00:00Z"
+    running.put(old)
+    assert hem("status", "--json") == 0
+    part = parts(printed(capsys)[0])[EDGE]
+    assert (part["condition"], part["active"]) == ("Running", 1)
+    assert part["failed"] == (1 if left == "evicted" else 0)
+
+
+def test_a_new_version_whose_image_is_not_there_has_failed_though_the_old_one_serves(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    labels = running.objects("Pod")[EDGE_POD]["metadata"]["labels"]
+    running.put(pod("new", labels, **waiting("ImagePullBackOff"), conditions=[]))
+    assert hem("status", "--json") == 1
+    part = parts(printed(capsys)[0])[EDGE]
+    assert (part["reason"], part["active"], part["failed"]) == ("ImagePullBackOff", 1, 1)
+
+
+def test_what_is_being_deleted_does_not_run(running: ApiServer, hem: Hem, capsys: Capture) -> None:
+    def going(content: dict[str, Any]) -> None:
+        content["metadata"]["deletionTimestamp"] = "2026-08-21T10:00:00Z"
+
+    running.update("InferenceService", EDGE, going)
+    assert hem("status", "--json") == 3
+    assert parts(printed(capsys)[0])[EDGE]["reason"] == "Terminating"
+
+
+def test_a_warning_says_why_a_pod_does_not_start(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    not_ready(running)
+    status = waiting("ContainerCreating")
+    running.update("Pod", EDGE_POD, lambda each: each.update(status=status))
+    uid = running.objects("Pod")[EDGE_POD]["metadata"]["uid"]
+    for number, text in enumerate(("an older one", 'secret "kserve-hem-keys" not found')):
+        running.put(
+            {
+                "apiVersion": "v1",
+                "kind": "Event",
+                "metadata": {"name": f"e{number}"},
+                "type": "Warning",
+                "reason": "FailedMount",
+                "message": text,
+                "involvedObject": {"uid": uid},
+                "lastTimestamp": f"2026-08-21T10:00:0{number}Z",
+            }
+        )
+    assert hem("status", "--json") == 3
+    part = parts(printed(capsys)[0])[EDGE]
+    assert (part["reason"], part["message"]) == (
+        "FailedMount",
+        'secret "kserve-hem-keys" not found',
+    )
+
+
+def test_what_kserve_could_not_make_is_told_in_its_words(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    text = 'Deployment.apps "x" is invalid: ports[0].name: Invalid value'
+
+    def failed(content: dict[str, Any]) -> None:
+        content["status"]["conditions"] = [
+            condition("PredictorReady", "False", "ReconcileFailed", text),
+            condition("Ready", "False", "ReconcileFailed", text),
+        ]
+
+    running.update("InferenceService", EDGE, failed)
+    assert hem("status") == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{EDGE}: Failed, ReconcileFailed: {text}" in said
+
+
+def test_a_model_that_does_not_load_has_failed(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    failure = {"reason": "ModelLoadFailed", "message": "no such bucket"}
+
+    def failed(content: dict[str, Any]) -> None:
+        content["status"]["modelStatus"] = {
+            "transitionStatus": "BlockedByFailedLoad",
+            "lastFailureInfo": failure,
+        }
+
+    running.update("InferenceService", EDGE, failed)
+    assert hem("status", "--json") == 1
+    part = parts(printed(capsys)[0])[EDGE]
+    assert (part["reason"], part["message"]) == ("ModelLoadFailed", "no such bucket")
+
+
+@pytest.mark.parametrize("kind", ["graph", "service"])
+def test_ready_alone_is_not_believed_where_the_deployment_is_not_available(
+    kind: str, running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    name = "shop-till-1" if kind == "graph" else f"{EDGE}-predictor"
+
+    def unavailable(content: dict[str, Any]) -> None:
+        content["status"]["conditions"] = [condition("Available", "False", "Gone", "no worker")]
+
+    running.update("Deployment", name, unavailable)
+    assert hem("status", "--json") == 3
+    assert parts(printed(capsys)[0])[name.removesuffix("-predictor")]["message"] == "no worker"
+
+
+def test_a_deployment_that_has_changed_is_rolling_out(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    def seen_before(content: dict[str, Any]) -> None:
+        content["status"]["observedGeneration"] = 1
+        content["spec"]["replicas"] = 2
+
+    running.update("Deployment", f"{EDGE}-predictor", seen_before)
+    assert hem("status", "--json") == 3
+    assert parts(printed(capsys)[0])[EDGE]["reason"] == "RollingOut"
+
+
+def test_an_llm_inference_service_is_a_part_like_others(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    kinds = {"LLMInferenceService": ("llminferenceservices", True)}
+    running.kinds["serving.kserve.io/v1alpha2"] = kinds
+    own = {"kserve-hem.io/owner": "shop", "app.kubernetes.io/component": "cloud"}
+    running.put(
+        {
+            "apiVersion": "serving.kserve.io/v1alpha2",
+            "kind": "LLMInferenceService",
+            "metadata": {"name": "large", "labels": own},
+            "status": {"conditions": [condition("Ready", "True")]},
+        }
+    )
+    labels = {"app.kubernetes.io/name": "large", "app.kubernetes.io/part-of": "llminferenceservice"}
+    running.put(pod("large-kserve", labels))
+    assert hem("status", "--json") == 0
+    part = parts(printed(capsys)[0])["large"]
+    assert (part["condition"], part["side"], part["active"]) == ("Running", "cloud", 1)
+
+
+def test_an_unknown_name_is_told_with_the_known_ones(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    assert hem("status", "shpo") == 2
+    assert "known: shop; did you mean 'shop'?" in capsys.readouterr().err
+
+
+def test_without_the_right_to_see_events_the_rest_is_shown(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    answer = forbidden("list", "events", "", "default")
+    running.faults.append(Fault(lambda each: each.path.endswith("/events"), answer))
+    assert hem("status") == 0
+
+
+def test_without_the_right_to_see_pods_it_says_so(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    answer = forbidden("list", "pods", "", "default")
+    running.faults.append(Fault(lambda each: each.path.endswith("/pods"), answer, times=9))
+    assert hem("status") == 2
+    assert "no permission to list pods in namespace 'default'" in capsys.readouterr().err
+
+
+def test_a_long_list_comes_in_chunks(running: ApiServer, hem: Hem, capsys: Capture) -> None:
+    running.chunk = 2
+    assert hem("status", "--json") == 0
+    assert len(parts(printed(capsys)[0])) == 9
+
+
+@pytest.fixture(scope="module")
+def metrics(start_server: StartServer) -> str:
+    """The text of a real HEM server that has decided 240 queries."""
+    hem = start_server("transformers_hem", "--model_name", "m", ready="/v2/models/m/ready")
+    with httpx.Client(base_url=hem.url) as client:
+        for number in range(240):
+            body = request(f"What is {number} + {number * 7 % 100}?")
+            assert client.post("/v2/models/m/infer", json=body).status_code == 200
+        return client.get("/metrics").text
+
+
+def decided(metrics: str, route: str) -> float:
+    lines = [line for line in metrics.splitlines() if line.startswith("hem_decisions_total{")]
+    return sum(float(line.split()[-1]) for line in lines if f'route="{route}"' in line)
+
+
+def test_share_and_promise_are_those_of_the_servers_own_metrics(
+    metrics: str, running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    running.metrics[HEM_POD] = metrics
+    assert hem("status", "--json") == 0
+    [shown] = printed(capsys)
+    edge, cloud = decided(metrics, "edge"), decided(metrics, "cloud")
+    assert edge + cloud == 240
+    site = next(each for each in shown["sites"] if each["name"] == "shop-till-1")
+    share = site["promise"]["edgeShare"]
+    assert share["value"] == pytest.approx(edge / 240)
+    assert share["low"] <= share["value"] <= share["high"]
+    assert shown["status"]["edgeShare"] == pytest.approx(edge / 240, abs=1e-6)
+    assert site["promise"]["quality"] in ("its precondition holds", "void: the traffic has drifted")
+    assert (site["promise"]["drift"] > 0.2) == site["promise"]["quality"].startswith("void")
+    assert parts(shown)["shop-till-1-hem"]["heartbeat"] is not None
+    assert parts(shown)["shop-till-2-hem"]["heartbeat"] is None
+    assert hem("status") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"edge share {edge / 240:.1%} (" in said
+    assert f"promise: {site['promise']['quality']} (score drift" in said
+
+
+def test_metrics_come_from_where_the_pod_says(running: ApiServer, hem: Hem) -> None:
+    def elsewhere(content: dict[str, Any]) -> None:
+        content["metadata"]["annotations"] = {
+            "prometheus.io/port": "9000",
+            "prometheus.io/path": "/own/metrics",
+        }
+
+    running.update("Pod", EDGE_POD, elsewhere)
+    running.requests.clear()
+    hem("status")
+    asked = [each.path for each in running.sent("GET", "/proxy")]
+    assert f"/api/v1/namespaces/default/pods/{EDGE_POD}:9000/proxy/own/metrics" in asked
+    assert f"/api/v1/namespaces/default/pods/{HEM_POD}:8080/proxy/metrics" in asked
+
+
+def test_metrics_that_are_none_are_told_and_end_nothing(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    running.metrics[HEM_POD] = "<html>no metrics</html>"
+    assert hem("status", "--json") == 0
+    notes = printed(capsys)[0]["notes"]
+    assert any("no metrics of shop-till-1-hem: not Prometheus' text" in note for note in notes)
+
+
+def test_write_stores_the_status_beside_the_spec(
+    server: ApiServer, hem: Hem, spec: Path, capsys: Capture
+) -> None:
+    server.put(crd())
+    hem("apply", "-f", spec)
+    reconcile(server)
+    capsys.readouterr()
+    assert hem("status", "--write", "--json") == 0
+    stored = server.objects("LLMJointInferenceService")["shop"]
+    [shown] = printed(capsys)
+    assert stored["status"] == shown["status"]
+    [patch] = server.sent("PATCH", "/status")
+    assert patch.path.endswith("/namespaces/default/llmjointinferenceservices/shop/status")
+    not_ready(server)
+    assert hem("status", "--write") == 3
+    later = server.objects("LLMJointInferenceService")["shop"]["status"]["conditions"]
+    before = {each["type"]: each for each in stored["status"]["conditions"]}
+    after = {each["type"]: each for each in later}
+    assert after["Pending"]["status"] == "True"
+    assert after["Running"]["status"] == "False"
+    assert after["Failed"]["lastTransitionTime"] == before["Failed"]["lastTransitionTime"]
+    assert after["Pending"]["lastTransitionTime"] != before["Pending"]["lastTransitionTime"]
+    assert hem("apply", "-f", spec) == 0
+    kept = server.objects("LLMJointInferenceService")["shop"]
+    assert kept["status"]["conditions"] == later
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_write_needs_the_kind_and_the_object(
+    known: bool, running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    if known:
+        running.put(crd())
+    assert hem("status", "--write") == 2
+    said = capsys.readouterr().err
+    wanted = "apply its spec with `hem apply -f`" if known else "hem schema --crd"
+    assert wanted in said
+
+
+class Watching:
+    """`hem status --watch --json` in a process of its own."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "inferencegraph", "status", "--watch", "--json"],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        self.reading = threading.Thread(target=self._read, daemon=True)
+        self.reading.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                self._lines.put(line)
+
+    def until(self, condition: str) -> dict[str, Any]:
+        """The first status in this condition."""
+        while True:
+            [shown] = json.loads(self._lines.get(timeout=60))
+            if shown["condition"] == condition:
+                return dict(shown)
+
+
+@pytest.fixture
+def watching(running: ApiServer) -> Iterator[Watching]:
+    watch = Watching()
+    yield watch
+    watch.process.kill()
+    watch.process.wait()
+    watch.reading.join()
+
+
+def test_watch_follows_the_cluster_until_ctrl_c(running: ApiServer, watching: Watching) -> None:
+    watching.until("Running")
+    not_ready(running)
+    watching.until("Pending")
+    running.update("Pod", EDGE_POD, lambda each: each.update(status=waiting("ImagePullBackOff")))
+    watching.until("Failed")
+    watching.process.send_signal(signal.SIGINT)
+    assert watching.process.wait(20) == 130
+
+
+def test_watch_starts_from_the_version_of_its_list_and_takes_bookmarks(
+    running: ApiServer, watching: Watching
+) -> None:
+    watching.until("Running")
+    not_ready(running)
+    watching.until("Pending")
+    asked = [each for each in running.requests if each.query.get("watch") == "true"]
+    assert {each.path.rpartition("/")[2] for each in asked} >= {
+        *("pods", "deployments", "inferenceservices", "inferencegraphs")
+    }
+    for each in asked:
+        assert int(each.query["resourceVersion"]) > 100
+        assert each.query["allowWatchBookmarks"] == "true"
+        assert int(each.query["timeoutSeconds"]) > 0
+
+
+def test_watch_lists_again_where_its_version_is_too_old(
+    running: ApiServer, watching: Watching
+) -> None:
+    watching.until("Running")
+    lists = len(running.sent("GET", "/pods"))
+    not_ready(running)
+    running.forget_history()
+    watching.until("Pending")
+    assert len(running.sent("GET", "/pods")) > lists
+
+
+def test_watch_goes_on_where_the_connection_breaks(running: ApiServer, kubeconfig: Path) -> None:
+    def pods(each: Any) -> bool:
+        return each.query.get("watch") == "true" and each.path.endswith("/pods")
+
+    fault = Fault(pods, None, times=7)
+    running.faults.append(fault)
+    with observing(connect(None, None), "default") as observer:
+        running.put(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {
+                    "name": "late",
+                    "labels": {"serving.kserve.io/inferenceservice": EDGE},
+                },
+            }
+        )
+        while not any(each["metadata"]["name"] == "late" for each in observer.now().pods):
+            assert observer.wait(60)
+    assert fault.times <= 0
+
+
+def test_watch_ends_where_it_is_not_allowed_any_more(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    answer = forbidden("watch", "pods", "", "default")
+    running.faults.append(Fault(lambda each: "watch" in each.query, answer, times=99))
+    assert hem("status", "--watch", "--json") == 2
+    assert "no permission to watch" in capsys.readouterr().err
