@@ -40,8 +40,8 @@ def chosen_graphs(documents: Sequence[Object], name: str | None) -> list[Object]
 def _way_out(documents: Sequence[Object]) -> str:
     kinds = {str(document["kind"]) for document in documents}
     if sednas := [item for item in documents if str(item["apiVersion"]).startswith(SEDNA)]:
-        named = f"{sednas[0]['kind']} {_name(sednas[0])!r} is Sedna's, which is not read yet"
-        return f"{named}; write its models as InferenceServices, as docs/manifests.md shows"
+        named = f"{sednas[0]['kind']} {_name(sednas[0])!r} is Sedna's"
+        return f"{named}; of its kinds JointInferenceService is run, with the Models that it names"
     if GRAPH in kinds:
         graph = next(item for item in documents if item["kind"] == GRAPH)
         called = list(dict.fromkeys(_called(graph)))

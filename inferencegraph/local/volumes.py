@@ -53,7 +53,9 @@ def _written(content: Mapping[str, Any], source: Mapping[str, Any], folder: Path
     items = sequence(source.get("items"))
     chosen = {item["path"]: data.get(item["key"]) for item in items} if items else data
     for name, text in chosen.items():
-        file = folder / name
+        file = (folder / name).resolve()
+        if not file.is_relative_to(folder.resolve()):
+            raise ConfigurationError(f"ConfigMap file {name!r}: leads out of its folder")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(str(text or ""), encoding="utf-8")
     return folder

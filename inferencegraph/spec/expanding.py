@@ -5,18 +5,18 @@ from dataclasses import replace
 from typing import Any, Final
 
 from inferencegraph.check.containers import mapping
-from inferencegraph.check.problem import Finding, Problem, of_rule
+from inferencegraph.check.problem import Finding, Problem, error, of_rule
 from inferencegraph.check.validate import problem
 from inferencegraph.read.documents import IANVS, Document
 from inferencegraph.spec import ianvs, sedna
 from inferencegraph.spec.faults import SpecFaults
 from inferencegraph.spec.kinds import SEDNA_GROUP, is_converted, is_model
 from inferencegraph.spec.models import own_model, read_model
-from inferencegraph.spec.rendering import rendered, template_warnings
+from inferencegraph.spec.rendering import CLOUD_FIELD, EDGE_FIELD, rendered, template_warnings
 from inferencegraph.spec.report import Report, Source
 from inferencegraph.spec.service import LLMJointInferenceService, parsed
 from inferencegraph.spec.sources import ModelSource
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, known
 
 _UNUSED: Final = Finding("warning", "metadata.name", "no spec uses it", "spec")
 
@@ -54,9 +54,23 @@ class Expansion:
         self._tell(document, faults)
         if spec is None:
             return []
-        workers = [each for each in (spec.spec.edge_worker, spec.spec.cloud_worker) if each]
-        names = {each.model.name or "" for each in workers if each.model and not each.model.sources}
+        sides = {EDGE_FIELD: spec.spec.edge_worker, CLOUD_FIELD: spec.spec.cloud_worker}
+        named = {
+            f"{field}.model.name": worker.model.name or ""
+            for field, worker in sides.items()
+            if worker and worker.model and not worker.model.sources
+        }
+        names = set(named.values())
         self._use(beside, names)
+        if beside and (missing := {at: name for at, name in named.items() if name not in beside}):
+            self._tell(
+                document,
+                [
+                    error(at, f"no Model {name!r} beside the spec; {known(name, beside)}")
+                    for at, name in missing.items()
+                ],
+            )
+            return []
         sources = {name: self._source(beside[name]) for name in names if name in beside}
         found = {name: source for name, source in sources.items() if source is not None}
         made = self._rendered(document, spec, found) if len(found) == len(sources) else []

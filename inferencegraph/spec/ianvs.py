@@ -95,7 +95,7 @@ class _Algorithm:
                 found[str(kind)] = readers[str(kind)](at)
         for kind in readers:
             if kind not in found:
-                source.missing("algorithm.modules", f"has no {kind}")
+                source.missing(f"algorithm.modules.{kind}", "is missing")
         spec: Object = {}
         if "edgemodel" in found:
             mining = {**found.get("hard_example_mining", {}), **self._mode()}
@@ -271,6 +271,8 @@ class _Values:
 
     def __init__(self, source: Source, at: str) -> None:
         self.source, self.paths = source, dict[str, str]()
+        if not source.get(f"{at}.hyperparameters"):
+            source.left_out(f"{at}.hyperparameters", "is empty: the defaults hold")
         for index, entry in enumerate(sequence(source.get(f"{at}.hyperparameters"))):
             path = f"{at}.hyperparameters[{index}]"
             for name, inner in mapping(entry).items():

@@ -74,7 +74,7 @@ def model_source(
         raise SpecFault(
             f"{field}.model",
             f"{model.name!r} is only a name; add where it comes from: storageUri, hub, file, image "
-            f"or url, or a Model object of that name beside the spec ({known(model.name, models)})",
+            "or url, or a Model object of that name beside the spec",
         )
     return model
 

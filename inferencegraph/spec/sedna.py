@@ -54,7 +54,11 @@ def converted(
     taken: Report = []
     names: set[str] = set()
     spec: Object = {}
+    if source.get("spec") is None:
+        source.missing("spec", "is required")
     for side, field in (("edgeWorker", EDGE), ("cloudWorker", CLOUD)):
+        if source.get("spec") is None:
+            continue
         if source.get(field) is None:
             source.missing(field, "is required")
             continue
@@ -142,8 +146,8 @@ class _Worker:
             return {"name": self.model_name, **found} if found else {}
         name = self._set("MODEL_NAME", f"{target}.name")
         if not name:
-            at = f"{self.container}.env"
-            self.source.missing(at, f"MODEL_NAME is missing: the model at {found['url']}")
+            at = f"{self.container}.env.MODEL_NAME"
+            self.source.missing(at, f"is missing: which model is asked at {found['url']}")
         return {"name": name or self.model_name, **found, **self._secret(f"{target}.secret")}
 
     def _load_mode(self) -> str | None:
@@ -277,7 +281,6 @@ class _Worker:
         if wrong:
             source.whole(field, lambda path: source.mapped(path, path))
             return {}
-        source.left_out(f"{self.container}.image", _WORKER_IMAGE)
         for name, index in self.variables.items():
             if name in _NO_COUNTERPART:
                 word = f"{name}: {_NO_COUNTERPART[name]}"
