@@ -72,7 +72,7 @@ class SednaSettings(EngineSettings):
     max_concurrency: int = Field(
         1,
         ge=1,
-        description="calls of predict at once, each in a thread; above 1 it has to allow it",
+        description="calls of predict at once, each in a thread, where it allows that",
     )
     max_queue: int = Field(1024, ge=1, description="waiting requests; above it: 503")
     timeout: float = Field(
