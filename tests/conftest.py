@@ -63,6 +63,10 @@ class ServerProcess:
                 command, stdout=out, stderr=out, env={**os.environ, **NO_DRAIN, **env}, cwd=ROOT
             )
 
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
     def wait_ready(self, path: str, timeout: float = 90) -> None:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:

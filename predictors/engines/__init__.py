@@ -8,6 +8,7 @@ classifier/   discriminative models: ONNX, torch, Hugging Face
 huggingface/  models of transformers that generate, in this process
 vllm/         models that vLLM runs, in processes of its own
 recorded/     answers from a file
+sedna/        Estimator classes written for Sedna's SDK, and its big-model workers
 openai_api/, kserve/, triton/   other servers
 
 A new engine is one folder here and one line in this table.
@@ -46,6 +47,8 @@ ENGINES = EngineRegistry(
         "kserve": "predictors.engines.kserve:KServeEngine",
         "openai_api": "predictors.engines.openai_api:OpenAIAPIEngine",
         "recorded": "predictors.engines.recorded:RecordedEngine",
+        "sedna": "predictors.engines.sedna:SednaEngine",
+        "sedna_worker": "predictors.engines.sedna.worker:SednaWorkerEngine",
         "triton": "predictors.engines.triton:TritonEngine",
         "vllm": "predictors.engines.vllm.engine:VLLMEngine",
     },

@@ -1,15 +1,21 @@
 """One HEM process between scripted models, called through the graph of its stage."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from inferencegraph.build.graph import inference_then_mining, mining_then_inference
 from tests.conftest import ServerProcess, StartServer
-from tests.e2e.scripted_model import ScriptedModel
 from tests.inferencegraph.router.graph_under_test import routing
 from transformers_hem.algorithms.base import Stage
 
 Body = dict[str, Any]
+
+
+class Served(Protocol):
+    """A model behind V2, scripted or a predictor of ours."""
+
+    @property
+    def host(self) -> str: ...
 
 
 def text(*queries: str, **parameters: Any) -> Body:
@@ -18,7 +24,7 @@ def text(*queries: str, **parameters: Any) -> Body:
 
 
 def start(
-    start_server: StartServer, stage: Stage, environment: Mapping[str, str], edge: ScriptedModel
+    start_server: StartServer, stage: Stage, environment: Mapping[str, str], edge: Served
 ) -> ServerProcess:
     if stage == "query":
         return start_server("transformers_hem", "--model_name", "qa-hem", env=environment)
@@ -27,7 +33,7 @@ def start(
 
 
 async def through_the_graph(
-    stage: Stage, hem: ServerProcess, edge: ScriptedModel, cloud: ScriptedModel, body: Body
+    stage: Stage, hem: ServerProcess, edge: Served, cloud: Served, body: Body
 ) -> dict[str, Any]:
     make = mining_then_inference if stage == "query" else inference_then_mining
     graph = make("qa")

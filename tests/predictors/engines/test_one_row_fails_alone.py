@@ -20,6 +20,7 @@ from predictors.engines.classifier import ClassifierEngine, ClassifierSettings
 from predictors.engines.kserve import KServeEngine, KServeSettings
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
 from predictors.engines.recorded.engine import RecordedEngine, RecordedSettings
+from predictors.engines.sedna.engine import SednaEngine, SednaSettings
 from predictors.errors import EngineError, HEMError, InvalidRequest
 from tests.predictors.engines.classifier import tiny_models as tiny
 from tests.predictors.upstream.far_side import MODEL, FarSide
@@ -56,6 +57,9 @@ ENGINES: Final[dict[str, Callable[[FarSide, Path], TextEngine]]] = {
     ),
     "recorded": lambda far, folder: RecordedEngine(
         RecordedSettings(recordings=str(recordings(folder)))
+    ),
+    "sedna": lambda far, folder: SednaEngine(
+        SednaSettings(estimator="tests.predictors.engines.sedna.picky:Picky")
     ),
     "cache": lambda far, folder: cached(
         RecordedEngine(RecordedSettings(recordings=str(recordings(folder))))
