@@ -77,16 +77,21 @@ def annotated(manifest: Mapping[str, Any]) -> str:
     return "\n".join(_commented(text)) + "\n"
 
 
-class _Dumper(yaml.SafeDumper):
+# libyaml's, where there is one: thirty times faster.
+_Base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class _Dumper(_Base):
     """Writes texts of several lines as they are, and everything that is there twice, twice."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _text(dumper: Any, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    return node
 
 
 _Dumper.add_representer(str, _text)
@@ -94,9 +99,14 @@ _Dumper.add_representer(str, _text)
 
 def _commented(text: str) -> Iterator[str]:
     waiting = dict(COMMENTS)
+    starts = tuple(waiting)
     for line in text.splitlines():
         stripped = line.lstrip()
-        for start in [start for start in waiting if stripped.startswith(start)]:
+        for start in (
+            []
+            if not stripped.startswith(starts)
+            else [start for start in waiting if stripped.startswith(start)]
+        ):
             indent = " " * (len(line) - len(stripped))
             yield from (f"{indent}# {comment}" for comment in waiting.pop(start).splitlines())
         yield line

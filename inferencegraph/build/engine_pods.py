@@ -81,6 +81,7 @@ OWN_IMAGES: Final[Mapping[str, Callable[[Images], str]]] = {
 # The engines that ask a server; None: one elsewhere, at `Model.url`, and never in their own pod.
 SERVERS: Final[Mapping[str, Server | EngineServer | None]] = {
     "kserve": None,
+    "sedna_worker": None,
     "llama-cpp": EngineServer("llama-cpp", None, penalty="repeat_penalty"),
     "lmdeploy": EngineServer(None, "lmdeploy"),
     "ollama": EngineServer("ollama", "ollama-gpu", penalty="none"),

@@ -84,6 +84,15 @@ class LlamaCppConfig(EngineConfig):
     n_gpu_layers: int | None = Field(default=None, ge=0)
 
 
+class SednaConfig(EngineConfig):
+    """An Estimator of the user's own, written for Sedna's SDK."""
+
+    estimator: str | None = Field(default=None, description="FILE.py:Class, or module:Class")
+    result: Literal["text", "boxes", "probabilities"] | None = None
+    query_as: Literal["list", "text", "dict"] | None = None
+    predict_parameters: str | None = None
+
+
 # Engine -> the field of its block. Other spellings are in ALIASES.
 BLOCKS: Final = {
     "classifier": "classifier_config",
@@ -93,6 +102,8 @@ BLOCKS: Final = {
     "lmdeploy": "lmdeploy_config",
     "ollama": "ollama_config",
     "openai_api": "openai_config",
+    "sedna": "sedna_config",
+    "sedna_worker": "sedna_config",
     "sglang": "sglang_config",
     "triton": "triton_config",
     "vllm": "vllm_config",
@@ -116,6 +127,7 @@ class InferenceConfig(Part):
     lmdeploy_config: LMDeployConfig | None = None
     ollama_config: OllamaConfig | None = None
     openai_config: OpenAIConfig | None = None
+    sedna_config: SednaConfig | None = None
     sglang_config: SGLangConfig | None = None
     triton_config: TritonConfig | None = None
     vllm_config: VLLMConfig | None = None

@@ -49,6 +49,8 @@ DEFAULT_SECRET: Final = SecretKey(name="kserve-hem-cloud-key", key="key")
 DEFAULT_ROUTER: Final = "embedded:general"
 GPU_MEMORY: Final = 0.9  # the query-routing document's default
 _MODES: Final = {"query": MINING_MODES[0], "answer": MINING_MODES[1]}
+SDK: Final = "sdk"
+_ELSEWHERE: Final = ("kserve", "openai_api", "sedna_worker", "triton")
 _PVC: Final = "pvc://"
 _CLASSIFIERS: Final = (".onnx", ".pt", ".pt2", ".torchscript")
 _NODE: Final = re.compile(r"[^a-z0-9-]+")
@@ -86,14 +88,23 @@ def engine_of(worker: Worker, spec: Spec, source: ModelSource, field: str) -> st
     suggested = _suggested(source)
     if source.url is not None:
         engine = own or suggested
-        if engine not in ("kserve", "openai_api", "triton"):
+        if engine not in _ELSEWHERE:
             raise SpecFault(
                 f"{field}.inferenceConfig.engine",
                 f"{engine!r} loads a model itself, but the model is at a url; use openai_api for "
-                "an OpenAI-compatible API, kserve for a V2 server, triton for a Triton",
+                "an OpenAI-compatible API, kserve for a V2 server, triton for a Triton, "
+                "sedna_worker for an old big-model worker",
             )
         return engine
+    if spec.deployment_mode == SDK and source.image is None:
+        raise SpecFault(
+            f"{field}.model.image",
+            "is required in deploymentMode sdk: the image with your own code, FROM "
+            "kserve-hem-predictor",
+        )
     engine = own or spec.inference_config.engine or suggested
+    if engine is None and spec.deployment_mode == SDK:
+        engine = "sedna"
     if engine is None:
         raise SpecFault(
             f"{field}.inferenceConfig.engine", f"is required with an image; {known('', BLOCKS)}"
@@ -285,23 +296,24 @@ def mining_of(
         default = Amounts(cpu=HEM_RESOURCES.cpu, memory=HEM_RESOURCES.memory)
         resources = resources_of(part.resource, default, field)
     mode = part.mining_mode or _MODES[stage]
-    return Mining(
-        mode,
-        name,
-        router=router,
-        threshold=part.threshold if taken is None else taken,
-        parameters=values,
-        gateway=offers,
-        resources=resources,
-        settings={
-            **_guards(part, field),
-            **({"HEM_BATCH_POLICY": part.batch_policy} if part.batch_policy else {}),
-            **(spec.gateway.environment() if offers else {}),
-        },
-        sidecar=part.placement == "sidecar",
-        keys_secret=spec.gateway.keys_secret or GATEWAY_KEYS,
-        own=own,
-    )
+    with at(field):
+        return Mining(
+            mode,
+            name,
+            router=router,
+            threshold=part.threshold if taken is None else taken,
+            parameters=values,
+            gateway=offers,
+            resources=resources,
+            settings={
+                **_guards(part, field),
+                **({"HEM_BATCH_POLICY": part.batch_policy} if part.batch_policy else {}),
+                **(spec.gateway.environment() if offers else {}),
+            },
+            sidecar=part.placement == "sidecar",
+            keys_secret=spec.gateway.keys_secret or GATEWAY_KEYS,
+            own=own,
+        )
 
 
 def _algorithm_of(part: HardExampleMining, field: str) -> str:
