@@ -120,6 +120,7 @@ class ApiServer:
         self.unknown_fields: dict[str, tuple[str, ...]] = {}
         self.metrics: dict[str, str] = {}
         self.refuse: Callable[[dict[str, Any]], str | None] = lambda content: None
+        self.hold: Callable[[Request], bool] = lambda request: False  # never answered
         self.chunk = 0
         self.finalized: set[str] = set()  # kinds whose objects stay until they are released
         self.port = 0
@@ -253,6 +254,8 @@ class ApiServer:
                 return web.json_response(
                     fault.answer[1], status=fault.answer[0], headers=fault.headers
                 )
+        if self.hold(request):
+            await asyncio.Event().wait()
         try:
             if request.query.get("watch") == "true":
                 return await self._watch(raw, request)

@@ -1,6 +1,10 @@
 """`hem apply` against a Kubernetes API on a socket: all or nothing, in order, and what stands."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +14,7 @@ import pytest
 import yaml
 
 from inferencegraph.spec.schema import crd
+from tests.conftest import ROOT
 from tests.inferencegraph.cluster.api_server import (
     APPLY,
     ApiServer,
@@ -211,10 +216,38 @@ def test_a_failure_half_way_says_what_stands_and_the_next_run_goes_on(
     said = capsys.readouterr().err
     assert "etcd is away" in said
     assert "Done: InferenceService/shop-till-1-edge in default created" in said
-    assert "Not done: InferenceGraph/shop-till-1 in default, InferenceGraph/shop-till-2" in said
+    left = "InferenceGraph/shop-till-1 in default, InferenceGraph/shop-till-2 in default"
+    assert f"Not done, or not known: {left}" in said
     assert sorted(server.objects("InferenceService")) == sorted(SERVICES)
     assert hem("apply", "-f", spec) == 0
     assert list(server.objects("InferenceGraph")) == ["shop-till-1", "shop-till-2"]
+
+
+def test_ctrl_c_half_way_says_what_stands(server: ApiServer, spec: Path, kubeconfig: Path) -> None:
+    held = threading.Event()
+
+    def third(request: Request) -> bool:
+        found = "uplink" in request.path and request.method == "PATCH" and not request.is_dry_run
+        if found:
+            held.set()
+        return found
+
+    server.hold = third
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inferencegraph", "apply", "-f", str(spec)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert held.wait(60)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "stopped by Ctrl-C" in said
+    assert "Done: InferenceService/shop-till-1-edge in default created" in said
+    assert "Not done, or not known: InferenceService/shop-till-1-uplink in default" in said
 
 
 def test_an_older_crd_is_told_by_its_field(
