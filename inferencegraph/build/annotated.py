@@ -70,8 +70,10 @@ COMMENTS: Final[Mapping[str, str]] = {
 
 
 def annotated(manifest: Mapping[str, Any]) -> str:
-    """YAML with COMMENTS in it."""
+    """YAML with COMMENTS in it; not in a ConfigMap, whose texts are somebody's files."""
     text = yaml.dump(dict(manifest), Dumper=_Dumper, sort_keys=False, width=1000)
+    if manifest.get("kind") == "ConfigMap":
+        return text
     return "\n".join(_commented(text)) + "\n"
 
 

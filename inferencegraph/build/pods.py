@@ -8,12 +8,11 @@ is stricter.
 
 import copy
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Final
 
+from inferencegraph.check.pods.quantities import quantity
 from predictors.errors import ConfigurationError
 
 STANDARD_MODE: Final = {"serving.kserve.io/deploymentMode": "Standard"}
@@ -21,31 +20,10 @@ EDGE_ROLE: Final = "node-role.kubernetes.io/edge"
 HOST_LABEL: Final = "kubernetes.io/hostname"
 # Whose an object is: the spec that it was made from.
 OWNER_LABEL: Final = "kserve-hem.io/owner"
+COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 HTTP_PORT: Final = 8080
 GRPC_PORT: Final = 8081
 CONTAINER_NAME: Final = "kserve-container"
-
-# As Kubernetes writes amounts: 500m, 2, 1.5, 4Gi, 1e3.
-QUANTITY: Final = re.compile(
-    r"(?P<number>\d+(\.\d*)?|\.\d+)(?P<suffix>[numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?"
-)
-_SUFFIXES: Final = {
-    **{suffix: Decimal(1000) ** power for power, suffix in enumerate("num", start=-3)},
-    **{suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", start=1)},
-    **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
-}
-
-
-def parse_quantity(text: str) -> Decimal:
-    """The amount that a QUANTITY writes."""
-    match = QUANTITY.fullmatch(text)
-    if match is None:
-        raise ConfigurationError(f"{text!r} is not a quantity of Kubernetes")
-    suffix = match["suffix"] or ""
-    if suffix[:1] in "eE" and suffix[1:].lstrip("+-").isdecimal():
-        return Decimal(f"{match['number']}{suffix}")
-    return Decimal(match["number"]) * _SUFFIXES.get(suffix, Decimal(1))
-
 
 SECURITY_CONTEXT: Final = {
     "allowPrivilegeEscalation": False,
@@ -82,7 +60,7 @@ class Resources:
     def __post_init__(self) -> None:
         for name in ("cpu", "memory", "requested_cpu", "requested_memory"):
             value = getattr(self, name)
-            if value is not None and not QUANTITY.fullmatch(value):
+            if value is not None and (quantity(value) or 0) <= 0:
                 raise ConfigurationError(
                     f"{name.removeprefix('requested_')} {value!r} is not a quantity of Kubernetes, "
                     "such as 500m, 2 or 4Gi"
@@ -91,7 +69,7 @@ class Resources:
     @property
     def threads(self) -> int:
         """Whole CPUs, at least one: what a model may use without being throttled."""
-        return max(1, math.floor(parse_quantity(self.cpu)))
+        return max(1, math.floor(quantity(self.cpu) or 1))
 
     def manifest(self) -> dict[str, dict[str, str]]:
         amounts = {"cpu": self.cpu, "memory": self.memory}
@@ -159,7 +137,7 @@ def labels(instance: str, component: str, owner: str | None = None) -> dict[str,
     return {
         "app.kubernetes.io/name": "kserve-hem",
         "app.kubernetes.io/instance": instance,
-        "app.kubernetes.io/component": component,
+        COMPONENT_LABEL: component,
         "app.kubernetes.io/part-of": "kserve-hem",
         "app.kubernetes.io/managed-by": "hem",
         OWNER_LABEL: owner or instance,

@@ -29,7 +29,7 @@ from inferencegraph.build.pods import (
     temporary,
     temporary_mount,
 )
-from inferencegraph.check.services import KNOWN_ACCELERATORS, MORE_ACCELERATORS
+from inferencegraph.check.reconciled.multi_node import MORE_ACCELERATORS, accelerators_counted
 from inferencegraph.read.documents import parse
 from inferencegraph.read.kustomization import FILE_NAMES
 from predictors.errors import ConfigurationError
@@ -134,7 +134,7 @@ def _runtime(name: str, engine: Engine, resource: str, images: Mapping[str, str]
     spec["containers"] = [_container(engine, resource, images[key])]
     spec["volumes"] = _volumes(engine)
     if name == MULTI_NODE:
-        if resource not in KNOWN_ACCELERATORS:
+        if resource not in accelerators_counted({}):
             spec["annotations"][MORE_ACCELERATORS] = json.dumps([resource])
         spec["workerSpec"] = _workers(engine, resource, images[key])
     return {

@@ -24,7 +24,6 @@ from inferencegraph.build.pods import (
     STANDARD_MODE,
     EdgeNode,
     Images,
-    Resources,
     container,
     labels,
     pod_fields,
@@ -33,6 +32,7 @@ from inferencegraph.build.pods import (
     v2_container,
 )
 from inferencegraph.build.sites import (
+    ALGORITHM_MOUNT,
     LIGHT_START_SECONDS,
     QUERY_STAGE,
     UPLINK_RESOURCES,
@@ -40,14 +40,21 @@ from inferencegraph.build.sites import (
     CloudAPI,
     Mining,
     Model,
+    OwnAlgorithm,
+    Running,
+    Scale,
     Site,
     predictor_url,
     sampling_environment,
 )
 
 API_VERSION: Final = "serving.kserve.io/v1beta1"
+AUTOSCALER: Final = "serving.kserve.io/autoscalerClass"
+COLLOCATED_TRANSFORMER: Final = "transformer-container"
+_BEHIND: Final = (8085, 8086)  # the model's ports, HTTP and gRPC, behind a sidecar
 # What the Secret with the keys of the gateway's callers becomes.
 KEYS_FILE: Final = PurePosixPath("/etc/hem/keys/keys")
+ALGORITHM: Final = "algorithm"  # the volume with a user's own
 _TRITON_METRICS_PORT: Final = 8002  # its default
 
 
@@ -66,20 +73,46 @@ def site_manifests(
 def edge_service(site: Site, model: Model, mining: Mining | None = None) -> dict[str, Any]:
     """`<x>-edge`; with `mining` (answer stage) HEM stands before it as its transformer."""
     name = f"{site.name}-edge"
-    pod = model_pod(name, model, site.images)
-    components = {"predictor": _component(pod, site.node, deploymentStrategy=NO_SURGE)}
-    if mining is not None:
-        limit = f"--predictor_request_timeout_seconds={site.timeouts.edge}"
+    pod, running = model_pod(name, model, site.images), model.running
+    extra: dict[str, Any] = {"deploymentStrategy": NO_SURGE}
+    limit = f"--predictor_request_timeout_seconds={site.timeouts.edge}"
+    if mining is not None and mining.sidecar:
+        pod = _with_sidecar(name, pod, mining, site, limit)
+    components = {"predictor": _component(pod, site.node, running, **extra)}
+    if mining is not None and not mining.sidecar:
         hem = _hem_container(name, mining, site, limit)
-        components["transformer"] = _component(_hem_pod(hem, mining), site.node)
-    return _service(name, labels(site.name, "edge", site.owner), components)
+        components["transformer"] = _component(_hem_pod(hem, mining, site), site.node)
+    named = labels(site.name, "edge", site.owner)
+    return _service(name, named, components, running.scale)
+
+
+def _with_sidecar(
+    name: str, pod: Mapping[str, Any], mining: Mining, site: Site, limit: str
+) -> dict[str, Any]:
+    """HEM as KServe's collocated transformer, which gets the pod's traffic on the usual ports and
+    asks the model's container on others."""
+    model, *others = copy.deepcopy(pod["containers"])
+    http, grpc = _BEHIND
+    model["args"] += [f"--http_port={http}", f"--grpc_port={grpc}"]
+    model["ports"] = [
+        {"name": "model-http", "containerPort": http, "protocol": "TCP"},
+        {"name": "model-grpc", "containerPort": grpc, "protocol": "TCP"},
+    ]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        model[probe]["httpGet"]["port"] = http
+    hem = _hem_container(name, mining, site, limit, f"--predictor_host=localhost:{http}")
+    hem["name"] = COLLOCATED_TRANSFORMER
+    mined = _hem_pod(hem, mining, site)
+    known_volumes = [volume["name"] for volume in pod["volumes"]]
+    more = [volume for volume in mined["volumes"] if volume["name"] not in known_volumes]
+    return {"containers": [model, *others, hem], "volumes": [*pod["volumes"], *more]}
 
 
 def hem_service(site: Site, mining: Mining) -> dict[str, Any]:
     """`<x>-hem`, the query stage's mining step."""
     name = f"{site.name}-hem"
     hem = _hem_container(name, mining, site)
-    components = {"predictor": _component(_hem_pod(hem, mining), site.node)}
+    components = {"predictor": _component(_hem_pod(hem, mining, site), site.node)}
     return _service(name, labels(site.name, "hem", site.owner), components)
 
 
@@ -122,26 +155,30 @@ def cloud_service(
 ) -> dict[str, Any]:
     """The large model; the scheduler chooses its node."""
     pod = model_pod(name, model, images)
-    return _service(name, _cloud_labels(name, owner), {"predictor": _component(pod)})
+    component = _component(pod, running=model.running)
+    named = _cloud_labels(name, owner)
+    return _service(name, named, {"predictor": component}, model.running.scale)
 
 
-def triton_service(
-    name: str, image: str, resources: Resources, owner: str | None = None
-) -> dict[str, Any]:
-    """A large model that Triton serves under `name`, from the repository in its image."""
+def triton_service(name: str, model: Model, owner: str | None = None) -> dict[str, Any]:
+    """A large model that Triton serves from the repository in the model's image."""
+    assert model.image is not None
     arguments = [
         "tritonserver",
         "--model-repository=/mnt/models",
         f"--http-port={HTTP_PORT}",
         f"--grpc-port={GRPC_PORT}",
     ]
-    triton = v2_container(image, name, arguments, {}, resources, LIGHT_START_SECONDS)
+    served = model.directory or name
+    start = LIGHT_START_SECONDS
+    triton = v2_container(model.image, served, arguments, {}, model.resources, start)
     triton["lifecycle"] = copy.deepcopy(SLEEP_FIRST)
     triton["volumeMounts"].append(dict(SHARED_MEMORY_MOUNT))
     pod = {"containers": [triton], "volumes": [temporary(), shared_memory("256Mi")]}
     fields = pod_fields(_TRITON_METRICS_PORT)
-    component = {**_component(pod), **fields}
-    return _service(name, _cloud_labels(name, owner), {"predictor": component})
+    component = {**_component(pod, running=model.running), **fields}
+    named = _cloud_labels(name, owner)
+    return _service(name, named, {"predictor": component}, model.running.scale)
 
 
 def _hem_container(name: str, mining: Mining, site: Site, *arguments: str) -> dict[str, Any]:
@@ -156,6 +193,9 @@ def _hem_container(name: str, mining: Mining, site: Site, *arguments: str) -> di
     if mining.gateway:
         mount = {"name": mining.keys_secret, "mountPath": str(KEYS_FILE.parent), "readOnly": True}
         hem["volumeMounts"].append(mount)
+    if mining.own is not None:
+        mount = {"name": ALGORITHM, "mountPath": ALGORITHM_MOUNT, "readOnly": True}
+        hem["volumeMounts"].append(mount)
     return hem
 
 
@@ -169,13 +209,33 @@ def gateway_environment(site: Site, mining: Mining) -> dict[str, str]:
     }
 
 
-def _hem_pod(hem: dict[str, Any], mining: Mining) -> dict[str, Any]:
+def _hem_pod(hem: dict[str, Any], mining: Mining, site: Site) -> dict[str, Any]:
     """The keys' Secret may come later: until then the gateway refuses all callers."""
     pod = _pod(hem)
     if mining.gateway:
         secret = {"secretName": mining.keys_secret, "optional": True}
         pod["volumes"].append({"name": mining.keys_secret, "secret": secret})
+    if mining.own is not None:
+        name = algorithm_map_name(site.owner or site.name, mining.own)
+        pod["volumes"].append({"name": ALGORITHM, "configMap": {"name": name}})
     return pod
+
+
+def algorithm_map(owner: str, own: OwnAlgorithm) -> dict[str, Any]:
+    """The ConfigMap with a user's own algorithm, which all sites of a spec mount."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": algorithm_map_name(owner, own),
+            "labels": labels(owner, ALGORITHM, owner),
+        },
+        "data": {f"{own.module}.py": own.text},
+    }
+
+
+def algorithm_map_name(owner: str, own: OwnAlgorithm) -> str:
+    return f"{owner}-{own.suffix}"
 
 
 def _pod(container: dict[str, Any]) -> dict[str, Any]:
@@ -183,14 +243,22 @@ def _pod(container: dict[str, Any]) -> dict[str, Any]:
 
 
 def _component(
-    pod: Mapping[str, Any], node: EdgeNode | None = None, **fields: Any
+    pod: Mapping[str, Any],
+    node: EdgeNode | None = None,
+    running: Running | None = None,
+    **fields: Any,
 ) -> dict[str, Any]:
-    """One replica: an edge node has one place, and how many the cloud needs its owner knows."""
+    """A component's fields around its pod."""
+    running = running or Running()
+    scale = running.scale
+    scaled = {"scaleMetric": scale.metric, "scaleTarget": scale.target} if scale.autoscaler else {}
     return {
-        "minReplicas": 1,
-        "maxReplicas": 1,
+        "minReplicas": scale.minimum,
+        "maxReplicas": scale.maximum,
+        **scaled,
         **copy.deepcopy(fields),
         **pod_fields(),
+        **running.manifest(),
         **(node.manifest() if node else {}),
         **pod,
     }
@@ -200,14 +268,22 @@ def _cloud_labels(name: str, owner: str | None) -> dict[str, str]:
     return labels(name.removesuffix("-cloud"), "cloud", owner)
 
 
-def _service(name: str, named: dict[str, str], components: dict[str, Any]) -> dict[str, Any]:
+def _service(
+    name: str,
+    named: dict[str, str],
+    components: dict[str, Any],
+    scale: Scale | None = None,
+) -> dict[str, Any]:
+    annotations = dict(STANDARD_MODE)
+    if scale is not None and scale.autoscaler:
+        annotations[AUTOSCALER] = scale.autoscaler
     return {
         "apiVersion": API_VERSION,
         "kind": "InferenceService",
         "metadata": {
             "name": name,
             "labels": named,
-            "annotations": dict(STANDARD_MODE),
+            "annotations": annotations,
         },
         "spec": components,
     }

@@ -1,10 +1,13 @@
-"""A whole setup as objects: claims, each site, and the cloud that they share, in this order."""
+"""A whole setup as objects, in this order: claims, an algorithm of the user's own, each site, and
+the cloud that they share."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from inferencegraph.build.operations import disruption_budgets
 from inferencegraph.build.pods import Images, labels
 from inferencegraph.build.services import (
+    algorithm_map,
     api_service,
     cloud_service,
     edge_service,
@@ -22,6 +25,7 @@ from inferencegraph.build.sites import (
 )
 
 Objects = list[dict[str, Any]]
+SERVICE: Final = "InferenceService"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +52,31 @@ class Setup:
     cloud: Model | CloudAPI | None = None
     images: Images = DEFAULT_IMAGES
     claims: tuple[Claim, ...] = ()
+    pull_secret: str | None = None
 
 
 def objects(setup: Setup) -> Objects:
     """Raises ConfigurationError where a model's values don't fit its engine."""
+    made = _plain(setup)
+    made += disruption_budgets(made)
+    if setup.pull_secret is not None:
+        for content in made:
+            for component in content["spec"].values() if content["kind"] == SERVICE else ():
+                component["imagePullSecrets"] = [{"name": setup.pull_secret}]
+    return made
+
+
+def _plain(setup: Setup) -> Objects:
     shared = Site(setup.name, images=setup.images)
-    claims = [_claim(claim, setup.name) for claim in setup.claims]
+    before = [_claim(claim, setup.name) for claim in setup.claims]
+    if setup.mining is not None and setup.mining.own is not None:
+        before.append(algorithm_map(setup.name, setup.mining.own))
     if isinstance(setup.cloud, Model):
         service, address = _cloud(f"{setup.name}-cloud", setup.cloud, shared)
-        return [*claims, *_sites(setup, address), service]
+        return [*before, *_sites(setup, address), service]
     if setup.cloud is not None and not setup.sites:
-        return [*claims, api_service(f"{setup.name}-cloud", setup.cloud, shared)]
-    return [*claims, *_sites(setup, setup.cloud)]
+        return [*before, api_service(f"{setup.name}-cloud", setup.cloud, shared)]
+    return [*before, *_sites(setup, setup.cloud)]
 
 
 def _sites(setup: Setup, cloud: CloudAddress | CloudAPI | None) -> Objects:
@@ -76,10 +93,10 @@ def _sites(setup: Setup, cloud: CloudAddress | CloudAPI | None) -> Objects:
 def _cloud(name: str, model: Model, shared: Site) -> tuple[dict[str, Any], CloudAddress]:
     """The large model's service, and where uplinks find it."""
     if model.engine == "triton" and model.image is not None:
-        service = triton_service(name, model.image, model.resources, shared.name)
+        service, served = triton_service(name, model, shared.name), model.directory or name
     else:
-        service = cloud_service(name, model, shared.images, shared.name)
-    return service, CloudAddress(predictor_url(name), name, model.sampling)
+        service, served = cloud_service(name, model, shared.images, shared.name), name
+    return service, CloudAddress(predictor_url(name), served, model.sampling)
 
 
 def _claim(claim: Claim, owner: str) -> dict[str, Any]:

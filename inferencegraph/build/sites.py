@@ -1,9 +1,10 @@
 """What a site is made from, as values: its models, how it mines, its cloud, its time limits."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Final
+from typing import Any, Final
 
 from inferencegraph.build.pods import (
     ANY_EDGE_NODE,
@@ -24,6 +25,7 @@ MINING_MODES: Final = (QUERY_STAGE, ANSWER_STAGE)
 # The Secret with the keys of the gateway's callers.
 GATEWAY_KEYS: Final = "kserve-hem-gateway-keys"
 MODEL_MOUNT: Final = "/mnt/models"  # where KServe puts what a storageUri names
+ALGORITHM_MOUNT: Final = "/etc/hem/algorithm"  # of a user's own algorithm
 HEM_RESOURCES: Final = Resources(cpu="500m", memory="512Mi")
 DEFAULT_IMAGES: Final = Images()
 UPLINK_RESOURCES: Final = Resources(cpu="250m", memory="512Mi")
@@ -66,6 +68,39 @@ DEFAULT_TIMEOUTS: Final = Timeouts()
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """How many pods. autoscaler: KServe's class, which stays between the two by `metric`, at
+    `target` percent of its request; None: `minimum`, and no more."""
+
+    minimum: int = 1
+    maximum: int = 1
+    autoscaler: str | None = None
+    metric: str = "cpu"
+    target: int = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How a side's pods run beside what is in them: nodeSelector and tolerations (the edge's are
+    its node's), and the service account, whose credentials KServe fetches the model with."""
+
+    scale: Scale = field(default_factory=Scale)
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+    service_account: str | None = None
+
+    def manifest(self) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
+        if self.node_selector:
+            fields["nodeSelector"] = dict(self.node_selector)
+        if self.tolerations:
+            fields["tolerations"] = [dict(each) for each in self.tolerations]
+        if self.service_account:
+            fields["serviceAccountName"] = self.service_account
+        return fields
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One model and the engine that serves it: `engine` alone chooses, whichever it is.
 
@@ -76,7 +111,8 @@ class Model:
 
     An engine that asks a server gets one in its pod. server_arguments: that server's own options.
     url: asks the server there instead, which has the model under the name that `directory` says
-    (None: as the engine finds it). image: in place of the engine's own, with the model in it.
+    (None: as the engine finds it). image: in place of the engine's own, with the model in it, there
+    under the name that `directory` says.
     """
 
     resources: Resources
@@ -89,6 +125,7 @@ class Model:
     url: str | None = None
     server_arguments: tuple[str, ...] = ()
     image: str | None = None
+    running: Running = field(default_factory=Running)
 
     def __post_init__(self) -> None:
         if self.url is not None:
@@ -113,10 +150,32 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnAlgorithm:
+    """A user's own algorithm: class `name` in the text of the file `<module>.py`, and its stage
+    where the class says it."""
+
+    module: str
+    name: str
+    text: str
+    stage: str | None = None
+
+    @property
+    def path(self) -> str:
+        return f"{self.module}:{self.name}"
+
+    @property
+    def suffix(self) -> str:
+        """Of the ConfigMap's name: another text has another name, so that pods start anew."""
+        return f"algorithm-{hashlib.sha256(self.text.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
 class Mining:
     """How HEM decides. threshold None: the one that the router was calibrated to. A router with a
     scheme is one that KServe fetches. gateway: HEM also offers OpenAI's API, for models of text;
-    keys_secret: the Secret with its callers' keys. settings: further HEM_* variables."""
+    keys_secret: the Secret with its callers' keys. settings: further HEM_* variables. sidecar: HEM
+    stands in the edge model's pod, in the answer stage. own: the user's own algorithm, which is
+    mounted."""
 
     mode: str
     algorithm: str
@@ -127,15 +186,23 @@ class Mining:
     gateway: bool = True
     settings: Mapping[str, str] = field(default_factory=dict)
     keys_secret: str = GATEWAY_KEYS
+    sidecar: bool = False
+    own: OwnAlgorithm | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in MINING_MODES:
             raise ConfigurationError(
                 f"unknown mining mode {self.mode!r}; {known(self.mode, MINING_MODES)}"
             )
+        if self.sidecar and self.mode == QUERY_STAGE:
+            raise ConfigurationError(
+                f"a sidecar mines the answers of the model in its pod; in {QUERY_STAGE} HEM is a "
+                "component of its own"
+            )
 
     def environment(self) -> dict[str, str]:
         values: dict[str, str | None] = {
+            "PYTHONPATH": ALGORITHM_MOUNT if self.own else None,
             "MINING_MODE": self.mode,
             "HEM_ALGORITHM": self.algorithm,
             "HEM_ROUTER": MODEL_MOUNT if self.fetched else self.router,

@@ -11,6 +11,9 @@ conditions    conditions of steps, by their text; condition_paths: by what their
 rewriting     the gjson path that somebody meant
 places        paths that only this machine has
 services      InferenceServices, and the ServingRuntimes that they name
+storage       where a model comes from
+refused       what Kubernetes refuses of the objects that KServe makes of a manifest:
+              reconciled/ makes these objects, pods/ has the rules
 
 A check is a function `(content, others) -> findings` in one of these files or in a new one, and a
 name in CHECKS of `validate`. It must not raise for content of any shape: wrong types are what

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from inferencegraph.check.problem import Finding, error, warning
+from inferencegraph.check.problem import Finding, warning
 
 PREDICTOR_CONTAINER: Final = "kserve-container"
 COLLOCATED_TRANSFORMER: Final = "transformer-container"
@@ -75,16 +75,8 @@ def accelerators(container: Mapping[str, Any]) -> dict[str, str]:
 
 
 def check_accelerators(container: Mapping[str, Any], field: str) -> Iterator[Finding]:
-    """Kubernetes' rule for accelerators, and over how many of them a model is spread."""
-    requests = mapping(mapping(container.get("resources")).get("requests"))
+    """Over how many accelerators a model is spread."""
     limits = accelerators(container)
-    for name, count in requests.items():
-        if "/" in str(name) and limits.get(str(name)) != str(count):
-            yield error(
-                f"{field}.resources",
-                f"{name}: requests {count} and limits {limits.get(str(name), 'none')} differ; "
-                "Kubernetes wants them equal",
-            )
     spread = next(filter(None, (argument(container, option) for option in _TENSOR_PARALLEL)), None)
     if spread and spread.isdecimal() and len(limits) == 1:
         (name, count), *_ = limits.items()

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
-from inferencegraph.check.core.syntax import quantity_of
 from inferencegraph.check.kserve_types import EXTENDS, REQUIRED, TYPES
+from inferencegraph.check.pods.quantities import quantity
 from inferencegraph.check.problem import Finding, Others, error, unknown
 
 _LIST: Final = re.compile(r"list\[(.*)\]")
@@ -89,7 +89,7 @@ def _check_entries(value: Any, entry_type: str, field: str) -> Iterator[Finding]
         if numbers_too and isinstance(entry, int | float) and not isinstance(entry, bool):
             continue
         if numbers_too and isinstance(entry, str):
-            if quantity_of(entry) is None:
+            if quantity(entry) is None:
                 yield error(
                     _join(field, name), f"{entry!r} is not a quantity such as 500m, 2 or 4Gi"
                 )

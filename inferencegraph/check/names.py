@@ -8,7 +8,6 @@ from inferencegraph.check.containers import mapping
 from inferencegraph.check.problem import Finding, Others, error, unknown, warning
 
 _NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_LABEL_LIMIT: Final = 63  # of a label's value; KServe labels pods `app: isvc.<name><suffix>`
 _MODE: Final = "serving.kserve.io/deploymentMode"
 _MODES: Final = ("Standard", "RawDeployment", "Knative", "Serverless", "ModelMesh")
 
@@ -22,17 +21,6 @@ def check_name(content: Mapping[str, Any], others: Others) -> Iterator[Finding]:
     if not _NAME.fullmatch(name):
         yield error(
             field, f"{name!r} is refused by KServe; use a-z, 0-9 and -, with a letter first"
-        )
-    has_transformer = "transformer" in mapping(content.get("spec"))
-    # The longest that KServe appends to make a Deployment's name.
-    suffix = "-transformer" if has_transformer else "-predictor"
-    suffix = suffix if content.get("kind") == "InferenceService" else ""
-    limit = _LABEL_LIMIT - len(f"isvc.{suffix}")
-    if len(name) > limit:
-        yield error(
-            field,
-            f"{name!r} has {len(name)} characters; at most {limit} leave room for the names that "
-            "KServe makes from it",
         )
 
 

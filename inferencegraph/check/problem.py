@@ -1,7 +1,7 @@
 """What a check gets and gives: the other objects beside a manifest, and what is wrong in it."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -16,16 +16,19 @@ Objects = Mapping[str, Mapping[str, Any]]  # by name
 class Problem:
     """`object` is Kind/name, `field` a path in it such as `spec.nodes.root.steps[0].condition`;
     `message` names the value and the way out. An error will not work; a warning may not; a note
-    says what was not checked."""
+    says what was not checked. rule: which check found it, see `rules`."""
 
     severity: Severity
     object: str
     field: str
     message: str
     file: Path | None = None
+    line: int | None = None
+    rule: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.file}: " if self.file else ""
+        line = f":{self.line}" if self.line else ""
+        where = f"{self.file}{line}: " if self.file else ""
         return f"{where}{self.object}: {self.field}: {self.message}"
 
 
@@ -36,6 +39,7 @@ class Finding:
     severity: Severity
     field: str
     message: str
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Others:
     services: Objects = field(default_factory=dict)
     runtimes: Objects = field(default_factory=dict)
     complete: bool = False
+    storages: Objects = field(default_factory=dict)  # ClusterStorageContainers
 
     def missing(self, field: str, kind: str, name: str, names: Iterable[str]) -> Finding:
         """What to say of a `name` that is not among `names`: an error where it looks misspelt."""
@@ -57,6 +62,11 @@ class Others:
         return warning(
             field, f"no {kind} {name!r} in these manifests; the cluster must have it already"
         )
+
+
+def of_rule(rule: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Findings under the name of a rule, where they have no other."""
+    return (each if each.rule else replace(each, rule=rule) for each in findings)
 
 
 def error(field: str, message: str) -> Finding:

@@ -1,7 +1,6 @@
 """InferenceServices, and the ServingRuntimes that they name: what KServe refuses, and what it
 accepts and then runs wrongly."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -18,19 +17,19 @@ from inferencegraph.check.containers import (
     sequence,
 )
 from inferencegraph.check.problem import Finding, Others, error, note, unknown, warning
-from predictors.errors import known
+from inferencegraph.check.reconciled.metadata import AUTOSCALER
+from inferencegraph.check.reconciled.multi_node import (
+    MORE_ACCELERATORS,
+    WORKER_CONTAINER,
+    accelerators_counted,
+)
 
-_WORKER_CONTAINER: Final = "worker-container"
 _PROTOCOLS: Final = ("v1", "v2", "grpc-v1", "grpc-v2")
 # What KServe sets itself from `workerSpec`, and refuses in `env`.
 _SIZES: Final = {
     "PIPELINE_PARALLEL_SIZE": "pipelineParallelSize",
     "TENSOR_PARALLEL_SIZE": "tensorParallelSize",
 }
-_SCHEMES: Final = ("file", "gs", "hdfs", "hf", "http", "https", "oci", "pvc", "s3", "webhdfs")
-_AUTOSCALER: Final = "serving.kserve.io/autoscalerClass"
-MORE_ACCELERATORS: Final = "serving.kserve.io/gpu-resource-types"
-KNOWN_ACCELERATORS: Final = ("nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu", "habana.ai/gaudi")
 _SHARED_STORAGE: Final = ("pvc", "oci")
 
 
@@ -55,6 +54,12 @@ def _check_component(role: str, component: Mapping[str, Any]) -> Iterator[Findin
             f"{field}.containers",
             f"of several containers KServe serves the one called {PREDICTOR_CONTAINER!r}; "
             f"found: {', '.join(map(str, names))}",
+        )
+    elif role == "predictor" and len(inside) > 1 and names[0] not in (None, PREDICTOR_CONTAINER):
+        yield error(
+            f"{field}.containers",
+            f"KServe puts {PREDICTOR_CONTAINER!r} in the place of the first, {names[0]!r}, which "
+            "is lost; write it first",
         )
     for index, container in enumerate(inside):
         if index == 0 or container.get("name") in (PREDICTOR_CONTAINER, COLLOCATED_TRANSFORMER):
@@ -93,7 +98,6 @@ def check_model(service: Mapping[str, Any], others: Others) -> Iterator[Finding]
             "is missing, so KServe takes the service for one of many models: it mounts a list of "
             "them and adds its agent to every pod; give a storageUri, or use containers",
         )
-    yield from _check_storage(model.get("storageUri"), f"{field}.storageUri")
     name = model.get("runtime")
     if not isinstance(name, str):
         return
@@ -106,16 +110,25 @@ def check_model(service: Mapping[str, Any], others: Others) -> Iterator[Finding]
 def _check_supported(
     name: str, runtime: Mapping[str, Any], model: Mapping[str, Any], field: str
 ) -> Iterator[Finding]:
-    formats = [
-        mapping(entry).get("name") for entry in sequence(runtime.get("supportedModelFormats"))
-    ]
-    wanted = mapping(model.get("modelFormat")).get("name")
-    if wanted is not None and wanted not in formats:
+    formats = [mapping(entry) for entry in sequence(runtime.get("supportedModelFormats"))]
+    names = [entry.get("name") for entry in formats]
+    wanted = mapping(model.get("modelFormat"))
+    form, version = wanted.get("name"), wanted.get("version")
+    versions = [entry.get("version") for entry in formats if entry.get("name") == form]
+    if form is not None and form not in names:
         yield error(
             f"{field}.modelFormat.name",
-            f"runtime {name!r} does not support {wanted!r}; it supports: "
-            f"{', '.join(map(str, formats))}",
+            f"runtime {name!r} does not support {form!r}; it supports: "
+            f"{', '.join(map(str, names))}",
         )
+    elif form is not None and version is not None and version not in versions:
+        yield error(
+            f"{field}.modelFormat.version",
+            f"runtime {name!r} does not support version {version!r} of {form}; it supports: "
+            f"{', '.join(map(str, versions))}",
+        )
+    if runtime.get("disabled") is True:
+        yield error(f"{field}.runtime", f"{name!r} is disabled; KServe refuses to use it")
     protocols = sequence(runtime.get("protocolVersions"))
     protocol = model.get("protocolVersion")
     if protocol is not None and protocols and protocol not in protocols:
@@ -123,22 +136,6 @@ def _check_supported(
             f"{field}.protocolVersion",
             f"runtime {name!r} does not speak {protocol!r}; it speaks: "
             f"{', '.join(map(str, protocols))}",
-        )
-
-
-def _check_storage(uri: Any, field: str) -> Iterator[Finding]:
-    if not isinstance(uri, str):
-        return
-    scheme, separator, _ = uri.partition("://")
-    if not separator:
-        yield error(
-            field, f"{uri!r} has no scheme; write for example hf://ORG/MODEL or pvc://CLAIM"
-        )
-    elif scheme not in _SCHEMES:
-        yield warning(
-            field,
-            f"{scheme}:// is not one of KServe's own; {known(scheme, _SCHEMES, brief=True)}, or a "
-            "ClusterStorageContainer of yours",
         )
 
 
@@ -150,13 +147,13 @@ def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Fin
     yield note(
         "spec.predictor.workerSpec",
         "KServe 0.20.0 deletes the workers at each reconcile in Standard mode (kserve #6113); "
-        "take a version from after August 2026",
+        "use a version from after August 2026",
     )
     workers, model = mapping(predictor["workerSpec"]), mapping(predictor.get("model"))
     annotations = mapping(mapping(service.get("metadata")).get("annotations"))
-    if annotations.get(_AUTOSCALER) != "none":
+    if annotations.get(AUTOSCALER) != "none":
         yield error(
-            f"metadata.annotations.{_AUTOSCALER}",
+            f"metadata.annotations.{AUTOSCALER}",
             "must be none: KServe does not scale a model over several nodes",
         )
     uri = model.get("storageUri")
@@ -175,7 +172,7 @@ def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Fin
         count = workers.get(size)
         if isinstance(count, int) and count < 1:
             yield error(f"spec.predictor.workerSpec.{size}", f"must be 1 or more, not {count}")
-    allowed = {*KNOWN_ACCELERATORS, *_listed(annotations.get(MORE_ACCELERATORS))}
+    allowed = accelerators_counted(annotations)
     parts = {"spec.predictor.model": model} | {
         f"spec.predictor.workerSpec.containers[{index}]": container
         for index, container in enumerate(inside)
@@ -194,14 +191,6 @@ def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Fin
             "spec.predictor.model.runtime",
             f"{model['runtime']!r} has no workerSpec, so it can't run over several nodes",
         )
-
-
-def _listed(text: Any) -> list[str]:
-    try:
-        names = json.loads(text) if isinstance(text, str) else []
-    except ValueError:
-        return []
-    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def check_runtime(runtime: Mapping[str, Any], others: Others) -> Iterator[Finding]:
@@ -228,8 +217,6 @@ def check_runtime(runtime: Mapping[str, Any], others: Others) -> Iterator[Findin
 
 
 def _check_runtime_container(container: Mapping[str, Any], field: str) -> Iterator[Finding]:
-    if not container.get("image"):
-        yield error(f"{field}.image", "is missing, but required")
     if not mapping(container.get("readinessProbe")):
         yield warning(
             f"{field}.readinessProbe",
@@ -241,10 +228,10 @@ def _check_runtime_container(container: Mapping[str, Any], field: str) -> Iterat
 def _check_workers(workers: Mapping[str, Any], heads: list[Mapping[str, Any]]) -> Iterator[Finding]:
     inside = containers(workers)
     names = [container.get("name") for container in inside]
-    if names != [_WORKER_CONTAINER]:
+    if names != [WORKER_CONTAINER]:
         yield error(
             "spec.workerSpec.containers",
-            f"KServe runs exactly one, called {_WORKER_CONTAINER!r}; found: "
+            f"KServe runs exactly one, called {WORKER_CONTAINER!r}; found: "
             f"{', '.join(map(str, names)) or 'none'}",
         )
     for field, container in (
@@ -253,10 +240,7 @@ def _check_workers(workers: Mapping[str, Any], heads: list[Mapping[str, Any]]) -
     ):
         yield from _check_sizes(container, f"{field}.env")
     for index, container in enumerate(inside):
-        field = f"spec.workerSpec.containers[{index}]"
-        if not container.get("image"):
-            yield error(f"{field}.image", "is missing, but required")
-        yield from check_accelerators(container, field)
+        yield from check_accelerators(container, f"spec.workerSpec.containers[{index}]")
 
 
 def _check_sizes(container: Mapping[str, Any], field: str) -> Iterator[Finding]:

@@ -6,29 +6,46 @@ dangling nodeNames, bad gjson, a wrong PROTOCOL, containerConcurrency.
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from inferencegraph.check.containers import mapping
-from inferencegraph.check.core.metadata import check_metadata
 from inferencegraph.check.fields import check_fields, check_type
 from inferencegraph.check.graphs import check_calls, check_graph, check_spec
 from inferencegraph.check.kserve_types import CORE_KINDS, GROUP, UNCHECKED, VERSIONS
+from inferencegraph.check.metadata import check_metadata
 from inferencegraph.check.names import check_deployment_mode, check_name
 from inferencegraph.check.places import check_places
-from inferencegraph.check.problem import Finding, Objects, Others, Problem, error, note, unknown
-from inferencegraph.check.reconciled.checks import check_made_graph, check_made_services
+from inferencegraph.check.problem import (
+    Finding,
+    Objects,
+    Others,
+    Problem,
+    error,
+    note,
+    of_rule,
+    unknown,
+)
+from inferencegraph.check.refused import (
+    check_graph_pods,
+    check_runtime_pods,
+    check_selection,
+    check_service_pods,
+)
 from inferencegraph.check.services import (
     check_components,
     check_model,
     check_multi_node,
     check_runtime,
 )
+from inferencegraph.check.storage import check_storage
 from inferencegraph.check.webhook import check_webhook
-from inferencegraph.read.documents import identity
+from inferencegraph.read.documents import Document, identity
+from inferencegraph.read.lines import line_of
 from inferencegraph.router.spec import spec_of
 from predictors.errors import ConfigurationError
 
+KIND: Final = "kind"  # rules that every object is asked
+METADATA: Final = "metadata"
 Check = Callable[[Mapping[str, Any], Others], Iterator[Finding]]
 
 # Kind -> its checks, in the order in which they report. A new check is a function in a file of
@@ -40,7 +57,7 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         check_deployment_mode,
         check_graph,
         check_calls,
-        check_made_graph,
+        check_graph_pods,
     ),
     "InferenceService": (
         check_fields,
@@ -50,41 +67,57 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         check_model,
         check_multi_node,
         check_webhook,
-        check_made_services,
         check_places,
+        check_storage,
+        check_selection,
+        check_service_pods,
     ),
-    "ServingRuntime": (check_fields, check_name, check_runtime),
-    "ClusterServingRuntime": (check_fields, check_name, check_runtime),
+    "ServingRuntime": (check_fields, check_name, check_runtime, check_runtime_pods),
+    "ClusterServingRuntime": (check_fields, check_name, check_runtime, check_runtime_pods),
     **dict.fromkeys(itertools.chain.from_iterable(CORE_KINDS.values()), (check_fields,)),
 }
 
 
 def validate(
     documents: Sequence[Mapping[str, Any]],
-    files: Sequence[Path] | None = None,
+    sources: Sequence[Document] | None = None,
     *,
     complete: bool = False,
 ) -> list[Problem]:
     """Every problem, in the order of the documents.
 
-    files: where each document came from, for the messages. complete: nothing but these documents
+    sources: where each document came from, for the messages. complete: nothing but these documents
     exists (`hem up`), so whatever names an object that is not here is an error, not a warning.
     """
     problems = []
     contents = [mapping(document) for document in documents]
     for index, content in enumerate(contents):
-        file = files[index] if files else None
+        source = sources[index] if sources else None
         name = f"{content.get('kind', '?')}/{mapping(content.get('metadata')).get('name', '?')}"
         problems += [
-            Problem(finding.severity, name, finding.field, finding.message, file)
-            for finding in _findings(content, contents, complete)
+            problem(finding, name, source) for finding in _findings(content, contents, complete)
         ]
     return problems
 
 
-def refuse(documents: Sequence[Mapping[str, Any]], files: Sequence[Path] | None = None) -> None:
+def problem(finding: Finding, name: str, source: Document | None) -> Problem:
+    """A finding in the object called `name` (Kind/name), with its place."""
+    return Problem(
+        finding.severity,
+        name,
+        finding.field,
+        finding.message,
+        source.path if source else None,
+        line_of(source, finding.field) if source else None,
+        finding.rule,
+    )
+
+
+def refuse(
+    documents: Sequence[Mapping[str, Any]], sources: Sequence[Document] | None = None
+) -> None:
     """Raises ConfigurationError with every error, one on a line, where there is one."""
-    problems = validate(documents, files, complete=True)
+    problems = validate(documents, sources, complete=True)
     errors = [str(problem) for problem in problems if problem.severity == "error"]
     if errors:
         raise ConfigurationError("\n".join(errors))
@@ -103,11 +136,30 @@ def refuse_graph(graph: Mapping[str, Any]) -> None:
             raise ConfigurationError(f"{finding.field}: {finding.message}")
 
 
+def rule_name(check: Callable[..., Any]) -> str:
+    return check.__name__.removeprefix("check_").replace("_", "-")
+
+
 def _findings(
     content: Mapping[str, Any], documents: Sequence[Mapping[str, Any]], complete: bool
 ) -> Iterator[Finding]:
+    yield from of_rule(KIND, _of_kind(content, documents))
+    yield from of_rule(METADATA, check_metadata(content))
     kind, version = str(content.get("kind", "")), str(content.get("apiVersion", ""))
-    is_core = kind in CORE_KINDS.get(version, ())
+    if kind in VERSIONS or kind in CORE_KINDS.get(version, ()):
+        services = _visible(content, documents, ("InferenceService",))
+        runtimes = _visible(content, documents, ("ServingRuntime", "ClusterServingRuntime"))
+        storages = _visible(content, documents, ("ClusterStorageContainer",))
+        others = Others(services, runtimes, complete, storages)
+        for check in CHECKS[kind]:
+            yield from of_rule(rule_name(check), check(content, others))
+
+
+def _of_kind(
+    content: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]
+) -> Iterator[Finding]:
+    """Which kind of object it is, and whether it is there only once."""
+    kind, version = str(content.get("kind", "")), str(content.get("apiVersion", ""))
     if kind in VERSIONS:
         expected = f"{GROUP}/{VERSIONS[kind]}"
         if version != expected:
@@ -116,18 +168,11 @@ def _findings(
         yield unknown("kind", "kind", kind, (*VERSIONS, *UNCHECKED))
     elif not kind or not version:
         yield error("kind", "an object needs both apiVersion and kind")
-    elif not is_core:
+    elif kind not in CORE_KINDS.get(version, ()):
         yield note("kind", f"{version} {kind} is not one that is checked here")
     before = itertools.takewhile(lambda other: other is not content, documents)
     if identity(content) in map(identity, before):
         yield error("metadata.name", "another document is the same object; keep one")
-    yield from check_metadata(content)
-    if kind in VERSIONS or is_core:
-        services = _visible(content, documents, ("InferenceService",))
-        runtimes = _visible(content, documents, ("ServingRuntime", "ClusterServingRuntime"))
-        others = Others(services, runtimes, complete)
-        for check in CHECKS[kind]:
-            yield from check(content, others)
 
 
 def _visible(

@@ -9,9 +9,8 @@ from inferencegraph.check.containers import (
     containers,
     environment,
     mapping,
-    sequence,
 )
-from inferencegraph.check.core.syntax import at_least, is_number, one_of
+from inferencegraph.check.pods.parts import check_choices, check_ranges, parts, whole
 from inferencegraph.check.problem import Finding, Others, error
 
 _AUTOSCALER: Final = "serving.kserve.io/autoscalerClass"
@@ -19,6 +18,15 @@ _CLASSES: Final = ("hpa", "keda", "external", "none")
 _METRICS: Final = ("cpu", "memory", "concurrency", "rps")
 _HPA_METRICS: Final = ("cpu", "memory")
 _METRIC_TYPES: Final = ("Utilization", "Value", "AverageValue")
+_COUNTS: Final = ("minReplicas", "maxReplicas", "containerConcurrency")
+_NOT_NEGATIVE: Final = (0, 2**31 - 1)
+_KEDA_RESOURCES: Final = {"cpu": ("Utilization",), "memory": ("AverageValue", "Utilization")}
+# By a target's type, the field that holds it.
+_TARGETS: Final = {
+    "Utilization": "averageUtilization",
+    "AverageValue": "averageValue",
+    "Value": "value",
+}
 _LOGGED: Final = ("all", "request", "response")
 # The models that a predictor may have, one of them, or containers of its own.
 FRAMEWORKS: Final = (
@@ -30,7 +38,7 @@ FRAMEWORKS: Final = (
 def check_webhook(service: Mapping[str, Any], others: Others) -> Iterator[Finding]:
     annotations = mapping(mapping(service.get("metadata")).get("annotations"))
     scaling = annotations.get(_AUTOSCALER)
-    yield from one_of(f"metadata.annotations.{_AUTOSCALER}", scaling, _CLASSES, "autoscaler class")
+    yield from check_choices(annotations, "metadata.annotations", {_AUTOSCALER: _CLASSES})
     for role, component in components(service):
         field = f"spec.{role}"
         yield from _check_implementation(role, component, field)
@@ -64,46 +72,37 @@ def _check_implementation(role: str, component: Mapping[str, Any], field: str) -
 
 
 def _check_extension(component: Mapping[str, Any], field: str) -> Iterator[Finding]:
-    for name in ("minReplicas", "maxReplicas", "containerConcurrency"):
-        yield from at_least(f"{field}.{name}", component.get(name), 0)
-    least, most = component.get("minReplicas"), component.get("maxReplicas")
-    least = 1 if least is None else least
-    if (
-        least is not None
-        and most is not None
-        and is_number(least)
-        and is_number(most)
-        and most != 0
-        and least > most
-    ):
+    yield from check_ranges(component, field, dict.fromkeys(_COUNTS, _NOT_NEGATIVE))
+    least, most = whole(component.get("minReplicas")), whole(component.get("maxReplicas"))
+    least = 1 if component.get("minReplicas") is None else least
+    if least is not None and most and least > most:
         yield error(f"{field}.minReplicas", f"{least} is above maxReplicas {most}")
-    mode = mapping(component.get("logger")).get("mode")
     if isinstance(component.get("logger"), dict):
-        yield from one_of(f"{field}.logger.mode", mode or "", _LOGGED, "mode")
-    yield from one_of(f"{field}.scaleMetric", component.get("scaleMetric"), _METRICS, "metric")
-    kind = component.get("scaleMetricType")
-    yield from one_of(f"{field}.scaleMetricType", kind, _METRIC_TYPES, "type")
+        mode = component["logger"].get("mode") or "none"
+        yield from check_choices({"mode": mode}, f"{field}.logger", {"mode": _LOGGED})
+    choices = {"scaleMetric": _METRICS, "scaleMetricType": _METRIC_TYPES}
+    yield from check_choices(component, field, choices)
 
 
 def _check_scaling(component: Mapping[str, Any], field: str, scaling: Any) -> Iterator[Finding]:
-    metric, target = component.get("scaleMetric"), component.get("scaleTarget")
-    place = f"{field}.scaleTarget"
+    metric, target = component.get("scaleMetric"), whole(component.get("scaleTarget"))
     if scaling == "keda" and metric is not None:
         yield error(f"{field}.scaleMetric", "KEDA scales by autoScaling.metrics; remove it")
     if scaling == "hpa":
-        yield from one_of(f"{field}.scaleMetric", metric, _HPA_METRICS, "metric of hpa")
-        if is_number(target) and ((metric in (None, "cpu") and target < 1) or target > 100):
-            yield error(place, f"must be from 1 to 100 percent, not {target}")
-        elif is_number(target) and metric == "memory" and target < 1:
-            yield error(place, f"must be 1 MiB or more, not {target}")
-    for index, each in enumerate(sequence(mapping(component.get("autoScaling")).get("metrics"))):
-        yield from _check_metric(mapping(each), f"{field}.autoScaling.metrics[{index}]", scaling)
+        yield from check_choices(component, field, {"scaleMetric": _HPA_METRICS})
+        low = 1 if metric in (None, *_HPA_METRICS) else 0
+        if target is not None and not low <= target <= 100:
+            yield error(f"{field}.scaleTarget", f"must be from 1 to 100, not {target}")
+    for part, place in parts(
+        mapping(component.get("autoScaling")).get("metrics"), f"{field}.autoScaling.metrics"
+    ):
+        yield from _check_metric(part, place, scaling)
 
 
 def _check_metric(part: Mapping[str, Any], field: str, scaling: Any) -> Iterator[Finding]:
     sources = {"Resource": "resource", "External": "external", "PodMetric": "podmetric"}
-    kind = part.get("type")
-    yield from one_of(f"{field}.type", kind, sources, "type")
+    kind = str(part.get("type"))
+    yield from check_choices(part, field, {"type": tuple(sources)})
     if kind not in sources:
         return
     if scaling == "hpa" and kind != "Resource":
@@ -118,27 +117,23 @@ def _check_metric(part: Mapping[str, Any], field: str, scaling: Any) -> Iterator
 def _check_keda(kind: str, source: Mapping[str, Any], field: str) -> Iterator[Finding]:
     target, place = mapping(source.get("target")), f"{field}.target"
     if kind == "Resource":
-        allowed = {"cpu": ("Utilization",), "memory": ("AverageValue", "Utilization")}
-        name = source.get("name")
-        yield from one_of(f"{field}.name", name, allowed, "resource")
-        if name in allowed:
-            yield from one_of(f"{place}.type", target.get("type") or "", allowed[name], "type")
+        yield from check_choices(source, field, {"name": tuple(_KEDA_RESOURCES)})
+        allowed = _KEDA_RESOURCES.get(str(source.get("name")))
+        if allowed is not None:
+            given = {"type": target.get("type") or "none"}
+            yield from check_choices(given, place, {"type": allowed})
     else:
         if not mapping(source.get("metric")).get("query"):
             yield error(f"{field}.metric.query", "is missing, but required")
         if target.get("value") is None:
             yield error(f"{place}.value", "is missing, but required")
-    percent = target.get("averageUtilization")
-    if target.get("type") == "Utilization" and not (is_number(percent) and 1 <= percent <= 100):
-        yield error(f"{place}.averageUtilization", f"must be from 1 to 100, not {percent!r}")
-    if target.get("type") == "AverageValue" and target.get("averageValue") is None:
-        yield error(f"{place}.averageValue", "is missing, but required")
-    if target.get("type") == "Value" and target.get("value") is None:
-        yield error(f"{place}.value", "is missing, but required")
+    needed = _TARGETS.get(str(target.get("type")))
+    if needed and target.get(needed) is None:
+        yield error(f"{place}.{needed}", "is missing, but required")
+    yield from check_ranges(target, place, {"averageUtilization": (1, 100)})
 
 
 def _check_storage(component: Mapping[str, Any], field: str) -> Iterator[Finding]:
-    several = sequence(component.get("storageUris"))
     model = mapping(component.get("model"))
     own = model.get("storageUri") is not None or any(
         environment(container, "STORAGE_URI") for container in containers(component)
@@ -147,8 +142,7 @@ def _check_storage(component: Mapping[str, Any], field: str) -> Iterator[Finding
         yield error(f"{field}.storageUris", "stands beside a storageUri; keep one of the two")
     if component.get("storageUris") == []:
         yield error(f"{field}.storageUris", "is empty; it needs at least one")
-    for index, each in enumerate(several):
-        part, place = mapping(each), f"{field}.storageUris[{index}]"
+    for part, place in parts(component.get("storageUris"), f"{field}.storageUris"):
         path = part.get("mountPath")
         if not part.get("uri"):
             yield error(f"{place}.uri", "is missing, but required")

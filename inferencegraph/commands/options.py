@@ -19,7 +19,7 @@ Manifests = Annotated[
         "-f",
         "--filename",
         metavar="PATH",
-        help="Manifests: a file, a folder, or a kustomization; repeatable.",
+        help="Manifests or a one-click spec: a file, a folder, a kustomization, or -; repeatable.",
         show_default=False,
     ),
 ]

@@ -1,5 +1,6 @@
 """`hem render`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -23,9 +24,13 @@ def render(
     Example: `hem render -f spec.yaml | kubectl apply -f -`
     """
     from inferencegraph.spec.output import to_folder, to_text
-    from inferencegraph.spec.reading import load_objects
+    from inferencegraph.spec.reading import read_objects
 
-    documents = [document.content for document in load_objects(files)]
+    read = read_objects(files)
+    for problem in read.problems:
+        if problem.severity == "warning":
+            print(f"warning: {problem}", file=sys.stderr)
+    documents = [document.content for document in read.documents]
     if out is None:
         print(to_text(documents), end="")
         return

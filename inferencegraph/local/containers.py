@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from inferencegraph.build.sites import MODEL_MOUNT
 from inferencegraph.local.placement import LOOPBACK, Addresses
 from predictors.digits import TRITON_REPOSITORY
 from predictors.errors import ConfigurationError
@@ -129,6 +128,7 @@ def manifest_environment(container: Mapping[str, Any], where: str) -> dict[str, 
 
 
 # Nobody's list of endpoints is behind here, and Ctrl-C shouldn't take seconds.
+_PATH: Final = "PYTHONPATH"
 _NO_DRAIN: Final = {"PREDICTOR_DRAIN_SECONDS": "0", "HEM_DRAIN_SECONDS": "0"}
 
 
@@ -145,7 +145,11 @@ def process_environment(declared: Mapping[str, str], threads: int) -> dict[str, 
     share = min(threads, int(asked)) if asked.isdecimal() else threads
     here = {"OMP_NUM_THREADS": str(share), "PYTHONUNBUFFERED": "1", **_NO_DRAIN}
     local = {"PREDICTOR_HOST": LOOPBACK, "HEM_HOST": LOOPBACK, "VLLM_HOST_IP": LOOPBACK}
-    return {**local, **inherited, "TOKENIZERS_PARALLELISM": "false", **declared, **here}
+    merged = {**local, **inherited, "TOKENIZERS_PARALLELISM": "false", **declared, **here}
+    if _PATH in declared and inherited.get(_PATH):
+        # What the caller has there is a part of what an image has installed.
+        merged[_PATH] = os.pathsep.join((declared[_PATH], inherited[_PATH]))
+    return merged
 
 
 def command_line(
@@ -166,10 +170,11 @@ def command_line(
     return [_expand(word, environment) for word in words] + list(injected)
 
 
-def localized(text: str, addresses: Addresses, model_directory: str | None) -> str:
-    """`text` with cluster addresses and /mnt/models replaced by what they are here."""
-    if model_directory is not None:
-        text = re.sub(rf"{MODEL_MOUNT}(?=/|$)", lambda _: model_directory, text)
+def localized(text: str, addresses: Addresses, paths: Mapping[str, str]) -> str:
+    """`text` with cluster addresses, and paths that are mounted in a pod, replaced by what they are
+    here."""
+    for mount, here in paths.items():
+        text = here.join(re.split(rf"{re.escape(mount)}(?=[/:]|$)", text))
     return addresses.localize(text)
 
 

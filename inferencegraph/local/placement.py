@@ -6,7 +6,7 @@ process's. Only a port that its container declares for gRPC is another one here,
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ from inferencegraph.check.containers import (
     components,
     containers,
     environment,
+    mapping,
+    sequence,
 )
 from predictors.errors import ConfigurationError
 
@@ -75,7 +77,7 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A container, and the ports it gets here."""
+    """A container, the ports it gets here, and the volumes of its pod."""
 
     service: str
     namespace: str
@@ -83,6 +85,7 @@ class Placed:
     container: Mapping[str, Any]
     http_port: int
     grpc_port: int
+    volumes: Sequence[Mapping[str, Any]] = ()
 
     @property
     def name(self) -> str:
@@ -182,7 +185,11 @@ def _place(service: Mapping[str, Any], ports: Iterator[int]) -> Iterator[Placed]
             )
         for container in inside:
             namespace = metadata.get("namespace", "default")
-            yield Placed(metadata["name"], namespace, role, container, next(ports), next(ports))
+            http_port, grpc_port = next(ports), next(ports)
+            volumes = [mapping(volume) for volume in sequence(component.get("volumes"))]
+            yield Placed(
+                metadata["name"], namespace, role, container, http_port, grpc_port, volumes
+            )
 
 
 def _pod_port(container: Mapping[str, Any]) -> int:

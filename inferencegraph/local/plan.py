@@ -9,8 +9,10 @@ import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from inferencegraph.build.sites import MODEL_MOUNT
 from inferencegraph.check.containers import argument
 from inferencegraph.local.containers import (
     LocalCommand,
@@ -29,6 +31,7 @@ from inferencegraph.local.placement import (
     Placement,
     host_names,
 )
+from inferencegraph.local.volumes import config_maps, mounted
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,11 @@ def plan(
     images: Mapping[str, LocalCommand],
     ports: Iterator[int],
     gateway_ports: Iterator[int] | None = None,
+    folder: Path | None = None,
 ) -> Plan:
     """`first_ports` are those of the graphs, or of the InferenceServices where there is no graph;
-    `gateway_ports` those of HEM servers with a gateway (None: as for the others).
+    `gateway_ports` those of HEM servers with a gateway (None: as for the others). `folder`: where
+    ConfigMaps that containers mount are written to (None: nowhere).
 
     Raises ConfigurationError for a container that can't run here.
     """
@@ -92,8 +97,15 @@ def plan(
     hosts |= placement.hosts()
     threads = max(1, (os.cpu_count() or 1) // max(1, len(placement.placed)))
     grpc = placement.grpc_hosts()
+    maps = config_maps(documents)
     components = [
-        _component(item, Addresses(hosts, placement.pod(item), grpc), images, threads)
+        _component(
+            item,
+            Addresses(hosts, placement.pod(item), grpc),
+            images,
+            threads,
+            mounted(item, maps, folder) if folder else {},
+        )
         for item in placement.placed
     ]
     localized_graphs = [_localized_graph(graph, Addresses(hosts, {})) for graph in graphs]
@@ -111,14 +123,19 @@ def _localized_graph(graph: dict[str, Any], addresses: Addresses) -> dict[str, A
 
 
 def _component(
-    item: Placed, addresses: Addresses, images: Mapping[str, LocalCommand], threads: int
+    item: Placed,
+    addresses: Addresses,
+    images: Mapping[str, LocalCommand],
+    threads: int,
+    mounts: Mapping[str, str],
 ) -> Component:
     local = local_command(str(item.container.get("image", "")), images, item.where)
     declared = manifest_environment(item.container, item.where)
     directory = model_directory(declared.get("STORAGE_URI"), item.where) or local.models
-    environment = {key: localized(value, addresses, directory) for key, value in declared.items()}
+    paths = {**mounts, **({MODEL_MOUNT: directory} if directory is not None else {})}
+    environment = {key: localized(value, addresses, paths) for key, value in declared.items()}
     words = command_line(item.container, local, declared, tuple(_injected(item)))
-    words = [localized(word, addresses, directory) for word in words]
+    words = [localized(word, addresses, paths) for word in words]
     words += [*local.listen, local.http_port, str(item.http_port)]
     words += [local.grpc_port, str(item.grpc_port)] if local.grpc_port else []
     # The container's own HTTP readiness probe, or the one that V2 servers have.

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from inferencegraph.local.selection import chosen_graphs, services_of
 from inferencegraph.read.documents import MANIFESTS
 from inferencegraph.router.app import PROPAGATE_HEADERS, TRACING, create_app, patterns_from
 from inferencegraph.router.server import GraphServer
-from inferencegraph.spec.reading import load_objects
+from inferencegraph.spec.reading import read_objects
 from predictors.errors import ConfigurationError, HEMError
 from predictors.upstream.attempt import attempt, unread
 from predictors.upstream.client import Client, build_client
@@ -254,9 +255,13 @@ async def running(
 
     Everything that can be wrong with the manifests or the ports is found before a model starts.
     """
-    documents = [document.content for document in load_objects(paths or [EXAMPLE])]
+    read = read_objects(paths or [EXAMPLE])
+    for problem in read.problems:
+        if problem.severity == "warning":
+            observer.note(str(problem))
+    documents = [document.content for document in read.documents]
     services = services_of(documents, paths)
-    refuse(documents)
+    refuse(documents, read.documents)
     table = with_own_images(images)
     if settings or router is not None or any(map(OURS.fullmatch, os.environ)):
         # Imported only where it is needed: it brings the settings of all servers.
@@ -269,7 +274,8 @@ async def running(
     with ExitStack() as held:
         sockets = hold_ports(port, len(graphs) or (len(services) if port else 0), held)
         first = [bound.getsockname()[1] for bound in sockets]
-        made = plan(documents, graphs, first, table, free_ports(), gateway_ports(port))
+        folder = Path(held.enter_context(TemporaryDirectory(prefix="hem-")))
+        made = plan(documents, graphs, first, table, free_ports(), gateway_ports(port), folder)
         if not graphs:  # the services bind them themselves
             for bound in sockets:
                 bound.close()

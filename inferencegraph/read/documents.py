@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,19 @@ from predictors.errors import ConfigurationError
 from predictors.strict_yaml import StrictLoader, what_is_wrong
 
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"  # those that ship with the project
+IANVS = "ianvs.kubeedge.io"  # stands for the apiVersion that Ianvs's files don't have
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One Kubernetes object and the file it came from."""
+    """One Kubernetes object and the file it came from. index: which of the file's YAML documents it
+    is, None where others made it; within: the path of it there, such as `items[0].` of a List."""
 
     path: Path
     content: dict[str, Any]
+    index: int | None = None
+    within: str = ""
 
 
 def identity(content: Mapping[str, Any]) -> tuple[str, ...]:
@@ -54,19 +58,24 @@ _Loader.yaml_implicit_resolvers = {
 
 def parse(path: Path) -> list[Any]:
     """Every YAML document in `path` that isn't empty. Raises ConfigurationError."""
+    return [item for item in _loaded(_read(path), path) if item is not None]
+
+
+def _read(path: Path) -> str:
     try:
-        return _parsed(path.read_text(encoding="utf-8"), path)
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: not UTF-8 text ({error.reason})") from error
 
 
-def _parsed(text: str, path: Path) -> list[Any]:
+def _loaded(text: str, path: Path) -> list[Any]:
+    """Every document, None for an empty one."""
     if _CHART.search(text):
         raise _unrendered(path)
     try:
-        return [item for item in yaml.load_all(text, Loader=_Loader) if item is not None]
+        return list(yaml.load_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         if _BRACES.search(text):
             raise _unrendered(path) from error
@@ -87,27 +96,49 @@ def _unrendered(path: Path) -> ConfigurationError:
 
 
 def read(path: Path) -> list[Document]:
-    """The objects of one file; the items of a `kind: List` count as objects of their own."""
-    return [Document(path, content) for item in parse(path) for content in _objects(item, path)]
+    """The objects of one file; the items of a list count as objects of their own."""
+    return _documents(_read(path), path)
 
 
 def objects(text: str, path: Path) -> list[Document]:
-    """The objects in a text of YAML that came from `path`."""
-    parts = _parsed(text, path)
-    return [Document(path, content) for item in parts for content in _objects(item, path)]
+    """The objects in a text of YAML that was made of `path`, whose lines are others."""
+    return [replace(document, index=None) for document in _documents(text, path)]
 
 
-def _objects(item: Any, path: Path) -> Iterator[dict[str, Any]]:
+def _documents(text: str, path: Path) -> list[Document]:
+    return [
+        Document(path, content, index, within)
+        for index, item in enumerate(_loaded(text, path))
+        if item is not None
+        for content, within in _objects(item, path)
+    ]
+
+
+def _objects(item: Any, path: Path, within: str = "") -> Iterator[tuple[dict[str, Any], str]]:
+    """The objects in one document, each with its path there."""
+    if isinstance(item, dict) and set(item) == {"algorithm"}:
+        item = _of_ianvs(item, path)
     if not isinstance(item, dict) or "kind" not in item or "apiVersion" not in item:
         shown = ", ".join(map(str, item)) if isinstance(item, dict) else type(item).__name__
         raise ConfigurationError(
             f"{path}: not a Kubernetes object: apiVersion or kind is missing (found: {shown})"
         )
-    if item["kind"] == "List":
-        for part in item.get("items") or []:
-            yield from _objects(part, path)
+    kind, items = str(item["kind"]), item.get("items")
+    if kind == "List" or (kind.endswith("List") and isinstance(items, list)):
+        # The items of a typed list need not say again what they are.
+        own = {"apiVersion": item["apiVersion"], "kind": kind.removesuffix("List")}
+        own = {} if kind == "List" else own
+        for index, part in enumerate(items or []):
+            part = {**own, **part} if isinstance(part, dict) else part
+            yield from _objects(part, path, f"{within}items[{index}].")
     else:
-        yield item
+        yield item, within
+
+
+def _of_ianvs(item: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A test algorithm of Ianvs, which is no object, with the name of its file."""
+    name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")
+    return {"apiVersion": IANVS, "kind": "Algorithm", "metadata": {"name": name}, **item}
 
 
 def refuse_duplicates(documents: list[Document]) -> None:

@@ -4,14 +4,22 @@ A kustomization is built by the kubectl or kustomize of this machine; where ther
 reads the few fields that the manifests of this project need, and refuses all others.
 """
 
+import sys
 from pathlib import Path
 from typing import Any, Final
 
 from inferencegraph.read import core, foreign, tool
-from inferencegraph.read.documents import SUFFIXES, Document, read, refuse_duplicates
+from inferencegraph.read.documents import (
+    SUFFIXES,
+    Document,
+    objects,
+    read,
+    refuse_duplicates,
+)
 from inferencegraph.read.kustomization import FILE_NAMES, kustomization_file
 from predictors.errors import ConfigurationError
 
+STDIN: Final = "-"
 SHOWN_FOLDERS: Final = 6
 
 
@@ -27,11 +35,13 @@ def load(path: Path) -> list[dict[str, Any]]:
 def load_documents(path: Path) -> list[Document]:
     """Like `load`, with the file of each object: of a kustomization, its own. A kustomization.yaml
     stands for its folder."""
+    if str(path) == STDIN:
+        return _from_stdin()
     if not path.exists():
         raise ConfigurationError(f"{path}: no such file or directory")
     if path.name in FILE_NAMES and path.is_file():
         path = path.parent
-    if path.is_file():
+    if not path.is_dir():
         documents = read(path)
     elif file := kustomization_file(path):
         documents = _built(path.resolve(), file)
@@ -44,6 +54,14 @@ def load_documents(path: Path) -> list[Document]:
         documents = [document for file in files for document in read(file)]
     if not documents:
         raise ConfigurationError(f"{path}: no Kubernetes objects in it{_folders_below(path)}")
+    refuse_duplicates(documents)
+    return documents
+
+
+def _from_stdin() -> list[Document]:
+    documents = objects(sys.stdin.read(), Path("standard input"))
+    if not documents:
+        raise ConfigurationError("standard input: no Kubernetes objects in it")
     refuse_duplicates(documents)
     return documents
 

@@ -41,7 +41,9 @@ FOLDERS: Final = (
 def setup(folder: Path) -> Setup:
     """The values of the spec that makes `folder` below manifests/."""
     (content,) = parse(MANIFESTS / SPECS / folder.with_suffix(".yaml"))
-    return resolved(parsed(content))
+    values, _ = parsed(content)
+    assert values is not None
+    return resolved(values)
 
 
 def files(setup: Setup) -> Files:

@@ -1,8 +1,9 @@
 """What is wrong in a spec: the field's path, and the way out."""
 
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -10,6 +11,7 @@ from inferencegraph.check.problem import Finding, error
 from predictors.errors import ConfigurationError, known
 
 T = TypeVar("T")
+PLACEHOLDER: Final = "..."  # as examples in documents have it
 
 
 class SpecFault(ConfigurationError):
@@ -63,6 +65,19 @@ def findings_of(fault: ValidationError, model: type[BaseModel]) -> list[Finding]
     return found
 
 
+def without_strangers(content: Mapping[str, Any], fault: ValidationError) -> dict[str, Any]:
+    """A copy of the document without the fields that are placeholders or that nobody knows."""
+    rest = copy.deepcopy(dict(content))
+    for item in fault.errors(include_url=False):
+        if item["type"] == "extra_forbidden" or item["input"] == PLACEHOLDER:
+            part: Any = rest
+            for name in item["loc"][:-1]:
+                part = part[name]
+            if isinstance(part, dict):
+                part.pop(item["loc"][-1], None)
+    return rest
+
+
 def _path(location: tuple[int | str, ...]) -> str:
     path = ""
     for part in location:
@@ -76,7 +91,7 @@ def _message(item: Any, model: type[BaseModel]) -> str:
         return f"unknown field {item['loc'][-1]!r}; {known(item['loc'][-1], _names(item, model))}"
     if kind == "missing":
         return "is required"
-    if value is ... or value == "...":
+    if value == PLACEHOLDER:
         return "is a placeholder; write the value, or leave the field out"
     message = str(item["msg"]).removeprefix("Value error, ")
     if isinstance(value, str | int | float | bool) or value is None:

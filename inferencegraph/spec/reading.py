@@ -1,73 +1,67 @@
 """Finds specs among documents, and puts the objects that they stand for in their place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
 
-from inferencegraph.check.containers import mapping
 from inferencegraph.check.problem import Problem
 from inferencegraph.read.documents import Document, objects
 from inferencegraph.read.kustomize import load_documents
+from inferencegraph.spec.kinds import is_converted, is_model, is_spec
 from predictors.errors import ConfigurationError
-
-KIND: Final = "LLMJointInferenceService"
 
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
     """`documents`: the objects, each with the file of its spec. `specs`: the specs among what was
-    read. `problems`: what is wrong in specs, which gave no objects then."""
+    read, those of converted files too. `problems`: what is wrong in specs, whose errors give no
+    objects, and what became of each field of a converted file."""
 
     documents: list[Document]
     specs: list[Document]
     problems: list[Problem]
 
+    @property
+    def errors(self) -> list[Problem]:
+        return [problem for problem in self.problems if problem.severity == "error"]
 
-def is_spec(content: Mapping[str, Any]) -> bool:
-    return content.get("kind") == KIND
+
+def read_objects(paths: Sequence[Path]) -> Expanded:
+    """Every object in manifests, with those that specs stand for in their place.
+
+    Raises ConfigurationError with every error of the specs, one on a line.
+    """
+    read = expanded([document for path in paths for document in load_documents(path)])
+    if read.errors:
+        raise ConfigurationError("\n".join(map(str, read.errors)))
+    return read
 
 
 def load_objects(paths: Sequence[Path]) -> list[Document]:
-    """Every object in manifests, with those that specs stand for in their place.
-
-    Raises ConfigurationError with every fault of the specs, one on a line.
-    """
-    read = expanded([document for path in paths for document in load_documents(path)])
-    if read.problems:
-        raise ConfigurationError("\n".join(map(str, read.problems)))
-    return read.documents
+    """The objects of `read_objects`."""
+    return read_objects(paths).documents
 
 
 def check_text(text: str, path: Path) -> None:
-    """Raises ConfigurationError with every fault of the specs in a text of YAML for `path`."""
-    if problems := expanded(objects(text, path)).problems:
-        raise ConfigurationError("\n".join(map(str, problems)))
+    """Raises ConfigurationError with every error of the specs in a text of YAML for `path`."""
+    if errors := expanded(objects(text, path)).errors:
+        raise ConfigurationError("\n".join(map(str, errors)))
 
 
 def expanded(documents: Sequence[Document]) -> Expanded:
-    specs = [document for document in documents if is_spec(document.content)]
-    if not specs:
+    """Model objects beside specs are read with them, and are no objects of their own then."""
+    if not any(is_spec(each.content) or is_converted(each.content) for each in documents):
         return Expanded(list(documents), [], [])
     # Imported where there is a spec: it brings pydantic's models and the algorithms.
-    from inferencegraph.spec.faults import SpecFaults
-    from inferencegraph.spec.rendering import rendered
-    from inferencegraph.spec.service import parsed
+    from inferencegraph.spec.expanding import Expansion
 
+    expansion = Expansion([each for each in documents if is_model(each.content)])
     found: list[Document] = []
-    problems: list[Problem] = []
     for document in documents:
-        if not is_spec(document.content):
+        if is_spec(document.content):
+            found += expansion.of_spec(document)
+        elif is_converted(document.content):
+            found += expansion.of_converted(document)
+        elif not is_model(document.content):
             found.append(document)
-            continue
-        try:
-            made = rendered(parsed(document.content))
-        except SpecFaults as faults:
-            name = f"{KIND}/{mapping(document.content.get('metadata')).get('name', '?')}"
-            problems += [
-                Problem(each.severity, name, each.field, each.message, document.path)
-                for each in faults.findings
-            ]
-            continue
-        found += [Document(document.path, content) for content in made]
-    return Expanded(found, specs, problems)
+    return Expanded(found, expansion.specs, [*expansion.problems, *expansion.unused()])

@@ -1,11 +1,14 @@
 """From a spec to its objects."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
+from inferencegraph.build.overlay import Part, over_graph, overlaid
+from inferencegraph.build.pods import COMPONENT_LABEL
 from inferencegraph.build.setup import Claim, Objects, Setup, objects
 from inferencegraph.build.sites import Model, Site
-from inferencegraph.check.problem import error
+from inferencegraph.check.problem import Finding, error, warning
 from inferencegraph.spec.faults import Collector, SpecFault, SpecFaults
 from inferencegraph.spec.resolving import (
     claim_of,
@@ -15,8 +18,9 @@ from inferencegraph.spec.resolving import (
     sites_of,
     timeouts_of,
 )
-from inferencegraph.spec.service import LLMJointInferenceService
+from inferencegraph.spec.service import LLMJointInferenceService, Spec
 from inferencegraph.spec.sources import ModelSource
+from inferencegraph.spec.templates import template_findings, with_template
 from predictors.contract import CLOUD, EDGE
 from predictors.errors import ConfigurationError
 
@@ -25,27 +29,54 @@ CLOUD_FIELD: Final = "spec.cloudWorker"
 
 
 def rendered(
-    document: LLMJointInferenceService, models: Mapping[str, ModelSource] | None = None
+    document: LLMJointInferenceService,
+    models: Mapping[str, ModelSource] | None = None,
+    folder: Path = Path(),
 ) -> Objects:
-    """The objects of a spec, always in the same order. `models`: Model objects beside it, by name.
+    """The objects of a spec, always in the same order. `models`: Model objects beside it, by name;
+    `folder`: where the spec's file is.
 
     Raises SpecFaults with all that can't be rendered.
     """
-    setup = resolved(document, models)
+    setup = resolved(document, models, folder)
     try:
         made = objects(setup)
     except ConfigurationError as fault:
         raise SpecFaults([error("spec", str(fault))]) from None
-    return [_placed(each, document) for each in made]
+    return [_placed(_overlaid(each, document.spec), document) for each in made]
+
+
+def template_warnings(
+    document: LLMJointInferenceService, models: Mapping[str, ModelSource] | None = None
+) -> list[Finding]:
+    """What of the workers' templates is not carried over."""
+    spec = document.spec
+    found = [each for each in _of_templates(spec) if each.severity != "error"]
+    large = spec.cloud_worker
+    if spec.edge_worker is not None and large is not None and large.template is not None:
+        source = large.model and (models or {}).get(large.model.name or "", large.model)
+        if source is None or source.url is not None:
+            found.append(
+                warning(
+                    f"{CLOUD_FIELD}.template",
+                    "is not carried over: the model is at a url, and none of its pods is here",
+                )
+            )
+    return found
 
 
 def resolved(
-    document: LLMJointInferenceService, models: Mapping[str, ModelSource] | None = None
+    document: LLMJointInferenceService,
+    models: Mapping[str, ModelSource] | None = None,
+    folder: Path = Path(),
 ) -> Setup:
     """The values of a spec. Raises SpecFaults with all that is wrong in it."""
     spec, name, models = document.spec, document.metadata.name, models or {}
-    small, large = spec.edge_worker, spec.cloud_worker
+    if wrong := [each for each in _of_templates(spec) if each.severity == "error"]:
+        raise SpecFaults(wrong)
     faults = Collector()
+    small = faults.get(lambda: with_template(spec.edge_worker, EDGE_FIELD))
+    large = faults.get(lambda: with_template(spec.cloud_worker, CLOUD_FIELD))
     edge = cloud = mining = None
     claims: list[Claim | None] = []
     images = faults.get(lambda: images_of(spec))
@@ -60,9 +91,14 @@ def resolved(
     if small is not None and large is not None:
         text = not (isinstance(edge, Model) and edge.engine == "classifier")
         field = f"{EDGE_FIELD}.hardExampleMining"
-        mining = faults.get(lambda: mining_of(small.hard_example_mining, spec, not text, field))
+        mining = faults.get(
+            lambda: mining_of(small.hard_example_mining, spec, not text, field, folder)
+        )
     elif small is not None and small.hard_example_mining is not None:
         faults.get(_mines_for_nobody)
+    made = {claim.name: claim for claim in claims if claim is not None}
+    if any(claim and claim != made[claim.name] for claim in claims):
+        faults.get(_two_claims)
     if faults.findings or images is None or timeouts is None:
         raise SpecFaults(faults.findings)
     return Setup(
@@ -72,7 +108,14 @@ def resolved(
         mining,
         cloud,
         images,
-        tuple(claim for claim in claims if claim is not None),
+        tuple(made.values()),
+        spec.images.pull_secret,
+    )
+
+
+def _two_claims() -> None:
+    raise SpecFault(
+        f"{CLOUD_FIELD}.claim", "edgeWorker makes the same claim with other values; say it once"
     )
 
 
@@ -81,6 +124,31 @@ def _mines_for_nobody() -> None:
         f"{EDGE_FIELD}.hardExampleMining",
         "there is no cloudWorker to which hard queries could go; add one, or leave this out",
     )
+
+
+def _of_templates(spec: Spec) -> list[Finding]:
+    small, large = spec.edge_worker, spec.cloud_worker
+    found = template_findings(small, EDGE_FIELD, mines=large is not None) if small else []
+    return found + (template_findings(large, CLOUD_FIELD, mines=False) if large else [])
+
+
+def _overlaid(content: dict[str, Any], spec: Spec) -> dict[str, Any]:
+    """The object with what the template of its worker says."""
+    part = content["metadata"]["labels"][COMPONENT_LABEL]
+    worker = spec.cloud_worker if part == "cloud" else spec.edge_worker
+    template = worker.template if worker else None
+    if not template:
+        return content
+    if content["kind"] == "InferenceGraph":
+        return {**content, "spec": over_graph(content["spec"], template)}
+    if content["kind"] != "InferenceService":
+        return content
+    own: Part = "mining" if part == "hem" else "beside" if part == "uplink" else "model"
+    components = {
+        role: overlaid(component, template, "mining" if role == "transformer" else own)
+        for role, component in content["spec"].items()
+    }
+    return {**content, "spec": components}
 
 
 def _placed(content: dict[str, Any], document: LLMJointInferenceService) -> dict[str, Any]:

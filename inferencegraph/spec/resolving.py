@@ -1,10 +1,12 @@
 """From a spec to the values that `inferencegraph.build` takes."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from inferencegraph.build.pods import EdgeNode, Images, Resources
 from inferencegraph.build.setup import Claim
@@ -17,11 +19,14 @@ from inferencegraph.build.sites import (
     CloudAPI,
     Mining,
     Model,
+    Running,
+    Scale,
     Timeouts,
 )
 from inferencegraph.spec.engines import BLOCKS, EngineConfig
 from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.mining import HardExampleMining
+from inferencegraph.spec.own_algorithm import own_algorithm
 from inferencegraph.spec.service import EdgeWorker, Spec, Worker
 from inferencegraph.spec.serving import Amounts, Resource, Sampling as SamplingPart
 from inferencegraph.spec.sources import (
@@ -35,11 +40,15 @@ from predictors.contract import CLOUD, EDGE, Sampling
 from predictors.contract.query import CONTRACT_SAMPLING
 from predictors.errors import known
 
+if TYPE_CHECKING:  # it brings numpy
+    from transformers_hem.calibration.config import Calibration
+
 EDGE_RESOURCES: Final = Amounts(cpu="2", memory="4Gi")
 CLOUD_RESOURCES: Final = Amounts(cpu="4", memory="8Gi")
 DEFAULT_SECRET: Final = SecretKey(name="kserve-hem-cloud-key", key="key")
 DEFAULT_ROUTER: Final = "embedded:general"
 GPU_MEMORY: Final = 0.9  # the query-routing document's default
+_MODES: Final = {"query": MINING_MODES[0], "answer": MINING_MODES[1]}
 _PVC: Final = "pvc://"
 _CLASSIFIERS: Final = (".onnx", ".pt", ".pt2", ".torchscript")
 _NODE: Final = re.compile(r"[^a-z0-9-]+")
@@ -65,7 +74,7 @@ def model_source(
         raise SpecFault(
             f"{field}.model",
             f"{model.name!r} is only a name; add where it comes from: storageUri, hub, file, image "
-            "or url, or a Model object of that name",
+            f"or url, or a Model object of that name beside the spec ({known(model.name, models)})",
         )
     return model
 
@@ -168,10 +177,11 @@ def model_of(
     resources = resources_of(worker.resource, default, field)
     if engine == "vllm" and resources.gpus and not any("gpu_memory" in word for word in arguments):
         arguments = (f"--gpu_memory_utilization={GPU_MEMORY:g}", *arguments)
+    named = source.url is not None or source.image is not None
     with at(f"{field}.model"):
         return Model(
             resources,
-            directory=source.hub or source.file or (source.name if source.url else None),
+            directory=source.hub or source.file or (source.name if named else None),
             storage_uri=source.storage_uri,
             engine=engine,
             arguments=arguments,
@@ -179,7 +189,23 @@ def model_of(
             url=source.url,
             image=own_image(source.image, spec) if source.image else None,
             start_seconds=worker.start_seconds or DEFAULT_START_SECONDS,
+            running=running_of(worker, side),
         )
+
+
+def running_of(worker: Worker, side: str) -> Running:
+    """The edge's selectors and tolerations are its nodes': see `sites_of`."""
+    part = worker.autoscaling
+    count = worker.replicas or 1
+    scale = Scale(count, count)
+    if part is not None:
+        scale = Scale(
+            part.min_replicas, part.max_replicas, part.autoscaler_class, part.metric, part.target
+        )
+    if side == EDGE:
+        return Running(scale, service_account=worker.service_account)
+    tolerations = tuple(t.model_dump(by_alias=True, exclude_none=True) for t in worker.tolerations)
+    return Running(scale, worker.node_selector, tolerations, worker.service_account)
 
 
 def claim_of(worker: Worker, field: str) -> Claim | None:
@@ -197,9 +223,14 @@ def claim_of(worker: Worker, field: str) -> Claim | None:
 
 
 def mining_of(
-    part: HardExampleMining | None, spec: Spec, discriminative: bool, field: str
+    part: HardExampleMining | None,
+    spec: Spec,
+    discriminative: bool,
+    field: str,
+    folder: Path = Path(),
 ) -> Mining:
-    """How HEM decides; the algorithm and its parameters are checked as HEM checks them."""
+    """How HEM decides; the algorithm and its parameters are checked as HEM checks them. folder:
+    where the file of an algorithm of the user's own is looked for."""
     if part is None and discriminative:
         raise SpecFault(
             field,
@@ -207,9 +238,16 @@ def mining_of(
             "CrossEntropy with a threshold",
         )
     part = part or HardExampleMining(router=DEFAULT_ROUTER)
-    name = part.name or _algorithm_of(part, field)
+    own = None
+    if part.source is not None:
+        own = own_algorithm(part.source, part.name, folder, field)
+    name = own.path if own else part.name or _algorithm_of(part, field)
     values = _parameters(part, field)
-    stage, taken = _checked(name, part, dict(values), field)
+    kept_promise(part, name, field)
+    if own is not None or ":" in name:
+        stage, taken = _own_stage(own.stage if own else None, part, name, field), None
+    else:
+        stage, taken = _checked(name, part, dict(values), field)
     if taken is not None and part.threshold is not None:
         raise SpecFault(f"{field}.threshold", "is among the parameters, too; give it once")
     router = values.pop("router", None) or part.router
@@ -220,7 +258,7 @@ def mining_of(
     if part.resource is not None:
         default = Amounts(cpu=HEM_RESOURCES.cpu, memory=HEM_RESOURCES.memory)
         resources = resources_of(part.resource, default, field)
-    mode = part.mining_mode or {"query": MINING_MODES[0], "answer": MINING_MODES[1]}[stage]
+    mode = part.mining_mode or _MODES[stage]
     return Mining(
         mode,
         name,
@@ -229,8 +267,14 @@ def mining_of(
         parameters=values,
         gateway=offers,
         resources=resources,
-        settings=spec.gateway.environment() if offers else {},
+        settings={
+            **_guards(part, field),
+            **({"HEM_BATCH_POLICY": part.batch_policy} if part.batch_policy else {}),
+            **(spec.gateway.environment() if offers else {}),
+        },
+        sidecar=part.placement == "sidecar",
         keys_secret=spec.gateway.keys_secret or GATEWAY_KEYS,
+        own=own,
     )
 
 
@@ -259,17 +303,9 @@ def _checked(
     from transformers_hem.algorithms import ALGORITHMS
     from transformers_hem.algorithms.parameters import parse, take_threshold
 
-    if part.source is not None or ":" in name:
-        return _own_stage(part, field), None
     with at(f"{field}.name"):
         kind = ALGORITHMS.load(name)
-    stages = {"query": MINING_MODES[0], "answer": MINING_MODES[1]}
-    if part.mining_mode not in (None, stages[kind.stage]):
-        raise SpecFault(
-            f"{field}.miningMode",
-            f"{part.mining_mode!r}: {name} mines the {kind.stage}; leave it out, or write "
-            f"{stages[kind.stage]!r}",
-        )
+    _refuse_mode(part.mining_mode, kind.stage, name, field)
     with at(f"{field}.parameters"):
         taken = take_threshold(kind, values)
         if part.router is not None:
@@ -280,13 +316,75 @@ def _checked(
     return kind.stage, taken
 
 
-def _own_stage(part: HardExampleMining, field: str) -> str:
+def _guards(part: HardExampleMining, field: str) -> dict[str, str]:
+    """HEM_GUARDS; each guard and its parameters are checked as HEM checks them."""
+    from transformers_hem.algorithms.parameters import parse
+    from transformers_hem.guards import GUARDS
+
+    blocks = []
+    for index, guard in enumerate(part.guards):
+        values = {each.called: _option(each.value) for each in guard.parameters}
+        with at(f"{field}.guards[{index}]"):
+            parse(guard.name, GUARDS.load(guard.name), dict(values))
+        listed = [{"name": name, "value": value} for name, value in values.items()]
+        blocks.append({"name": guard.name, "parameters": listed} if listed else guard.name)
+    return {"HEM_GUARDS": json.dumps(blocks)} if blocks else {}
+
+
+def kept_promise(part: HardExampleMining, name: str, field: str) -> None:
+    """That the router's own calibration promises what the spec asks. Raises SpecFault."""
+    from transformers_hem.routers.scoring import open_router
+
+    wanted = part.promise
+    if wanted is None:
+        return
+    if part.router is None or "://" in part.router:
+        raise SpecFault(
+            f"{field}.promise", "needs a router that can be read here: a folder, or embedded:NAME"
+        )
+    with at(f"{field}.router"):
+        calibrated = open_router(part.router).calibrated
+    made = calibrated.calibration if calibrated else None
+    target = "edge_ratio" if wanted.edge_ratio is not None else "max_quality_loss"
+    limit = wanted.edge_ratio if wanted.edge_ratio is not None else wanted.max_quality_loss
+    assert limit is not None
+    option = f"--{target.replace('_', '-')} {limit:g}"
+    if wanted.confidence is not None:
+        option += f" --confidence {wanted.confidence:g}"
+    if made is None or made.target != target or not _as_strict(made, limit, wanted.confidence):
+        says = f"promises: {made.promise}" if made else "is not calibrated"
+        raise SpecFault(
+            f"{field}.promise",
+            f"router {part.router} {says}; hem calibrate --router {part.router} --data "
+            f"LABELS.jsonl {option} --out ROUTER",
+        )
+
+
+def _as_strict(made: "Calibration", limit: float, confidence: float | None) -> bool:
+    """An edge ratio is a share that is reached, a loss one that is not passed."""
+    kept = made.limit >= limit if made.target == "edge_ratio" else made.limit <= limit
+    return kept and (confidence is None or made.confidence >= confidence)
+
+
+def _own_stage(stage: str | None, part: HardExampleMining, name: str, field: str) -> str:
+    """Of an algorithm that is not of the table: what its class says, or the mode."""
+    if stage is not None:
+        _refuse_mode(part.mining_mode, stage, name, field)
+        return stage
     if part.mining_mode is None:
         raise SpecFault(
             f"{field}.miningMode",
-            f"is required for an algorithm of your own: {' or '.join(MINING_MODES)}",
+            f"is required, as {name} has no stage that could be read: {' or '.join(MINING_MODES)}",
         )
-    return "query" if part.mining_mode == MINING_MODES[0] else "answer"
+    return next(stage for stage, mode in _MODES.items() if mode == part.mining_mode)
+
+
+def _refuse_mode(mode: str | None, stage: str, name: str, field: str) -> None:
+    if mode not in (None, _MODES[stage]):
+        raise SpecFault(
+            f"{field}.miningMode",
+            f"{mode!r}: {name} mines the {stage}; leave it out, or write {_MODES[stage]!r}",
+        )
 
 
 def timeouts_of(spec: Spec) -> Timeouts:

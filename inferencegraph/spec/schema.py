@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from inferencegraph.spec.reading import KIND
+from inferencegraph.spec.kinds import KIND
 from inferencegraph.spec.service import API_VERSION, LLMJointInferenceService
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"

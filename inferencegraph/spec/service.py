@@ -5,9 +5,9 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from inferencegraph.check.problem import error
+from inferencegraph.check.problem import Finding, error
 from inferencegraph.spec.engines import InferenceConfig
-from inferencegraph.spec.faults import SpecFaults, findings_of
+from inferencegraph.spec.faults import findings_of, without_strangers
 from inferencegraph.spec.fields import FromList, Part
 from inferencegraph.spec.mining import Gateway, HardExampleMining
 from inferencegraph.spec.serving import (
@@ -105,13 +105,18 @@ class LLMJointInferenceService(Part):
     status: dict[str, Any] | None = None
 
 
-def parsed(content: Mapping[str, Any]) -> LLMJointInferenceService:
-    """A document as values. Raises SpecFaults with every fault."""
+def parsed(content: Mapping[str, Any]) -> tuple[LLMJointInferenceService | None, list[Finding]]:
+    """A document as values, and every fault of it. Where nothing else is wrong than placeholders
+    and unknown fields, the values are those without them."""
     version = content.get("apiVersion")
     if version not in API_VERSIONS:
-        message = f"is {version!r}; write {API_VERSION!r}"
-        raise SpecFaults([error("apiVersion", message)])
+        return None, [error("apiVersion", f"is {version!r}; write {API_VERSION!r}")]
     try:
-        return LLMJointInferenceService.model_validate(content)
+        return LLMJointInferenceService.model_validate(content), []
     except ValidationError as fault:
-        raise SpecFaults(findings_of(fault, LLMJointInferenceService)) from None
+        findings = findings_of(fault, LLMJointInferenceService)
+        rest = without_strangers(content, fault)
+    try:
+        return LLMJointInferenceService.model_validate(rest), findings
+    except ValidationError:
+        return None, findings

@@ -42,7 +42,7 @@ class Breaker:
     each probe that fails, so that nobody's odd queries take the server away from others.
 
     The probe's outcome closes it or opens it again; a probe whose caller leaves decides nothing,
-    and the next attempt is the probe.
+    and the next attempt is the probe. Who has nobody else to ask may `insist` on one at once.
     """
 
     def __init__(self, name: str, failures: int, seconds: float, patience: float) -> None:
@@ -54,6 +54,7 @@ class Breaker:
         self._until: float | None = None
         self._last: HEMError | None = None
         self._probing = False
+        self._asked_to_wait = False
         self._refused = 0
         self._told = -math.inf
         self.standing: Standing | None = None
@@ -65,15 +66,27 @@ class Breaker:
             return CLOSED
         return OPEN if time.monotonic() < self._until else HALF_OPEN
 
+    def refusal(self) -> BreakerOpen | None:
+        """Why an attempt would not be let through."""
+        if self._until is None or (self.state == HALF_OPEN and not self._probing):
+            return None
+        left = max(0.0, self._until - time.monotonic())
+        return BreakerOpen(f"{self._name} is not called for now: {self._why()}", left)
+
     def check(self) -> None:
         """Raises BreakerOpen where an attempt would not be let through."""
-        if self._until is None or (self.state == HALF_OPEN and not self._probing):
+        refusal = self.refusal()
+        if refusal is None:
             return
         REJECTED.labels(self._name, "breaker_open").inc()
         self._refused += 1
         self._tell()
-        left = max(0.0, self._until - time.monotonic())
-        raise BreakerOpen(f"{self._name} is not called for now: {self._why()}", left)
+        raise refusal
+
+    def insist(self) -> None:
+        """The probe is due now, unless the server itself asked for that time."""
+        if self._until is not None and not self._asked_to_wait:
+            self._until = min(self._until, time.monotonic())
 
     @contextmanager
     def admitted(self, computes: bool = True) -> Iterator[None]:
@@ -99,6 +112,7 @@ class Breaker:
         if self._allowed is math.inf:
             return
         self._last = error
+        self._asked_to_wait = False
         self._until = time.monotonic() + min(seconds or self._seconds, LONGEST_OPEN_SECONDS)
         self._tell()
         if self.standing is not None:
@@ -120,6 +134,7 @@ class Breaker:
         wait = error.retry_after or 0.0
         if wait > self._patience:
             self.open(error, wait)
+            self._asked_to_wait = True
         elif probe or self._count >= self._allowed:
             self.open(error, self._pause(error))
 

@@ -105,6 +105,15 @@ class Upstream:
             return refused
         return None
 
+    def doubts(self) -> BreakerOpen | None:
+        """The same, where no call is about to be made."""
+        return self._breaker.refusal()
+
+    def insist(self) -> None:
+        """The next call is tried though the breaker is open: one at a time, and none before a time
+        that the server asked for is over."""
+        self._breaker.insist()
+
     def watch(self, look: Look) -> None:
         """Tells in log and metrics whether the server answers: from `look`, one cheap request, for
         a while, and from calls until `close`."""

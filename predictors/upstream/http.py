@@ -153,6 +153,14 @@ class HTTPUpstream:
         """See Upstream.refuses."""
         return self._upstream.refuses()
 
+    def doubts(self) -> BreakerOpen | None:
+        """See Upstream.doubts."""
+        return self._upstream.doubts()
+
+    def insist(self) -> None:
+        """See Upstream.insist."""
+        self._upstream.insist()
+
     def watch(self, look: Look) -> None:
         """See Upstream.watch."""
         self._upstream.watch(look)

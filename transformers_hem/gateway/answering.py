@@ -3,7 +3,8 @@
     decide -> the side that was decided -> (nothing was said yet: the other side)
                                         -> (it broke off: an error, or the other side goes on)
 
-In the answer stage the edge is asked first, and its answer, or the beginning of it, decides.
+In the answer stage the edge is asked first, and its answer, or the beginning of it, decides; or
+each sentence, and the cloud goes on behind those that the caller has.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from typing import Any, Final, Protocol
 
 from predictors.contract import CLOUD, EDGE
 from predictors.errors import (
+    BreakerOpen,
     Cause,
     ContextTooLong,
     HEMError,
@@ -35,6 +37,7 @@ from transformers_hem.gateway.relay import Relay
 from transformers_hem.gateway.said import Again, Rest, Said
 from transformers_hem.gateway.served import Served
 from transformers_hem.gateway.site import Site
+from transformers_hem.gateway.takeover import Takeover
 from transformers_hem.serving.decision import Decider, Decision
 
 logger = logging.getLogger("kserve.hem")
@@ -42,6 +45,7 @@ logger = logging.getLogger("kserve.hem")
 # Reasons of decisions that the edge's answer made: it refused what the cloud may take, or failed.
 EDGE_CANNOT: Final = "edge_cannot"
 EDGE_FAILED: Final = "edge_failed"
+BOTH: Final[tuple[Route, ...]] = (EDGE, CLOUD)
 OTHER: Final[dict[Route, Route]] = {EDGE: CLOUD, CLOUD: EDGE}
 
 
@@ -79,9 +83,29 @@ class Answering:
         try:
             async with asyncio.timeout_at(chat.wishes.deadline):
                 with outlet.waiting():
-                    await self._answer(chat, outlet, stays)
+                    await self._answer_or_insist(chat, outlet, stays)
         except TimeoutError:
             raise DeadlineOver(f"no whole answer until the deadline ({DEADLINE})") from None
+
+    async def _answer_or_insist(self, chat: Chat, outlet: Outlet, stays: bool) -> None:
+        """A belief that would leave nobody to answer is tried: the edge first, then the cloud."""
+        sides = self._sides(chat)
+        chat.insists = self.site.down(sides) is not None
+        try:
+            await self._answer(chat, outlet, stays)
+        except HEMError as error:
+            if chat.insists and not outlet.said and (down := self.site.down(sides)):
+                raise down from error
+            raise
+
+    def _sides(self, chat: Chat) -> tuple[Route, ...]:
+        """Those that may answer."""
+        if not any(self.site.down((side,)) for side in BOTH):
+            return BOTH
+        overruled = self.miner.decider.overrule(chat.batch, chat.prefer)
+        if overruled is None or (chat.prefer is None and overruled.route == CLOUD):
+            return BOTH
+        return (overruled.route,)
 
     async def _answer(self, chat: Chat, outlet: Outlet, stays: bool) -> None:
         decider, identity = self.miner.decider, chat.headers[REQUEST_ID]
@@ -136,29 +160,54 @@ class Answering:
 
     def _hold(self, chat: Chat) -> Hold:
         shows = bool(chat.body.get("logprobs"))
+        # Two models in one answer are for who asked for that; and behind text alone.
+        again = self.decide_at == "sentence" and chat.wishes.goes_on and not shows
         decide = partial(self._decide, chat)
-        return Hold(chat.texts[0], self.decide_at, decide, shows_logprobs=shows)
+        return Hold(chat.texts[0], self.decide_at, decide, shows_logprobs=shows, again=again)
 
     async def _held(self, chat: Chat, outlet: Outlet) -> bool:
-        """Streams the edge's answer, once what is known of its beginning has decided for it; False
-        where it has decided for the cloud. Raises HEMError."""
+        """Streams the edge's answer, once what is known of its beginning has decided for it, as far
+        as it decides so; False where nothing was sent of it. Raises HEMError."""
         while True:
             hold = self._hold(chat)
             body = {**chat.body, **self.edge.scores(chat.path, chat.body)}
             relay = self._relay(chat, await self._attempt(chat, EDGE), body, outlet, hold=hold)
             try:
-                await self._through(chat, relay, outlet)
+                async with Takeover(outlet) as takeover:
+                    relay.hand_over = partial(self._hand_over, chat, relay, takeover, outlet)
+                    await self._through(chat, relay, outlet)
             except InvalidRequest as error:
                 if relay.given or not self.edge.lacks_scores(error, chat.body):
                     raise
             else:
                 if hold.failure is not None:
                     raise hold.failure
-                return hold.commits
+                return hold.commits or takeover.begun
+
+    async def _hand_over(self, chat: Chat, edge: Relay, takeover: Takeover, outlet: Outlet) -> bool:
+        """Whether the cloud goes on behind what the caller has of the edge's answer."""
+        assert edge.said is not None
+        attempt = edge.served.attempt
+
+        def taken() -> None:
+            attempt.outcome = "escalated"
+
+        try:
+            if refused := self.site.targets[CLOUD].http.refuses():
+                raise refused
+            rest = edge.said.continued(chat.body)
+            if rest is None:
+                raise InvalidRequest("there is more in the answer than text")
+            await takeover.begin(self._behind(chat, EDGE, edge.said, rest, outlet), taken)
+        except HEMError as error:
+            chat.degraded = _why(error)
+            logger.warning("kept at the edge, as the cloud does not go on: %s", error)
+            return False
+        return True
 
     async def _draft(self, chat: Chat) -> Draft:
         """Raises HEMError."""
-        attempt = chat.account.begin(EDGE)
+        attempt = self._begin(chat, EDGE)
         async with self._pace(chat, EDGE, streams=False).over():
             return Draft(await self.edge.answer(chat.path, chat.body, attempt), attempt)
 
@@ -168,7 +217,9 @@ class Answering:
         assert chat.decision is not None
         decided = chat.decision.route
         target = self.site.targets[decided]
-        failed: HEMError | None = target.http.refuses() if chat.prefer is None else None
+        failed: HEMError | None = None
+        if chat.prefer is None and not (chat.insists and decided == EDGE):
+            failed = target.http.refuses()
         if failed is None or not self._may_stand_in(chat, decided):
             try:
                 return await self._hedged(chat, decided, outlet)
@@ -181,7 +232,10 @@ class Answering:
         except HEMError:
             if decided == EDGE or outlet.said:
                 raise
-            raise failed from None
+            if not (chat.insists and isinstance(failed, BreakerOpen)):
+                raise failed from None
+            chat.degraded = ""
+            await self._run(chat, CLOUD, outlet)
 
     async def _hedged(self, chat: Chat, decided: Route, outlet: Outlet) -> None:
         """The other side is asked, too, where the decided one is slower than usual."""
@@ -213,9 +267,7 @@ class Answering:
             reason = EDGE_CANNOT if cannot else EDGE_FAILED
             chat.decision = replace(chat.decision, route=CLOUD, reason=reason)
         else:
-            chat.degraded = failed.short if isinstance(failed, UpstreamError) else "overloaded"
-            if isinstance(failed, InvalidRequest):
-                chat.degraded = "cloud_cannot"
+            chat.degraded = _why(failed)
             if chat.draft is not None:
                 return await self._give(chat, chat.draft, outlet)
         await self._run(chat, other, outlet)
@@ -250,16 +302,23 @@ class Answering:
             return False
         logger.warning("the %s broke off, the %s goes on: %s", route, OTHER[route], error)
         outlet.release()
-        relay = await self._rest(chat, route, rest, outlet, Rest(said).rewrite)
+        await self._behind(chat, route, said, rest, outlet)
+        return True
+
+    async def _behind(
+        self, chat: Chat, before: Route, said: Said, rest: Any, outlet: Outlet
+    ) -> None:
+        """The other side's answer behind what was said `before`; `rest` asks for it. Raises
+        HEMError."""
+        relay = await self._rest(chat, before, rest, outlet, Rest(said).rewrite)
         try:
             await relay.run()
         except InvalidRequest as refused:
             if relay.given:
                 raise
-            logger.info("the %s takes no beginning of an answer: %s", OTHER[route], refused)
+            logger.info("the %s takes no beginning of an answer: %s", OTHER[before], refused)
             anew = Again(said).rewrite
-            await (await self._rest(chat, route, chat.body, outlet, anew)).run()
-        return True
+            await (await self._rest(chat, before, chat.body, outlet, anew)).run()
 
     async def _rest(
         self, chat: Chat, broken: Route, body: Any, outlet: Outlet, rewrite: Rewrite
@@ -267,9 +326,14 @@ class Answering:
         attempt = await self._attempt(chat, OTHER[broken])
         return self._relay(chat, attempt, body, outlet, continues=broken, rewrite=rewrite)
 
+    def _begin(self, chat: Chat, route: Route) -> Attempt:
+        if chat.insists:
+            self.site.targets[route].http.insist()
+        return chat.account.begin(route)
+
     async def _attempt(self, chat: Chat, route: Route) -> Attempt:
         """Raises HEMError where its model's name can't be learnt."""
-        attempt = chat.account.begin(route)
+        attempt = self._begin(chat, route)
         with attempt.under_way():
             attempt.asked = await self.site.targets[route].model()
         return attempt
@@ -346,3 +410,10 @@ def _slow(route: Route) -> UpstreamError:
     error = UpstreamError(f"the {route} is slower than usual", Cause.TIMEOUT)
     error.told = True
     return error
+
+
+def _why(failed: HEMError) -> str:
+    """The cloud did not answer, in one word."""
+    if isinstance(failed, InvalidRequest):
+        return "cloud_cannot"
+    return failed.short if isinstance(failed, UpstreamError) else "overloaded"

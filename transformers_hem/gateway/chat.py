@@ -60,7 +60,8 @@ class Draft:
 class Chat:
     """Its path and body, what is mined of it, the side that the caller forces, what it costs, the
     conversation that it belongs to, and the edge's answer where that is mined. `degraded` is why
-    the cloud failed for which the edge stands in."""
+    the cloud failed for which the edge stands in. `insists`: all sides that may answer are believed
+    to be down, and asked nevertheless."""
 
     path: str
     body: Mapping[str, Any]
@@ -73,6 +74,7 @@ class Chat:
     draft: Draft | None = None
     decision: Decision | None = None
     degraded: str = ""
+    insists: bool = False
 
     @property
     def batch(self) -> Batch:

@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
-# What becomes of a stream that breaks off: an error, or the other side goes on.
+# What becomes of a stream that breaks off: an error, or the other side goes on; so it does behind
+# sentences that are sent, where a later one is hard.
 OnBreak = Literal["error", "continue"]
-# When the edge's answer is mined: whole, at the end of its first sentence, or after so many tokens.
+# When the edge's answer is mined: whole, at the end of each sentence, or after so many tokens.
 DecideAt = Literal["end", "sentence"] | int
 
 

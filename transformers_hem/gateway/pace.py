@@ -1,8 +1,8 @@
 """How long the gateway waits for an answer: for its first token, and for each that follows."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,7 +52,7 @@ class Pace:
         self._waited = waited
         self._loop = asyncio.get_running_loop()
         self._began = self._heard = 0.0
-        self._speaks = self._under_way = False
+        self._speaks = self._under_way = self._paused = False
         self._timeout = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle | None = None
         self._fault: UpstreamError | None = None
@@ -88,6 +88,17 @@ class Pace:
                 self._waited(self._heard - self._began)
                 self._set()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within it nobody reads what comes, and no token is waited for."""
+        self._paused = True
+        try:
+            yield
+        finally:
+            self._paused, self._heard = False, self._loop.time()
+            if self._under_way:
+                self._set()
+
     def _set(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -104,6 +115,8 @@ class Pace:
 
     def _due(self) -> float | None:
         """When it is given up; None: never."""
+        if self._paused:
+            return None
         if self._speaks:
             return self._heard + self._limits.between_tokens
         if not self._streams:

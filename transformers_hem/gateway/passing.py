@@ -2,7 +2,7 @@
 and what it cost."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from predictors.upstream.attempt import Declined
 from predictors.upstream.openai.choice import (
@@ -13,7 +13,7 @@ from predictors.upstream.openai.choice import (
     refusal,
 )
 from transformers_hem.gateway.events import event_of, payload
-from transformers_hem.gateway.said import Said
+from transformers_hem.gateway.said import Said, text_of, with_text
 from transformers_hem.gateway.served import HEM, Served
 
 # Fields of an event that is no error.
@@ -22,6 +22,15 @@ ABOUT: Final = frozenset(
 )
 
 Rewrite = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+
+class Event(NamedTuple):
+    """On its way out, as it came (`raw`), or with who answers beside it. `data`: what it says,
+    where somebody wants to know."""
+
+    raw: bytes
+    data: dict[str, Any] | None = None
+    described: bool = False
 
 
 class Passing:
@@ -45,9 +54,10 @@ class Passing:
         self._said = said
         self._rewrite = rewrite
         self._choices: dict[int, bool] = {}  # those that have begun, and whether they have ended
-        self._ready: list[bytes] = []
-        self._last: dict[str, Any] | None = None
-        self._behind: list[bytes] = []  # what came behind it, and says nothing more
+        self._ready: list[Event] = []
+        self._characters = 0  # that went out, where only so many may
+        self._last: Event | None = None
+        self._behind: list[Event] = []  # what came behind it, and says nothing more
         self.says = False  # whether the answer has said something
         self.parts = 0  # of what it has said
         self._is_plain = said is None and rewrite is None
@@ -68,46 +78,44 @@ class Passing:
             if event.startswith(b"data"):
                 raise ValueError(f"an event that is not JSON: {event[:80]!r}")
             if self.says:
-                self._ready.append(event)  # a comment: the server is at work
+                self._ready.append(Event(event))  # a comment: the server is at work
             return
         if self._goes_on(data):
-            self._ready.append(event)
+            self._ready.append(Event(event))
             return
         raise_error(data)
-        attempt = self._served.attempt
-        attempt.read(data)
+        self._served.attempt.read(data)
+        said = sum(map(_says_something, _choices(data)))
+        self._served.attempt.parts += said
+        self.parts += said
         if self._rewrite is not None:
             rewritten = self._rewrite(data)
             if rewritten is None:
                 return
             data, event = rewritten, event_of(rewritten)
-        if self._said is not None:
-            self._said.take(data)
-        choices = [c for c in data.get("choices") or () if isinstance(c, dict)]
+        choices = _choices(data)
         if not self.says:
             for choice in choices:
                 _require_answer(choice)
-        said = sum(map(_says_something, choices))
-        attempt.parts += said
-        self.parts += said
+        says = any(map(_says_something, choices))
         ended = {c.get("index", 0): bool(c.get("finish_reason")) for c in choices}
         ends = any(ended.values())
         if ends:
             for choice in choices:
                 _require_end(choice)
         self._choices |= {i: end or self._choices.get(i, False) for i, end in ended.items()}
-        self.says = self.says or ends or said > 0
+        self.says = self.says or ends or says
         if self._last is not None:
-            if not (said or ends or data.get("usage")):
-                self._behind.append(event)
+            if not (says or ends or data.get("usage")):
+                self._behind.append(Event(event, data))
                 return
             self._let_go()
         if ends and self.ended and not data.get("usage"):
-            self._last = data
+            self._last = Event(event, data, described=True)
         elif choices or not data.get("usage"):
-            self._ready.append(self._described(data) if ends else event)
+            self._ready.append(Event(event, data, described=ends))
         elif self._shows_usage:
-            self._ready.append(self._described(data))
+            self._ready.append(Event(event, data, described=True))
 
     def _goes_on(self, data: Mapping[str, Any]) -> bool:
         """Whether it has more text of a choice that has said something before, and nothing else: as
@@ -130,27 +138,60 @@ class Passing:
         self._served.attempt.parts += 1
         return True
 
-    def ready(self) -> bytes:
-        """What can go out, once the answer says something: a server may fail behind a first event
-        that only names a role."""
-        if not self.says or not self._ready:
-            return b""
-        ready, self._ready = b"".join(self._ready), []
-        return ready
+    def due(self, until: int | None = None) -> list[Event]:
+        """What can go out now, once the answer says something: a server may fail behind a first
+        event that only names a role. `until`: no more than so many characters of its text."""
+        if not self.says:
+            return []
+        due, self._ready = self._ready, []
+        return due if until is None else self._as_far_as(until, due)
+
+    def _as_far_as(self, until: int, ready: list[Event]) -> list[Event]:
+        """An event is cut where more than blanks come behind; the others stay."""
+        due = []
+        for number, event in enumerate(ready):
+            data = event.data or {}
+            text = text_of(data)
+            room = max(0, until - self._characters)
+            if text[room:].strip():
+                if room:
+                    choices = [{**each, "finish_reason": None} for each in _choices(data)]
+                    begins = with_text({**data, "choices": choices}, text[:room])
+                    due.append(Event(event_of(begins), begins))
+                    rest = with_text(data, text[room:])
+                    event = event._replace(raw=event_of(rest), data=rest)
+                self._characters += room
+                self._ready = [event, *ready[number + 1 :]]
+                break
+            self._characters += len(text)
+            due.append(event)
+        return due
+
+    def written(self, events: list[Event]) -> bytes:
+        """Of events that go out, to the last of which the caller is told who answers."""
+        written = []
+        for raw, data, described in events:
+            if data is not None and self._said is not None:
+                self._said.take(data)
+            if described:
+                raw = event_of({**(data or {}), HEM: self._served.as_json()})
+            written.append(raw)
+        return b"".join(written)
 
     def rest(self) -> bytes:
         """All that is there: nothing more comes."""
         self._let_go()
         self.says = True
-        return self.ready()
+        return self.written(self.due())
 
     def _let_go(self) -> None:
         if self._last is not None:
-            self._ready += [self._described(self._last), *self._behind]
+            self._ready += [self._last, *self._behind]
             self._last, self._behind = None, []
 
-    def _described(self, data: Mapping[str, Any]) -> bytes:
-        return event_of({**data, HEM: self._served.as_json()})
+
+def _choices(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [each for each in data.get("choices") or () if isinstance(each, dict)]
 
 
 def _require_answer(choice: Mapping[str, Any]) -> None:

@@ -2,12 +2,12 @@
 and body."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 import orjson
 
-from predictors.contract import Delta, Query
+from predictors.contract import CLOUD, Delta, Query
 from predictors.contract.openai.responses import ChatWriter, CompletionWriter
 from predictors.errors import HEMError
 from predictors.upstream.client import Response as Answer
@@ -35,7 +35,8 @@ class Relay:
 
     The task that serves the client is the one that reads the answer: nothing waits in between, and
     a client that leaves ends it all. `said` is told what the caller gets of a stream, `rewrite`
-    changes its events. `hold` keeps its beginning back, and may end it there.
+    changes its events. `hold` keeps it back, and may end it; where the caller has a part of it by
+    then, `hand_over` tells whether the other side has taken over.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Relay:
         self._shows_usage = bool(options.get("include_usage"))
         self._passing = self._new()
         self.given = False  # the caller has a part of it
+        self.hand_over: Callable[[], Awaitable[bool]] | None = None
 
     async def run(self) -> None:
         """Raises HEMError; `given` tells whether anything was sent by then."""
@@ -75,7 +77,7 @@ class Relay:
             except HEMError:
                 if self._passing.ended:  # the usage may lack, but nothing of the answer
                     return await self._finish()
-                if self.given:
+                if self.given and self._until is None:
                     await self._outlet.more(self._passing.rest())
                 raise
 
@@ -113,6 +115,8 @@ class Relay:
         """Servers may stream though nobody asked, and the other way round."""
         if self.said is not None:
             self.said.begin()
+        if self._hold is not None:
+            self._hold.begin()
         self._passing = self._new()
         events = answer.headers.get("content-type", "").startswith("text/event-stream")
         if events and self._streams:
@@ -149,15 +153,13 @@ class Relay:
             if passing.parts != parts:
                 parts = passing.parts
                 self._pace.token()
+            if not await self._stays(ended=False):
+                return  # which ends it
             if self._hold is not None and not self._hold.commits:
-                await self._hold.look(ended=False)
-                if not self._hold.commits:
-                    if self._hold.route is None:
-                        continue
-                    return  # which ends it
-            if ready := passing.ready():
+                continue
+            if due := passing.due(self._until):
                 self._claim()
-                await self._outlet.more(ready)
+                await self._outlet.more(passing.written(due))
         if rest := events.rest():  # its last event lacks the empty line
             if is_done(rest):
                 passing.require_answer()
@@ -168,19 +170,38 @@ class Relay:
         await self._finish()
 
     async def _finish(self) -> None:
-        if self._hold is not None:
-            await self._hold.look(ended=True)
-            if not self._hold.commits:
-                return
+        if not await self._stays(ended=True):
+            return
         self._claim()
         await self._outlet.end(self._passing.rest())
         self.served.attempt.outcome = "answered"
 
+    @property
+    def _until(self) -> int | None:
+        return None if self._hold is None else self._hold.until
+
+    async def _stays(self, *, ended: bool) -> bool:
+        """False where it is decided that the other side answers, or goes on."""
+        hold = self._hold
+        if hold is None:
+            return True
+        await hold.look(ended=ended)
+        if hold.route != CLOUD:
+            return True
+        if not self.given or hold.failure is not None:
+            return False
+        assert self.hand_over is not None
+        with self._pace.paused():
+            if await self.hand_over():
+                return False
+        hold.stay()
+        return True
+
     def _claim(self) -> None:
         if not self.given:
             self._outlet.headers = self.served.headers
-            self._outlet.claim(self)
-            self.given = True
+        self._outlet.claim(self)
+        self.given = True
 
 
 def _with_usage(body: Mapping[str, Any]) -> dict[str, Any]:

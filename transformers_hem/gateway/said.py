@@ -1,4 +1,4 @@
-"""What a caller has got of an answer that broke off, and what another side is asked to go on."""
+"""What a caller has got of an answer that ends there, and what another side is asked to go on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -93,15 +93,15 @@ class Rest:
         if self._settled:
             return self._said.rewrite(data)
         self._held.append(data)
-        text = "".join(map(_text_of, self._held))
+        text = "".join(map(text_of, self._held))
         same = min(len(text), len(self._begins))
         if text[:same] == self._begins[:same] and not _ends(data):
             if same < len(self._begins):
                 return None
             self._again = Again(self._said)
-            return self._again.rewrite(_with_text(data, text))
+            return self._again.rewrite(with_text(data, text))
         self._settled = True
-        return self._said.rewrite(_with_text(data, text))
+        return self._said.rewrite(with_text(data, text))
 
 
 class Again:
@@ -118,7 +118,7 @@ class Again:
         data = self._said.rewrite(data)
         if not self._left:
             return data
-        text = _text_of(data)
+        text = text_of(data)
         same = min(len(text), len(self._left))
         if text[:same] != self._left[:same]:
             raise _other()
@@ -126,23 +126,23 @@ class Again:
         if _ends(data) and self._left:
             raise _other()
         new = text[same:]
-        return _with_text(data, new) if new or _ends(data) or data.get("usage") else None
+        return with_text(data, new) if new or _ends(data) or data.get("usage") else None
 
 
-def _text_of(data: Mapping[str, Any]) -> str:
+def text_of(data: Mapping[str, Any]) -> str:
     """Of an event's one choice."""
     for choice in data.get("choices") or ():
         return choice.get("text") or (choice.get("delta") or {}).get("content") or ""
     return ""
 
 
-def _with_text(data: dict[str, Any], text: str) -> dict[str, Any]:
+def with_text(data: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """The event with this text in its one choice."""
+    choices = []
     for choice in data.get("choices") or ():
-        if "text" in choice:
-            choice["text"] = text
-        else:
-            choice["delta"] = {**(choice.get("delta") or {}), "content": text}
-    return data
+        delta = {**(choice.get("delta") or {}), "content": text}
+        choices.append({**choice, **({"text": text} if "text" in choice else {"delta": delta})})
+    return {**data, "choices": choices}
 
 
 def _ends(data: Mapping[str, Any]) -> bool:
@@ -150,5 +150,5 @@ def _ends(data: Mapping[str, Any]) -> bool:
 
 
 def _other() -> UpstreamError:
-    text = "the side that stands in gives another answer than the one that broke off"
+    text = "the side that stands in gives another answer than the one that it should go on with"
     return UpstreamError(text, down=False)

@@ -15,8 +15,8 @@ HEADERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """`chat` by `attempt`, one of those in its account. `continues` is the side whose answer broke
-    off, so that this one went on."""
+    """`chat` by `attempt`, one of those in its account. `continues` is the side whose answer this
+    one goes on with."""
 
     chat: Chat
     attempt: Attempt

@@ -1,7 +1,8 @@
 """A site's models: what callers call them, and where each is."""
 
 import asyncio
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +80,18 @@ class Site:
         if model not in policies:
             raise UnknownModel(f"model {model!r} is not served; {known(model, self.models)}")
         return policies[model]
+
+    def down(self, sides: Sequence[Route]) -> UpstreamError | None:
+        """What to tell where all of these are believed to be down."""
+        told = []
+        seconds = math.inf
+        for side in sides:
+            doubt = self.targets[side].http.doubts()
+            if doubt is None:
+                return None
+            told.append(f"the {side}: {doubt}")
+            seconds = min(seconds, doubt.retry_after or 0.0)
+        return UpstreamError("; ".join(told), Cause.UNREACHABLE, retry_after=seconds)
 
     async def close(self) -> None:
         for target in self.targets.values():

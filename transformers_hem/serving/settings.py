@@ -157,7 +157,8 @@ class HEMSettings(ServerSettings, BaseSettings):
     on_break: OnBreak = Field(
         default="continue",
         description="gateway: what a caller may ask for, by the header x-hem-on-break, where a "
-        "stream breaks off: error, or that the other side goes on (default: continue)",
+        "stream breaks off, or a later sentence is hard: error (none), or that the other side goes "
+        "on (default: continue)",
     )
     hedge_percentile: float | None = Field(
         default=None,
@@ -169,7 +170,7 @@ class HEMSettings(ServerSettings, BaseSettings):
     decide_at: Annotated[DecideAt | None, BeforeValidator(read_decide_at)] = Field(
         default=None,
         description="gateway, answer stage: what decides of the edge's streamed answer: its first "
-        "tokens, by their number, its first sentence, or all of it: end (default: the router's "
+        "tokens, by their number, each sentence, or all of it: end (default: the router's "
         "prefix_tokens, or end)",
     )
     mining_mode: MiningMode | None = Field(

@@ -1,99 +1,122 @@
-"""InferenceGraphs: the router's Deployment with the graph on its command line."""
+"""An InferenceGraph -> the component that routes."""
 
-import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from inferencegraph.check.containers import (
-    components,
+    argument,
+    containers,
     entry_container,
     environment,
     mapping,
     sequence,
 )
-from inferencegraph.check.reconciled.made import (
-    HTTP_PORT,
-    SERVICE_PORT,
-    Made,
-    autoscaler,
-    deployment,
-    namespace_of,
-    service,
-)
+from inferencegraph.check.problem import Objects
+from inferencegraph.check.reconciled.component import Component, Source
+from inferencegraph.check.reconciled.installation import ROUTER_RESOURCES, Installation
+from inferencegraph.check.reconciled.metadata import name_of, predictor_name, transformer_name
+from inferencegraph.check.reconciled.runtimes import wanted
 
-_IMAGE: Final = "kserve/router:latest"
-_POD: Final = ("affinity", "nodeName", "nodeSelector", "serviceAccountName", "tolerations")
-_RESOURCES: Final = {
-    "limits": {"cpu": "1", "memory": "500Mi"},
-    "requests": {"cpu": "100m", "memory": "100Mi"},
+Part = Mapping[str, Any]
+
+# Fields of a graph's spec that are its router's pod's.
+_OF_PODS: Final = ("affinity", "tolerations", "nodeSelector", "nodeName", "serviceAccountName")
+_PATHS: Final = {"v1": "/v1/models/{}:predict", "v2": "/v2/models/{}/infer"}
+_PROBE: Final = {
+    "httpGet": {"path": "/readyz", "port": 8080},
+    "initialDelaySeconds": 5,
+    "periodSeconds": 5,
+    "successThreshold": 1,
+    "failureThreshold": 3,
+    "timeoutSeconds": 2,
 }
 _SECURITY: Final = {
+    "privileged": False,
+    "runAsNonRoot": True,
+    "readOnlyRootFilesystem": True,
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
-    "privileged": False,
-    "readOnlyRootFilesystem": True,
-    "runAsNonRoot": True,
 }
 
 
-def of_graph(
-    content: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]]
-) -> Iterator[Made]:
-    own, spec = mapping(content.get("metadata")), mapping(content.get("spec"))
-    name = str(own.get("name"))
-    metadata = {
-        "name": name,
-        "namespace": namespace_of(content),
-        "labels": {
-            **mapping(own.get("labels")),
-            "app": f"isvc.{name}",
-            "serving.kserve.io/inferencegraph": name,
-        },
-        "annotations": dict(mapping(own.get("annotations"))),
-    }
-    compiled = json.dumps(_resolved(spec, services, namespace_of(content)), default=str)
+def router_of(
+    graph: Part, services: Objects, runtimes: Objects, installation: Installation
+) -> Component:
+    spec, metadata = mapping(graph.get("spec")), mapping(graph.get("metadata"))
+    resolved = _resolved(spec, services, runtimes, installation)
     container = {
-        "name": name,
-        "image": _IMAGE,
-        "args": ["--graph-json", compiled],
-        "readinessProbe": {
-            "httpGet": {"path": "/readyz", "port": HTTP_PORT},
-            "initialDelaySeconds": 5,
-            "periodSeconds": 5,
-            "timeoutSeconds": 2,
-        },
-        "resources": copy.deepcopy(mapping(spec.get("resources")) or _RESOURCES),
-        "securityContext": copy.deepcopy(_SECURITY),
+        "name": name_of(graph),
+        "image": installation.router_image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": ["--graph-json", json.dumps(resolved, default=str)],
+        "resources": spec.get("resources") or ROUTER_RESOURCES,
+        "readinessProbe": _PROBE,
+        "securityContext": _SECURITY,
     }
-    pod = {key: spec[key] for key in _POD if spec.get(key) is not None}
-    pod |= {"automountServiceAccountToken": False, "containers": [container]}
-    yield Made(deployment(metadata, pod), "spec", ("spec",))
-    port = {"name": name, "port": SERVICE_PORT, "protocol": "TCP", "targetPort": HTTP_PORT}
-    yield Made(service(metadata, [port]))
-    yield Made(autoscaler(metadata, spec))
+    return Component(
+        "graph",
+        name_of(graph),
+        Source("spec", spec),
+        {
+            **{name: spec[name] for name in _OF_PODS if spec.get(name)},
+            "automountServiceAccountToken": False,
+            "containers": [container],
+        },
+        (Source("spec", spec),),
+        {
+            **mapping(metadata.get("labels")),
+            "serving.kserve.io/inferencegraph": name_of(graph),
+        },
+        mapping(metadata.get("annotations")),
+        spec,
+    )
 
 
 def _resolved(
-    spec: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]], space: str
+    spec: Part, services: Objects, runtimes: Objects, installation: Installation
 ) -> dict[str, Any]:
-    """The spec with a serviceUrl for each serviceName that is known."""
-    made = copy.deepcopy(dict(spec))
-    for node in mapping(made.get("nodes")).values():
+    """The spec with the URL of every service that is here."""
+    nodes = {}
+    for name, node in mapping(spec.get("nodes")).items():
+        steps = []
         for step in sequence(mapping(node).get("steps")):
-            called = str(mapping(step).get("serviceName"))
-            if called in services and not step.get("serviceUrl"):
-                step["serviceUrl"] = infer_url(services[called], space)
-    return made
+            service = services.get(str(mapping(step).get("serviceName")))
+            if service is not None and not step.get("serviceUrl"):
+                step = {**step, "serviceUrl": _url(service, runtimes, installation)}
+            steps.append(step)
+        nodes[name] = {**mapping(node), "steps": steps}
+    return {**spec, "nodes": nodes}
 
 
-def infer_url(content: Mapping[str, Any], space: str) -> str:
-    """Where a graph's step posts for an InferenceService."""
-    name = str(mapping(content.get("metadata")).get("name"))
-    role = "transformer" if "transformer" in dict(components(content)) else "predictor"
-    entry = entry_container(content)
-    is_v2 = entry is not None and environment(entry[1], "PROTOCOL") == "v2"
-    model = mapping(mapping(mapping(content.get("spec")).get("predictor")).get("model"))
-    is_v2 = is_v2 or model.get("protocolVersion") == "v2"
-    path = f"v2/models/{name}/infer" if is_v2 else f"v1/models/{name}:predict"
-    return f"http://{name}-{role}.{space}.svc.cluster.local/{path}"
+def _url(service: Part, runtimes: Objects, installation: Installation) -> str:
+    spec = mapping(service.get("spec"))
+    name = transformer_name(service) if spec.get("transformer") else predictor_name(service)
+    path = _PATHS.get(_protocol(service, runtimes), "").format(_model_name(service))
+    return f"http://{name}.{installation.namespace_of(service)}.svc.cluster.local{path}"
+
+
+def _protocol(service: Part, runtimes: Objects) -> str:
+    entry = entry_container(service)
+    if entry is not None:
+        return environment(entry[1], "PROTOCOL") or "v1"
+    model = wanted(mapping(mapping(service.get("spec")).get("predictor")))
+    if model is None:
+        return "v1"
+    runtime = mapping(mapping(runtimes.get(model.named or "")).get("spec"))
+    spoken = [name for name in sequence(runtime.get("protocolVersions")) if name in _PATHS]
+    return str(spoken[0]) if spoken else str(model.spec.get("protocolVersion") or "v1")
+
+
+def _model_name(service: Part) -> str:
+    spec = mapping(service.get("spec"))
+    transformer, predictor = mapping(spec.get("transformer")), mapping(spec.get("predictor"))
+    served = [*containers(transformer)[:1]]
+    if isinstance(model := predictor.get("model"), dict):
+        if named := environment(model, "MLSERVER_MODEL_NAME"):
+            return named
+        served.append(model)
+    else:
+        served += containers(predictor)[:1]
+    names = (argument({"args": part.get("args")}, "--model_name") for part in served)
+    return next(filter(None, names), name_of(service))

@@ -1,118 +1,139 @@
-"""A predictor's `model` and the ServingRuntime that serves it, merged into one pod."""
+"""Which ServingRuntime serves a model."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from inferencegraph.check.containers import PREDICTOR_CONTAINER, containers, mapping, sequence
+from inferencegraph.check.containers import mapping, sequence
+from inferencegraph.check.problem import Objects
 
-_NAME: Final = "{{.Name}}"
-_MODELS: Final = "/mnt/models"
-# Of a `model`, beside a container's own fields.
-_OF_A_MODEL: Final = frozenset(
-    ("modelFormat", "runtime", "storageUri", "storage", "protocolVersion", "runtimeVersion")
+_V1, _V2 = "v1", "v2"
+# Predictors that name a format instead of a model, and are taken for one of that format.
+FRAMEWORKS: Final = (
+    *("sklearn", "tensorflow", "xgboost", "pytorch", "triton", "onnx", "huggingface", "pmml"),
+    *("lightgbm", "paddle"),
 )
-# Of a ServingRuntime, beside a pod's own fields.
-_OF_A_RUNTIME: Final = frozenset(
-    (
-        *("annotations", "labels", "supportedModelFormats", "protocolVersions", "multiModel"),
-        *("disabled", "workerSpec", "containers", "builtInAdapter", "grpcEndpoint", "replicas"),
-        *("grpcDataEndpoint", "httpDataEndpoint", "storageHelper"),
-    )
-)
-_LISTS: Final = {"env": "name", "volumeMounts": "mountPath", "ports": "containerPort"}
+_V2_FRAMEWORKS: Final = ("triton", "onnx", "huggingface")
+_V2_FORMATS: Final = ("triton", "vLLM")
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
-    """`pod`: the runtime's pod with the model's container first."""
+class Wanted:
+    """What a model asks of a runtime. `field`: where the model stands in its predictor."""
 
-    pod: dict[str, Any]
-    annotations: dict[str, str]
-    labels: dict[str, str]
+    field: str
+    format: str
+    version: str | None
+    protocol: str
+    spec: Mapping[str, Any]
+
+    @property
+    def named(self) -> str | None:
+        name = self.spec.get("runtime")
+        return name if isinstance(name, str) and name else None
+
+    def is_served_by(self, formats: Any, protocols: Any) -> bool:
+        """Whether a runtime that chooses by itself takes the model."""
+        known = sequence(protocols)
+        return (not known or self.protocol in known) and any(
+            mapping(entry).get("name") == self.format
+            and mapping(entry).get("autoSelect") is True
+            and self.version in (None, mapping(entry).get("version"))
+            for entry in sequence(formats)
+        )
 
 
-def runtime_for(
-    model: Mapping[str, Any], runtimes: Mapping[str, Mapping[str, Any]]
-) -> Mapping[str, Any] | None:
-    """The runtime that the model names, or the first one that has its format and may be chosen."""
-    named = model.get("runtime")
-    if named is not None:
-        return runtimes.get(str(named))
-    wanted = mapping(model.get("modelFormat")).get("name")
-    for _, runtime in sorted(runtimes.items()):
-        for entry in sequence(mapping(runtime.get("spec")).get("supportedModelFormats")):
-            if mapping(entry).get("name") == wanted and mapping(entry).get("autoSelect") is True:
-                return runtime
+def wanted(predictor: Mapping[str, Any]) -> Wanted | None:
+    """None for a predictor of containers."""
+    model = predictor.get("model")
+    if isinstance(model, dict):
+        form = mapping(model.get("modelFormat"))
+        name = str(form.get("name") or "")
+        protocol = model.get("protocolVersion") or (_V2 if name in _V2_FORMATS else _V1)
+        version = form.get("version")
+        known = str(version) if version is not None else None
+        return Wanted("model", name, known, str(protocol), model)
+    for name in FRAMEWORKS:
+        if isinstance(model := predictor.get(name), dict):
+            protocol = model.get("protocolVersion") or (_V2 if name in _V2_FRAMEWORKS else _V1)
+            return Wanted(name, name, None, str(protocol), model)
     return None
 
 
-def merged(name: str, predictor: Mapping[str, Any], runtime: Mapping[str, Any]) -> Merged:
-    """The pod of a predictor called `name` whose `model` that runtime serves."""
-    model, spec = mapping(predictor.get("model")), mapping(runtime.get("spec"))
-    own = {key: value for key, value in model.items() if key not in _OF_A_MODEL}
-    inside = [dict(container) for container in containers(spec)]
-    for index, container in enumerate(inside):
-        if container.get("name") == PREDICTOR_CONTAINER:
-            inside[index] = _container(container, own)
-            inside.insert(0, inside.pop(index))
-            break
-    pod = {key: value for key, value in spec.items() if key not in _OF_A_RUNTIME}
-    named = json.loads(json.dumps(inside, default=str).replace(_NAME, name))
-    annotations = {str(k): str(v) for k, v in mapping(spec.get("annotations")).items()}
-    return Merged(
-        {**pod, "containers": named},
-        {**annotations, **_storage(name, model)},
-        {str(k): str(v) for k, v in mapping(spec.get("labels")).items()},
+def selected(
+    model: Wanted, runtimes: Objects, multi_node: bool
+) -> tuple[str, Mapping[str, Any]] | None:
+    """Name and object of the runtime that the model names, or else of the first that takes it;
+    None where it isn't among `runtimes`."""
+    if model.named is not None:
+        found = runtimes.get(model.named)
+        return (model.named, found) if found is not None else None
+    for name in sorted(runtimes, key=lambda name: (-_priority(model, runtimes[name]), name)):
+        spec = mapping(runtimes[name].get("spec"))
+        if (
+            spec.get("disabled") is not True
+            and spec.get("multiModel") is not True
+            and ("workerSpec" in spec) == multi_node
+            and model.is_served_by(spec.get("supportedModelFormats"), spec.get("protocolVersions"))
+        ):
+            return name, runtimes[name]
+    return None
+
+
+def _priority(model: Wanted, runtime: Mapping[str, Any]) -> int:
+    formats = sequence(mapping(runtime.get("spec")).get("supportedModelFormats"))
+    for entry in formats:
+        priority = mapping(entry).get("priority")
+        if mapping(entry).get("name") == model.format and isinstance(priority, int):
+            return priority
+    return 0
+
+
+# KServe's own ClusterServingRuntimes: protocols, and formats with the versions that choose them.
+_OWN: Final[dict[str, tuple[Sequence[str], dict[str, Sequence[str]]]]] = {
+    "kserve-autogluonserver": ((_V1, _V2), {"autogluon": ("1",)}),
+    "kserve-huggingfaceserver": ((_V2, _V1), {"huggingface": ("1",)}),
+    "kserve-lgbserver": ((_V1, _V2), {"lightgbm": ("4",)}),
+    "kserve-mlserver": (
+        (_V2,),
+        {
+            "sklearn": ("0", "1"),
+            "xgboost": ("1", "2"),
+            "lightgbm": ("3", "4"),
+            "mlflow": ("1", "2"),
+        },
+    ),
+    "kserve-openvino": (
+        (_V1, _V2, "grpc-v2"),
+        {"openvino": ("10",), "onnx": ("1",), "tensorflow": ("1",), "huggingface": ()},
+    ),
+    "kserve-paddleserver": ((_V1, _V2), {"paddle": ("2",)}),
+    "kserve-pmmlserver": ((_V1, _V2), {"pmml": ("3", "4")}),
+    "kserve-sklearnserver": ((_V1, _V2), {"sklearn": ("1",)}),
+    "kserve-tensorflow-serving": ((_V1, "grpc-v1"), {"tensorflow": ("1", "2")}),
+    "kserve-torchserve": ((_V1, _V2, "grpc-v2"), {"pytorch": ("1",)}),
+    "kserve-tritonserver": (
+        (_V2, "grpc-v2"),
+        {"tensorrt": ("8",), "tensorflow": ("1", "2"), "onnx": ("1",), "triton": ("2",)},
+    ),
+    "kserve-vllmserver": ((), {"vLLM": ("1",)}),
+    "kserve-xgbserver": ((_V1, _V2), {"xgboost": ("2",)}),
+}
+_OWN_MULTI_NODE: Final = {
+    "kserve-huggingfaceserver-multinode": ((_V2, _V1), {"huggingface": ("1",)})
+}
+
+
+def is_served_by_kserve(model: Wanted, multi_node: bool) -> bool:
+    """Whether one of the runtimes that KServe ships takes the model by itself."""
+    own = _OWN_MULTI_NODE if multi_node else _OWN
+    return any(
+        model.is_served_by(list(_entries(formats)), list(protocols))
+        for protocols, formats in own.values()
     )
 
 
-def _storage(name: str, model: Mapping[str, Any]) -> dict[str, str]:
-    """What tells KServe's webhook for pods how the model comes. Without a storageUri the service is
-    taken for one of many models: a ConfigMap lists them, and an agent fetches them."""
-    if model.get("storageUri") is not None:
-        key = "internal.serving.kserve.io/storage-initializer-sourceuri"
-        return {key: str(model["storageUri"])}
-    if mapping(model.get("storage")):
-        return {}
-    return {
-        "internal.serving.kserve.io/agent": "true",
-        "internal.serving.kserve.io/configMountPath": "/mnt/configs",
-        "internal.serving.kserve.io/configVolumeName": f"modelconfig-{name}-0",
-        "internal.serving.kserve.io/modelDir": _MODELS,
-    }
-
-
-def _by_key(theirs: list[Any], ours: list[Any], key: str) -> list[Any]:
-    """New entries first, as a strategic merge puts them, and known ones in their place."""
-    places = {str(mapping(entry).get(key)): index for index, entry in enumerate(theirs)}
-    made, new = list(theirs), []
-    for entry in ours:
-        named = str(mapping(entry).get(key))
-        if named in places:
-            made[places[named]] = entry
-        else:
-            new.append(entry)
-    return [*new, *made]
-
-
-def _container(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """A strategic merge: arguments are joined, lists by their keys, the rest is the model's."""
-    made = {**base, **{key: value for key, value in own.items() if key != "name"}}
-    arguments = [*sequence(base.get("args")), *sequence(own.get("args"))]
-    if arguments:
-        made["args"] = arguments
-    for field, key in _LISTS.items():
-        theirs, ours = sequence(base.get(field)), sequence(own.get(field))
-        if theirs or ours:
-            made[field] = _by_key(theirs, ours, key)
-    for field in ("resources",):
-        both = (mapping(base.get(field)), mapping(own.get(field)))
-        if any(both):
-            made[field] = {
-                part: {**mapping(both[0].get(part)), **mapping(both[1].get(part))}
-                for part in ("limits", "requests")
-                if any(part in each for each in both)
-            }
-    return made
+def _entries(formats: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Any]]:
+    for name, versions in formats.items():
+        for version in versions or (None,):
+            yield {"name": name, "version": version, "autoSelect": True}

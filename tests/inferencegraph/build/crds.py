@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import yaml
 from jsonschema import Draft202012Validator
 
@@ -34,7 +35,15 @@ def _validator(path: Path) -> Draft202012Validator:
     return Draft202012Validator(schema)
 
 
+@cache
+def _quick(path: Path) -> Any:
+    return jsonschema_rs.Draft202012Validator(_validator(path).schema)
+
+
 def violations(crds: Path, manifest: dict[str, Any]) -> list[str]:
+    """What is wrong, in words; a hundred times faster where nothing is."""
+    if _quick(crds / FILES[manifest["kind"]]).is_valid(manifest):
+        return []
     found = _validator(crds / FILES[manifest["kind"]]).iter_errors(manifest)
     return [f"{error.json_path}: {error.message}" for error in found]
 

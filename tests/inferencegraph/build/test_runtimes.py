@@ -77,7 +77,6 @@ def test_there_is_one_for_every_engine() -> None:
         "llama-cpp",
         "lmdeploy",
         "ollama",
-        "predictor",
         "sglang",
         "triton",
         "vllm",
@@ -134,19 +133,18 @@ def test_our_own_runtime_is_as_closed_as_our_services() -> None:
 def test_the_examples_show_every_way_to_spread_a_model_and_to_bring_it() -> None:
     services = by_kind(load(RUNTIMES / "examples"), "InferenceService").values()
     predictors = [service["spec"]["predictor"] for service in services]
-    models = [predictor["model"] for predictor in predictors]
+    models = [predictor["model"] for predictor in predictors if "model" in predictor]
     limits = [model["resources"]["limits"] for model in models]
     assert {entry.get("nvidia.com/gpu", "0") for entry in limits} >= {"0", "1", "4"}
     assert any(predictor.get("minReplicas", 1) > 1 for predictor in predictors)
     assert any("workerSpec" in predictor for predictor in predictors)
     schemes = {str(model.get("storageUri", "none")).partition("://")[0] for model in models}
-    assert schemes == {"hf", "pvc", "s3", "none"}
+    assert schemes == {"hf", "pvc", "s3"}
     assert {model["runtime"] for model in models} >= {
         "huggingface",
         "llama-cpp",
         "lmdeploy",
         "ollama",
-        "predictor",
         "sglang",
         "triton",
         "vllm",

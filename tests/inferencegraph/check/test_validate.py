@@ -39,8 +39,9 @@ def test_a_bad_manifest_is_told_what_is_wrong_and_the_way_out(path: Path) -> Non
 
 def test_a_problem_names_the_file_it_is_in() -> None:
     documents = load_documents(BAD / "node_unused.yaml")
-    (problem,) = validate([d.content for d in documents], [d.path for d in documents])
-    assert str(problem).startswith(f"{BAD / 'node_unused.yaml'}: InferenceGraph/qa: spec.nodes.")
+    (problem,) = validate([d.content for d in documents], documents)
+    where = f"{BAD / 'node_unused.yaml'}:{problem.line}"
+    assert str(problem).startswith(f"{where}: InferenceGraph/qa: spec.nodes.")
 
 
 def test_a_service_that_is_not_there_is_an_error_where_nothing_else_exists() -> None:
@@ -50,8 +51,9 @@ def test_a_service_that_is_not_there_is_an_error_where_nothing_else_exists() -> 
 
 
 def test_what_is_about_to_run_is_refused_with_every_error_and_no_warning() -> None:
+    path = BAD / "node_dangling.yaml"
     with pytest.raises(ConfigurationError) as refused:
-        refuse(load(BAD / "node_dangling.yaml"), [BAD / "node_dangling.yaml"])
+        refuse(load(path), load_documents(path))
     assert str(refused.value).startswith(str(BAD / "node_dangling.yaml"))
     assert "unknown node 'anwser'; did you mean 'answer'?" in str(refused.value)
     assert "no step leads here" not in str(refused.value)

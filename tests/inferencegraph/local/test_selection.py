@@ -28,10 +28,6 @@ FILES = {
     "a Namespace": (obj("Namespace"), "no InferenceService in it (found: 1 Namespace)"),
     "a Deployment": (obj("Deployment", "apps/v1"), "found: 1 Deployment"),
     "a runtime": (obj("ServingRuntime", KSERVE), "these are for a cluster: kubectl apply"),
-    "Sedna's joint inference": (
-        obj("JointInferenceService", SEDNA),
-        "JointInferenceService 'x' is Sedna's, which is not read yet",
-    ),
     "Sedna's model": (obj("Model", SEDNA), "Model 'x' is Sedna's, which is not read yet"),
     "a graph alone": (GRAPH, "but there is no InferenceService here; name the folder"),
     "a graph of URLs": (ELSEWHERE, "`hem router --graph FILE` runs it"),

@@ -1,0 +1,27 @@
+"""What each rule of `hem validate` is about: its name in findings, and one line."""
+
+from typing import Final
+
+RULES: Final = {
+    "kind": "apiVersion and kind belong together, and each object is there once",
+    "metadata": "labels and annotations as Kubernetes takes them",
+    "spec": "a one-click spec: its fields, and what can be rendered of them",
+    "sedna": "what of a file of Sedna's or Ianvs's has no counterpart",
+    "fields": "misspelt, missing and mistyped fields; quantities",
+    "name": "names, with the room that KServe's own names need",
+    "deployment-mode": "the annotation that asks for plain Deployments",
+    "graph": "an InferenceGraph's nodes, steps, conditions and weights",
+    "calls": "the services that a graph's steps name",
+    "components": "a component's containers: protocol, workers, readiness",
+    "model": "a predictor's model: its storage, its runtime, its format",
+    "multi-node": "a model over several nodes",
+    "runtime": "a ServingRuntime's containers and formats",
+    "places": "paths that only this machine has",
+    "webhook": "what KServe's webhook refuses: one implementation, replicas, autoscaling, storage",
+    "storage": "storage URIs: their schemes, their claims",
+    "selection": "a model's format, and a runtime that takes it by itself",
+    "service-pods": "what Kubernetes refuses of the Deployments, Services and autoscalers that "
+    "KServe makes of a service",
+    "graph-pods": "the same of a graph's router",
+    "runtime-pods": "the same of a ServingRuntime's pods",
+}
