@@ -27,7 +27,7 @@ from inferencegraph.cluster.owners import (
 from inferencegraph.cluster.references import missing
 from inferencegraph.cluster.sources import Sources
 from inferencegraph.read.documents import Document
-from inferencegraph.spec.reading import KIND as SPEC_KIND
+from inferencegraph.spec.kinds import KIND as SPEC_KIND
 from predictors.errors import ConfigurationError
 
 SPEC_VERSION: Final = f"{OWN_GROUP}/v1alpha1"

@@ -26,7 +26,7 @@ def read_sources(paths: Sequence[Path]) -> Sources:
     """Raises ConfigurationError with every error, one on a line."""
     read = expanded([document for path in paths for document in load_documents(path)])
     contents = [document.content for document in read.documents]
-    problems = read.problems + validate(contents, [document.path for document in read.documents])
+    problems = read.problems + validate(contents, read.documents)
     errors = [str(problem) for problem in problems if problem.severity == "error"]
     if errors:
         raise ConfigurationError("\n".join([*errors, "nothing was sent to the cluster"]))

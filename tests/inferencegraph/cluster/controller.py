@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from inferencegraph.check.reconciled import reconciled
+from inferencegraph.check.reconciled.site import reconciled
 from tests.inferencegraph.cluster.api_server import ApiServer
 
 WHEN = "2026-08-21T10:00:00Z"
@@ -21,8 +21,7 @@ def reconcile(server: ApiServer) -> None:
         *server.objects("InferenceService").values(),
         *server.objects("InferenceGraph").values(),
     ]
-    for made in reconciled(contents):
-        content = made.content
+    for content in reconciled(contents):
         if content["kind"] != "Deployment":
             continue
         labels = content["metadata"]["labels"]
