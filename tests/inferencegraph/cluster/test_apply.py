@@ -442,6 +442,36 @@ def test_what_kserve_would_make_is_refused_before_anything_is_changed(
     assert not server.sent("PATCH", dry_run=False)
 
 
+def test_a_runtime_of_the_cluster_is_part_of_what_kserve_would_make(
+    server: ApiServer, hem: Hem, tmp_path: Path
+) -> None:
+    container = {"name": "kserve-container", "image": "an-image", "args": ["--of-the-runtime"]}
+    formats = [{"name": "huggingface", "version": "1"}]
+    server.put(
+        {
+            "apiVersion": "serving.kserve.io/v1alpha1",
+            "kind": "ClusterServingRuntime",
+            "metadata": {"name": "theirs"},
+            "spec": {"supportedModelFormats": formats, "containers": [container]},
+        }
+    )
+    model = {"modelFormat": {"name": "huggingface"}, "runtime": "theirs", "storageUri": "pvc://c/m"}
+    service = {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": "large",
+            "annotations": {"serving.kserve.io/deploymentMode": "Standard"},
+        },
+        "spec": {"predictor": {"model": model}},
+    }
+    assert hem("apply", "-f", written(tmp_path / "a.yaml", service), "--owner", "me") == 0
+    [made] = server.sent("POST", "deployments", dry_run=True)
+    [first, *_] = made.body["spec"]["template"]["spec"]["containers"]
+    assert first["image"] == "an-image"
+    assert "--of-the-runtime" in first["args"]
+
+
 def test_who_may_not_make_deployments_may_still_apply(
     server: ApiServer, hem: Hem, spec: Path, capsys: Capture
 ) -> None:
