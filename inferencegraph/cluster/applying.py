@@ -181,13 +181,24 @@ def _with_specs(cluster: Cluster, sources: Sources) -> list[Document]:
         return sources.documents
     if SPEC_KIND not in _defined(sources.documents) and not cluster.find(SPEC_VERSION, SPEC_KIND):
         return sources.documents
-    stored = []
-    for spec in sources.specs:
-        kept = {key: value for key, value in spec.content.items() if key != "status"}
-        name = mapping(kept.get("metadata")).get("name")
-        content = labelled({**kept, "apiVersion": SPEC_VERSION}, str(name), overrule=True)
-        stored.append(Document(spec.path, content))
-    return [*sources.documents, *stored]
+    return [*sources.documents, *map(_stored, sources.specs)]
+
+
+def _stored(document: Document) -> Document:
+    """A spec by the names and the types that its CRD has: those in a file may be looser."""
+    from inferencegraph.spec.service import parsed
+
+    spec, _ = parsed(document.content)
+    assert spec is not None  # it was rendered
+    metadata = dict(mapping(document.content.get("metadata")))
+    fields = spec.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    content = {
+        "apiVersion": SPEC_VERSION,
+        "kind": SPEC_KIND,
+        "metadata": metadata,
+        "spec": fields,
+    }
+    return Document(document.path, labelled(content, spec.metadata.name, overrule=True))
 
 
 def _defined(documents: Sequence[Document]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -508,8 +509,37 @@ def test_the_spec_itself_is_stored_where_its_kind_is_known(
     assert hem("apply", "-f", spec) == 0
     assert "does not have the kind" not in capsys.readouterr().err
     stored = server.objects("LLMJointInferenceService")["shop"]
-    assert stored["spec"]["edgeWorker"]["nodes"] == ["till-1", "till-2"]
+    assert stored["spec"]["edgeWorker"]["nodes"] == [{"name": "till-1"}, {"name": "till-2"}]
     assert stored["metadata"]["labels"][OWNER] == "shop"
+
+
+def test_the_spec_is_stored_by_the_names_that_the_crd_has(
+    server: ApiServer, hem: Hem, spec: Path
+) -> None:
+    server.put(crd())
+    loose = json.loads(json.dumps(SPEC))
+    loose["apiVersion"] = "example.com/v1"
+    loose["spec"]["edge_worker"] = loose["spec"].pop("edgeWorker")
+    loose["spec"]["edge_worker"]["sampling"] = {"max_tokens": 64}
+    spec.write_text(yaml.safe_dump(loose))
+    assert hem("apply", "-f", spec) == 0
+    stored = server.objects("LLMJointInferenceService")["shop"]
+    assert stored["apiVersion"] == "kserve-hem.io/v1alpha1"
+    assert stored["spec"]["edgeWorker"]["sampling"] == {"maxTokens": 64}
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "manifests/specs").rglob("*.yaml")), ids=lambda path: path.stem
+)
+def test_each_shipped_spec_is_stored_under_strict_fields(
+    path: Path, server: ApiServer, hem: Hem
+) -> None:
+    server.put(crd())
+    assert hem("apply", "-f", path) == 0
+    [stored] = server.objects("LLMJointInferenceService").values()
+    [version] = crd()["spec"]["versions"]
+    schema = version["schema"]["openAPIV3Schema"]
+    jsonschema.Draft4Validator(schema).validate(stored)
 
 
 def test_crd_and_spec_in_one_go(server: ApiServer, hem: Hem, spec: Path, tmp_path: Path) -> None:
