@@ -85,7 +85,7 @@ class Cluster:
             self._known[api_version] = self._discovered(api_version)
         kinds = self._known[api_version]
         if kinds is None or kind not in kinds:
-            self._known.pop(api_version)  # a CRD may come later
+            self._known.pop(api_version, None)  # a CRD may come later
             raise NotServed(self._not_served(api_version, kind, kinds), 404)
         return kinds[kind]
 

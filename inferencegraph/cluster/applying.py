@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -133,22 +134,27 @@ def carry_out(
             rest.pop(0)
             tell(verb, name)
     except ClusterError as error:
-        raise ClusterError(
-            f"{error}\nstopped half way. Done: {', '.join(done) or 'nothing'}. Not done: "
-            f"{', '.join(rest)}. What is done stands; mend the cause and run the same command "
-            "again, which goes on from here",
-            error.code,
-        ) from error
+        raise ClusterError(f"{error}\n{_what_stands(done, rest)}", error.code) from error
+    except KeyboardInterrupt:
+        raise ClusterError(f"stopped by Ctrl-C\n{_what_stands(done, rest)}") from None
+
+
+def _what_stands(done: Sequence[str], rest: Sequence[str]) -> str:
+    return (
+        f"stopped half way. Done: {', '.join(done) or 'nothing'}. Not done, or not known: "
+        f"{', '.join(rest)}. What is done stands; run the same command again, which goes on from "
+        "here"
+    )
 
 
 def _acts(
     cluster: Cluster, made: Plan, force: bool
 ) -> Iterator[tuple[str, str, Callable[[], None]]]:
     for step in made.steps:
-        yield step.change, step.name, lambda step=step: _apply(cluster, step, force)  # type: ignore[misc]
+        yield step.change, step.name, partial(_apply, cluster, step, force)
     for resource, content in reversed(made.left):
-        delete = lambda r=resource, c=content: cluster.delete(r, c, "Background")  # noqa: E731
-        yield "deleted", name_of(content), delete
+        act = partial(cluster.delete, resource, content, "Background")
+        yield "deleted", name_of(content), act
 
 
 def _apply(cluster: Cluster, step: Step, force: bool) -> None:
@@ -175,13 +181,24 @@ def _with_specs(cluster: Cluster, sources: Sources) -> list[Document]:
         return sources.documents
     if SPEC_KIND not in _defined(sources.documents) and not cluster.find(SPEC_VERSION, SPEC_KIND):
         return sources.documents
-    stored = []
-    for spec in sources.specs:
-        kept = {key: value for key, value in spec.content.items() if key != "status"}
-        name = mapping(kept.get("metadata")).get("name")
-        content = labelled({**kept, "apiVersion": SPEC_VERSION}, str(name), overrule=True)
-        stored.append(Document(spec.path, content))
-    return [*sources.documents, *stored]
+    return [*sources.documents, *map(_stored, sources.specs)]
+
+
+def _stored(document: Document) -> Document:
+    """A spec by the names and the types that its CRD has: those in a file may be looser."""
+    from inferencegraph.spec.service import parsed
+
+    spec, _ = parsed(document.content)
+    assert spec is not None  # it was rendered
+    metadata = dict(mapping(document.content.get("metadata")))
+    fields = spec.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    content = {
+        "apiVersion": SPEC_VERSION,
+        "kind": SPEC_KIND,
+        "metadata": metadata,
+        "spec": fields,
+    }
+    return Document(document.path, labelled(content, spec.metadata.name, overrule=True))
 
 
 def _defined(documents: Sequence[Document]) -> dict[str, str]:

@@ -142,10 +142,12 @@ def _forbidden(message: str, call: Call) -> str:
     role = _ROLE.search(message)
     if role is None:
         return f"{call}: refused: {message}"
+    resource, _, sub = call.resource.partition("/")
+    about = f"{resource} --subresource={sub}" if sub else resource
     place = f"-n {call.namespace}" if call.namespace else "--all-namespaces"
     return (
         f"no permission to {call}: user {role['user']!r} may not; ask for a role with the verb "
-        f"{role['verb']!r} (kubectl auth can-i {role['verb']} {call.resource} {place})"
+        f"{role['verb']!r} (kubectl auth can-i {role['verb']} {about} {place})"
     )
 
 

@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from inferencegraph.check.containers import mapping
 from inferencegraph.check.reconciled.site import reconciled
-from inferencegraph.cluster.api import AT_ONCE, Cluster
+from inferencegraph.cluster.api import AT_ONCE, KSERVE_GROUP, Cluster
 from inferencegraph.cluster.failures import ClusterError, Conflict
 
 # Others, as the Ingress, depend on how KServe is configured there.
 ASKED: Final = ("Deployment", "Service")
+_RUNTIME: Final = "ServingRuntime"
 
 
 def core_objects(contents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -45,7 +46,7 @@ def refusals(
             return error
         return None
 
-    made = core_objects(contents)
+    made = core_objects([*_runtimes(cluster, contents), *contents])
     errors, notes = [], []
     with ThreadPoolExecutor(AT_ONCE) as threads:
         for content, error in zip(made, threads.map(ask, made), strict=True):
@@ -57,3 +58,22 @@ def refusals(
             else:
                 errors.append(f"KServe would make {kind} {name!r}, which is refused: {error}")
     return errors, notes[:1]
+
+
+def _runtimes(cluster: Cluster, contents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Those that the cluster has and that a service's `model` may be served by."""
+    spaces = {
+        mapping(each.get("metadata")).get("namespace")
+        for each in contents
+        if mapping(mapping(each.get("spec")).get("predictor")).get("model") is not None
+    }
+    found: list[dict[str, Any]] = []
+    for kind, places in (("ClusterServingRuntime", [None] if spaces else []), (_RUNTIME, spaces)):
+        if places and (resource := cluster.find(f"{KSERVE_GROUP}/v1alpha1", kind)):
+            for place in places:
+                try:
+                    found += cluster.items(resource, place)[0]
+                except ClusterError as error:
+                    if error.code != 403:
+                        raise
+    return found

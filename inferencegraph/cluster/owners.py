@@ -47,8 +47,8 @@ def the_owners(documents: Sequence[Document], chosen: str | None) -> list[str]:
     have, or the only graph's name. Raises ConfigurationError where that can't be told.
     """
     if chosen is not None:
-        if reason := LABEL_VALUE.fault(chosen) if chosen else "is empty":
-            raise ConfigurationError(f"owner {chosen!r} {reason}")
+        if fault := LABEL_VALUE.fault(chosen) if chosen else "is empty":
+            raise ConfigurationError(f"the owner {fault}")
         return [chosen]
     owners = {owner for document in documents if (owner := owner_of(document.content))}
     bare = [document for document in documents if owner_of(document.content) is None]

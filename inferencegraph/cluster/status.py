@@ -16,7 +16,7 @@ from inferencegraph.cluster.components import Condition, Finding, Part, parts
 from inferencegraph.cluster.failures import ClusterError, NotFound
 from inferencegraph.cluster.observing import SPECS, Snapshot
 from inferencegraph.cluster.promise import ALLOWED, Promise, promise
-from inferencegraph.cluster.telemetry import Figures, Telemetry, telemetry
+from inferencegraph.cluster.telemetry import Figures, Reader, Telemetry
 from predictors.contract import CLOUD, EDGE
 from predictors.errors import known
 
@@ -61,9 +61,8 @@ class Service:
         return mapping(mining.get("promise"))
 
 
-def services(cluster: Cluster, snapshot: Snapshot, name: str | None) -> list[Service]:
-    """Of one owner, or of all in the namespace; reads the metrics. Raises ClusterError where there
-    is none."""
+def services(snapshot: Snapshot, reader: Reader, name: str | None) -> list[Service]:
+    """Of one owner, or of all in the namespace. Raises ClusterError where there is none."""
     owners = snapshot.owners
     if name is not None and name not in owners:
         raise ClusterError(
@@ -75,12 +74,12 @@ def services(cluster: Cluster, snapshot: Snapshot, name: str | None) -> list[Ser
             f"no InferenceService or InferenceGraph in namespace {snapshot.namespace!r} has the "
             f"label {OWNER_LABEL}; apply something with `hem apply`, or name another --namespace"
         )
-    return [_service(cluster, snapshot, owner) for owner in owners if name in (None, owner)]
+    return [_service(snapshot, reader, owner) for owner in owners if name in (None, owner)]
 
 
-def _service(cluster: Cluster, snapshot: Snapshot, owner: str) -> Service:
+def _service(snapshot: Snapshot, reader: Reader, owner: str) -> Service:
     found = parts(snapshot, owner)
-    read = telemetry(cluster, snapshot.namespace, found)
+    read = reader.read(owner, found)
     stored = next((each for each in snapshot.specs if each["metadata"]["name"] == owner), None)
     promises = {
         site: promise(figures) for site, figures in read.figures.items() if figures.decisions
@@ -166,6 +165,7 @@ def _site(service: Service, site: str) -> dict[str, Any]:
 
 
 def _part(service: Service, part: Part) -> dict[str, Any]:
+    answered = part.name in service.telemetry.answered
     return {
         "side": part.side,
         "kind": part.kind,
@@ -178,7 +178,7 @@ def _part(service: Service, part: Part) -> dict[str, Any]:
         "url": part.url,
         "startTime": part.started,
         "lastTransitionTime": part.changed,
-        "heartbeat": stamp(service.at) if part.name in service.telemetry.answered else None,
+        "heartbeat": stamp(service.telemetry.at) if answered else None,
     }
 
 

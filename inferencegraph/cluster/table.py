@@ -30,6 +30,7 @@ def _service(service: Service) -> list[RenderableType]:
         f", since {started}, seen {stamp(service.at)}",
     )
     sites = _shown(service)
+    answered, told = service.telemetry.answered, f"{service.telemetry.at:%H:%M:%S}"
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("site", "side", "condition"):
         table.add_column(column, overflow="fold")
@@ -39,14 +40,13 @@ def _service(service: Service) -> list[RenderableType]:
     for site in sites:
         own = [part for part in service.parts if part.site == site]
         for place, part in enumerate(own):
-            alive = f"{service.at:%H:%M:%S}" if part.name in service.telemetry.answered else "-"
             table.add_row(
                 site if place == 0 else "",
                 part.side,
                 Text(part.finding.condition, _COLOURS[part.finding.condition]),
                 str(part.active),
                 str(part.failed),
-                alive,
+                told if part.name in answered else "-",
             )
     lines: list[RenderableType] = [head, Padding(table, (0, 0, 0, 2))]
     if len(sites) < len(service.sites):

@@ -4,10 +4,12 @@ docs/metrics.md lists the metrics.
 """
 
 import math
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -106,12 +108,30 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """`figures` by site; `answered`: names of the parts whose pods have told them; `notes`: why
-    others have not."""
+    """`figures` by site; `answered`: names of the parts whose pods have told them, `at` that time;
+    `notes`: why others have not."""
 
     figures: dict[str, Figures]
     answered: frozenset[str]
     notes: tuple[str, ...]
+    at: datetime
+
+
+class Reader:
+    """Reads an owner's metrics, at most once in so many seconds: each pod is a request."""
+
+    def __init__(self, cluster: Cluster, namespace: str, seconds: float = 0.0) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._seconds = seconds
+        self._last: dict[str, tuple[float, Telemetry]] = {}
+
+    def read(self, owner: str, parts: Sequence[Part]) -> Telemetry:
+        now = time.monotonic()
+        last = self._last.get(owner)
+        if last is None or now - last[0] >= self._seconds:
+            last = self._last[owner] = (now, telemetry(self._cluster, self._namespace, parts))
+        return last[1]
 
 
 def telemetry(cluster: Cluster, namespace: str, parts: Sequence[Part]) -> Telemetry:
@@ -139,7 +159,7 @@ def telemetry(cluster: Cluster, namespace: str, parts: Sequence[Part]) -> Teleme
                 continue
             answered.add(part.name)
     notes = [f"no metrics of {_few(names)}: {why}" for why, names in silent.items()]
-    return Telemetry(figures, frozenset(answered), tuple(notes))
+    return Telemetry(figures, frozenset(answered), tuple(notes), datetime.now(UTC))
 
 
 def _metrics(cluster: Cluster, namespace: str, pod: object) -> str | ClusterError:

@@ -41,12 +41,14 @@ def status(
     from inferencegraph.cluster.connection import connect
     from inferencegraph.cluster.observing import observe
     from inferencegraph.cluster.status import services, store, worst
+    from inferencegraph.cluster.telemetry import Reader
 
     cluster = connect(context, namespace)
     if watch:
         _watch(cluster, name, write, as_json)
         return
-    found = services(cluster, observe(cluster, cluster.namespace), name)
+    snapshot = observe(cluster, cluster.namespace)
+    found = services(snapshot, Reader(cluster, cluster.namespace), name)
     _print(found, as_json)
     if write:
         store(cluster, found)
@@ -73,7 +75,9 @@ def _watch(cluster: "Cluster", name: str | None, write: bool, as_json: bool) -> 
     from inferencegraph.cluster.observing import observing
     from inferencegraph.cluster.status import services, store
     from inferencegraph.cluster.table import status_table
+    from inferencegraph.cluster.telemetry import Reader
 
+    reader = Reader(cluster, cluster.namespace, REFRESH_SECONDS)
     console = Console()
     drawn = console.is_terminal and not as_json
     with (
@@ -81,7 +85,7 @@ def _watch(cluster: "Cluster", name: str | None, write: bool, as_json: bool) -> 
         Live(console=console, auto_refresh=False) if drawn else nullcontext() as live,
     ):
         while True:
-            found = services(cluster, observer.now(), name)
+            found = services(observer.now(), reader, name)
             if live is None:
                 _print(found, as_json)
             else:

@@ -120,6 +120,7 @@ class ApiServer:
         self.unknown_fields: dict[str, tuple[str, ...]] = {}
         self.metrics: dict[str, str] = {}
         self.refuse: Callable[[dict[str, Any]], str | None] = lambda content: None
+        self.hold: Callable[[Request], bool] = lambda request: False  # never answered
         self.chunk = 0
         self.finalized: set[str] = set()  # kinds whose objects stay until they are released
         self.port = 0
@@ -127,6 +128,7 @@ class ApiServer:
         self.watched = threading.Event()  # set where somebody watches
         self._objects: dict[Key, dict[str, Any]] = {}
         self._owned: dict[Key, dict[str, set[tuple[str, ...]]]] = {}
+        self._schemas: dict[str, dict[str, Any]] = {}  # by kind, of CRDs that were applied
         self._version = 100
         self._oldest = 0
         self._history: list[tuple[int, Key, str, dict[str, Any]]] = []
@@ -253,6 +255,8 @@ class ApiServer:
                 return web.json_response(
                     fault.answer[1], status=fault.answer[0], headers=fault.headers
                 )
+        if self.hold(request):
+            await asyncio.Event().wait()
         try:
             if request.query.get("watch") == "true":
                 return await self._watch(raw, request)
@@ -480,6 +484,7 @@ class ApiServer:
 
     def _define(self, spec: dict[str, Any]) -> None:
         for each in spec["versions"]:
+            self._schemas[spec["names"]["kind"]] = each["schema"]["openAPIV3Schema"]
             kinds = self.kinds.setdefault(f"{spec['group']}/{each['name']}", {})
             names = spec["names"]
             kinds[names["kind"]] = (names["plural"], spec["scope"] == "Namespaced")
@@ -518,10 +523,30 @@ class ApiServer:
             raise _not_found(("v1", "namespaces", "", name))
 
     def _refuse_unknown(self, kind: str, body: dict[str, Any]) -> None:
+        for path in _unknown(self._schemas.get(kind, {}), body, ""):
+            text = f'{kind} in version "v1" cannot be handled: strict decoding error: '
+            raise Refusal(400, "BadRequest", f'{text}unknown field "{path}"')
         for path in self.unknown_fields.get(kind, ()):
             if _at(body, tuple(path.split("."))) is not None:
                 text = f'{kind} in version "v1" cannot be handled: strict decoding error: '
                 raise Refusal(400, "BadRequest", f'{text}unknown field "{path}"')
+
+
+def _unknown(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[str]:
+    """Fields that a CRD's schema does not have."""
+    if schema.get("x-kubernetes-preserve-unknown-fields") or path == "metadata":
+        return
+    if isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _unknown(schema.get("items") or {}, each, f"{path}[{index}]")
+    properties = schema.get("properties")
+    if isinstance(value, dict) and properties is not None:
+        for name, each in value.items():
+            at = f"{path}.{name}" if path else name
+            if name not in properties:
+                yield at
+            else:
+                yield from _unknown(properties[name], each, at)
 
 
 def _leaves(content: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

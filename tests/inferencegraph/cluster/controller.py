@@ -21,8 +21,7 @@ def reconcile(server: ApiServer) -> None:
         *server.objects("InferenceService").values(),
         *server.objects("InferenceGraph").values(),
     ]
-    for made in reconciled(contents):
-        content = made
+    for content in reconciled(contents):
         if content["kind"] != "Deployment":
             continue
         labels = content["metadata"]["labels"]

@@ -1,6 +1,7 @@
 """No cluster, the wrong one, or one that doesn't let us in: one message each, with the way out."""
 
 import asyncio
+import json
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import yaml
 from aiohttp import web
 
 from tests.conftest import free_port
-from tests.inferencegraph.cluster.api_server import ApiServer, Fault
+from tests.inferencegraph.cluster.api_server import TOKEN, ApiServer, Fault
 from tests.inferencegraph.cluster.conftest import Hem, kubeconfig_of
 from tests.inferencegraph.cluster.controller import reconcile
 
@@ -80,6 +81,24 @@ def test_credentials_that_are_refused(
     assert hem("status") == 2
     said = capsys.readouterr().err
     assert f"{server.url} refuses the kubeconfig's credentials (401: Unauthorized)" in said
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+def test_a_login_plugin_gives_the_token(
+    version: str, server: ApiServer, hem: Hem, kubeconfig: Path, capsys: Capture
+) -> None:
+    group = "client.authentication.k8s.io"
+    credential = {
+        "apiVersion": f"{group}/{version}",
+        "kind": "ExecCredential",
+        "status": {"token": TOKEN},
+    }
+    settings = kubeconfig_of(server.url)
+    plugin = {"apiVersion": f"{group}/{version}", "interactiveMode": "Never", "command": "echo"}
+    settings["users"][0]["user"] = {"exec": {**plugin, "args": [json.dumps(credential)]}}
+    kubeconfig.write_text(yaml.safe_dump(settings))
+    assert hem("status") == 2
+    assert "no InferenceService or InferenceGraph" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -15,7 +15,9 @@ import httpx
 import pytest
 
 from inferencegraph.cluster.connection import connect
-from inferencegraph.cluster.observing import observing
+from inferencegraph.cluster.observing import observe, observing
+from inferencegraph.cluster.status import services
+from inferencegraph.cluster.telemetry import Reader
 from inferencegraph.spec.schema import crd
 from tests.conftest import ROOT, StartServer
 from tests.inferencegraph.cluster.api_server import ApiServer, Fault, forbidden
@@ -359,6 +361,17 @@ def test_without_the_right_to_see_pods_it_says_so(
     assert "no permission to list pods in namespace 'default'" in capsys.readouterr().err
 
 
+def test_without_the_right_to_read_metrics_one_note_says_so(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    answer = forbidden("get", "pods/proxy", "", "default")
+    running.faults.append(Fault(lambda each: "/proxy" in each.path, answer, times=99))
+    assert hem("status", "--json") == 0
+    [note] = printed(capsys)[0]["notes"]
+    assert "and 3 others: user 'ada' may not" in note
+    assert "kubectl auth can-i get pods --subresource=proxy -n default" in note
+
+
 def test_a_long_list_comes_in_chunks(running: ApiServer, hem: Hem, capsys: Capture) -> None:
     running.chunk = 2
     assert hem("status", "--json") == 0
@@ -417,6 +430,17 @@ def test_metrics_come_from_where_the_pod_says(running: ApiServer, hem: Hem) -> N
     asked = [each.path for each in running.sent("GET", "/proxy")]
     assert f"/api/v1/namespaces/default/pods/{EDGE_POD}:9000/proxy/own/metrics" in asked
     assert f"/api/v1/namespaces/default/pods/{HEM_POD}:8080/proxy/metrics" in asked
+
+
+def test_who_watches_asks_each_pod_now_and_then_and_not_at_each_change(
+    running: ApiServer, kubeconfig: Path
+) -> None:
+    cluster = connect(None, None)
+    reader = Reader(cluster, "default", seconds=3600)
+    snapshot = observe(cluster, "default")
+    first, second = (services(snapshot, reader, "shop") for _ in range(2))
+    assert first[0].telemetry is second[0].telemetry
+    assert len(running.sent("GET", "/proxy")) == 7
 
 
 def test_metrics_that_are_none_are_told_and_end_nothing(
