@@ -251,17 +251,27 @@ def _component(
     """A component's fields around its pod."""
     running = running or Running()
     scale = running.scale
-    scaled = {"scaleMetric": scale.metric, "scaleTarget": scale.target} if scale.autoscaler else {}
     return {
         "minReplicas": scale.minimum,
         "maxReplicas": scale.maximum,
-        **scaled,
+        **_scaling(scale),
         **copy.deepcopy(fields),
         **pod_fields(),
         **running.manifest(),
         **(node.manifest() if node else {}),
         **pod,
     }
+
+
+def _scaling(scale: Scale) -> dict[str, Any]:
+    """KEDA takes a list of metrics, hpa one of its own."""
+    if scale.autoscaler is None:
+        return {}
+    if scale.autoscaler != "keda":
+        return {"scaleMetric": scale.metric, "scaleTarget": scale.target}
+    target = {"type": "Utilization", "averageUtilization": scale.target}
+    resource = {"name": scale.metric, "target": target}
+    return {"autoScaling": {"metrics": [{"type": "Resource", "resource": resource}]}}
 
 
 def _cloud_labels(name: str, owner: str | None) -> dict[str, str]:

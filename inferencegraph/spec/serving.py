@@ -67,7 +67,7 @@ class Autoscaling(Part):
         serialization_alias="class",
     )
     metric: Literal["cpu", "memory"] = "cpu"
-    target: int = Field(default=80, ge=1, description="percent of the request")
+    target: int = Field(default=80, ge=1, le=100, description="percent of the request")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -62,9 +62,16 @@ _mining = st.one_of(
     ),
 )
 _autoscaling = st.builds(
-    lambda low, more: {"minReplicas": low, "maxReplicas": low + more},
+    lambda low, more, kind, metric: {
+        "minReplicas": low,
+        "maxReplicas": low + more,
+        "class": kind,
+        "metric": metric,
+    },
     st.integers(1, 3),
     st.integers(0, 3),
+    st.sampled_from(["hpa", "keda"]),
+    st.sampled_from(["cpu", "memory"]),
 )
 
 
