@@ -72,7 +72,6 @@ def troubles() -> Iterator[Trouble]:
 
 def alike(site: Site, nodes: int, cloud: Cloud) -> Report:
     sites = tuple(replace(site, name=f"node-{number}") for number in range(1, nodes + 1))
-    # Longer than any limit, so that what builds up has built up.
     return report(simulate(Scenario(sites, cloud, seconds=600.0, warm_up=300.0)))
 
 
