@@ -7,6 +7,7 @@ uplink     a site's way to the cloud, with the limits of predictors.upstream
 running    `simulate`: one run, and what became of each query
 report     what came out: latencies, throughput, shares, utilisation, by site and over all
 table      a report for the terminal
+objects    what so many nodes are to the API server
 scale      the tables of docs/scale.md
 
     python -m inferencegraph.simulate --nodes 100 --rate 0.5 --hard 0.3 --cloud-replicas 3

@@ -57,7 +57,7 @@ def options() -> argparse.ArgumentParser:
             type=kind,
             default=field.default,
             metavar="N" if kind is int else "SECONDS",
-            help=str(field.description),
+            help=f"{field.description} ({field.default:g})" if field.default else field.description,
         )
     add(
         "--step-seconds",

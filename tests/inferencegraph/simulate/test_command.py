@@ -49,3 +49,14 @@ def test_what_can_not_be_simulated_is_one_line(arguments: tuple[str, ...], said:
     assert result.returncode == 2
     assert said in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_without_simpy_it_says_what_to_install() -> None:
+    code = (
+        "import runpy, sys; sys.modules['simpy'] = None;"
+        f"sys.argv[1:] = {list(TRAFFIC)!r};"
+        "runpy.run_module('inferencegraph.simulate', run_name='__main__')"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "simulating needs simpy: pip install 'kserve-hem[simulation]'" in result.stderr
