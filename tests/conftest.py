@@ -101,6 +101,7 @@ SLOW = tuple(
         "inferencegraph/local/test_stack.py",
         "inferencegraph/router/test_limits.py",
         "inferencegraph/router/test_server.py",
+        "inferencegraph/simulate/test_theory.py",
         "predictors/cache",
         "predictors/embedded",
         "predictors/engines/classifier",
