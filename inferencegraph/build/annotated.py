@@ -21,6 +21,8 @@ COMMENTS: Final[Mapping[str, str]] = {
     ),
     "- --model_name=": "Equal to the InferenceService's name, which is what the graph calls.",
     "- --url=http://": _CLOUD_ADDRESS,
+    "- transformers_hem": "HEM in the predictor's image, which has torch and transformers for its "
+    "router.",
     "- name: PROTOCOL": "Without it KServe's graph calls the V1 path.",
     "- name: PREDICTOR_CONNECT_TIMEOUT": (
         "Seconds. Both end before the graph's serviceClient, so that a dead cloud becomes an\n"

@@ -14,7 +14,7 @@ from tests.inferencegraph.spec.documents import read, service, spec, variables
 
 SETUPS = ROOT / "manifests/setups"
 GPU, OF_AMD = "nvidia.com/gpu", "amd.com/gpu"
-# Setup -> the server's container, its image without the tag, GPUs, replicas, and what its options say.
+# Setup -> the server's container, its image without the tag, GPUs, replicas, some of its options.
 CASES = {
     "cpu": ("ollama", "ollama/ollama", {}, 1, {"OLLAMA_NUM_PARALLEL": "1"}),
     "one-gpu": ("ollama", "ollama/ollama", {GPU: "1"}, 1, {}),
