@@ -29,9 +29,9 @@ ALGORITHM_MOUNT: Final = "/etc/hem/algorithm"  # of a user's own algorithm
 # Measured as the server's peak resident memory, with four callers at once: LinearRouter 200 MiB,
 # embedded:best (22M parameters, int8, by onnxruntime) 321 MiB.
 HEM_RESOURCES: Final = Resources(cpu="500m", memory="512Mi")
-# Of a router that torch runs. Measured likewise: all-MiniLM-L6-v2 (22M parameters) 687 MiB, a model of
-# routellm/bert's size (278M parameters, 1.04 GiB in float32) 1,070 MiB, of which 524 MiB are not its
-# file's pages; all of these read are 1.6 GiB.
+# Of a router that torch runs. Measured likewise: all-MiniLM-L6-v2 (22M parameters) 687 MiB, a model
+# of routellm/bert's size (278M parameters, 1.04 GiB in float32) 1,070 MiB, of which 524 MiB are not
+# its file's pages; with all pages of that file it is 1.6 GiB.
 ENCODER_RESOURCES: Final = Resources(cpu="1", memory="2Gi")
 DEFAULT_IMAGES: Final = Images()
 UPLINK_RESOURCES: Final = Resources(cpu="250m", memory="512Mi")
