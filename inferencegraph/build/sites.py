@@ -119,7 +119,9 @@ class Model:
     server's own options.
     url: asks the server there instead, which has the model under the name that `directory` says
     (None: as the engine finds it). image: in place of the engine's own, with the model in it, there
-    under the name that `directory` says.
+    under the name that `directory` says. command: the V2 server of that image that is started
+    instead of an engine; it gets `--model_name`, and a site's pod may add `--http_port` and
+    `--grpc_port`.
     """
 
     resources: Resources
@@ -133,6 +135,7 @@ class Model:
     server_arguments: tuple[str, ...] = ()
     server_environment: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
+    command: tuple[str, ...] = ()
     running: Running = field(default_factory=Running)
 
     def __post_init__(self) -> None:

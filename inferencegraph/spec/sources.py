@@ -1,10 +1,10 @@
 """Where a model comes from."""
 
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from inferencegraph.spec.fields import Part
+from inferencegraph.spec.fields import FromList, Part
 
 SOURCES: Final = ("storageUri", "hub", "file", "image", "url")
 # What KServe's storage initializer fetches or mounts.
@@ -46,6 +46,11 @@ class ModelSource(Part):
     image: str | None = Field(
         default=None, min_length=1, description="an image that serves it, with the model in it"
     )
+    command: Annotated[tuple[str, ...], FromList] = Field(
+        default=(),
+        description="of the image, in deploymentMode sdk: a V2 server of your own, which is given "
+        "--model_name",
+    )
     url: str | None = Field(
         default=None,
         description="base URL of a server that has it: an OpenAI-compatible API, Triton, V2",
@@ -67,6 +72,8 @@ class ModelSource(Part):
         given = self.sources
         if len(given) > 1:
             raise ValueError(f"has {' and '.join(given)}; a model has one source")
+        if self.command and not self.image:
+            raise ValueError("has a command, but no image that it would be run in")
         if self.secret and not self.url:
             raise ValueError("has a secret, but no url of an API that it would open")
         return self
