@@ -9,6 +9,8 @@ from inferencegraph.spec.fields import FromList, Part
 SOURCES: Final = ("storageUri", "hub", "file", "image", "url")
 # What KServe's storage initializer fetches or mounts.
 SCHEMES: Final = ("hf://", "pvc://", "s3://", "gs://", "oci://", "https://", "http://", "file://")
+# What comes with the project, or in a Python package.
+SHIPPED: Final = ("embedded:", "digits:", "package:")
 # The query-routing document's defaults, where a worker has no model.
 EDGE_DEFAULT: Final = "Qwen/Qwen2-1.5B-Instruct"
 CLOUD_DEFAULT: Final = "gpt-4o-mini"
@@ -40,8 +42,9 @@ class ModelSource(Part):
     file: str | None = Field(
         default=None,
         min_length=1,
-        description="a file or folder of the image, or of this machine for hem up; "
-        "embedded:edge, digits:edge and package:NAME are shipped or installed ones",
+        description="a file or folder of the image, or of this machine for hem up; a relative path "
+        "begins at the spec's folder; embedded:edge, digits:edge and package:NAME are shipped or "
+        "installed ones",
     )
     image: str | None = Field(
         default=None, min_length=1, description="an image that serves it, with the model in it"
