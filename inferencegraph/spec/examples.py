@@ -7,6 +7,7 @@ that example gives the same answers everywhere.
 """
 
 import argparse
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -24,6 +25,7 @@ SPECS: Final = Path("specs")
 FOLDER: Final = Path("answer-generation")
 DIGITS_FOLDER: Final = Path("digit-recognition")
 STORED_FOLDER: Final = FOLDER / "own-models"
+_RESOURCES: Final = re.compile(r"^resources:\n(  - .*\n)+", re.MULTILINE)
 # Below manifests/, one for each spec below manifests/specs.
 FOLDERS: Final = tuple(
     sorted(
@@ -75,8 +77,14 @@ def _part(content: dict[str, Any], name: str) -> str:
 
 
 def write(root: Path, folder: Path, made: Files) -> list[Path]:
-    """Writes the objects into `folder` below `root`; its kustomization is kept by hand."""
+    """Writes the objects into `folder` below `root`. Of its kustomization, which is kept by hand,
+    the list of resources."""
     written = []
+    kustomization = root / folder / "kustomization.yaml"
+    if kustomization.is_file():
+        listed = "".join(f"  - {name}\n" for name in made)
+        text = _RESOURCES.sub(f"resources:\n{listed}", kustomization.read_text(encoding="utf-8"))
+        kustomization.write_text(text, encoding="utf-8")
     for name, content in made.items():
         path = root / folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -119,6 +119,9 @@ def _pods(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from manifest["spec"].items()
 
 
+_COMPONENTS = {"PersistentVolumeClaim": "models"}
+
+
 @pytest.mark.parametrize("folder", EXAMPLES, ids=str)
 def test_every_object_has_the_recommended_labels(folder: Path) -> None:
     for name, manifest in EXAMPLES[folder].items():
@@ -126,7 +129,7 @@ def test_every_object_has_the_recommended_labels(folder: Path) -> None:
         assert labels["app.kubernetes.io/name"] == "kserve-hem"
         assert labels["app.kubernetes.io/instance"] == setup(folder).name
         part = name.removesuffix(".yaml").partition("-")[0]
-        assert labels["app.kubernetes.io/component"] in (part, "models")
+        assert labels["app.kubernetes.io/component"] == _COMPONENTS.get(manifest["kind"], part)
 
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=str)
