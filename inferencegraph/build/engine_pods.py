@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from inferencegraph.build.accelerators import accelerator_of
 from inferencegraph.build.engine_containers import engine_container, volumes
+from inferencegraph.build.engine_file import ENGINE_FILE, OURS, unless_filed, with_file
 from inferencegraph.build.engine_table import ENGINES, IN_A_RUNTIME, Serving
 from inferencegraph.build.pods import (
     SHARED_MEMORY_MOUNT,
@@ -65,12 +66,13 @@ class EngineServer:
     """An engine's own image as a container beside ours, which asks it by OpenAI's API.
 
     `on_cpus`, `on_gpus`: its name among ENGINES, where its image computes on them. `penalty`: its
-    API's field for a repetition penalty.
+    API's field for a repetition penalty. `takes_file`: it reads options from `--config FILE`.
     """
 
     on_cpus: str | None
     on_gpus: str | None
     penalty: str = "repetition_penalty"
+    takes_file: bool = False
 
 
 # The engines whose packages pin versions apart from ours: the predictor with such an engine.
@@ -95,7 +97,7 @@ SERVERS: Final[Mapping[str, Server | EngineServer | None]] = {
         gpus=True,
         asking=("--repetition_penalty_field=repetition_penalty",),  # vLLM has it
     ),
-    "sglang": EngineServer(None, "sglang"),
+    "sglang": EngineServer(None, "sglang", takes_file=True),
     "triton": Server(
         name="triton",
         image=lambda images: images.triton,
@@ -107,9 +109,16 @@ SERVERS: Final[Mapping[str, Server | EngineServer | None]] = {
         shared_memory="256Mi",
         gpus=False,
     ),
-    "vllm-server": EngineServer("vllm-cpu", "vllm"),
+    "vllm-server": EngineServer("vllm-cpu", "vllm", takes_file=True),
 }
 _ENGINE_PORT: Final = 8000
+
+
+def takes_file(engine: str) -> bool:
+    """Whether the engine reads a file of options: all of ours do, and some with a server of their
+    own."""
+    server = SERVERS.get(engine)
+    return server.takes_file if isinstance(server, EngineServer) else True
 
 
 def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
@@ -117,6 +126,13 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
 
     Raises ConfigurationError where the model's values don't fit its engine.
     """
+    pod = _model_pod(name, model, images)
+    if isinstance(SERVERS.get(model.engine), EngineServer):
+        return with_file(pod, model.config, ("--config", str(ENGINE_FILE)), reader=1)
+    return with_file(pod, model.config, (OURS,))
+
+
+def _model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
     if model.engine not in SERVERS:
         return {"containers": [_loading(name, model, images)], "volumes": [temporary()]}
     server = SERVERS[model.engine]
@@ -135,7 +151,8 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
         beside, own = _engine_beside(name, model, server)
     else:
         url = server.url
-        asked = replace(asked, arguments=(*server.asking, *asked.arguments))
+        words = unless_filed(server.asking, model.config)
+        asked = replace(asked, arguments=(*words, *asked.arguments))
         beside, own = _beside(name, model, images, server)
     beside["lifecycle"] = copy.deepcopy(SLEEP_FIRST)
     return {

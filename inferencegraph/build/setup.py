@@ -1,5 +1,5 @@
-"""A whole setup as objects, in this order: claims, an algorithm of the user's own, each site, and
-the cloud that they share."""
+"""A whole setup as objects, in this order: claims, an algorithm of the user's own, the engines'
+files, each site, and the cloud that they share."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -71,6 +71,8 @@ def _plain(setup: Setup) -> Objects:
     before = [_claim(claim, setup.name) for claim in setup.claims]
     if setup.mining is not None and setup.mining.own is not None:
         before.append(algorithm_map(setup.name, setup.mining.own))
+    files = [side.config for side in (setup.edge, setup.cloud) if side and side.config]
+    before += [file.config_map(setup.name) for file in {each.name: each for each in files}.values()]
     if isinstance(setup.cloud, Model):
         service, address = _cloud(f"{setup.name}-cloud", setup.cloud, shared)
         return [*before, *_sites(setup, address), service]

@@ -17,6 +17,7 @@ from inferencegraph.spec.resolve import (
     model_of,
     sites_of,
     timeouts_of,
+    with_one_file,
 )
 from inferencegraph.spec.service import LLMJointInferenceService, Spec
 from inferencegraph.spec.sources import ModelSource
@@ -83,10 +84,10 @@ def resolved(
     timeouts = faults.get(lambda: timeouts_of(spec))
     sites = (faults.get(lambda: sites_of(name, small)) or []) if small else []
     if small is not None:
-        edge = faults.get(lambda: model_of(small, spec, EDGE, EDGE_FIELD, models))
+        edge = faults.get(lambda: model_of(small, spec, EDGE, EDGE_FIELD, models, name))
         claims.append(faults.get(lambda: claim_of(small, EDGE_FIELD)))
     if large is not None:
-        cloud = faults.get(lambda: model_of(large, spec, CLOUD, CLOUD_FIELD, models))
+        cloud = faults.get(lambda: model_of(large, spec, CLOUD, CLOUD_FIELD, models, name))
         claims.append(faults.get(lambda: claim_of(large, CLOUD_FIELD)))
     if small is not None and large is not None:
         text = not (isinstance(edge, Model) and edge.engine == "classifier")
@@ -96,6 +97,7 @@ def resolved(
         )
     elif small is not None and small.hard_example_mining is not None:
         faults.get(_mines_for_nobody)
+    edge, cloud = with_one_file(edge, cloud, name)
     made = {claim.name: claim for claim in claims if claim is not None}
     if any(claim and claim != made[claim.name] for claim in claims):
         faults.get(_two_claims)

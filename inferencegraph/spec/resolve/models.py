@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from inferencegraph.build.engine_file import unless_filed
 from inferencegraph.build.pods import Resources
 from inferencegraph.build.setup import Claim
 from inferencegraph.build.sites import DEFAULT_START_SECONDS, CloudAPI, Model, Running, Scale
@@ -12,6 +13,7 @@ from inferencegraph.spec.resolve.images import own_image
 from inferencegraph.spec.resolve.options import (
     arguments_of,
     config_block,
+    file_of,
     server_arguments_of,
     server_environment_of,
 )
@@ -123,12 +125,21 @@ def sampling_of(part: SamplingPart | None) -> Sampling:
 
 
 def model_of(
-    worker: Worker, spec: Spec, side: str, field: str, models: Mapping[str, ModelSource]
+    worker: Worker,
+    spec: Spec,
+    side: str,
+    field: str,
+    models: Mapping[str, ModelSource],
+    owner: str,
 ) -> Model | CloudAPI:
-    """The worker's model as a pod serves it, or the API that has it."""
+    """The worker's model as a pod serves it, or the API that has it. owner: the spec's name."""
     source = model_source(worker, side, field, models)
     engine = engine_of(worker, spec, source, field)
-    block = config_block(worker, spec, engine)
+    block = config_block(worker, spec, engine, field)
+    if engine == "triton" and source.image is not None and side == CLOUD:
+        _refuse_for_a_bare_triton(worker, field)
+        block = None
+    config = file_of(block, engine, f"{owner}-{side}-engine")
     beside = engine in SERVED_BESIDE
     arguments = () if beside else arguments_of(block)
     sampling = sampling_of(worker.sampling)
@@ -144,11 +155,13 @@ def model_of(
             engine=engine,
             key=secret.key if secret else "key",
             arguments=arguments,
+            config=config,
         )
     default = EDGE_RESOURCES if side == EDGE else CLOUD_RESOURCES
     resources = resources_of(worker.resource, default, field)
-    if engine == "vllm" and resources.gpus and not any("gpu_memory" in word for word in arguments):
-        arguments = (f"--gpu_memory_utilization={GPU_MEMORY:g}", *arguments)
+    if engine == "vllm" and resources.gpus:
+        share = unless_filed([f"--gpu_memory_utilization={GPU_MEMORY:g}"], config)
+        arguments = (*share, *arguments)
     named = source.url is not None or source.image is not None
     with at(f"{field}.model"):
         return Model(
@@ -164,6 +177,17 @@ def model_of(
             image=own_image(source.image, spec) if source.image else None,
             start_seconds=worker.start_seconds or DEFAULT_START_SECONDS,
             running=running_of(worker, side),
+            config=config,
+        )
+
+
+def _refuse_for_a_bare_triton(worker: Worker, field: str) -> None:
+    """A Triton in the cloud whose image has its model is asked by the uplinks, in V2."""
+    if worker.inference_config and worker.inference_config.triton_config:
+        raise SpecFault(
+            f"{field}.inferenceConfig.tritonConfig",
+            "is for a predictor of ours in front of Triton, and an image with its own Triton has "
+            "none; leave it out",
         )
 
 
