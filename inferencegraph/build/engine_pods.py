@@ -134,7 +134,7 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
 
 def _model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
     if model.engine not in SERVERS:
-        return {"containers": [_loading(name, model, images)], "volumes": [temporary()]}
+        return _loading_pod(name, model, images)
     server = SERVERS[model.engine]
     if isinstance(server, EngineServer):
         penalty = f"--repetition_penalty_field={server.penalty}"
@@ -159,6 +159,15 @@ def _model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
         "containers": [_asking(name, asked, images, url, name), beside],
         "volumes": [temporary(), *own],
     }
+
+
+def _loading_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
+    loading = _loading(name, model, images)
+    if model.resources.gpus < 2:
+        return {"containers": [loading], "volumes": [temporary()]}
+    # Its processes, one for each GPU, pass tensors through it.
+    loading["volumeMounts"].append(dict(SHARED_MEMORY_MOUNT))
+    return {"containers": [loading], "volumes": [temporary(), shared_memory("8Gi")]}
 
 
 def _loading(name: str, model: Model, images: Images) -> dict[str, Any]:

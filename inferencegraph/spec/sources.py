@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from inferencegraph.spec.fields import Part
 
-SOURCES: Final = ("storageUri", "hub", "file", "image", "url")
+SOURCES: Final = ("storageUri", "hub", "file", "image", "url", "llmInferenceService")
 # What KServe's storage initializer fetches or mounts.
 SCHEMES: Final = ("hf://", "pvc://", "s3://", "gs://", "oci://", "https://", "http://", "file://")
 # The query-routing document's defaults, where a worker has no model.
@@ -23,6 +23,24 @@ class SecretKey(Part):
 
 
 DEFAULT_SECRET: Final = SecretKey(name="kserve-hem-cloud-key", key="key")
+
+
+class LLMServiceReached(Part):
+    """How an LLMInferenceService of KServe's is asked."""
+
+    gateway: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="base URL of KServe's gateway, in front of its scheduler; its own Service "
+        "if absent",
+    )
+
+
+class LLMServiceName(LLMServiceReached):
+    """One that is there already; `namespace`: the spec's own if absent."""
+
+    name: str = Field(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=63)
+    namespace: str | None = Field(default=None, min_length=1)
 
 
 class ModelSource(Part):
@@ -50,6 +68,10 @@ class ModelSource(Part):
         default=None,
         description="base URL of a server that has it: an OpenAI-compatible API, Triton, V2",
     )
+    llm_inference_service: LLMServiceName | None = Field(
+        default=None,
+        description="of a cloudWorker: an LLMInferenceService that is there already, by its name",
+    )
     secret: SecretKey | None = Field(
         default=None,
         description="the key of the API at url; without one it is called without a key",
@@ -67,7 +89,7 @@ class ModelSource(Part):
         given = self.sources
         if len(given) > 1:
             raise ValueError(f"has {' and '.join(given)}; a model has one source")
-        if self.secret and not self.url:
+        if self.secret and not (self.url or self.llm_inference_service):
             raise ValueError("has a secret, but no url of an API that it would open")
         return self
 
@@ -80,5 +102,6 @@ class ModelSource(Part):
             "file": self.file,
             "image": self.image,
             "url": self.url,
+            "llmInferenceService": self.llm_inference_service,
         }
         return [name for name, value in by_name.items() if value is not None]

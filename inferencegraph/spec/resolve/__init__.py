@@ -2,12 +2,13 @@
 
 from inferencegraph.spec.resolve.images import images_of
 from inferencegraph.spec.resolve.mining import mining_of
-from inferencegraph.spec.resolve.models import claim_of, model_of
-from inferencegraph.spec.resolve.options import with_one_file
+from inferencegraph.spec.resolve.models import model_of, with_one_file
+from inferencegraph.spec.resolve.resources import claim_of, claim_warnings
 from inferencegraph.spec.resolve.sites import sites_of, timeouts_of
 
 __all__ = [
     "claim_of",
+    "claim_warnings",
     "images_of",
     "mining_of",
     "model_of",

@@ -8,8 +8,8 @@ from inferencegraph.build.sites import GATEWAY_KEYS, HEM_RESOURCES, MINING_MODES
 from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.mining import HardExampleMining
 from inferencegraph.spec.own_algorithm import own_algorithm
-from inferencegraph.spec.resolve.models import resources_of
 from inferencegraph.spec.resolve.options import option
+from inferencegraph.spec.resolve.resources import resources_of
 from inferencegraph.spec.service import Spec
 from inferencegraph.spec.serving import Amounts
 

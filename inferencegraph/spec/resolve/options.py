@@ -1,11 +1,9 @@
 """An engine's configuration block, as the file, the options and the variables of what serves it."""
 
-from dataclasses import replace
 from typing import Any
 
 from inferencegraph.build.engine_file import EngineFile
 from inferencegraph.build.engine_pods import takes_file
-from inferencegraph.build.sites import CloudAPI, Model
 from inferencegraph.spec.blocks import EngineConfig
 from inferencegraph.spec.engines import BLOCKS, BY_ENVIRONMENT, LACKING, SERVED_BESIDE
 from inferencegraph.spec.faults import SpecFault
@@ -43,18 +41,6 @@ def file_of(block: EngineConfig | None, engine: str, name: str) -> EngineFile | 
         values |= values.pop("engine_args", {})
         values = {name.replace("_", "-"): value for name, value in values.items()}
     return EngineFile(name, values)
-
-
-def with_one_file(
-    edge: Model | CloudAPI | None, cloud: Model | CloudAPI | None, owner: str
-) -> tuple[Model | CloudAPI | None, Model | CloudAPI | None]:
-    """Both sides; where their files say the same, as with a block of both, they are one."""
-    if not (edge and cloud and edge.config and cloud.config):
-        return edge, cloud
-    if edge.config.values != cloud.config.values:
-        return edge, cloud
-    config = replace(edge.config, name=f"{owner}-engine")
-    return replace(edge, config=config), replace(cloud, config=config)
 
 
 def arguments_of(block: EngineConfig | None) -> tuple[str, ...]:
