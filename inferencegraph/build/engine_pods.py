@@ -1,26 +1,24 @@
 """What a model's pod holds: our predictor alone, or beside it the server that its engine asks.
 
-An engine that loads the model in the predictor's own process needs no line here, or one in
-OWN_IMAGES where the predictor's image can't hold it. A server is an image of ours (Server), or an
-engine's own, started as `engine_table` says (EngineServer). KServe sends the traffic to the first
-container, which is always ours.
+Which server that is stands in `engine_servers`. KServe sends the traffic to the first container,
+which is always ours.
 """
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from inferencegraph.build.accelerators import accelerator_of
+from inferencegraph.build.engine import IN_A_RUNTIME, Serving
 from inferencegraph.build.engine_containers import engine_container, volumes
 from inferencegraph.build.engine_file import ENGINE_FILE, OURS, unless_filed, with_file
-from inferencegraph.build.engine_table import ENGINES, IN_A_RUNTIME, Serving
+from inferencegraph.build.engine_servers import OWN_IMAGES, SERVERS, EngineServer, Server
+from inferencegraph.build.engine_table import ENGINES
 from inferencegraph.build.pods import (
     SHARED_MEMORY_MOUNT,
     SLEEP_FIRST,
     Images,
-    Listening,
     container,
     server_container,
     shared_memory,
@@ -42,83 +40,7 @@ _OURS: Final = ("embedded:", "package:")
 _BESIDE: Final = "tmp-server"  # one each, as both servers name their files as they like
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A model server as a container beside ours, which asks it at `url`, with `asking` as its own
-    arguments.
-
-    Its image takes `--model_name`, `--model_dir` and `arguments`. `shared_memory` is the most that
-    its processes pass to each other. `gpus`: whether it computes on them.
-    """
-
-    name: str
-    image: Callable[[Images], str]
-    url: str
-    arguments: tuple[str, ...]
-    listening: Listening
-    shared_memory: str
-    gpus: bool
-    asking: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class EngineServer:
-    """An engine's own image as a container beside ours, which asks it by OpenAI's API.
-
-    `on_cpus`, `on_gpus`: its name among ENGINES, where its image computes on them. `penalty`: its
-    API's field for a repetition penalty. `takes_file`: it reads options from `--config FILE`.
-    """
-
-    on_cpus: str | None
-    on_gpus: str | None
-    penalty: str = "repetition_penalty"
-    takes_file: bool = False
-
-
-# The engines whose packages pin versions apart from ours: the predictor with such an engine.
-OWN_IMAGES: Final[Mapping[str, Callable[[Images], str]]] = {
-    "vllm": lambda images: images.predictor_vllm,
-}
-
-# The engines that ask a server; None: one elsewhere, at `Model.url`, and never in their own pod.
-SERVERS: Final[Mapping[str, Server | EngineServer | None]] = {
-    "kserve": None,
-    "sedna_worker": None,
-    "llama-cpp": EngineServer("llama-cpp", None, penalty="repeat_penalty"),
-    "lmdeploy": EngineServer(None, "lmdeploy"),
-    "ollama": EngineServer("ollama", "ollama-gpu", penalty="none"),
-    "openai_api": Server(
-        name="openai-server",
-        image=lambda images: images.openai_server,
-        url="http://localhost:8000/v1",
-        arguments=("--port=8000",),
-        listening=Listening({"openai": 8000}, "/health", "/health"),
-        shared_memory="8Gi",
-        gpus=True,
-        asking=("--repetition_penalty_field=repetition_penalty",),  # vLLM has it
-    ),
-    "sglang": EngineServer(None, "sglang", takes_file=True),
-    "triton": Server(
-        name="triton",
-        image=lambda images: images.triton,
-        url="localhost:8001",
-        arguments=("--http-port=8000", "--grpc-port=8001"),
-        listening=Listening(
-            {"triton-http": 8000, "triton-grpc": 8001}, "/v2/health/live", "/v2/health/ready"
-        ),
-        shared_memory="256Mi",
-        gpus=False,
-    ),
-    "vllm-server": EngineServer("vllm-cpu", "vllm", takes_file=True),
-}
 _ENGINE_PORT: Final = 8000
-
-
-def takes_file(engine: str) -> bool:
-    """Whether the engine reads a file of options: all of ours do, and some with a server of their
-    own."""
-    server = SERVERS.get(engine)
-    return server.takes_file if isinstance(server, EngineServer) else True
 
 
 def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:

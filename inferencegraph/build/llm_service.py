@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from inferencegraph.build.accelerators import accelerator_of
 from inferencegraph.build.engine_file import ENGINE_FILE, EngineFile, with_file
-from inferencegraph.build.engine_table import IMAGES
+from inferencegraph.build.engine_images import IMAGES
 from inferencegraph.build.pods import NVIDIA, Resources, labels
 from inferencegraph.build.sites import DEFAULT_START_SECONDS, CloudAPI, Running
 from predictors.contract import Sampling

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from inferencegraph.build.accelerators import accelerator_of
+from inferencegraph.build.engine import IN_A_RUNTIME
 from inferencegraph.build.engine_file import ENGINE_FILE, EngineFile, with_file
-from inferencegraph.build.engine_table import ENGINES, IN_A_RUNTIME, MULTI_NODE
+from inferencegraph.build.engine_table import ENGINES, MULTI_NODE
 from inferencegraph.build.pods import STANDARD_MODE, Resources, labels, pod_fields
 from inferencegraph.build.serving_runtime import serving_runtime
 from inferencegraph.build.sites import CloudAPI, Running, predictor_url

@@ -16,13 +16,9 @@ import yaml
 
 from inferencegraph.build.accelerators import ACCELERATORS, Accelerator, accelerator_of
 from inferencegraph.build.annotated import annotated
-from inferencegraph.build.engine_table import (
-    CONFIG_MAP,
-    ENGINES,
-    IMAGES,
-    IN_A_RUNTIME,
-    Engine,
-)
+from inferencegraph.build.engine import IN_A_RUNTIME, Engine
+from inferencegraph.build.engine_images import IMAGES
+from inferencegraph.build.engine_table import ENGINES
 from inferencegraph.build.serving_runtime import serving_runtime
 from inferencegraph.read.documents import parse
 from inferencegraph.read.kustomization import FILE_NAMES
@@ -30,6 +26,7 @@ from predictors.errors import ConfigurationError
 from predictors.serving.command import run
 
 IMAGES_FILE: Final = "images.yaml"
+CONFIG_MAP: Final = "inference-engine-config"
 _FROM_CONFIG_MAP: Final = "# From the ConfigMap inference-engine-config in images.yaml.\n"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from inferencegraph.build.engine import Engine
 from inferencegraph.build.engine_containers import (
     engine_container,
     mounts,
@@ -12,7 +13,7 @@ from inferencegraph.build.engine_containers import (
     variables,
     volumes,
 )
-from inferencegraph.build.engine_table import MULTI_NODE, Engine
+from inferencegraph.build.engine_table import MULTI_NODE
 from inferencegraph.build.pods import CONTAINER_NAME, HTTP_PORT, Resources
 from inferencegraph.check.reconciled.multi_node import (
     MORE_ACCELERATORS,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from inferencegraph.build.engine_file import EngineFile
-from inferencegraph.build.engine_pods import takes_file
+from inferencegraph.build.engine_servers import takes_file
 from inferencegraph.spec.blocks import EngineConfig
 from inferencegraph.spec.engines import BLOCKS, BY_ENVIRONMENT, LACKING, SERVED_BESIDE
 from inferencegraph.spec.faults import SpecFault

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from inferencegraph.build.accelerators import ACCELERATORS
+from inferencegraph.build.engine_images import IMAGES
 from inferencegraph.build.engine_table import MULTI_NODE
+from inferencegraph.build.runtimes import runtimes
 from inferencegraph.check.reconciled.site import reconciled
 from tests.inferencegraph.build.crds import violations
 from tests.inferencegraph.spec.documents import (
@@ -158,10 +161,6 @@ def test_the_uplink_asks_the_head_by_openais_api() -> None:
 
 
 def test_its_runtime_is_the_shipped_one_with_its_own_resources() -> None:
-    from inferencegraph.build.accelerators import ACCELERATORS
-    from inferencegraph.build.engine_table import IMAGES
-    from inferencegraph.build.runtimes import runtimes
-
     shipped = runtimes(ACCELERATORS["nvidia"], IMAGES)[MULTI_NODE]["spec"]
     own = by_name(read(several()))["ServingRuntime/shop-cloud"]["spec"]
     for spec_of in (shipped, own):
