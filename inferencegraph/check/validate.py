@@ -75,6 +75,7 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
     "ServingRuntime": (check_fields, check_name, check_runtime, check_runtime_pods),
     "ClusterServingRuntime": (check_fields, check_name, check_runtime, check_runtime_pods),
     **dict.fromkeys(itertools.chain.from_iterable(CORE_KINDS.values()), (check_fields,)),
+    "LLMInferenceService": (check_fields, check_name),
 }
 
 
@@ -168,6 +169,8 @@ def _of_kind(
         yield unknown("kind", "kind", kind, (*VERSIONS, *UNCHECKED))
     elif not kind or not version:
         yield error("kind", "an object needs both apiVersion and kind")
+    elif kind in UNCHECKED and kind in CORE_KINDS.get(version, ()):
+        yield note("kind", f"of a {kind} the fields are checked here, not what KServe makes of it")
     elif kind not in CORE_KINDS.get(version, ()):
         yield note("kind", f"{version} {kind} is not one that is checked here")
     before = itertools.takewhile(lambda other: other is not content, documents)
