@@ -8,6 +8,7 @@ RULES: Final = {
     "spec": "a one-click spec: its fields, and what can be rendered of them",
     "sedna": "what of a file of Sedna's or Ianvs's has no counterpart",
     "fields": "misspelt, missing and mistyped fields; quantities",
+    "schema": "the whole schema of a kind's CRD (--crds)",
     "name": "names, with the room that KServe's own names need",
     "deployment-mode": "the annotation that asks for plain Deployments",
     "graph": "an InferenceGraph's nodes, steps, conditions and weights",
