@@ -2,6 +2,8 @@
 
 from typing import Final
 
+SERVER: Final = "server"
+SERVER_PODS: Final = "server-pods"
 RULES: Final = {
     "kind": "apiVersion and kind belong together, and each object is there once",
     "metadata": "labels and annotations as Kubernetes takes them",
@@ -25,4 +27,6 @@ RULES: Final = {
     "KServe makes of a service",
     "graph-pods": "the same of a graph's router",
     "runtime-pods": "the same of a ServingRuntime's pods",
+    SERVER: "what the cluster's API server says of an object, as a dry run (--server)",
+    SERVER_PODS: "what it says of the Deployments, Services and autoscalers that KServe would make",
 }

@@ -297,9 +297,9 @@ class Cluster:
         body: Object | None = None,
         content_type: str = _JSON,
         accept: str = _JSON,
-        seconds: float = ANSWER_SECONDS,
+        seconds: float | None = None,
     ) -> Any:
-        """The response of urllib3, whose body is not read yet."""
+        """The response of urllib3, whose body is not read yet. seconds: until something comes."""
         try:
             return self._client.call_api(
                 path,
@@ -309,7 +309,7 @@ class Cluster:
                 body=body,
                 auth_settings=["BearerToken"],
                 _preload_content=False,
-                _request_timeout=(CONNECT_SECONDS, seconds),
+                _request_timeout=(CONNECT_SECONDS, seconds or ANSWER_SECONDS),
             )
         except ApiException as error:
             raise refused(error, call, self.server) from error

@@ -11,10 +11,14 @@ from inferencegraph.check.problem import Finding, error, note
 
 
 class Definitions:
-    """All that a folder defines. Later ones of the same kind and version win."""
+    """All that a folder or a cluster defines. Later ones of the same kind and version win.
 
-    def __init__(self, found: Sequence[Definition]) -> None:
+    judged: the objects go to the API server as well, which evaluates the rules in CEL.
+    """
+
+    def __init__(self, found: Sequence[Definition], *, judged: bool = False) -> None:
         self._known = {(each.api_version, each.kind): each for each in found}
+        self._judged = judged
 
     def of(self, content: Mapping[str, Any]) -> Definition | None:
         return self._known.get((str(content.get("apiVersion")), str(content.get("kind"))))
@@ -32,7 +36,7 @@ class Definitions:
             yield error("apiVersion", f"{definition.api_version} is not served any more")
         yield from check_type(mapping(content.get("metadata")), "V1ObjectMeta", "metadata")
         yield from definition.findings(content)
-        if definition.rules:
+        if definition.rules and not self._judged:
             yield note(
                 "kind",
                 f"{definition.rules} rules of {definition.kind}'s CRD are in CEL and not checked; "
@@ -50,5 +54,5 @@ class Definitions:
                 "apiVersion",
                 f"{group} has no {kind} in version {version!r}; its CRD has {versions}",
             )
-        elif self._known and group == GROUP:
+        elif self._known and group == GROUP and not self._judged:
             yield note("kind", f"no CRD of {kind} is among the given ones; by KServe 0.20's fields")

@@ -16,7 +16,7 @@ from inferencegraph.read.documents import SUFFIXES
 from predictors.errors import ConfigurationError, first_line
 
 KIND: Final = "CustomResourceDefinition"
-_VERSION: Final = "apiextensions.k8s.io/v1"
+VERSION: Final = "apiextensions.k8s.io/v1"
 _PACKED: Final = ".gz"
 # LibYAML's is twenty times faster, and KServe's CRDs have two megabytes.
 _Loader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -47,7 +47,7 @@ def _of_file(path: Path) -> Iterator[Definition]:
         return
     for content in _objects(_parsed(text, path)):
         if content.get("kind") == KIND:
-            yield from _of_crd(content, path)
+            yield from definitions_of(content, path)
 
 
 def _text(path: Path) -> str:
@@ -77,17 +77,18 @@ def _objects(items: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
     """Also those in lists, as `kubectl get crd` prints them."""
     for item in map(mapping, items):
         if str(item.get("kind")).endswith("List"):
-            own = {"kind": str(item["kind"]).removesuffix("List"), "apiVersion": _VERSION}
+            own = {"kind": str(item["kind"]).removesuffix("List"), "apiVersion": VERSION}
             yield from _objects([{**own, **mapping(each)} for each in sequence(item.get("items"))])
         else:
             yield item
 
 
-def _of_crd(content: Mapping[str, Any], path: Path) -> Iterator[Definition]:
+def definitions_of(content: Mapping[str, Any], path: Path) -> Iterator[Definition]:
+    """Each version of one CRD. Raises ConfigurationError."""
     name = mapping(content.get("metadata")).get("name")
-    if content.get("apiVersion") != _VERSION:
+    if content.get("apiVersion") != VERSION:
         raise ConfigurationError(
-            f"{path}: {KIND} {name!r} is {content.get('apiVersion')}; only {_VERSION} has a schema "
+            f"{path}: {KIND} {name!r} is {content.get('apiVersion')}; only {VERSION} has a schema "
             "for each version"
         )
     spec = mapping(content.get("spec"))

@@ -33,6 +33,7 @@ CORE: Final[dict[str, dict[str, tuple[str, bool]]]] = {
         "Event": ("events", True),
     },
     "apps/v1": {"Deployment": ("deployments", True)},
+    "autoscaling/v2": {"HorizontalPodAutoscaler": ("horizontalpodautoscalers", True)},
     "policy/v1": {"PodDisruptionBudget": ("poddisruptionbudgets", True)},
     "networking.k8s.io/v1": {
         "Ingress": ("ingresses", True),
@@ -54,6 +55,7 @@ APPLY: Final = "application/apply-patch+yaml"
 TOKEN: Final = "a-token"
 
 Key = tuple[str, str, str, str]  # group and version, plural, namespace, name
+Reason = str | Mapping[str, str]  # why an object is invalid, as one text or by field
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def forbidden(verb: str, resource: str, group: str, namespace: str) -> tuple[int
 
 class ApiServer:
     """`unknown_fields`: paths, by kind, that its CRDs do not have. `metrics`: the text of each
-    pod's /metrics. `refuse`: says why a core object is invalid, or None."""
+    pod's /metrics. `refuse`: says why an object is invalid, or None."""
 
     def __init__(self, kinds: Mapping[str, Mapping[str, tuple[str, bool]]] | None = None) -> None:
         self.kinds = {gv: dict(each) for gv, each in (kinds or CORE | KSERVE).items()}
@@ -119,7 +121,7 @@ class ApiServer:
         self.faults: list[Fault] = []
         self.unknown_fields: dict[str, tuple[str, ...]] = {}
         self.metrics: dict[str, str] = {}
-        self.refuse: Callable[[dict[str, Any]], str | None] = lambda content: None
+        self.refuse: Callable[[dict[str, Any]], Reason | None] = lambda content: None
         self.hold: Callable[[Request], bool] = lambda request: False  # never answered
         self.chunk = 0
         self.finalized: set[str] = set()  # kinds whose objects stay until they are released
@@ -364,7 +366,7 @@ class ApiServer:
         if request.query.get("fieldValidation") == "Strict":
             self._refuse_unknown(kind, body)
         if reason := self.refuse(body):
-            raise Refusal(422, "Invalid", f'{kind} "{key[3]}" is invalid: {reason}')
+            raise _invalid(kind, key[3], reason)
         mine = {path for path in _leaves(body) if _is_of(path, sub)}
         owned = self._owned.get(key, {})
         causes = []
@@ -408,7 +410,7 @@ class ApiServer:
         if request.method == "PUT" and key not in self._objects:
             raise _not_found(key)
         if reason := self.refuse(request.body):
-            raise Refusal(422, "Invalid", f'{self._kind(key)} "{name}" is invalid: {reason}')
+            raise _invalid(self._kind(key), name, reason)
         return dict(request.body)
 
     def _delete(self, key: Key, request: Request) -> dict[str, Any]:
@@ -592,6 +594,13 @@ def _selected(content: Mapping[str, Any], request: Request) -> bool:
         if str(_at(content, tuple(name.split(".")))) != value:
             return False
     return True
+
+
+def _invalid(kind: str, name: str, reason: Reason) -> Refusal:
+    pairs = [] if isinstance(reason, str) else list(reason.items())
+    causes = [{"reason": "FieldValueInvalid", "field": f, "message": m} for f, m in pairs]
+    text = reason if isinstance(reason, str) else ", ".join(f"{f}: {m}" for f, m in pairs)
+    return Refusal(422, "Invalid", f'{kind} "{name}" is invalid: {text}', causes=causes)
 
 
 def _no_resource() -> Refusal:

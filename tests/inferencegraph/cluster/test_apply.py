@@ -76,7 +76,7 @@ def test_everything_is_tried_out_before_the_first_change(
     patches = server.sent("PATCH")
     assert [each.is_dry_run for each in patches] == [True] * 9 + [False] * 9
     tried = {each.path.split("/")[-1] for each in server.sent("POST", dry_run=True)}
-    assert tried == {"deployments", "services"}
+    assert tried == {"deployments", "services", "horizontalpodautoscalers"}
 
 
 def test_a_second_time_changes_nothing(
@@ -439,6 +439,7 @@ def test_what_kserve_would_make_is_refused_before_anything_is_changed(
     assert hem("apply", "-f", spec) == 2
     said = capsys.readouterr().err
     assert "KServe would make Deployment 'shop-till-1-hem-predictor', which is refused" in said
+    assert f"{spec}: InferenceService/shop-till-1-hem: spec: KServe would make" in said
     assert "env[0].name: Invalid value" in said
     assert not server.sent("PATCH", dry_run=False)
 
