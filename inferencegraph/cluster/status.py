@@ -17,6 +17,8 @@ from inferencegraph.cluster.failures import ClusterError, NotFound
 from inferencegraph.cluster.observing import SPECS, Snapshot
 from inferencegraph.cluster.promise import ALLOWED, Promise, promise
 from inferencegraph.cluster.telemetry import Figures, Reader, Telemetry
+from inferencegraph.spec.mining import Promise as SpecPromise
+from inferencegraph.spec.service import parsed
 from predictors.contract import CLOUD, EDGE
 from predictors.errors import known
 
@@ -54,11 +56,12 @@ class Service:
         return list(dict.fromkeys(part.site for part in self.parts))
 
     @property
-    def promised(self) -> Mapping[str, Any]:
-        """What the stored spec promises; empty where it is not known."""
-        spec = mapping(mapping(self.stored).get("spec"))
-        mining = mapping(mapping(spec.get("edgeWorker")).get("hardExampleMining"))
-        return mapping(mining.get("promise"))
+    def promised(self) -> SpecPromise | None:
+        """What the stored spec promises, in whichever spelling; None where it is not known."""
+        spec = parsed(self.stored)[0] if self.stored else None
+        worker = spec.spec.edge_worker if spec else None
+        mining = worker.hard_example_mining if worker else None
+        return mining.promise if mining else None
 
 
 def services(snapshot: Snapshot, reader: Reader, name: str | None) -> list[Service]:
@@ -146,7 +149,8 @@ def store(cluster: Cluster, found: Sequence[Service]) -> None:
 
 def judged_share(service: Service, site: str) -> str | None:
     """Of a promised share: whether what was seen fits."""
-    ratio, seen = service.promised.get("edgeRatio"), service.promises.get(site)
+    promised, seen = service.promised, service.promises.get(site)
+    ratio = promised.edge_ratio if promised else None
     if ratio is None or seen is None or seen.share is None:
         return None
     kept = seen.share.low - ALLOWED <= ratio <= seen.share.high + ALLOWED

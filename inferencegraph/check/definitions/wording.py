@@ -13,7 +13,6 @@ _WORDS: Final = {
     "array": "a list",
     "boolean": "true or false",
     "integer": "a whole number",
-    "null": "nothing",
     "number": "a number",
     "object": "a mapping",
     "string": "a string",
@@ -49,7 +48,9 @@ def worded(violation: "ValidationError", schema: Mapping[str, Any]) -> Iterator[
             yield error(_join(field, str(told["property"])), "is missing, but required")
         case "type":
             types = told["types"] if isinstance(told.get("types"), list) else [told["type"]]
-            words = " or ".join(_WORDS.get(str(each), str(each)) for each in types)
+            words = " or ".join(
+                _WORDS.get(str(each), str(each)) for each in types if each != "null"
+            )
             if value is None:
                 yield error(field, f"is empty; write {words}, or leave the field out")
             else:

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from inferencegraph.cluster.connection import connect
 from inferencegraph.cluster.observing import observe, observing
@@ -415,6 +416,36 @@ def test_share_and_promise_are_those_of_the_servers_own_metrics(
     said = " ".join(capsys.readouterr().out.split())
     assert f"edge share {edge / 240:.1%} (" in said
     assert f"promise: {site['promise']['quality']} (score drift" in said
+
+
+@pytest.mark.parametrize("spelling", ["edgeRatio", "edge_ratio"])
+@pytest.mark.parametrize("promised", ["kept", "missed"])
+def test_a_promised_share_is_judged_by_the_stored_spec(
+    spelling: str,
+    promised: str,
+    metrics: str,
+    running: ApiServer,
+    hem: Hem,
+    spec: Path,
+    capsys: Capture,
+) -> None:
+    """As `kubectl apply` stores it, too: in the spelling of the file."""
+    running.put(crd())
+    running.metrics[HEM_POD] = metrics
+    share = decided(metrics, "edge") / 240
+    ratio = share if promised == "kept" else (share + 0.5) % 1
+    content = yaml.safe_load(spec.read_text())
+    mining = content["spec"]["edgeWorker"].pop("hardExampleMining")
+    name = "hardExampleMining" if spelling == "edgeRatio" else "hard_example_mining"
+    content["spec"]["edgeWorker"][name] = {**mining, "promise": {spelling: ratio}}
+    running.put(content)
+    assert hem("status", "--json") == 0
+    sites = {each["name"]: each for each in printed(capsys)[0]["sites"]}
+    told = f"share of {ratio:.0%} promised: {promised}"
+    assert sites["shop-till-1"]["promisedShare"] == told
+    assert sites["shop-till-2"]["promisedShare"] is None
+    assert hem("status") == 0
+    assert told in " ".join(capsys.readouterr().out.split())
 
 
 def test_metrics_come_from_where_the_pod_says(running: ApiServer, hem: Hem) -> None:
