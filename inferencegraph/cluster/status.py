@@ -56,6 +56,18 @@ class Service:
         return list(dict.fromkeys(part.site for part in self.parts))
 
     @property
+    def started(self) -> str:
+        """When its spec was stored, or else its first part made."""
+        stored = mapping(mapping(self.stored).get("metadata")).get("creationTimestamp")
+        return str(stored or min((part.started for part in self.parts), default=""))
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """By site: its graph's, or where it has none, its first part's; not before that has one."""
+        entries = {part.site: part for part in reversed(self.parts)}  # in the order of a request
+        return {site: part.url for site, part in entries.items() if part.url}
+
+    @property
     def promised(self) -> SpecPromise | None:
         """What the stored spec promises, in whichever spelling; None where it is not known."""
         spec = parsed(self.stored)[0] if self.stored else None
@@ -94,10 +106,11 @@ def document_status(service: Service) -> dict[str, Any]:
     """`status` of an LLMJointInferenceService."""
     sums = _sums(service.telemetry.figures.values())
     of_all = promise(sums)
-    urls = [part.url for part in service.parts if part.kind == "InferenceGraph" and part.url]
+    graphs = [part.url for part in service.parts if part.kind == "InferenceGraph" and part.url]
+    urls = [*graphs, *service.urls.values()]
     status: dict[str, Any] = {
         "conditions": _conditions(service),
-        "startTime": _started(service),
+        "startTime": service.started,
         "active": sum(part.active for part in service.parts),
         "failed": sum(part.failed for part in service.parts),
         "metrics": _metrics(sums, of_all),
@@ -208,11 +221,6 @@ def _conditions(service: Service) -> list[dict[str, str]]:
             }
         )
     return conditions
-
-
-def _started(service: Service) -> str:
-    stored = mapping(mapping(service.stored).get("metadata")).get("creationTimestamp")
-    return str(stored or min((part.started for part in service.parts), default=""))
 
 
 def _metrics(sums: Figures, of_all: Promise) -> list[dict[str, str]]:

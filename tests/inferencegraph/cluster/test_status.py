@@ -71,6 +71,49 @@ def test_where_all_runs_the_exit_code_is_0(running: ApiServer, hem: Hem, capsys:
     assert max(map(len, said.splitlines())) <= 80
 
 
+def test_a_site_has_its_graphs_url_and_none_before_that_is_ready(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    running.update("InferenceGraph", "shop-till-1", lambda each: each["status"].pop("url"))
+    hem("status", "shop")
+    said = capsys.readouterr().out
+    assert "shop-till-1: http" not in said
+    assert "shop-till-2: http://shop-till-2.default.svc.cluster.local" in said
+    assert "shop: http://shop-cloud.default.svc.cluster.local" in said  # what has no graph
+
+
+@pytest.mark.parametrize("side", ["edge", "cloud"])
+def test_one_side_alone_has_its_own_url(
+    side: str, server: ApiServer, hem: Hem, spec: Path, capsys: Capture
+) -> None:
+    content = yaml.safe_load(spec.read_text())
+    del content["spec"]["cloudWorker" if side == "edge" else "edgeWorker"]
+    if side == "edge":
+        del content["spec"]["edgeWorker"]["hardExampleMining"]
+        content["spec"]["edgeWorker"]["nodes"] = ["till-1"]
+    spec.write_text(yaml.safe_dump(content))
+    hem("apply", "-f", spec)
+    reconcile(server)
+    capsys.readouterr()
+    assert hem("status", "shop", "--json") == 0
+    [shown] = printed(capsys)
+    assert shown["status"]["url"] == f"http://shop-{side}.default.svc.cluster.local"
+
+
+def test_start_is_a_time_today_and_a_date_before(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    def older(content: dict[str, Any]) -> None:
+        content["metadata"]["creationTimestamp"] = "2026-08-21T10:00:00Z"
+
+    running.update("InferenceService", EDGE, older)
+    hem("status", "shop")
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["edge", "Running", "1", "0", "2026-08-21", "-"] in rows
+    [cloud] = [row for row in rows if row[:2] == ["shop", "cloud"]]
+    assert cloud[5].count(":") == 2
+
+
 def test_the_status_is_the_documents(running: ApiServer, hem: Hem, capsys: Capture) -> None:
     hem("status", "shop", "--json")
     [shown] = printed(capsys)
