@@ -123,13 +123,15 @@ class Cluster:
         """All objects, and the version of the list, from which it can be watched."""
         call = Call("list", resource.name, _place(resource, namespace))
         found: list[dict[str, Any]] = []
-        more = ""
+        more, begun = "", 1
         while True:
             query = _selectors(labels, fields, limit=str(CHUNK), **{"continue": more})
             try:
                 answer = self._ask(call, "GET", resource.path(namespace), query)
             except Gone:  # it changed too much between two chunks
-                found, more = [], ""
+                if begun == READ_ATTEMPTS:
+                    raise
+                found, more, begun = [], "", begun + 1
                 continue
             found += [
                 {"apiVersion": resource.group_version, "kind": resource.kind, **item}

@@ -19,8 +19,9 @@ from kubernetes.client.exceptions import ApiException
 
 from predictors.errors import HEMError, first_line
 
+CHANGED: Final = 409  # the object is another one than it was a moment ago, or there already
 # Answers after which the next object may still be asked; others would come again.
-ABOUT_THE_OBJECT: Final = (400, 403, 404, 409, 413, 422, 500)
+ABOUT_THE_OBJECT: Final = (400, 403, 404, CHANGED, 413, 422, 500)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from inferencegraph.check.reconciled.installation import Installation
 from inferencegraph.check.reconciled.site import Made, made_of
 from inferencegraph.check.refused import makes_deployments
 from inferencegraph.cluster.api import AT_ONCE, KSERVE_GROUP, Cluster
-from inferencegraph.cluster.failures import ABOUT_THE_OBJECT, ClusterError, Conflict
+from inferencegraph.cluster.failures import ABOUT_THE_OBJECT, CHANGED, ClusterError
 
 # Others, as the Ingress, depend on how KServe is configured there.
 ASKED: Final = ("Deployment", "Service", "HorizontalPodAutoscaler")
@@ -73,9 +73,9 @@ def refusals(
         try:
             resource = cluster.resource(made.content["apiVersion"], made.content["kind"])
             cluster.try_make(resource, made.content)
-        except Conflict:
-            return None  # it was changed in between
         except ClusterError as error:
+            if error.code == CHANGED:  # in between, by KServe
+                return None
             if error.code not in ABOUT_THE_OBJECT:
                 raise
             return error

@@ -53,6 +53,7 @@ KSERVE: Final[dict[str, dict[str, tuple[str, bool]]]] = {
 }
 APPLY: Final = "application/apply-patch+yaml"
 TOKEN: Final = "a-token"
+CUT: Final[tuple[int, dict[str, Any]]] = (0, {})
 
 Key = tuple[str, str, str, str]  # group and version, plural, namespace, name
 Reason = str | Mapping[str, str]  # why an object is invalid, as one text or by field
@@ -75,7 +76,7 @@ class Request:
 @dataclass(slots=True)
 class Fault:
     """What happens to the next `times` requests that `of` is true for. answer: None drops the
-    connection."""
+    connection, CUT in the middle of the answer."""
 
     of: Callable[[Request], bool]
     answer: tuple[int, dict[str, Any]] | None
@@ -134,6 +135,7 @@ class ApiServer:
         self._version = 100
         self._oldest = 0
         self._history: list[tuple[int, Key, str, dict[str, Any]]] = []
+        self._watches: set[asyncio.BaseTransport] = set()
         self._lock = threading.RLock()
         self._changed: asyncio.Condition
         self._loop = asyncio.new_event_loop()
@@ -200,6 +202,19 @@ class ApiServer:
             self._history.clear()
         self._wake()
 
+    def end_watches(self, *, cut: bool) -> None:
+        """All that are open: as after timeoutSeconds, or in the middle of the stream."""
+
+        async def end() -> None:
+            for transport in self._watches:
+                if cut:
+                    transport.abort()
+            self._watches.clear()
+            async with self._changed:
+                self._changed.notify_all()
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result(10)
+
     def sent(self, method: str, of: str = "", *, dry_run: bool | None = None) -> list[Request]:
         return [
             each
@@ -250,8 +265,12 @@ class ApiServer:
         for fault in self.faults:
             if fault.times > 0 and fault.of(request):
                 fault.times -= 1
-                if fault.answer is None:
+                if fault.answer is None or fault.answer is CUT:
                     assert raw.transport is not None
+                    if fault.answer is CUT:
+                        half = web.StreamResponse(headers={"Content-Length": "1000"})
+                        await half.prepare(raw)
+                        await half.write(b'{"kind": ')
                     raw.transport.abort()
                     raise asyncio.CancelledError
                 return web.json_response(
@@ -432,6 +451,9 @@ class ApiServer:
         seen = int(request.query.get("resourceVersion") or 0)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(raw)
+        transport = raw.transport
+        assert transport is not None
+        self._watches.add(transport)
         self.watched.set()
 
         async def send(kind: str, content: dict[str, Any]) -> None:
@@ -459,6 +481,8 @@ class ApiServer:
                 await send(kind, content)
             async with self._changed:
                 await self._changed.wait()
+            if transport not in self._watches:
+                break
         await response.write_eof()
         return response
 

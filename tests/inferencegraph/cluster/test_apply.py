@@ -501,6 +501,31 @@ def test_what_kserve_has_made_already_is_tried_as_its_next_version(
         assert each.body["metadata"]["resourceVersion"] == version
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_what_kserve_changes_in_between_is_no_refusal(
+    method: str, server: ApiServer, hem: Hem, spec: Path
+) -> None:
+    if method == "PUT":
+        hem("apply", "-f", spec)
+        reconcile(server)
+    answer = 409, status(409, "Conflict", "the object has been modified; please apply your changes")
+    fault = Fault(lambda each: each.method == method, answer, times=3)
+    server.faults.append(fault)
+    assert hem("apply", "-f", spec) == 0
+    assert fault.times == 0
+
+
+def test_a_field_that_the_file_has_no_more_goes_and_anothers_stays(
+    server: ApiServer, hem: Hem, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "a.yaml", plain("settings", data={"a": "1", "b": "2"}))
+    hem("apply", "-f", path, "--owner", "me")
+    server.update("ConfigMap", "settings", lambda each: each["data"].update(c="3"))
+    written(path, plain("settings", data={"a": "1"}))
+    hem("apply", "-f", path, "--owner", "me")
+    assert server.objects("ConfigMap")["settings"]["data"] == {"a": "1", "c": "3"}
+
+
 def test_the_spec_itself_is_stored_where_its_kind_is_known(
     server: ApiServer, hem: Hem, spec: Path, capsys: Capture
 ) -> None:

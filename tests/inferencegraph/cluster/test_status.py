@@ -21,7 +21,7 @@ from inferencegraph.cluster.status import services
 from inferencegraph.cluster.telemetry import Reader
 from inferencegraph.spec.schema import crd
 from tests.conftest import ROOT, StartServer
-from tests.inferencegraph.cluster.api_server import ApiServer, Fault, forbidden
+from tests.inferencegraph.cluster.api_server import CUT, ApiServer, Fault, forbidden, status
 from tests.inferencegraph.cluster.conftest import Hem, printed
 from tests.inferencegraph.cluster.controller import condition, pod, reconcile
 from tests.transformers_hem.v2 import request
@@ -660,6 +660,49 @@ def test_watch_goes_on_where_the_connection_breaks(running: ApiServer, kubeconfi
         while not any(each["metadata"]["name"] == "late" for each in observer.now().pods):
             assert observer.wait(60)
     assert fault.times <= 0
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["cut", "ended by the server"])
+def test_watch_goes_on_where_its_stream_ends(
+    cut: bool, running: ApiServer, kubeconfig: Path
+) -> None:
+    def of_edge(name: str) -> dict[str, Any]:
+        return pod(name, {"serving.kserve.io/inferenceservice": EDGE})
+
+    with observing(connect(None, None), "default") as observer:
+        for name in ("first", "second"):  # the one before, the other behind it
+            running.put(of_edge(name))
+            while not any(each["metadata"]["name"] == f"{name}-1" for each in observer.now().pods):
+                assert observer.wait(60)
+            running.end_watches(cut=cut)
+    assert len(running.sent("GET", "/pods")) == 3  # listed once by each label, never again
+
+
+def test_a_list_that_expires_between_two_chunks_is_begun_again(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    running.chunk = 2
+    gone = 410, status(410, "Expired", "The provided continue parameter is too old")
+    fault = Fault(lambda each: bool(each.query.get("continue")), gone)
+    running.faults.append(fault)
+    assert hem("status", "--json") == 0
+    assert fault.times == 0
+    assert len(parts(printed(capsys)[0])) == 9
+    fault.times = 99
+    assert hem("status") == 2
+    assert "The provided continue parameter is too old" in capsys.readouterr().err
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    fault = Fault(lambda each: each.path.endswith("/pods"), CUT, times=2)
+    running.faults.append(fault)
+    assert hem("status", "--json") == 0
+    assert fault.times == 0
+    fault.times = 99
+    assert hem("status") == 2
+    assert "the connection broke, several times, at list pods" in capsys.readouterr().err
 
 
 def test_watch_ends_where_it_is_not_allowed_any_more(
