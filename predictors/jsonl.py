@@ -187,7 +187,7 @@ def writing(out: Path) -> Iterator[io.BufferedIOBase]:
     aside: str | None = None
     try:
         handle, aside = tempfile.mkstemp(prefix=f".{out.name}-", suffix=".part", dir=out.parent)
-        with os.fdopen(handle, "wb", 2**17) as file:
+        with os.fdopen(handle, "wb") as file:
             if out.suffix == ".gz":
                 with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
                     yield packed

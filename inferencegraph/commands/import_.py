@@ -97,8 +97,11 @@ def import_(
     )
     # As Ctrl-C: what is half written is removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with Progress() as progress:
-        report = import_rows(job, _megabytes(progress, sizes(files)))
+    try:
+        with Progress() as progress:
+            report = import_rows(job, _megabytes(progress, sizes(files)))
+    except KeyboardInterrupt:
+        raise typer.Abort from None
     if as_json:
         print(json.dumps({"out": str(out), **report.facts()}))
     else:

@@ -82,27 +82,26 @@ def not_json(line: bytes, error: Exception) -> LeftOut:
 def _document(path: Path, on_read: OnRead) -> Iterator[tuple[Place, Any]]:
     """The elements of an array, or one object after the other. The standard library can decode a
     part of a text, which orjson can't."""
-    decoder = json.JSONDecoder()
+    decode = json.JSONDecoder().raw_decode
     with open_content(path, on_read) as content:
         stream = io.TextIOWrapper(content, encoding="utf-8")
-        text, at, number, ended = "", 0, 0, False
-        size = _CHUNK
+        text = _more(stream, path, _CHUNK).lstrip()
+        is_array = text.startswith("[")
+        at, number, size, ended = int(is_array), 0, _CHUNK, False
         while True:
-            while at < len(text) and (text[at] in _BETWEEN or (number == 0 and text[at] == "[")):
+            while at < len(text) and text[at] in _BETWEEN:
                 at += 1
-            if at < len(text) and text[at] == "]":
+            if is_array and text[at : at + 1] == "]":
+                return
+            if ended and at == len(text) and not is_array:
                 return
             try:
-                record, at = decoder.raw_decode(text, at)
+                record, at = decode(text, at)
             except RecursionError:
                 raise _damaged(path, number + 1, "too many levels") from None
             except ValueError as error:
-                if ended:
-                    if at >= len(text) and text.lstrip()[:1] != "[":
-                        return
+                if ended or len(text) - at > MAX_LINE_BYTES:
                     raise _damaged(path, number + 1, str(error)) from None
-                if len(text) - at > MAX_LINE_BYTES:
-                    raise _damaged(path, number + 1, f"{error}, or it is too long") from None
                 more = _more(stream, path, size)
                 text, at, ended = text[at:] + more, 0, not more
                 size *= 2  # an element that is longer than a chunk is not decoded too often
@@ -196,7 +195,7 @@ def _header(cells: list[str], columns: tuple[str, ...], path: Path) -> list[str]
     header = [wanted.get(cell.strip().lower(), cell) for cell in cells]
     missing = [column for column in columns if column not in header]
     if missing:
-        there = ", ".join(cells)
+        there = ", ".join(" ".join(cell.split()) for cell in cells)
         raise ConfigurationError(
             f"{path}, line 1: no column {' or '.join(map(repr, missing))}; it has {there:.300}"
         )

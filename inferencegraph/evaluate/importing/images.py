@@ -5,7 +5,9 @@ of MNIST (http://yann.lecun.com/exdb/mnist/), packed or not. The images come fir
 NumPy's format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
 
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,10 +20,12 @@ from pydantic import Field
 from inferencegraph.evaluate.importing.importer import Importer, ImportOptions
 from inferencegraph.evaluate.importing.report import Place
 from inferencegraph.evaluate.importing.rows import Row
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, first_line
 from predictors.jsonl import open_content
 
 _IDX: Final = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+# What NumPy raises for a header, a text of Python, that is damaged.
+_DAMAGED: Final = (ValueError, TypeError, KeyError, EOFError, SyntaxError, tokenize.TokenError)
 _MOST_BYTES: Final = 2**26  # of one image
 
 
@@ -49,7 +53,10 @@ class _Array:
         """Along the first axis. Raises ConfigurationError where the file ends too early."""
         size = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
         for number in range(self.shape[0]):
-            content = self.stream.read(size)
+            try:
+                content = self.stream.read(size)
+            except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+                raise ConfigurationError(f"{self.where} can't be read: {error}") from None
             if len(content) != size:
                 raise ConfigurationError(
                     f"{self.where}: ends in element {number + 1} of {self.shape[0]}: it is cut off"
@@ -145,8 +152,8 @@ def _npy(stream: IO[bytes], where: str) -> _Array:
         if read is None:
             raise ValueError(f"version {version} of the format")
         shape, fortran, dtype = read(stream)
-    except (ValueError, EOFError) as error:
-        raise ConfigurationError(f"{where}: no array of NumPy: {error}") from None
+    except _DAMAGED as error:
+        raise ConfigurationError(f"{where}: no array of NumPy: {first_line(error)}") from None
     if fortran and len(shape) > 1:
         raise ConfigurationError(f"{where}: its order is Fortran's; np.ascontiguousarray turns it")
     return _checked(_Array(where, shape, dtype, stream))
@@ -165,7 +172,7 @@ def _idx(stream: IO[bytes], where: str) -> _Array:
 
 def _checked(array: _Array) -> _Array:
     size = int(np.prod(np.array(array.shape[1:], dtype=np.float64))) * array.dtype.itemsize
-    if not array.shape or array.dtype.kind not in "iufb" or size > _MOST_BYTES:
+    if not array.shape or array.dtype.kind not in "iufb" or not 0 < size <= _MOST_BYTES:
         raise ConfigurationError(
             f"{array.where}: {list(array.shape)} of {array.dtype} is no array of images or classes"
         )

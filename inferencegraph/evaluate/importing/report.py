@@ -44,7 +44,7 @@ class Report:
     def leave_out(self, place: Place, fault: LeftOut) -> None:
         """Raises ConfigurationError where the import is strict."""
         if self._strict:
-            raise ConfigurationError(_told(place, fault.kind, fault.detail))
+            raise ConfigurationError(f"{place}: {fault.kind}{_behind(fault.detail)}")
         self.left_out[fault.kind] += 1
         self._name(place, fault.kind, fault.detail)
 
@@ -76,8 +76,9 @@ class Report:
     def _name(self, place: Place, kind: str, detail: str) -> None:
         places = self._first[kind]
         if len(places) < SHOWN:
-            places.append(f"{place}: {detail:.200}" if detail else str(place))
+            places.append(f"{place}{_behind(detail)}")
 
 
-def _told(place: Place, kind: str, detail: str) -> str:
-    return f"{place}: {kind}" + (f": {detail:.200}" if detail else "")
+def _behind(detail: str) -> str:
+    """In one line, as it may be a text of the file."""
+    return f": {' '.join(detail.split()):.200}" if detail else ""
