@@ -13,7 +13,8 @@ def unix_seconds(value: object) -> float | None:
             moment = datetime.fromisoformat(value.strip())
         except ValueError:
             return amount(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        # Go writes year 1 where it has no time.
+        return amount((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     return amount(value)
 
 

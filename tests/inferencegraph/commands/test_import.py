@@ -53,13 +53,6 @@ def test_bad_input_is_one_line_and_nothing_is_written(
     assert fault in done.stderr and not list(tmp_path.iterdir())
 
 
-def test_the_help_lists_the_formats_with_an_example() -> None:
-    shown = " ".join(hem("import", "--help").stdout.replace("│", " ").split())
-    assert "hem import openai-chat logs.jsonl.gz --out rows.jsonl" in shown
-    for format in ("litellm", "semantic-router", "routerbench", "images"):
-        assert format in shown
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_import_that_is_stopped_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     logs = tmp_path / "logs.jsonl"
