@@ -18,7 +18,7 @@ from predictors.errors import ConfigurationError
 from predictors.jsonl import read_rows
 from tests.inferencegraph.evaluate.importing import SAMPLES, SMALL_AND_BIG
 
-EXAMPLES = settings(max_examples=40, deadline=None)
+EXAMPLES = settings(max_examples=25, deadline=None)
 PAIRS = {"routerbench": Pair("small", "vendor/big")}
 FILES = {
     "openai-chat": ["openai_chat.jsonl"],

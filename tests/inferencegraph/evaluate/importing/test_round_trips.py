@@ -103,10 +103,11 @@ def test_recorded_answers_are_scored_anew_by_label(tmp_path: Path) -> None:
     assert (result.summary.edge, result.summary.cloud, result.asked) == (1, 1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not NINE_MODELS.exists(), reason="needs ../shared/data")
 def test_a_router_is_trained_on_recorded_scores_of_nine_models(tmp_path: Path) -> None:
     pair = Pair("qwen2.5-7b-instruct", "llama-3.3-nemotron-super-49b-v1")
-    rows, report = imported(tmp_path, "llmrouter", NINE_MODELS, pair=pair, limit=400)
-    assert report.read == 5419 and len(rows) == 400
+    rows, report = imported(tmp_path, "llmrouter", NINE_MODELS, pair=pair, limit=100)
+    assert report.read == 5419 and len(rows) == 100
     metrics = train(tmp_path / "rows.jsonl", "LinearRouter", tmp_path / "router")
-    assert metrics["rows"] == 400 and (tmp_path / "router" / "config.json").exists()
+    assert metrics["rows"] == 100 and (tmp_path / "router" / "config.json").exists()
