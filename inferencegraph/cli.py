@@ -14,6 +14,7 @@ from inferencegraph.commands.calibrate import calibrate
 from inferencegraph.commands.chat import chat
 from inferencegraph.commands.delete import delete
 from inferencegraph.commands.evaluate import evaluate
+from inferencegraph.commands.import_ import import_
 from inferencegraph.commands.init import init
 from inferencegraph.commands.label import label
 from inferencegraph.commands.options import Command
@@ -58,10 +59,10 @@ def hem(
 COMMANDS: Final = (
     *(init, up, ask, chat, render, validate, schema, router),
     *(apply, status, delete),
-    *(label, train, score, calibrate, evaluate),
+    *(import_, label, train, score, calibrate, evaluate),
 )
 for command in COMMANDS:
-    app.command(cls=Command)(command)
+    app.command(command.__name__.rstrip("_"), cls=Command)(command)  # `import` is a word of Python
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
