@@ -10,6 +10,7 @@ import typer
 
 from inferencegraph.commands.apply import apply
 from inferencegraph.commands.ask import ask
+from inferencegraph.commands.bench import bench
 from inferencegraph.commands.calibrate import calibrate
 from inferencegraph.commands.chat import chat
 from inferencegraph.commands.delete import delete
@@ -58,7 +59,7 @@ def hem(
 COMMANDS: Final = (
     *(init, up, ask, chat, render, validate, schema, router),
     *(apply, status, delete),
-    *(label, train, score, calibrate, evaluate),
+    *(label, train, score, calibrate, evaluate, bench),
 )
 for command in COMMANDS:
     app.command(cls=Command)(command)
