@@ -183,16 +183,19 @@ def _machine() -> dict[str, Any]:
 
 
 def _warn(run: Run, made: Sequence[Summary]) -> None:
+    late: dict[str, list[str]] = {}
     for summary in made:
         where = f"{summary.target} at {summary.level:g}"
-        if summary.harness.bottleneck:
-            print(
-                f"hem: warning: {where}: the harness is the bottleneck: "
-                f"{summary.harness.bottleneck}; the server may do better than these figures",
-                file=sys.stderr,
-            )
+        if reason := summary.harness.bottleneck:
+            late.setdefault(reason, []).append(where)
         for note in summary.notes:
             print(f"hem: note: {where}: {note}", file=sys.stderr)
+    for reason, places in late.items():
+        print(
+            f"hem: warning: {', '.join(places)}: the harness is the bottleneck: {reason}; the "
+            "server may do better than these figures",
+            file=sys.stderr,
+        )
     for target, cause, example in _examples(run):
         print(f"hem: {target}: {cause}, for one: {example}", file=sys.stderr)
 

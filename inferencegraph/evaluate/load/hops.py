@@ -39,8 +39,8 @@ ORDER: Final = (EDGE, MINED_EDGE, HEM, CLOUD, UPLINK, GRAPH, GATEWAY_HOP)
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """What `hop` takes more than `beside`, over `questions`: seconds, of medians. `route` is where
-    these questions went; None for all."""
+    """What `hop` takes more than `beside` for the same question: the median over `questions`, in
+    seconds. `route` is where these went; None for all."""
 
     hop: str
     beside: str

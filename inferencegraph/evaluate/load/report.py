@@ -132,13 +132,11 @@ def _ratio(estimate: Estimate | None) -> str:
 def additions_report(additions: Sequence[Addition]) -> Group:
     """What each hop adds."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for title in ("hop", "beside", "questions", "adds to the median"):
+    for title in ("hop", "beside", "questions", "adds, median"):
         table.add_column(title, justify="left" if title in ("hop", "beside") else "right")
     for each in additions:
-        about = (
-            f"all, {each.questions}" if each.route is None else f"{each.route}'s, {each.questions}"
-        )
-        table.add_row(each.hop, each.beside, about, _added(each.seconds))
+        which = "all" if each.route is None else f"{each.route}'s"
+        table.add_row(each.hop, each.beside, f"{which}, {each.questions}", _added(each.seconds))
     return Group(table, Text(f"[ ] {CONFIDENCE:.0%} intervals, of the same questions at both"))
 
 

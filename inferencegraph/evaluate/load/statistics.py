@@ -71,13 +71,12 @@ def ratio_interval(
 
 
 def difference_interval(first: Values, second: Values, seed: int) -> Estimate | None:
-    """Of the median of `second` minus that of `first`; both are of the same questions in the same
-    order, which are drawn again together. None for fewer than two."""
-    if first.size < 2:
+    """Of the median of what `second` has more than `first`, question by question: both are of the
+    same questions in the same order. None for fewer than two."""
+    more = second - first
+    if more.size < 2:
         return None
-    return _interval(
-        lambda drawn: float(np.median(second[drawn]) - np.median(first[drawn])), first.size, seed
-    )
+    return _interval(lambda drawn: float(np.median(more[drawn])), more.size, seed)
 
 
 def _interval(estimate: Callable[[Draw], float], size: int, seed: int) -> Estimate | None:
