@@ -114,7 +114,7 @@ def _hops(process: psutil.Process) -> list[Target]:
 def option(words: Sequence[str], name: str) -> str | None:
     """The last value of `--name VALUE` or `--name=VALUE`: it wins."""
     value = None
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in zip(words, [*words[1:], ""], strict=False):
         if word == name:
             value = after
         elif word.startswith(f"{name}="):
