@@ -18,6 +18,7 @@ from predictors.upstream.attempt import error_reason
 from predictors.upstream.timed import Exchange
 
 _FAILURE_HEADER = FAILURE_HEADER.encode()
+_ROUTE_HEADER = b"x-hem-route"  # the gateway's; its body may say it, too
 _EVENTS = b"text/event-stream"
 UNUSABLE: Final = str(Cause.UNUSABLE)
 _DETAIL = 200  # characters of a server's own words that a row keeps
@@ -36,6 +37,7 @@ def read_into(record: Record, exchange: Exchange, api: API) -> None:
         return
     headers = exchange.headers
     record.degraded = headers.get(_FAILURE_HEADER, b"").decode(errors="replace")
+    record.route = headers.get(_ROUTE_HEADER, b"").decode(errors="replace") or None
     try:
         if api is API.V2:
             _read_v2(record, orjson.loads(exchange.body))
@@ -122,7 +124,7 @@ def _describe(record: Record, body: dict[str, Any]) -> None:
     if usage := parse_usage(body.get("usage")):
         record.tokens, record.prompt_tokens = usage.completion_tokens, usage.prompt_tokens
     if isinstance(hem := body.get("hem"), dict):
-        record.route = hem.get("route")
+        record.route = hem.get("route") or record.route
         record.degraded = str(hem.get("degraded") or record.degraded)
 
 

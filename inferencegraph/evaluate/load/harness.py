@@ -14,7 +14,7 @@ import psutil
 from inferencegraph.evaluate.load.record import Record
 from inferencegraph.evaluate.load.statistics import Values
 
-TICK_SECONDS: Final = 0.02
+TICK_SECONDS: Final = 0.05
 # Above these the harness is the bottleneck, or may be.
 CPU_SHARE: Final = 0.9  # of one core: it has one thread that counts
 LATE_SECONDS: Final = 0.002

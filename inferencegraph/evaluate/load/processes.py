@@ -1,5 +1,6 @@
 """Memory and processor time of a server, where its processes run on this machine."""
 
+import math
 import os
 import socket
 import threading
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from time import monotonic
 from typing import Final
 
 import psutil
@@ -14,6 +16,7 @@ import psutil
 from predictors.upstream.client import URL
 
 SAMPLE_SECONDS: Final = 0.25
+LOOK_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -33,6 +36,8 @@ class ServerProcesses:
 
     def __init__(self, owners: list[psutil.Process]) -> None:
         self._owners = owners
+        self._found: list[psutil.Process] = []
+        self._looked = -math.inf
 
     @property
     def pids(self) -> list[int]:
@@ -60,11 +65,16 @@ class ServerProcesses:
             use.cpu_seconds = max(0.0, self._cpu_seconds() - before)
 
     def _all(self) -> list[psutil.Process]:
+        """To look for children goes through all processes of the machine: not every time."""
+        if monotonic() - self._looked < LOOK_SECONDS:
+            return self._found
+        self._looked = monotonic()
         found = {owner.pid: owner for owner in self._owners}
         for owner in self._owners:
             with suppress(psutil.Error):
                 found |= {child.pid: child for child in owner.children(recursive=True)}
-        return list(found.values())
+        self._found = list(found.values())
+        return self._found
 
     def _rss_bytes(self) -> tuple[int, int]:
         """And how many processes those are of."""

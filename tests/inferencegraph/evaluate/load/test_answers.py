@@ -63,6 +63,10 @@ def test_a_completion_tells_its_usage_and_the_gateways_object() -> None:
     assert (made.route, made.degraded) == ("cloud", "timeout")
 
 
+def test_a_gateways_header_tells_the_route_where_the_body_does_not() -> None:
+    assert whole(CHAT, API.CHAT, x_hem_route="edge").route == "edge"
+
+
 @pytest.mark.parametrize(
     ("body", "api", "status", "failure", "says"),
     [
