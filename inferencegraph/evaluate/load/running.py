@@ -136,15 +136,16 @@ def _as_block(
 ) -> Iterator[list[Record]]:
     """What comes into the records within it becomes a block, whatever ends it."""
     records = run.under_way = []
-    processes, began = seen[target.name], perf_counter()
+    processes, began, end = seen[target.name], perf_counter(), None
     try:
         with _no_collection(), watched() as harness, ExitStack() as around:
             server = around.enter_context(processes.watched()) if processes else None
             began = perf_counter()
             yield records
+        end = max((record.end for record in records), default=None)
     finally:
-        end = max((record.end for record in records), default=perf_counter())
-        block = Block(target, level, number, end - began, records, harness, server)
+        seconds = (end or perf_counter()) - began  # a block that was cancelled waited till now
+        block = Block(target, level, number, seconds, records, harness, server)
         run.blocks.append(block)
         run.under_way = []
         on_block(run, block)

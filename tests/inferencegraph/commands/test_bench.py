@@ -1,5 +1,6 @@
 """`hem bench` as its users meet it: tables, JSON, rows, and one clear line on bad input."""
 
+import asyncio
 import json
 import os
 import re
@@ -160,6 +161,21 @@ def test_ctrl_c_prints_what_there_is(bench: Bench, tmp_path: Path) -> None:
     rows = (out / "requests.jsonl").read_bytes().splitlines()
     assert len(rows) == facts["results"][0]["requests"]
     assert "stopping" in err
+
+
+def test_a_second_ctrl_c_does_not_wait_for_a_server_that_hangs(bench: Bench) -> None:
+    async def hangs(asked: Asked) -> bytes:
+        if len(server.asked) > 20:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(1000)
+        return whole(v2())
+
+    with served(hangs) as server:
+        given = ("--concurrency", "2", "--warmup", "0", "--duration", "600", "--json")
+        code, printed, _ = bench("--url", server.url, *given)
+    (result,) = json.loads(printed)["results"]
+    assert code == 130
+    assert result["answered"] == 19
 
 
 def test_a_disk_that_is_full_costs_rows_and_not_the_figures(
