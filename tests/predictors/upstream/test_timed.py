@@ -58,6 +58,7 @@ async def peer(
     for task in filter(None, made.tasks):
         task.cancel()
         await asyncio.wait([task])
+    await asyncio.sleep(0)  # in which the sockets close
 
 
 async def post(url: str, times: int = 1, seconds: float = 5.0) -> list[Exchange]:
