@@ -31,21 +31,23 @@ class Peer:
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.tasks.append(asyncio.current_task())
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        try:
             while self._answers:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
                 self.requests.append(head + await reader.readexactly(length))
                 for part in self._answers.pop(0):
                     if part is None:
-                        writer.transport.abort()
                         return
                     if isinstance(part, bytes):
                         writer.write(part)
                         await writer.drain()
                     else:
                         await part.wait()
-        writer.transport.abort()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.transport.abort()
 
 
 @contextlib.asynccontextmanager
@@ -59,8 +61,7 @@ async def peer(
     for task in filter(None, made.tasks):
         task.cancel()
         await asyncio.wait([task])
-    for _ in range(5):  # turns of the loop, in which the sockets close
-        await asyncio.sleep(0)
+    await asyncio.sleep(0)  # in which the sockets close
 
 
 async def post(url: str, times: int = 1, seconds: float = 5.0) -> list[Exchange]:
