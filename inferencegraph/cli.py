@@ -10,6 +10,7 @@ import typer
 
 from inferencegraph.commands.apply import apply
 from inferencegraph.commands.ask import ask
+from inferencegraph.commands.bench import bench
 from inferencegraph.commands.calibrate import calibrate
 from inferencegraph.commands.chat import chat
 from inferencegraph.commands.delete import delete
@@ -59,7 +60,7 @@ def hem(
 COMMANDS: Final = (
     *(init, up, ask, chat, render, validate, schema, router),
     *(apply, status, delete),
-    *(import_, label, train, score, calibrate, evaluate),
+    *(import_, label, train, score, calibrate, evaluate, bench),
 )
 for command in COMMANDS:
     app.command(command.__name__.rstrip("_"), cls=Command)(command)  # `import` is a word of Python
