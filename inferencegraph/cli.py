@@ -16,6 +16,7 @@ from inferencegraph.commands.delete import delete
 from inferencegraph.commands.evaluate import evaluate
 from inferencegraph.commands.init import init
 from inferencegraph.commands.label import label
+from inferencegraph.commands.leaderboard import leaderboard
 from inferencegraph.commands.options import Command
 from inferencegraph.commands.render import render
 from inferencegraph.commands.router import router
@@ -58,7 +59,7 @@ def hem(
 COMMANDS: Final = (
     *(init, up, ask, chat, render, validate, schema, router),
     *(apply, status, delete),
-    *(label, train, score, calibrate, evaluate),
+    *(label, train, score, calibrate, evaluate, leaderboard),
 )
 for command in COMMANDS:
     app.command(cls=Command)(command)
