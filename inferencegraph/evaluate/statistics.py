@@ -52,17 +52,17 @@ class Resampler:
         precision loses nothing that an interval shows."""
         mean = float(values.mean())
         deviations = (values - mean).astype(np.float32)
-        sums: Floats = np.asarray(self._counts @ deviations, dtype=np.float64)
-        return sums + self.size * mean
+        sums: Floats = (self._counts @ deviations).astype(np.float64)
+        sums += self.size * mean
+        return sums
 
     def means(self, values: Floats) -> Floats:
         """Mean in each draw of the values that are there, float [resamples]."""
         there = ~np.isnan(values)
-        if there.all():
-            return self.sums(values) / self.size
         counts = np.rint(self.sums(there.astype(np.float64)))
-        sums = self.sums(np.where(there, values, 0.0))
-        return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+        means = np.full(self.resamples, np.nan)
+        np.divide(self.sums(np.where(there, values, 0.0)), counts, out=means, where=counts > 0)
+        return means
 
     def quantiles(self, values: Floats, share: float) -> Floats:
         """That quantile in each draw of the values that are there; the least value that `share` of
@@ -74,7 +74,8 @@ class Resampler:
             filled = np.cumsum(block[:, order], axis=1, dtype=np.float64)
             wanted = share * filled[:, -1:]
             found.append(np.minimum((filled < wanted).sum(axis=1), len(order) - 1))
-        return values[order][np.concatenate(found)]
+        ordered: Floats = values[order]
+        return ordered[np.concatenate(found)]
 
 
 def interval(draws: Floats, confidence: float) -> Interval:
