@@ -10,6 +10,7 @@ import typer
 
 from inferencegraph.commands.apply import apply
 from inferencegraph.commands.ask import ask
+from inferencegraph.commands.batch import batch
 from inferencegraph.commands.calibrate import calibrate
 from inferencegraph.commands.chat import chat
 from inferencegraph.commands.delete import delete
@@ -57,7 +58,7 @@ def hem(
 
 
 COMMANDS: Final = (
-    *(init, up, ask, chat, render, validate, schema, router),
+    *(init, up, ask, chat, batch, render, validate, schema, router),
     *(apply, status, delete),
     *(label, train, score, calibrate, evaluate, leaderboard),
 )

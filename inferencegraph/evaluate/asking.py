@@ -2,17 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import numpy as np
 
 from inferencegraph.evaluate.datasets import Item
+from inferencegraph.evaluate.hints import hint_where_nobody_listens
 from inferencegraph.evaluate.outcome import Outcome, read_outcome, tokens_of, told_of
 from predictors.contract import CLOUD, EDGE, HEM_PREFER, Scalar
-from predictors.errors import Cause, HEMError, UpstreamError
+from predictors.errors import HEMError, UpstreamError
 from predictors.upstream.ask import infer
 from predictors.upstream.attempt import Refusal
 from predictors.upstream.client import Client, build_client
@@ -188,15 +189,3 @@ async def ask_all(
 def _failure(error: HEMError, seconds: float) -> Outcome:
     status = error.answered if isinstance(error, UpstreamError) else error.status
     return Outcome(error=str(error), seconds=seconds, status=status)
-
-
-@contextmanager
-def hint_where_nobody_listens() -> Iterator[None]:
-    """Around a call to a graph: adds the way out to the error of one that is not running."""
-    try:
-        yield
-    except UpstreamError as error:
-        if error.cause is not Cause.UNREACHABLE or not error.retryable:
-            raise
-        hint = "is it up? `hem up` starts the example, --url asks another"
-        raise UpstreamError(f"{error}; {hint}", error.cause) from None

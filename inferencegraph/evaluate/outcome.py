@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from inferencegraph.evaluate.hints import cloud_failed
 from predictors.contract import (
     CLOUD,
     EDGE,
@@ -61,11 +62,6 @@ class Outcome:
     def stored(self) -> dict[str, Any]:
         """For a file; what is not known is left out."""
         return {name: value for name, value in asdict(self).items() if value not in (None, {})}
-
-
-def cloud_failed(failure: str = "") -> str:
-    """What people are told of a degraded answer; `failure` is a status or a cause in one word."""
-    return f"the cloud failed ({failure})" if failure else "the cloud failed"
 
 
 def tokens_of(side: str, answer: Answer) -> dict[str, Any]:

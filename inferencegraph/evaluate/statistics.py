@@ -74,8 +74,8 @@ class Resampler:
             filled = np.cumsum(block[:, order], axis=1, dtype=np.float64)
             wanted = share * filled[:, -1:]
             found.append(np.minimum((filled < wanted).sum(axis=1), len(order) - 1))
-        ordered: Floats = values[order]
-        return ordered[np.concatenate(found)]
+        chosen: Floats = values[order[np.concatenate(found)]]
+        return chosen
 
 
 def interval(draws: Floats, confidence: float) -> Interval:
