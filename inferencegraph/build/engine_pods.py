@@ -24,6 +24,7 @@ from inferencegraph.build.pods import (
     shared_memory,
     temporary,
     temporary_mount,
+    with_command,
 )
 from inferencegraph.build.sites import (
     LIGHT_START_SECONDS,
@@ -48,6 +49,8 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
 
     Raises ConfigurationError where the model's values don't fit its engine.
     """
+    if model.command:
+        return {"containers": [_own(name, model)], "volumes": [temporary()]}
     pod = _model_pod(name, model, images)
     if isinstance(SERVERS.get(model.engine), EngineServer):
         return with_file(pod, model.config, ("--config", str(ENGINE_FILE)), reader=1)
@@ -81,6 +84,14 @@ def _model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
         "containers": [_asking(name, asked, images, url, name), beside],
         "volumes": [temporary(), *own],
     }
+
+
+def _own(name: str, model: Model) -> dict[str, Any]:
+    """A server of the user's own."""
+    assert model.image is not None
+    environment = model.environment()
+    made = container(model.image, name, (), environment, model.resources, model.start_seconds)
+    return with_command(made, *model.command)
 
 
 def _loading_pod(name: str, model: Model, images: Images) -> dict[str, Any]:

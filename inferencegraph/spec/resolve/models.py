@@ -44,6 +44,7 @@ Served: TypeAlias = Model | CloudAPI | LLMService | MultiNode
 
 GPU_MEMORY: Final = 0.9  # the query-routing document's default
 SDK: Final = "sdk"
+SDK_ENGINE: Final = "sedna"  # of an image without a command
 _ELSEWHERE: Final = ("kserve", "openai_api", "sedna_worker", "triton")
 _CLASSIFIERS: Final = (".onnx", ".pt", ".pt2", ".torchscript")
 
@@ -87,16 +88,33 @@ def engine_of(worker: Worker, spec: Spec, source: ModelSource, field: str) -> st
         raise SpecFault(
             f"{field}.model.image",
             "is required in deploymentMode sdk: the image with your own code, FROM "
-            "kserve-hem-predictor",
+            "kserve-hem-predictor, or with a command of its own",
         )
+    if source.command:
+        _refuse_beside_command(own, spec, field)
+        return SDK_ENGINE
     engine = own or spec.inference_config.engine or suggested
     if engine is None and spec.deployment_mode == SDK:
-        engine = "sedna"
+        engine = SDK_ENGINE
     if engine is None:
         raise SpecFault(
             f"{field}.inferenceConfig.engine", f"is required with an image; {known('', BLOCKS)}"
         )
     return engine
+
+
+def _refuse_beside_command(engine: str | None, spec: Spec, field: str) -> None:
+    if spec.deployment_mode != SDK:
+        raise SpecFault(
+            f"{field}.model.command",
+            "is for deploymentMode sdk; in oneclick an image is started as its engine is",
+        )
+    if engine is not None:
+        raise SpecFault(
+            f"{field}.inferenceConfig.engine",
+            f"{engine!r} would not be used, as model.command starts a server of your own; leave "
+            "one of both out",
+        )
 
 
 def _suggested(source: ModelSource) -> str | None:
@@ -191,6 +209,8 @@ def _pod(
     block, beside = spread.block, engine in SERVED_BESIDE
     config = file_of(block, engine, f"{metadata.name}-{side}-engine")
     arguments = () if beside else arguments_of(block)
+    if source.command:  # a server of the user's own
+        config, arguments = None, ()
     if engine == "vllm" and spread.resources.gpus:
         share = unless_filed([f"--gpu_memory_utilization={GPU_MEMORY:g}"], config)
         arguments = (*share, *arguments)
@@ -207,6 +227,7 @@ def _pod(
             sampling=sampling_of(worker.sampling),
             url=source.url,
             image=own_image(source.image, spec) if source.image else None,
+            command=source.command,
             start_seconds=worker.start_seconds or DEFAULT_START_SECONDS,
             running=running_of(worker, side),
             config=config,
