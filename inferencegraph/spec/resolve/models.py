@@ -207,10 +207,10 @@ def _pod(
     metadata: Metadata,
 ) -> Model:
     block, beside = spread.block, engine in SERVED_BESIDE
+    if source.command:  # a server of the user's own has no engine's options
+        block = None
     config = file_of(block, engine, f"{metadata.name}-{side}-engine")
     arguments = () if beside else arguments_of(block)
-    if source.command:  # a server of the user's own
-        config, arguments = None, ()
     if engine == "vllm" and spread.resources.gpus:
         share = unless_filed([f"--gpu_memory_utilization={GPU_MEMORY:g}"], config)
         arguments = (*share, *arguments)

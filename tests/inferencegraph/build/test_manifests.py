@@ -119,7 +119,7 @@ def _pods(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from manifest["spec"].items()
 
 
-_COMPONENTS = {"PersistentVolumeClaim": "models"}
+_COMPONENTS = {"PersistentVolumeClaim": "models", "ConfigMap": "engine"}
 
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=str)
@@ -129,7 +129,6 @@ def test_every_object_has_the_recommended_labels(folder: Path) -> None:
         assert labels["app.kubernetes.io/name"] == "kserve-hem"
         assert labels["app.kubernetes.io/instance"] == setup(folder).name
         part = name.removesuffix(".yaml").partition("-")[0]
-        part = "engine" if manifest["kind"] == "ConfigMap" else part
         assert labels["app.kubernetes.io/component"] == _COMPONENTS.get(manifest["kind"], part)
 
 

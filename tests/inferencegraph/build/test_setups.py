@@ -1,5 +1,6 @@
 """The setups of one language model: what each is chosen for stands in its manifest."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from inferencegraph.build.sites import Model
 from inferencegraph.read.kustomize import load
 from inferencegraph.spec.examples import FOLDERS, setup
 from tests.conftest import ROOT
-from tests.inferencegraph.spec.documents import read, service, spec, variables
+from tests.inferencegraph.spec.documents import by_name, read, service, spec, variables
 
 SETUPS = ROOT / "manifests/setups"
 GPU, OF_AMD = "nvidia.com/gpu", "amd.com/gpu"
@@ -47,12 +48,12 @@ def _pod(name: str) -> dict[str, Any]:
     return pod
 
 
-def _options(container: dict[str, Any], objects: list[dict[str, Any]]) -> dict[str, str]:
-    """By command line, variables, and the files of ConfigMaps that an engine reads."""
+def _options(container: dict[str, Any], objects: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Of the command line, of variables, and of the file of the engine's block."""
     words = [word.partition("=") for word in container.get("args", [])]
     files = [each["data"]["config.yaml"] for each in objects if each["kind"] == "ConfigMap"]
-    filed = {f"--{name}": str(value) for f in files for name, value in yaml.safe_load(f).items()}
-    return {**filed, **variables(container), **{name: value for name, _, value in words}}
+    filed = {f"--{name}": str(v) for text in files for name, v in yaml.safe_load(text).items()}
+    return {**variables(container), **{name: value for name, _, value in words}, **filed}
 
 
 def test_each_shipped_setup_is_told_here_and_on_its_page() -> None:
@@ -110,8 +111,7 @@ def test_every_engine_can_be_told_to_take_one_request_at_a_time(
     made = read(spec(cloud=large))
     assert not made.errors
     containers = service(made, "shop-cloud")["containers"]
-    objects = [each.content for each in made.documents]
-    assert said.items() <= _options(containers[-1], objects).items()
+    assert said.items() <= _options(containers[-1], list(by_name(made).values())).items()
 
 
 @pytest.mark.parametrize("engine", ["sglang", "ollama", "lmdeploy"])
