@@ -13,6 +13,7 @@ from inferencegraph.commands.ask import ask
 from inferencegraph.commands.calibrate import calibrate
 from inferencegraph.commands.chat import chat
 from inferencegraph.commands.delete import delete
+from inferencegraph.commands.estimate import estimate
 from inferencegraph.commands.evaluate import evaluate
 from inferencegraph.commands.init import init
 from inferencegraph.commands.label import label
@@ -58,7 +59,7 @@ def hem(
 COMMANDS: Final = (
     *(init, up, ask, chat, render, validate, schema, router),
     *(apply, status, delete),
-    *(label, train, score, calibrate, evaluate),
+    *(label, train, score, calibrate, estimate, evaluate),
 )
 for command in COMMANDS:
     app.command(cls=Command)(command)

@@ -11,6 +11,6 @@
 - drift.py         whether live scores still look like those of the calibration
 
 The formulas of a promise are fixed before any data is seen: a change in quality_loss.py,
-budget.py, betting.py or threshold_search.py needs a proof, and the tests that draw promises. config.json is a contract with
-routers that are out there: new fields need defaults.
+budget.py, betting.py or threshold_search.py needs a proof, and the tests that draw promises.
+config.json is a contract with routers that are out there: new fields need defaults.
 """

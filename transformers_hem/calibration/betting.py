@@ -100,10 +100,10 @@ class ConfidenceSequence:
     so far with a probability of at least 1 - `error`.
 
     `population`: of how many rows they are drawn without replacement; None: independent draws of
-    one distribution. Each end is the outermost of `cells` even steps that is not refuted, or the
-    next one outwards: what the steps round widens the interval. Each end has half of the error;
-    steps are refuted from the outside in, until one is not, so that all of them together need it
-    once. Raises ValueError for values that are outside of [`low`, `high`], NaN, or too many.
+    one distribution. Each end is the last of `cells` even steps that is refuted, from the outside
+    in until one is not, with half of the error: what the steps round widens the interval, and all
+    steps together need the error once. The mean of what was seen is always inside. Raises
+    ValueError for values that are outside of [`low`, `high`], NaN, or too many.
     """
 
     def __init__(
@@ -143,8 +143,11 @@ class ConfidenceSequence:
     @property
     def interval(self) -> Interval:
         width = self.high - self.low
-        highest, lowest = (self._outermost(side) for side in (self._below, self._above))
-        return Interval(self.low + width * (1 - lowest), self.low + width * highest)
+        high, low = self._outermost(self._below), 1 - self._outermost(self._above)
+        if self.rows:
+            seen = float(self._below.total[0]) / self.rows
+            low, high = min(low, seen), max(high, seen)
+        return Interval(self.low + width * low, self.low + width * high)
 
     def _outermost(self, side: Wagers) -> float:
         """The lowest step that is refuted with all above it; 1 where none is."""
