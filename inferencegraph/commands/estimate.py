@@ -112,7 +112,7 @@ def estimate(
     ] = None,
     prices: Annotated[
         Path | None,
-        typer.Option(help="A price file of models (docs/metrics.md).", show_default=False),
+        typer.Option(help="A price file of models (docs/gateway.md).", show_default=False),
     ] = None,
     cloud_price: Annotated[
         _Price | None,

@@ -18,6 +18,7 @@ from transformers_hem.arrays import Floats
 from transformers_hem.calibration.betting import ConfidenceSequence, Interval
 
 _CURVE_POINTS: Final = 12
+_LEAST_ROWS: Final = 20  # of a point of the curve
 
 
 def router_scores(router: Algorithm, rows: Sequence[LoggedRow]) -> Floats:
@@ -78,7 +79,7 @@ def curve(walk: LossWalk | ShareWalk, aim: Aim) -> list[CurvePoint]:
     points = []
     for threshold in np.unique(known[places]):
         at = walk.loss_at(float(threshold), aim)
-        if at.rows:
+        if at.rows >= _LEAST_ROWS:
             points.append(
                 CurvePoint(float(threshold), walk.share(float(threshold)), at.mean, at.interval)
             )

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from inferencegraph.evaluate.estimating.labelling import Labelled, Labelling, St
 from inferencegraph.evaluate.estimating.log import Log, LoggedRow, drawn
 from inferencegraph.evaluate.estimating.result import Counts, Estimate, Why
 from inferencegraph.evaluate.estimating.rows import write_rows
-from inferencegraph.evaluate.estimating.savings import Pricing, latency, savings
+from inferencegraph.evaluate.estimating.savings import Pricing, Savings, latency, savings
 from inferencegraph.evaluate.estimating.walk import BATCH, LossWalk, ShareWalk, make_walk
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms import ALGORITHMS
@@ -90,6 +91,8 @@ async def estimate(job: Job, watcher: Watcher) -> Estimate:
         if job.edge is not None:
             await job.edge.close()
         journal.close()
+        with suppress(OSError):  # it is not empty: something was answered
+            job.out.rmdir()
 
 
 def make_folder(out: Path) -> None:
@@ -203,16 +206,32 @@ class _Run:
             seconds_to_first_interval=self.first_interval,
             curve=curve(walk, job.aim),
         )
-        found = with_walk(found, walk)
-        if found.threshold is None:
+        return self._with_gains(with_walk(found, walk), walk, pool, tested)
+
+    def _with_gains(
+        self,
+        found: Estimate,
+        walk: LossWalk | ShareWalk,
+        pool: Sequence[LoggedRow],
+        tested: dict[int, Labelled],
+    ) -> Estimate:
+        def kept(threshold: float) -> list[Labelled]:
+            return [each for index, each in tested.items() if walk.scores[index] <= threshold]
+
+        def saved(threshold: float) -> Savings | None:
+            confidence = self.job.aim.confidence
+            at = (walk.scores, threshold, kept(threshold), confidence)
+            return savings(self.job.pricing, costs, *at)
+
+        costs = self.job.pricing.of_rows(pool)
+        points = [(point, saved(point.threshold)) for point in found.curve]
+        curve = [replace(point, saved=money and money.saved) for point, money in points]
+        found = replace(found, curve=curve)
+        at = found.threshold
+        if at is None:
             return found
-        kept = [each for index, each in tested.items() if walk.scores[index] <= found.threshold]
-        at = (pool, walk.scores, found.threshold, kept)
-        return replace(
-            found,
-            savings=savings(job.pricing, *at, job.aim.confidence),
-            latency=latency(*at),
-        )
+        times = latency(pool, walk.scores, at, kept(at))
+        return replace(found, savings=saved(at), latency=times)
 
 
 def _write_threshold(job: Job, router: Path, scores: Floats, found: Estimate) -> None:

@@ -19,4 +19,6 @@ def write_report(found: Estimate, job: Job) -> None:
     write_lines(
         job.out / "estimate.json", [orjson.dumps(facts, option=orjson.OPT_INDENT_2) + b"\n"]
     )
-    write_lines(job.out / "estimate.html", [page(found, job.log.path.name).encode()])
+    write_lines(
+        job.out / "estimate.html", [page(found, job.log.path.name, job.log.left_out).encode()]
+    )

@@ -24,13 +24,14 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """Routing at one threshold: its share at the edge, and its loss on the walk's rows with an
-    interval that holds for this threshold by itself."""
+    """Routing at one threshold: its share at the edge, its loss on the walk's rows with an interval
+    that holds for this threshold by itself, and what a query saves, as in Savings."""
 
     threshold: float
     edge_share: float
     loss: float
     interval: Interval
+    saved: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Estimate:
         limit = f"a loss of {self.measured} of at most {self.aim.max_quality_loss:g} {confidence}"
         if self.threshold is not None and self.share_interval is not None:
             return (
-                f"At {limit} you keep {self.edge_share:.1%} [{_percent(self.share_interval)}] of "
+                f"At {limit} you keep {self.edge_share:.1%} [{percent(self.share_interval)}] of "
                 f"the queries at the edge{self._gains()}."
             )
         if self.missing is None:
@@ -147,8 +148,8 @@ class Estimate:
         )
         share = saved / spent if spent else 0.0
         return (
-            f"save {_amount(saved)} [{_amount(low)} to {_amount(high)}] {self.savings.currency} "
-            f"{of} of {_amount(spent)} ({share:.0%}) at these prices"
+            f"save {amount(saved)} {self.savings.currency} {of} [{amount(low)} to "
+            f"{amount(high)}], {share:.0%} of the cloud's bill of {amount(spent)}, at these prices"
         ).replace("  ", " ")
 
     def _time(self) -> str:
@@ -223,7 +224,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _percent(interval: Interval) -> str:
+def percent(interval: Interval) -> str:
     return f"{interval.low:.1%} to {interval.high:.1%}"
 
 
@@ -231,8 +232,8 @@ def _three(interval: Interval) -> str:
     return f"{interval.low:.3f} to {interval.high:.3f}"
 
 
-def _amount(value: float) -> str:
-    """With two digits behind the point, or as many as show something."""
+def amount(value: float) -> str:
+    """Of money, with two digits behind the point, or as many as show something."""
     if not math.isfinite(value) or abs(value) >= 0.1 or value == 0:
         return f"{value:,.2f}"
     return f"{value:.2g}"

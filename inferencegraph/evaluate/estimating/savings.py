@@ -52,6 +52,10 @@ class Pricing:
             )
         return None if row.usage is None else self.prices.cost(row.usage, *names)
 
+    def of_rows(self, rows: Sequence[LoggedRow]) -> Floats:
+        """[N], NaN where nobody can tell. Raises ConfigurationError."""
+        return np.array([np.nan if (c := self.of_row(row)) is None else c for row in rows])
+
     def of_answer(self, answer: Answer) -> float:
         """Of the edge's; 0 where it has no price or tells no tokens."""
         usage = Usage(answer.prompt_tokens or 0, 0, answer.completion_tokens or 0)
@@ -59,12 +63,6 @@ class Pricing:
             return self.edge.cost(usage)
         names = [name for name in (self.edge_model, answer.served_by) if name]
         return (self.prices.cost(usage, *names) or 0.0) if self.prices else 0.0
-
-    @property
-    def prices_edge(self) -> bool:
-        return self.edge is not None or (
-            self.prices is not None and self.edge_model in self.prices.models
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +80,14 @@ class Savings:
 
 def savings(
     pricing: Pricing,
-    rows: Sequence[LoggedRow],
+    costs: Floats,
     scores: Floats,
     threshold: float,
     labelled: Sequence[Labelled],
     confidence: float,
 ) -> Savings | None:
-    """None where no row tells what it cost. `rows` and their `scores` are of the whole walk."""
-    costs = np.array([np.nan if (c := pricing.of_row(row)) is None else c for row in rows])
+    """None where no row tells what it cost. `costs` and `scores` are of all rows that the router
+    was not trained on, `labelled` those that were asked and stay at the edge."""
     told = ~np.isnan(costs)
     if not told.any():
         return None

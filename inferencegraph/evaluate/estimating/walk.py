@@ -7,9 +7,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from inferencegraph.evaluate.estimating.aim import Aim
+from predictors.errors import ConfigurationError
 from transformers_hem.arrays import Floats, Indices
 from transformers_hem.calibration.betting import ConfidenceSequence, Interval
 from transformers_hem.calibration.quality_loss import GRID, Losses, rows_needed
+from transformers_hem.calibration.targets import TOLERANCE
 from transformers_hem.calibration.threshold_search import ThresholdSearch
 from transformers_hem.evaluation.quality import cuttable, threshold_after
 
@@ -137,7 +139,7 @@ class LossWalk(Walk):
 
     @property
     def precise(self) -> bool:
-        if self.search.possible == 0:
+        if self.possible_share == 0:
             return True
         return (
             self.threshold is not None
@@ -153,6 +155,8 @@ class LossWalk(Walk):
     def rows_missing(self) -> int | None:
         """About how many more rows of the log would have to be passed for a first promise; None
         where no number would do."""
+        if self.possible_share == 0:
+            return None
         passed = slice(0, self.position)
         losses = self.losses[passed]
         scores = np.where(np.isnan(losses), np.inf, self.scores[passed])
@@ -174,7 +178,8 @@ class LossWalk(Walk):
 
 class ShareWalk(Walk):
     """For the loss with `aim.edge_ratio` of the rows at the edge. The threshold is by their scores
-    alone; of the rows below it, whose number is known, the mean loss is bounded."""
+    alone; of the rows below it, whose number is known, the mean loss is bounded. Raises
+    ConfigurationError where equal scores leave no threshold near the ratio."""
 
     def __init__(self, scores: Floats, aim: Aim, labels: int | None) -> None:
         super().__init__(scores, labels)
@@ -183,6 +188,11 @@ class ShareWalk(Walk):
         ordered = np.sort(scores)
         cuts = np.flatnonzero(cuttable(ordered))
         self._easy = int(cuts[np.argmin(np.abs(cuts - aim.edge_ratio * len(scores)))])
+        if abs((share := self._easy / len(scores)) - aim.edge_ratio) > TOLERANCE:
+            raise ConfigurationError(
+                f"no threshold is near an edge share of {aim.edge_ratio:g}: too many of the "
+                f"{len(scores)} rows have equal scores; the nearest share is {share:.3g}"
+            )
         self._threshold = threshold_after(ordered, self._easy)
         self._bound = ConfidenceSequence(1 - aim.confidence, -1.0, 1.0, max(self._easy, 1))
 
