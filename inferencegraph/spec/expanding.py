@@ -14,6 +14,7 @@ from inferencegraph.spec.kinds import SEDNA_GROUP, is_converted, is_model
 from inferencegraph.spec.models import own_model, read_model
 from inferencegraph.spec.rendering import CLOUD_FIELD, EDGE_FIELD, rendered, template_warnings
 from inferencegraph.spec.report import Report, Source
+from inferencegraph.spec.resolve import located_source
 from inferencegraph.spec.service import LLMJointInferenceService, parsed
 from inferencegraph.spec.sources import ModelSource
 from predictors.errors import ConfigurationError, known
@@ -129,8 +130,9 @@ class Expansion:
                 source, findings = own_model(content), []
             except SpecFaults as faults:
                 findings = faults.findings
-        self._tell(self._document(content), findings)
-        return source
+        document = self._document(content)
+        self._tell(document, findings)
+        return located_source(source, document.path.parent) if source else None
 
     def _use(self, beside: Mapping[str, Mapping[str, Any]], names: set[str]) -> None:
         self._used |= {id(beside[name]) for name in names if name in beside}
