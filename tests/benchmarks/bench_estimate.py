@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inferencegraph.evaluate.estimating.aim import Aim
-from tests.inferencegraph.evaluate.estimating.draws import draws, most
+from tests.inferencegraph.evaluate.estimating.draws import Routed, most, trained, walked
 from tests.inferencegraph.evaluate.estimating.records import Records, llmrouter, mmlu
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3600)]
@@ -23,15 +23,21 @@ def records(request: pytest.FixtureRequest, shared: Path) -> Records:
     return llmrouter(shared, "llama-3.1-8b-instruct", "llama-3.1-nemotron-51b-instruct")
 
 
+@pytest.fixture(scope="module")
+def routed(records: Records, tmp_path_factory: pytest.TempPathFactory) -> list[Routed]:
+    folder = tmp_path_factory.mktemp("routers")
+    return [trained(records, folder, seed) for seed in range(ROUTERS)]
+
+
 @pytest.mark.parametrize(
     ("limit", "ratio", "about"),
     [(0.05, None, "traffic"), (0.03, None, "traffic"), (0.05, None, "log"), (None, 0.4, "log")],
 )
 def test_promises_are_kept_and_half_of_the_labels_saved(
-    records: Records, tmp_path: Path, limit: float | None, ratio: float | None, about: str
+    records: Records, routed: list[Routed], limit: float | None, ratio: float | None, about: str
 ) -> None:
     aim = Aim.of(limit, ratio, None, about, confidence=CONFIDENCE)  # type: ignore[arg-type]
-    drawn = list(draws(records, tmp_path, aim, 4000, DRAWS, ROUTERS))
+    drawn = [walked(records, routed[seed % ROUTERS], aim, 4000, seed) for seed in range(DRAWS)]
     labels = np.array([each.labels for each in drawn])
     figures = {
         "benchmark": "estimate",

@@ -225,7 +225,7 @@ class _Run:
 
         costs = self.job.pricing.of_rows(pool)
         points = [(point, saved(point.threshold)) for point in found.curve]
-        curve = [replace(point, saved=money and money.saved) for point, money in points]
+        curve = [replace(point, saved=money.saved if money else None) for point, money in points]
         found = replace(found, curve=curve)
         at = found.threshold
         if at is None:

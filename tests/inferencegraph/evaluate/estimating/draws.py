@@ -1,7 +1,6 @@
 """Many estimates on recorded correctness: is what they promise true of the rows that they are
 promises about, and how many labels do they take?"""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -92,12 +91,3 @@ def _broken(walk: LossWalk | ShareWalk, loss: float, aim: Aim) -> bool:
         return not walk.loss.low <= loss <= walk.loss.high
     assert aim.max_quality_loss is not None
     return loss > aim.max_quality_loss
-
-
-def draws(
-    records: Records, folder: Path, aim: Aim, logged: int, count: int, routers: int
-) -> Iterator[Drawn]:
-    """`count` of them, with so many routers in turn."""
-    made = [trained(records, folder, seed) for seed in range(routers)]
-    for seed in range(count):
-        yield walked(records, made[seed % routers], aim, logged, seed)

@@ -223,7 +223,7 @@ def test_recorded_answers_of_the_edge_need_no_edge(log: Path) -> None:
     assert found.loss_interval is not None and found.loss_interval.high <= 0.2
     assert found.counts.asked == 0 and found.latency is None
     assert found.headline().startswith("With 6")
-    with pytest.raises(ConfigurationError, match="no threshold is near an edge share of 0.3"):
+    with pytest.raises(ConfigurationError, match=r"no threshold is near an edge share of 0\.3"):
         run(job(log, None, Aim.of(None, 0.3, 0.1, None)))
 
 
