@@ -35,6 +35,7 @@ th, td { text-align: right; padding: .25rem .4rem; border-bottom: 1px solid #ddd
   white-space: nowrap }
 th { font-weight: 600; border-bottom: 2px solid #555 }
 code { background: #f3f3f3; padding: .1rem .25rem }
+@media (max-width: 30rem) { table { font-size: .85rem } th, td { padding: .25rem .2rem } }
 @media print { body { max-width: none; padding: 0; font-size: 10.5pt }
   h2, figure, table, dl div { break-inside: avoid } .answer { background: none } }
 """
