@@ -1,25 +1,24 @@
 """What a model's pod holds: our predictor alone, or beside it the server that its engine asks.
 
-An engine that loads the model in the predictor's own process needs no line here, or one in
-OWN_IMAGES where the predictor's image can't hold it. A server is an image of ours (Server), or an
-engine's own, started as `engine_table` says (EngineServer). KServe sends the traffic to the first
-container, which is always ours.
+Which server that is stands in `engine_servers`. KServe sends the traffic to the first container,
+which is always ours.
 """
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from inferencegraph.build.accelerators import accelerator_of
+from inferencegraph.build.engine import IN_A_RUNTIME, Serving
 from inferencegraph.build.engine_containers import engine_container, volumes
-from inferencegraph.build.engine_table import ENGINES, IN_A_RUNTIME, Serving
+from inferencegraph.build.engine_file import ENGINE_FILE, OURS, unless_filed, with_file
+from inferencegraph.build.engine_servers import OWN_IMAGES, SERVERS, EngineServer, Server
+from inferencegraph.build.engine_table import ENGINES
 from inferencegraph.build.pods import (
     SHARED_MEMORY_MOUNT,
     SLEEP_FIRST,
     Images,
-    Listening,
     container,
     server_container,
     shared_memory,
@@ -42,74 +41,6 @@ _OURS: Final = ("embedded:", "package:")
 _BESIDE: Final = "tmp-server"  # one each, as both servers name their files as they like
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A model server as a container beside ours, which asks it at `url`, with `asking` as its own
-    arguments.
-
-    Its image takes `--model_name`, `--model_dir` and `arguments`. `shared_memory` is the most that
-    its processes pass to each other. `gpus`: whether it computes on them.
-    """
-
-    name: str
-    image: Callable[[Images], str]
-    url: str
-    arguments: tuple[str, ...]
-    listening: Listening
-    shared_memory: str
-    gpus: bool
-    asking: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class EngineServer:
-    """An engine's own image as a container beside ours, which asks it by OpenAI's API.
-
-    `on_cpus`, `on_gpus`: its name among ENGINES, where its image computes on them. `penalty`: its
-    API's field for a repetition penalty.
-    """
-
-    on_cpus: str | None
-    on_gpus: str | None
-    penalty: str = "repetition_penalty"
-
-
-# The engines whose packages pin versions apart from ours: the predictor with such an engine.
-OWN_IMAGES: Final[Mapping[str, Callable[[Images], str]]] = {
-    "vllm": lambda images: images.predictor_vllm,
-}
-
-# The engines that ask a server; None: one elsewhere, at `Model.url`, and never in their own pod.
-SERVERS: Final[Mapping[str, Server | EngineServer | None]] = {
-    "kserve": None,
-    "sedna_worker": None,
-    "llama-cpp": EngineServer("llama-cpp", None, penalty="repeat_penalty"),
-    "lmdeploy": EngineServer(None, "lmdeploy"),
-    "ollama": EngineServer("ollama", "ollama-gpu", penalty="none"),
-    "openai_api": Server(
-        name="openai-server",
-        image=lambda images: images.openai_server,
-        url="http://localhost:8000/v1",
-        arguments=("--port=8000",),
-        listening=Listening({"openai": 8000}, "/health", "/health"),
-        shared_memory="8Gi",
-        gpus=True,
-        asking=("--repetition_penalty_field=repetition_penalty",),  # vLLM has it
-    ),
-    "sglang": EngineServer(None, "sglang"),
-    "triton": Server(
-        name="triton",
-        image=lambda images: images.triton,
-        url="localhost:8001",
-        arguments=("--http-port=8000", "--grpc-port=8001"),
-        listening=Listening(
-            {"triton-http": 8000, "triton-grpc": 8001}, "/v2/health/live", "/v2/health/ready"
-        ),
-        shared_memory="256Mi",
-        gpus=False,
-    ),
-    "vllm-server": EngineServer("vllm-cpu", "vllm"),
-}
 _ENGINE_PORT: Final = 8000
 
 
@@ -120,8 +51,15 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
     """
     if model.command:
         return {"containers": [_own(name, model)], "volumes": [temporary()]}
+    pod = _model_pod(name, model, images)
+    if isinstance(SERVERS.get(model.engine), EngineServer):
+        return with_file(pod, model.config, ("--config", str(ENGINE_FILE)), reader=1)
+    return with_file(pod, model.config, (OURS,))
+
+
+def _model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
     if model.engine not in SERVERS:
-        return {"containers": [_loading(name, model, images)], "volumes": [temporary()]}
+        return _loading_pod(name, model, images)
     server = SERVERS[model.engine]
     if isinstance(server, EngineServer):
         penalty = f"--repetition_penalty_field={server.penalty}"
@@ -138,7 +76,8 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
         beside, own = _engine_beside(name, model, server)
     else:
         url = server.url
-        asked = replace(asked, arguments=(*server.asking, *asked.arguments))
+        words = unless_filed(server.asking, model.config)
+        asked = replace(asked, arguments=(*words, *asked.arguments))
         beside, own = _beside(name, model, images, server)
     beside["lifecycle"] = copy.deepcopy(SLEEP_FIRST)
     return {
@@ -153,6 +92,15 @@ def _own(name: str, model: Model) -> dict[str, Any]:
     environment = model.environment()
     made = container(model.image, name, (), environment, model.resources, model.start_seconds)
     return with_command(made, *model.command)
+
+
+def _loading_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
+    loading = _loading(name, model, images)
+    if model.resources.gpus < 2:
+        return {"containers": [loading], "volumes": [temporary()]}
+    # Its processes, one for each GPU, pass tensors through it.
+    loading["volumeMounts"].append(dict(SHARED_MEMORY_MOUNT))
+    return {"containers": [loading], "volumes": [temporary(), shared_memory("8Gi")]}
 
 
 def _loading(name: str, model: Model, images: Images) -> dict[str, Any]:

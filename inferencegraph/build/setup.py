@@ -1,9 +1,11 @@
-"""A whole setup as objects, in this order: claims, an algorithm of the user's own, each site, and
-the cloud that they share."""
+"""A whole setup as objects, in this order: claims, an algorithm of the user's own, the engines'
+files, each site, and the cloud that they share."""
 
 from dataclasses import dataclass
 from typing import Any, Final
 
+from inferencegraph.build.llm_service import KIND as LLM_SERVICE, LLMService, llm_service
+from inferencegraph.build.multi_node import MultiNode, multi_node
 from inferencegraph.build.operations import disruption_budgets
 from inferencegraph.build.pods import Images, labels
 from inferencegraph.build.services import (
@@ -49,7 +51,7 @@ class Setup:
     sites: tuple[Site, ...] = ()
     edge: Model | None = None
     mining: Mining | None = None
-    cloud: Model | CloudAPI | None = None
+    cloud: Model | CloudAPI | LLMService | MultiNode | None = None
     images: Images = DEFAULT_IMAGES
     claims: tuple[Claim, ...] = ()
     pull_secret: str | None = None
@@ -61,9 +63,17 @@ def objects(setup: Setup) -> Objects:
     made += disruption_budgets(made)
     if setup.pull_secret is not None:
         for content in made:
-            for component in content["spec"].values() if content["kind"] == SERVICE else ():
-                component["imagePullSecrets"] = [{"name": setup.pull_secret}]
+            for pod in _pods(content):
+                pod["imagePullSecrets"] = [{"name": setup.pull_secret}]
     return made
+
+
+def _pods(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """What of a service is a pod's fields."""
+    if content["kind"] == LLM_SERVICE:
+        return [content["spec"]["template"]]
+    pods = list(content["spec"].values()) if content["kind"] == SERVICE else []
+    return pods + [pod["workerSpec"] for pod in pods if "workerSpec" in pod]
 
 
 def _plain(setup: Setup) -> Objects:
@@ -71,11 +81,20 @@ def _plain(setup: Setup) -> Objects:
     before = [_claim(claim, setup.name) for claim in setup.claims]
     if setup.mining is not None and setup.mining.own is not None:
         before.append(algorithm_map(setup.name, setup.mining.own))
+    files = [side.config for side in (setup.edge, setup.cloud) if side and side.config]
+    before += [file.config_map(setup.name) for file in {each.name: each for each in files}.values()]
+    cloud = f"{setup.name}-cloud"
     if isinstance(setup.cloud, Model):
-        service, address = _cloud(f"{setup.name}-cloud", setup.cloud, shared)
+        service, address = _cloud(cloud, setup.cloud, shared)
         return [*before, *_sites(setup, address), service]
+    if isinstance(setup.cloud, MultiNode):
+        made = multi_node(cloud, setup.cloud, setup.name)
+        return [*before, *_sites(setup, setup.cloud.address(cloud)), *made]
+    if isinstance(setup.cloud, LLMService):
+        service = llm_service(cloud, setup.cloud, setup.name)
+        return [*before, *_sites(setup, setup.cloud.address(cloud)), service]
     if setup.cloud is not None and not setup.sites:
-        return [*before, api_service(f"{setup.name}-cloud", setup.cloud, shared)]
+        return [*before, api_service(cloud, setup.cloud, shared)]
     return [*before, *_sites(setup, setup.cloud)]
 
 

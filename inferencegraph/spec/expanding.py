@@ -12,7 +12,7 @@ from inferencegraph.spec import ianvs, sedna
 from inferencegraph.spec.faults import SpecFaults
 from inferencegraph.spec.kinds import SEDNA_GROUP, is_converted, is_model
 from inferencegraph.spec.models import own_model, read_model
-from inferencegraph.spec.rendering import CLOUD_FIELD, EDGE_FIELD, rendered, template_warnings
+from inferencegraph.spec.rendering import CLOUD_FIELD, EDGE_FIELD, rendered, warnings
 from inferencegraph.spec.report import Report, Source
 from inferencegraph.spec.resolve import located_source
 from inferencegraph.spec.service import LLMJointInferenceService, parsed
@@ -112,7 +112,7 @@ class Expansion:
         except SpecFaults as faults:
             self._tell(document, faults.findings)
             return []
-        self._tell(document, template_warnings(spec, models))
+        self._tell(document, warnings(spec, models))
         self.specs.append(document)
         return [Document(document.path, content) for content in made]
 

@@ -31,6 +31,6 @@ def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-Quantity = Annotated[str, BeforeValidator(_text)]
+Quantity = Annotated[str, BeforeValidator(_text, json_schema_input_type=str | int | float)]
 # Before a tuple's type: YAML has lists, and strict models take no list for a tuple.
 FromList = BeforeValidator(_tuple)

@@ -45,7 +45,8 @@ def _node(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-Nodes = Annotated[tuple[Annotated[Node, BeforeValidator(_node)], ...], FromList]
+OneNode = Annotated[Node, BeforeValidator(_node, json_schema_input_type=str | Node)]
+Nodes = Annotated[tuple[OneNode, ...], FromList]
 
 
 class Toleration(Part):

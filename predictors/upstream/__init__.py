@@ -8,12 +8,14 @@ ask         V2 text questions by one attempt each, for clients: `hem ask`, evalu
 settings    limits of calls (how long, how often, how many, how large), TLS, proxy, headers
 limits      how long a call may take in all, for who only reckons with it
 call        one call: queue, deadline, retries
+traffic     bytes to and from each server, for a metric
 breaker     while a server is down, nobody asks it
 watch       all calls that wait: a server that freezes or drips is given up
 probe       whether a server would answer, asked without a query
 parts       an answer that is read while it comes
 http        JSON over HTTP by such calls
 json_body   JSON as servers write it
+timed       a server under measurement: cheap POSTs with their times and bytes, one attempt each
 proxies     which calls go through the environment's proxy
 v2          a V2 model by such calls, text and tensors; v2_rest and v2_grpc carry it
 openai/     the bodies and event streams of OpenAI-compatible servers

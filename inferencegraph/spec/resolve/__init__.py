@@ -2,12 +2,14 @@
 
 from inferencegraph.spec.resolve.images import images_of
 from inferencegraph.spec.resolve.mining import mining_of
-from inferencegraph.spec.resolve.models import claim_of, model_of
+from inferencegraph.spec.resolve.models import model_of, with_one_file
 from inferencegraph.spec.resolve.paths import located, located_source
+from inferencegraph.spec.resolve.resources import claim_of, claim_warnings
 from inferencegraph.spec.resolve.sites import sites_of, timeouts_of
 
 __all__ = [
     "claim_of",
+    "claim_warnings",
     "images_of",
     "located",
     "located_source",
@@ -15,4 +17,5 @@ __all__ = [
     "model_of",
     "sites_of",
     "timeouts_of",
+    "with_one_file",
 ]
