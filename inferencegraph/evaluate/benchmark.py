@@ -31,7 +31,7 @@ class Data(BaseModel):
 
 
 def _data(value: Any) -> Any:
-    values = value if isinstance(value, list) else [value]
+    values = value if isinstance(value, list | tuple) else [value]
     return [{"file": each} if isinstance(each, str | Path) else each for each in values]
 
 

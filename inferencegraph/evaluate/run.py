@@ -94,6 +94,7 @@ async def run(benchmark: Benchmark, out: Path, watcher: Watcher | None = None) -
                 asked[system.name] = await _ask(
                     benchmark, system, items, ask, traffic, scoring, out, watcher, where
                 )
+        asked = _without_stand_ins(asked)
         runs_edge, runs_cloud = asked[EDGE_ONLY].outcomes, asked[CLOUD_ONLY].outcomes
         edge, cloud = await scoring.of_sides(runs_edge, runs_cloud)
         asked[EDGE_ONLY] = replace(asked[EDGE_ONLY], outcomes=edge)
@@ -234,6 +235,21 @@ async def _ask(
                     records.took(Whole(seconds, sent, received, meter.joules()))
         outcomes = [records.outcomes[item.question.id] for item in items]
         return Run(system, outcomes, True, records.whole)
+
+
+def _without_stand_ins(asked: Mapping[str, Run]) -> dict[str, Run]:
+    """Where the edge's model answered what was the cloud's, the cloud had failed."""
+    own = asked[EDGE_ONLY].outcomes
+    edge = {outcome.served_by for outcome in own if outcome.route == EDGE} - {None}
+
+    def told(outcome: Outcome) -> Outcome:
+        stood_in = outcome.error is None and outcome.route == CLOUD and outcome.served_by in edge
+        return outcome.degraded() if stood_in else outcome
+
+    return {
+        name: replace(run, outcomes=[told(outcome) for outcome in run.outcomes])
+        for name, run in asked.items()
+    }
 
 
 def _settings(benchmark: Benchmark, system: System, fingerprint: str) -> Mapping[str, Any]:
