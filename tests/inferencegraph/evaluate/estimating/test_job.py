@@ -16,6 +16,7 @@ from inferencegraph.evaluate.estimating.log import read_log
 from inferencegraph.evaluate.estimating.report import write_report
 from inferencegraph.evaluate.estimating.result import Estimate
 from inferencegraph.evaluate.estimating.savings import Pricing
+from inferencegraph.evaluate.importing.run import Job as Import, import_rows
 from predictors.errors import ConfigurationError, UpstreamError
 from predictors.jsonl import read_rows
 from predictors.prices import Price, Prices
@@ -235,6 +236,30 @@ def test_agreement_is_named_as_the_weaker_score(log: Path, server: Server) -> No
     found = run(job(log, server.url))
     assert "a loss of agreement with the cloud's answer of at most 0.1" in found.headline()
     assert "weaker than quality" in found.text()
+
+
+def test_chat_logs_in_openais_format_go_in_by_hem_import(tmp_path: Path) -> None:
+    """The edge is asked the whole conversations."""
+    system = {"role": "system", "content": "Be short."}
+    kinds = ("an easy thing, number {}", "a hard and difficult thing, number {}")
+    logged = [
+        {
+            "messages": [
+                system,
+                {"role": "user", "content": kinds[is_hard(number)].format(number)},
+                {"role": "assistant", "content": "right"},
+            ]
+        }
+        for number in range(ROWS)
+    ]
+    chat_log, log = tmp_path / "chats.jsonl", tmp_path / "log.jsonl"
+    chat_log.write_text("".join(json.dumps(row) + "\n" for row in logged))
+    import_rows(Import("openai-chat", [chat_log], log))
+    with serving(chats, "/v1") as server:
+        found = run(job(log, server.url))
+    assert found.threshold is not None and found.agreement
+    assert found.edge_share == pytest.approx(2 / 3, abs=0.06)
+    assert all(body["messages"][0] == system for _, body in server.requests)
 
 
 def test_algorithms_that_mine_answers_are_refused() -> None:
