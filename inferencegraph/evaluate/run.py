@@ -229,7 +229,7 @@ async def _ask(
         try:
             await ask_all(ask, waiting, _SIDES[system.kind], pace, keep)
         finally:
-            if waiting:
+            if waiting and records.outcomes:
                 after = await traffic.read() if traffic else None
                 sent, received = after.since(before) if before and after else (None, None)
                 seconds = time.monotonic() - began
