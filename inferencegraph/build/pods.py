@@ -128,6 +128,7 @@ def pod_fields(metrics_port: int = HTTP_PORT) -> dict[str, Any]:
             "prometheus.io/path": "/metrics",
         },
         "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
         "imagePullSecrets": [{"name": PULL_SECRET}],
         "terminationGracePeriodSeconds": TERMINATION_SECONDS,
     }

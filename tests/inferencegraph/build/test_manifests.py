@@ -130,6 +130,7 @@ def test_every_object_has_the_recommended_labels(folder: Path) -> None:
 def test_a_pod_gets_what_an_operator_asks_for(folder: Path) -> None:
     for _, pod in _pods(folder):
         assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False
         assert pod["imagePullSecrets"] == [{"name": "kserve-hem-registry"}]
         assert pod["annotations"]["prometheus.io/scrape"] == "true"
         volumes = {volume["name"]: volume for volume in pod["volumes"]}
