@@ -14,9 +14,13 @@ from inferencegraph.build.sites import MINING_MODES, QUERY_STAGE
 from inferencegraph.check.containers import mapping, sequence
 from inferencegraph.spec.models import KEY_ADVICE, own_word
 from inferencegraph.spec.report import Report, Source
-from inferencegraph.spec.resolving import DEFAULT_SECRET
 from inferencegraph.spec.service import API_VERSION
-from inferencegraph.spec.sources import CLOUD_DEFAULT, CLOUD_DEFAULT_URL, EDGE_DEFAULT
+from inferencegraph.spec.sources import (
+    CLOUD_DEFAULT,
+    CLOUD_DEFAULT_URL,
+    DEFAULT_SECRET,
+    EDGE_DEFAULT,
+)
 from predictors.errors import ConfigurationError, known
 
 Object = dict[str, Any]

@@ -7,8 +7,7 @@ from pydantic import ValidationError
 
 from inferencegraph.spec.faults import SpecFaults, findings_of
 from inferencegraph.spec.report import Source
-from inferencegraph.spec.resolving import DEFAULT_SECRET
-from inferencegraph.spec.sources import SCHEMES, ModelSource
+from inferencegraph.spec.sources import DEFAULT_SECRET, SCHEMES, ModelSource
 from predictors.errors import known
 
 # MODEL_LOAD_MODE of Sedna's workers, which their Models may have as `format`, too. `url` is the

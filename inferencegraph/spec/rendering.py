@@ -10,7 +10,7 @@ from inferencegraph.build.setup import Claim, Objects, Setup, objects
 from inferencegraph.build.sites import Model, Site
 from inferencegraph.check.problem import Finding, error, warning
 from inferencegraph.spec.faults import Collector, SpecFault, SpecFaults
-from inferencegraph.spec.resolving import (
+from inferencegraph.spec.resolve import (
     claim_of,
     images_of,
     mining_of,

@@ -14,8 +14,8 @@ from inferencegraph.check.fields import check_type
 from inferencegraph.check.problem import Finding
 from inferencegraph.spec.models import KEY_ADVICE, LOAD_MODES, engine_of_format, read_model
 from inferencegraph.spec.report import Entry, Report, Source
-from inferencegraph.spec.resolving import DEFAULT_SECRET
 from inferencegraph.spec.service import API_VERSION
+from inferencegraph.spec.sources import DEFAULT_SECRET
 from inferencegraph.spec.templates import not_carried, placeholders
 from predictors.errors import ConfigurationError, known
 

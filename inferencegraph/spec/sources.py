@@ -22,6 +22,9 @@ class SecretKey(Part):
     key: str = Field(default="key", min_length=1)
 
 
+DEFAULT_SECRET: Final = SecretKey(name="kserve-hem-cloud-key", key="key")
+
+
 class ModelSource(Part):
     """One model, by one of its sources. `name`: what the model is called where it is served; for
     an API or a Triton repository, the model there."""

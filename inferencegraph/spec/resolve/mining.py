@@ -1,0 +1,186 @@
+"""How HEM decides at a site."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from inferencegraph.build.sites import GATEWAY_KEYS, HEM_RESOURCES, MINING_MODES, Mining
+from inferencegraph.spec.faults import SpecFault, at
+from inferencegraph.spec.mining import HardExampleMining
+from inferencegraph.spec.own_algorithm import own_algorithm
+from inferencegraph.spec.resolve.models import resources_of
+from inferencegraph.spec.resolve.options import option
+from inferencegraph.spec.service import Spec
+from inferencegraph.spec.serving import Amounts
+
+if TYPE_CHECKING:  # it brings numpy
+    from transformers_hem.calibration.config import Calibration
+
+DEFAULT_ROUTER: Final = "embedded:general"
+_MODES: Final = {"query": MINING_MODES[0], "answer": MINING_MODES[1]}
+
+
+def mining_of(
+    part: HardExampleMining | None,
+    spec: Spec,
+    discriminative: bool,
+    field: str,
+    folder: Path = Path(),
+) -> Mining:
+    """How HEM decides; the algorithm and its parameters are checked as HEM checks them. folder:
+    where the file of an algorithm of the user's own is looked for."""
+    if part is None and discriminative:
+        raise SpecFault(
+            field,
+            "is required for a classifier: an algorithm that reads probabilities or boxes, such as "
+            "CrossEntropy with a threshold",
+        )
+    part = part or HardExampleMining(router=DEFAULT_ROUTER)
+    own = None
+    if part.source is not None:
+        own = own_algorithm(part.source, part.name, folder, field)
+    name = own.path if own else part.name or _algorithm_of(part, field)
+    values = _parameters(part, field)
+    kept_promise(part, name, field)
+    if own is not None or ":" in name:
+        stage, taken = _own_stage(own.stage if own else None, part, name, field), None
+    else:
+        stage, taken = _checked(name, part, dict(values), field)
+    if taken is not None and part.threshold is not None:
+        raise SpecFault(f"{field}.threshold", "is among the parameters, too; give it once")
+    router = values.pop("router", None) or part.router
+    if taken is not None:
+        values.pop("threshold", None)
+    offers = spec.gateway.enabled and not discriminative
+    resources = HEM_RESOURCES
+    if part.resource is not None:
+        default = Amounts(cpu=HEM_RESOURCES.cpu, memory=HEM_RESOURCES.memory)
+        resources = resources_of(part.resource, default, field)
+    mode = part.mining_mode or _MODES[stage]
+    with at(field):
+        return Mining(
+            mode,
+            name,
+            router=router,
+            threshold=part.threshold if taken is None else taken,
+            parameters=values,
+            gateway=offers,
+            resources=resources,
+            settings={
+                **_guards(part, field),
+                **({"HEM_BATCH_POLICY": part.batch_policy} if part.batch_policy else {}),
+                **(spec.gateway.environment() if offers else {}),
+            },
+            sidecar=part.placement == "sidecar",
+            keys_secret=spec.gateway.keys_secret or GATEWAY_KEYS,
+            own=own,
+        )
+
+
+def _algorithm_of(part: HardExampleMining, field: str) -> str:
+    from transformers_hem.routers.directory import algorithm_of, locate
+
+    if part.router is None:
+        raise SpecFault(f"{field}.name", "is required: the algorithm, or a router")
+    with at(f"{field}.router"):
+        return algorithm_of(locate(part.router))
+
+
+def _parameters(part: HardExampleMining, field: str) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for index, parameter in enumerate(part.parameters):
+        if parameter.called in values:
+            raise SpecFault(f"{field}.parameters[{index}]", f"{parameter.called!r} is set twice")
+        values[parameter.called] = option(parameter.value)
+    return values
+
+
+def _checked(
+    name: str, part: HardExampleMining, values: dict[str, str], field: str
+) -> tuple[str, float | None]:
+    """The algorithm's stage, and the threshold among its parameters."""
+    from transformers_hem.algorithms import ALGORITHMS
+    from transformers_hem.algorithms.parameters import parse, take_threshold
+
+    with at(f"{field}.name"):
+        kind = ALGORITHMS.load(name)
+    _refuse_mode(part.mining_mode, kind.stage, name, field)
+    with at(f"{field}.parameters"):
+        taken = take_threshold(kind, values)
+        if part.router is not None:
+            if "router" not in kind.Parameters.model_fields:
+                raise SpecFault(f"{field}.router", f"{name} takes no router")
+            values.setdefault("router", part.router)
+        parse(name, kind, values)
+    return kind.stage, taken
+
+
+def _guards(part: HardExampleMining, field: str) -> dict[str, str]:
+    """HEM_GUARDS; each guard and its parameters are checked as HEM checks them."""
+    from transformers_hem.algorithms.parameters import parse
+    from transformers_hem.guards import GUARDS
+
+    blocks = []
+    for index, guard in enumerate(part.guards):
+        values = {each.called: option(each.value) for each in guard.parameters}
+        with at(f"{field}.guards[{index}]"):
+            parse(guard.name, GUARDS.load(guard.name), dict(values))
+        listed = [{"name": name, "value": value} for name, value in values.items()]
+        blocks.append({"name": guard.name, "parameters": listed} if listed else guard.name)
+    return {"HEM_GUARDS": json.dumps(blocks)} if blocks else {}
+
+
+def kept_promise(part: HardExampleMining, name: str, field: str) -> None:
+    """That the router's own calibration promises what the spec asks. Raises SpecFault."""
+    from transformers_hem.routers.scoring import open_router
+
+    wanted = part.promise
+    if wanted is None:
+        return
+    if part.router is None or "://" in part.router:
+        raise SpecFault(
+            f"{field}.promise", "needs a router that can be read here: a folder, or embedded:NAME"
+        )
+    with at(f"{field}.router"):
+        calibrated = open_router(part.router).calibrated
+    made = calibrated.calibration if calibrated else None
+    target = "edge_ratio" if wanted.edge_ratio is not None else "max_quality_loss"
+    limit = wanted.edge_ratio if wanted.edge_ratio is not None else wanted.max_quality_loss
+    assert limit is not None
+    option = f"--{target.replace('_', '-')} {limit:g}"
+    if wanted.confidence is not None:
+        option += f" --confidence {wanted.confidence:g}"
+    if made is None or made.target != target or not _as_strict(made, limit, wanted.confidence):
+        says = f"promises: {made.promise}" if made else "is not calibrated"
+        raise SpecFault(
+            f"{field}.promise",
+            f"router {part.router} {says}; hem calibrate --router {part.router} --data "
+            f"LABELS.jsonl {option} --out ROUTER",
+        )
+
+
+def _as_strict(made: "Calibration", limit: float, confidence: float | None) -> bool:
+    """An edge ratio is a share that is reached, a loss one that is not passed."""
+    kept = made.limit >= limit if made.target == "edge_ratio" else made.limit <= limit
+    return kept and (confidence is None or made.confidence >= confidence)
+
+
+def _own_stage(stage: str | None, part: HardExampleMining, name: str, field: str) -> str:
+    """Of an algorithm that is not of the table: what its class says, or the mode."""
+    if stage is not None:
+        _refuse_mode(part.mining_mode, stage, name, field)
+        return stage
+    if part.mining_mode is None:
+        raise SpecFault(
+            f"{field}.miningMode",
+            f"is required, as {name} has no stage that could be read: {' or '.join(MINING_MODES)}",
+        )
+    return next(stage for stage, mode in _MODES.items() if mode == part.mining_mode)
+
+
+def _refuse_mode(mode: str | None, stage: str, name: str, field: str) -> None:
+    if mode not in (None, _MODES[stage]):
+        raise SpecFault(
+            f"{field}.miningMode",
+            f"{mode!r}: {name} mines the {stage}; leave it out, or write {_MODES[stage]!r}",
+        )
