@@ -136,6 +136,7 @@ def _forwarder(name: str, site: Site, cloud: CloudAddress | CloudAPI) -> dict[st
         **sampling_environment(cloud.sampling),
         "PREDICTOR_CONNECT_TIMEOUT": f"{site.timeouts.cloud_connect:g}",
         "PREDICTOR_TIMEOUT": f"{site.timeouts.cloud:g}",
+        **site.places.environment(),
     }
     if isinstance(cloud, CloudAPI):
         # Nobody mines the cloud's answers.

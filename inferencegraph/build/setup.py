@@ -16,11 +16,15 @@ from inferencegraph.build.services import (
 )
 from inferencegraph.build.sites import (
     DEFAULT_IMAGES,
+    DEFAULT_PLACES,
+    DEFAULT_TIMEOUTS,
     CloudAddress,
     CloudAPI,
     Mining,
     Model,
+    Places,
     Site,
+    Timeouts,
     predictor_url,
 )
 
@@ -40,7 +44,8 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Everything that is made from one spec called `name`.
+    """Everything that is made from one spec called `name`. timeouts, places: of a forwarder to an
+    API that is the only side; each site has its own.
 
     Without `cloud` each site is its edge model alone; without `sites` there is the cloud alone.
     """
@@ -53,6 +58,8 @@ class Setup:
     images: Images = DEFAULT_IMAGES
     claims: tuple[Claim, ...] = ()
     pull_secret: str | None = None
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
+    places: Places = DEFAULT_PLACES
 
 
 def objects(setup: Setup) -> Objects:
@@ -67,7 +74,7 @@ def objects(setup: Setup) -> Objects:
 
 
 def _plain(setup: Setup) -> Objects:
-    shared = Site(setup.name, images=setup.images)
+    shared = Site(setup.name, images=setup.images, timeouts=setup.timeouts, places=setup.places)
     before = [_claim(claim, setup.name) for claim in setup.claims]
     if setup.mining is not None and setup.mining.own is not None:
         before.append(algorithm_map(setup.name, setup.mining.own))

@@ -15,6 +15,7 @@ from inferencegraph.spec.resolve import (
     images_of,
     mining_of,
     model_of,
+    places_of,
     sites_of,
     timeouts_of,
 )
@@ -96,20 +97,24 @@ def resolved(
         )
     elif small is not None and small.hard_example_mining is not None:
         faults.get(_mines_for_nobody)
+    forwards = large is not None and (small is not None or not isinstance(cloud, Model))
+    places = faults.get(lambda: places_of(spec, forwards))
     made = {claim.name: claim for claim in claims if claim is not None}
     if any(claim and claim != made[claim.name] for claim in claims):
         faults.get(_two_claims)
-    if faults.findings or images is None or timeouts is None:
+    if faults.findings or images is None or timeouts is None or places is None:
         raise SpecFaults(faults.findings)
     return Setup(
         name,
-        tuple(Site(each.name, each.node, images, timeouts, owner=name) for each in sites),
+        tuple(Site(each.name, each.node, images, timeouts, name, places) for each in sites),
         edge if isinstance(edge, Model) else None,
         mining,
         cloud,
         images,
         tuple(made.values()),
         spec.images.pull_secret,
+        timeouts,
+        places,
     )
 
 

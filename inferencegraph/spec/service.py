@@ -19,6 +19,7 @@ from inferencegraph.spec.serving import (
     Sampling,
     TimeLimits,
     Toleration,
+    Uplink,
 )
 from inferencegraph.spec.sources import ModelSource
 
@@ -78,6 +79,7 @@ class Spec(Part):
     gateway: Gateway = Gateway()
     images: ImageSettings = ImageSettings()
     timeouts: TimeLimits = TimeLimits()
+    uplink: Uplink = Uplink()
 
     @model_validator(mode="after")
     def _some_side(self) -> Self:

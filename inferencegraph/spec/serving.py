@@ -97,6 +97,14 @@ class ImageSettings(Part):
     names: dict[str, str] = Field(default_factory=dict)
 
 
+class Uplink(Part):
+    """How many calls each uplink has at the cloud at once, and how many wait for a place there;
+    what is beyond both is the edge's at once."""
+
+    max_concurrency: int | None = Field(default=None, ge=1)
+    max_queue: int | None = Field(default=None, ge=0)
+
+
 class TimeLimits(Part):
     """Seconds; see `inferencegraph.build.sites.Timeouts`."""
 
