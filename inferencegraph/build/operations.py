@@ -1,10 +1,35 @@
-"""Objects that don't answer, but keep what answers: budgets for disruptions."""
+"""Objects that don't answer: budgets for disruptions, and what a spec asks for besides."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
+
+from inferencegraph.build.exposure import Exposure, way_in
+from inferencegraph.build.sites import Mining, Site
+
+Objects = list[dict[str, Any]]
 
 
-def disruption_budgets(objects: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """What is rendered where it is asked for; None: it is not."""
+
+    exposure: Exposure | None = None
+
+
+NOTHING_MORE: Final = Operations()
+
+
+def operations_of(
+    asked: Operations, sites: Sequence[Site], mining: Mining | None
+) -> Iterator[dict[str, Any]]:
+    """Its objects, behind those that answer."""
+    if asked.exposure is not None and mining is not None:
+        for site in sites:
+            yield way_in(site, mining, asked.exposure)
+
+
+def disruption_budgets(objects: Sequence[dict[str, Any]]) -> Objects:
     """One for each component with two pods or more: a drain takes them one by one. With one pod it
     would hold the drain up for ever."""
     return [

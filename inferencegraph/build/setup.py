@@ -4,7 +4,12 @@ the cloud that they share."""
 from dataclasses import dataclass
 from typing import Any, Final
 
-from inferencegraph.build.operations import disruption_budgets
+from inferencegraph.build.operations import (
+    NOTHING_MORE,
+    Operations,
+    disruption_budgets,
+    operations_of,
+)
 from inferencegraph.build.pods import Images, labels
 from inferencegraph.build.services import (
     algorithm_map,
@@ -60,12 +65,14 @@ class Setup:
     pull_secret: str | None = None
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     places: Places = DEFAULT_PLACES
+    operations: Operations = NOTHING_MORE
 
 
 def objects(setup: Setup) -> Objects:
     """Raises ConfigurationError where a model's values don't fit its engine."""
     made = _plain(setup)
     made += disruption_budgets(made)
+    made += operations_of(setup.operations, setup.sites, setup.mining)
     if setup.pull_secret is not None:
         for content in made:
             for component in content["spec"].values() if content["kind"] == SERVICE else ():

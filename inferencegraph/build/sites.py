@@ -289,6 +289,13 @@ def predictor_url(service: str) -> str:
     return f"http://{service}-predictor"
 
 
+def hem_workload(site: str, mining: Mining) -> str:
+    """What KServe calls HEM's Deployment and Service at the site called so."""
+    if mining.mode == QUERY_STAGE:
+        return f"{site}-hem-predictor"
+    return f"{site}-edge-{'predictor' if mining.sidecar else 'transformer'}"
+
+
 def sampling_environment(sampling: Sampling) -> dict[str, str]:
     """PREDICTOR_* for what differs from the contract's defaults."""
     values = {}

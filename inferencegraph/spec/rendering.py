@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from inferencegraph.build.operations import Operations
 from inferencegraph.build.overlay import Part, over_graph, overlaid
 from inferencegraph.build.pods import COMPONENT_LABEL
 from inferencegraph.build.setup import Claim, Objects, Setup, objects
@@ -12,6 +13,7 @@ from inferencegraph.check.problem import Finding, error, warning
 from inferencegraph.spec.faults import Collector, SpecFault, SpecFaults
 from inferencegraph.spec.resolve import (
     claim_of,
+    exposure_of,
     images_of,
     mining_of,
     model_of,
@@ -99,6 +101,10 @@ def resolved(
         faults.get(_mines_for_nobody)
     forwards = large is not None and (small is not None or not isinstance(cloud, Model))
     places = faults.get(lambda: places_of(spec, forwards))
+    names = [site.name for site in sites]
+    # What else is wrong is told first: without mining it isn't known what there is.
+    known = mining is not None or not faults.findings
+    exposure = faults.get(lambda: exposure_of(spec, names, mining)) if known else None
     made = {claim.name: claim for claim in claims if claim is not None}
     if any(claim and claim != made[claim.name] for claim in claims):
         faults.get(_two_claims)
@@ -115,6 +121,7 @@ def resolved(
         spec.images.pull_secret,
         timeouts,
         places,
+        Operations(exposure),
     )
 
 

@@ -10,6 +10,7 @@ from inferencegraph.spec.engines import InferenceConfig
 from inferencegraph.spec.faults import findings_of, without_strangers
 from inferencegraph.spec.fields import FromList, Part
 from inferencegraph.spec.mining import Gateway, HardExampleMining
+from inferencegraph.spec.operations import Expose
 from inferencegraph.spec.serving import (
     Autoscaling,
     Claim,
@@ -80,6 +81,7 @@ class Spec(Part):
     images: ImageSettings = ImageSettings()
     timeouts: TimeLimits = TimeLimits()
     uplink: Uplink = Uplink()
+    expose: Expose | None = None
 
     @model_validator(mode="after")
     def _some_side(self) -> Self:
