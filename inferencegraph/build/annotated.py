@@ -49,7 +49,7 @@ COMMENTS: Final[Mapping[str, str]] = {
     "app.kubernetes.io/name": "Labels of the pods too.",
     "deploymentStrategy:": "The node has room for one: the old pod goes before the new one comes.",
     "prometheus.io/scrape": "For a Prometheus that finds pods by annotations.",
-    "enableServiceLinks:": "No variables for each of the namespace's Services, which may be thousands.",
+    "enableServiceLinks:": "No variables for each Service of the namespace, which has many.",
     "imagePullSecrets:": "Of your registry; without such a secret the image is pulled without one.",
     "terminationGracePeriodSeconds:": "So long answers that are being generated may take to end.",
     "lifecycle:": "This server closes its port at once when it is told to stop.",
