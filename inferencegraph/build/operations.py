@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from inferencegraph.build.exposure import Exposure, way_in
+from inferencegraph.build.monitoring import Monitoring, pod_monitor
+from inferencegraph.build.network_policies import Isolation, policies
 from inferencegraph.build.sites import Mining, Site
 
 Objects = list[dict[str, Any]]
@@ -15,18 +17,28 @@ class Operations:
     """What is rendered where it is asked for; None: it is not."""
 
     exposure: Exposure | None = None
+    isolation: Isolation | None = None
+    monitoring: Monitoring | None = None
 
 
 NOTHING_MORE: Final = Operations()
 
 
 def operations_of(
-    asked: Operations, sites: Sequence[Site], mining: Mining | None
+    asked: Operations,
+    name: str,
+    made: Sequence[dict[str, Any]],
+    sites: Sequence[Site],
+    mining: Mining | None,
 ) -> Iterator[dict[str, Any]]:
-    """Its objects, behind those that answer."""
+    """Its objects, of the spec called `name`; `made` are those that answer."""
     if asked.exposure is not None and mining is not None:
         for site in sites:
             yield way_in(site, mining, asked.exposure)
+    if asked.isolation is not None:
+        yield from policies(asked.isolation, made, sites, mining)
+    if asked.monitoring is not None:
+        yield pod_monitor(asked.monitoring, made, name)
 
 
 def disruption_budgets(objects: Sequence[dict[str, Any]]) -> Objects:

@@ -20,7 +20,9 @@ EDGE_ROLE: Final = "node-role.kubernetes.io/edge"
 HOST_LABEL: Final = "kubernetes.io/hostname"
 # Whose an object is: the spec that it was made from.
 OWNER_LABEL: Final = "kserve-hem.io/owner"
+INSTANCE_LABEL: Final = "app.kubernetes.io/instance"
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
+METRICS_PORT: Final = "prometheus.io/port"  # the annotation
 HTTP_PORT: Final = 8080
 GRPC_PORT: Final = 8081
 CONTAINER_NAME: Final = "kserve-container"
@@ -124,7 +126,7 @@ def pod_fields(metrics_port: int = HTTP_PORT) -> dict[str, Any]:
     return {
         "annotations": {
             "prometheus.io/scrape": "true",
-            "prometheus.io/port": str(metrics_port),
+            METRICS_PORT: str(metrics_port),
             "prometheus.io/path": "/metrics",
         },
         "automountServiceAccountToken": False,
@@ -139,7 +141,7 @@ def labels(instance: str, component: str, owner: str | None = None) -> dict[str,
     owner: the spec that it was made from."""
     return {
         "app.kubernetes.io/name": "kserve-hem",
-        "app.kubernetes.io/instance": instance,
+        INSTANCE_LABEL: instance,
         COMPONENT_LABEL: component,
         "app.kubernetes.io/part-of": "kserve-hem",
         "app.kubernetes.io/managed-by": "hem",

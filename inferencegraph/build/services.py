@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from inferencegraph.build.engine_pods import model_pod
 from inferencegraph.build.graph import inference_then_mining, mining_then_inference
+from inferencegraph.build.monitoring import MODEL_PORT
 from inferencegraph.build.pods import (
     GRPC_PORT,
     HTTP_PORT,
@@ -95,7 +96,7 @@ def _with_sidecar(
     http, grpc = _BEHIND
     model["args"] += [f"--http_port={http}", f"--grpc_port={grpc}"]
     model["ports"] = [
-        {"name": "model-http", "containerPort": http, "protocol": "TCP"},
+        {"name": MODEL_PORT, "containerPort": http, "protocol": "TCP"},
         {"name": "model-grpc", "containerPort": grpc, "protocol": "TCP"},
     ]
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):

@@ -71,8 +71,8 @@ class Setup:
 def objects(setup: Setup) -> Objects:
     """Raises ConfigurationError where a model's values don't fit its engine."""
     made = _plain(setup)
-    made += disruption_budgets(made)
-    made += operations_of(setup.operations, setup.sites, setup.mining)
+    besides = operations_of(setup.operations, setup.name, made, setup.sites, setup.mining)
+    made += [*disruption_budgets(made), *besides]
     if setup.pull_secret is not None:
         for content in made:
             for component in content["spec"].values() if content["kind"] == SERVICE else ():

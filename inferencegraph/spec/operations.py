@@ -1,10 +1,13 @@
-"""What is rendered beside the models where a spec asks for it: ways in from outside."""
+"""What is rendered beside the models where a spec asks for it: ways in from outside, who may talk
+to whom, metrics."""
 
+import ipaddress
 import re
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from inferencegraph.check.pods.syntax import LABEL_VALUE, QUALIFIED_NAME
 from inferencegraph.spec.fields import FromList, Part
 
 SITE: Final = "{site}"
@@ -78,3 +81,51 @@ class Expose(Part):
         if self.kind == "httpRoute" and not self.parent_refs:
             raise ValueError("needs parentRefs: the Gateway's name, and its namespace")
         return self
+
+
+def _labels(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        if fault := QUALIFIED_NAME.fault(name) or LABEL_VALUE.fault(text):
+            raise ValueError(f"a label {fault}")
+    return value
+
+
+def _network(value: str) -> str:
+    ipaddress.ip_network(value)
+    return value
+
+
+Labels = Annotated[dict[str, str], Field(min_length=1), AfterValidator(_labels)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class NetworkPolicies(Part):
+    """Who may talk to whom: the pods of a site to each other as queries go, and nobody else. All
+    fields are about namespaces by their labels, as `kubernetes.io/metadata.name`."""
+
+    callers: Annotated[tuple[Labels, ...], FromList] = Field(
+        default=(), description="who may call the graph and the gateway; none: anybody"
+    )
+    cloud_callers: Annotated[tuple[Labels, ...], FromList] = Field(
+        default=(), description="who may call the cloud besides its uplinks"
+    )
+    prometheus: Annotated[tuple[Labels, ...], FromList] = Field(
+        default=(), description="where metrics are read from"
+    )
+    control_plane: Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], FromList] = (
+        Field(
+            default=(), description="addresses (CIDR) of API servers, whose proxy hem status uses"
+        )
+    )
+    download_ports: Annotated[tuple[Port, ...], FromList] = Field(
+        default=(443,), description="of hubs and stores that models are fetched from at a start"
+    )
+
+
+class Monitoring(Part):
+    """A PodMonitor of the Prometheus operator for all pods of the spec."""
+
+    labels: Annotated[dict[str, str], AfterValidator(_labels)] = Field(
+        default_factory=dict, description="by which your Prometheus chooses PodMonitors"
+    )
+    interval: str | None = Field(default=None, pattern=r"^[1-9][0-9]*(ms|s|m|h)$")

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from inferencegraph.build.operations import Operations
 from inferencegraph.build.overlay import Part, over_graph, overlaid
 from inferencegraph.build.pods import COMPONENT_LABEL
 from inferencegraph.build.setup import Claim, Objects, Setup, objects
@@ -13,10 +12,11 @@ from inferencegraph.check.problem import Finding, error, warning
 from inferencegraph.spec.faults import Collector, SpecFault, SpecFaults
 from inferencegraph.spec.resolve import (
     claim_of,
-    exposure_of,
     images_of,
     mining_of,
     model_of,
+    model_source,
+    operations_asked,
     places_of,
     sites_of,
     timeouts_of,
@@ -101,15 +101,17 @@ def resolved(
         faults.get(_mines_for_nobody)
     forwards = large is not None and (small is not None or not isinstance(cloud, Model))
     places = faults.get(lambda: places_of(spec, forwards))
-    names = [site.name for site in sites]
-    # What else is wrong is told first: without mining it isn't known what there is.
-    known = mining is not None or not faults.findings
-    exposure = faults.get(lambda: exposure_of(spec, names, mining)) if known else None
     made = {claim.name: claim for claim in claims if claim is not None}
     if any(claim and claim != made[claim.name] for claim in claims):
         faults.get(_two_claims)
     if faults.findings or images is None or timeouts is None or places is None:
         raise SpecFaults(faults.findings)
+    workers = {EDGE: (small, EDGE_FIELD), CLOUD: (large, CLOUD_FIELD)}
+    sources = {
+        side: model_source(worker, side, field, models)
+        for side, (worker, field) in workers.items()
+        if worker is not None
+    }
     return Setup(
         name,
         tuple(Site(each.name, each.node, images, timeouts, name, places) for each in sites),
@@ -121,7 +123,7 @@ def resolved(
         spec.images.pull_secret,
         timeouts,
         places,
-        Operations(exposure),
+        operations_asked(spec, [site.name for site in sites], mining, sources),
     )
 
 

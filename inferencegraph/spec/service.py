@@ -10,7 +10,7 @@ from inferencegraph.spec.engines import InferenceConfig
 from inferencegraph.spec.faults import findings_of, without_strangers
 from inferencegraph.spec.fields import FromList, Part
 from inferencegraph.spec.mining import Gateway, HardExampleMining
-from inferencegraph.spec.operations import Expose
+from inferencegraph.spec.operations import Expose, Monitoring, NetworkPolicies
 from inferencegraph.spec.serving import (
     Autoscaling,
     Claim,
@@ -82,6 +82,8 @@ class Spec(Part):
     timeouts: TimeLimits = TimeLimits()
     uplink: Uplink = Uplink()
     expose: Expose | None = None
+    network_policies: NetworkPolicies | None = None
+    monitoring: Monitoring | None = None
 
     @model_validator(mode="after")
     def _some_side(self) -> Self:

@@ -1,0 +1,30 @@
+"""What a spec asks for beside its models."""
+
+from collections.abc import Mapping, Sequence
+
+from inferencegraph.build.monitoring import Monitoring
+from inferencegraph.build.operations import Operations
+from inferencegraph.build.sites import Mining
+from inferencegraph.spec.faults import Collector, SpecFaults
+from inferencegraph.spec.resolve.exposure import exposure_of
+from inferencegraph.spec.resolve.isolation import isolation_of
+from inferencegraph.spec.service import Spec
+from inferencegraph.spec.sources import ModelSource
+
+
+def operations_asked(
+    spec: Spec,
+    sites: Sequence[str],
+    mining: Mining | None,
+    sources: Mapping[str, ModelSource],
+) -> Operations:
+    """`sources`: by side, where its model comes from. Raises SpecFaults with all that is wrong."""
+    faults, part = Collector(), spec.monitoring
+    asked = Operations(
+        faults.get(lambda: exposure_of(spec, sites, mining)),
+        faults.get(lambda: isolation_of(spec, sources, mining)),
+        Monitoring(part.labels, part.interval) if part else None,
+    )
+    if faults.findings:
+        raise SpecFaults(faults.findings)
+    return asked
