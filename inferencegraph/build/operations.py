@@ -7,6 +7,7 @@ from typing import Any, Final
 from inferencegraph.build.exposure import Exposure, way_in
 from inferencegraph.build.monitoring import Monitoring, pod_monitor
 from inferencegraph.build.network_policies import Isolation, policies
+from inferencegraph.build.service_accounts import Account
 from inferencegraph.build.sites import Mining, Site
 
 Objects = list[dict[str, Any]]
@@ -14,11 +15,13 @@ Objects = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """What is rendered where it is asked for; None: it is not."""
+    """What is rendered where it is asked for; None: it is not. accounts: stand in front of what
+    answers."""
 
     exposure: Exposure | None = None
     isolation: Isolation | None = None
     monitoring: Monitoring | None = None
+    accounts: tuple[Account, ...] = ()
 
 
 NOTHING_MORE: Final = Operations()

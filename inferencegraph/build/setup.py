@@ -1,5 +1,5 @@
-"""A whole setup as objects, in this order: claims, an algorithm of the user's own, each site, and
-the cloud that they share."""
+"""A whole setup as objects, in this order: claims, accounts, an algorithm of the user's own, each
+site, the cloud that they share, and what the spec asks for besides."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,6 +11,7 @@ from inferencegraph.build.operations import (
     operations_of,
 )
 from inferencegraph.build.pods import Images, labels
+from inferencegraph.build.service_accounts import service_account
 from inferencegraph.build.services import (
     algorithm_map,
     api_service,
@@ -83,6 +84,7 @@ def objects(setup: Setup) -> Objects:
 def _plain(setup: Setup) -> Objects:
     shared = Site(setup.name, images=setup.images, timeouts=setup.timeouts, places=setup.places)
     before = [_claim(claim, setup.name) for claim in setup.claims]
+    before += [service_account(each, setup.name) for each in setup.operations.accounts]
     if setup.mining is not None and setup.mining.own is not None:
         before.append(algorithm_map(setup.name, setup.mining.own))
     if isinstance(setup.cloud, Model):

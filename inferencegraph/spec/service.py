@@ -15,6 +15,7 @@ from inferencegraph.spec.serving import (
     Autoscaling,
     Claim,
     ImageSettings,
+    NamedAccount,
     Nodes,
     Resource,
     Sampling,
@@ -41,7 +42,7 @@ class Worker(Part):
     autoscaling: Autoscaling | None = None
     node_selector: dict[str, str] = Field(default_factory=dict)
     tolerations: Annotated[tuple[Toleration, ...], FromList] = ()
-    service_account: str | None = Field(default=None, min_length=1)
+    service_account: NamedAccount | None = None
     start_seconds: int | None = Field(default=None, ge=1, description="how long loading may take")
     template: dict[str, Any] | None = None
 

@@ -1,10 +1,10 @@
 """How much, how many and where: resources, replicas, nodes, images, time limits."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
-from inferencegraph.spec.fields import FromList, Part, Quantity
+from inferencegraph.spec.fields import FromList, Part, Quantity, by_name
 
 
 class Amounts(Part):
@@ -41,11 +41,8 @@ class Node(Part):
     labels: dict[str, str] | None = Field(default=None, min_length=1)
 
 
-def _node(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
-
-
-Nodes = Annotated[tuple[Annotated[Node, BeforeValidator(_node)], ...], FromList]
+NamedNode = Annotated[Node, BeforeValidator(by_name, json_schema_input_type=str | Node)]
+Nodes = Annotated[tuple[NamedNode, ...], FromList]
 
 
 class Toleration(Part):
@@ -85,6 +82,28 @@ class Claim(Part):
     size: Quantity
     access_mode: Literal["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany"] = "ReadWriteOnce"
     storage_class: str | None = None
+
+
+class ServiceAccount(Part):
+    """The account that a model's pods run as, whose credentials KServe fetches the model with.
+    create: it is made, with `annotations` (a cloud's IAM) and `secrets` (of stores); otherwise it
+    is there already."""
+
+    name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)
+    create: bool = False
+    annotations: dict[str, str] = Field(default_factory=dict)
+    secrets: Annotated[tuple[str, ...], FromList] = ()
+
+    @model_validator(mode="after")
+    def _of_one_that_is_made(self) -> Self:
+        if not self.create and (self.annotations or self.secrets):
+            raise ValueError("has annotations or secrets, which need create: true")
+        return self
+
+
+NamedAccount = Annotated[
+    ServiceAccount, BeforeValidator(by_name, json_schema_input_type=str | ServiceAccount)
+]
 
 
 class ImageSettings(Part):

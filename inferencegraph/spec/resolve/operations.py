@@ -6,6 +6,7 @@ from inferencegraph.build.monitoring import Monitoring
 from inferencegraph.build.operations import Operations
 from inferencegraph.build.sites import Mining
 from inferencegraph.spec.faults import Collector, SpecFaults
+from inferencegraph.spec.resolve.accounts import accounts_of
 from inferencegraph.spec.resolve.exposure import exposure_of
 from inferencegraph.spec.resolve.isolation import isolation_of
 from inferencegraph.spec.service import Spec
@@ -24,6 +25,7 @@ def operations_asked(
         faults.get(lambda: exposure_of(spec, sites, mining)),
         faults.get(lambda: isolation_of(spec, sources, mining)),
         Monitoring(part.labels, part.interval) if part else None,
+        faults.get(lambda: accounts_of(spec, sources)) or (),
     )
     if faults.findings:
         raise SpecFaults(faults.findings)
