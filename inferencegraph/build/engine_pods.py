@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from inferencegraph.build.accelerators import accelerator_of
 from inferencegraph.build.engine_containers import engine_container, volumes
-from inferencegraph.build.engine_table import ENGINES, IN_A_RUNTIME, Serving
+from inferencegraph.build.engine_table import ENGINES, IMAGES, IN_A_RUNTIME, Serving
 from inferencegraph.build.pods import (
     SHARED_MEMORY_MOUNT,
     SLEEP_FIRST,
@@ -132,7 +132,7 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
         raise ConfigurationError(f"engine {model.engine!r} asks a server elsewhere: give its url")
     if isinstance(server, EngineServer):
         url = f"http://localhost:{_ENGINE_PORT}/v1"
-        beside, own = _engine_beside(name, model, server)
+        beside, own = _engine_beside(name, model, images, server)
     else:
         url = server.url
         asked = replace(asked, arguments=(*server.asking, *asked.arguments))
@@ -144,6 +144,38 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
     }
 
 
+def engine_image(model: Model, images: Images) -> tuple[str, str]:
+    """The name of the engine that computes, as ConfigMaps of images have it, and its image."""
+    server = SERVERS.get(model.engine)
+    if isinstance(server, EngineServer):
+        key = _computing(model, server)
+        engine = ENGINES[key](IN_A_RUNTIME)
+        own, key = (
+            accelerator_of(model.resources.accelerator).image(key, engine),
+            engine.image or key,
+        )
+        return key, images.engines.get(model.engine) or images.engines.get(key) or own
+    in_ours = OWN_IMAGES.get(model.engine, lambda images: images.predictor)
+    own = (server.image if server else in_ours)(images)
+    if unusable_image(model, images):
+        return model.engine, own
+    return model.engine, images.engines.get(model.engine, own)
+
+
+def unusable_image(model: Model, images: Images) -> str | None:
+    """What `images` have for an engine that runs in an image of ours, where that is the engine's
+    own server: ConfigMaps of ServingRuntimes have those."""
+    named = images.engines.get(model.engine)
+    if named is None or isinstance(SERVERS.get(model.engine), EngineServer):
+        return None
+    return named if _repository(named) == _repository(IMAGES.get(model.engine, "")) else None
+
+
+def _repository(image: str) -> str:
+    head, _, last = image.partition("@")[0].rpartition("/")
+    return f"{head}/{last.partition(':')[0]}"
+
+
 def _loading(name: str, model: Model, images: Images) -> dict[str, Any]:
     """Our container, which loads the model itself."""
     for option in ("url", "server_arguments", "server_environment"):
@@ -153,9 +185,8 @@ def _loading(name: str, model: Model, images: Images) -> dict[str, Any]:
                 f"ask a server: {', '.join(SERVERS)}"
             )
     arguments = [f"--engine={model.engine}", f"--model_dir={model.directory or MODEL_MOUNT}"]
-    image = OWN_IMAGES.get(model.engine, lambda images: images.predictor)
     return container(
-        model.image or image(images),
+        model.image or engine_image(model, images)[1],
         name,
         [*arguments, *model.arguments],
         model.environment(),
@@ -192,7 +223,7 @@ def _beside(
     words = [f"--model_name={name}", f"--model_dir={model.directory or MODEL_MOUNT}"]
     beside = server_container(
         server.name,
-        model.image or server.image(images),
+        model.image or engine_image(model, images)[1],
         [*words, *server.arguments, *model.server_arguments],
         {"OMP_NUM_THREADS": str(model.resources.threads), **model.server_environment},
         server.listening,
@@ -205,7 +236,7 @@ def _beside(
 
 
 def _engine_beside(
-    name: str, model: Model, server: EngineServer
+    name: str, model: Model, images: Images, server: EngineServer
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The engine's container, and its volumes."""
     accelerator = accelerator_of(model.resources.accelerator)
@@ -231,7 +262,7 @@ def _engine_beside(
     beside = engine_container(
         engine,
         model.engine,
-        model.image or accelerator.image(key, engine),
+        model.image or engine_image(model, images)[1],
         model.resources,
         model.start_seconds,
         _BESIDE,

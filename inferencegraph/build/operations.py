@@ -15,13 +15,14 @@ Objects = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """What is rendered where it is asked for; None: it is not. accounts: stand in front of what
-    answers."""
+    """What is rendered where it is asked for; None: it is not. accounts and
+    image_map, the name of a ConfigMap, stand in front of what answers."""
 
     exposure: Exposure | None = None
     isolation: Isolation | None = None
     monitoring: Monitoring | None = None
     accounts: tuple[Account, ...] = ()
+    image_map: str | None = None
 
 
 NOTHING_MORE: Final = Operations()

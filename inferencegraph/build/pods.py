@@ -39,7 +39,8 @@ SECURITY_CONTEXT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Image names as manifests carry them; kustomize's `images` sets registry and tag."""
+    """Image names as manifests carry them; kustomize's `images` sets registry and tag. engines: by
+    an engine's name, whose container has that image instead of its own."""
 
     predictor: str = "kserve-hem-predictor"
     predictor_vllm: str = "kserve-hem-predictor-vllm"
@@ -47,6 +48,12 @@ class Images:
     digits_triton: str = "kserve-hem-digits-triton"
     triton: str = "kserve-hem-triton"
     openai_server: str = "kserve-hem-openai-server"
+    engines: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ours(self) -> dict[str, str]:
+        """Those of this project, by the fields above."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "engines"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
-"""A whole setup as objects, in this order: claims, accounts, an algorithm of the user's own, each
-site, the cloud that they share, and what the spec asks for besides."""
+"""A whole setup as objects, in this order: claims, accounts, images, an algorithm of the user's
+own, each site, the cloud that they share, and what the spec asks for besides."""
 
 from dataclasses import dataclass
 from typing import Any, Final
 
+from inferencegraph.build.image_map import image_map
 from inferencegraph.build.operations import (
     NOTHING_MORE,
     Operations,
@@ -85,6 +86,9 @@ def _plain(setup: Setup) -> Objects:
     shared = Site(setup.name, images=setup.images, timeouts=setup.timeouts, places=setup.places)
     before = [_claim(claim, setup.name) for claim in setup.claims]
     before += [service_account(each, setup.name) for each in setup.operations.accounts]
+    if (name := setup.operations.image_map) is not None:
+        sides = (setup.edge, setup.cloud)
+        before.append(image_map(name, setup.name, setup.images, sides, setup.mining))
     if setup.mining is not None and setup.mining.own is not None:
         before.append(algorithm_map(setup.name, setup.mining.own))
     if isinstance(setup.cloud, Model):

@@ -12,7 +12,14 @@ from inferencegraph.spec import ianvs, sedna
 from inferencegraph.spec.faults import SpecFaults
 from inferencegraph.spec.kinds import SEDNA_GROUP, is_converted, is_model
 from inferencegraph.spec.models import own_model, read_model
-from inferencegraph.spec.rendering import CLOUD_FIELD, EDGE_FIELD, rendered, template_warnings
+from inferencegraph.spec.rendering import (
+    CLOUD_FIELD,
+    EDGE_FIELD,
+    image_warnings,
+    rendered,
+    resolved,
+    template_warnings,
+)
 from inferencegraph.spec.report import Report, Source
 from inferencegraph.spec.service import LLMJointInferenceService, parsed
 from inferencegraph.spec.sources import ModelSource
@@ -29,27 +36,28 @@ def convert(documents: Sequence[Mapping[str, Any]]) -> tuple[Object, Report]:
     there is no such file."""
     for content in documents:
         if is_converted(content):
-            models = _models(content, [each for each in documents if is_model(each)])
+            models = _beside(content, [each for each in documents if is_model(each)])
             document, report, _ = _converted(content, models)
             return document, report
     raise ConfigurationError("there is no JointInferenceService of Sedna's and no test of Ianvs's")
 
 
 class Expansion:
-    """Turns one document after the other into objects; `models` are the Model objects beside them.
+    """Turns one document after the other into objects; `models` and `config_maps` are the Model
+    objects and ConfigMaps beside them.
 
     `specs` and `problems` are those so far.
     """
 
-    def __init__(self, models: Sequence[Document]) -> None:
-        self.models = list(models)
+    def __init__(self, models: Sequence[Document], config_maps: Sequence[Document] = ()) -> None:
+        self.models, self.config_maps = list(models), list(config_maps)
         self.specs: list[Document] = []
         self.problems: list[Problem] = []
         self._used: set[int] = set()
 
     def of_spec(self, document: Document) -> list[Document]:
         content = document.content
-        beside = _models(content, [each.content for each in self.models])
+        beside = _beside(content, [each.content for each in self.models])
         spec, faults = parsed(content)
         self._tell(document, faults)
         if spec is None:
@@ -77,7 +85,7 @@ class Expansion:
         return [] if faults else made
 
     def of_converted(self, document: Document) -> list[Document]:
-        beside = _models(document.content, [each.content for each in self.models])
+        beside = _beside(document.content, [each.content for each in self.models])
         content, report, names = _converted(document.content, beside)
         self._use(beside, names)
         files = {f"Model/{name}": self._document(beside[name]) for name in names}
@@ -107,11 +115,13 @@ class Expansion:
         models: Mapping[str, ModelSource],
     ) -> list[Document]:
         try:
-            made = rendered(spec, models, document.path.parent)
+            beside = _beside(document.content, [each.content for each in self.config_maps])
+            setup = resolved(spec, models, document.path.parent, beside)
+            made = rendered(spec, setup)
         except SpecFaults as faults:
             self._tell(document, faults.findings)
             return []
-        self._tell(document, template_warnings(spec, models))
+        self._tell(document, [*template_warnings(spec, models), *image_warnings(setup)])
         self.specs.append(document)
         return [Document(document.path, content) for content in made]
 
@@ -151,16 +161,16 @@ def _converted(
     return sedna.converted(content, models)
 
 
-def _models(
-    content: Mapping[str, Any], models: Sequence[Mapping[str, Any]]
+def _beside(
+    content: Mapping[str, Any], others: Sequence[Mapping[str, Any]]
 ) -> dict[str, Mapping[str, Any]]:
     """Those that a document can name, by their names: of its namespace, or of none."""
     namespace = mapping(content.get("metadata")).get("namespace")
     found = {}
-    for model in models:
-        metadata = mapping(model.get("metadata"))
+    for each in others:
+        metadata = mapping(each.get("metadata"))
         if None in (namespace, metadata.get("namespace")) or metadata["namespace"] == namespace:
-            found[str(metadata.get("name"))] = model
+            found[str(metadata.get("name"))] = each
     return found
 
 

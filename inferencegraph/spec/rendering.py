@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from inferencegraph.build.engine_pods import unusable_image
 from inferencegraph.build.overlay import Part, over_graph, overlaid
 from inferencegraph.build.pods import COMPONENT_LABEL
 from inferencegraph.build.setup import Claim, Objects, Setup, objects
-from inferencegraph.build.sites import Model, Site
+from inferencegraph.build.sites import DEFAULT_IMAGES, Model, Site
 from inferencegraph.check.problem import Finding, error, warning
 from inferencegraph.spec.faults import Collector, SpecFault, SpecFaults
 from inferencegraph.spec.resolve import (
@@ -21,6 +22,7 @@ from inferencegraph.spec.resolve import (
     sites_of,
     timeouts_of,
 )
+from inferencegraph.spec.resolve.images import ConfigMaps
 from inferencegraph.spec.service import LLMJointInferenceService, Spec
 from inferencegraph.spec.sources import ModelSource
 from inferencegraph.spec.templates import template_findings, with_template
@@ -31,17 +33,8 @@ EDGE_FIELD: Final = "spec.edgeWorker"
 CLOUD_FIELD: Final = "spec.cloudWorker"
 
 
-def rendered(
-    document: LLMJointInferenceService,
-    models: Mapping[str, ModelSource] | None = None,
-    folder: Path = Path(),
-) -> Objects:
-    """The objects of a spec, always in the same order. `models`: Model objects beside it, by name;
-    `folder`: where the spec's file is.
-
-    Raises SpecFaults with all that can't be rendered.
-    """
-    setup = resolved(document, models, folder)
+def rendered(document: LLMJointInferenceService, setup: Setup) -> Objects:
+    """The objects of a spec with its values, always in the same order. Raises SpecFaults."""
     try:
         made = objects(setup)
     except ConfigurationError as fault:
@@ -68,12 +61,31 @@ def template_warnings(
     return found
 
 
+def image_warnings(setup: Setup) -> list[Finding]:
+    """Images of engines that are not used, as they would not answer."""
+    found = {
+        model.engine: image
+        for model in (setup.edge, setup.cloud)
+        if isinstance(model, Model) and (image := unusable_image(model, setup.images))
+    }
+    return [
+        warning(
+            "spec.images",
+            f"{engine}: {image!r} is that engine's own server, but it runs in an image of ours, "
+            "which stays; name one made FROM ours, or take an engine that asks a server",
+        )
+        for engine, image in found.items()
+    ]
+
+
 def resolved(
     document: LLMJointInferenceService,
     models: Mapping[str, ModelSource] | None = None,
     folder: Path = Path(),
+    config_maps: ConfigMaps | None = None,
 ) -> Setup:
-    """The values of a spec. Raises SpecFaults with all that is wrong in it."""
+    """The values of a spec. `models`, `config_maps`: Model objects and ConfigMaps beside it, by
+    name; `folder`: where the spec's file is. Raises SpecFaults with all that is wrong in it."""
     spec, name, models = document.spec, document.metadata.name, models or {}
     if wrong := [each for each in _of_templates(spec) if each.severity == "error"]:
         raise SpecFaults(wrong)
@@ -82,14 +94,15 @@ def resolved(
     large = faults.get(lambda: with_template(spec.cloud_worker, CLOUD_FIELD))
     edge = cloud = mining = None
     claims: list[Claim | None] = []
-    images = faults.get(lambda: images_of(spec))
+    images = faults.get(lambda: images_of(spec, config_maps))
+    own = images or DEFAULT_IMAGES
     timeouts = faults.get(lambda: timeouts_of(spec))
     sites = (faults.get(lambda: sites_of(name, small)) or []) if small else []
     if small is not None:
-        edge = faults.get(lambda: model_of(small, spec, EDGE, EDGE_FIELD, models))
+        edge = faults.get(lambda: model_of(small, spec, EDGE, EDGE_FIELD, models, own))
         claims.append(faults.get(lambda: claim_of(small, EDGE_FIELD)))
     if large is not None:
-        cloud = faults.get(lambda: model_of(large, spec, CLOUD, CLOUD_FIELD, models))
+        cloud = faults.get(lambda: model_of(large, spec, CLOUD, CLOUD_FIELD, models, own))
         claims.append(faults.get(lambda: claim_of(large, CLOUD_FIELD)))
     if small is not None and large is not None:
         text = not (isinstance(edge, Model) and edge.engine == "classifier")

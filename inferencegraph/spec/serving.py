@@ -106,13 +106,25 @@ NamedAccount = Annotated[
 ]
 
 
+class ImageMap(Part):
+    """A ConfigMap with the images of engines by their names, as the owner's document has it. It is
+    read from beside the spec; create: it is made instead, of the images in use."""
+
+    name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)
+    create: bool = False
+
+
+NamedImageMap = Annotated[ImageMap, BeforeValidator(by_name, json_schema_input_type=str | ImageMap)]
+
+
 class ImageSettings(Part):
     """`registry` and `tag`: of all images of ours. `names`: whole names, by an image's or an
-    engine's name, which win."""
+    engine's name, which win over those of `config_map`."""
 
     registry: str | None = Field(default=None, min_length=1)
     tag: str | None = Field(default=None, min_length=1)
     pull_secret: str | None = Field(default=None, min_length=1)
+    config_map: NamedImageMap | None = None
     names: dict[str, str] = Field(default_factory=dict)
 
 

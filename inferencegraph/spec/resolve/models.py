@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from inferencegraph.build.pods import Resources
+from inferencegraph.build.pods import Images, Resources
 from inferencegraph.build.setup import Claim
 from inferencegraph.build.sites import DEFAULT_START_SECONDS, CloudAPI, Model, Running, Scale
 from inferencegraph.spec.engines import BLOCKS, SERVED_BESIDE
@@ -123,7 +123,12 @@ def sampling_of(part: SamplingPart | None) -> Sampling:
 
 
 def model_of(
-    worker: Worker, spec: Spec, side: str, field: str, models: Mapping[str, ModelSource]
+    worker: Worker,
+    spec: Spec,
+    side: str,
+    field: str,
+    models: Mapping[str, ModelSource],
+    images: Images,
 ) -> Model | CloudAPI:
     """The worker's model as a pod serves it, or the API that has it."""
     source = model_source(worker, side, field, models)
@@ -161,7 +166,7 @@ def model_of(
             server_environment=server_environment_of(block, engine) if beside else {},
             sampling=sampling,
             url=source.url,
-            image=own_image(source.image, spec) if source.image else None,
+            image=own_image(source.image, images) if source.image else None,
             start_seconds=worker.start_seconds or DEFAULT_START_SECONDS,
             running=running_of(worker, side),
         )

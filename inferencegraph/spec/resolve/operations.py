@@ -20,12 +20,13 @@ def operations_asked(
     sources: Mapping[str, ModelSource],
 ) -> Operations:
     """`sources`: by side, where its model comes from. Raises SpecFaults with all that is wrong."""
-    faults, part = Collector(), spec.monitoring
+    faults, part, images = Collector(), spec.monitoring, spec.images.config_map
     asked = Operations(
         faults.get(lambda: exposure_of(spec, sites, mining)),
         faults.get(lambda: isolation_of(spec, sources, mining)),
         Monitoring(part.labels, part.interval) if part else None,
         faults.get(lambda: accounts_of(spec, sources)) or (),
+        images.name if images and images.create else None,
     )
     if faults.findings:
         raise SpecFaults(faults.findings)
