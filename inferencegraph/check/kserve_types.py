@@ -173,6 +173,14 @@ REQUIRED: Final = {
     "ServingRuntimeSpec": ("containers",),
     "RuntimeWorkerSpec": ("containers",),
     "SupportedModelFormat": ("name",),
+    # Kubernetes' own.
+    **dict.fromkeys(("V1Ingress", "V1NetworkPolicy", "V1PodDisruptionBudget"), ("spec",)),
+    "V1HTTPIngressPath": ("backend", "pathType"),
+    "V1HTTPIngressRuleValue": ("paths",),
+    "V1IngressServiceBackend": ("name",),
+    "V1IPBlock": ("cidr",),
+    "V1PersistentVolumeClaim": ("spec",),
+    "V1PersistentVolumeClaimSpec": ("accessModes", "resources"),
 }
 
 # The API group of KServe, and the version of each kind of it that this project knows.
@@ -207,4 +215,11 @@ CORE_KINDS: Final[dict[str, tuple[str, ...]]] = {
         "ServiceAccount",
     ),
     "apps/v1": ("DaemonSet", "Deployment", "StatefulSet"),
+    "networking.k8s.io/v1": ("Ingress", "NetworkPolicy"),
+    "policy/v1": ("PodDisruptionBudget",),
+}
+# Kinds of others that are rendered, whose names are checked, and not their fields.
+NAMED_KINDS: Final[dict[str, tuple[str, ...]]] = {
+    "gateway.networking.k8s.io/v1": ("HTTPRoute",),
+    "monitoring.coreos.com/v1": ("PodMonitor", "ServiceMonitor"),
 }
