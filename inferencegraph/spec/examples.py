@@ -7,6 +7,7 @@ that example gives the same answers everywhere.
 """
 
 import argparse
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -15,8 +16,9 @@ from inferencegraph.build.annotated import annotated
 from inferencegraph.build.setup import Setup, objects
 from inferencegraph.build.sites import ANSWER_STAGE, QUERY_STAGE
 from inferencegraph.read.documents import MANIFESTS, parse
+from inferencegraph.spec.origins import Origins, origins_in, origins_of
 from inferencegraph.spec.rendering import resolved
-from inferencegraph.spec.service import parsed
+from inferencegraph.spec.service import LLMJointInferenceService, parsed
 from predictors.serving.command import run
 
 Files: TypeAlias = dict[str, dict[str, Any]]  # file name -> object
@@ -40,10 +42,27 @@ FOLDERS: Final = (
 @cache
 def setup(folder: Path) -> Setup:
     """The values of the spec that makes `folder` below manifests/."""
+    return resolved(_document(folder))
+
+
+def _document(folder: Path) -> LLMJointInferenceService:
     (content,) = parse(MANIFESTS / SPECS / folder.with_suffix(".yaml"))
     values, _ = parsed(content)
     assert values is not None
-    return resolved(values)
+    return values
+
+
+def texts(folder: Path) -> dict[str, str]:
+    """File name -> text of the folder's objects, with the fields that they come from."""
+    made = setup(folder)
+    return _texts(made, origins_of(_document(folder).spec, made))
+
+
+def _texts(made: Setup, origins: Mapping[str, Origins]) -> dict[str, str]:
+    return {
+        name: annotated(content, origins_in(content, origins))
+        for name, content in files(made).items()
+    }
 
 
 def files(setup: Setup) -> Files:
@@ -62,13 +81,14 @@ def _part(content: dict[str, Any], name: str) -> str:
     return str(content["metadata"]["name"]).removeprefix(name).removeprefix("-") or "graph"
 
 
-def write(root: Path, folder: Path, made: Setup) -> list[Path]:
-    """Writes the objects into `folder` below `root`; its kustomization is kept by hand."""
+def write(root: Path, folder: Path, made: Setup | None = None) -> list[Path]:
+    """Writes the objects into `folder` below `root`; its kustomization is kept by hand. `made`: in
+    place of the folder's own values."""
     written = []
-    for name, content in files(made).items():
+    for name, text in (texts(folder) if made is None else _texts(made, {})).items():
         path = root / folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(annotated(content), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
         written.append(path)
     return written
 
@@ -78,7 +98,7 @@ def _main() -> None:
     parser.add_argument("root", type=Path, help="the manifests folder, e.g. manifests")
     root = parser.parse_args().root
     for folder in FOLDERS:
-        for path in write(root, folder, setup(folder)):
+        for path in write(root, folder):
             print(path)
 
 

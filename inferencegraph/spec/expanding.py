@@ -12,6 +12,7 @@ from inferencegraph.spec import ianvs, sedna
 from inferencegraph.spec.faults import SpecFaults
 from inferencegraph.spec.kinds import SEDNA_GROUP, is_converted, is_model
 from inferencegraph.spec.models import own_model, read_model
+from inferencegraph.spec.origins import origins_in, origins_of
 from inferencegraph.spec.rendering import (
     CLOUD_FIELD,
     EDGE_FIELD,
@@ -123,7 +124,11 @@ class Expansion:
             return []
         self._tell(document, [*template_warnings(spec, models), *image_warnings(setup)])
         self.specs.append(document)
-        return [Document(document.path, content) for content in made]
+        origins = origins_of(spec.spec, setup)
+        return [
+            Document(document.path, content, origins=origins_in(content, origins))
+            for content in made
+        ]
 
     def _source(self, content: Mapping[str, Any]) -> ModelSource | None:
         """The source of a Model beside a spec; what is wrong in it is told as the Model's own."""

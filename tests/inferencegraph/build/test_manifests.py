@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from inferencegraph.build.annotated import annotated
 from inferencegraph.build.sites import MINING_MODES
 from inferencegraph.check.fields import fields_of
 from inferencegraph.check.kserve_types import (
@@ -26,6 +25,7 @@ from inferencegraph.spec.examples import (
     example,
     files,
     setup,
+    texts,
 )
 from predictors.engines import ENGINES
 from predictors.serving.settings import PredictorSettings
@@ -49,7 +49,7 @@ REWRITE = "run `python -m inferencegraph.spec.examples manifests`"
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=str)
 def test_the_files_are_what_their_specs_say(folder: Path) -> None:
-    built = {name: annotated(manifest) for name, manifest in EXAMPLES[folder].items()}
+    built = texts(folder)
     shipped = {path.name: path.read_text() for path in (MANIFESTS / folder).glob("*.yaml")}
     assert set(shipped) - {"kustomization.yaml"} == set(built), REWRITE
     for name, text in built.items():
@@ -58,9 +58,9 @@ def test_the_files_are_what_their_specs_say(folder: Path) -> None:
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=str)
 def test_comments_change_nothing(folder: Path) -> None:
-    for manifest in EXAMPLES[folder].values():
-        assert yaml.safe_load(annotated(manifest)) == manifest
-        assert "&id" not in annotated(manifest)
+    for name, text in texts(folder).items():
+        assert yaml.safe_load(text) == EXAMPLES[folder][name]
+        assert "&id" not in text
 
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=str)
