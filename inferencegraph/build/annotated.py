@@ -9,7 +9,8 @@ _CLOUD_ADDRESS: Final = (
     "The Service that KServe makes for the cloud model; the address of another cluster or\n"
     "namespace goes here. Where KServe runs with serviceClusterIPNone: true, add :8080."
 )
-# What a line of YAML is there for, put above the first line of a file that begins like this.
+# What a line of YAML is there for, put above the first line of a file that begins like this; of
+# several that fit, the longest.
 COMMENTS: Final[Mapping[str, str]] = {
     "serving.kserve.io/deploymentMode": "Plain Deployments and Services; no Knative needed.",
     "node-role.kubernetes.io/edge": (
@@ -21,6 +22,9 @@ COMMENTS: Final[Mapping[str, str]] = {
     ),
     "- --model_name=": "Equal to the InferenceService's name, which is what the graph calls.",
     "- --url=http://": _CLOUD_ADDRESS,
+    "- --url=http://localhost": "The engine's own server, in this pod.",
+    "- transformers_hem": "HEM in the predictor's image, which has torch and transformers for its "
+    "router.",
     "- name: PROTOCOL": "Without it KServe's graph calls the V1 path.",
     "- name: PREDICTOR_CONNECT_TIMEOUT": (
         "Seconds. Both end before the graph's serviceClient, so that a dead cloud becomes an\n"
@@ -112,13 +116,11 @@ def _commented(text: str, comments: Mapping[str, str], origins: Mapping[str, str
     starts, own = tuple(waiting), tuple(fields)
     for line in text.splitlines():
         stripped = line.lstrip()
-        for start in (
-            []
-            if not stripped.startswith(starts)
-            else [start for start in waiting if stripped.startswith(start)]
-        ):
+        if stripped.startswith(starts):
+            start = max(filter(stripped.startswith, starts), key=len)
             indent = " " * (len(line) - len(stripped))
-            yield from (f"{indent}# {comment}" for comment in waiting.pop(start).splitlines())
+            comment = waiting.pop(start, "").splitlines()
+            yield from (f"{indent}# {words}" for words in comment)
         yield line + _field(stripped, fields) if own and stripped.startswith(own) else line
 
 

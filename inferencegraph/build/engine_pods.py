@@ -25,6 +25,7 @@ from inferencegraph.build.pods import (
     shared_memory,
     temporary,
     temporary_mount,
+    with_command,
 )
 from inferencegraph.build.sites import (
     LIGHT_START_SECONDS,
@@ -117,6 +118,8 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
 
     Raises ConfigurationError where the model's values don't fit its engine.
     """
+    if model.command:
+        return {"containers": [_own(name, model)], "volumes": [temporary()]}
     if model.engine not in SERVERS:
         return {"containers": [_loading(name, model, images)], "volumes": [temporary()]}
     server = SERVERS[model.engine]
@@ -174,6 +177,14 @@ def unusable_image(model: Model, images: Images) -> str | None:
 def _repository(image: str) -> str:
     head, _, last = image.partition("@")[0].rpartition("/")
     return f"{head}/{last.partition(':')[0]}"
+
+
+def _own(name: str, model: Model) -> dict[str, Any]:
+    """A server of the user's own."""
+    assert model.image is not None
+    environment = model.environment()
+    made = container(model.image, name, (), environment, model.resources, model.start_seconds)
+    return with_command(made, *model.command)
 
 
 def _loading(name: str, model: Model, images: Images) -> dict[str, Any]:

@@ -36,5 +36,5 @@ def _in_use(
         asks = asks or not isinstance(model, Model) or model.engine in SERVERS
     if asks:
         yield ours.predictor, images.predictor
-    if mining is not None:
+    if mining is not None and not mining.by_torch:
         yield ours.transformer, images.transformer

@@ -229,6 +229,12 @@ def v2_container(
     )
 
 
+def with_command(container: Mapping[str, Any], *command: str) -> dict[str, Any]:
+    """The container with these words in place of its image's entrypoint, before its arguments."""
+    named = {"name": container["name"], "image": container["image"]}
+    return {**named, "command": list(command), **container}
+
+
 def server_container(
     name: str,
     image: str,

@@ -31,9 +31,11 @@ from inferencegraph.build.pods import (
     shared_memory,
     temporary,
     v2_container,
+    with_command,
 )
 from inferencegraph.build.sites import (
     ALGORITHM_MOUNT,
+    DEFAULT_START_SECONDS,
     LIGHT_START_SECONDS,
     QUERY_STAGE,
     UPLINK_RESOURCES,
@@ -185,13 +187,15 @@ def triton_service(name: str, model: Model, owner: str | None = None) -> dict[st
 
 def _hem_container(name: str, mining: Mining, site: Site, *arguments: str) -> dict[str, Any]:
     hem = container(
-        site.images.transformer,
+        site.images.predictor if mining.by_torch else site.images.transformer,
         name,
         arguments,
         {**mining.environment(), **(gateway_environment(site, mining) if mining.gateway else {})},
         mining.resources,
-        LIGHT_START_SECONDS,
+        DEFAULT_START_SECONDS if mining.by_torch else LIGHT_START_SECONDS,
     )
+    if mining.by_torch:
+        hem = with_command(hem, "python", "-m", "transformers_hem")
     if mining.gateway:
         mount = {"name": mining.keys_secret, "mountPath": str(KEYS_FILE.parent), "readOnly": True}
         hem["volumeMounts"].append(mount)

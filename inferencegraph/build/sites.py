@@ -26,7 +26,13 @@ MINING_MODES: Final = (QUERY_STAGE, ANSWER_STAGE)
 GATEWAY_KEYS: Final = "kserve-hem-gateway-keys"
 MODEL_MOUNT: Final = "/mnt/models"  # where KServe puts what a storageUri names
 ALGORITHM_MOUNT: Final = "/etc/hem/algorithm"  # of a user's own algorithm
+# Measured as the server's peak resident memory, with four callers at once: LinearRouter 200 MiB,
+# embedded:best (22M parameters, int8, by onnxruntime) 321 MiB.
 HEM_RESOURCES: Final = Resources(cpu="500m", memory="512Mi")
+# Of a router that torch runs. Measured likewise: all-MiniLM-L6-v2 (22M parameters) 687 MiB, a model
+# of routellm/bert's size (278M parameters, 1.04 GiB in float32) 1,070 MiB, of which 524 MiB are not
+# its file's pages; with all pages of that file it is 1.6 GiB.
+ENCODER_RESOURCES: Final = Resources(cpu="1", memory="2Gi")
 DEFAULT_IMAGES: Final = Images()
 UPLINK_RESOURCES: Final = Resources(cpu="250m", memory="512Mi")
 DEFAULT_START_SECONDS: Final = 600
@@ -131,7 +137,9 @@ class Model:
     server's own options.
     url: asks the server there instead, which has the model under the name that `directory` says
     (None: as the engine finds it). image: in place of the engine's own, with the model in it, there
-    under the name that `directory` says.
+    under the name that `directory` says. command: the V2 server of that image that is started
+    instead of an engine; it gets `--model_name`, and a site's pod may add `--http_port` and
+    `--grpc_port`.
     """
 
     resources: Resources
@@ -145,6 +153,7 @@ class Model:
     server_arguments: tuple[str, ...] = ()
     server_environment: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
+    command: tuple[str, ...] = ()
     running: Running = field(default_factory=Running)
 
     def __post_init__(self) -> None:
@@ -195,7 +204,8 @@ class Mining:
     scheme is one that KServe fetches. gateway: HEM also offers OpenAI's API, for models of text;
     keys_secret: the Secret with its callers' keys. settings: further HEM_* variables. sidecar: HEM
     stands in the edge model's pod, in the answer stage. own: the user's own algorithm, which is
-    mounted."""
+    mounted. by_torch: its router needs torch and transformers, which are in the predictor's image;
+    that one is on each site's node for the uplink, so nothing more is pulled."""
 
     mode: str
     algorithm: str
@@ -208,6 +218,7 @@ class Mining:
     keys_secret: str = GATEWAY_KEYS
     sidecar: bool = False
     own: OwnAlgorithm | None = None
+    by_torch: bool = False
 
     def __post_init__(self) -> None:
         if self.mode not in MINING_MODES:

@@ -50,6 +50,16 @@ def init(
         str | None, typer.Option(metavar="ROUTER", help="A trained one.", show_default=False)
     ] = None,
     threshold: Annotated[float | None, typer.Option(min=0, max=1, show_default=False)] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Sedna's JointInferenceService with its Models, or Ianvs's test algorithm, which "
+            "the spec says instead; what becomes of each field is printed.",
+            show_default=False,
+        ),
+    ] = None,
     edge_only: Annotated[bool, typer.Option("--edge-only", help="No cloud.")] = False,
     cloud_only: Annotated[bool, typer.Option("--cloud-only", help="No edge.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
@@ -58,7 +68,6 @@ def init(
 
     Example: `hem init --edge embedded:edge --cloud embedded:cloud && hem up -f spec.yaml`
     """
-    from inferencegraph.spec.reading import check_text
     from inferencegraph.spec.sources import CLOUD_DEFAULT, CLOUD_DEFAULT_URL, EDGE_DEFAULT
     from inferencegraph.spec.writing import Wanted, source_of, spec_text
 
@@ -66,6 +75,12 @@ def init(
         raise ConfigurationError("--edge-only and --cloud-only leave nothing; give one")
     _refuse_existing(out, force)
     told = any(v is not None for v in (name, edge, cloud, cloud_model, algorithm, router)) or node
+    if source is not None:
+        chosen = (edge_engine, cloud_engine, threshold, edge_only or None, cloud_only or None)
+        if told or any(v is not None for v in chosen):
+            raise ConfigurationError("--from takes all from its file; give only -o and --force")
+        _write(_converted(source, out), out)
+        return
     asks = sys.stdin.isatty() and sys.stdout.isatty() and not told
     if asks:
         name = _asked("Name of the site", "my-site", _is_name)
@@ -96,8 +111,51 @@ def init(
             router,
             threshold,
         ),
-        "spec.yaml" if str(out) == "-" else str(out),
+        _named(out),
     )
+    _write(text, out)
+
+
+def _converted(source: Path, out: Path) -> str:
+    """The spec's text; its report goes to stderr. Raises ConfigurationError with all that can't be
+    known."""
+    from inferencegraph.read.kustomize import load
+    from inferencegraph.spec.expanding import convert
+    from inferencegraph.spec.kinds import is_converted
+    from inferencegraph.spec.writing import converted_text
+
+    documents = load(source)
+    if (count := sum(map(is_converted, documents))) != 1:
+        raise ConfigurationError(
+            f"{source}: has {count} services of Sedna's or tests of Ianvs's; --from takes a file "
+            "with one"
+        )
+    document, report = convert(documents)
+    errors = [
+        f"{source}: {entry.object}: {entry.finding.field}: {entry.finding.message}"
+        for entry in report
+        if entry.severity == "error"
+    ]
+    if errors:
+        raise ConfigurationError("\n".join(errors))
+    for entry in report:
+        finding = entry.finding
+        print(
+            f"{entry.severity}: {entry.object}: {finding.field}: {finding.message}",
+            file=sys.stderr,
+        )
+    return converted_text(document, report, source, _named(out))
+
+
+def _named(out: Path) -> str:
+    """What the file is called in its own comments."""
+    return "spec.yaml" if str(out) == "-" else str(out)
+
+
+def _write(text: str, out: Path) -> None:
+    """Nothing is written where the spec has a fault."""
+    from inferencegraph.spec.reading import check_text
+
     check_text(text, out)
     if str(out) == "-":
         print(text, end="")

@@ -7,12 +7,15 @@ digest and registry of an image don't matter here; its last name does.
 import os
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from inferencegraph.build.accelerators import ACCELERATORS
+from inferencegraph.build.engine_table import IMAGES
 from inferencegraph.local.placement import LOOPBACK, Addresses
 from predictors.digits import TRITON_REPOSITORY
 from predictors.errors import ConfigurationError
@@ -29,6 +32,7 @@ _REFERENCE: Final = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 class LocalCommand:
     """An image's ENTRYPOINT on this machine, and the options by which it takes its ports.
 
+    `replaces`: it stands in place of a container's own `command`, too.
     `program`: the word by which a container's `command` or `args` call the entrypoint, where the
     image has a shell of its own before it. `models`: what the image carries at /mnt/models.
     `listen`: options that keep a foreign server to this machine; ours have variables for it.
@@ -40,6 +44,7 @@ class LocalCommand:
     program: str | None = None
     models: str | None = None
     listen: tuple[str, ...] = ()
+    replaces: bool = False
 
 
 # -P: a folder of the same name where `hem up` happens to be called is not our package.
@@ -77,6 +82,14 @@ def image_name(image: str) -> str:
     return image.rsplit("/", 1)[-1].split("@", 1)[0].split(":", 1)[0]
 
 
+# What these run needs an accelerator, or is in no other place than the image.
+_ENGINE_IMAGES: Final = frozenset(
+    image_name(image)
+    for images in (IMAGES, *(each.images for each in ACCELERATORS.values()))
+    for image in images.values()
+)
+
+
 def with_own_images(options: Sequence[str]) -> dict[str, LocalCommand]:
     """The table plus the caller's `NAME=COMMAND` lines."""
     table = dict(LOCAL_COMMANDS)
@@ -90,19 +103,39 @@ def with_own_images(options: Sequence[str]) -> dict[str, LocalCommand]:
         # `python` means the interpreter that runs `hem`, as an image's own does inside it.
         if words[0] in _PYTHON_NAMES:
             words[0] = sys.executable
-        table[image_name(name)] = LocalCommand(tuple(words))
+        # A container of ours with a command says by it which of our servers it is.
+        ours = image_name(name) in LOCAL_COMMANDS
+        table[image_name(name)] = LocalCommand(tuple(words), replaces=not ours)
     return table
 
 
-def local_command(image: str, table: Mapping[str, LocalCommand], where: str) -> LocalCommand:
-    """The command for `image`; `where` names the container in the error."""
+def local_command(
+    container: Mapping[str, Any], table: Mapping[str, LocalCommand], where: str
+) -> LocalCommand:
+    """The command for the container's image; `where` names it in the error."""
+    image = str(container.get("image", ""))
     name = image_name(image)
-    if name not in table:
+    way_out = f"give one with --image {name or 'NAME'}='COMMAND', or use a cluster"
+    if name in table:
+        return table[name]
+    if not runs_own_command(container, table):
         raise ConfigurationError(
             f"{where}: no local command for image {image!r}; known: {', '.join(sorted(table))}; "
-            f"give one with --image {name or 'NAME'}='COMMAND', or use a cluster"
+            f"{way_out}"
         )
-    return table[name]
+    program = str(container["command"][0])
+    if program not in _PYTHON_NAMES and shutil.which(program) is None:
+        raise ConfigurationError(
+            f"{where}: its command {program!r} is not on this machine; {way_out}"
+        )
+    return LocalCommand(())
+
+
+def runs_own_command(container: Mapping[str, Any], table: Mapping[str, LocalCommand]) -> bool:
+    """Whether what runs here is the container's own `command`: its image is nobody's that is known,
+    here or as an engine's."""
+    name = image_name(str(container.get("image", "")))
+    return bool(container.get("command")) and name not in table and name not in _ENGINE_IMAGES
 
 
 def manifest_environment(container: Mapping[str, Any], where: str) -> dict[str, str]:
@@ -160,7 +193,8 @@ def command_line(
 ) -> list[str]:
     """ENTRYPOINT and CMD as Kubernetes composes them: `command` replaces the image's entrypoint,
     `$(NAME)` is a variable of the container. `injected` stands last, as KServe appends it."""
-    entrypoint = [str(word) for word in container.get("command") or []]
+    own = [] if local.replaces else container.get("command") or []
+    entrypoint = [str(word) for word in own]
     arguments = [str(word) for word in container.get("args") or []]
     if entrypoint and entrypoint[0] in _PYTHON_NAMES:
         entrypoint[0] = sys.executable

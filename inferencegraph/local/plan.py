@@ -6,7 +6,9 @@ they win over those that it has inside its pod.
 """
 
 import copy
+import itertools
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from inferencegraph.local.containers import (
     manifest_environment,
     model_directory,
     process_environment,
+    runs_own_command,
 )
 from inferencegraph.local.placement import (
     GATEWAY,
@@ -112,6 +115,18 @@ def plan(
     return Plan(tuple(components), placement.infer_urls(), tuple(localized_graphs))
 
 
+def own_commands(
+    services: Sequence[dict[str, Any]], table: Mapping[str, LocalCommand]
+) -> list[str]:
+    """Notes about the containers whose own command runs on this machine instead of in an image."""
+    return [
+        f"{item.name}: {shlex.join(map(str, item.container['command']))} runs here, on this "
+        f"machine, in place of the image {item.container.get('image')!r}"
+        for item in Placement(services, itertools.repeat(0)).placed
+        if runs_own_command(item.container, table)
+    ]
+
+
 def _localized_graph(graph: dict[str, Any], addresses: Addresses) -> dict[str, Any]:
     """The graph with the serviceUrls that point into the cluster pointing here."""
     local = copy.deepcopy(graph)
@@ -129,7 +144,7 @@ def _component(
     threads: int,
     mounts: Mapping[str, str],
 ) -> Component:
-    local = local_command(str(item.container.get("image", "")), images, item.where)
+    local = local_command(item.container, images, item.where)
     declared = manifest_environment(item.container, item.where)
     directory = model_directory(declared.get("STORAGE_URI"), item.where) or local.models
     paths = {**mounts, **({MODEL_MOUNT: directory} if directory is not None else {})}

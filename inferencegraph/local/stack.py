@@ -18,7 +18,7 @@ from inferencegraph.local.consequences import if_failing, if_gone, is_clouds
 from inferencegraph.local.containers import OURS, with_own_images
 from inferencegraph.local.far_sides import FarSides
 from inferencegraph.local.observer import Death, Observer, death_notice
-from inferencegraph.local.plan import Component, Plan, plan
+from inferencegraph.local.plan import Component, Plan, own_commands, plan
 from inferencegraph.local.ports import free_ports, gateway_ports, hold_ports
 from inferencegraph.local.process import ServiceProcess, Watchdog, exit_reason
 from inferencegraph.local.selection import chosen_graphs, services_of
@@ -263,6 +263,8 @@ async def running(
     services = services_of(documents, paths)
     refuse(documents, read.documents)
     table = with_own_images(images)
+    for note in own_commands(services, table):
+        observer.note(note)
     if settings or router is not None or any(map(OURS.fullmatch, os.environ)):
         # Imported only where it is needed: it brings the settings of all servers.
         from inferencegraph.local.overrides import overridden

@@ -64,12 +64,14 @@ class SGLangConfig(EngineConfig):
     dp_size: int | None = Field(default=None, ge=1)
     mem_fraction_static: float | None = Field(default=None, gt=0, lt=1)
     context_length: int | None = Field(default=None, ge=2)
+    max_running_requests: int | None = Field(default=None, ge=1)
 
 
 class LMDeployConfig(EngineConfig):
     tp: int | None = Field(default=None, ge=1)
     session_len: int | None = Field(default=None, ge=2)
     cache_max_entry_count: float | None = Field(default=None, gt=0, lt=1)
+    max_batch_size: int | None = Field(default=None, ge=1)
     backend: Literal["turbomind", "pytorch"] | None = None
 
 

@@ -22,6 +22,7 @@ from inferencegraph.spec.rendering import (
     template_warnings,
 )
 from inferencegraph.spec.report import Report, Source
+from inferencegraph.spec.resolve import located_source
 from inferencegraph.spec.service import LLMJointInferenceService, parsed
 from inferencegraph.spec.sources import ModelSource
 from predictors.errors import ConfigurationError, known
@@ -99,7 +100,9 @@ class Expansion:
         document = Document(document.path, content)
         spec, faults = parsed(content)
         self._tell(document, faults)
-        return [] if spec is None or faults else self._rendered(document, spec, {})
+        made = [] if spec is None or faults else self._rendered(document, spec, {})
+        # The fields are those of a spec that nobody has written.
+        return [replace(each, origins={}) for each in made]
 
     def unused(self) -> list[Problem]:
         """Warnings about Models that no spec names."""
@@ -144,8 +147,9 @@ class Expansion:
                 source, findings = own_model(content), []
             except SpecFaults as faults:
                 findings = faults.findings
-        self._tell(self._document(content), findings)
-        return source
+        document = self._document(content)
+        self._tell(document, findings)
+        return located_source(source, document.path.parent) if source else None
 
     def _use(self, beside: Mapping[str, Mapping[str, Any]], names: set[str]) -> None:
         self._used |= {id(beside[name]) for name in names if name in beside}

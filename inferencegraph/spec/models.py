@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from inferencegraph.spec.faults import SpecFaults, findings_of
 from inferencegraph.spec.report import Source
-from inferencegraph.spec.sources import DEFAULT_SECRET, SCHEMES, ModelSource
+from inferencegraph.spec.sources import DEFAULT_SECRET, SCHEMES, SHIPPED, ModelSource
 from predictors.errors import known
 
 # MODEL_LOAD_MODE of Sedna's workers, which their Models may have as `format`, too. `url` is the
@@ -18,7 +18,6 @@ KEY_ADVICE: Final = (
     f"{DEFAULT_SECRET.name} --from-file=key=FILE; with hem up: export PREDICTOR_API_KEY"
 )
 _API: Final = ("http://", "https://")
-_SHIPPED: Final = ("embedded:", "digits:", "package:")
 # Files of weights, which are fetched; what else is at a URL is a server.
 _WEIGHTS: Final = (
     ".gguf",
@@ -94,7 +93,7 @@ def read_model(model: Source, mode: str | None, target: str) -> dict[str, str]:
 
 def own_word(word: str) -> dict[str, str]:
     """A model as Ianvs names it, for transformers: a path, or a hub id."""
-    return {"file" if word.startswith((*_SHIPPED, "/", ".")) else "hub": word}
+    return {"file" if word.startswith((*SHIPPED, "/", ".")) else "hub": word}
 
 
 def engine_of_format(model: Mapping[str, Any]) -> str | None:
@@ -130,7 +129,7 @@ def _told(url: str, mode: str | None) -> tuple[str | None, str, str]:
         return "url", url, "taken for an API's; KServe fetches it where it is model.storageUri"
     if url.startswith(SCHEMES):
         return "storageUri", url, ""
-    if url.startswith(_SHIPPED):
+    if url.startswith(SHIPPED):
         return "file", url, ""
     if url.startswith("/"):
         return "file", url, _ON_THE_NODE

@@ -14,6 +14,7 @@ from inferencegraph.spec.faults import Collector, SpecFault, SpecFaults
 from inferencegraph.spec.resolve import (
     claim_of,
     images_of,
+    located,
     mining_of,
     model_of,
     model_source,
@@ -90,8 +91,8 @@ def resolved(
     if wrong := [each for each in _of_templates(spec) if each.severity == "error"]:
         raise SpecFaults(wrong)
     faults = Collector()
-    small = faults.get(lambda: with_template(spec.edge_worker, EDGE_FIELD))
-    large = faults.get(lambda: with_template(spec.cloud_worker, CLOUD_FIELD))
+    small = faults.get(lambda: with_template(located(spec.edge_worker, folder), EDGE_FIELD))
+    large = faults.get(lambda: with_template(located(spec.cloud_worker, folder), CLOUD_FIELD))
     edge = cloud = mining = None
     claims: list[Claim | None] = []
     images = faults.get(lambda: images_of(spec, config_maps))

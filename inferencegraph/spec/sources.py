@@ -1,14 +1,16 @@
 """Where a model comes from."""
 
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from inferencegraph.spec.fields import Part
+from inferencegraph.spec.fields import FromList, Part
 
 SOURCES: Final = ("storageUri", "hub", "file", "image", "url")
 # What KServe's storage initializer fetches or mounts.
 SCHEMES: Final = ("hf://", "pvc://", "s3://", "gs://", "oci://", "https://", "http://", "file://")
+# What comes with the project, or in a Python package.
+SHIPPED: Final = ("embedded:", "digits:", "package:")
 # The query-routing document's defaults, where a worker has no model.
 EDGE_DEFAULT: Final = "Qwen/Qwen2-1.5B-Instruct"
 CLOUD_DEFAULT: Final = "gpt-4o-mini"
@@ -40,11 +42,17 @@ class ModelSource(Part):
     file: str | None = Field(
         default=None,
         min_length=1,
-        description="a file or folder of the image, or of this machine for hem up; "
-        "embedded:edge, digits:edge and package:NAME are shipped or installed ones",
+        description="a file or folder of the image, or of this machine for hem up; a relative path "
+        "begins at the spec's folder; embedded:edge, digits:edge and package:NAME are shipped or "
+        "installed ones",
     )
     image: str | None = Field(
         default=None, min_length=1, description="an image that serves it, with the model in it"
+    )
+    command: Annotated[tuple[str, ...], FromList] = Field(
+        default=(),
+        description="of the image, in deploymentMode sdk: a V2 server of your own, which is given "
+        "--model_name",
     )
     url: str | None = Field(
         default=None,
@@ -67,6 +75,8 @@ class ModelSource(Part):
         given = self.sources
         if len(given) > 1:
             raise ValueError(f"has {' and '.join(given)}; a model has one source")
+        if self.command and not self.image:
+            raise ValueError("has a command, but no image that it would be run in")
         if self.secret and not self.url:
             raise ValueError("has a secret, but no url of an API that it would open")
         return self

@@ -27,8 +27,9 @@ PLACEHOLDER: Final = re.compile(r"\$(\w+|\{\w+\})")
 _ALGORITHM: Final = "HEM_ALGORITHM"
 _WHY: Final = {
     "image": "the engine has its own image; another one: model.image, or images.names",
-    "command": "the engine has its own",
-    "args": "the engine has its own; further ones: extraArgs of its block",
+    "command": "the engine has its own; of an image of your own: model.command",
+    "args": "the engine has its own; further ones: extraArgs of its block, or words of "
+    "model.command",
     "ports": "graph and gateway know the engine's own",
     "workingDir": "the engine has its own",
     "lifecycle": "the engine has its own",

@@ -1,5 +1,7 @@
 """A spec as commented text, for `hem init`."""
 
+import copy
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,18 +9,19 @@ from typing import Any, Final
 
 import yaml
 
+from inferencegraph.spec.report import Report
 from inferencegraph.spec.service import API_VERSION
 from inferencegraph.spec.sources import (
     CLOUD_DEFAULT,
     CLOUD_DEFAULT_URL,
     EDGE_DEFAULT,
     SCHEMES,
+    SHIPPED,
 )
 from predictors.errors import ConfigurationError
 
 KEY_SECRET: Final = "kserve-hem-cloud-key"
 EMBEDDED: Final = "embedded:"
-_SHIPPED: Final = (EMBEDDED, "digits:", "package:")
 _API: Final = ("http://", "https://")
 _STORED: Final = tuple(scheme for scheme in SCHEMES if scheme not in _API)
 
@@ -46,7 +49,7 @@ def source_of(word: str, field: str) -> dict[str, str]:
         return {"url": word}
     if word.startswith(_STORED):
         return {"storageUri": word}
-    if word.startswith((*_SHIPPED, "/", "./", "../", "~")) or Path(word).exists():
+    if word.startswith((*SHIPPED, "/", "./", "../", "~")) or Path(word).exists():
         return {"file": str(Path(word).expanduser()) if word.startswith("~") else word}
     parts = word.split("/")
     if len(parts) == 2 and all(parts):
@@ -61,9 +64,7 @@ def spec_text(wanted: Wanted, file: str) -> str:
     """The YAML of the spec, with what else can be said as comments; `file` is what it will be
     called."""
     lines = [
-        f"# Here:          hem up -f {file}",
-        f"# On a cluster:  hem render -f {file} | kubectl apply -f -",
-        "# All fields:    docs/spec.md, and hem schema for editors",
+        *_head(file),
         f"apiVersion: {API_VERSION}",
         "kind: LLMJointInferenceService",
         "metadata:",
@@ -72,16 +73,60 @@ def spec_text(wanted: Wanted, file: str) -> str:
     ]
     if wanted.edge is not None:
         lines += ["  edgeWorker:", *_nodes(wanted.nodes)]
-        lines += _worker(source_of(wanted.edge, "--edge"), wanted.edge_engine, None)
-        lines += _mining(wanted) if wanted.cloud is not None else []
+        source = _beside(source_of(wanted.edge, "--edge"), file)
+        lines += _worker(source, wanted.edge_engine, None)
+        lines += _mining(wanted, file) if wanted.cloud is not None else []
         lines += _resource("2", "4Gi")
     if wanted.cloud is not None:
-        source = source_of(wanted.cloud, "--cloud")
+        source = _beside(source_of(wanted.cloud, "--cloud"), file)
         lines += ["  cloudWorker:"]
         lines += _worker(source, wanted.cloud_engine, wanted.cloud_model)
         lines += [] if "url" in source else _resource("4", "8Gi")
     lines += _more(wanted)
     return "\n".join(lines) + "\n"
+
+
+def converted_text(document: Mapping[str, Any], report: Report, source: Path, file: str) -> str:
+    """The YAML of a spec that was made of the other system's file `source`, with what of that is
+    left out, or means something else, as comments."""
+    warnings = [entry for entry in report if entry.severity == "warning"]
+    own = report[0].object if report else ""
+    told = [
+        f"#   {'' if each.object == own else f'{each.object}: '}{each.source}: "
+        + " ".join(each.finding.message.split())
+        for each in warnings
+    ]
+    about = [f"# Made of {source.name}. What is not said below in the same way:", *told]
+    document = copy.deepcopy(dict(document))
+    for worker in document["spec"].values():
+        model = worker.get("model", {})
+        if "file" in model:
+            model["file"] = moved(model["file"], source.parent, file)
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    return "\n".join([*_head(file), *(about if told else []), text])
+
+
+def moved(place: str, folder: Path, file: str) -> str:
+    """A path that begins at `folder` as the spec in `file` has to write it; what ships with the
+    project, or has a scheme, stays."""
+    if "://" in place or place.startswith(SHIPPED) or Path(place).is_absolute():
+        return place
+    return os.path.relpath(folder / place, Path(file).parent)
+
+
+def _beside(source: dict[str, str], file: str) -> dict[str, str]:
+    return {
+        field: moved(value, Path(), file) if field == "file" else value
+        for field, value in source.items()
+    }
+
+
+def _head(file: str) -> list[str]:
+    return [
+        f"# Here:          hem up -f {file}",
+        f"# On a cluster:  hem render -f {file} | kubectl apply -f -",
+        "# All fields:    docs/spec.md, and hem schema for editors",
+    ]
 
 
 def _nodes(nodes: Sequence[str]) -> list[str]:
@@ -111,11 +156,11 @@ def _worker(source: Mapping[str, str], engine: str | None, name: str | None) -> 
     return lines
 
 
-def _mining(wanted: Wanted) -> list[str]:
+def _mining(wanted: Wanted, file: str) -> list[str]:
     lines = ["    hardExampleMining:"]
     chosen: dict[str, Any] = {
         "name": wanted.algorithm,
-        "router": wanted.router,
+        "router": wanted.router and moved(wanted.router, Path(), file),
         "threshold": wanted.threshold,
     }
     given = {name: value for name, value in chosen.items() if value is not None}

@@ -4,11 +4,14 @@ from inferencegraph.spec.resolve.images import images_of
 from inferencegraph.spec.resolve.mining import mining_of
 from inferencegraph.spec.resolve.models import claim_of, model_of, model_source
 from inferencegraph.spec.resolve.operations import operations_asked
+from inferencegraph.spec.resolve.paths import located, located_source
 from inferencegraph.spec.resolve.sites import places_of, sites_of, timeouts_of
 
 __all__ = [
     "claim_of",
     "images_of",
+    "located",
+    "located_source",
     "mining_of",
     "model_of",
     "model_source",

@@ -4,10 +4,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from inferencegraph.build.sites import GATEWAY_KEYS, HEM_RESOURCES, MINING_MODES, Mining
+from inferencegraph.build.sites import (
+    ENCODER_RESOURCES,
+    GATEWAY_KEYS,
+    HEM_RESOURCES,
+    MINING_MODES,
+    Mining,
+)
 from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.mining import HardExampleMining
 from inferencegraph.spec.own_algorithm import own_algorithm
+from inferencegraph.spec.resolve.encoders import needs_torch
 from inferencegraph.spec.resolve.models import resources_of
 from inferencegraph.spec.resolve.options import option
 from inferencegraph.spec.service import Spec
@@ -52,9 +59,10 @@ def mining_of(
     if taken is not None:
         values.pop("threshold", None)
     offers = spec.gateway.enabled and not discriminative
-    resources = HEM_RESOURCES
+    by_torch = own is None and ":" not in name and needs_torch(name, router, values)
+    resources = ENCODER_RESOURCES if by_torch else HEM_RESOURCES
     if part.resource is not None:
-        default = Amounts(cpu=HEM_RESOURCES.cpu, memory=HEM_RESOURCES.memory)
+        default = Amounts(cpu=resources.cpu, memory=resources.memory)
         resources = resources_of(part.resource, default, field)
     mode = part.mining_mode or _MODES[stage]
     with at(field):
@@ -74,6 +82,7 @@ def mining_of(
             sidecar=part.placement == "sidecar",
             keys_secret=spec.gateway.keys_secret or GATEWAY_KEYS,
             own=own,
+            by_torch=by_torch,
         )
 
 

@@ -32,6 +32,7 @@ EDGE_RESOURCES: Final = Amounts(cpu="2", memory="4Gi")
 CLOUD_RESOURCES: Final = Amounts(cpu="4", memory="8Gi")
 GPU_MEMORY: Final = 0.9  # the query-routing document's default
 SDK: Final = "sdk"
+SDK_ENGINE: Final = "sedna"  # of an image without a command
 _ELSEWHERE: Final = ("kserve", "openai_api", "sedna_worker", "triton")
 _PVC: Final = "pvc://"
 _CLASSIFIERS: Final = (".onnx", ".pt", ".pt2", ".torchscript")
@@ -76,16 +77,33 @@ def engine_of(worker: Worker, spec: Spec, source: ModelSource, field: str) -> st
         raise SpecFault(
             f"{field}.model.image",
             "is required in deploymentMode sdk: the image with your own code, FROM "
-            "kserve-hem-predictor",
+            "kserve-hem-predictor, or with a command of its own",
         )
+    if source.command:
+        _refuse_beside_command(own, spec, field)
+        return SDK_ENGINE
     engine = own or spec.inference_config.engine or suggested
     if engine is None and spec.deployment_mode == SDK:
-        engine = "sedna"
+        engine = SDK_ENGINE
     if engine is None:
         raise SpecFault(
             f"{field}.inferenceConfig.engine", f"is required with an image; {known('', BLOCKS)}"
         )
     return engine
+
+
+def _refuse_beside_command(engine: str | None, spec: Spec, field: str) -> None:
+    if spec.deployment_mode != SDK:
+        raise SpecFault(
+            f"{field}.model.command",
+            "is for deploymentMode sdk; in oneclick an image is started as its engine is",
+        )
+    if engine is not None:
+        raise SpecFault(
+            f"{field}.inferenceConfig.engine",
+            f"{engine!r} would not be used, as model.command starts a server of your own; leave "
+            "one of both out",
+        )
 
 
 def _suggested(source: ModelSource) -> str | None:
@@ -135,7 +153,7 @@ def model_of(
     engine = engine_of(worker, spec, source, field)
     block = config_block(worker, spec, engine)
     beside = engine in SERVED_BESIDE
-    arguments = () if beside else arguments_of(block)
+    arguments = () if beside or source.command else arguments_of(block)
     sampling = sampling_of(worker.sampling)
     if source.url is not None and side == CLOUD:
         if source.name is None:
@@ -167,6 +185,7 @@ def model_of(
             sampling=sampling,
             url=source.url,
             image=own_image(source.image, images) if source.image else None,
+            command=source.command,
             start_seconds=worker.start_seconds or DEFAULT_START_SECONDS,
             running=running_of(worker, side),
         )

@@ -15,7 +15,7 @@ from inferencegraph.local.containers import (
     with_own_images,
 )
 from inferencegraph.local.placement import Addresses, host_names
-from inferencegraph.local.plan import Component, Plan, plan
+from inferencegraph.local.plan import Component, Plan, own_commands, plan
 from inferencegraph.read.documents import MANIFESTS
 from inferencegraph.read.kustomize import load
 from predictors.errors import ConfigurationError
@@ -223,6 +223,37 @@ def test_a_container_command_replaces_the_entrypoint() -> None:
     own = container("--x", command=["python", "-m", "predictors.special"])
     command = component(planned(service("a", own)), "a").command
     assert command[:4] == (sys.executable, "-m", "predictors.special", "--x")
+
+
+def test_an_unknown_image_runs_by_its_containers_own_command() -> None:
+    own = service("a", container("--x", image="r/team/own:1", command=["python", "serve.py"]))
+    command = component(planned(own), "a").command
+    assert command[:3] == (sys.executable, "serve.py", "--x")
+    assert command[3:] == ("--http_port", "20001", "--grpc_port", "20002")
+    (note,) = own_commands([own], LOCAL_COMMANDS)
+    assert note.startswith("a: python serve.py runs here, on this machine, in place of the image")
+    assert own_commands([service("a", container())], LOCAL_COMMANDS) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "command", "message"),
+    [
+        ("r/team/own:1", ["no-such-program"], "'no-such-program' is not on this machine; give one"),
+        ("vllm/vllm-openai:v1", ["python3", "-m", "vllm"], "no local command for image 'vllm/"),
+        ("ollama/ollama:rocm", ["/bin/sh", "-c", "ollama serve"], "--image ollama='COMMAND'"),
+    ],
+)
+def test_a_command_that_is_only_in_its_image_is_refused(
+    image: str, command: list[str], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        planned(service("a", container(image=image, command=command)))
+
+
+def test_what_the_caller_names_for_an_image_stands_in_place_of_its_command_too() -> None:
+    engine = service("a", container("--x", image="ollama/ollama", command=["/bin/sh", "-c", "x"]))
+    given = ("ollama=python serve.py",)
+    assert component(planned(engine, images=given), "a").command[1:3] == ("serve.py", "--x")
 
 
 def test_a_serving_runtimes_model_is_refused() -> None:

@@ -56,6 +56,27 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
         "spec.edgeWorker.inferenceConfig.engine",
         "the model is at a url",
     ),
+    (
+        _edge(model={"hub": "a/b", "command": ["python"]}),
+        "spec.edgeWorker.model",
+        "has a command, but no image",
+    ),
+    (
+        _edge(model={"image": "a", "command": ["python"]}),
+        "spec.edgeWorker.model.command",
+        "is for deploymentMode sdk",
+    ),
+    (
+        {
+            "deploymentMode": "sdk",
+            **_edge(
+                model={"image": "a", "command": ["python"]}, inferenceConfig={"engine": "sedna"}
+            ),
+            "cloudWorker": {"model": {"image": "b"}},
+        },
+        "spec.edgeWorker.inferenceConfig.engine",
+        "model.command starts a server of your own",
+    ),
     (_mining(name="Hard"), "spec.edgeWorker.hardExampleMining.name", "unknown algorithm"),
     (
         _mining(name="LinearRouter", router="embedded:linear", miningMode="inference-then-mining"),

@@ -1,6 +1,7 @@
 """Specs as a user runs them: each shape answers, and sites don't touch each other."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -8,8 +9,12 @@ import httpx
 import pexpect
 import pytest
 
+from inferencegraph.read.documents import MANIFESTS
 from predictors.contract import HEM_ROUTE, SERVED_BY
+from predictors.digits.workshop.data import split
 from tests.inferencegraph.running_hem import HEM, RunningHem
+from tests.predictors.upstream.far_side import MODEL, FarSide
+from tests.transformers_hem.tiny_models import write_bert
 
 HEAD = (
     "apiVersion: kserve-hem.io/v1alpha1\nkind: LLMJointInferenceService\nmetadata: {name: shop}\n"
@@ -30,6 +35,7 @@ CLOUD = f"""
 ROUTER = "    hardExampleMining: {name: LinearRouter, router: 'embedded:linear'}\n"
 CONFIDENCE = "    hardExampleMining: {name: ConfidenceRouter, threshold: 0.1605}\n"
 SIDECAR = CONFIDENCE.replace("}\n", ", placement: sidecar}\n")
+OWN = Path(__file__).with_name("own_server.py")
 HARD, EASY = "What is 47 + 385?", "Convert 7 km to m."
 
 
@@ -70,6 +76,73 @@ def test_both_sides_answer_as_one(mining: str, router: str, tmp_path: Path) -> N
 def test_one_side_alone_answers_without_a_graph(side: str, served_by: str, tmp_path: Path) -> None:
     with RunningHem(["-f", _written(tmp_path, side)], timeout=240) as hem:
         assert _said(hem.ask(EASY)) == ("7000", served_by)
+
+
+def _own(side: str) -> str:
+    image = f"registry.example.com/team/{side}:1"
+    model = f"{{image: {image}, command: [python, {OWN}]}}"
+    return f"  {side}Worker:\n    model: {model}\n"
+
+
+@pytest.mark.slow
+def test_in_sdk_mode_images_of_ones_own_run_by_their_own_commands(tmp_path: Path) -> None:
+    mode = "\n  deploymentMode: sdk\n"
+    edge = f"{_own('edge')}    hardExampleMining: {{name: Random}}\n"
+    with RunningHem(["-f", _written(tmp_path, mode, edge, _own("cloud"))], timeout=120) as hem:
+        for side in ("edge", "cloud"):
+            assert _said(hem.ask(EASY, hem_prefer=side)) == (EASY.upper(), f"shop-{side}")
+        hem.kill("shop-cloud")
+        assert _said(hem.ask(EASY, hem_prefer="cloud"))[1] == "shop-edge"
+        notes = [event["text"] for event in hem.events if event["event"] == "note"]
+    assert any(f"shop-edge: python {OWN} runs here" in note for note in notes)
+    assert any("in place of the image 'registry.example.com/team/cloud:1'" in n for n in notes)
+
+
+@pytest.mark.slow
+def test_an_api_is_the_cloud_and_an_encoder_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The encoder finds every query hard. It runs in the image that has torch."""
+    bert = write_bert(tmp_path / "bert", ("easy", "hard"), (0.0, 2.0))
+    parameters = f"[{{name: model, value: {bert}}}, {{name: threshold, value: 0.5}}]"
+    router = f"    hardExampleMining: {{name: BERTRouter, parameters: {parameters}}}\n"
+    monkeypatch.setenv("PREDICTOR_API_KEY", "sk-0123")
+    with FarSide() as far:
+        api = f"{{name: {MODEL}, url: '{far.url}/v1', secret: {{name: cloud-key}}}}"
+        cloud = f"  cloudWorker:\n    model: {api}\n"
+        with RunningHem(["-f", _written(tmp_path, EDGE, router, cloud)], timeout=240) as hem:
+            answer = hem.ask(EASY)
+            assert _said(answer) == (EASY.upper(), MODEL)
+            assert far.requests[-1].headers["authorization"] == "Bearer sk-0123"
+            assert _said(hem.ask(EASY, hem_prefer="edge")) == ("7000", "shop-edge")
+
+
+@pytest.mark.slow
+def test_a_pair_of_classifiers_answers_as_one(tmp_path: Path) -> None:
+    mining = "    hardExampleMining: {name: CrossEntropy, threshold: 0.077}\n"
+    edge = f"\n  edgeWorker:\n    model: {{file: 'digits:edge'}}\n{mining}"
+    cloud = "  cloudWorker:\n    model: {file: 'digits:cloud'}\n"
+    _, test = split()
+    found = []
+    with RunningHem(["-f", _written(tmp_path, edge, cloud)], timeout=120) as hem:
+        for image in test.images[:40]:
+            tensor = {"name": "image", "datatype": "FP32", "shape": [1, 8, 8]}
+            body = {"inputs": [{**tensor, "data": image.ravel().tolist()}]}
+            answer = httpx.post(hem.url, json=body, timeout=60).json()
+            (output,) = answer["outputs"]
+            digit = max(range(10), key=output["data"].__getitem__)
+            found.append((digit, answer["parameters"][SERVED_BY]))
+    assert {model for _, model in found} == {"shop-edge", "shop-cloud"}
+    right = [digit == label for (digit, _), label in zip(found, test.labels, strict=False)]
+    assert sum(right) >= 38
+
+
+@pytest.mark.slow
+def test_a_setup_runs_here_with_a_stand_in_for_its_engines_image() -> None:
+    stand_in = f"vllm-openai={shlex.join(['python', str(OWN)])}"
+    folder = str(MANIFESTS / "setups/several-gpus")
+    with RunningHem(["-f", folder, "--image", stand_in], timeout=120) as hem:
+        assert _said(hem.ask(EASY)) == (EASY.upper(), "llm-cloud")
 
 
 @pytest.mark.slow

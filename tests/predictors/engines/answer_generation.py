@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from inferencegraph.read.documents import MANIFESTS
-from inferencegraph.spec.examples import FOLDER, setup, write
+from inferencegraph.spec.examples import FOLDER, files, setup, write
 from predictors.contract import HEM_ROUTE, SERVED_BY
 from predictors.embedded.workshop.questions import test_questions as shipped_questions
 from predictors.upstream.attempt import error_reason
@@ -33,7 +33,8 @@ def as_shipped(mode: str) -> list[Asked]:
 def written(root: Path, mode: str, side: str, values: Mapping[str, Any]) -> Path:
     """The folder of the example by `mode`, with `values` in place of the side's own."""
     made = setup(FOLDER / mode)
-    write(root, FOLDER / mode, replace(made, **{side: replace(getattr(made, side), **values)}))
+    changed = replace(made, **{side: replace(getattr(made, side), **values)})
+    write(root, FOLDER / mode, files(changed))
     return root / FOLDER / mode
 
 
