@@ -15,7 +15,13 @@ TRITON := .venv-triton
 # LiteLLM's proxy, beside which the faults are played.
 LITELLM_VENV := .venv-litellm
 
-.PHONY: run check test test-engines test-engines-vllm test-engines-triton triton smollm2 lint lock figures bench bench-vllm soak faults litellm clean
+# RouteLLM's server, beside which the gateway is measured.
+ROUTELLM_VENV := .venv-routellm
+
+# OpenCompass, which asks the gateway, needs an old numpy.
+OPENCOMPASS_VENV := .venv-opencompass
+
+.PHONY: run check test test-engines test-engines-vllm test-engines-triton triton smollm2 lint lock figures bench bench-vllm soak faults litellm routellm opencompass clean
 
 run: $(VENV)/.run
 	$(BIN)/hem up --port $(PORT)
@@ -73,8 +79,12 @@ faults: $(VENV)/.dev
 
 litellm: $(LITELLM_VENV)/.proxy
 
+routellm: $(ROUTELLM_VENV)/.server
+
+opencompass: $(OPENCOMPASS_VENV)/.harness
+
 clean:
-	rm -rf $(VENV) $(VLLM) $(TRITON) $(LITELLM_VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VLLM) $(TRITON) $(LITELLM_VENV) $(ROUTELLM_VENV) $(OPENCOMPASS_VENV) build dist *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12) and "Python 3.11 or 3.12 is needed; set PYTHON=python3.12")'
@@ -96,7 +106,7 @@ $(VENV)/.triton: $(VENV)/.run
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	@echo "Installing into $(VENV) what the tests need: 0.3 GB to fetch."
+	@echo "Installing into $(VENV) what the tests need: 0.4 GB to fetch."
 	$(INSTALL) -e '.[dev]'
 	touch $@
 
@@ -120,4 +130,16 @@ $(LITELLM_VENV)/.proxy: .ci/constraints-litellm.txt
 	@echo "Installing LiteLLM into $(LITELLM_VENV): 0.2 GB to fetch, 0.8 GB on the disk."
 	$(PYTHON) -m venv $(LITELLM_VENV)
 	$(LITELLM_VENV)/bin/pip install --disable-pip-version-check -c .ci/constraints-litellm.txt 'litellm[proxy]'
+	touch $@
+
+$(ROUTELLM_VENV)/.server: .ci/constraints-routellm.txt
+	@echo "Installing RouteLLM into $(ROUTELLM_VENV): 0.5 GB to fetch (3 GB where torch comes with CUDA), 1.9 GB on the disk."
+	$(PYTHON) -m venv $(ROUTELLM_VENV)
+	$(ROUTELLM_VENV)/bin/pip install --disable-pip-version-check -c .ci/constraints-routellm.txt 'routellm[serve]'
+	touch $@
+
+$(OPENCOMPASS_VENV)/.harness: .ci/constraints-opencompass.txt
+	@echo "Installing OpenCompass into $(OPENCOMPASS_VENV): 0.6 GB to fetch (3 GB where torch comes with CUDA), 2.1 GB on the disk."
+	$(PYTHON) -m venv $(OPENCOMPASS_VENV)
+	$(OPENCOMPASS_VENV)/bin/pip install --disable-pip-version-check -c .ci/constraints-opencompass.txt opencompass
 	touch $@

@@ -10,10 +10,12 @@ import typer
 
 from inferencegraph.commands.apply import apply
 from inferencegraph.commands.ask import ask
+from inferencegraph.commands.bench import bench
 from inferencegraph.commands.calibrate import calibrate
 from inferencegraph.commands.chat import chat
 from inferencegraph.commands.delete import delete
 from inferencegraph.commands.evaluate import evaluate
+from inferencegraph.commands.import_ import import_
 from inferencegraph.commands.init import init
 from inferencegraph.commands.label import label
 from inferencegraph.commands.options import Command
@@ -58,10 +60,10 @@ def hem(
 COMMANDS: Final = (
     *(init, up, ask, chat, render, validate, schema, router),
     *(apply, status, delete),
-    *(label, train, score, calibrate, evaluate),
+    *(import_, label, train, score, calibrate, evaluate, bench),
 )
 for command in COMMANDS:
-    app.command(cls=Command)(command)
+    app.command(command.__name__.rstrip("_"), cls=Command)(command)  # `import` is a word of Python
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

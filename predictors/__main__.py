@@ -5,6 +5,7 @@ import argparse
 from predictors.cache import CacheSettings, with_cache
 from predictors.engines import ENGINES
 from predictors.serving.command import command_line, run
+from predictors.serving.engine_file import read_engine_file
 from predictors.serving.settings import PredictorSettings
 from predictors.settings import add_options, read_settings
 
@@ -22,6 +23,7 @@ def main() -> None:
     options, _ = first.parse_known_args()
     settings = read_settings(PredictorSettings, vars(options))
     engine_class = ENGINES.load(settings.engine)
+    file = read_engine_file(settings.engine_config, engine_class.Settings)
 
     add_options(first, CacheSettings)
     add_options(first, engine_class.Settings)
@@ -50,7 +52,7 @@ def main() -> None:
     add_options(parser, engine_class.Settings)
     arguments = vars(parser.parse_args())
     sampling = settings.sampling()
-    engine = engine_class(read_settings(engine_class.Settings, arguments))
+    engine = engine_class(read_settings(engine_class.Settings, arguments, file))
     cache = read_settings(CacheSettings, arguments)
     engine = with_cache(engine, cache, settings.model_name, settings.engine, sampling)
     model = PredictorModel(

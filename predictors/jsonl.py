@@ -1,17 +1,20 @@
 """JSON Lines: the one reader and the one writer of files with a JSON object on each line.
 
 The reader takes what other programs write: a byte order mark, Windows line ends, gzip, and U+2028
-inside strings, which is no line end in JSON Lines.
+inside strings, which is no line end in JSON Lines. Both also work a line at a time, for files that
+don't fit into memory.
 """
 
 import codecs
 import gzip
+import io
 import os
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
@@ -19,6 +22,15 @@ from predictors.contract import is_number
 from predictors.errors import ConfigurationError
 
 MAX_QUERY_BYTES = 1_000_000  # as UTF-8; no model reads that much, and one such line is a mistake
+MAX_LINE_BYTES = 64 * 2**20  # a longer line is a file of another kind
+_UNREADABLE = {
+    codecs.BOM_UTF16_LE: "is UTF-16 text; `iconv -f UTF-16 -t UTF-8` makes UTF-8 of it",
+    codecs.BOM_UTF16_BE: "is UTF-16 text; `iconv -f UTF-16 -t UTF-8` makes UTF-8 of it",
+    b"{\0": "is UTF-16 text; `iconv -f UTF-16LE -t UTF-8` makes UTF-8 of it",
+    b"\0{": "is UTF-16 text; `iconv -f UTF-16BE -t UTF-8` makes UTF-8 of it",
+    b"\x28\xb5\x2f\xfd": "is compressed by zstd; `zstd -d` unpacks it",
+    b"PK\x03\x04": "is a zip archive; unpack it",
+}
 # What other programs call a query.
 _OTHER_NAMES = ("question", "prompt", "text", "instruction", "input")
 _REFERENCES = ("reference", "answer")
@@ -36,6 +48,60 @@ def read_content(path: Path) -> bytes:
     return content.removeprefix(codecs.BOM_UTF8)
 
 
+@contextmanager
+def open_content(path: Path, on_read: Callable[[int], object] | None = None) -> Iterator[IO[bytes]]:
+    """The same as a stream. `on_read` is told of bytes of the file as they are read. Raises
+    ConfigurationError, also for what goes wrong while the stream is read inside, and for what is
+    not UTF-8 by its first bytes."""
+    try:
+        with _Told(path, on_read) as raw, io.BufferedReader(raw, 2**17) as packed:
+            is_gzip = packed.peek(2)[:2] == b"\x1f\x8b"
+            stream: Any = gzip.GzipFile(fileobj=packed) if is_gzip else packed
+            head = stream.peek(4)[:4]
+            for start, fault in _UNREADABLE.items():
+                if head.startswith(start):
+                    raise ConfigurationError(f"{path} {fault}")
+            if head.startswith(codecs.BOM_UTF8):
+                stream.read(len(codecs.BOM_UTF8))
+            yield stream
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ConfigurationError(f"{path} is damaged gzip: {error}") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read: {error.strerror or error}") from error
+
+
+class _Told(io.FileIO):
+    """A file that tells how much is read of it."""
+
+    def __init__(self, path: Path, on_read: Callable[[int], object] | None) -> None:
+        super().__init__(path)
+        self._on_read = on_read
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer) or 0
+        if self._on_read is not None:
+            self._on_read(count)
+        return count
+
+
+def read_lines(
+    path: Path, on_read: Callable[[int], object] | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """Number and bytes of each line of a file, with its line end, one line in memory at a time.
+
+    Raises ConfigurationError as `open_content` does, and for a line of more than MAX_LINE_BYTES.
+    """
+    with open_content(path, on_read) as content:
+        number = 0
+        while line := content.readline(MAX_LINE_BYTES):
+            number += 1
+            if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+                raise ConfigurationError(
+                    f"{path}, line {number}: has more than {MAX_LINE_BYTES} bytes"
+                )
+            yield number, line
+
+
 def read_rows(path: Path, content: bytes | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line number and object of each line that is not blank.
 
@@ -43,8 +109,8 @@ def read_rows(path: Path, content: bytes | None = None) -> Iterator[tuple[int, d
     names the line for a line that is not a JSON object, and for a file without rows.
     """
     empty = True
-    lines = (read_content(path) if content is None else content).split(b"\n")
-    for number, line in enumerate(lines, start=1):
+    lines = read_lines(path) if content is None else enumerate(content.split(b"\n"), start=1)
+    for number, line in lines:
         if not line.strip():
             continue
         try:
@@ -110,19 +176,28 @@ def write_lines(out: Path, lines: Iterable[bytes]) -> None:
     """Writes another file, then renames it to `out`: a reader never sees half a file. Compresses
     where the name ends in .gz. Raises ConfigurationError, and then leaves `out` as it was."""
     content = b"".join(lines)
-    try:
-        _replace(out, gzip.compress(content, mtime=0) if out.suffix == ".gz" else content)
-    except OSError as error:
-        raise ConfigurationError(f"{out} can't be written: {error.strerror}") from error
+    with writing(out) as file:
+        file.write(content)
 
 
-def _replace(out: Path, content: bytes) -> None:
-    handle, aside = tempfile.mkstemp(prefix=f".{out.name}-", dir=out.parent)
+@contextmanager
+def writing(out: Path) -> Iterator[io.BufferedIOBase]:
+    """The same as a stream: what is written inside becomes `out` at the end, unless something is
+    raised inside. An OSError that is raised inside counts as one of writing."""
+    aside: str | None = None
     try:
+        handle, aside = tempfile.mkstemp(prefix=f".{out.name}-", suffix=".part", dir=out.parent)
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            if out.suffix == ".gz":
+                with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
+                    yield packed
+            else:
+                yield file
         os.chmod(aside, 0o644)
         os.rename(aside, out)
-    except OSError:
-        Path(aside).unlink(missing_ok=True)
+    except BaseException as error:
+        if aside is not None:
+            Path(aside).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise ConfigurationError(f"{out} can't be written: {error.strerror}") from error
         raise

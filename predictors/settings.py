@@ -1,7 +1,10 @@
-"""Settings: declared once with pydantic, read from command-line options, else the environment."""
+"""Settings: declared once with pydantic, read from command-line options, else the environment,
+else a file."""
 
 import argparse
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -46,15 +49,42 @@ def add_options(parser: argparse.ArgumentParser, settings: type[BaseSettings]) -
         )
 
 
-def read_settings(settings: type[S], options: Mapping[str, Any]) -> S:
-    """Builds the settings from the command line's options, then the environment, then defaults.
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """Settings by name, from the file at `path`."""
+
+    path: str
+    values: Mapping[str, Any]
+
+
+def read_settings(
+    settings: type[S], options: Mapping[str, Any], file: SettingsFile | None = None
+) -> S:
+    """Builds the settings from the command line's options, then the environment, then the file,
+    then defaults.
 
     Raises ConfigurationError: one line with the name, the value and what is wrong.
     """
     chosen = {name: options[name] for name in settings.model_fields if name in options}
+    filed = _unsaid(settings, chosen, file)
     try:
-        return settings(**chosen)
+        return settings(**chosen, **filed)
     except ValidationError as error:
         name, message, value = first_fault(error)
         shown = "" if message == "is required" else f"{shown_value(name, value)!r}: "
-        raise ConfigurationError(f"--{name} {shown}{message}") from None
+        option = f"--{name}"
+        if file is not None and name.partition(".")[0] in filed:
+            option = f"--engine_config {file.path}: {name}"
+        raise ConfigurationError(f"{option} {shown}{message}") from None
+
+
+def _unsaid(
+    settings: type[BaseSettings], chosen: Mapping[str, Any], file: SettingsFile | None
+) -> dict[str, Any]:
+    """What the file says of settings that neither the options nor the environment say."""
+    prefix = settings.model_config.get("env_prefix", "")
+    return {
+        name: value
+        for name, value in (file.values if file else {}).items()
+        if name not in chosen and not os.environ.get(f"{prefix}{name.upper()}")
+    }

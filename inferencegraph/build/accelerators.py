@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from inferencegraph.build.engine_table import IMAGES, Engine
+from inferencegraph.build.engine import Engine
+from inferencegraph.build.engine_images import IMAGES, OTHER_IMAGES
 from inferencegraph.build.pods import NVIDIA
 
 
@@ -49,22 +50,11 @@ class Accelerator:
 
 ACCELERATORS: Final[Mapping[str, Accelerator]] = {
     "nvidia": Accelerator(NVIDIA),
-    "amd": Accelerator(
-        "amd.com/gpu",
-        {
-            "vllm": "rocm/vllm:latest",
-            "sglang": "lmsysorg/sglang:latest-rocm",
-            "ollama-gpu": "ollama/ollama:rocm",  # docs.ollama.com/docker
-        },
-    ),
+    "amd": Accelerator("amd.com/gpu", OTHER_IMAGES["amd"]),
     # LMDeploy's guide for Ascend: its image for Atlas 800T A2, on arm64, whose .bashrc finds CANN.
     "ascend": Accelerator(
         "huawei.com/Ascend910",
-        {
-            "vllm": "quay.io/ascend/vllm-ascend:latest",
-            "lmdeploy": "crpi-4crprmm5baj1v8iv.cn-hangzhou.personal.cr.aliyuncs.com/"
-            "lmdeploy_dlinfer/ascend:a2-latest",
-        },
+        OTHER_IMAGES["ascend"],
         {
             "lmdeploy": Change(
                 command=("bash", "-i", "-c", 'exec lmdeploy serve api_server "$@"', "lmdeploy"),
@@ -73,20 +63,13 @@ ACCELERATORS: Final[Mapping[str, Accelerator]] = {
             )
         },
     ),
-    # Cambricon gives its images to customers: put your registry's name in.
-    "cambricon": Accelerator(
-        "cambricon.com/mlu", {"vllm": "registry.example.com/cambricon/vllm-mlu:latest"}
-    ),
+    "cambricon": Accelerator("cambricon.com/mlu", OTHER_IMAGES["cambricon"]),
     # Intel's device plugin names a GPU by its driver. SGLang is made for Arc B and Arc Pro B, whose
     # driver is xe (older ones: gpu.intel.com/i915). Options: SGLang's page for XPU; image: its
     # nightly release for Intel; the variable: Intel's skill sglang-xpu-run, for those GPUs.
     "intel": Accelerator(
         "gpu.intel.com/xe",
-        {
-            "sglang": "intel/sglang-dev:latest",
-            "vllm": "vllm/vllm-openai-xpu:latest",
-            "ollama-gpu": "ollama/ollama:latest",
-        },
+        OTHER_IMAGES["intel"],
         {
             "sglang": Change(
                 arguments=(

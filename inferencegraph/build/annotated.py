@@ -57,6 +57,7 @@ COMMENTS: Final[Mapping[str, str]] = {
     "imagePullSecrets:": "Of your registry; without such a secret the image is pulled without one.",
     "terminationGracePeriodSeconds:": "So long answers that are being generated may take to end.",
     "lifecycle:": "This server closes its port at once when it is told to stop.",
+    "- name: engine-config": "The engine's options, from the spec's configuration block.",
     "- name: tmp": "What the server writes, its caches too.",
     "accessModes:": "Put the model's folder into it before the first start, by a pod that mounts "
     "it.",

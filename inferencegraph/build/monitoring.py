@@ -68,7 +68,7 @@ def metrics_ports(component: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _port_behind(component: Mapping[str, Any]) -> int | None:
-    ports = (port for each in component["containers"] for port in each.get("ports", ()))
+    ports = (port for each in component.get("containers", ()) for port in each.get("ports", ()))
     return next((port["containerPort"] for port in ports if port["name"] == MODEL_PORT), None)
 
 

@@ -71,13 +71,21 @@ class Isolation:
 
 @dataclass(frozen=True, slots=True)
 class _Workload:
-    """The pods of one Deployment that KServe makes. `metrics`: the ports that have some."""
+    """The pods of one Deployment that KServe makes. `metrics`: the ports that have some. `group`:
+    the InferenceService whose pods on several nodes are one model."""
 
     name: str
     component: str
     instance: str
     owner: str
     metrics: tuple[int, ...]
+    group: str | None = None
+
+    @property
+    def selector(self) -> Labels:
+        if self.group is not None:
+            return {"serving.kserve.io/inferenceservice": self.group}
+        return {"app": f"isvc.{self.name}"}
 
 
 def policies(
@@ -101,6 +109,9 @@ def policies(
         outgoing = [_to_app(target) for target in targets.get(workload.name, ())]
         outgoing += _beyond(workload, isolation, workload.name in miners)
         rules = _ingress(workload, incoming, workload.name in doors, isolation)
+        if workload.group is not None:
+            among = {"podSelector": {"matchLabels": dict(workload.selector)}}
+            rules, outgoing = [*rules, {"from": [among]}], [*outgoing, {"to": [among]}]
         yield _policy(workload, rules, outgoing)
 
 
@@ -158,7 +169,8 @@ def _workloads(objects: Sequence[Mapping[str, Any]]) -> Iterator[_Workload]:
             yield _Workload(name, *about, ())
         elif content["kind"] == "InferenceService":
             for role, component in content["spec"].items():
-                yield _Workload(f"{name}-{role}", *about, metrics_ports(component))
+                ports, spread = metrics_ports(component), "workerSpec" in component
+                yield _Workload(f"{name}-{role}", *about, ports, name if spread else None)
 
 
 def _beyond(workload: _Workload, isolation: Isolation, mines: bool) -> Iterator[Rule]:
@@ -196,7 +208,7 @@ def _policy(workload: _Workload, incoming: list[Rule], outgoing: list[Rule]) -> 
             "labels": labels(workload.instance, workload.component, workload.owner),
         },
         "spec": {
-            "podSelector": {"matchLabels": {"app": f"isvc.{workload.name}"}},
+            "podSelector": {"matchLabels": dict(workload.selector)},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": incoming,
             "egress": [*outgoing, _DNS] if outgoing else [],

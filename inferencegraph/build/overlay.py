@@ -1,4 +1,5 @@
-"""A user's pod template over a component of an InferenceService, or over an InferenceGraph.
+"""A user's pod template over a component of an InferenceService, an LLMInferenceService, or an
+InferenceGraph.
 
 What the template says wins: entries with a name by their name, other lists are joined.
 
@@ -79,6 +80,13 @@ def over_graph(spec: Object, template: Mapping[str, Any]) -> Object:
     """An InferenceGraph's spec with what it has a field for."""
     pod = template.get("spec") or {}
     return _joined(spec, {name: value for name, value in pod.items() if name in OF_GRAPHS})
+
+
+def over_llm_service(spec: Object, template: Mapping[str, Any]) -> Object:
+    """An LLMInferenceService's spec, which has its pods' labels and annotations beside them."""
+    pod = overlaid(spec["template"], template, "model")
+    beside: Object = {n: pod.pop(n) for n in ("annotations", "labels") if n in pod}
+    return _joined({**spec, "template": pod}, beside)
 
 
 def is_minings(variable: str) -> bool:

@@ -8,9 +8,7 @@ and read where there is one. A test holds files and builders together.
 """
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,29 +16,17 @@ import yaml
 
 from inferencegraph.build.accelerators import ACCELERATORS, Accelerator, accelerator_of
 from inferencegraph.build.annotated import annotated
-from inferencegraph.build.engine_containers import (
-    engine_container,
-    mounts,
-    security,
-    variables,
-    volumes,
-)
-from inferencegraph.build.engine_table import (
-    CONFIG_MAP,
-    ENGINES,
-    IMAGES,
-    IN_A_RUNTIME,
-    MULTI_NODE,
-    Engine,
-)
-from inferencegraph.build.pods import CONTAINER_NAME, HTTP_PORT, Resources
-from inferencegraph.check.reconciled.multi_node import MORE_ACCELERATORS, accelerators_counted
+from inferencegraph.build.engine import IN_A_RUNTIME, Engine
+from inferencegraph.build.engine_images import IMAGES
+from inferencegraph.build.engine_table import ENGINES
+from inferencegraph.build.serving_runtime import serving_runtime
 from inferencegraph.read.documents import parse
 from inferencegraph.read.kustomization import FILE_NAMES
 from predictors.errors import ConfigurationError
 from predictors.serving.command import run
 
 IMAGES_FILE: Final = "images.yaml"
+CONFIG_MAP: Final = "inference-engine-config"
 _FROM_CONFIG_MAP: Final = "# From the ConfigMap inference-engine-config in images.yaml.\n"
 
 
@@ -52,9 +38,16 @@ def engines(accelerator: Accelerator) -> dict[str, Engine]:
 def runtimes(accelerator: Accelerator, images: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Name -> ServingRuntime; `images` by engine. Raises ConfigurationError where one is absent."""
     return {
-        name: _runtime(name, engine, accelerator.resource, images)
+        name: serving_runtime(name, engine, accelerator.resource, _image(name, engine, images))
         for name, engine in engines(accelerator).items()
     }
+
+
+def _image(name: str, engine: Engine, images: Mapping[str, str]) -> str:
+    key = engine.image or name
+    if key not in images:
+        raise ConfigurationError(f"{IMAGES_FILE} has no image for {key!r}; add it under data")
+    return images[key]
 
 
 def write(folder: Path, accelerator: Accelerator) -> list[Path]:
@@ -107,62 +100,6 @@ def _images(file: Path) -> dict[str, str]:
     if not isinstance(data, dict) or content["kind"] != "ConfigMap":
         raise ConfigurationError(f"{file}: is not a ConfigMap with data of engine: image")
     return {str(name): str(image) for name, image in data.items()}
-
-
-def _runtime(name: str, engine: Engine, resource: str, images: Mapping[str, str]) -> dict[str, Any]:
-    key = engine.image or name
-    if key not in images:
-        raise ConfigurationError(f"{IMAGES_FILE} has no image for {key!r}; add it under data")
-    spec: dict[str, Any] = {
-        "annotations": {
-            "prometheus.kserve.io/port": str(engine.ports.get("metrics", HTTP_PORT)),
-            "prometheus.kserve.io/path": "/metrics",
-        },
-        "supportedModelFormats": [{"name": form, "version": "1"} for form in engine.formats],
-    }
-    if engine.protocols:
-        spec["protocolVersions"] = list(engine.protocols)
-    resources = replace(engine.resources, accelerator=resource)
-    server = engine_container(engine, CONTAINER_NAME, images[key], resources, engine.start_seconds)
-    spec["containers"] = [server]
-    spec["volumes"] = volumes(engine)
-    if name == MULTI_NODE:
-        if resource not in accelerators_counted({}):
-            spec["annotations"][MORE_ACCELERATORS] = json.dumps([resource])
-        spec["workerSpec"] = _workers(engine, resources, images[key])
-    return {
-        "apiVersion": "serving.kserve.io/v1alpha1",
-        "kind": "ServingRuntime",
-        "metadata": {"name": name},
-        "spec": spec,
-    }
-
-
-def _workers(engine: Engine, resources: Resources, image: str) -> dict[str, Any]:
-    """The other nodes of a model over several: Ray's workers."""
-    return {
-        "pipelineParallelSize": 2,
-        "tensorParallelSize": 1,
-        "containers": [
-            {
-                "name": "worker-container",
-                "image": image,
-                "command": list(engine.worker_command),
-                "env": variables(engine.worker_environment),
-                # A worker that has lost its head starts again and looks for the new one.
-                "livenessProbe": {
-                    "exec": {"command": list(engine.worker_alive)},
-                    "initialDelaySeconds": 300,
-                    "periodSeconds": 30,
-                    "timeoutSeconds": 20,
-                },
-                "resources": resources.manifest(),
-                "securityContext": security(engine),
-                "volumeMounts": mounts(engine),
-            }
-        ],
-        "volumes": volumes(engine),
-    }
 
 
 def _main(arguments: Sequence[str] | None = None) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from inferencegraph.build.engine_file import EngineFile, unless_filed, with_file
 from inferencegraph.build.engine_pods import model_pod
 from inferencegraph.build.graph import inference_then_mining, mining_then_inference
 from inferencegraph.build.monitoring import MODEL_PORT
@@ -81,7 +82,7 @@ def edge_service(site: Site, model: Model, mining: Mining | None = None) -> dict
     limit = f"--predictor_request_timeout_seconds={site.timeouts.edge}"
     if mining is not None and mining.sidecar:
         pod = _with_sidecar(name, pod, mining, site, limit)
-    components = {"predictor": _component(pod, site.node, running, **extra)}
+    components = {"predictor": _component(pod, site.node, running, model.config, **extra)}
     if mining is not None and not mining.sidecar:
         hem = _hem_container(name, mining, site, limit)
         components["transformer"] = _component(_hem_pod(hem, mining, site), site.node)
@@ -122,14 +123,24 @@ def hem_service(site: Site, mining: Mining) -> dict[str, Any]:
 def uplink_service(site: Site, cloud: CloudAddress | CloudAPI) -> dict[str, Any]:
     """`<x>-uplink`, which forwards to a V2 server, or to an API, within the site's timeouts."""
     name = f"{site.name}-uplink"
-    component = _component(_pod(_forwarder(name, site, cloud)), site.node)
+    pod, file = _forwarding(name, site, cloud)
+    component = _component(pod, site.node, file=file)
     return _service(name, labels(site.name, "uplink", site.owner), {"predictor": component})
 
 
 def api_service(name: str, cloud: CloudAPI, shared: Site) -> dict[str, Any]:
     """An API as the only side: `<x>-cloud` forwards to it, on any node."""
-    component = _component(_pod(_forwarder(name, shared, cloud)))
+    pod, file = _forwarding(name, shared, cloud)
+    component = _component(pod, file=file)
     return _service(name, _cloud_labels(name, shared.name), {"predictor": component})
+
+
+def _forwarding(
+    name: str, site: Site, cloud: CloudAddress | CloudAPI
+) -> tuple[dict[str, Any], EngineFile | None]:
+    """The forwarder's pod, and the file that it mounts."""
+    file = cloud.config if isinstance(cloud, CloudAPI) else None
+    return with_file(_pod(_forwarder(name, site, cloud)), file), file
 
 
 def _forwarder(name: str, site: Site, cloud: CloudAddress | CloudAPI) -> dict[str, Any]:
@@ -143,7 +154,8 @@ def _forwarder(name: str, site: Site, cloud: CloudAddress | CloudAPI) -> dict[st
     }
     if isinstance(cloud, CloudAPI):
         # Nobody mines the cloud's answers.
-        target += ["--top_logprobs=0"] if engine == "openai_api" else []
+        unmined = ["--top_logprobs=0"] if engine == "openai_api" else []
+        target += unless_filed(unmined, cloud.config)
         target += cloud.arguments
     forwarder = container(
         site.images.predictor, name, target, environment, UPLINK_RESOURCES, LIGHT_START_SECONDS
@@ -159,7 +171,7 @@ def cloud_service(
 ) -> dict[str, Any]:
     """The large model; the scheduler chooses its node."""
     pod = model_pod(name, model, images)
-    component = _component(pod, running=model.running)
+    component = _component(pod, running=model.running, file=model.config)
     named = _cloud_labels(name, owner)
     return _service(name, named, {"predictor": component}, model.running.scale)
 
@@ -252,17 +264,20 @@ def _component(
     pod: Mapping[str, Any],
     node: EdgeNode | None = None,
     running: Running | None = None,
+    file: EngineFile | None = None,
     **fields: Any,
 ) -> dict[str, Any]:
     """A component's fields around its pod."""
     running = running or Running()
     scale = running.scale
+    common = pod_fields()
+    common["annotations"] |= file.annotations() if file else {}
     return {
         "minReplicas": scale.minimum,
         "maxReplicas": scale.maximum,
         **_scaling(scale),
         **copy.deepcopy(fields),
-        **pod_fields(),
+        **common,
         **running.manifest(),
         **(node.manifest() if node else {}),
         **pod,

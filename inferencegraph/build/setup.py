@@ -1,10 +1,13 @@
 """A whole setup as objects, in this order: claims, accounts, images, an algorithm of the user's
-own, each site, the cloud that they share, and what the spec asks for besides."""
+own, the engines' files, each site, the cloud that they share, and what the spec asks for
+besides."""
 
 from dataclasses import dataclass
 from typing import Any, Final
 
 from inferencegraph.build.image_map import image_map
+from inferencegraph.build.llm_service import KIND as LLM_SERVICE, LLMService, llm_service
+from inferencegraph.build.multi_node import MultiNode, multi_node
 from inferencegraph.build.operations import (
     NOTHING_MORE,
     Operations,
@@ -61,7 +64,7 @@ class Setup:
     sites: tuple[Site, ...] = ()
     edge: Model | None = None
     mining: Mining | None = None
-    cloud: Model | CloudAPI | None = None
+    cloud: Model | CloudAPI | LLMService | MultiNode | None = None
     images: Images = DEFAULT_IMAGES
     claims: tuple[Claim, ...] = ()
     pull_secret: str | None = None
@@ -77,9 +80,17 @@ def objects(setup: Setup) -> Objects:
     made += [*disruption_budgets(made), *besides]
     if setup.pull_secret is not None:
         for content in made:
-            for component in content["spec"].values() if content["kind"] == SERVICE else ():
-                component["imagePullSecrets"] = [{"name": setup.pull_secret}]
+            for pod in _pods(content):
+                pod["imagePullSecrets"] = [{"name": setup.pull_secret}]
     return made
+
+
+def _pods(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """What of a service is a pod's fields."""
+    if content["kind"] == LLM_SERVICE:
+        return [content["spec"]["template"]]
+    pods = list(content["spec"].values()) if content["kind"] == SERVICE else []
+    return pods + [pod["workerSpec"] for pod in pods if "workerSpec" in pod]
 
 
 def _plain(setup: Setup) -> Objects:
@@ -91,11 +102,20 @@ def _plain(setup: Setup) -> Objects:
         before.append(image_map(name, setup.name, setup.images, sides, setup.mining))
     if setup.mining is not None and setup.mining.own is not None:
         before.append(algorithm_map(setup.name, setup.mining.own))
+    files = [side.config for side in (setup.edge, setup.cloud) if side and side.config]
+    before += [file.config_map(setup.name) for file in {each.name: each for each in files}.values()]
+    cloud = f"{setup.name}-cloud"
     if isinstance(setup.cloud, Model):
-        service, address = _cloud(f"{setup.name}-cloud", setup.cloud, shared)
+        service, address = _cloud(cloud, setup.cloud, shared)
         return [*before, *_sites(setup, address), service]
+    if isinstance(setup.cloud, MultiNode):
+        made = multi_node(cloud, setup.cloud, setup.name)
+        return [*before, *_sites(setup, setup.cloud.address(cloud)), *made]
+    if isinstance(setup.cloud, LLMService):
+        service = llm_service(cloud, setup.cloud, setup.name)
+        return [*before, *_sites(setup, setup.cloud.address(cloud)), service]
     if setup.cloud is not None and not setup.sites:
-        return [*before, api_service(f"{setup.name}-cloud", setup.cloud, shared)]
+        return [*before, api_service(cloud, setup.cloud, shared)]
     return [*before, *_sites(setup, setup.cloud)]
 
 

@@ -6,12 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
-from inferencegraph.build.pods import (
-    ANY_EDGE_NODE,
-    EdgeNode,
-    Images,
-    Resources,
-)
+from inferencegraph.build.engine_file import EngineFile
+from inferencegraph.build.pods import ANY_EDGE_NODE, EdgeNode, Images, Resources
 from predictors.contract import Sampling
 from predictors.contract.query import CONTRACT_SAMPLING
 from predictors.errors import ConfigurationError, known
@@ -135,6 +131,7 @@ class Model:
 
     An engine that asks a server gets one in its pod. server_arguments, server_environment: that
     server's own options.
+    config: more options of what loads the model, from a file; arguments win.
     url: asks the server there instead, which has the model under the name that `directory` says
     (None: as the engine finds it). image: in place of the engine's own, with the model in it, there
     under the name that `directory` says. command: the V2 server of that image that is started
@@ -155,6 +152,7 @@ class Model:
     image: str | None = None
     command: tuple[str, ...] = ()
     running: Running = field(default_factory=Running)
+    config: EngineFile | None = None
 
     def __post_init__(self) -> None:
         if self.url is not None:
@@ -266,7 +264,7 @@ class CloudAddress:
 class CloudAPI:
     """A cloud that is an OpenAI-compatible API, or another server by its `engine`: its base URL,
     the model there, and the Secret whose `key` is the API's; without that Secret the uplink has no
-    key."""
+    key. config: options of the engine, from a file."""
 
     url: str
     model: str
@@ -275,6 +273,7 @@ class CloudAPI:
     engine: str = "openai_api"
     key: str = "key"
     arguments: tuple[str, ...] = ()
+    config: EngineFile | None = None
 
 
 @dataclass(frozen=True, slots=True)

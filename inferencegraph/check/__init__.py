@@ -3,6 +3,7 @@
 validate      the table of checks, by kind, and the entries of this room
 problem       what a check gets and gives
 containers    reading values out of manifests; accelerators
+definitions   objects by the CRDs of a folder (--crds), by their whole schema
 fields        misspelt, missing and mistyped fields
 kserve_types  the fields of KServe's kinds, as data
 names         names of objects, the deployment mode

@@ -36,7 +36,7 @@ def check_type(value: Any, type_name: str, field: str = "") -> Iterator[Finding]
         return
     if item := _LIST.fullmatch(type_name):
         if not isinstance(value, list):
-            yield _mistyped(value, "a list", field)
+            yield mistyped(value, "a list", field)
             return
         for index, part in enumerate(value):
             yield from check_type(part, item[1], f"{field}[{index}]")
@@ -67,7 +67,7 @@ def _check_mapping(
     value: Any, type_name: str, fields: Mapping[str, str], field: str
 ) -> Iterator[Finding]:
     if not isinstance(value, dict):
-        yield _mistyped(value, "a mapping", field)
+        yield mistyped(value, "a mapping", field)
         return
     for name, part in value.items():
         at = _join(field, name)
@@ -82,7 +82,7 @@ def _check_mapping(
 
 def _check_entries(value: Any, entry_type: str, field: str) -> Iterator[Finding]:
     if not isinstance(value, dict):
-        yield _mistyped(value, "a mapping", field)
+        yield mistyped(value, "a mapping", field)
         return
     numbers_too = field.rpartition(".")[2] in _QUANTITIES
     for name, entry in value.items():
@@ -103,10 +103,11 @@ def _check_scalar(value: Any, type_name: str, field: str) -> Iterator[Finding]:
     mistaken = isinstance(value, bool) and type_name != "bool"  # a bool is an int, to Python
     if mistaken or not isinstance(value, _SCALARS[type_name]):
         wanted = {"str": "a string", "int": "a whole number", "float": "a number"}
-        yield _mistyped(value, wanted.get(type_name, "true or false"), field)
+        yield mistyped(value, wanted.get(type_name, "true or false"), field)
 
 
-def _mistyped(value: Any, wanted: str, field: str) -> Finding:
+def mistyped(value: Any, wanted: str, field: str) -> Finding:
+    """`value` at `field` is not `wanted`, such as "a string"."""
     hint = ""
     # A condition that is no path is as wrong in quotes.
     if wanted == "a string" and isinstance(value, int | float) and not field.endswith("condition"):

@@ -6,6 +6,8 @@ type's fields. A test holds this against KServe's CRDs.
 
 from typing import Final
 
+from inferencegraph.check import llm_service_types
+
 TYPES: Final[dict[str, dict[str, str]]] = {
     "InferenceGraph": {
         "apiVersion": "str",
@@ -152,6 +154,7 @@ TYPES: Final[dict[str, dict[str, str]]] = {
         "priority": "int",
         "version": "str",
     },
+    **llm_service_types.TYPES,
 }
 EXTENDS: Final = {
     "ComponentSpec": "V1PodSpec",
@@ -181,6 +184,7 @@ REQUIRED: Final = {
     "V1IPBlock": ("cidr",),
     "V1PersistentVolumeClaim": ("spec",),
     "V1PersistentVolumeClaimSpec": ("accessModes", "resources"),
+    **llm_service_types.REQUIRED,
 }
 
 # The API group of KServe, and the version of each kind of it that this project knows.
@@ -191,7 +195,7 @@ VERSIONS: Final = {
     "ServingRuntime": "v1alpha1",
     "ClusterServingRuntime": "v1alpha1",
 }
-# Its other kinds, whose fields are not known here.
+# Its other kinds, whose fields are not known here, or of some versions only.
 UNCHECKED: Final = (
     "ClusterStorageContainer",
     "LLMInferenceService",
@@ -203,8 +207,9 @@ UNCHECKED: Final = (
     "Predictor",  # ModelMesh's
     "TrainedModel",
 )
-# Kinds of Kubernetes' own that are checked, by their apiVersion.
+# More kinds whose fields are checked, by their apiVersion: Kubernetes' own, and one of KServe's.
 CORE_KINDS: Final[dict[str, tuple[str, ...]]] = {
+    f"{GROUP}/v1alpha2": ("LLMInferenceService",),
     "v1": (
         "ConfigMap",
         "Namespace",

@@ -40,7 +40,7 @@ _HOST_LABEL_LIMIT: Final = 63
 
 def check_service_pods(service: Part, others: Others) -> Iterator[Finding]:
     """The Deployments, Services and autoscalers of an InferenceService."""
-    if _makes_deployments(service):
+    if makes_deployments(service):
         made = list(components_of(service, others.runtimes, _INSTALLATION))
         for component in made:
             yield from _check_component(component)
@@ -66,7 +66,7 @@ def check_selection(service: Part, others: Others) -> Iterator[Finding]:
 
 def check_graph_pods(graph: Part, others: Others) -> Iterator[Finding]:
     """Those of an InferenceGraph's router."""
-    if _makes_deployments(graph) and isinstance(graph.get("spec"), dict):
+    if makes_deployments(graph) and isinstance(graph.get("spec"), dict):
         router = router_of(graph, others.services, others.runtimes, _INSTALLATION)
         yield from _check_component(router)
         yield from _check_names(graph, [router])
@@ -80,7 +80,8 @@ def check_runtime_pods(runtime: Part, others: Others) -> Iterator[Finding]:
             yield replace(finding, field=f"{field}.{finding.field}")
 
 
-def _makes_deployments(content: Part) -> bool:
+def makes_deployments(content: Part) -> bool:
+    """Whether KServe is to make plain Deployments of a service or graph, as far as it says so."""
     annotations = mapping(mapping(content.get("metadata")).get("annotations"))
     return annotations.get(DEPLOYMENT_MODE) not in _OTHER_MODES
 

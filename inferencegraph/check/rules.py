@@ -2,12 +2,15 @@
 
 from typing import Final
 
+SERVER: Final = "server"
+SERVER_PODS: Final = "server-pods"
 RULES: Final = {
     "kind": "apiVersion and kind belong together, and each object is there once",
     "metadata": "labels and annotations as Kubernetes takes them",
     "spec": "a one-click spec: its fields, and what can be rendered of them",
     "sedna": "what of a file of Sedna's or Ianvs's has no counterpart",
     "fields": "misspelt, missing and mistyped fields; quantities",
+    "schema": "the whole schema of a kind's CRD (--crds)",
     "name": "names, with the room that KServe's own names need",
     "deployment-mode": "the annotation that asks for plain Deployments",
     "graph": "an InferenceGraph's nodes, steps, conditions and weights",
@@ -28,4 +31,6 @@ RULES: Final = {
     "network-policy": "the same of a NetworkPolicy: peers, ports, addresses",
     "ingress": "the same of an Ingress: hosts, paths, backends",
     "runtime-pods": "the same of a ServingRuntime's pods",
+    SERVER: "what the cluster's API server says of an object, as a dry run (--server)",
+    SERVER_PODS: "what it says of the Deployments, Services and autoscalers that KServe would make",
 }

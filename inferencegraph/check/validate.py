@@ -15,6 +15,7 @@ from inferencegraph.check.besides import (
     check_object_name,
 )
 from inferencegraph.check.containers import mapping
+from inferencegraph.check.definitions.checking import Definitions
 from inferencegraph.check.fields import check_fields, check_type
 from inferencegraph.check.graphs import check_calls, check_graph, check_spec
 from inferencegraph.check.kserve_types import CORE_KINDS, GROUP, NAMED_KINDS, UNCHECKED, VERSIONS
@@ -52,6 +53,7 @@ from predictors.errors import ConfigurationError
 
 KIND: Final = "kind"  # rules that every object is asked
 METADATA: Final = "metadata"
+SCHEMA: Final = "schema"
 Check = Callable[[Mapping[str, Any], Others], Iterator[Finding]]
 
 # Kind -> its checks, in the order in which they report. A new check is a function in a file of
@@ -87,6 +89,7 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
     "Ingress": (check_fields, check_object_name, check_ingress),
     "NetworkPolicy": (check_fields, check_object_name, check_network_policy),
     "PodDisruptionBudget": (check_fields, check_object_name, check_disruption_budget),
+    "LLMInferenceService": (check_fields, check_name),
 }
 
 
@@ -95,21 +98,38 @@ def validate(
     sources: Sequence[Document] | None = None,
     *,
     complete: bool = False,
+    definitions: Definitions | None = None,
 ) -> list[Problem]:
     """Every problem, in the order of the documents.
 
     sources: where each document came from, for the messages. complete: nothing but these documents
     exists (`hem up`), so whatever names an object that is not here is an error, not a warning.
+    definitions: CRDs, whose whole schema takes the place of the fields that are known here.
     """
-    problems = []
+    problems: list[Problem] = []
+    definitions = definitions or Definitions(())
     contents = [mapping(document) for document in documents]
     for index, content in enumerate(contents):
         source = sources[index] if sources else None
         name = f"{content.get('kind', '?')}/{mapping(content.get('metadata')).get('name', '?')}"
         problems += [
-            problem(finding, name, source) for finding in _findings(content, contents, complete)
+            problem(finding, name, source)
+            for finding in _findings(content, contents, complete, definitions)
         ]
-    return problems
+    return _once(problems)
+
+
+def _once(problems: Sequence[Problem]) -> list[Problem]:
+    """What a note says of a kind's schema is said once, and not of each object."""
+    said: set[str] = set()
+    kept = []
+    for each in problems:
+        if each.rule == SCHEMA and each.severity == "note":
+            if each.message in said:
+                continue
+            said.add(each.message)
+        kept.append(each)
+    return kept
 
 
 def problem(finding: Finding, name: str, source: Document | None) -> Problem:
@@ -153,9 +173,28 @@ def rule_name(check: Callable[..., Any]) -> str:
 
 
 def _findings(
-    content: Mapping[str, Any], documents: Sequence[Mapping[str, Any]], complete: bool
+    content: Mapping[str, Any],
+    documents: Sequence[Mapping[str, Any]],
+    complete: bool,
+    definitions: Definitions,
 ) -> Iterator[Finding]:
-    yield from of_rule(KIND, _of_kind(content, documents))
+    found = list(_by_rules(content, documents, complete, definitions.of(content) is not None))
+    yield from found
+    # The same fault is told once, by the rule that knows more of it than the schema.
+    told = {finding.field for finding in found if finding.severity == "error"}
+    for finding in of_rule(SCHEMA, definitions.check(content)):
+        if finding.field not in told:
+            yield finding
+
+
+def _by_rules(
+    content: Mapping[str, Any],
+    documents: Sequence[Mapping[str, Any]],
+    complete: bool,
+    defined: bool,
+) -> Iterator[Finding]:
+    """defined: its fields are another's to check, by a CRD."""
+    yield from of_rule(KIND, _of_kind(content, documents, defined))
     yield from of_rule(METADATA, check_metadata(content))
     kind, version = str(content.get("kind", "")), str(content.get("apiVersion", ""))
     if kind in VERSIONS or kind in _kinds(version):
@@ -164,11 +203,13 @@ def _findings(
         storages = _visible(content, documents, ("ClusterStorageContainer",))
         others = Others(services, runtimes, complete, storages)
         for check in CHECKS[kind]:
+            if defined and check is check_fields:
+                continue
             yield from of_rule(rule_name(check), check(content, others))
 
 
 def _of_kind(
-    content: Mapping[str, Any], documents: Sequence[Mapping[str, Any]]
+    content: Mapping[str, Any], documents: Sequence[Mapping[str, Any]], defined: bool
 ) -> Iterator[Finding]:
     """Which kind of object it is, and whether it is there only once."""
     kind, version = str(content.get("kind", "")), str(content.get("apiVersion", ""))
@@ -176,10 +217,14 @@ def _of_kind(
         expected = f"{GROUP}/{VERSIONS[kind]}"
         if version != expected:
             yield error("apiVersion", f"is {version!r}; for {kind} it is {expected!r}")
+    elif defined:
+        pass
     elif version.startswith(f"{GROUP}/") and kind not in UNCHECKED:
         yield unknown("kind", "kind", kind, (*VERSIONS, *UNCHECKED))
     elif not kind or not version:
         yield error("kind", "an object needs both apiVersion and kind")
+    elif kind in UNCHECKED and kind in CORE_KINDS.get(version, ()):
+        yield note("kind", f"of a {kind} the fields are checked here, not what KServe makes of it")
     elif kind not in _kinds(version):
         yield note("kind", f"{version} {kind} is not one that is checked here")
     before = itertools.takewhile(lambda other: other is not content, documents)

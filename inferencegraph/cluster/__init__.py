@@ -8,6 +8,9 @@ owners        whose an object is: the label by which it is pruned, deleted and f
 order         which kind comes first
 references    Secrets, ConfigMaps, claims and accounts that are named, and whether they exist
 foreseen      what KServe would make, asked of the API server before anything is changed
+steps         objects on their way: their kind on the cluster, their namespace
+judging       what the API server says of objects, as findings (`hem validate --server`)
+definitions   the CRDs that a cluster has of their kinds
 applying      server-side apply of all or nothing, as far as that is possible; pruning
 difference    what would change in an object, as text
 deleting      everything with one owner's label, in reverse order

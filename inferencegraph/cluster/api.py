@@ -123,13 +123,15 @@ class Cluster:
         """All objects, and the version of the list, from which it can be watched."""
         call = Call("list", resource.name, _place(resource, namespace))
         found: list[dict[str, Any]] = []
-        more = ""
+        more, begun = "", 1
         while True:
             query = _selectors(labels, fields, limit=str(CHUNK), **{"continue": more})
             try:
                 answer = self._ask(call, "GET", resource.path(namespace), query)
             except Gone:  # it changed too much between two chunks
-                found, more = [], ""
+                if begun == READ_ATTEMPTS:
+                    raise
+                found, more, begun = [], "", begun + 1
                 continue
             found += [
                 {"apiVersion": resource.group_version, "kind": resource.kind, **item}
@@ -297,9 +299,9 @@ class Cluster:
         body: Object | None = None,
         content_type: str = _JSON,
         accept: str = _JSON,
-        seconds: float = ANSWER_SECONDS,
+        seconds: float | None = None,
     ) -> Any:
-        """The response of urllib3, whose body is not read yet."""
+        """The response of urllib3, whose body is not read yet. seconds: until something comes."""
         try:
             return self._client.call_api(
                 path,
@@ -309,7 +311,7 @@ class Cluster:
                 body=body,
                 auth_settings=["BearerToken"],
                 _preload_content=False,
-                _request_timeout=(CONNECT_SECONDS, seconds),
+                _request_timeout=(CONNECT_SECONDS, seconds or ANSWER_SECONDS),
             )
         except ApiException as error:
             raise refused(error, call, self.server) from error

@@ -3,12 +3,15 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 import urllib3
 import yaml
 from kubernetes import config
 from kubernetes.client import ApiClient, Configuration
+from urllib3.connectionpool import ConnectionPool
+from urllib3.exceptions import MaxRetryError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
 from inferencegraph.cluster.api import Cluster
@@ -24,7 +27,22 @@ _TOLD: Final = 3  # seconds: longer waits are told
 
 
 class Patient(urllib3.Retry):
-    """Says so where it waits long."""
+    """Says so where it waits long. A request that got no answer in time is sent once more only."""
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: ConnectionPool | None = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> Self:
+        """Raises MaxRetryError where it is enough."""
+        late = any(isinstance(each.error, ReadTimeoutError) for each in self.history)
+        if late and isinstance(error, ReadTimeoutError) and _pool is not None:
+            raise MaxRetryError(_pool, url, error)
+        return super().increment(method, url, response, error, _pool, _stacktrace)
 
     def sleep_for_retry(self, response: BaseHTTPResponse) -> bool:
         if (wait := self.get_retry_after(response)) and wait >= _TOLD:
@@ -33,16 +51,18 @@ class Patient(urllib3.Retry):
         return super().sleep_for_retry(response)
 
 
-def connect(context: str | None, namespace: str | None) -> Cluster:
+def connect(context: str | None, namespace: str | None, kubeconfig: Path | None = None) -> Cluster:
     """The cluster of a kubeconfig's context, or the one in which this runs as a pod. Asks nothing.
+
+    kubeconfig: its file; None for KUBECONFIG's, or the one in the home folder.
 
     Raises ConfigurationError where there is none, or where its files can't be read.
     """
     settings = Configuration()
-    files = os.environ.get("KUBECONFIG") or DEFAULT_FILE
+    files = str(kubeconfig or os.environ.get("KUBECONFIG") or DEFAULT_FILE)
     there = any(Path(each).expanduser().is_file() for each in files.split(os.pathsep) if each)
     try:
-        if not there and context is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
+        if not (there or context or kubeconfig) and os.environ.get("KUBERNETES_SERVICE_HOST"):
             config.load_incluster_config(client_configuration=settings)
             chosen, own = "in-cluster", IN_CLUSTER.read_text(encoding="utf-8").strip()
         else:
@@ -71,7 +91,8 @@ def _from_files(
     """The context's name and its namespace."""
     if not there:
         raise ConfigurationError(
-            f"no kubeconfig: {files} is not there; set KUBECONFIG=FILE, or log in to the cluster"
+            f"no kubeconfig: {files} is not there; name it with --kubeconfig FILE or KUBECONFIG, "
+            "or log in to the cluster"
         )
     contexts, active = config.list_kube_config_contexts(config_file=files)
     names: dict[str, Any] = {each["name"]: each.get("context") or {} for each in contexts or []}

@@ -5,10 +5,10 @@ from typing import Any
 
 from inferencegraph.build.pods import OWNER_LABEL
 from inferencegraph.cluster.api import Cluster, Resource
-from inferencegraph.cluster.applying import name_of
 from inferencegraph.cluster.failures import ClusterError
 from inferencegraph.cluster.observing import GRAPHS, SERVICES
 from inferencegraph.cluster.owners import owned_objects, owner_of
+from inferencegraph.cluster.steps import name_of
 from predictors.errors import known
 
 Owned = tuple[Resource, dict[str, Any]]

@@ -10,7 +10,7 @@ HEMError
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,13 +19,40 @@ from kubernetes.client.exceptions import ApiException
 
 from predictors.errors import HEMError, first_line
 
+CHANGED: Final = 409  # the object is another one than it was a moment ago, or there already
+# Answers after which the next object may still be asked; others would come again.
+ABOUT_THE_OBJECT: Final = (400, 403, 404, CHANGED, 413, 422, 500)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What is wrong at one field of an object."""
+
+    field: str
+    message: str
+
 
 class ClusterError(HEMError):
-    """`code`: the HTTP status that the API server answered; None where it did not."""
+    """`code`: the HTTP status that the API server answered; None where it did not. `causes`: the
+    fields that it names. `common`: what other objects would be refused for as well; None where it
+    is this object's own fault."""
 
-    def __init__(self, message: str, code: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        code: int | None = None,
+        causes: Sequence[Cause] = (),
+        common: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
+        self.causes = tuple(causes)
+        self.common = common
+
+    @property
+    def is_permission(self) -> bool:
+        """Whether it is the account that may not, and not the object that is refused."""
+        return self.code == 403 and self.common is not None
 
 
 class NotFound(ClusterError):
@@ -79,7 +106,7 @@ def refused(error: ApiException, call: Call, server: str) -> ClusterError:
         )
         return ClusterError(text, code)
     if code == 403:
-        return ClusterError(_forbidden(message, call), code)
+        return _forbidden(message, call)
     if code == 404:
         return _not_found(status, message, call)
     if code == 409:
@@ -92,14 +119,23 @@ def refused(error: ApiException, call: Call, server: str) -> ClusterError:
             f"{call}: the cluster doesn't know the field {field} ({message}); its CRDs are older "
             "than the manifest, or the field is misspelt: update KServe, or leave the field out"
         )
-        return ClusterError(text, code)
+        return ClusterError(text, code, [Cause(field, text.removeprefix(f"{call}: "))])
     if _WEBHOOK in message:
         text = f"{call}: {message}; is what answers that webhook running, as KServe's controller?"
-        return ClusterError(text, code)
+        return ClusterError(text, code, common=message)
     if code == 429:
         text = f"{call}: {server} has too many requests (429), also after waiting; try again later"
-        return ClusterError(text, code)
-    return ClusterError(f"{call}: {code}: {message}", code)
+        return ClusterError(text, code, common="429")
+    return ClusterError(f"{call}: {code}: {message}", code, _causes(status))
+
+
+def _causes(status: Mapping[str, Any]) -> list[Cause]:
+    found = (status.get("details") or {}).get("causes") or []
+    return [
+        Cause(str(each["field"]), " ".join(str(each.get("message")).split()))
+        for each in found
+        if each.get("field")
+    ]
 
 
 def unreachable(error: Exception, call: Call, server: str) -> ClusterError:
@@ -137,18 +173,19 @@ def status_of(error: ApiException) -> Mapping[str, Any]:
     return status if isinstance(status, dict) else {}
 
 
-def _forbidden(message: str, call: Call) -> str:
+def _forbidden(message: str, call: Call) -> ClusterError:
     """By the roles, or by an admission webhook, a quota or pod security, which answer 403 too."""
     role = _ROLE.search(message)
     if role is None:
-        return f"{call}: refused: {message}"
+        return ClusterError(f"{call}: refused: {message}", 403)
     resource, _, sub = call.resource.partition("/")
     about = f"{resource} --subresource={sub}" if sub else resource
     place = f"-n {call.namespace}" if call.namespace else "--all-namespaces"
-    return (
+    text = (
         f"no permission to {call}: user {role['user']!r} may not; ask for a role with the verb "
         f"{role['verb']!r} (kubectl auth can-i {role['verb']} {about} {place})"
     )
+    return ClusterError(text, 403, common=f"{role['verb']} {about} {place}")
 
 
 def _not_found(status: Mapping[str, Any], message: str, call: Call) -> ClusterError:
@@ -159,6 +196,7 @@ def _not_found(status: Mapping[str, Any], message: str, call: Call) -> ClusterEr
             f"namespace {name!r} does not exist; make it (kubectl create namespace {name}), or "
             "name another with --namespace",
             404,
+            common=f"namespace {name}",
         )
     return NotFound(f"{call}: {message}", 404)
 

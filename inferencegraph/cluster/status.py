@@ -17,6 +17,8 @@ from inferencegraph.cluster.failures import ClusterError, NotFound
 from inferencegraph.cluster.observing import SPECS, Snapshot
 from inferencegraph.cluster.promise import ALLOWED, Promise, promise
 from inferencegraph.cluster.telemetry import Figures, Reader, Telemetry
+from inferencegraph.spec.mining import Promise as SpecPromise
+from inferencegraph.spec.service import parsed
 from predictors.contract import CLOUD, EDGE
 from predictors.errors import known
 
@@ -54,11 +56,24 @@ class Service:
         return list(dict.fromkeys(part.site for part in self.parts))
 
     @property
-    def promised(self) -> Mapping[str, Any]:
-        """What the stored spec promises; empty where it is not known."""
-        spec = mapping(mapping(self.stored).get("spec"))
-        mining = mapping(mapping(spec.get("edgeWorker")).get("hardExampleMining"))
-        return mapping(mining.get("promise"))
+    def started(self) -> str:
+        """When its spec was stored, or else its first part made."""
+        stored = mapping(mapping(self.stored).get("metadata")).get("creationTimestamp")
+        return str(stored or min((part.started for part in self.parts), default=""))
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """By site: its graph's, or where it has none, its first part's; not before that has one."""
+        entries = {part.site: part for part in reversed(self.parts)}  # in the order of a request
+        return {site: part.url for site, part in entries.items() if part.url}
+
+    @property
+    def promised(self) -> SpecPromise | None:
+        """What the stored spec promises, in whichever spelling; None where it is not known."""
+        spec = parsed(self.stored)[0] if self.stored else None
+        worker = spec.spec.edge_worker if spec else None
+        mining = worker.hard_example_mining if worker else None
+        return mining.promise if mining else None
 
 
 def services(snapshot: Snapshot, reader: Reader, name: str | None) -> list[Service]:
@@ -91,10 +106,11 @@ def document_status(service: Service) -> dict[str, Any]:
     """`status` of an LLMJointInferenceService."""
     sums = _sums(service.telemetry.figures.values())
     of_all = promise(sums)
-    urls = [part.url for part in service.parts if part.kind == "InferenceGraph" and part.url]
+    graphs = [part.url for part in service.parts if part.kind == "InferenceGraph" and part.url]
+    urls = [*graphs, *service.urls.values()]
     status: dict[str, Any] = {
         "conditions": _conditions(service),
-        "startTime": _started(service),
+        "startTime": service.started,
         "active": sum(part.active for part in service.parts),
         "failed": sum(part.failed for part in service.parts),
         "metrics": _metrics(sums, of_all),
@@ -146,7 +162,8 @@ def store(cluster: Cluster, found: Sequence[Service]) -> None:
 
 def judged_share(service: Service, site: str) -> str | None:
     """Of a promised share: whether what was seen fits."""
-    ratio, seen = service.promised.get("edgeRatio"), service.promises.get(site)
+    promised, seen = service.promised, service.promises.get(site)
+    ratio = promised.edge_ratio if promised else None
     if ratio is None or seen is None or seen.share is None:
         return None
     kept = seen.share.low - ALLOWED <= ratio <= seen.share.high + ALLOWED
@@ -204,11 +221,6 @@ def _conditions(service: Service) -> list[dict[str, str]]:
             }
         )
     return conditions
-
-
-def _started(service: Service) -> str:
-    stored = mapping(mapping(service.stored).get("metadata")).get("creationTimestamp")
-    return str(stored or min((part.started for part in service.parts), default=""))
 
 
 def _metrics(sums: Figures, of_all: Promise) -> list[dict[str, str]]:

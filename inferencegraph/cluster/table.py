@@ -1,6 +1,7 @@
 """The status for people, at 80 columns."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from rich.console import Group, RenderableType
@@ -22,12 +23,11 @@ def status_table(found: Sequence[Service]) -> RenderableType:
 
 def _service(service: Service) -> list[RenderableType]:
     finding = service.finding
-    started = min((part.started for part in service.parts), default="")
     head = Text.assemble(
         (service.name, "bold"),
         f" in {service.namespace}: ",
         (finding.condition, _COLOURS[finding.condition]),
-        f", since {started}, seen {stamp(service.at)}",
+        f", since {service.started}, seen {stamp(service.at)}",
     )
     sites = _shown(service)
     answered, told = service.telemetry.answered, f"{service.telemetry.at:%H:%M:%S}"
@@ -36,7 +36,8 @@ def _service(service: Service) -> list[RenderableType]:
         table.add_column(column, overflow="fold")
     for column in ("active", "failed"):
         table.add_column(column, justify="right")
-    table.add_column("heartbeat")
+    for column in ("started", "heartbeat"):
+        table.add_column(column)
     for site in sites:
         own = [part for part in service.parts if part.site == site]
         for place, part in enumerate(own):
@@ -46,25 +47,33 @@ def _service(service: Service) -> list[RenderableType]:
                 Text(part.finding.condition, _COLOURS[part.finding.condition]),
                 str(part.active),
                 str(part.failed),
+                _short(part.started, service.at),
                 told if part.name in answered else "-",
             )
-    lines: list[RenderableType] = [head, Padding(table, (0, 0, 0, 2))]
+    lines: list[RenderableType] = [head, _indented(table)]
     if len(sites) < len(service.sites):
         lines.append(Text(f"  and {len(service.sites) - len(sites)} more sites: --json has all"))
     for site in sites:
-        lines += [Padding(Text(line), (0, 0, 0, 2)) for line in _about(service, site)]
+        lines += [_indented(Text(line)) for line in _about(service, site)]
     why: dict[Finding, list[str]] = {}
     for part in service.parts:
         if part.finding.condition != "Running":
             why.setdefault(part.finding, []).append(part.name)
     lines += [
-        Padding(Text(_why(each, names), _COLOURS[each.condition]), (0, 0, 0, 2))
-        for each, names in why.items()
+        _indented(Text(_why(each, names), _COLOURS[each.condition])) for each, names in why.items()
     ]
-    lines += [
-        Padding(Text(f"note: {note}", "dim"), (0, 0, 0, 2)) for note in service.telemetry.notes
-    ]
+    lines += [_indented(Text(f"note: {note}", "dim")) for note in service.telemetry.notes]
     return lines
+
+
+def _indented(shown: RenderableType) -> Padding:
+    return Padding(shown, (0, 0, 0, 2), expand=False)
+
+
+def _short(started: str, at: datetime) -> str:
+    """The time of today, else the date."""
+    day, _, time = started.rstrip("Z").partition("T")
+    return time if day == f"{at:%Y-%m-%d}" else day
 
 
 def _shown(service: Service) -> list[str]:
@@ -74,11 +83,8 @@ def _shown(service: Service) -> list[str]:
 
 
 def _about(service: Service, site: str) -> list[str]:
-    lines = [
-        f"{site}: {part.url}"
-        for part in service.parts
-        if part.site == site and part.kind == "InferenceGraph" and part.url
-    ]
+    url = service.urls.get(site)
+    lines = [f"{site}: {url}"] if url else []
     figures, own = service.telemetry.figures.get(site), service.promises.get(site)
     facts = []
     if own and own.share:

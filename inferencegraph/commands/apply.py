@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from inferencegraph.commands.options import AsJson, Context, Manifests, Namespace, Timeout, Wait
+from inferencegraph.commands.options import (
+    AsJson,
+    Context,
+    Kubeconfig,
+    Manifests,
+    Namespace,
+    Timeout,
+    Wait,
+)
 
 if TYPE_CHECKING:
     from inferencegraph.cluster.api import Cluster
@@ -19,6 +27,7 @@ def apply(
     files: Manifests,
     namespace: Namespace = None,
     context: Context = None,
+    kubeconfig: Kubeconfig = None,
     owner: Annotated[
         str | None,
         typer.Option(
@@ -59,7 +68,7 @@ def apply(
     sources = read_sources(files)
     for warning in sources.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    cluster = connect(context, namespace)
+    cluster = connect(context, namespace, kubeconfig)
     made = plan(
         cluster,
         sources,
@@ -96,7 +105,7 @@ def apply(
 
 
 def _announce(made: "Plan") -> None:
-    from inferencegraph.cluster.applying import name_of
+    from inferencegraph.cluster.steps import name_of
 
     for note in made.notes:
         print(f"warning: {note}", file=sys.stderr)
@@ -117,7 +126,7 @@ def _show_differences(made: "Plan") -> None:
 
 
 def _would(made: "Plan") -> list[tuple[str, str]]:
-    from inferencegraph.cluster.applying import name_of
+    from inferencegraph.cluster.steps import name_of
 
     changes = [(step.change, step.name) for step in made.steps]
     return changes + [("deleted", name_of(content)) for _, content in reversed(made.left)]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from inferencegraph.commands.options import AsJson, Context, Namespace, Timeout, Wait
+from inferencegraph.commands.options import AsJson, Context, Kubeconfig, Namespace, Timeout, Wait
 from predictors.errors import ConfigurationError
 
 STILL_THERE = 1
@@ -30,6 +30,7 @@ def delete(
     ] = None,
     namespace: Namespace = None,
     context: Context = None,
+    kubeconfig: Kubeconfig = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List it; delete nothing.")] = False,
     wait: Wait = False,
     timeout: Timeout = 600.0,
@@ -42,13 +43,13 @@ def delete(
     Example: `hem delete -f spec.yaml --wait`
     """
     from inferencegraph.cluster import deleting
-    from inferencegraph.cluster.applying import name_of
     from inferencegraph.cluster.connection import connect
+    from inferencegraph.cluster.steps import name_of
     from inferencegraph.cluster.waiting import wait_until_gone
 
     if (name is None) == (not files):
         raise ConfigurationError("give one of NAME and -f PATH")
-    cluster = connect(context, namespace)
+    cluster = connect(context, namespace, kubeconfig)
     spaces, owners = ([cluster.namespace], [name]) if name else _of(files or [], cluster.namespace)
     found = [each for space in spaces for each in deleting.to_delete(cluster, owners, space)]
     if not found and name:

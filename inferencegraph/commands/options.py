@@ -31,6 +31,12 @@ Context = Annotated[
     str | None,
     typer.Option(help="Of the kubeconfig. Default: its current one.", show_default=False),
 ]
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Default: $KUBECONFIG, or ~/.kube/config.", show_default=False
+    ),
+]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is done.")]
 Timeout = Annotated[float, typer.Option(min=0, help="Seconds that --wait waits at most.")]
 HealthTimeout = Annotated[

@@ -33,9 +33,9 @@ class Progress(rich.progress.Progress):
             self._ids[name] = self.add_task(name, total=total, completed=completed)
             self._pause, self._printed = _FIRST_PAUSE, time.monotonic()
 
-    def one_more(self, name: str) -> None:
-        """Counts one more of the task's total as done."""
-        self.advance(self._ids[name])
+    def one_more(self, name: str, count: int = 1) -> None:
+        """Counts one more, or `count` more, of the task's total as done."""
+        self.advance(self._ids[name], count)
         if self.disable and time.monotonic() - self._printed > self._pause:
             self._pause, self._printed = min(2 * self._pause, _LONGEST_PAUSE), time.monotonic()
             task = self.tasks[self._ids[name]]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inferencegraph.commands.options import AsJson, Context, Namespace
+from inferencegraph.commands.options import AsJson, Context, Kubeconfig, Namespace
 
 if TYPE_CHECKING:
     from inferencegraph.cluster.api import Cluster
@@ -22,6 +22,7 @@ def status(
     ] = None,
     namespace: Namespace = None,
     context: Context = None,
+    kubeconfig: Kubeconfig = None,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Follow the cluster until Ctrl-C.")
     ] = False,
@@ -43,7 +44,7 @@ def status(
     from inferencegraph.cluster.status import services, store, worst
     from inferencegraph.cluster.telemetry import Reader
 
-    cluster = connect(context, namespace)
+    cluster = connect(context, namespace, kubeconfig)
     if watch:
         _watch(cluster, name, write, as_json)
         return

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from inferencegraph.build.accelerators import ACCELERATORS
-from inferencegraph.build.engine_table import IMAGES
+from inferencegraph.build.engine_images import IMAGES
 from inferencegraph.local.placement import LOOPBACK, Addresses
 from predictors.digits import TRITON_REPOSITORY
 from predictors.errors import ConfigurationError

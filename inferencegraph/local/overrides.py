@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, Final
 
 from inferencegraph.local.containers import OURS, LocalCommand, image_name
@@ -18,6 +19,7 @@ from inferencegraph.local.own_settings import (
     Fields,
     Kind,
     fields_of,
+    filed,
     is_secret,
     kind_of,
     kserve_options,
@@ -26,6 +28,7 @@ from inferencegraph.local.own_settings import (
     variable_of,
 )
 from inferencegraph.local.placement import Placement
+from inferencegraph.local.volumes import config_maps, mounted_text
 from predictors.errors import ConfigurationError, known
 from predictors.upstream.redaction import shown_url, shown_value
 from transformers_hem.algorithms import ALGORITHMS
@@ -61,7 +64,8 @@ class Setting:
 
 @dataclass(slots=True)
 class Target:
-    """A container that can be changed. `set_here`: options and variables that `--set` has given."""
+    """A container that can be changed. `set_here`: options and variables that `--set` has given;
+    `file`: options that a mounted file gives."""
 
     name: str
     service: str
@@ -69,6 +73,12 @@ class Target:
     kind: Kind
     fields: Fields
     set_here: set[str]
+    file: Mapping[str, str]
+
+    def says(self, option: str) -> str | None:
+        """What the manifest says of an option; None where it is silent."""
+        said = setting(self.kind, self.container, option)
+        return self.file.get(option) if said is None else said
 
     def put_variable(self, name: str, value: str) -> None:
         self.drop_variable(name)
@@ -109,12 +119,14 @@ def _targets(
     documents: Sequence[dict[str, Any]], images: Mapping[str, LocalCommand]
 ) -> Iterator[Target]:
     services = [document for document in documents if document["kind"] == "InferenceService"]
+    maps = config_maps(documents)
     for item in Placement(services, itertools.repeat(0)).placed:
         assert isinstance(item.container, dict)
         local = images.get(image_name(str(item.container.get("image", ""))))
         kind = kind_of(item.container, local.entrypoint if local else ())
         fields = fields_of(kind, item.container)
-        yield Target(item.name, item.service, item.container, kind, fields, set())
+        file = filed(kind, item.container, partial(mounted_text, item, maps))
+        yield Target(item.name, item.service, item.container, kind, fields, set(), file)
 
 
 def _set(given: Setting, targets: Sequence[Target]) -> None:
@@ -208,7 +220,7 @@ def _says(target: Target, option: str) -> bool:
     variable = variable_of(target.kind, option)
     entries = target.container.get("env") or []
     from_elsewhere = any(e.get("name") == variable and e.get("valueFrom") for e in entries)
-    return from_elsewhere or setting(target.kind, target.container, option) is not None
+    return from_elsewhere or target.says(option) is not None
 
 
 def _refuse_misspelt(variable: str, targets: Sequence[Target]) -> None:
@@ -229,7 +241,7 @@ def _refuse_contradiction(variable: str, value: str, taking: Sequence[Target]) -
     against = []
     for target in taking:
         option = _option(variable, target)
-        said = setting(target.kind, target.container, option)
+        said = target.says(option)
         if option not in target.set_here and said is not None and not _same(said, value):
             shown = "" if is_secret(target.fields[option]) else f" ({shown_value(option, said)})"
             against.append((target, option, shown))

@@ -4,9 +4,11 @@ A predictor has options, each with a variable PREDICTOR_NAME; HEM has variables 
 MINING_MODE. Whatever else a container runs is not known here.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, get_args
 
+import yaml
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
@@ -20,6 +22,7 @@ from transformers_hem.serving.settings import HEMSettings, environment_name
 
 Kind = Literal["predictor", "hem", "other"]
 Fields = Mapping[str, FieldInfo]
+TextAt = Callable[[str], str | None]
 
 PREFIX: Final = "PREDICTOR_"
 MODULES: Final[Mapping[str, Kind]] = {"predictors": "predictor", "transformers_hem": "hem"}
@@ -68,6 +71,21 @@ def option_of(kind: Kind, variable: str) -> str | None:
     if prefix is None or not variable.startswith(prefix):
         return None
     return variable.removeprefix(prefix).lower()
+
+
+def filed(kind: Kind, container: Mapping[str, Any], text_at: TextAt) -> dict[str, str]:
+    """What the file of --engine_config says, by option; `text_at(path)` is its text. Empty for what
+    is no such file: its reader says so when it starts."""
+    path = setting(kind, container, "engine_config") if kind == "predictor" else None
+    try:
+        content = yaml.safe_load(text_at(path) or "") if path else None
+    except yaml.YAMLError:
+        return {}
+    values = content if isinstance(content, dict) else {}
+    return {
+        str(name): value if isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+    }
 
 
 def setting(kind: Kind, container: Mapping[str, Any], option: str) -> str | None:

@@ -14,13 +14,18 @@ SERVICE: Final = "InferenceService"
 GRAPH: Final = "InferenceGraph"
 SEDNA: Final = "sedna.io/"
 # Kinds of KServe that serve models by what only a cluster has.
-ON_A_CLUSTER: Final = frozenset({"ServingRuntime", "ClusterServingRuntime", "LLMInferenceService"})
+LLM_SERVICE: Final = "LLMInferenceService"
+ON_A_CLUSTER: Final = frozenset({"ServingRuntime", "ClusterServingRuntime", LLM_SERVICE})
 _SHOWN: Final = 6
 
 
 def services_of(documents: Sequence[Object], paths: Sequence[Path]) -> list[Object]:
-    """The InferenceServices. Raises ConfigurationError, in one line, where there is none."""
+    """The InferenceServices. Raises ConfigurationError, in one line, where there is none, and for
+    what the others need but only a cluster has."""
     services = [document for document in documents if document["kind"] == SERVICE]
+    for document in documents:
+        if document["kind"] == LLM_SERVICE:
+            raise ConfigurationError(_llm_service(document, paths))
     if not services:
         where = ", ".join(map(str, paths))
         raise ConfigurationError(f"{where}: nothing to run: {_way_out(documents)}")
@@ -35,6 +40,15 @@ def chosen_graphs(documents: Sequence[Object], name: str | None) -> list[Object]
         names = [graph["metadata"]["name"] for graph in graphs]
         raise ConfigurationError(f"unknown graph {name!r}; {known(name, names)}")
     return chosen
+
+
+def _llm_service(document: Object, paths: Sequence[Path]) -> str:
+    where = ", ".join(map(str, paths))
+    return (
+        f"{where}: {LLM_SERVICE} {_name(document)!r} does not run here; these are for a cluster, "
+        "by hem apply; here leave llmInferenceService out of cloudWorker, or give model.url of a "
+        "server (vllm serve, an API)"
+    )
 
 
 def _way_out(documents: Sequence[Object]) -> str:

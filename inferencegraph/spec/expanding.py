@@ -19,7 +19,7 @@ from inferencegraph.spec.rendering import (
     image_warnings,
     rendered,
     resolved,
-    template_warnings,
+    warnings,
 )
 from inferencegraph.spec.report import Report, Source
 from inferencegraph.spec.resolve import located_source
@@ -125,7 +125,7 @@ class Expansion:
         except SpecFaults as faults:
             self._tell(document, faults.findings)
             return []
-        self._tell(document, [*template_warnings(spec, models), *image_warnings(setup)])
+        self._tell(document, [*warnings(spec, models), *image_warnings(setup)])
         self.specs.append(document)
         origins = origins_of(spec.spec, setup)
         return [

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from inferencegraph.build.engine_pods import SERVERS
+from inferencegraph.build.engine_file import ANNOTATION
+from inferencegraph.build.engine_servers import SERVERS
 from inferencegraph.build.pods import COMPONENT_LABEL
 from inferencegraph.build.setup import Setup
 from inferencegraph.build.sites import Model
@@ -22,7 +23,7 @@ Origins = Mapping[str, str]
 Row = tuple[str, str]
 
 GRAPH, HEM, UPLINK, GATEWAY = "graph", "hem", "uplink", "gateway"
-_VARIABLE: Final = "- name: "
+_VARIABLE: Final = "- name: "  # of a container, too
 # By an object's component: what a line begins with, and the field where the spec has it.
 ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     GRAPH: (
@@ -159,8 +160,17 @@ def _of_side(side: str, spec: Spec, setup: Setup) -> Iterator[Row]:
     elif model.engine not in SERVERS or model.image is not None:
         yield from _below(field, _OF_MODELS)
     else:
-        yield "claimName:", f"{field}.model.storageUri"
+        yield from _of_server(field, model)
     yield from _of_engine(field, worker, spec, model.engine)
+
+
+def _of_server(field: str, model: Model) -> Iterator[Row]:
+    """What stands in the container of a server beside ours, and nowhere else."""
+    yield "claimName:", f"{field}.model.storageUri"
+    for option in ("--model=", "--model-path=", ""):
+        yield f"- {option}{model.directory}", f"{field}.model.hub"
+    if model.config is None:  # which may say over how many it is spread
+        yield f"{model.resources.accelerator}:", f"{field}.resource"
 
 
 def _of_engine(field: str, worker: Worker, spec: Spec, engine: str) -> Iterator[Row]:
@@ -173,10 +183,12 @@ def _of_engine(field: str, worker: Worker, spec: Spec, engine: str) -> Iterator[
     ):
         if config is None:
             continue
-        yield f"- --engine={engine}", f"{place}.engine"
+        start = f"{_VARIABLE}{engine}" if engine in SERVED_BESIDE else f"- --engine={engine}"
+        yield start, f"{place}.engine"
         if block is None or (part := getattr(config, block)) is None:
             continue
         name = type(config).model_fields[block].alias
+        yield f"{ANNOTATION}:", f"{place}.{name}"
         for option in part.model_fields_set - {"extra_args"}:
             alias = type(part).model_fields[option].alias
             yield _start(option, engine), f"{place}.{name}.{alias}"

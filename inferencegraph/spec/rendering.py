@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from inferencegraph.build.engine_pods import unusable_image
-from inferencegraph.build.overlay import Part, over_graph, overlaid
+from inferencegraph.build.image_choice import unusable_image
+from inferencegraph.build.llm_service import KIND as LLM_SERVICE
+from inferencegraph.build.overlay import Part, over_graph, over_llm_service, overlaid
 from inferencegraph.build.pods import COMPONENT_LABEL
 from inferencegraph.build.setup import Claim, Objects, Setup, objects
-from inferencegraph.build.sites import DEFAULT_IMAGES, Model, Site
+from inferencegraph.build.sites import DEFAULT_IMAGES, CloudAPI, Model, Site
 from inferencegraph.check.problem import Finding, error, warning
 from inferencegraph.spec.faults import Collector, SpecFault, SpecFaults
 from inferencegraph.spec.resolve import (
     claim_of,
+    claim_warnings,
     images_of,
     located,
     mining_of,
@@ -22,6 +24,7 @@ from inferencegraph.spec.resolve import (
     places_of,
     sites_of,
     timeouts_of,
+    with_one_file,
 )
 from inferencegraph.spec.resolve.images import ConfigMaps
 from inferencegraph.spec.service import LLMJointInferenceService, Spec
@@ -43,16 +46,18 @@ def rendered(document: LLMJointInferenceService, setup: Setup) -> Objects:
     return [_placed(_overlaid(each, document.spec), document) for each in made]
 
 
-def template_warnings(
+def warnings(
     document: LLMJointInferenceService, models: Mapping[str, ModelSource] | None = None
 ) -> list[Finding]:
-    """What of the workers' templates is not carried over."""
+    """What of the workers' templates is not carried over, and claims that too many mount."""
     spec = document.spec
     found = [each for each in _of_templates(spec) if each.severity != "error"]
+    for worker, field in ((spec.edge_worker, EDGE_FIELD), (spec.cloud_worker, CLOUD_FIELD)):
+        found += claim_warnings(worker, field) if worker else []
     large = spec.cloud_worker
     if spec.edge_worker is not None and large is not None and large.template is not None:
         source = large.model and (models or {}).get(large.model.name or "", large.model)
-        if source is None or source.url is not None:
+        if source is None or source.url is not None or source.llm_inference_service is not None:
             found.append(
                 warning(
                     f"{CLOUD_FIELD}.template",
@@ -87,7 +92,8 @@ def resolved(
 ) -> Setup:
     """The values of a spec. `models`, `config_maps`: Model objects and ConfigMaps beside it, by
     name; `folder`: where the spec's file is. Raises SpecFaults with all that is wrong in it."""
-    spec, name, models = document.spec, document.metadata.name, models or {}
+    spec, metadata, models = document.spec, document.metadata, models or {}
+    name = metadata.name
     if wrong := [each for each in _of_templates(spec) if each.severity == "error"]:
         raise SpecFaults(wrong)
     faults = Collector()
@@ -100,10 +106,10 @@ def resolved(
     timeouts = faults.get(lambda: timeouts_of(spec))
     sites = (faults.get(lambda: sites_of(name, small)) or []) if small else []
     if small is not None:
-        edge = faults.get(lambda: model_of(small, spec, EDGE, EDGE_FIELD, models, own))
+        edge = faults.get(lambda: model_of(small, spec, EDGE, EDGE_FIELD, models, metadata, own))
         claims.append(faults.get(lambda: claim_of(small, EDGE_FIELD)))
     if large is not None:
-        cloud = faults.get(lambda: model_of(large, spec, CLOUD, CLOUD_FIELD, models, own))
+        cloud = faults.get(lambda: model_of(large, spec, CLOUD, CLOUD_FIELD, models, metadata, own))
         claims.append(faults.get(lambda: claim_of(large, CLOUD_FIELD)))
     if small is not None and large is not None:
         text = not (isinstance(edge, Model) and edge.engine == "classifier")
@@ -113,8 +119,9 @@ def resolved(
         )
     elif small is not None and small.hard_example_mining is not None:
         faults.get(_mines_for_nobody)
-    forwards = large is not None and (small is not None or not isinstance(cloud, Model))
+    forwards = large is not None and (small is not None or isinstance(cloud, CloudAPI | None))
     places = faults.get(lambda: places_of(spec, forwards))
+    edge, cloud = with_one_file(edge, cloud, name)
     made = {claim.name: claim for claim in claims if claim is not None}
     if any(claim and claim != made[claim.name] for claim in claims):
         faults.get(_two_claims)
@@ -137,7 +144,7 @@ def resolved(
         spec.images.pull_secret,
         timeouts,
         places,
-        operations_asked(spec, [site.name for site in sites], mining, sources),
+        operations_asked(spec, name, [site.name for site in sites], mining, sources, cloud),
     )
 
 
@@ -169,6 +176,8 @@ def _overlaid(content: dict[str, Any], spec: Spec) -> dict[str, Any]:
         return content
     if content["kind"] == "InferenceGraph":
         return {**content, "spec": over_graph(content["spec"], template)}
+    if content["kind"] == LLM_SERVICE:
+        return {**content, "spec": over_llm_service(content["spec"], template)}
     if content["kind"] != "InferenceService":
         return content
     own: Part = "mining" if part == "hem" else "beside" if part == "uplink" else "model"

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from inferencegraph.check.definitions.schema import PRESERVE
 from inferencegraph.spec.kinds import KIND
 from inferencegraph.spec.service import API_VERSION, LLMJointInferenceService
 
@@ -9,7 +10,9 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 PLURAL: Final = "llmjointinferenceservices"
 # What a structural schema has no place for.
 _LEFT_OUT: Final = ("title", "default", "examples", "$defs")
-_FREE: Final = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+_EITHER: Final = "allOf"  # one of two names of a required field; nothing else of ours has it
+_ANYTHING: Final = {PRESERVE: True}
+_FREE: Final = {"type": "object", **_ANYTHING}
 _CONDITION: Final = {
     "type": "object",
     "required": ["type", "status"],
@@ -25,7 +28,7 @@ _CONDITION: Final = {
 # The document's status; URL, edge share and cost stand beside it.
 STATUS: Final = {
     "type": "object",
-    "x-kubernetes-preserve-unknown-fields": True,
+    PRESERVE: True,
     "properties": {
         "conditions": {"type": "array", "items": _CONDITION},
         "startTime": {"type": "string", "format": "date-time"},
@@ -46,11 +49,11 @@ def json_schema() -> dict[str, Any]:
 
 
 def crd() -> dict[str, Any]:
-    """The CustomResourceDefinition, with a status subresource; it stores what `hem apply` was
-    given."""
+    """The CustomResourceDefinition, with a status subresource. It takes every spec that is
+    rendered, as it is written; what is wrong in one beyond types and names, `hem` says."""
     group, version = API_VERSION.split("/")
-    whole = LLMJointInferenceService.model_json_schema(by_alias=True)
-    spec = _structural(whole["$defs"]["Spec"], whole["$defs"])
+    definitions = _by_both_names()
+    spec = _structural(definitions["Spec"], definitions)
     columns = [("URL", "url", "string"), ("Edge share", "edgeShare", "number")]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -95,12 +98,48 @@ def crd() -> dict[str, Any]:
     }
 
 
+def _by_both_names() -> dict[str, Any]:
+    """The parts of a spec, each field by its name in YAML and by its own, which is read as well:
+    a name that a CRD does not have is refused, or cut off in silence."""
+    ours, own = (
+        LLMJointInferenceService.model_json_schema(by_alias=by_alias)["$defs"]
+        for by_alias in (True, False)
+    )
+    for name, part in ours.items():
+        if "properties" in part:
+            pairs = dict(zip(part["properties"], own[name]["properties"], strict=True))
+            _add_own_names(part, {key: value for key, value in pairs.items() if key != value})
+    return dict(ours)
+
+
+def _add_own_names(part: dict[str, Any], names: dict[str, str]) -> None:
+    """names: of fields in YAML -> their own."""
+    properties = part["properties"]
+    for name, own in names.items():
+        same = properties[name] if _is_plain(properties[name]) else _ANYTHING
+        properties[own] = {**same, "description": f"the same as {name}"}
+    doubled = [name for name in part.get("required", ()) if name in names]
+    if doubled:
+        part["required"] = [name for name in part["required"] if name not in doubled]
+        part[_EITHER] = [
+            {"anyOf": [{"required": [name]}, {"required": [names[name]]}]} for name in doubled
+        ]
+
+
+def _is_plain(schema: dict[str, Any]) -> bool:
+    """Whether it has no parts, whose doubles would double again."""
+    options = schema.get("anyOf", [schema])
+    return all(each.get("type") not in (None, "array", "object") for each in options)
+
+
 def _structural(schema: Any, definitions: dict[str, Any]) -> Any:
     """A JSON Schema as a CRD takes it: references in place, one type each, null as nullable."""
     if isinstance(schema, list):
         return [_structural(each, definitions) for each in schema]
     if not isinstance(schema, dict):
         return schema
+    if PRESERVE in schema:
+        return dict(schema)
     if "$ref" in schema:
         target = definitions[schema["$ref"].rpartition("/")[2]]
         rest = {key: value for key, value in schema.items() if key != "$ref"}
@@ -110,10 +149,14 @@ def _structural(schema: Any, definitions: dict[str, Any]) -> Any:
     made = {
         key: {name: _structural(each, definitions) for name, each in value.items()}
         if key == "properties"
+        else value
+        if key == _EITHER
         else _structural(value, definitions)
         for key, value in schema.items()
         if key not in _LEFT_OUT and not (key == "additionalProperties" and value is False)
     }
+    if not made.get("required", True):
+        del made["required"]
     if "const" in made:
         made["enum"] = [made.pop("const")]
     if "exclusiveMinimum" in made:
@@ -122,7 +165,7 @@ def _structural(schema: Any, definitions: dict[str, Any]) -> Any:
         made |= {"maximum": made["exclusiveMaximum"], "exclusiveMaximum": True}
     if made.get("additionalProperties") is True:
         made.pop("additionalProperties")
-        made["x-kubernetes-preserve-unknown-fields"] = True
+        made[PRESERVE] = True
     return made
 
 
@@ -130,10 +173,6 @@ def _choice(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
     """One of several: the one beside null, or any value of several types."""
     options = [each for each in schema["anyOf"] if each.get("type") != "null"]
     rest = {key: value for key, value in schema.items() if key not in ("anyOf", *_LEFT_OUT)}
-    made: dict[str, Any]
-    if len(options) == 1:
-        made = _structural(options[0], definitions)
-    else:
-        made = {"x-kubernetes-preserve-unknown-fields": True}
+    one = _structural(options[0], definitions) if len(options) == 1 else _ANYTHING
     nullable = len(options) < len(schema["anyOf"])
-    return {**made, **rest, **({"nullable": True} if nullable else {})}
+    return {**one, **rest, **({"nullable": True} if nullable else {})}

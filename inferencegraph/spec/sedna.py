@@ -5,44 +5,23 @@ example read MODEL_LOAD_MODE, MODEL_NAME and API_KEY; MINING_MODE is that of the
 """
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from inferencegraph.build.sites import ANSWER_STAGE, MINING_MODES, QUERY_STAGE
 from inferencegraph.check.containers import mapping, sequence
-from inferencegraph.check.fields import check_type
-from inferencegraph.check.problem import Finding
 from inferencegraph.spec.models import KEY_ADVICE, LOAD_MODES, engine_of_format, read_model
-from inferencegraph.spec.report import Entry, Report, Source
+from inferencegraph.spec.report import Report, Source
+from inferencegraph.spec.sedna_template import EDGE, carried
 from inferencegraph.spec.service import API_VERSION
 from inferencegraph.spec.sources import DEFAULT_SECRET
-from inferencegraph.spec.templates import not_carried, placeholders
+from inferencegraph.spec.templates import placeholders
 from predictors.errors import ConfigurationError, known
 
 Object = dict[str, Any]
 
-EDGE: Final = "spec.edgeWorker"
 CLOUD: Final = "spec.cloudWorker"
 MINING: Final = f"{EDGE}.hardExampleMining"
-_WORKER_IMAGE: Final = (
-    "a Sedna worker doesn't speak the V2 protocol; the model's engine serves it instead. A worker "
-    "with code of your own: deploymentMode sdk"
-)
-_BATCH: Final = (
-    "a site answers requests and reads no files: send them by hem ask, the gateway or V2 calls; "
-    "served_by in each answer says which side gave it"
-)
-_NO_COUNTERPART: Final = {
-    "BACKEND_TYPE": "the engine has its own framework; another one: inferenceConfig.engine",
-    "input_text": _BATCH,
-    "all_examples_inference_output": _BATCH,
-    "hard_example_cloud_inference_output": _BATCH,
-    "hard_example_edge_inference_output": _BATCH,
-    "video_url": "a site answers requests: send each picture as a tensor",
-    "input_shape": "a site takes tensors in the model's own shape",
-}
-_OF_API: Final = "the model is at an API: none of its pods is here"
-_ON_THE_NODE: Final = "is on the node, and Pod Security 'restricted' refuses it"
 _UNKNOWN: Final = "Sedna's JointInferenceService has no such field"
 
 
@@ -116,7 +95,7 @@ class _Worker:
         if autoscaling := self._autoscaling():
             found["autoscaling"] = autoscaling
         if self.source.get(f"{self.field}.template") is not None:
-            template = self._template(at_api="url" in model)
+            template = carried(self.source, self.field, self.variables, at_api="url" in model)
             found |= {"template": template} if template else {}
         return found
 
@@ -265,56 +244,6 @@ class _Worker:
             self.source.left_out(path, "one metric is taken: the utilization of cpu or memory")
         self.source.left_out(f"{self.field}.hpa.behavior", "KServe's autoscaler has its default")
         return found
-
-    def _template(self, *, at_api: bool) -> Object:
-        """What the overlay takes; the rest has its entries."""
-        source, field = self.source, f"{self.field}.template"
-        source.left_out(f"{self.container}.image", _WORKER_IMAGE)
-        if at_api:
-            source.whole(field, lambda path: source.left_out(path, _OF_API))
-            return {}
-        content = source.get(field)
-        wrong = [*check_type(content, "V1PodTemplateSpec", field), *placeholders(content, field)]
-        for each in wrong:
-            if not source.covers(each.field):
-                source.entries.append(Entry(source.name, each.field, None, "error", each.message))
-        if wrong:
-            source.whole(field, lambda path: source.mapped(path, path))
-            return {}
-        for name, index in self.variables.items():
-            if name in _NO_COUNTERPART:
-                word = f"{name}: {_NO_COUNTERPART[name]}"
-                source.left_out(f"{self.container}.env[{index}]", word)
-        self._tell(not_carried(content, field, mines=self.field == EDGE))
-        for number, volume in enumerate(sequence(source.get(f"{self.pod}.volumes"))):
-            if mapping(volume).get("hostPath"):
-                path = f"{self.pod}.volumes[{number}]"
-                source.altered(path, path, _ON_THE_NODE)
-        gone = {entry.source for entry in source.entries if entry.target != entry.source}
-        source.whole(field, lambda path: source.mapped(path, path))
-        return _without(content, field, gone) or {}
-
-    def _tell(self, findings: Iterable[Finding]) -> None:
-        """What is left out of a template, and what is wrong there; special variables have their
-        entries."""
-        for each in findings:
-            if not self.source.covers(each.field):
-                entry = Entry(self.source.name, each.field, None, each.severity, each.message)
-                self.source.entries.append(entry)
-
-
-def _without(value: Any, path: str, gone: set[str]) -> Any:
-    """The value without the parts at those paths, and without what is empty then."""
-    if path in gone:
-        return None
-    if isinstance(value, dict):
-        parts = {name: _without(part, f"{path}.{name}", gone) for name, part in value.items()}
-        kept = {name: part for name, part in parts.items() if part is not None}
-        return kept if kept or not value else None
-    if isinstance(value, list):
-        items = [_without(part, f"{path}[{index}]", gone) for index, part in enumerate(value)]
-        return [part for part in items if part is not None] or None
-    return value
 
 
 def _name(content: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from inferencegraph.spec.serving import (
     Toleration,
     Uplink,
 )
-from inferencegraph.spec.sources import ModelSource
+from inferencegraph.spec.sources import LLMServiceReached, ModelSource
 
 API_VERSION: Final = "kserve-hem.io/v1alpha1"
 # What the owner's documents write is read as well.
@@ -69,8 +69,17 @@ class EdgeWorker(Worker):
         return self
 
 
+class LLMServiceMade(LLMServiceReached):
+    """`router`: with KServe's gateway, route and scheduler in front."""
+
+    router: bool = True
+
+
 class CloudWorker(Worker):
-    """The large model, once for all nodes."""
+    """The large model, once for all nodes. `llmInferenceService`: KServe serves it as one of its
+    LLMInferenceServices rather than as an InferenceService."""
+
+    llm_inference_service: LLMServiceMade | None = None
 
 
 class Spec(Part):

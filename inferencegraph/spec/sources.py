@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from inferencegraph.spec.fields import FromList, Part
 
-SOURCES: Final = ("storageUri", "hub", "file", "image", "url")
+SOURCES: Final = ("storageUri", "hub", "file", "image", "url", "llmInferenceService")
 # What KServe's storage initializer fetches or mounts.
 SCHEMES: Final = ("hf://", "pvc://", "s3://", "gs://", "oci://", "https://", "http://", "file://")
 # What comes with the project, or in a Python package.
@@ -25,6 +25,24 @@ class SecretKey(Part):
 
 
 DEFAULT_SECRET: Final = SecretKey(name="kserve-hem-cloud-key", key="key")
+
+
+class LLMServiceReached(Part):
+    """How an LLMInferenceService of KServe's is asked."""
+
+    gateway: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="base URL of KServe's gateway, in front of its scheduler; its own Service "
+        "if absent",
+    )
+
+
+class LLMServiceName(LLMServiceReached):
+    """One that is there already; `namespace`: the spec's own if absent."""
+
+    name: str = Field(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", max_length=63)
+    namespace: str | None = Field(default=None, min_length=1)
 
 
 class ModelSource(Part):
@@ -58,6 +76,10 @@ class ModelSource(Part):
         default=None,
         description="base URL of a server that has it: an OpenAI-compatible API, Triton, V2",
     )
+    llm_inference_service: LLMServiceName | None = Field(
+        default=None,
+        description="of a cloudWorker: an LLMInferenceService that is there already, by its name",
+    )
     secret: SecretKey | None = Field(
         default=None,
         description="the key of the API at url; without one it is called without a key",
@@ -77,7 +99,7 @@ class ModelSource(Part):
             raise ValueError(f"has {' and '.join(given)}; a model has one source")
         if self.command and not self.image:
             raise ValueError("has a command, but no image that it would be run in")
-        if self.secret and not self.url:
+        if self.secret and not (self.url or self.llm_inference_service):
             raise ValueError("has a secret, but no url of an API that it would open")
         return self
 
@@ -90,5 +112,6 @@ class ModelSource(Part):
             "file": self.file,
             "image": self.image,
             "url": self.url,
+            "llmInferenceService": self.llm_inference_service,
         }
         return [name for name, value in by_name.items() if value is not None]

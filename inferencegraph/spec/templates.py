@@ -16,7 +16,7 @@ from inferencegraph.check.problem import Finding, error, warning
 from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.mining import HardExampleMining
 from inferencegraph.spec.resolve.mining import DEFAULT_ROUTER
-from inferencegraph.spec.resolve.models import CLOUD_RESOURCES, EDGE_RESOURCES
+from inferencegraph.spec.resolve.resources import CLOUD_RESOURCES, EDGE_RESOURCES
 from inferencegraph.spec.service import EdgeWorker, Worker
 from inferencegraph.spec.serving import Amounts, Node, Resource
 from predictors.errors import ConfigurationError, first_fault

@@ -57,6 +57,11 @@ class PredictorSettings(ServerSettings, EngineSettings):
         "as often; an error is an event from then on",
     )
     engine: str = Field("huggingface", description="engine that answers, or module:Class")
+    engine_config: str = Field(
+        "",
+        description="YAML file with options of the engine by name; what the command line or the "
+        "environment says wins",
+    )
     max_tokens: str = Field("512", description="most tokens of an answer")
     temperature: str = Field("0.8", description="0 (greedy) to 2")
     top_p: str = Field("0.8", description="nucleus: share of probability to sample from")

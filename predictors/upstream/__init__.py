@@ -14,6 +14,7 @@ probe       whether a server would answer, asked without a query
 parts       an answer that is read while it comes
 http        JSON over HTTP by such calls
 json_body   JSON as servers write it
+timed       a server under measurement: cheap POSTs with their times and bytes, one attempt each
 proxies     which calls go through the environment's proxy
 v2          a V2 model by such calls, text and tensors; v2_rest and v2_grpc carry it
 openai/     the bodies and event streams of OpenAI-compatible servers

@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -223,87 +221,3 @@ def test_who_leaves_ends_the_call_of_the_far_side(start_server: StartServer, sta
     report = asyncio.run(measured())
     print("\n" + json.dumps({"benchmark": "cancellation", "stage": stage, "ms": report}))
     assert max(each["max"] for each in report.values()) < 100
-
-
-def test_requests_a_second_beside_litellm(gateway: ServerProcess, upstream: int) -> None:
-    """Ten times those of LiteLLM's proxy, which lives in an environment of its own: the variable
-    LITELLM names its `litellm` command."""
-    command = os.environ.get("LITELLM")
-    if not command:
-        pytest.skip("LITELLM names no command")
-    port = free_port()
-    folder = Path(os.environ.get("TMPDIR", "/tmp"))
-    config = folder / "litellm.yaml"
-    config.write_text(
-        json.dumps(
-            {
-                "model_list": [
-                    {
-                        "model_name": "qa",
-                        "litellm_params": {
-                            "model": "openai/m",
-                            "api_base": f"http://127.0.0.1:{upstream}/v1",
-                            "api_key": "-",
-                        },
-                    }
-                ]
-            }
-        )
-    )
-    proxy = subprocess.Popen(
-        [command, "--config", str(config), "--port", str(port), "--num_workers", "1"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"},
-    )
-    urls = {"litellm": f"http://127.0.0.1:{port}", "gateway": gateway.url}
-    try:
-        report = asyncio.run(_rates(urls))
-    finally:
-        proxy.terminate()
-        proxy.wait()
-    print("\n" + json.dumps({"benchmark": "gateway beside litellm", **report}))
-    for name, rates in report.items():
-        assert rates["gateway"]["a_second"] > 10 * rates["litellm"]["a_second"], name
-
-
-async def _rates(urls: dict[str, str]) -> dict[str, dict[str, dict[str, float]]]:
-    report: dict[str, dict[str, dict[str, float]]] = {}
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        for _ in range(120):
-            try:
-                async with session.get(f"{urls['litellm']}/health/liveliness") as answer:
-                    if answer.status == 200:
-                        break
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(1)
-        for callers in (16, 64):
-            for stream in (False, True):
-                name = f"{'streaming' if stream else 'plain'}, {callers} callers"
-                report[name] = {
-                    who: await _rate(session, url, callers, stream) for who, url in urls.items()
-                }
-    return report
-
-
-async def _rate(
-    session: aiohttp.ClientSession, url: str, callers: int, stream: bool, seconds: float = 5.0
-) -> dict[str, float]:
-    latencies: list[float] = []
-    end = time.perf_counter() + seconds
-
-    async def caller() -> None:
-        while time.perf_counter() < end:
-            began = time.perf_counter()
-            body = chat(stream=stream, max_tokens=5)
-            async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
-                assert answer.status == 200, await answer.text()
-                await answer.read()
-            latencies.append(time.perf_counter() - began)
-
-    await asyncio.gather(*(caller() for _ in range(callers)))
-    return {
-        "a_second": round(len(latencies) / seconds, 1),
-        "p50_ms": round(1000 * median(latencies), 2),
-    }

@@ -38,11 +38,11 @@ def convert(data: Path, out: Path, edge: str, cloud: str, score: str) -> tuple[i
     seen: dict[object, int] = {}
     for number, row in _rows(data):
         require_new(row.get("id"), seen, data, number)
-        label = _label(row, f"{data}, row {number}", edge, cloud, score)
+        label = label_of(row, f"{data}, row {number}", edge, cloud, score)
         if label is None:
             skipped += 1
             continue
-        query = "\n".join(t for name in ("instruction", "input") if (t := _text(row, name)))
+        query = query_of(row)
         read_query({"query": query}, f"{data}, row {number}")
         head = {"id": row.get("id"), "query": query, "reference": row.get("output")}
         given = {name: value for name, value in head.items() if value is not None}
@@ -69,10 +69,16 @@ def _rows(data: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, row
 
 
-def _label(
+def query_of(row: dict[str, Any]) -> str:
+    """The instruction, and the input on a line behind it; empty where a row has neither."""
+    return "\n".join(t for name in ("instruction", "input") if (t := _text(row, name)))
+
+
+def label_of(
     row: dict[str, Any], where: str, edge: str, cloud: str, score: str
 ) -> dict[str, Any] | None:
-    """Both answers and their label; None where the pair was not compared."""
+    """Both answers and their label; None where the pair was not compared. Raises ConfigurationError
+    that begins with `where`."""
     candidates = _candidates(row, where)
     for model in (edge, cloud):
         if model not in candidates:

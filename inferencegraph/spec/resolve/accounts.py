@@ -18,8 +18,9 @@ def accounts_of(spec: Spec, sources: Mapping[str, ModelSource]) -> tuple[Account
         if part is None or not part.create:
             continue
         field = f"spec.{side}Worker.serviceAccount"
-        if side == CLOUD and sources[side].url is not None:
-            raise SpecFault(field, "the model is at a url, and no pod runs as it; leave it out")
+        there = sources[side].url or sources[side].llm_inference_service
+        if side == CLOUD and there is not None:
+            raise SpecFault(field, "the model is elsewhere, and no pod runs as it; leave it out")
         account = Account(part.name, part.annotations, part.secrets)
         if made.setdefault(account.name, account) != account:
             raise SpecFault(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from inferencegraph.build.engine_table import IMAGES
+from inferencegraph.build.engine_images import IMAGES
 from inferencegraph.build.pods import Images
 from inferencegraph.spec.engines import BLOCKS
 from inferencegraph.spec.faults import SpecFault

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from inferencegraph.build.llm_service import LLMService
 from inferencegraph.build.network_policies import Destination, Isolation
-from inferencegraph.build.sites import Mining
+from inferencegraph.build.sites import CloudAPI, Mining
 from inferencegraph.spec.faults import at
 from inferencegraph.spec.operations import NetworkPolicies
+from inferencegraph.spec.resolve.models import Served
 from inferencegraph.spec.service import Spec
 from inferencegraph.spec.sources import ModelSource
 from predictors.contract import CLOUD, EDGE
@@ -23,19 +25,22 @@ _SERVICES: Final = (".svc", ".svc.cluster.local")
 
 def isolation_of(
     spec: Spec,
+    name: str,
     sources: Mapping[str, ModelSource],
+    cloud: Served | None,
     mining: Mining | None,
 ) -> Isolation | None:
-    """What the spec asks for; `sources`: by side, where the model comes from. Raises SpecFault."""
+    """What the spec called `name` asks for; `sources`: by side, where the model comes from. Raises
+    SpecFault."""
     part = spec.network_policies
     if part is None:
         return None
-    edge, cloud = sources.get(EDGE), sources.get(CLOUD)
     with at("spec.edgeWorker.model"):
-        small = _called(edge, part)
+        small = _called(sources.get(EDGE), part)
     with at("spec.cloudWorker.model"):
-        large = _called(cloud, part)
-    far = cloud is not None and cloud.url is not None and edge is not None
+        api = _api(cloud, f"{name}-cloud")
+        large = (reached(api),) if api else _called(sources.get(CLOUD), part)
+    far = api is not None and EDGE in sources
     return Isolation(
         part.callers,
         part.cloud_callers,
@@ -46,6 +51,13 @@ def isolation_of(
         uplink=large if far else (),
         cloud=() if far else large,
     )
+
+
+def _api(cloud: Served | None, name: str) -> str | None:
+    """The URL of a cloud that is none of the pods with policies."""
+    if isinstance(cloud, LLMService):
+        return cloud.address(name).url
+    return cloud.url if isinstance(cloud, CloudAPI) else None
 
 
 def _called(source: ModelSource | None, part: NetworkPolicies) -> tuple[Destination, ...]:

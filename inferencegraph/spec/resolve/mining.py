@@ -15,8 +15,8 @@ from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.mining import HardExampleMining
 from inferencegraph.spec.own_algorithm import own_algorithm
 from inferencegraph.spec.resolve.encoders import needs_torch
-from inferencegraph.spec.resolve.models import resources_of
 from inferencegraph.spec.resolve.options import option
+from inferencegraph.spec.resolve.resources import resources_of
 from inferencegraph.spec.service import Spec
 from inferencegraph.spec.serving import Amounts
 

@@ -1,22 +1,36 @@
 """A worker's model: where it comes from, what serves it, and what that may use."""
 
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import replace
+from typing import Final, TypeAlias
 
-from inferencegraph.build.pods import Images, Resources
-from inferencegraph.build.setup import Claim
-from inferencegraph.build.sites import DEFAULT_START_SECONDS, CloudAPI, Model, Running, Scale
+from inferencegraph.build.engine_file import unless_filed
+from inferencegraph.build.llm_service import LLMService
+from inferencegraph.build.multi_node import MultiNode
+from inferencegraph.build.pods import Images
+from inferencegraph.build.sites import DEFAULT_START_SECONDS, CloudAPI, Model
+from inferencegraph.spec.blocks import EngineConfig
 from inferencegraph.spec.engines import BLOCKS, SERVED_BESIDE
 from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.resolve.images import own_image
+from inferencegraph.spec.resolve.llm_service import at_its_url, llm_service_of
+from inferencegraph.spec.resolve.multi_node import multi_node_of
 from inferencegraph.spec.resolve.options import (
     arguments_of,
     config_block,
+    file_of,
     server_arguments_of,
     server_environment_of,
 )
-from inferencegraph.spec.service import Spec, Worker
-from inferencegraph.spec.serving import Amounts, Resource, Sampling as SamplingPart
+from inferencegraph.spec.resolve.parallel import Spread, spread_of
+from inferencegraph.spec.resolve.resources import (
+    CLOUD_RESOURCES,
+    EDGE_RESOURCES,
+    resources_of,
+    running_of,
+    sampling_of,
+)
+from inferencegraph.spec.service import CloudWorker, Metadata, Spec, Worker
 from inferencegraph.spec.sources import (
     CLOUD_DEFAULT,
     CLOUD_DEFAULT_URL,
@@ -24,17 +38,15 @@ from inferencegraph.spec.sources import (
     EDGE_DEFAULT,
     ModelSource,
 )
-from predictors.contract import CLOUD, EDGE, Sampling
-from predictors.contract.query import CONTRACT_SAMPLING
+from predictors.contract import CLOUD, EDGE
 from predictors.errors import known
 
-EDGE_RESOURCES: Final = Amounts(cpu="2", memory="4Gi")
-CLOUD_RESOURCES: Final = Amounts(cpu="4", memory="8Gi")
+Served: TypeAlias = Model | CloudAPI | LLMService | MultiNode
+
 GPU_MEMORY: Final = 0.9  # the query-routing document's default
 SDK: Final = "sdk"
 SDK_ENGINE: Final = "sedna"  # of an image without a command
 _ELSEWHERE: Final = ("kserve", "openai_api", "sedna_worker", "triton")
-_PVC: Final = "pvc://"
 _CLASSIFIERS: Final = (".onnx", ".pt", ".pt2", ".torchscript")
 
 
@@ -52,8 +64,8 @@ def model_source(
     if not model.sources:
         raise SpecFault(
             f"{field}.model",
-            f"{model.name!r} is only a name; add where it comes from: storageUri, hub, file, image "
-            "or url, or a Model object of that name beside the spec",
+            f"{model.name!r} is only a name; add where it comes from: storageUri, hub, file, "
+            "image, url or llmInferenceService, or a Model object of that name beside the spec",
         )
     return model
 
@@ -117,105 +129,118 @@ def _suggested(source: ModelSource) -> str | None:
     return "huggingface"
 
 
-def resources_of(resource: Resource | None, default: Amounts, field: str) -> Resources:
-    resource = resource or Resource()
-    limits, requests = resource.limits, resource.requests
-
-    def amount(name: str) -> str:
-        return str(getattr(limits, name) or getattr(requests, name) or getattr(default, name))
-
-    with at(f"{field}.resource"):
-        return Resources(
-            cpu=amount("cpu"),
-            memory=amount("memory"),
-            gpus=limits.gpus or requests.gpus or 0,
-            requested_cpu=requests.cpu,
-            requested_memory=requests.memory,
-            accelerator=resource.accelerator,
-        )
-
-
-def sampling_of(part: SamplingPart | None) -> Sampling:
-    given = part.model_dump(exclude_none=True) if part else {}
-    return Sampling(**given) if given else CONTRACT_SAMPLING
-
-
 def model_of(
     worker: Worker,
     spec: Spec,
     side: str,
     field: str,
     models: Mapping[str, ModelSource],
+    metadata: Metadata,
     images: Images,
-) -> Model | CloudAPI:
-    """The worker's model as a pod serves it, or the API that has it."""
+) -> Served:
+    """The worker's model as something serves it, or the API that has it."""
     source = model_source(worker, side, field, models)
-    engine = engine_of(worker, spec, source, field)
-    block = config_block(worker, spec, engine)
-    beside = engine in SERVED_BESIDE
-    arguments = () if beside or source.command else arguments_of(block)
-    sampling = sampling_of(worker.sampling)
-    if source.url is not None and side == CLOUD:
-        if source.name is None:
-            raise SpecFault(f"{field}.model.name", "is required: the model's name at the url")
-        secret = source.secret
-        return CloudAPI(
-            source.url,
-            source.name,
-            secret.name if secret else None,
-            sampling,
-            engine=engine,
-            key=secret.key if secret else "key",
-            arguments=arguments,
+    if source.llm_inference_service is not None and side == EDGE:
+        raise SpecFault(
+            f"{field}.model.llmInferenceService",
+            "is a large model in a cluster; an edge model has storageUri, hub, file, image or url",
         )
+    source = at_its_url(source, metadata)
+    if isinstance(worker, CloudWorker) and worker.llm_inference_service is not None:
+        return llm_service_of(worker, spec, source, field, metadata, images)
+    engine = engine_of(worker, spec, source, field)
+    block = config_block(worker, spec, engine, field)
+    if source.url is not None and side == CLOUD:
+        return _api(worker, source, engine, block, field, metadata)
     default = EDGE_RESOURCES if side == EDGE else CLOUD_RESOURCES
     resources = resources_of(worker.resource, default, field)
-    if engine == "vllm" and resources.gpus and not any("gpu_memory" in word for word in arguments):
-        arguments = (f"--gpu_memory_utilization={GPU_MEMORY:g}", *arguments)
+    spread = spread_of(block, engine, worker.resource, resources, field)
+    if spread.nodes > 1:
+        return multi_node_of(worker, source, engine, spread, field, metadata, images)
+    if engine == "triton" and source.image is not None and side == CLOUD:
+        _refuse_for_a_bare_triton(worker, field)
+        spread = replace(spread, block=None)
+    return _pod(worker, side, source, engine, spread, field, metadata, images)
+
+
+def with_one_file(
+    edge: Served | None, cloud: Served | None, owner: str
+) -> tuple[Served | None, Served | None]:
+    """Both sides; where their files say the same, as with a block of both, they are one."""
+    if not (edge and cloud and edge.config and cloud.config):
+        return edge, cloud
+    if edge.config.values != cloud.config.values:
+        return edge, cloud
+    config = replace(edge.config, name=f"{owner}-engine")
+    return replace(edge, config=config), replace(cloud, config=config)
+
+
+def _api(
+    worker: Worker,
+    source: ModelSource,
+    engine: str,
+    block: EngineConfig | None,
+    field: str,
+    metadata: Metadata,
+) -> CloudAPI:
+    if source.url is None or source.name is None:
+        raise SpecFault(f"{field}.model.name", "is required: the model's name at the url")
+    secret = source.secret
+    return CloudAPI(
+        source.url,
+        source.name,
+        secret.name if secret else None,
+        sampling_of(worker.sampling),
+        engine=engine,
+        key=secret.key if secret else "key",
+        arguments=arguments_of(block),
+        config=file_of(block, engine, f"{metadata.name}-cloud-engine"),
+    )
+
+
+def _pod(
+    worker: Worker,
+    side: str,
+    source: ModelSource,
+    engine: str,
+    spread: Spread,
+    field: str,
+    metadata: Metadata,
+    images: Images,
+) -> Model:
+    block, beside = spread.block, engine in SERVED_BESIDE
+    if source.command:  # a server of the user's own has no engine's options
+        block = None
+    config = file_of(block, engine, f"{metadata.name}-{side}-engine")
+    arguments = () if beside else arguments_of(block)
+    if engine == "vllm" and spread.resources.gpus:
+        share = unless_filed([f"--gpu_memory_utilization={GPU_MEMORY:g}"], config)
+        arguments = (*share, *arguments)
     named = source.url is not None or source.image is not None
     with at(f"{field}.model"):
         return Model(
-            resources,
+            spread.resources,
             directory=source.hub or source.file or (source.name if named else None),
             storage_uri=source.storage_uri,
             engine=engine,
             arguments=arguments,
             server_arguments=server_arguments_of(block, engine) if beside else (),
             server_environment=server_environment_of(block, engine) if beside else {},
-            sampling=sampling,
+            sampling=sampling_of(worker.sampling),
             url=source.url,
             image=own_image(source.image, images) if source.image else None,
             command=source.command,
             start_seconds=worker.start_seconds or DEFAULT_START_SECONDS,
             running=running_of(worker, side),
+            config=config,
         )
 
 
-def running_of(worker: Worker, side: str) -> Running:
-    """The edge's selectors and tolerations are its nodes': see `sites_of`."""
-    part = worker.autoscaling
-    count = worker.replicas or 1
-    scale = Scale(count, count)
-    if part is not None:
-        scale = Scale(
-            part.min_replicas, part.max_replicas, part.autoscaler_class, part.metric, part.target
-        )
-    account = worker.service_account.name if worker.service_account else None
-    if side == EDGE:
-        return Running(scale, service_account=account)
-    tolerations = tuple(t.model_dump(by_alias=True, exclude_none=True) for t in worker.tolerations)
-    return Running(scale, worker.node_selector, tolerations, account)
-
-
-def claim_of(worker: Worker, field: str) -> Claim | None:
-    """The claim that is made for the worker's model."""
-    if worker.claim is None:
-        return None
-    uri = (worker.model and worker.model.storage_uri) or ""
-    name = uri.removeprefix(_PVC).partition("/")[0]
-    if not uri.startswith(_PVC) or not name:
+def _refuse_for_a_bare_triton(worker: Worker, field: str) -> None:
+    """A Triton in the cloud whose image has its model is asked by the uplinks, in V2."""
+    if worker.inference_config and worker.inference_config.triton_config:
         raise SpecFault(
-            f"{field}.claim", f"the model's storageUri {uri!r} names no claim: pvc://CLAIM/PATH"
+            f"{field}.inferenceConfig.tritonConfig",
+            "is for a predictor of ours in front of Triton, and an image with its own Triton has "
+            "none; leave it out",
         )
-    part = worker.claim
-    return Claim(name, part.size, part.access_mode, part.storage_class)

@@ -72,6 +72,8 @@ def _arguments(settings: VLLMSettings, path: Path, failures: Failures) -> AsyncE
         "runner": "generate",
         "dtype": _dtype(settings.dtype),
         "kv_cache_memory_bytes": _kv_cache_bytes(settings.kv_cache_gib),
+        # Not among SAME_NAME: engine_args may say it as well, as it did before it had an option.
+        "data_parallel_size": settings.data_parallel_size,
         "device_ids": settings.device_ids or None,
         "speculative_config": settings.speculative_config or None,
         "scheduler_cls": ZEROING if current_platform.is_cpu() else None,

@@ -52,6 +52,9 @@ class VLLMSettings(EngineSettings):
     )
     tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share each layer")
     pipeline_parallel_size: int = Field(1, ge=1, description="groups of GPUs that share the layers")
+    data_parallel_size: int = Field(
+        1, ge=1, description="copies of the model, each on GPUs of its own"
+    )
     device_ids: JsonArray = Field(
         [],
         description="GPUs to use, [0, 1] of those that CUDA_VISIBLE_DEVICES or "

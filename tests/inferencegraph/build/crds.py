@@ -1,5 +1,7 @@
 """KServe's CRDs as JSON Schema, strict as `kubectl apply --validate=strict` is."""
 
+import gzip
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ FILES = {
     "InferenceService": "inferenceservices.yaml",
     "ServingRuntime": "servingruntimes.yaml",
     "ClusterServingRuntime": "clusterservingruntimes.yaml",
+    "LLMInferenceService": "llminferenceservices.json.gz",
 }
 # Kinds of others that are rendered beside KServe's.
 OTHERS = {"HTTPRoute": "httproutes.yaml"}
@@ -27,7 +30,10 @@ def spec_schema(crds: Path, kind: str) -> dict[str, Any]:
 
 @cache
 def _schema(path: Path) -> dict[str, Any]:
-    crd = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
+    if path.suffix == ".gz":
+        crd = json.loads(gzip.decompress(path.read_bytes()))
+    else:
+        crd = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
     (version,) = [version for version in crd["spec"]["versions"] if version["storage"]]
     return version["schema"]["openAPIV3Schema"]
 

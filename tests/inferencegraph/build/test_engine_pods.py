@@ -10,11 +10,8 @@ import pytest
 import yaml
 
 from inferencegraph.build.annotated import annotated
-from inferencegraph.build.engine_pods import (
-    OWN_IMAGES,
-    SERVERS,
-    model_pod,
-)
+from inferencegraph.build.engine_pods import model_pod
+from inferencegraph.build.engine_servers import OWN_IMAGES, SERVERS
 from inferencegraph.build.pods import Images, Resources
 from inferencegraph.build.sites import MINING_MODES, Model
 from inferencegraph.check.validate import validate

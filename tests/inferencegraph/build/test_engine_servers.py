@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from inferencegraph.build.engine_pods import SERVERS, EngineServer, model_pod
-from inferencegraph.build.engine_table import ENGINES, IMAGES, IN_A_RUNTIME
+from inferencegraph.build.engine import IN_A_RUNTIME
+from inferencegraph.build.engine_images import IMAGES, OTHER_IMAGES
+from inferencegraph.build.engine_pods import model_pod
+from inferencegraph.build.engine_servers import SERVERS, EngineServer
+from inferencegraph.build.engine_table import ENGINES
 from inferencegraph.build.pods import Images, Resources
 from inferencegraph.build.services import cloud_service
 from inferencegraph.build.sites import Model
@@ -162,7 +165,7 @@ def test_options_of_the_server_reach_it() -> None:
             "--device=ascend",
         ),
         ("sglang", "gpu.intel.com/xe", "intel/sglang-dev:latest", "--device=xpu"),
-        ("ollama", "amd.com/gpu", "ollama/ollama:rocm", "LIBRARY_MODEL=org/model"),
+        ("ollama", "amd.com/gpu", OTHER_IMAGES["amd"]["ollama-gpu"], "LIBRARY_MODEL=org/model"),
         ("vllm-server", "vendor.com/device", IMAGES["vllm"], "--model=org/model"),
     ],
 )

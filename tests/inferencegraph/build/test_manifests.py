@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from inferencegraph.build.accelerators import ACCELERATORS
-from inferencegraph.build.engine_table import IMAGES
+from inferencegraph.build.engine_images import IMAGES
 from inferencegraph.build.sites import MINING_MODES
 from inferencegraph.check.fields import fields_of
 from inferencegraph.check.kserve_types import (
@@ -119,7 +119,7 @@ def _pods(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from manifest["spec"].items()
 
 
-_COMPONENTS = {"PersistentVolumeClaim": "models"}
+_COMPONENTS = {"PersistentVolumeClaim": "models", "ConfigMap": "engine"}
 
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=str)
@@ -229,7 +229,7 @@ def test_the_table_of_fields_is_kserves_own(shared: Path) -> None:
         spec = schema["properties"]["spec"]
         spec_type = TYPES[kind]["spec"]
         assert set(fields_of(spec_type)) == set(spec["properties"])
-        assert set(REQUIRED[spec_type]) == set(spec["required"])
+        assert set(REQUIRED.get(spec_type, ())) == set(spec.get("required", ()))
     graph = spec_schema(shared / "crds", "InferenceGraph")["properties"]["spec"]["properties"]
     router = graph["nodes"]["additionalProperties"]
     assert set(TYPES["InferenceRouter"]) == set(router["properties"])
@@ -254,6 +254,30 @@ def test_the_fields_of_runtimes_and_models_are_kserves_own(shared: Path) -> None
     assert set(TYPES["ModelFormat"]) == set(
         predictor["model"]["properties"]["modelFormat"]["properties"]
     )
+
+
+LLM_TYPES = [
+    ("LLMInferenceServiceSpec", ()),
+    ("LLMWorkload", ("prefill",)),
+    ("LLMModel", ("model",)),
+    ("LLMParallelism", ("parallelism",)),
+    ("LLMScaling", ("scaling",)),
+    ("LLMRouter", ("router",)),
+    ("LLMGateway", ("router", "gateway")),
+    ("LLMRoute", ("router", "route")),
+    ("LLMScheduler", ("router", "scheduler")),
+]
+
+
+@pytest.mark.parametrize(("type_name", "path"), LLM_TYPES, ids=[each[0] for each in LLM_TYPES])
+def test_the_fields_of_an_llm_inference_service_are_kserves_own(
+    type_name: str, path: tuple[str, ...], shared: Path
+) -> None:
+    part = spec_schema(shared / "crds", "LLMInferenceService")["properties"]["spec"]
+    for name in path:
+        part = part["properties"][name]
+    assert set(TYPES[type_name]) == set(part["properties"])
+    assert set(REQUIRED.get(type_name, ())) == set(part.get("required", ()))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from inferencegraph.build.engine_images import IMAGES, OTHER_IMAGES
 from inferencegraph.build.runtimes import ACCELERATORS, _main, write
 from inferencegraph.check.containers import containers
 from inferencegraph.check.validate import validate
@@ -178,7 +179,7 @@ def test_another_accelerator_has_its_own_name_and_images_everywhere(name: str) -
 def test_an_image_is_changed_in_its_config_map_alone(tmp_path: Path) -> None:
     write(tmp_path, ACCELERATORS["nvidia"])
     images = tmp_path / "images.yaml"
-    images.write_text(images.read_text().replace("sglang:latest", "sglang:v9"))
+    images.write_text(images.read_text().replace(IMAGES["sglang"], "lmsysorg/sglang:v9"))
     _main([str(tmp_path), "--accelerator", "vendor.com/device"])
     runtimes = by_kind(load(tmp_path), "ServingRuntime")
     (container,) = containers(runtimes["sglang"]["spec"])
@@ -262,3 +263,25 @@ def test_the_uplinks_call_services_that_exist() -> None:
         upstream = options["upstream_model"]
         assert options["url"] == f"http://{upstream}-predictor/v1"
         assert upstream in services
+
+
+# Images of which no other tag is published, and a placeholder.
+_UNVERSIONED = {"ascend/lmdeploy", "intel/sglang", "cambricon/vllm"}
+
+
+def test_engines_images_are_named_by_versions() -> None:
+    named = {f"nvidia/{engine}": image for engine, image in IMAGES.items()}
+    for vendor, images in OTHER_IMAGES.items():
+        named |= {f"{vendor}/{engine}": image for engine, image in images.items()}
+    moving = {
+        name
+        for name, image in named.items()
+        if not any(char.isdigit() for char in image.rpartition(":")[2]) or "latest" in image
+    }
+    assert moving == _UNVERSIONED
+
+
+def test_the_shipped_images_are_those_of_the_table() -> None:
+    for vendor, accelerator in ACCELERATORS.items():
+        (content,) = yaml.safe_load_all((RUNTIMES / vendor / "images.yaml").read_text())
+        assert content["data"] == {**IMAGES, **accelerator.images}

@@ -1,16 +1,18 @@
 """The setups of one language model: what each is chosen for stands in its manifest."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 
 from inferencegraph.build.sites import Model
 from inferencegraph.read.kustomize import load
 from inferencegraph.spec.examples import FOLDERS, setup
 from tests.conftest import ROOT
-from tests.inferencegraph.spec.documents import read, service, spec, variables
+from tests.inferencegraph.spec.documents import by_name, read, service, spec, variables
 
 SETUPS = ROOT / "manifests/setups"
 GPU, OF_AMD = "nvidia.com/gpu", "amd.com/gpu"
@@ -46,9 +48,12 @@ def _pod(name: str) -> dict[str, Any]:
     return pod
 
 
-def _options(container: dict[str, Any]) -> dict[str, str]:
+def _options(container: dict[str, Any], objects: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Of the command line, of variables, and of the file of the engine's block."""
     words = [word.partition("=") for word in container.get("args", [])]
-    return {**variables(container), **{name: value for name, _, value in words}}
+    files = [each["data"]["config.yaml"] for each in objects if each["kind"] == "ConfigMap"]
+    filed = {f"--{name}": str(v) for text in files for name, v in yaml.safe_load(text).items()}
+    return {**variables(container), **{name: value for name, _, value in words}, **filed}
 
 
 def test_each_shipped_setup_is_told_here_and_on_its_page() -> None:
@@ -68,7 +73,7 @@ def test_a_setup_is_what_it_is_chosen_for(name: str) -> None:
     limits = beside["resources"]["limits"]
     assert {key: limits[key] for key in limits if "/" in key} == gpus
     assert (pod["minReplicas"], pod["maxReplicas"]) == (replicas, replicas)
-    assert options.items() <= _options(beside).items()
+    assert options.items() <= _options(beside, load(SETUPS / name)).items()
     assert not {"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"} & set(variables(ours))
 
 
@@ -106,7 +111,7 @@ def test_every_engine_can_be_told_to_take_one_request_at_a_time(
     made = read(spec(cloud=large))
     assert not made.errors
     containers = service(made, "shop-cloud")["containers"]
-    assert said.items() <= _options(containers[-1]).items()
+    assert said.items() <= _options(containers[-1], list(by_name(made).values())).items()
 
 
 @pytest.mark.parametrize("engine", ["sglang", "ollama", "lmdeploy"])

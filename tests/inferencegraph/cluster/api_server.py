@@ -33,6 +33,7 @@ CORE: Final[dict[str, dict[str, tuple[str, bool]]]] = {
         "Event": ("events", True),
     },
     "apps/v1": {"Deployment": ("deployments", True)},
+    "autoscaling/v2": {"HorizontalPodAutoscaler": ("horizontalpodautoscalers", True)},
     "policy/v1": {"PodDisruptionBudget": ("poddisruptionbudgets", True)},
     "networking.k8s.io/v1": {
         "Ingress": ("ingresses", True),
@@ -52,8 +53,10 @@ KSERVE: Final[dict[str, dict[str, tuple[str, bool]]]] = {
 }
 APPLY: Final = "application/apply-patch+yaml"
 TOKEN: Final = "a-token"
+CUT: Final[tuple[int, dict[str, Any]]] = (0, {})
 
 Key = tuple[str, str, str, str]  # group and version, plural, namespace, name
+Reason = str | Mapping[str, str]  # why an object is invalid, as one text or by field
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Request:
 @dataclass(slots=True)
 class Fault:
     """What happens to the next `times` requests that `of` is true for. answer: None drops the
-    connection."""
+    connection, CUT in the middle of the answer."""
 
     of: Callable[[Request], bool]
     answer: tuple[int, dict[str, Any]] | None
@@ -111,7 +114,7 @@ def forbidden(verb: str, resource: str, group: str, namespace: str) -> tuple[int
 
 class ApiServer:
     """`unknown_fields`: paths, by kind, that its CRDs do not have. `metrics`: the text of each
-    pod's /metrics. `refuse`: says why a core object is invalid, or None."""
+    pod's /metrics. `refuse`: says why an object is invalid, or None."""
 
     def __init__(self, kinds: Mapping[str, Mapping[str, tuple[str, bool]]] | None = None) -> None:
         self.kinds = {gv: dict(each) for gv, each in (kinds or CORE | KSERVE).items()}
@@ -119,7 +122,7 @@ class ApiServer:
         self.faults: list[Fault] = []
         self.unknown_fields: dict[str, tuple[str, ...]] = {}
         self.metrics: dict[str, str] = {}
-        self.refuse: Callable[[dict[str, Any]], str | None] = lambda content: None
+        self.refuse: Callable[[dict[str, Any]], Reason | None] = lambda content: None
         self.hold: Callable[[Request], bool] = lambda request: False  # never answered
         self.chunk = 0
         self.finalized: set[str] = set()  # kinds whose objects stay until they are released
@@ -132,6 +135,7 @@ class ApiServer:
         self._version = 100
         self._oldest = 0
         self._history: list[tuple[int, Key, str, dict[str, Any]]] = []
+        self._watches: set[asyncio.BaseTransport] = set()
         self._lock = threading.RLock()
         self._changed: asyncio.Condition
         self._loop = asyncio.new_event_loop()
@@ -198,6 +202,19 @@ class ApiServer:
             self._history.clear()
         self._wake()
 
+    def end_watches(self, *, cut: bool) -> None:
+        """All that are open: as after timeoutSeconds, or in the middle of the stream."""
+
+        async def end() -> None:
+            for transport in self._watches:
+                if cut:
+                    transport.abort()
+            self._watches.clear()
+            async with self._changed:
+                self._changed.notify_all()
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result(10)
+
     def sent(self, method: str, of: str = "", *, dry_run: bool | None = None) -> list[Request]:
         return [
             each
@@ -248,8 +265,12 @@ class ApiServer:
         for fault in self.faults:
             if fault.times > 0 and fault.of(request):
                 fault.times -= 1
-                if fault.answer is None:
+                if fault.answer is None or fault.answer is CUT:
                     assert raw.transport is not None
+                    if fault.answer is CUT:
+                        half = web.StreamResponse(headers={"Content-Length": "1000"})
+                        await half.prepare(raw)
+                        await half.write(b'{"kind": ')
                     raw.transport.abort()
                     raise asyncio.CancelledError
                 return web.json_response(
@@ -364,7 +385,7 @@ class ApiServer:
         if request.query.get("fieldValidation") == "Strict":
             self._refuse_unknown(kind, body)
         if reason := self.refuse(body):
-            raise Refusal(422, "Invalid", f'{kind} "{key[3]}" is invalid: {reason}')
+            raise _invalid(kind, key[3], reason)
         mine = {path for path in _leaves(body) if _is_of(path, sub)}
         owned = self._owned.get(key, {})
         causes = []
@@ -408,7 +429,7 @@ class ApiServer:
         if request.method == "PUT" and key not in self._objects:
             raise _not_found(key)
         if reason := self.refuse(request.body):
-            raise Refusal(422, "Invalid", f'{self._kind(key)} "{name}" is invalid: {reason}')
+            raise _invalid(self._kind(key), name, reason)
         return dict(request.body)
 
     def _delete(self, key: Key, request: Request) -> dict[str, Any]:
@@ -430,6 +451,9 @@ class ApiServer:
         seen = int(request.query.get("resourceVersion") or 0)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(raw)
+        transport = raw.transport
+        assert transport is not None
+        self._watches.add(transport)
         self.watched.set()
 
         async def send(kind: str, content: dict[str, Any]) -> None:
@@ -457,6 +481,8 @@ class ApiServer:
                 await send(kind, content)
             async with self._changed:
                 await self._changed.wait()
+            if transport not in self._watches:
+                break
         await response.write_eof()
         return response
 
@@ -592,6 +618,13 @@ def _selected(content: Mapping[str, Any], request: Request) -> bool:
         if str(_at(content, tuple(name.split(".")))) != value:
             return False
     return True
+
+
+def _invalid(kind: str, name: str, reason: Reason) -> Refusal:
+    pairs = [] if isinstance(reason, str) else list(reason.items())
+    causes = [{"reason": "FieldValueInvalid", "field": f, "message": m} for f, m in pairs]
+    text = reason if isinstance(reason, str) else ", ".join(f"{f}: {m}" for f, m in pairs)
+    return Refusal(422, "Invalid", f'{kind} "{name}" is invalid: {text}', causes=causes)
 
 
 def _no_resource() -> Refusal:

@@ -76,7 +76,7 @@ def test_everything_is_tried_out_before_the_first_change(
     patches = server.sent("PATCH")
     assert [each.is_dry_run for each in patches] == [True] * 9 + [False] * 9
     tried = {each.path.split("/")[-1] for each in server.sent("POST", dry_run=True)}
-    assert tried == {"deployments", "services"}
+    assert tried == {"deployments", "services", "horizontalpodautoscalers"}
 
 
 def test_a_second_time_changes_nothing(
@@ -439,6 +439,7 @@ def test_what_kserve_would_make_is_refused_before_anything_is_changed(
     assert hem("apply", "-f", spec) == 2
     said = capsys.readouterr().err
     assert "KServe would make Deployment 'shop-till-1-hem-predictor', which is refused" in said
+    assert f"{spec}: InferenceService/shop-till-1-hem: spec: KServe would make" in said
     assert "env[0].name: Invalid value" in said
     assert not server.sent("PATCH", dry_run=False)
 
@@ -498,6 +499,31 @@ def test_what_kserve_has_made_already_is_tried_as_its_next_version(
         assert each.is_dry_run
         version = live[name]["metadata"]["resourceVersion"]
         assert each.body["metadata"]["resourceVersion"] == version
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_what_kserve_changes_in_between_is_no_refusal(
+    method: str, server: ApiServer, hem: Hem, spec: Path
+) -> None:
+    if method == "PUT":
+        hem("apply", "-f", spec)
+        reconcile(server)
+    answer = 409, status(409, "Conflict", "the object has been modified; please apply your changes")
+    fault = Fault(lambda each: each.method == method, answer, times=3)
+    server.faults.append(fault)
+    assert hem("apply", "-f", spec) == 0
+    assert fault.times == 0
+
+
+def test_a_field_that_the_file_has_no_more_goes_and_anothers_stays(
+    server: ApiServer, hem: Hem, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "a.yaml", plain("settings", data={"a": "1", "b": "2"}))
+    hem("apply", "-f", path, "--owner", "me")
+    server.update("ConfigMap", "settings", lambda each: each["data"].update(c="3"))
+    written(path, plain("settings", data={"a": "1"}))
+    hem("apply", "-f", path, "--owner", "me")
+    assert server.objects("ConfigMap")["settings"]["data"] == {"a": "1", "c": "3"}
 
 
 def test_the_spec_itself_is_stored_where_its_kind_is_known(

@@ -26,8 +26,8 @@ def test_no_kubeconfig(
     assert hem("status") == 2
     said = capsys.readouterr().err
     assert said == (
-        f"hem: error: no kubeconfig: {tmp_path / 'absent'} is not there; set KUBECONFIG=FILE, or "
-        "log in to the cluster\n"
+        f"hem: error: no kubeconfig: {tmp_path / 'absent'} is not there; name it with --kubeconfig "
+        "FILE or KUBECONFIG, or log in to the cluster\n"
     )
 
 

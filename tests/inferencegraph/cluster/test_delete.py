@@ -96,6 +96,29 @@ def test_a_failure_half_way_says_what_is_still_there(
     assert not applied.objects("InferenceGraph")
 
 
+def test_an_object_that_was_made_anew_in_between_is_not_deleted(
+    applied: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    def anew(request: Request) -> bool:
+        """While the first deletion is on its way."""
+        if request.method == "DELETE" and request.path.endswith("shop-till-2-hem"):
+            applied.update(
+                "InferenceService",
+                "shop-till-2-hem",
+                lambda each: each["metadata"].update(uid="another"),
+            )
+        return False
+
+    applied.faults.append(Fault(anew, None))
+    assert hem("delete", "shop") == 2
+    said = capsys.readouterr().err
+    assert "the UID in the precondition is not the object's" in said
+    assert "Mend the cause and run the same command again" in said
+    assert "shop-till-2-hem" in applied.objects("InferenceService")
+    assert hem("delete", "shop") == 0
+    assert not applied.objects("InferenceService")
+
+
 def test_a_deletion_whose_answer_was_lost_is_asked_for_again(applied: ApiServer, hem: Hem) -> None:
     applied.faults.append(Fault(lambda each: each.method == "DELETE", None, times=2))
     assert hem("delete", "shop") == 0

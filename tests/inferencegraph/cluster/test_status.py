@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from inferencegraph.cluster.connection import connect
 from inferencegraph.cluster.observing import observe, observing
@@ -20,7 +21,7 @@ from inferencegraph.cluster.status import services
 from inferencegraph.cluster.telemetry import Reader
 from inferencegraph.spec.schema import crd
 from tests.conftest import ROOT, StartServer
-from tests.inferencegraph.cluster.api_server import ApiServer, Fault, forbidden
+from tests.inferencegraph.cluster.api_server import CUT, ApiServer, Fault, forbidden, status
 from tests.inferencegraph.cluster.conftest import Hem, printed
 from tests.inferencegraph.cluster.controller import condition, pod, reconcile
 from tests.transformers_hem.v2 import request
@@ -68,6 +69,49 @@ def test_where_all_runs_the_exit_code_is_0(running: ApiServer, hem: Hem, capsys:
     assert said.startswith("shop in default: Running, since 20")
     assert "http://shop-till-2.default.svc.cluster.local" in said
     assert max(map(len, said.splitlines())) <= 80
+
+
+def test_a_site_has_its_graphs_url_and_none_before_that_is_ready(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    running.update("InferenceGraph", "shop-till-1", lambda each: each["status"].pop("url"))
+    hem("status", "shop")
+    said = capsys.readouterr().out
+    assert "shop-till-1: http" not in said
+    assert "shop-till-2: http://shop-till-2.default.svc.cluster.local" in said
+    assert "shop: http://shop-cloud.default.svc.cluster.local" in said  # what has no graph
+
+
+@pytest.mark.parametrize("side", ["edge", "cloud"])
+def test_one_side_alone_has_its_own_url(
+    side: str, server: ApiServer, hem: Hem, spec: Path, capsys: Capture
+) -> None:
+    content = yaml.safe_load(spec.read_text())
+    del content["spec"]["cloudWorker" if side == "edge" else "edgeWorker"]
+    if side == "edge":
+        del content["spec"]["edgeWorker"]["hardExampleMining"]
+        content["spec"]["edgeWorker"]["nodes"] = ["till-1"]
+    spec.write_text(yaml.safe_dump(content))
+    hem("apply", "-f", spec)
+    reconcile(server)
+    capsys.readouterr()
+    assert hem("status", "shop", "--json") == 0
+    [shown] = printed(capsys)
+    assert shown["status"]["url"] == f"http://shop-{side}.default.svc.cluster.local"
+
+
+def test_start_is_a_time_today_and_a_date_before(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    def older(content: dict[str, Any]) -> None:
+        content["metadata"]["creationTimestamp"] = "2026-08-21T10:00:00Z"
+
+    running.update("InferenceService", EDGE, older)
+    hem("status", "shop")
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["edge", "Running", "1", "0", "2026-08-21", "-"] in rows
+    [cloud] = [row for row in rows if row[:2] == ["shop", "cloud"]]
+    assert cloud[5].count(":") == 2
 
 
 def test_the_status_is_the_documents(running: ApiServer, hem: Hem, capsys: Capture) -> None:
@@ -417,6 +461,36 @@ def test_share_and_promise_are_those_of_the_servers_own_metrics(
     assert f"promise: {site['promise']['quality']} (score drift" in said
 
 
+@pytest.mark.parametrize("spelling", ["edgeRatio", "edge_ratio"])
+@pytest.mark.parametrize("promised", ["kept", "missed"])
+def test_a_promised_share_is_judged_by_the_stored_spec(
+    spelling: str,
+    promised: str,
+    metrics: str,
+    running: ApiServer,
+    hem: Hem,
+    spec: Path,
+    capsys: Capture,
+) -> None:
+    """As `kubectl apply` stores it, too: in the spelling of the file."""
+    running.put(crd())
+    running.metrics[HEM_POD] = metrics
+    share = decided(metrics, "edge") / 240
+    ratio = share if promised == "kept" else (share + 0.5) % 1
+    content = yaml.safe_load(spec.read_text())
+    mining = content["spec"]["edgeWorker"].pop("hardExampleMining")
+    name = "hardExampleMining" if spelling == "edgeRatio" else "hard_example_mining"
+    content["spec"]["edgeWorker"][name] = {**mining, "promise": {spelling: ratio}}
+    running.put(content)
+    assert hem("status", "--json") == 0
+    sites = {each["name"]: each for each in printed(capsys)[0]["sites"]}
+    told = f"share of {ratio:.0%} promised: {promised}"
+    assert sites["shop-till-1"]["promisedShare"] == told
+    assert sites["shop-till-2"]["promisedShare"] is None
+    assert hem("status") == 0
+    assert told in " ".join(capsys.readouterr().out.split())
+
+
 def test_metrics_come_from_where_the_pod_says(running: ApiServer, hem: Hem) -> None:
     def elsewhere(content: dict[str, Any]) -> None:
         content["metadata"]["annotations"] = {
@@ -586,6 +660,49 @@ def test_watch_goes_on_where_the_connection_breaks(running: ApiServer, kubeconfi
         while not any(each["metadata"]["name"] == "late" for each in observer.now().pods):
             assert observer.wait(60)
     assert fault.times <= 0
+
+
+@pytest.mark.parametrize("cut", [True, False], ids=["cut", "ended by the server"])
+def test_watch_goes_on_where_its_stream_ends(
+    cut: bool, running: ApiServer, kubeconfig: Path
+) -> None:
+    def of_edge(name: str) -> dict[str, Any]:
+        return pod(name, {"serving.kserve.io/inferenceservice": EDGE})
+
+    with observing(connect(None, None), "default") as observer:
+        for name in ("first", "second"):  # the one before, the other behind it
+            running.put(of_edge(name))
+            while not any(each["metadata"]["name"] == f"{name}-1" for each in observer.now().pods):
+                assert observer.wait(60)
+            running.end_watches(cut=cut)
+    assert len(running.sent("GET", "/pods")) == 3  # listed once by each label, never again
+
+
+def test_a_list_that_expires_between_two_chunks_is_begun_again(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    running.chunk = 2
+    gone = 410, status(410, "Expired", "The provided continue parameter is too old")
+    fault = Fault(lambda each: bool(each.query.get("continue")), gone)
+    running.faults.append(fault)
+    assert hem("status", "--json") == 0
+    assert fault.times == 0
+    assert len(parts(printed(capsys)[0])) == 9
+    fault.times = 99
+    assert hem("status") == 2
+    assert "The provided continue parameter is too old" in capsys.readouterr().err
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    fault = Fault(lambda each: each.path.endswith("/pods"), CUT, times=2)
+    running.faults.append(fault)
+    assert hem("status", "--json") == 0
+    assert fault.times == 0
+    fault.times = 99
+    assert hem("status") == 2
+    assert "the connection broke, several times, at list pods" in capsys.readouterr().err
 
 
 def test_watch_ends_where_it_is_not_allowed_any_more(

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import pytest
 
 from inferencegraph.cli import app, main
+from inferencegraph.evaluate.importing import FORMATS
 from inferencegraph.local.stack import EXAMPLE
 from predictors import embedded as pair
 from predictors.contract import text_request
@@ -24,7 +25,7 @@ from transformers_hem import embedded
 from transformers_hem.labels.scorers import SCORERS
 from transformers_hem.routers.training import LEARNERS
 
-COMMANDS = [command.callback.__name__ for command in app.registered_commands if command.callback]
+COMMANDS = [command.name for command in app.registered_commands if command.name]
 TRAINED = ("--data", "/no", "--algorithm", "LinearRouter")
 LABELS = Path(pair.__file__).parent / "data" / "labels.jsonl.gz"
 HEAVY = {"torch", "kserve", "vllm", "tritonclient", "sklearn", "transformers", "scipy"}
@@ -114,7 +115,8 @@ def test_the_help_of_a_command_has_an_example(hem: Hem, command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "table"), [("train", LEARNERS.names()), ("label", SCORERS.names())]
+    ("command", "table"),
+    [("train", LEARNERS.names()), ("label", SCORERS.names()), ("import", FORMATS.names())],
 )
 def test_the_help_of_a_command_lists_what_its_table_has(
     hem: Hem, command: str, table: list[str]

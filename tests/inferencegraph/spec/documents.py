@@ -39,6 +39,12 @@ def service(read: Expanded, name: str, role: str = "predictor") -> Object:
     return component
 
 
+def engine_file(read: Expanded, name: str) -> Object:
+    """The options in the file of a ConfigMap with that name."""
+    values: Object = yaml.safe_load(by_name(read)[f"ConfigMap/{name}"]["data"]["config.yaml"])
+    return values
+
+
 def variables(container: Object) -> dict[str, Any]:
     return {each["name"]: each.get("value") for each in container["env"]}
 

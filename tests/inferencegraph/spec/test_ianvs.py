@@ -12,7 +12,15 @@ from inferencegraph.spec.expanding import convert
 from inferencegraph.spec.report import Report, covering, leaves
 from tests.conftest import ROOT
 from tests.inferencegraph.running_hem import RunningHem
-from tests.inferencegraph.spec.documents import Object, errors_of, read, service, told, variables
+from tests.inferencegraph.spec.documents import (
+    Object,
+    engine_file,
+    errors_of,
+    read,
+    service,
+    told,
+    variables,
+)
 
 FILE = ROOT / "tests/data/ianvs/test_queryrouting.yaml"
 NAME = "Algorithm/spec"
@@ -112,7 +120,10 @@ def test_it_is_rendered_and_everything_is_valid() -> None:
     edge = service(made, "spec-edge")["containers"][0]
     mining = service(made, "spec-hem")["containers"][0]
     assert "--engine=vllm" in edge["args"]
-    assert "--tensor_parallel_size=2" in edge["args"]
+    assert engine_file(made, "spec-edge-engine") == {
+        "tensor_parallel_size": 2,
+        "gpu_memory_utilization": 0.9,
+    }
     assert edge["resources"]["limits"]["nvidia.com/gpu"] == "2"
     assert variables(mining)["HEM_ALGORITHM"] == "BERTRouter"
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from inferencegraph.build.sites import MINING_MODES
 from inferencegraph.read.documents import Document, parse
 from inferencegraph.spec.output import to_text
 from tests.conftest import ROOT
@@ -103,7 +102,7 @@ WRITTEN: dict[str, Object] = {
             "replicas": 2,
             "model": {"storageUri": "pvc://models/large"},
             "resource": {"limits": {"gpus": 1}},
-            "inferenceConfig": {"engine": "sglang", "sglangConfig": {"tpSize": 2}},
+            "inferenceConfig": {"engine": "sglang", "sglangConfig": {"contextLength": 4096}},
         },
         images={"names": {"sglang": "own:2"}},
     ),
@@ -123,7 +122,7 @@ EXPECTED = {
         "edgeWorker.sampling.maxTokens",
         "edgeWorker.sampling.stop",
         "edgeWorker.inferenceConfig.engine",
-        "edgeWorker.inferenceConfig.huggingfaceConfig.dtype",
+        "edgeWorker.inferenceConfig.huggingfaceConfig",
         "edgeWorker.hardExampleMining.name",
         "edgeWorker.hardExampleMining.router",
         "edgeWorker.hardExampleMining.threshold",
@@ -161,7 +160,7 @@ EXPECTED = {
         "cloudWorker.nodeSelector",
         "cloudWorker.tolerations",
         "cloudWorker.inferenceConfig.engine",
-        "cloudWorker.inferenceConfig.vllmConfig.maxModelLen",
+        "cloudWorker.inferenceConfig.vllmConfig",
         "cloudWorker.inferenceConfig.vllmConfig.extraArgs",
         "timeouts.edge",
         "expose.host",
@@ -169,10 +168,12 @@ EXPECTED = {
     },
     "servers": {
         "edgeWorker.model.storageUri",
+        "edgeWorker.inferenceConfig.engine",
         "edgeWorker.inferenceConfig.llamaCppConfig.ctxSize",
         "cloudWorker.replicas",
         "cloudWorker.model.storageUri",
-        "cloudWorker.inferenceConfig.sglangConfig.tpSize",
+        "cloudWorker.inferenceConfig.sglangConfig",
+        "cloudWorker.inferenceConfig.engine",
         "images.names.sglang",
     },
 }
@@ -209,16 +210,21 @@ def _bare(text: str) -> str:
 def _others(content: Object, field: str) -> Iterator[Object]:
     """The spec with other values in that field, and without it."""
     names = field.split(".")
-    if field.endswith("hardExampleMining.name"):
-        for mode in MINING_MODES:
+    if field.endswith(("hardExampleMining.name", "hardExampleMining.miningMode")):
+        for mining in ({"name": "EdgeOnly"}, {"name": "ConfidenceRouter", "threshold": 0.5}):
             made = copy.deepcopy(content)
-            mining = {"name": "EdgeOnly", "miningMode": mode}
             made["spec"]["edgeWorker"]["hardExampleMining"] = mining
             yield made
         return
-    changes = [_more, _less, None]
+    changes = [_more, _first, _less, None]
+    if field.endswith(".resource"):
+        limits = {"cpu": "7", "memory": "9Gi"}
+        changes = [
+            lambda _, gpus=gpus: {"limits": {**limits, **({"gpus": gpus} if gpus else {})}}
+            for gpus in (0, 1, 4, 8)
+        ]
     if field.endswith(".engine"):
-        changes = [lambda _, name=name: name for name in ("vllm", "huggingface", "openai_api")]
+        changes = [lambda _, name=name: name for name in ("vllm", "huggingface", "sglang")]
     for change in changes:
         made = copy.deepcopy(content)
         part: Any = made
@@ -247,8 +253,13 @@ def _more(value: Any) -> Any:
     if isinstance(value, int | float):
         return value + 1
     if isinstance(value, dict):
-        return {name: _more(each) for name, each in value.items()}
+        own = {"value"} & value.keys() or value.keys()  # a parameter keeps its name
+        return {name: _more(each) if name in own else each for name, each in value.items()}
     return [_more(each) for each in value]
+
+
+def _first(value: Any) -> Any:
+    return [_more(value[0]), *value[1:]] if isinstance(value, list) else value
 
 
 def _less(value: Any) -> Any:

@@ -61,7 +61,7 @@ def test_both_sides_may_share_one() -> None:
         ({"name": "A b"}, None, "spec.edgeWorker", "match pattern"),
         ({"name": "a" * 254}, None, "spec.edgeWorker", "at most 253"),
         (MADE, {"name": "models", "create": True}, "spec.cloudWorker", "with other values"),
-        (None, MADE, "spec.cloudWorker", "the model is at a url"),
+        (None, MADE, "spec.cloudWorker", "the model is elsewhere"),
     ],
 )
 def test_what_can_not_be_an_account_is_one_error(

@@ -88,6 +88,8 @@ LATER: Final = {
     rf"{CONTAINER}\.securityContext\.runAs(User|NonRoot)": "vLLM's image has a user",
     r"spec\.supportedModelFormats\.(pytorch|torchscript)": "Triton's PyTorch models",
     r"data\.ollama-gpu": "Ollama on GPUs",
+    r"data\.(llama-cpp|lmdeploy|ollama|sglang)": "images by version",
+    r"spec\.containers\.kserve-container\.image": "the same",
     rf"{CONTAINER}\.volumeMounts(\..*)?": "/tmp for caches; the gateway's keys; one name for shm",
     rf"({POD}|spec|spec\.workerSpec)\.volumes(\..*)?": "the same",
 }
