@@ -289,6 +289,35 @@ def test_a_service_elsewhere_is_its_namespace() -> None:
     assert not found.allows(uplink, Pod("other", {}, "others"))
 
 
+def test_a_model_over_several_nodes_talks_to_itself() -> None:
+    large = {
+        "model": {"storageUri": "pvc://models/large"},
+        "resource": {"limits": {"gpus": 2}},
+        "inferenceConfig": {
+            "engine": "vllm-server",
+            "vllmConfig": {"tensorParallelSize": 2, "pipelineParallelSize": 2},
+        },
+    }
+    found = _cluster(cloud=large)
+    head, worker = found.pod("shop-cloud-predictor"), found.pod("shop-cloud-predictor-worker")
+    for port in (HTTP, 6379):
+        assert found.allows(head, worker, port) and found.allows(worker, head, port)
+    uplink = found.pod("shop-uplink-predictor")
+    assert found.allows(uplink, head)
+    assert not found.allows(uplink, head, 6379) and not found.allows(head, uplink)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_llm_inference_service_is_reached_in_its_namespace(there: bool) -> None:
+    made = {"model": {"hub": "org/large"}, "llmInferenceService": {}}
+    named = {"model": {"llmInferenceService": {"name": "large", "namespace": "models"}}}
+    found = _cluster(cloud=named if there else made)
+    uplink = found.pod("shop-uplink-predictor")
+    own, elsewhere = Pod("own", {}), Pod("large", {}, "models")
+    assert found.allows(uplink, elsewhere, 8000) == there
+    assert found.allows(uplink, own, 8000) != there
+
+
 def _policies(document: Object) -> Iterator[Object]:
     for each in read(document).documents:
         if each.content["kind"] == "NetworkPolicy":
