@@ -10,6 +10,7 @@ import typer
 
 from inferencegraph.commands.apply import apply
 from inferencegraph.commands.ask import ask
+from inferencegraph.commands.batch import batch
 from inferencegraph.commands.bench import bench
 from inferencegraph.commands.calibrate import calibrate
 from inferencegraph.commands.chat import chat
@@ -18,6 +19,7 @@ from inferencegraph.commands.evaluate import evaluate
 from inferencegraph.commands.import_ import import_
 from inferencegraph.commands.init import init
 from inferencegraph.commands.label import label
+from inferencegraph.commands.leaderboard import leaderboard
 from inferencegraph.commands.options import Command
 from inferencegraph.commands.render import render
 from inferencegraph.commands.router import router
@@ -58,9 +60,9 @@ def hem(
 
 
 COMMANDS: Final = (
-    *(init, up, ask, chat, render, validate, schema, router),
+    *(init, up, ask, chat, batch, render, validate, schema, router),
     *(apply, status, delete),
-    *(import_, label, train, score, calibrate, evaluate, bench),
+    *(import_, label, train, score, calibrate, evaluate, leaderboard, bench),
 )
 for command in COMMANDS:
     app.command(command.__name__.rstrip("_"), cls=Command)(command)  # `import` is a word of Python

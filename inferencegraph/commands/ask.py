@@ -60,7 +60,7 @@ def ask(
 
 
 async def _ask(query: str, url: str, parameters: dict[str, Any], timeout: float) -> "Reply":
-    from inferencegraph.evaluate.asking import hint_where_nobody_listens
+    from inferencegraph.evaluate.hints import hint_where_nobody_listens
     from predictors.upstream.ask import ask as send, check_url
     from predictors.upstream.client import build_client
 
@@ -115,7 +115,7 @@ def _degraded(reply: "Reply") -> str | None:
     The local router says why the cloud failed. KServe's says nothing; there the name of who
     answered tells, which is the site's with `-edge` behind it.
     """
-    from inferencegraph.evaluate.outcome import cloud_failed
+    from inferencegraph.evaluate.hints import cloud_failed
     from predictors.contract import CLOUD
 
     served_by = str(reply.answers[0].served_by)

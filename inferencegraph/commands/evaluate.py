@@ -2,17 +2,19 @@
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from inferencegraph.commands.options import DEFAULT_URL, AsJson
+from predictors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from inferencegraph.evaluate.benchmark import Benchmark
-    from inferencegraph.evaluate.comparison import Comparison
-    from inferencegraph.evaluate.outcome import Item
+
+_DEFAULT_QUESTIONS = 500
 
 
 def evaluate(
@@ -22,82 +24,146 @@ def evaluate(
             "-f",
             "--filename",
             metavar="PATH",
-            help="A benchmark: starts its manifests, asks, stops them.",
+            help="A benchmark: data, systems, whom to ask; see docs/evaluation.md.",
             show_default=False,
         ),
     ] = None,
-    url: Annotated[str, typer.Option(help="A running graph; unused with -f.")] = DEFAULT_URL,
+    url: Annotated[
+        str | None,
+        typer.Option(help="A running graph, instead of one that is started.", show_default=False),
+    ] = None,
+    gateway: Annotated[
+        str | None,
+        typer.Option(help="A running gateway, asked by chats in streams.", show_default=False),
+    ] = None,
     data: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            help="JSONL rows {query, answer} or {inputs, answer}; reference is the same as answer. "
-            "Default: shipped questions.",
+            help="JSONL rows {query, answer} or {inputs, answer}, as hem import and hem label "
+            "write them. Default: shipped questions.",
             show_default=False,
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Only the first questions.", show_default=False)
+        int | None,
+        typer.Option(min=1, help="So many of the questions, drawn by --seed.", show_default=False),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, show_default=False, help="Of draws (0).")
     ] = None,
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Questions at a time (8).", show_default=False)
     ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Questions a second, instead of --concurrency.", show_default=False),
+    ] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(help="A price file: what tokens cost, by model.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder for rows, tables and report; an interrupted run goes on there. "
+            "Default: results/NAME-TIME.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Accuracy, edge share and latency of a graph, beside edge only and cloud only.
+    """Compares ways to route: quality, edge share, latency, tokens and cost, with intervals.
+
+    Without options it starts the shipped example and asks it 500 of the shipped questions. Table,
+    rank.csv, JSON and an HTML report are in the folder that it names.
 
     Example: `hem evaluate --url http://127.0.0.1:8080 --limit 200`
     """
     from inferencegraph.commands.running import run_until_signal
-    from inferencegraph.evaluate.benchmark import read_benchmark, read_questions
+    from inferencegraph.evaluate.store import new_folder
+
+    benchmark = _benchmark(file, url, gateway, data, limit)
+    given: dict[str, Any] = {"limit": limit, "seed": seed, "concurrency": concurrency}
+    given |= {"rate": rate, "prices": prices}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    benchmark = benchmark.model_copy(update=chosen)
+    folder = out or new_folder(benchmark.name, datetime.now())
+    result = run_until_signal(lambda: _run(benchmark, folder))
+    if result is None:
+        if _began(folder):
+            print(f"hem: interrupted; --out {folder} goes on from there", file=sys.stderr)
+        raise typer.Abort
+    _print(result, folder, as_json)
+
+
+def _benchmark(
+    file: Path | None,
+    url: str | None,
+    gateway: str | None,
+    data: list[Path] | None,
+    limit: int | None,
+) -> "Benchmark":
+    from inferencegraph.evaluate.benchmark import Benchmark, Data, read_benchmark
+    from inferencegraph.local.stack import EXAMPLE
     from predictors.upstream.ask import check_url
 
-    benchmark = read_benchmark(file) if file else None
-    items = read_questions(data or (benchmark.data if benchmark else None), limit)
-    places = concurrency or (benchmark.concurrency if benchmark else 8)
-    if benchmark:
-        comparison = run_until_signal(lambda: _start_and_compare(benchmark, items, places))
-    else:
-        check_url(url, "--url", DEFAULT_URL)
-        comparison = run_until_signal(lambda: _compare(url, items, places))
-    if comparison is None:
-        raise typer.Abort
-    _print(comparison, benchmark.name if benchmark else "evaluation", as_json)
+    if url is not None and gateway is not None:
+        raise ConfigurationError("--url and --gateway: give one of them")
+    where = url or gateway
+    if where is not None:
+        check_url(where, "--gateway" if gateway else "--url", DEFAULT_URL)
+    asked: dict[str, Any] = {"url": where, "through": "gateway" if gateway else "graph"}
+    sets: dict[str, Any] = {"data": tuple(Data(file=path) for path in data)} if data else {}
+    if file is not None:
+        benchmark = read_benchmark(file).model_copy(update=sets)
+        return (
+            benchmark
+            if where is None
+            else benchmark.model_copy(update={**asked, "manifests": (), "spec": None})
+        )
+    if where is not None:
+        return Benchmark.model_validate({"name": "evaluation", **asked, **sets})
+    drawn = {} if data or limit else {"limit": _DEFAULT_QUESTIONS}
+    example = {"name": "embedded pair", "manifests": (EXAMPLE,)}
+    return Benchmark.model_validate({**example, **sets, **drawn})
 
 
-async def _start_and_compare(
-    benchmark: "Benchmark", items: "list[Item]", concurrency: int
-) -> "Comparison":
-    from inferencegraph.local.observer import TextObserver
-    from inferencegraph.local.stack import running
-
-    observer = TextObserver(logs=False)
-    async with running(benchmark.manifests, observer, graph=benchmark.graph) as stack:
-        return await _compare(stack.urls[0], items, concurrency)
-
-
-async def _compare(url: str, items: "list[Item]", concurrency: int) -> "Comparison":
+async def _run(benchmark: "Benchmark", folder: Path) -> dict[str, Any]:
     from inferencegraph.commands.running import Progress
-    from inferencegraph.evaluate.comparison import compare
+    from inferencegraph.evaluate.result import facts
+    from inferencegraph.evaluate.run import Watcher, run
+    from inferencegraph.evaluate.store import write
 
     with Progress() as progress:
+        watcher = Watcher(progress.begin, progress.one_more)
+        finished = await run(benchmark, folder, watcher)
+    result = {**facts(finished), "folder": str(folder)}
+    write(result, folder)
+    return result
 
-        def on_answer(run: str) -> None:
-            progress.begin(run, len(items))
-            progress.one_more(run)
 
-        return await compare(url, items, concurrency, on_answer)
+def _began(folder: Path) -> bool:
+    from inferencegraph.evaluate.run import ROWS
+
+    return any((folder / ROWS).glob("*.jsonl"))
 
 
-def _print(comparison: "Comparison", title: str, as_json: bool) -> None:
+def _print(result: dict[str, Any], folder: Path, as_json: bool) -> None:
     from rich.console import Console
 
-    from inferencegraph.evaluate.comparison import table
+    from inferencegraph.evaluate.leaderboard import table
+    from inferencegraph.evaluate.report.verdict import verdict
+    from inferencegraph.evaluate.store import REPORT
 
-    for error, count in comparison.errors().items():
-        print(f"hem: {count} failed: {error}", file=sys.stderr)
+    for system in result["systems"]:
+        for error, count in system["errors"].items() if system["measured"] else ():
+            print(f"hem: {system['name']}: {count} failed: {error}", file=sys.stderr)
     if as_json:
-        print(json.dumps(comparison.facts()))
-    else:
-        # A pipe has no width of its own; a table cut to 80 columns is of no use there.
-        console = Console(width=None if sys.stdout.isatty() else 140)
-        console.print(table(comparison, title, console.width))
+        print(json.dumps(result))
+        return
+    # A pipe has no width of its own; a table cut to 80 columns is of no use there.
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console.print(table(result, console.width))
+    for sentence in verdict(result):
+        console.print(sentence)
+    console.print(f"\nreport: {folder / REPORT}", soft_wrap=True)

@@ -65,7 +65,10 @@ def label(
     ] = 0.0,
     concurrency: Annotated[int, typer.Option(min=1, help="Questions at a time.")] = 8,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Only the first rows.", show_default=False)
+        int | None,
+        typer.Option(
+            min=1, help="Only so many rows: the first, or with --seed drawn.", show_default=False
+        ),
     ] = None,
     max_tokens: MaxTokens = None,
     temperature: Temperature = None,
@@ -123,7 +126,17 @@ def label(
         raise ConfigurationError("--prefix-tokens needs models to ask: give --edge and --cloud")
     models = Models.at(edge, cloud, url, parameters, sizes) if asks else None
     job = Job(
-        data, out, scorer, option or (), models, epsilon, concurrency, limit, timeout, attempts
+        data,
+        out,
+        scorer,
+        option or (),
+        models,
+        epsilon,
+        concurrency,
+        limit,
+        seed,
+        timeout,
+        attempts,
     )
     _run(job, as_json)
 

@@ -1,78 +1,134 @@
-"""A benchmark: the YAML that says which manifests to run, and the questions to ask.
+"""A benchmark's YAML file: what is asked of whom, which systems are compared, and how.
 
-Questions are JSON Lines {query, answer}, or {inputs, answer} with the V2 inputs of one row; the
-answer to a classifier is the number of the class. Answers may be called and written as in the
-questions of `hem label`.
+Paths are relative to the benchmark's own file.
 """
 
-from collections.abc import Mapping
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from inferencegraph.evaluate.outcome import Item
+from inferencegraph.evaluate.statistics import RESAMPLES
+from inferencegraph.evaluate.systems import CLOUD_ONLY, DEPLOYED, EDGE_ONLY, Entry
 from inferencegraph.read.documents import parse
 from predictors.embedded import TEST_QUESTIONS
 from predictors.errors import ConfigurationError, first_fault
-from predictors.jsonl import read_query, read_references, read_rows
+
+Ways = Literal["graph", "gateway"]
+SORTED_BY: Final = ("quality", "cost")
+_PATHS: Final = ("manifests",)
+
+
+class Data(BaseModel):
+    """A file of questions; see `inferencegraph.evaluate.datasets`. Without `scorer` the
+    benchmark's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: Path
+    name: str = ""
+    scorer: str | None = None
+
+
+def _data(value: Any) -> Any:
+    values = value if isinstance(value, list | tuple) else [value]
+    return [{"file": each} if isinstance(each, str | Path) else each for each in values]
 
 
 class Benchmark(BaseModel):
-    """Paths are relative to the benchmark's own file; without `data`, the shipped test set."""
+    """Whom it asks: `manifests` or a `spec` that is started, or the `url` of a running graph or
+    gateway (`through`); with none of these it routes what the data have recorded of both models.
+
+    `parameters` are those of each request. `rate`: questions a second, at random times, instead of
+    so many at a time. `epsilon`: by how much the edge's answer may be worse and still count as
+    good. `worst` is the lowest quality there is, which failures get.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    manifests: list[Path] = Field(min_length=1)
+    data: Annotated[tuple[Data, ...], BeforeValidator(_data)] = (Data(file=TEST_QUESTIONS),)
+    manifests: tuple[Path, ...] = ()
+    spec: Path | None = None
     graph: str | None = None
-    data: Path | None = None
-    concurrency: int = Field(8, ge=1)
+    url: str | None = None
+    through: Ways = "graph"
+    systems: tuple[Entry, ...] = ()
+    scorer: str = "exact_match"
+    scorer_options: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, str | int | float] = Field(default_factory=dict)
+    concurrency: int = Field(8, ge=1, le=10_000)
+    rate: float | None = Field(None, gt=0)
+    limit: int | None = Field(None, ge=1)
+    seed: int = Field(0, ge=0)
+    prices: Path | None = None
+    models: dict[str, str] = Field(default_factory=dict)
+    epsilon: float = Field(0.0, ge=0)
+    worst: float = 0.0
+    confidence: float = Field(0.95, ge=0.5, lt=1)
+    resamples: int = Field(RESAMPLES, ge=100, le=100_000)
+    baseline: str = CLOUD_ONLY
+    sort_by: tuple[str, ...] = SORTED_BY
+    columns: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        started = [name for name in ("manifests", "spec", "url") if getattr(self, name)]
+        if len(started) > 1:
+            raise ValueError(f"has {' and '.join(started)}; whom to ask is one of them")
+        from inferencegraph.evaluate.metrics import BY_NAME
+        from predictors.errors import known
+
+        for field in ("sort_by", "columns"):
+            for name in getattr(self, field) or ():
+                if name not in BY_NAME:
+                    raise ValueError(f"{field}: no metric {name!r}; {known(name, BY_NAME)}")
+        return self
+
+    @property
+    def asks(self) -> bool:
+        """Whether models are asked; otherwise recorded answers are routed."""
+        return bool(self.manifests or self.spec or self.url)
+
+
+DEFAULT_SYSTEMS: Final = (EDGE_ONLY, DEPLOYED, CLOUD_ONLY)
 
 
 def read_benchmark(path: Path) -> Benchmark:
     """Raises ConfigurationError naming the file and the field."""
     documents = parse(path)
+    content = documents[0] if len(documents) == 1 else documents
     try:
-        benchmark = Benchmark.model_validate(documents[0] if len(documents) == 1 else documents)
+        benchmark = Benchmark.model_validate(content)
     except ValidationError as error:
         field, message, _ = first_fault(error)
         fields = ", ".join(Benchmark.model_fields)
         raise ConfigurationError(
             f"{path}: {field or 'the file'}: {message}; fields: {fields}"
         ) from None
-    folder = path.parent
+    return _placed(benchmark, path.parent)
+
+
+def _placed(benchmark: Benchmark, folder: Path) -> Benchmark:
+    """With its paths as they are from here."""
+
+    def place(path: Path | None) -> Path | None:
+        return None if path is None else folder / path
+
+    def router(entry: Any) -> Any:
+        name = entry.router
+        if name is not None and "://" not in name and not name.startswith("embedded:"):
+            name = str(folder / name)
+        return entry.model_copy(update={"router": name, "trained_on": place(entry.trained_on)})
+
     return benchmark.model_copy(
         update={
-            "manifests": [folder / manifest for manifest in benchmark.manifests],
-            "data": folder / benchmark.data if benchmark.data else None,
+            "data": tuple(
+                data.model_copy(update={"file": folder / data.file}) for data in benchmark.data
+            ),
+            "manifests": tuple(folder / path for path in benchmark.manifests),
+            "spec": place(benchmark.spec),
+            "prices": place(benchmark.prices),
+            "systems": tuple(router(entry) for entry in benchmark.systems),
         }
     )
-
-
-def read_questions(path: Path | None, limit: int | None) -> list[Item]:
-    """The first `limit` of the file's, or of the shipped test set; None for all.
-
-    Raises ConfigurationError naming the line.
-    """
-    source = path or TEST_QUESTIONS
-    rows = islice(read_rows(source), limit)
-    return [_item(row, f"{source}, line {number}") for number, row in rows]
-
-
-def _item(row: Mapping[str, Any], where: str) -> Item:
-    _, answers = read_references(row, where)
-    if not answers:
-        raise ConfigurationError(f"{where}: no 'answer', the text that is right")
-    if "inputs" not in row:
-        return Item.of_text(read_query(row, where), *answers)
-    # Only the shape is checked; the model itself refuses what it does not take.
-    inputs = row["inputs"]
-    if not isinstance(inputs, list) or not inputs:
-        raise ConfigurationError(f"{where}: inputs must be a list of V2 tensors")
-    for tensor in inputs:
-        for field in ("name", "datatype", "shape", "data"):
-            if not isinstance(tensor, dict) or field not in tensor:
-                raise ConfigurationError(f"{where}: an input has no {field}")
-    return Item(inputs, answers)

@@ -1,83 +1,116 @@
-"""A question, what one V2 response answers to it, and what became of it."""
+"""What became of one question: who answered, how well, how fast, and what it took."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
 
+from inferencegraph.evaluate.hints import cloud_failed
 from predictors.contract import (
+    CLOUD,
+    EDGE,
+    HEM_REASON,
     HEM_ROUTE,
+    HEM_SCORE,
     PROBABILITIES,
     SERVED_BY,
-    Scalar,
+    Answer,
     is_number,
     parse_answers,
-    text_request,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """The V2 inputs of one row, and the answers that are right: texts, or a class's number."""
-
-    inputs: Sequence[Mapping[str, Any]]
-    answers: tuple[str, ...]
-
-    @classmethod
-    def of_text(cls, query: str, *answers: str) -> "Item":
-        return cls(text_request([query])["inputs"], answers)
-
-    def request(self, parameters: Mapping[str, Scalar]) -> dict[str, Any]:
-        return {"inputs": list(self.inputs), "parameters": dict(parameters)}
+SIGNALS: Final = ("mean_logprob", "min_logprob", "mean_margin")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`seconds` as the client saw it. A question that got no answer, or the edge's in place of the
-    cloud's, has an `error` and no `text`; it stays in every count, as a wrong answer."""
+    """`route` is the decision; `seconds` are the client's, until the whole answer was there;
+    `quality` is the scorer's, higher is better. A question that failed, or that the edge answered
+    in place of a cloud that failed, has an `error` and no quality: it counts as the worst answer.
 
-    item: Item
-    seconds: float
-    text: str | None = None
+    Tokens are those that each side took, None where it tells none. `request_bytes` and
+    `response_bytes` are the client's bodies. `edge_row`: what the edge's answer tells a router that
+    mines the answer, as rows of `hem label` have it.
+    """
+
     route: str | None = None
-    served_by: str | None = None
+    text: str | None = None
+    quality: float | None = None
     error: str | None = None
+    status: int | None = None
+    served_by: str | None = None
+    reason: str | None = None
+    difficulty: float | None = None
+    seconds: float | None = None
+    time_to_first_token: float | None = None
+    inter_token_latency: float | None = None
+    edge_prompt_tokens: int | None = None
+    edge_completion_tokens: int | None = None
+    cloud_prompt_tokens: int | None = None
+    cloud_completion_tokens: int | None = None
+    request_bytes: int | None = None
+    response_bytes: int | None = None
+    edge_row: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def right(self) -> bool:
-        """Exact match of one of the answers, apart from blanks around it."""
-        rights = (answer.strip() for answer in self.item.answers)
-        return self.text is not None and self.text.strip() in rights
+    def failed(self, error: str) -> "Outcome":
+        """The same question as one that was not answered."""
+        return replace(self, text=None, quality=None, error=error)
 
     def degraded(self, failure: str = "") -> "Outcome":
         """The same question as one that the cloud failed to answer; `failure` says why."""
-        return replace(self, text=None, error=f"degraded: {cloud_failed(failure)}")
+        return self.failed(f"degraded: {cloud_failed(failure)}")
+
+    def stored(self) -> dict[str, Any]:
+        """For a file; what is not known is left out."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, {})}
 
 
-def cloud_failed(failure: str = "") -> str:
-    """What people are told of a degraded answer; `failure` is a status or a cause in one word."""
-    return f"the cloud failed ({failure})" if failure else "the cloud failed"
+def tokens_of(side: str, answer: Answer) -> dict[str, Any]:
+    """The answer's tokens as fields of an Outcome that `side` answered."""
+    return {
+        f"{side}_prompt_tokens": answer.prompt_tokens,
+        f"{side}_completion_tokens": answer.completion_tokens,
+    }
 
 
-Run: TypeAlias = Sequence[Outcome]
+def told_of(answer: Answer) -> dict[str, Any]:
+    """What an edge's answer tells routers that mine it, as a row of `hem label` has it."""
+    signals = {f"edge_{name}": getattr(answer, name) for name in SIGNALS}
+    known = {name: value for name, value in signals.items() if value is not None}
+    return {"edge_answer": answer.text, **known}
 
 
-def read_answer(response: Mapping[str, Any]) -> tuple[str, str | None, str | None]:
-    """Answer, route and served_by of one row; the answer of a model that classifies is the number
-    of the likeliest class. Raises ValueError for what is not a V2 response with text or
-    probabilities."""
+def read_outcome(response: Mapping[str, Any]) -> Outcome:
+    """Of one row of a V2 response; the answer of a model that classifies is the number of the
+    likeliest class. Raises ValueError for what is not a V2 response with text or probabilities."""
     parameters = response.get("parameters") or {}
     if not isinstance(parameters, dict):
         raise ValueError("no V2 response: its parameters are not an object")
-    route = parameters.get(HEM_ROUTE)
+    difficulty = parameters.get(HEM_SCORE)
+    decision: dict[str, Any] = {
+        "route": parameters.get(HEM_ROUTE),
+        "reason": parameters.get(HEM_REASON),
+        "difficulty": difficulty if is_number(difficulty) else None,
+    }
     row = _probabilities(response)
     if row is not None:
         likeliest = max(range(len(row)), key=row.__getitem__)
         served_by = parameters.get(SERVED_BY) or response.get("model_name")
-        return str(likeliest), route, served_by
+        told = {PROBABILITIES: row}
+        return Outcome(text=str(likeliest), served_by=served_by, edge_row=told, **decision)
     answers = parse_answers(response)
     if not answers:
         raise ValueError("no V2 response: it has no rows")
-    return answers[0].text, route, answers[0].served_by
+    answer = answers[0]
+    side = CLOUD if decision["route"] == CLOUD else EDGE
+    return Outcome(
+        text=answer.text,
+        served_by=answer.served_by,
+        time_to_first_token=answer.time_to_first_token,
+        inter_token_latency=answer.inter_token_latency,
+        edge_row=told_of(answer) if side == EDGE else {},
+        **tokens_of(side, answer),
+        **decision,
+    )
 
 
 def _probabilities(response: Mapping[str, Any]) -> list[float] | None:

@@ -97,6 +97,8 @@ class Arrival:
 
 # Of the attempt that runs; None for one that nobody watches.
 ARRIVAL: ContextVar[Arrival | None] = ContextVar("arrival", default=None)
+# Who counts the bytes that come for the call that runs; None where nobody does.
+RECEIVED: ContextVar[Callable[[int], None] | None] = ContextVar("received", default=None)
 
 
 @dataclass(slots=True)

@@ -62,11 +62,14 @@ async def ask(
 
 @dataclass(frozen=True, slots=True)
 class Given(Generic[T]):
-    """What was read of an answer; `seconds` and `failure` as of a Reply."""
+    """What was read of an answer; `seconds` and `failure` as of a Reply. `sent` and `received` are
+    the bytes of both bodies."""
 
     read: T
     seconds: float
     failure: str
+    sent: int = 0
+    received: int = 0
 
 
 async def infer(
@@ -81,12 +84,14 @@ async def infer(
     Raises UpstreamError, also where `read` raises ValueError.
     """
     headers = {"content-type": "application/json"}
-    post = client.build_request("POST", url, content=orjson.dumps(request), headers=headers)
+    content = orjson.dumps(request)
+    post = client.build_request("POST", url, content=content, headers=headers)
 
     async def given(response: httpx.Response, began: float) -> Given[T]:
         answer = await as_json(read)(response, began)
         failure = response.headers.get(FAILURE_HEADER, "")
-        return Given(answer, perf_counter() - began, failure)
+        seconds, received = perf_counter() - began, response.num_bytes_downloaded
+        return Given(answer, seconds, failure, len(content), received)
 
     return await attempt(client, post, given, seconds=seconds)
 

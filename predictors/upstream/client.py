@@ -26,7 +26,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from predictors.errors import Cause, ConfigurationError, UpstreamError
 from predictors.thin_streams import thin_socket
-from predictors.upstream.arrival import ARRIVAL, Arrival
+from predictors.upstream.arrival import ARRIVAL, RECEIVED, Arrival
 from predictors.upstream.proxies import as_proxy, environment, environment_proxy
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 
@@ -267,11 +267,14 @@ def _reason(error: OSError) -> str:
 
 class ToldHandler(ResponseHandler):
     """A connection that tells the watch of the call that it serves what comes, from the first byte
-    on: a head may drip, too."""
+    on: a head may drip, too. What comes is also counted."""
 
     arrival: Arrival | None = None
+    received: Callable[[int], None] | None = None
 
     def data_received(self, data: bytes) -> None:
+        if self.received is not None:
+            self.received(len(data))
         if self.arrival is not None:
             self.arrival.head(data)
         super().data_received(data)
@@ -318,6 +321,7 @@ class PatientConnector(aiohttp.TCPConnector):
         connection = await super().connect(req, traces, timeout)
         if isinstance(connection.protocol, ToldHandler):
             arrival = connection.protocol.arrival = ARRIVAL.get()
+            connection.protocol.received = RECEIVED.get()
             if arrival is not None:
                 arrival.unsent = functools.partial(unsent, connection.transport)
         return connection

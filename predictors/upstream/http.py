@@ -9,12 +9,14 @@ import httpx
 import orjson
 
 from predictors.errors import BreakerOpen, HEMError, UpstreamError
+from predictors.upstream.arrival import RECEIVED
 from predictors.upstream.attempt import Read, Refusal, as_json, attempt, unread
 from predictors.upstream.call import Upstream
 from predictors.upstream.client import FORWARDED, URL, build_client, on_the_wire
 from predictors.upstream.probe import Look
 from predictors.upstream.redaction import Redaction, secret_parameters, shown_url
 from predictors.upstream.settings import Limits
+from predictors.upstream.traffic import Traffic
 
 T = TypeVar("T")
 
@@ -52,6 +54,7 @@ class HTTPUpstream:
         self._redaction = Redaction.of(headers or {}, secret_parameters(url))
         self._refused = refused
         self._seconds = attempt_seconds
+        self._traffic = Traffic(self.url)
         self._upstream = Upstream(
             self.url,
             limits,
@@ -132,15 +135,23 @@ class HTTPUpstream:
             sent["content-type"] = "application/json"
         if path not in self._urls:
             self._urls[path] = URL(f"{self._base}{path}{self._parameters}")
-        return await attempt(
-            self._client,
-            self._client.build_request(method, self._urls[path], content=content, headers=sent),
-            read,
-            seconds=seconds or self._seconds,
-            limit=self._limit,
-            redaction=self._redaction,
-            refused=self._refused,
+        request = self._client.build_request(
+            method, self._urls[path], content=content, headers=sent
         )
+        self._traffic.sent(request, content)
+        token = RECEIVED.set(self._traffic.received)
+        try:
+            return await attempt(
+                self._client,
+                request,
+                read,
+                seconds=seconds or self._seconds,
+                limit=self._limit,
+                redaction=self._redaction,
+                refused=self._refused,
+            )
+        finally:
+            RECEIVED.reset(token)
 
     def refusing(self, refused: Callable[[Refusal], HEMError]) -> "HTTPUpstream":
         """The same server, queue and breaker for calls whose refusals mean something else; close

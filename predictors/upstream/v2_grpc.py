@@ -27,6 +27,7 @@ from predictors.upstream.client import FORWARDED, tls_context
 from predictors.upstream.proxies import as_proxy, environment, environment_proxy
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 from predictors.upstream.settings import Limits
+from predictors.upstream.traffic import Traffic
 from predictors.upstream.v2 import V2Client, V2Metadata, V2Model
 from predictors.upstream.v2_grpc_response import infer_response, text_response
 
@@ -86,6 +87,7 @@ class GRPCClient(V2Client):
         self._metadata = model.headers
         self._redaction = Redaction.of(model.headers)
         self._refused = refused
+        self._traffic = Traffic(model.url)
         self._upstream = Upstream(model.url, limits, alive=self._ready)
         self._channel = _channel(model, limits)
         self._stub = GRPCInferenceServiceStub(self._channel)
@@ -134,7 +136,9 @@ class GRPCClient(V2Client):
             response = await method(message, metadata=self._sent())
         except grpc.aio.AioRpcError as error:
             raise self._failure(error) from None
-        hold(response.ByteSize())
+        received = response.ByteSize()
+        self._traffic.message(message.ByteSize(), received)
+        hold(received)
         with reading(self._url, self._redaction):
             return read(response)
 

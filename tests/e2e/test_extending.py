@@ -220,10 +220,10 @@ def test_the_check_reports(project: Path) -> None:
 def test_the_metric_is_computed(project: Path) -> None:
     code = """
 from inferencegraph.evaluate.metrics import METRICS
-from inferencegraph.evaluate.outcome import Item, Outcome
-item = Item.of_text("1 + 1?", "2")
-run = [Outcome(item, seconds, "2", "edge", "qa-edge") for seconds in (0.1, 0.3)]
-metric = next(metric for metric in METRICS if metric.title == "slowest")
-print(metric.show(metric.compute(run, run)))
+from inferencegraph.evaluate.metrics.columns import columns_of
+from inferencegraph.evaluate.outcome import Outcome
+run = columns_of([Outcome("edge", "2", 1.0, seconds=seconds) for seconds in (0.1, 0.3)])
+metric = next(metric for metric in METRICS if metric.title == "slow")
+print(metric.show(metric.kind.of(run, run)))
 """
-    assert python(project, code) == "300ms"
+    assert python(project, code) == "50.0%"

@@ -25,7 +25,8 @@ from transformers_hem.labels.scorers.options import make_scorer, require_scorabl
 @dataclass(frozen=True, slots=True)
 class Job:
     """`models` may be None where every row brings both answers along. `timeout` is seconds of one
-    attempt at one question; `epsilon` is on the scores' scale."""
+    attempt at one question; `epsilon` is on the scores' scale. `limit` questions are drawn by
+    `seed`; without one they are the first."""
 
     data: Path
     out: Path
@@ -35,6 +36,7 @@ class Job:
     epsilon: float = 0.0
     concurrency: int = 8
     limit: int | None = None
+    seed: int | None = None
     timeout: float = 120.0
     attempts: int = 4
 
@@ -86,7 +88,7 @@ async def label(job: Job, watcher: Watcher) -> Result:
     first question shows that a model or judge can't be used, unless something was answered before.
     """
     require_margin(job.epsilon)
-    questions = read_questions(job.data, job.limit)
+    questions = read_questions(job.data, job.limit, job.seed)
     scorer = make_scorer(job.scorer, job.options)
     require_scorable(scorer, job.scorer, questions)
     if job.models is None:

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictors.contract import is_telemetry
+from predictors.csv_table import read_table
 from predictors.errors import ConfigurationError
 from predictors.jsonl import read_content, read_query, read_rows, require_new
 from transformers_hem.labels.prefixes import lacks_prefix, of_the_first, with_prefix
 
 LABELS = (("edge_correct", "cloud_correct"), ("edge_score", "cloud_score"))
+TEXT_COLUMNS = frozenset({"id", "query", "winner", "edge_answer", "cloud_answer", "reference"})
 WINNERS = {"edge": (1.0, 0.0), "cloud": (0.0, 1.0), "tie": (0.5, 0.5)}
 LEAST_ROWS = 8
 LARGEST_SCORE = 1e100  # either side of 0: sums and squares of many such scores are still finite
@@ -119,7 +121,9 @@ def require_margin(epsilon: float) -> None:
 
 def read_labels(path: Path, epsilon: float = 0.0, prefix_tokens: int | None = None) -> Labels:
     """Rows {query, edge_correct, cloud_correct}, {query, edge_score, cloud_score}, or preferences
-    {query, winner}: edge, cloud or tie, the winner's score 1, the loser's 0, a tie 0.5 each.
+    {query, winner}: edge, cloud or tie, the winner's score 1, the loser's 0, a tie 0.5 each; or
+    {query, label}: 1 for a query that belongs to the cloud, 0 for one that the edge answers as
+    well. A name that ends in .csv (or .csv.gz) is of a table with these columns.
 
     With `prefix_tokens` each row's telemetry is that of so many first tokens of the edge's answer,
     which `hem label` stores. Other fields are ignored, but an `id` must be the row's own. Raises
@@ -133,7 +137,7 @@ def read_labels(path: Path, epsilon: float = 0.0, prefix_tokens: int | None = No
     names: dict[object, int] = {}
     lines: list[int] = []
     telemetry: list[dict[str, Any]] = []
-    for number, row in read_rows(path, content):
+    for number, row in _rows(path, content):
         lines.append(number)
         telemetry.append(_telemetry(row, prefix_tokens, f"{path}, line {number}"))
         queries.append(read_query(row, f"{path}, line {number}"))
@@ -183,10 +187,37 @@ def _pair(row: dict[str, Any], where: str) -> tuple[str, tuple[float, float]]:
             return edge, (_number(row, edge, where), _number(row, cloud, where))
     if "winner" in row:
         return "winner", _preference(row["winner"], where)
+    if "label" in row:
+        return "label", _class(row["label"], where)
     raise ConfigurationError(
         f"{where}: has no labels; a row needs edge_correct and cloud_correct, "
-        "edge_score and cloud_score, or winner"
+        "edge_score and cloud_score, winner, or label"
     )
+
+
+def _rows(path: Path, content: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Of JSON Lines, or of a CSV table whose numbers are told apart from its texts."""
+    if not path.name.lower().removesuffix(".gz").endswith(".csv"):
+        yield from read_rows(path, content)
+        return
+    for number, row in read_table(path, content):
+        yield number, {name: _cell(name, text) for name, text in row.items() if text != ""}
+
+
+def _cell(name: str, text: str) -> Any:
+    if name in TEXT_COLUMNS:
+        return text
+    known = {"true": True, "false": False}.get(text.strip().lower())
+    if known is not None:
+        return known
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _telemetry(row: dict[str, Any], prefix_tokens: int | None, where: str) -> dict[str, Any]:
@@ -195,6 +226,16 @@ def _telemetry(row: dict[str, Any], prefix_tokens: int | None, where: str) -> di
             raise ConfigurationError(f"{where}: {lacking}")
         row = with_prefix(row, prefix_tokens)
     return {name: row.get(name) for name in TELEMETRY_FIELDS}
+
+
+def _class(label: object, where: str) -> tuple[float, float]:
+    """The cloud's answer counts as good, and so does the edge's where it is as good: arXiv
+    2404.14618, section 3, where 1 is hard."""
+    if isinstance(label, bool) or label not in (0, 1):
+        raise ConfigurationError(
+            f"{where}: 'label' must be 1 (hard: to the cloud) or 0 (easy), not {label!r}"
+        )
+    return (0.0, 1.0) if label else (1.0, 1.0)
 
 
 def _preference(winner: object, where: str) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import numpy as np
 import orjson
 
 from predictors.contract import (
@@ -38,9 +39,9 @@ class Question:
     prefixes: tuple[Prefix, ...] = ()
 
 
-def read_questions(path: Path, limit: int | None) -> list[Question]:
+def read_questions(path: Path, limit: int | None, seed: int | None = None) -> list[Question]:
     """Rows {id?, query, reference?, edge_answer?, edge_prefixes?, cloud_answer?}, the first
-    `limit`.
+    `limit`, or as many drawn by `seed`, in their order.
 
     `answer` is another name of `reference`: a string, a number or a list of those. A row without
     an id gets one made of its content, so that it keeps it when the file grows. Raises
@@ -54,7 +55,10 @@ def read_questions(path: Path, limit: int | None) -> list[Question]:
         if row.get("id") is None:
             require_new(question.id, seen, path, number)
         questions.append(question)
-    return questions[:limit]
+    if limit is None or seed is None or limit >= len(questions):
+        return questions[:limit]
+    drawn = np.random.default_rng(seed).permutation(len(questions))[:limit]
+    return [questions[index] for index in np.sort(drawn)]
 
 
 def _question(row: dict[str, Any], path: Path, number: int) -> Question:

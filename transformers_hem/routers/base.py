@@ -10,6 +10,7 @@ from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Bat
 from transformers_hem.calibration.config import CalibratedConfig
 from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.directory import new_directory, write_config
+from transformers_hem.routers.fingerprints import write_fingerprints
 from transformers_hem.routers.targets import require_learnable
 
 Metrics = dict[str, float | int | str]
@@ -62,6 +63,7 @@ class Learner(ABC):
             learned = self.learn(labels, directory, seed)
             config = learned.model_copy(update={"prefix_tokens": labels.prefix_tokens})
             write_config(directory, config)
+            write_fingerprints(directory, labels.queries)
         return {**config.metrics, "rows": config.rows, "threshold": config.threshold}
 
     @abstractmethod

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final
 
-from inferencegraph.evaluate.asking import hint_where_nobody_listens
+from inferencegraph.evaluate.hints import hint_where_nobody_listens
 from inferencegraph.evaluate.load.driving import Driver
 from inferencegraph.evaluate.load.harness import HarnessUse, watched
 from inferencegraph.evaluate.load.plan import Load, turns

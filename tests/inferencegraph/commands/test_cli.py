@@ -302,11 +302,15 @@ def test_evaluate_prints_a_table_and_names_what_failed(
     data = tmp_path / "questions.jsonl"
     rows = [{"query": "12 + 7", "answer": "19"}, {"query": "1 + 1", "answer": "2"}]
     data.write_text("\n".join(map(json.dumps, rows)))
-    table = hem("evaluate", "--url", url, "--data", str(data)).stdout
-    assert all(name in table for name in ("EdgeOnly", "routed", "CloudOnly", "50.0%"))
-    facts = json.loads(hem("evaluate", "--url", url, "--data", str(data), "--json").stdout)
+    options = ("--url", url, "--data", str(data), "--out", str(tmp_path / "out"))
+    shown = hem("evaluate", *options).stdout
+    assert all(name in shown for name in ("EdgeOnly", "routed", "CloudOnly", "0.500"))
+    assert "Alone the edge reaches 50.0%" in shown
+    files = ("result.json", "rank.csv", "selected_rank.csv", "report.html")
+    assert all((tmp_path / "out" / name).is_file() for name in files)
+    facts = json.loads(hem("evaluate", *options, "--json").stdout)
     assert facts["questions"] == 2
-    assert facts["runs"]["routed"]["accuracy"] == 0.5
+    assert facts["runs"]["routed"]["quality"] == 0.5
     assert facts["runs"]["routed"]["edge_share"] == 1
     assert facts["runs"]["routed"]["served_by"] == {"qa-edge": 2}
 
@@ -369,12 +373,13 @@ def test_evaluate_counts_the_edges_answers_for_the_cloud_as_failed(
     data = tmp_path / "questions.jsonl"
     data.write_text('{"query": "12 + 7", "answer": "19"}\n')
     options = ["--url", f"http://127.0.0.1:{server.server_port}", "--data", str(data), "--json"]
-    result = hem("evaluate", *options)
+    result = hem("evaluate", *options, "--out", str(tmp_path / "out"))
     server.shutdown()
     server.server_close()
     facts = json.loads(result.stdout)
-    failed = {name: run["failures"] for name, run in facts["runs"].items()}
+    measured = [system["name"] for system in facts["systems"] if system["measured"]]
+    failed = {name: facts["runs"][name]["failures"] for name in measured}
     assert failed == {"EdgeOnly": 0, "routed": 1, "CloudOnly": 1}
-    assert facts["runs"]["CloudOnly"]["cloud_accuracy_kept"] is None
+    assert facts["runs"]["CloudOnly"]["kept"] is None
     assert facts["errors"] == {"degraded: the cloud failed": 2}
-    assert "2 failed: degraded: the cloud failed" in result.stderr
+    assert "1 failed: degraded: the cloud failed" in result.stderr

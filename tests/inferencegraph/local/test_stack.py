@@ -296,10 +296,10 @@ def test_a_benchmark_starts_its_manifests_asks_and_stops_them(tmp_path: Path) ->
     (tmp_path / "questions.jsonl").write_text("\n".join(map(json.dumps, rows)))
     bench = tmp_path / "bench.yaml"
     bench.write_text("name: b\nmanifests: [manifests.yaml]\ndata: questions.jsonl\n")
-    result = hem("evaluate", "-f", str(bench), "--json")
+    result = hem("evaluate", "-f", str(bench), "--json", "--out", str(tmp_path / "out"))
     assert result.returncode == 0, result.stderr
     runs = json.loads(result.stdout)["runs"]
-    assert [runs[name]["accuracy"] for name in ("EdgeOnly", "routed", "CloudOnly")] == [0, 0.5, 0.5]
+    assert [runs[name]["quality"] for name in ("EdgeOnly", "routed", "CloudOnly")] == [0, 0.5, 0.5]
     pids = [int(word) for word in re.findall(r"pid (\d+)", result.stderr)]
     assert len(pids) == 4
     assert not any(psutil.pid_exists(pid) for pid in pids)

@@ -127,6 +127,15 @@ def test_an_uplink_reads_that_of_an_api() -> None:
     assert ANNOTATION in pod["annotations"]
 
 
+def test_a_server_of_the_users_own_reads_no_file_of_ours() -> None:
+    own = {"image": "mine:1", "command": ["serve"], "name": "m"}
+    document = spec(cloud={"model": own}, inferenceConfig={"sednaConfig": {"result": "text"}})
+    document["spec"]["deploymentMode"] = "sdk"
+    document["spec"]["edgeWorker"]["model"] = {**own, "image": "mine:2"}
+
+    assert "ConfigMap/shop-cloud-engine" not in by_name(read(document))
+
+
 def test_the_default_share_of_a_gpu_gives_way() -> None:
     plain = read(of_cloud("vllm", resource=GPU))
     own = read(of_cloud("vllm", resource=GPU, vllmConfig={"gpuMemoryUtilization": 0.5}))

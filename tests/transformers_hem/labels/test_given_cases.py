@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inferencegraph.evaluate.benchmark import read_questions as read_items
+from inferencegraph.evaluate.datasets import read_data
 from transformers_hem.labels.job import Job, Watcher, label
 from transformers_hem.labels.question import read_questions
 from transformers_hem.labels.scorers.multiple_choice import chosen_option, options_of
@@ -60,6 +60,6 @@ async def test_no_right_answer_gets_a_wrong_label(
 )
 def test_rows_of_one_command_are_rows_of_the_other(cases: Path, name: str) -> None:
     path = cases / f"08_{name}"
-    questions, items = read_questions(path, None), read_items(path, None)
-    assert [q.references for q in questions] == [item.answers for item in items]
+    questions, items = read_questions(path, None), read_data(path).items
+    assert [q.references for q in questions] == [item.question.references for item in items]
     assert [q.query for q in questions] == [item.inputs[0]["data"][0] for item in items]

@@ -22,6 +22,7 @@ SCORERS: Registry[Scorer] = Registry(
         "multiple_choice": "transformers_hem.labels.scorers.multiple_choice:MultipleChoice",
         "numeric": "transformers_hem.labels.scorers.numeric:Numeric",
         "token_f1": "transformers_hem.labels.scorers.token_f1:TokenF1",
+        "chrf": "transformers_hem.labels.scorers.chrf:ChrF",
         "rouge_l": "transformers_hem.labels.scorers.rouge_l:RougeL",
         "bartscore": "transformers_hem.labels.scorers.bartscore:BARTScore",
         "llm_judge": "transformers_hem.labels.scorers.llm_judge:LLMJudge",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inferencegraph.evaluate.benchmark import read_questions
+from inferencegraph.evaluate.datasets import read_data
 from predictors.errors import ConfigurationError
 from tests.inferencegraph.evaluate.importing import imported
 
@@ -42,8 +42,8 @@ def test_images_become_inputs_that_evaluate_takes(tmp_path: Path, write: object)
     assert rows[1]["inputs"] == [
         {"name": "image", "datatype": "FP32", "shape": [1, 2, 4], "data": list(range(8, 16))}
     ]
-    items = read_questions(tmp_path / "rows.jsonl", None)
-    assert [item.answers for item in items] == [("7",), ("0",), ("3",)]
+    items = read_data(tmp_path / "rows.jsonl").items
+    assert [item.question.references for item in items] == [("7",), ("0",), ("3",)]
 
 
 def test_pixels_are_divided(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inferencegraph.evaluate.benchmark import read_questions as read_items
+from inferencegraph.evaluate.datasets import read_data
 from inferencegraph.evaluate.importing.rows import Pair
 from tests.conftest import ROOT
 from tests.inferencegraph.evaluate.importing import SMALL_AND_BIG, imported
@@ -36,7 +36,8 @@ def test_questions_are_taken_by_label_and_evaluate(
     questions = read_questions(out, None)
     require_scorable(make_scorer(scorer, []), scorer, questions)
     assert [question.id for question in questions] == [row["id"] for row in rows]
-    assert [item.answers[0] for item in read_items(out, None)] == [row["reference"] for row in rows]
+    references = [item.question.references[0] for item in read_data(out).items]
+    assert references == [row["reference"] for row in rows]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""Bytes to and from each server that is called, heads included: what the link between both carries,
+apart from TLS and TCP."""
+
+import httpx
+from prometheus_client import Counter
+
+BYTES = Counter(
+    "hem_upstream_bytes_total",
+    "Bytes of requests (sent) and of answers (received), heads included.",
+    ["upstream", "direction"],
+)
+_LINE = len(" HTTP/1.1\r\n") + 1  # a request's first line, beside its method and target
+_FIELD = len(": \r\n")
+
+
+class Traffic:
+    """With one server, whose calls run with upstream.arrival's RECEIVED set to `received`."""
+
+    def __init__(self, upstream: str) -> None:
+        self._sent = BYTES.labels(upstream, "sent")
+        self._received = BYTES.labels(upstream, "received")
+
+    def sent(self, request: httpx.Request, content: bytes | None) -> None:
+        head = len(request.method) + len(request.url.raw_path) + _LINE
+        head += sum(len(name) + len(value) + _FIELD for name, value in request.headers.raw) + 2
+        self._sent.inc(head + len(content or b""))
+
+    def received(self, count: int) -> None:
+        self._received.inc(count)
+
+    def message(self, sent: int, received: int) -> None:
+        """Of a gRPC call: the bytes of both messages."""
+        self._sent.inc(sent)
+        self._received.inc(received)

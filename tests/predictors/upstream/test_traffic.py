@@ -1,0 +1,54 @@
+"""Bytes as the metric counts them, beside those that a proxy in between has carried."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from prometheus_client import REGISTRY
+
+from predictors.upstream.http import HTTPUpstream
+from predictors.upstream.settings import Limits
+
+ANSWER = b'{"answer": "' + b"x" * 5000 + b'"}'
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+
+
+@asynccontextmanager
+async def counting_server(seen: dict[str, int]) -> AsyncIterator[str]:
+    """Answers each request whole; `seen` gets the bytes that came and went."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0] or 0)
+            body = await reader.readexactly(length)
+            reply = HEAD % len(ANSWER) + ANSWER
+            seen["sent"] += len(head) + len(body)
+            seen["received"] += len(reply)
+            writer.write(reply)
+            await writer.drain()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+def counted(url: str, direction: str) -> float:
+    labels = {"upstream": url, "direction": direction}
+    return REGISTRY.get_sample_value("hem_upstream_bytes_total", labels) or 0.0
+
+
+async def test_every_byte_of_heads_and_bodies_is_counted() -> None:
+    seen = {"sent": 0, "received": 0}
+    async with counting_server(seen) as url:
+        upstream = HTTPUpstream(url, Limits(timeout=5))
+        try:
+            await asyncio.gather(
+                *(upstream.post("/v1/x", {"n": "y" * 100 * n}, dict) for n in range(5))
+            )
+        finally:
+            await upstream.close()
+        assert counted(url, "received") == seen["received"]
+        assert abs(counted(url, "sent") - seen["sent"]) <= 0.03 * seen["sent"]
+        assert seen["sent"] > 1000
