@@ -53,6 +53,7 @@ COMMENTS: Final[Mapping[str, str]] = {
     "app.kubernetes.io/name": "Labels of the pods too.",
     "deploymentStrategy:": "The node has room for one: the old pod goes before the new one comes.",
     "prometheus.io/scrape": "For a Prometheus that finds pods by annotations.",
+    "enableServiceLinks:": "No variables for each Service of the namespace, which has many.",
     "imagePullSecrets:": "Of your registry; without such a secret the image is pulled without one.",
     "terminationGracePeriodSeconds:": "So long answers that are being generated may take to end.",
     "lifecycle:": "This server closes its port at once when it is told to stop.",
@@ -74,12 +75,21 @@ COMMENTS: Final[Mapping[str, str]] = {
 }
 
 
-def annotated(manifest: Mapping[str, Any]) -> str:
-    """YAML with COMMENTS in it; not in a ConfigMap, whose texts are somebody's files."""
+# An object without pods has the labels, but none that pods get from it.
+_WITH_PODS: Final = ("InferenceService", "InferenceGraph", "ServingRuntime")
+_OF_OTHERS: Final = {k: v for k, v in COMMENTS.items() if k != "app.kubernetes.io/name"}
+_NONE: Final[Mapping[str, str]] = {}
+
+
+def annotated(manifest: Mapping[str, Any], origins: Mapping[str, str] = _NONE) -> str:
+    """YAML with COMMENTS in it, and behind lines that begin as `origins` say the field of the spec
+    that they come from; not in a ConfigMap, whose texts are somebody's files."""
     text = yaml.dump(dict(manifest), Dumper=_Dumper, sort_keys=False, width=1000)
-    if manifest.get("kind") == "ConfigMap":
+    kind = manifest.get("kind")
+    if kind == "ConfigMap":
         return text
-    return "\n".join(_commented(text)) + "\n"
+    comments = COMMENTS if kind in _WITH_PODS else _OF_OTHERS
+    return "\n".join(_commented(text, comments, origins)) + "\n"
 
 
 # libyaml's, where there is one: thirty times faster.
@@ -102,9 +112,9 @@ def _text(dumper: Any, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def _commented(text: str) -> Iterator[str]:
-    waiting = dict(COMMENTS)
-    starts = tuple(waiting)
+def _commented(text: str, comments: Mapping[str, str], origins: Mapping[str, str]) -> Iterator[str]:
+    waiting, fields = dict(comments), dict(origins)
+    starts, own = tuple(waiting), tuple(fields)
     for line in text.splitlines():
         stripped = line.lstrip()
         if stripped.startswith(starts):
@@ -112,4 +122,10 @@ def _commented(text: str) -> Iterator[str]:
             indent = " " * (len(line) - len(stripped))
             comment = waiting.pop(start, "").splitlines()
             yield from (f"{indent}# {words}" for words in comment)
-        yield line
+        yield line + _field(stripped, fields) if own and stripped.startswith(own) else line
+
+
+def _field(line: str, fields: dict[str, str]) -> str:
+    """The comment with a line's field, which the first such line has alone."""
+    start = max((each for each in fields if line.startswith(each)), key=len, default=None)
+    return f"  # {fields.pop(start)}" if start else ""

@@ -13,8 +13,9 @@ from inferencegraph.build.accelerators import accelerator_of
 from inferencegraph.build.engine import IN_A_RUNTIME, Serving
 from inferencegraph.build.engine_containers import engine_container, volumes
 from inferencegraph.build.engine_file import ENGINE_FILE, OURS, unless_filed, with_file
-from inferencegraph.build.engine_servers import OWN_IMAGES, SERVERS, EngineServer, Server
+from inferencegraph.build.engine_servers import SERVERS, EngineServer, Server
 from inferencegraph.build.engine_table import ENGINES
+from inferencegraph.build.image_choice import computing, engine_image
 from inferencegraph.build.pods import (
     SHARED_MEMORY_MOUNT,
     SLEEP_FIRST,
@@ -73,7 +74,7 @@ def _model_pod(name: str, model: Model, images: Images) -> dict[str, Any]:
         raise ConfigurationError(f"engine {model.engine!r} asks a server elsewhere: give its url")
     if isinstance(server, EngineServer):
         url = f"http://localhost:{_ENGINE_PORT}/v1"
-        beside, own = _engine_beside(name, model, server)
+        beside, own = _engine_beside(name, model, images, server)
     else:
         url = server.url
         words = unless_filed(server.asking, model.config)
@@ -112,9 +113,8 @@ def _loading(name: str, model: Model, images: Images) -> dict[str, Any]:
                 f"ask a server: {', '.join(SERVERS)}"
             )
     arguments = [f"--engine={model.engine}", f"--model_dir={model.directory or MODEL_MOUNT}"]
-    image = OWN_IMAGES.get(model.engine, lambda images: images.predictor)
     return container(
-        model.image or image(images),
+        model.image or engine_image(model, images)[1],
         name,
         [*arguments, *model.arguments],
         model.environment(),
@@ -151,7 +151,7 @@ def _beside(
     words = [f"--model_name={name}", f"--model_dir={model.directory or MODEL_MOUNT}"]
     beside = server_container(
         server.name,
-        model.image or server.image(images),
+        model.image or engine_image(model, images)[1],
         [*words, *server.arguments, *model.server_arguments],
         {"OMP_NUM_THREADS": str(model.resources.threads), **model.server_environment},
         server.listening,
@@ -164,11 +164,11 @@ def _beside(
 
 
 def _engine_beside(
-    name: str, model: Model, server: EngineServer
+    name: str, model: Model, images: Images, server: EngineServer
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The engine's container, and its volumes."""
     accelerator = accelerator_of(model.resources.accelerator)
-    key = _computing(model, server)
+    key = computing(model, server)
     loads_file = ENGINES[key](IN_A_RUNTIME).loads_file
     engine = ENGINES[key](_serving(name, model, loads_file))
     if model.server_arguments and not engine.takes_arguments:
@@ -190,7 +190,7 @@ def _engine_beside(
     beside = engine_container(
         engine,
         model.engine,
-        model.image or accelerator.image(key, engine),
+        model.image or engine_image(model, images)[1],
         model.resources,
         model.start_seconds,
         _BESIDE,
@@ -198,21 +198,6 @@ def _engine_beside(
     mounts, claimed = _storage(model, model.engine, loads_file)
     beside["volumeMounts"] += mounts
     return beside, [*volumes(engine, _BESIDE), *claimed]
-
-
-def _computing(model: Model, server: EngineServer) -> str:
-    """The name among ENGINES of what computes on the GPUs, or the CPUs, that the model has."""
-    gpus = model.resources.gpus
-    wanted, other = (server.on_gpus, server.on_cpus) if gpus else (server.on_cpus, server.on_gpus)
-    if wanted is None and model.image is None:
-        here, there = ("GPUs", "CPUs") if gpus else ("CPUs", "GPUs")
-        raise ConfigurationError(
-            f"engine {model.engine!r}: its image computes on {there}, and the model has "
-            f"{gpus} GPUs; change resources, or give an image of {model.engine} for {here}"
-        )
-    key = wanted or other
-    assert key is not None
-    return key
 
 
 def _serving(name: str, model: Model, loads_file: bool) -> Serving:

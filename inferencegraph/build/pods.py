@@ -20,7 +20,9 @@ EDGE_ROLE: Final = "node-role.kubernetes.io/edge"
 HOST_LABEL: Final = "kubernetes.io/hostname"
 # Whose an object is: the spec that it was made from.
 OWNER_LABEL: Final = "kserve-hem.io/owner"
+INSTANCE_LABEL: Final = "app.kubernetes.io/instance"
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
+METRICS_PORT: Final = "prometheus.io/port"  # the annotation
 HTTP_PORT: Final = 8080
 GRPC_PORT: Final = 8081
 CONTAINER_NAME: Final = "kserve-container"
@@ -37,7 +39,8 @@ SECURITY_CONTEXT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Image names as manifests carry them; kustomize's `images` sets registry and tag."""
+    """Image names as manifests carry them; kustomize's `images` sets registry and tag. engines: by
+    an engine's name, whose container has that image instead of its own."""
 
     predictor: str = "kserve-hem-predictor"
     predictor_vllm: str = "kserve-hem-predictor-vllm"
@@ -45,6 +48,12 @@ class Images:
     digits_triton: str = "kserve-hem-digits-triton"
     triton: str = "kserve-hem-triton"
     openai_server: str = "kserve-hem-openai-server"
+    engines: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ours(self) -> dict[str, str]:
+        """Those of this project, by the fields above."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "engines"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +133,11 @@ def pod_fields(metrics_port: int = HTTP_PORT) -> dict[str, Any]:
     return {
         "annotations": {
             "prometheus.io/scrape": "true",
-            "prometheus.io/port": str(metrics_port),
+            METRICS_PORT: str(metrics_port),
             "prometheus.io/path": "/metrics",
         },
         "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
         "imagePullSecrets": [{"name": PULL_SECRET}],
         "terminationGracePeriodSeconds": TERMINATION_SECONDS,
     }
@@ -138,7 +148,7 @@ def labels(instance: str, component: str, owner: str | None = None) -> dict[str,
     owner: the spec that it was made from."""
     return {
         "app.kubernetes.io/name": "kserve-hem",
-        "app.kubernetes.io/instance": instance,
+        INSTANCE_LABEL: instance,
         COMPONENT_LABEL: component,
         "app.kubernetes.io/part-of": "kserve-hem",
         "app.kubernetes.io/managed-by": "hem",

@@ -16,6 +16,7 @@ from typing import Any, Final
 from inferencegraph.build.engine_file import EngineFile, unless_filed, with_file
 from inferencegraph.build.engine_pods import model_pod
 from inferencegraph.build.graph import inference_then_mining, mining_then_inference
+from inferencegraph.build.monitoring import MODEL_PORT
 from inferencegraph.build.pods import (
     GRPC_PORT,
     HTTP_PORT,
@@ -98,7 +99,7 @@ def _with_sidecar(
     http, grpc = _BEHIND
     model["args"] += [f"--http_port={http}", f"--grpc_port={grpc}"]
     model["ports"] = [
-        {"name": "model-http", "containerPort": http, "protocol": "TCP"},
+        {"name": MODEL_PORT, "containerPort": http, "protocol": "TCP"},
         {"name": "model-grpc", "containerPort": grpc, "protocol": "TCP"},
     ]
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
@@ -149,6 +150,7 @@ def _forwarder(name: str, site: Site, cloud: CloudAddress | CloudAPI) -> dict[st
         **sampling_environment(cloud.sampling),
         "PREDICTOR_CONNECT_TIMEOUT": f"{site.timeouts.cloud_connect:g}",
         "PREDICTOR_TIMEOUT": f"{site.timeouts.cloud:g}",
+        **site.places.environment(),
     }
     if isinstance(cloud, CloudAPI):
         # Nobody mines the cloud's answers.

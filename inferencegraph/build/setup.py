@@ -1,13 +1,21 @@
-"""A whole setup as objects, in this order: claims, an algorithm of the user's own, the engines'
-files, each site, and the cloud that they share."""
+"""A whole setup as objects, in this order: claims, accounts, images, an algorithm of the user's
+own, the engines' files, each site, the cloud that they share, and what the spec asks for
+besides."""
 
 from dataclasses import dataclass
 from typing import Any, Final
 
+from inferencegraph.build.image_map import image_map
 from inferencegraph.build.llm_service import KIND as LLM_SERVICE, LLMService, llm_service
 from inferencegraph.build.multi_node import MultiNode, multi_node
-from inferencegraph.build.operations import disruption_budgets
+from inferencegraph.build.operations import (
+    NOTHING_MORE,
+    Operations,
+    disruption_budgets,
+    operations_of,
+)
 from inferencegraph.build.pods import Images, labels
+from inferencegraph.build.service_accounts import service_account
 from inferencegraph.build.services import (
     algorithm_map,
     api_service,
@@ -18,11 +26,15 @@ from inferencegraph.build.services import (
 )
 from inferencegraph.build.sites import (
     DEFAULT_IMAGES,
+    DEFAULT_PLACES,
+    DEFAULT_TIMEOUTS,
     CloudAddress,
     CloudAPI,
     Mining,
     Model,
+    Places,
     Site,
+    Timeouts,
     predictor_url,
 )
 
@@ -42,7 +54,8 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Everything that is made from one spec called `name`.
+    """Everything that is made from one spec called `name`. timeouts, places: of a forwarder to an
+    API that is the only side; each site has its own.
 
     Without `cloud` each site is its edge model alone; without `sites` there is the cloud alone.
     """
@@ -55,12 +68,16 @@ class Setup:
     images: Images = DEFAULT_IMAGES
     claims: tuple[Claim, ...] = ()
     pull_secret: str | None = None
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
+    places: Places = DEFAULT_PLACES
+    operations: Operations = NOTHING_MORE
 
 
 def objects(setup: Setup) -> Objects:
     """Raises ConfigurationError where a model's values don't fit its engine."""
     made = _plain(setup)
-    made += disruption_budgets(made)
+    besides = operations_of(setup.operations, setup.name, made, setup.sites, setup.mining)
+    made += [*disruption_budgets(made), *besides]
     if setup.pull_secret is not None:
         for content in made:
             for pod in _pods(content):
@@ -77,8 +94,12 @@ def _pods(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _plain(setup: Setup) -> Objects:
-    shared = Site(setup.name, images=setup.images)
+    shared = Site(setup.name, images=setup.images, timeouts=setup.timeouts, places=setup.places)
     before = [_claim(claim, setup.name) for claim in setup.claims]
+    before += [service_account(each, setup.name) for each in setup.operations.accounts]
+    if (name := setup.operations.image_map) is not None:
+        sides = (setup.edge, setup.cloud)
+        before.append(image_map(name, setup.name, setup.images, sides, setup.mining))
     if setup.mining is not None and setup.mining.own is not None:
         before.append(algorithm_map(setup.name, setup.mining.own))
     files = [side.config for side in (setup.edge, setup.cloud) if side and side.config]

@@ -70,6 +70,24 @@ DEFAULT_TIMEOUTS: Final = Timeouts()
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """An uplink's calls at once, and those that may wait; None: the predictor's own default."""
+
+    max_concurrency: int | None = None
+    max_queue: int | None = None
+
+    def environment(self) -> dict[str, str]:
+        values = {
+            "PREDICTOR_MAX_CONCURRENCY": self.max_concurrency,
+            "PREDICTOR_MAX_QUEUE": self.max_queue,
+        }
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+
+DEFAULT_PLACES: Final = Places()
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """How many pods. autoscaler: KServe's class, which stays between the two by `metric`, at
     `target` percent of its request; None: `minimum`, and no more."""
@@ -268,6 +286,7 @@ class Site:
     images: Images = DEFAULT_IMAGES
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     owner: str | None = None
+    places: Places = DEFAULT_PLACES
 
 
 def predictor_url(service: str) -> str:
@@ -278,6 +297,13 @@ def predictor_url(service: str) -> str:
     `serviceClusterIPNone`, the Service is headless and `:8080` belongs behind the name.
     """
     return f"http://{service}-predictor"
+
+
+def hem_workload(site: str, mining: Mining) -> str:
+    """What KServe calls HEM's Deployment and Service at the site called so."""
+    if mining.mode == QUERY_STAGE:
+        return f"{site}-hem-predictor"
+    return f"{site}-edge-{'predictor' if mining.sidecar else 'transformer'}"
 
 
 def sampling_environment(sampling: Sampling) -> dict[str, str]:

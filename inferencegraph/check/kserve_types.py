@@ -176,6 +176,14 @@ REQUIRED: Final = {
     "ServingRuntimeSpec": ("containers",),
     "RuntimeWorkerSpec": ("containers",),
     "SupportedModelFormat": ("name",),
+    # Kubernetes' own.
+    **dict.fromkeys(("V1Ingress", "V1NetworkPolicy", "V1PodDisruptionBudget"), ("spec",)),
+    "V1HTTPIngressPath": ("backend", "pathType"),
+    "V1HTTPIngressRuleValue": ("paths",),
+    "V1IngressServiceBackend": ("name",),
+    "V1IPBlock": ("cidr",),
+    "V1PersistentVolumeClaim": ("spec",),
+    "V1PersistentVolumeClaimSpec": ("accessModes", "resources"),
     **llm_service_types.REQUIRED,
 }
 
@@ -212,4 +220,11 @@ CORE_KINDS: Final[dict[str, tuple[str, ...]]] = {
         "ServiceAccount",
     ),
     "apps/v1": ("DaemonSet", "Deployment", "StatefulSet"),
+    "networking.k8s.io/v1": ("Ingress", "NetworkPolicy"),
+    "policy/v1": ("PodDisruptionBudget",),
+}
+# Kinds of others that are rendered, whose names are checked, and not their fields.
+NAMED_KINDS: Final[dict[str, tuple[str, ...]]] = {
+    "gateway.networking.k8s.io/v1": ("HTTPRoute",),
+    "monitoring.coreos.com/v1": ("PodMonitor", "ServiceMonitor"),
 }

@@ -26,6 +26,10 @@ RULES: Final = {
     "service-pods": "what Kubernetes refuses of the Deployments, Services and autoscalers that "
     "KServe makes of a service",
     "graph-pods": "the same of a graph's router",
+    "object-name": "names of Kubernetes' own kinds, and of routes and monitors",
+    "disruption-budget": "what Kubernetes refuses of a PodDisruptionBudget",
+    "network-policy": "the same of a NetworkPolicy: peers, ports, addresses",
+    "ingress": "the same of an Ingress: hosts, paths, backends",
     "runtime-pods": "the same of a ServingRuntime's pods",
     SERVER: "what the cluster's API server says of an object, as a dry run (--server)",
     SERVER_PODS: "what it says of the Deployments, Services and autoscalers that KServe would make",

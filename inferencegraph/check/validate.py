@@ -8,11 +8,17 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from inferencegraph.check.besides import (
+    check_disruption_budget,
+    check_ingress,
+    check_network_policy,
+    check_object_name,
+)
 from inferencegraph.check.containers import mapping
 from inferencegraph.check.definitions.checking import Definitions
 from inferencegraph.check.fields import check_fields, check_type
 from inferencegraph.check.graphs import check_calls, check_graph, check_spec
-from inferencegraph.check.kserve_types import CORE_KINDS, GROUP, UNCHECKED, VERSIONS
+from inferencegraph.check.kserve_types import CORE_KINDS, GROUP, NAMED_KINDS, UNCHECKED, VERSIONS
 from inferencegraph.check.metadata import check_metadata
 from inferencegraph.check.names import check_deployment_mode, check_name
 from inferencegraph.check.places import check_places
@@ -76,7 +82,13 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
     ),
     "ServingRuntime": (check_fields, check_name, check_runtime, check_runtime_pods),
     "ClusterServingRuntime": (check_fields, check_name, check_runtime, check_runtime_pods),
-    **dict.fromkeys(itertools.chain.from_iterable(CORE_KINDS.values()), (check_fields,)),
+    **dict.fromkeys(
+        itertools.chain.from_iterable(CORE_KINDS.values()), (check_fields, check_object_name)
+    ),
+    **dict.fromkeys(itertools.chain.from_iterable(NAMED_KINDS.values()), (check_object_name,)),
+    "Ingress": (check_fields, check_object_name, check_ingress),
+    "NetworkPolicy": (check_fields, check_object_name, check_network_policy),
+    "PodDisruptionBudget": (check_fields, check_object_name, check_disruption_budget),
     "LLMInferenceService": (check_fields, check_name),
 }
 
@@ -185,7 +197,7 @@ def _by_rules(
     yield from of_rule(KIND, _of_kind(content, documents, defined))
     yield from of_rule(METADATA, check_metadata(content))
     kind, version = str(content.get("kind", "")), str(content.get("apiVersion", ""))
-    if kind in VERSIONS or kind in CORE_KINDS.get(version, ()):
+    if kind in VERSIONS or kind in _kinds(version):
         services = _visible(content, documents, ("InferenceService",))
         runtimes = _visible(content, documents, ("ServingRuntime", "ClusterServingRuntime"))
         storages = _visible(content, documents, ("ClusterStorageContainer",))
@@ -213,11 +225,16 @@ def _of_kind(
         yield error("kind", "an object needs both apiVersion and kind")
     elif kind in UNCHECKED and kind in CORE_KINDS.get(version, ()):
         yield note("kind", f"of a {kind} the fields are checked here, not what KServe makes of it")
-    elif kind not in CORE_KINDS.get(version, ()):
+    elif kind not in _kinds(version):
         yield note("kind", f"{version} {kind} is not one that is checked here")
     before = itertools.takewhile(lambda other: other is not content, documents)
     if identity(content) in map(identity, before):
         yield error("metadata.name", "another document is the same object; keep one")
+
+
+def _kinds(version: str) -> tuple[str, ...]:
+    """Kinds of others than KServe that are checked, by their apiVersion."""
+    return CORE_KINDS.get(version, NAMED_KINDS.get(version, ()))
 
 
 def _visible(

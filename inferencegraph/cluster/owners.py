@@ -29,6 +29,7 @@ OWNED_KINDS: Final = (
     ("networking.k8s.io/v1", "Ingress"),
     ("gateway.networking.k8s.io/v1", "HTTPRoute"),
     ("keda.sh/v1alpha1", "ScaledObject"),
+    ("monitoring.coreos.com/v1", "PodMonitor"),
     ("monitoring.coreos.com/v1", "ServiceMonitor"),
 )
 # Data: never pruned, as what is left out of a file by mistake could not be brought back.

@@ -30,9 +30,8 @@ def render(
     for problem in read.problems:
         if problem.severity == "warning":
             print(f"warning: {problem}", file=sys.stderr)
-    documents = [document.content for document in read.documents]
     if out is None:
-        print(to_text(documents), end="")
+        print(to_text(read.documents), end="")
         return
-    for path in to_folder(documents, out, kustomize=kustomize):
+    for path in to_folder(read.documents, out, kustomize=kustomize):
         print(path)

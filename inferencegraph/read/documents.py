@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,14 @@ SUFFIXES = (".yaml", ".yml", ".json")
 @dataclass(frozen=True, slots=True)
 class Document:
     """One Kubernetes object and the file it came from. index: which of the file's YAML documents it
-    is, None where others made it; within: the path of it there, such as `items[0].` of a List."""
+    is, None where others made it; within: the path of it there, such as `items[0].` of a List.
+    origins: what lines of it begin with, and the field of a spec that they come from."""
 
     path: Path
     content: dict[str, Any]
     index: int | None = None
     within: str = ""
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def identity(content: Mapping[str, Any]) -> tuple[str, ...]:

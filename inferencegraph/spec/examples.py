@@ -8,6 +8,7 @@ that example gives the same answers everywhere.
 
 import argparse
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -15,6 +16,7 @@ from typing import Any, Final, TypeAlias
 from inferencegraph.build.annotated import annotated
 from inferencegraph.build.setup import Objects, Setup, objects
 from inferencegraph.read.documents import MANIFESTS, parse
+from inferencegraph.spec.origins import Origins, origins_in, origins_of
 from inferencegraph.spec.rendering import rendered, resolved
 from inferencegraph.spec.service import LLMJointInferenceService, parsed
 from predictors.serving.command import run
@@ -52,7 +54,18 @@ def setup(folder: Path) -> Setup:
 def shipped(folder: Path) -> Files:
     """The files of a folder, without its kustomization."""
     spec = _spec(folder)
-    return _named(rendered(spec), spec.metadata.name)
+    return _named(rendered(spec, setup(folder)), spec.metadata.name)
+
+
+def texts(folder: Path) -> dict[str, str]:
+    """The same as text, with the fields of the spec that lines come from."""
+    return _texts(shipped(folder), origins_of(_spec(folder).spec, setup(folder)))
+
+
+def _texts(made: Files, origins: Mapping[str, Origins]) -> dict[str, str]:
+    return {
+        name: annotated(content, origins_in(content, origins)) for name, content in made.items()
+    }
 
 
 def files(setup: Setup) -> Files:
@@ -77,7 +90,12 @@ def _part(content: dict[str, Any], name: str) -> str:
 
 
 def write(root: Path, folder: Path, made: Files) -> list[Path]:
-    """Writes the objects into `folder` below `root`. Of its kustomization, which is kept by hand,
+    """Writes the objects into `folder` below `root`."""
+    return _write(root, folder, _texts(made, {}))
+
+
+def _write(root: Path, folder: Path, made: Mapping[str, str]) -> list[Path]:
+    """Writes the texts into `folder` below `root`. Of its kustomization, which is kept by hand,
     the list of resources."""
     written = []
     kustomization = root / folder / "kustomization.yaml"
@@ -85,10 +103,10 @@ def write(root: Path, folder: Path, made: Files) -> list[Path]:
         listed = "".join(f"  - {name}\n" for name in made)
         text = _RESOURCES.sub(f"resources:\n{listed}", kustomization.read_text(encoding="utf-8"))
         kustomization.write_text(text, encoding="utf-8")
-    for name, content in made.items():
+    for name, text in made.items():
         path = root / folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(annotated(content), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
         written.append(path)
     return written
 
@@ -98,7 +116,7 @@ def _main() -> None:
     parser.add_argument("root", type=Path, help="the manifests folder, e.g. manifests")
     root = parser.parse_args().root
     for folder in FOLDERS:
-        for path in write(root, folder, shipped(folder)):
+        for path in _write(root, folder, texts(folder)):
             print(path)
 
 

@@ -12,7 +12,15 @@ from inferencegraph.spec import ianvs, sedna
 from inferencegraph.spec.faults import SpecFaults
 from inferencegraph.spec.kinds import SEDNA_GROUP, is_converted, is_model
 from inferencegraph.spec.models import own_model, read_model
-from inferencegraph.spec.rendering import CLOUD_FIELD, EDGE_FIELD, rendered, warnings
+from inferencegraph.spec.origins import origins_in, origins_of
+from inferencegraph.spec.rendering import (
+    CLOUD_FIELD,
+    EDGE_FIELD,
+    image_warnings,
+    rendered,
+    resolved,
+    warnings,
+)
 from inferencegraph.spec.report import Report, Source
 from inferencegraph.spec.resolve import located_source
 from inferencegraph.spec.service import LLMJointInferenceService, parsed
@@ -30,27 +38,28 @@ def convert(documents: Sequence[Mapping[str, Any]]) -> tuple[Object, Report]:
     there is no such file."""
     for content in documents:
         if is_converted(content):
-            models = _models(content, [each for each in documents if is_model(each)])
+            models = _beside(content, [each for each in documents if is_model(each)])
             document, report, _ = _converted(content, models)
             return document, report
     raise ConfigurationError("there is no JointInferenceService of Sedna's and no test of Ianvs's")
 
 
 class Expansion:
-    """Turns one document after the other into objects; `models` are the Model objects beside them.
+    """Turns one document after the other into objects; `models` and `config_maps` are the Model
+    objects and ConfigMaps beside them.
 
     `specs` and `problems` are those so far.
     """
 
-    def __init__(self, models: Sequence[Document]) -> None:
-        self.models = list(models)
+    def __init__(self, models: Sequence[Document], config_maps: Sequence[Document] = ()) -> None:
+        self.models, self.config_maps = list(models), list(config_maps)
         self.specs: list[Document] = []
         self.problems: list[Problem] = []
         self._used: set[int] = set()
 
     def of_spec(self, document: Document) -> list[Document]:
         content = document.content
-        beside = _models(content, [each.content for each in self.models])
+        beside = _beside(content, [each.content for each in self.models])
         spec, faults = parsed(content)
         self._tell(document, faults)
         if spec is None:
@@ -78,7 +87,7 @@ class Expansion:
         return [] if faults else made
 
     def of_converted(self, document: Document) -> list[Document]:
-        beside = _models(document.content, [each.content for each in self.models])
+        beside = _beside(document.content, [each.content for each in self.models])
         content, report, names = _converted(document.content, beside)
         self._use(beside, names)
         files = {f"Model/{name}": self._document(beside[name]) for name in names}
@@ -91,7 +100,9 @@ class Expansion:
         document = Document(document.path, content)
         spec, faults = parsed(content)
         self._tell(document, faults)
-        return [] if spec is None or faults else self._rendered(document, spec, {})
+        made = [] if spec is None or faults else self._rendered(document, spec, {})
+        # The fields are those of a spec that nobody has written.
+        return [replace(each, origins={}) for each in made]
 
     def unused(self) -> list[Problem]:
         """Warnings about Models that no spec names."""
@@ -108,13 +119,19 @@ class Expansion:
         models: Mapping[str, ModelSource],
     ) -> list[Document]:
         try:
-            made = rendered(spec, models, document.path.parent)
+            beside = _beside(document.content, [each.content for each in self.config_maps])
+            setup = resolved(spec, models, document.path.parent, beside)
+            made = rendered(spec, setup)
         except SpecFaults as faults:
             self._tell(document, faults.findings)
             return []
-        self._tell(document, warnings(spec, models))
+        self._tell(document, [*warnings(spec, models), *image_warnings(setup)])
         self.specs.append(document)
-        return [Document(document.path, content) for content in made]
+        origins = origins_of(spec.spec, setup)
+        return [
+            Document(document.path, content, origins=origins_in(content, origins))
+            for content in made
+        ]
 
     def _source(self, content: Mapping[str, Any]) -> ModelSource | None:
         """The source of a Model beside a spec; what is wrong in it is told as the Model's own."""
@@ -153,16 +170,16 @@ def _converted(
     return sedna.converted(content, models)
 
 
-def _models(
-    content: Mapping[str, Any], models: Sequence[Mapping[str, Any]]
+def _beside(
+    content: Mapping[str, Any], others: Sequence[Mapping[str, Any]]
 ) -> dict[str, Mapping[str, Any]]:
     """Those that a document can name, by their names: of its namespace, or of none."""
     namespace = mapping(content.get("metadata")).get("namespace")
     found = {}
-    for model in models:
-        metadata = mapping(model.get("metadata"))
+    for each in others:
+        metadata = mapping(each.get("metadata"))
         if None in (namespace, metadata.get("namespace")) or metadata["namespace"] == namespace:
-            found[str(metadata.get("name"))] = model
+            found[str(metadata.get("name"))] = each
     return found
 
 

@@ -27,6 +27,11 @@ def _text(value: Any) -> Any:
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+def by_name(value: Any) -> Any:
+    """A name alone may stand for a part that has one."""
+    return {"name": value} if isinstance(value, str) else value
+
+
 def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 

@@ -1,4 +1,4 @@
-"""Which documents this room reads: specs, other systems' files, and Model objects."""
+"""Which documents this room reads: specs, other systems' files, Model objects, ConfigMaps."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -26,3 +26,8 @@ def is_model(content: Mapping[str, Any]) -> bool:
     """Whether it is a Model object, which specs name."""
     version = str(content.get("apiVersion"))
     return content.get("kind") == "Model" and version.startswith((SEDNA_GROUP, GROUP))
+
+
+def is_config_map(content: Mapping[str, Any]) -> bool:
+    """Whether it is a ConfigMap, from which specs may read images."""
+    return content.get("kind") == "ConfigMap" and content.get("apiVersion") == "v1"

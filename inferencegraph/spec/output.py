@@ -7,19 +7,20 @@ from typing import Any
 import yaml
 
 from inferencegraph.build.annotated import annotated
+from inferencegraph.read.documents import Document
 from predictors.errors import ConfigurationError
 
 KUSTOMIZATION = "kustomization.yaml"
 
 
-def to_text(objects: Sequence[dict[str, Any]]) -> str:
+def to_text(documents: Sequence[Document]) -> str:
     """A stream of YAML documents."""
-    return "---\n".join(annotated(content) for content in objects)
+    return "---\n".join(annotated(each.content, each.origins) for each in documents)
 
 
-def to_folder(objects: Sequence[dict[str, Any]], folder: Path, *, kustomize: bool) -> list[Path]:
+def to_folder(documents: Sequence[Document], folder: Path, *, kustomize: bool) -> list[Path]:
     """Writes a file for each object, by kind and name. Raises ConfigurationError where it can't."""
-    texts = {file_name(content): annotated(content) for content in objects}
+    texts = {file_name(each.content): annotated(each.content, each.origins) for each in documents}
     if kustomize:
         fields = {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",

@@ -7,7 +7,7 @@ from pathlib import Path
 from inferencegraph.check.problem import Problem
 from inferencegraph.read.documents import Document, objects
 from inferencegraph.read.kustomize import load_documents
-from inferencegraph.spec.kinds import is_converted, is_model, is_spec
+from inferencegraph.spec.kinds import is_config_map, is_converted, is_model, is_spec
 from predictors.errors import ConfigurationError
 
 
@@ -55,7 +55,10 @@ def expanded(documents: Sequence[Document]) -> Expanded:
     # Imported where there is a spec: it brings pydantic's models and the algorithms.
     from inferencegraph.spec.expanding import Expansion
 
-    expansion = Expansion([each for each in documents if is_model(each.content)])
+    expansion = Expansion(
+        [each for each in documents if is_model(each.content)],
+        [each for each in documents if is_config_map(each.content)],
+    )
     found: list[Document] = []
     for document in documents:
         if is_spec(document.content):

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from inferencegraph.build.image_choice import unusable_image
 from inferencegraph.build.llm_service import KIND as LLM_SERVICE
 from inferencegraph.build.overlay import Part, over_graph, over_llm_service, overlaid
 from inferencegraph.build.pods import COMPONENT_LABEL
 from inferencegraph.build.setup import Claim, Objects, Setup, objects
-from inferencegraph.build.sites import Model, Site
+from inferencegraph.build.sites import DEFAULT_IMAGES, CloudAPI, Model, Site
 from inferencegraph.check.problem import Finding, error, warning
 from inferencegraph.spec.faults import Collector, SpecFault, SpecFaults
 from inferencegraph.spec.resolve import (
@@ -18,10 +19,14 @@ from inferencegraph.spec.resolve import (
     located,
     mining_of,
     model_of,
+    model_source,
+    operations_asked,
+    places_of,
     sites_of,
     timeouts_of,
     with_one_file,
 )
+from inferencegraph.spec.resolve.images import ConfigMaps
 from inferencegraph.spec.service import LLMJointInferenceService, Spec
 from inferencegraph.spec.sources import ModelSource
 from inferencegraph.spec.templates import template_findings, with_template
@@ -32,17 +37,8 @@ EDGE_FIELD: Final = "spec.edgeWorker"
 CLOUD_FIELD: Final = "spec.cloudWorker"
 
 
-def rendered(
-    document: LLMJointInferenceService,
-    models: Mapping[str, ModelSource] | None = None,
-    folder: Path = Path(),
-) -> Objects:
-    """The objects of a spec, always in the same order. `models`: Model objects beside it, by name;
-    `folder`: where the spec's file is.
-
-    Raises SpecFaults with all that can't be rendered.
-    """
-    setup = resolved(document, models, folder)
+def rendered(document: LLMJointInferenceService, setup: Setup) -> Objects:
+    """The objects of a spec with its values, always in the same order. Raises SpecFaults."""
     try:
         made = objects(setup)
     except ConfigurationError as fault:
@@ -71,12 +67,31 @@ def warnings(
     return found
 
 
+def image_warnings(setup: Setup) -> list[Finding]:
+    """Images of engines that are not used, as they would not answer."""
+    found = {
+        model.engine: image
+        for model in (setup.edge, setup.cloud)
+        if isinstance(model, Model) and (image := unusable_image(model, setup.images))
+    }
+    return [
+        warning(
+            "spec.images",
+            f"{engine}: {image!r} is that engine's own server, but it runs in an image of ours, "
+            "which stays; name one made FROM ours, or take an engine that asks a server",
+        )
+        for engine, image in found.items()
+    ]
+
+
 def resolved(
     document: LLMJointInferenceService,
     models: Mapping[str, ModelSource] | None = None,
     folder: Path = Path(),
+    config_maps: ConfigMaps | None = None,
 ) -> Setup:
-    """The values of a spec. Raises SpecFaults with all that is wrong in it."""
+    """The values of a spec. `models`, `config_maps`: Model objects and ConfigMaps beside it, by
+    name; `folder`: where the spec's file is. Raises SpecFaults with all that is wrong in it."""
     spec, metadata, models = document.spec, document.metadata, models or {}
     name = metadata.name
     if wrong := [each for each in _of_templates(spec) if each.severity == "error"]:
@@ -86,14 +101,15 @@ def resolved(
     large = faults.get(lambda: with_template(located(spec.cloud_worker, folder), CLOUD_FIELD))
     edge = cloud = mining = None
     claims: list[Claim | None] = []
-    images = faults.get(lambda: images_of(spec))
+    images = faults.get(lambda: images_of(spec, config_maps))
+    own = images or DEFAULT_IMAGES
     timeouts = faults.get(lambda: timeouts_of(spec))
     sites = (faults.get(lambda: sites_of(name, small)) or []) if small else []
     if small is not None:
-        edge = faults.get(lambda: model_of(small, spec, EDGE, EDGE_FIELD, models, metadata))
+        edge = faults.get(lambda: model_of(small, spec, EDGE, EDGE_FIELD, models, metadata, own))
         claims.append(faults.get(lambda: claim_of(small, EDGE_FIELD)))
     if large is not None:
-        cloud = faults.get(lambda: model_of(large, spec, CLOUD, CLOUD_FIELD, models, metadata))
+        cloud = faults.get(lambda: model_of(large, spec, CLOUD, CLOUD_FIELD, models, metadata, own))
         claims.append(faults.get(lambda: claim_of(large, CLOUD_FIELD)))
     if small is not None and large is not None:
         text = not (isinstance(edge, Model) and edge.engine == "classifier")
@@ -103,21 +119,32 @@ def resolved(
         )
     elif small is not None and small.hard_example_mining is not None:
         faults.get(_mines_for_nobody)
+    forwards = large is not None and (small is not None or isinstance(cloud, CloudAPI | None))
+    places = faults.get(lambda: places_of(spec, forwards))
     edge, cloud = with_one_file(edge, cloud, name)
     made = {claim.name: claim for claim in claims if claim is not None}
     if any(claim and claim != made[claim.name] for claim in claims):
         faults.get(_two_claims)
-    if faults.findings or images is None or timeouts is None:
+    if faults.findings or images is None or timeouts is None or places is None:
         raise SpecFaults(faults.findings)
+    workers = {EDGE: (small, EDGE_FIELD), CLOUD: (large, CLOUD_FIELD)}
+    sources = {
+        side: model_source(worker, side, field, models)
+        for side, (worker, field) in workers.items()
+        if worker is not None
+    }
     return Setup(
         name,
-        tuple(Site(each.name, each.node, images, timeouts, owner=name) for each in sites),
+        tuple(Site(each.name, each.node, images, timeouts, name, places) for each in sites),
         edge if isinstance(edge, Model) else None,
         mining,
         cloud,
         images,
         tuple(made.values()),
         spec.images.pull_secret,
+        timeouts,
+        places,
+        operations_asked(spec, name, [site.name for site in sites], mining, sources, cloud),
     )
 
 

@@ -10,15 +10,18 @@ from inferencegraph.spec.engines import InferenceConfig
 from inferencegraph.spec.faults import findings_of, without_strangers
 from inferencegraph.spec.fields import FromList, Part
 from inferencegraph.spec.mining import Gateway, HardExampleMining
+from inferencegraph.spec.operations import Expose, Monitoring, NetworkPolicies
 from inferencegraph.spec.serving import (
     Autoscaling,
     Claim,
     ImageSettings,
+    NamedAccount,
     Nodes,
     Resource,
     Sampling,
     TimeLimits,
     Toleration,
+    Uplink,
 )
 from inferencegraph.spec.sources import LLMServiceReached, ModelSource
 
@@ -39,7 +42,7 @@ class Worker(Part):
     autoscaling: Autoscaling | None = None
     node_selector: dict[str, str] = Field(default_factory=dict)
     tolerations: Annotated[tuple[Toleration, ...], FromList] = ()
-    service_account: str | None = Field(default=None, min_length=1)
+    service_account: NamedAccount | None = None
     start_seconds: int | None = Field(default=None, ge=1, description="how long loading may take")
     template: dict[str, Any] | None = None
 
@@ -87,6 +90,10 @@ class Spec(Part):
     gateway: Gateway = Gateway()
     images: ImageSettings = ImageSettings()
     timeouts: TimeLimits = TimeLimits()
+    uplink: Uplink = Uplink()
+    expose: Expose | None = None
+    network_policies: NetworkPolicies | None = None
+    monitoring: Monitoring | None = None
 
     @model_validator(mode="after")
     def _some_side(self) -> Self:

@@ -1,10 +1,10 @@
 """How much, how many and where: resources, replicas, nodes, images, time limits."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
-from inferencegraph.spec.fields import FromList, Part, Quantity
+from inferencegraph.spec.fields import FromList, Part, Quantity, by_name
 
 
 class Amounts(Part):
@@ -41,12 +41,8 @@ class Node(Part):
     labels: dict[str, str] | None = Field(default=None, min_length=1)
 
 
-def _node(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
-
-
-OneNode = Annotated[Node, BeforeValidator(_node, json_schema_input_type=str | Node)]
-Nodes = Annotated[tuple[OneNode, ...], FromList]
+NamedNode = Annotated[Node, BeforeValidator(by_name, json_schema_input_type=str | Node)]
+Nodes = Annotated[tuple[NamedNode, ...], FromList]
 
 
 class Toleration(Part):
@@ -88,14 +84,56 @@ class Claim(Part):
     storage_class: str | None = None
 
 
+class ServiceAccount(Part):
+    """The account that a model's pods run as, whose credentials KServe fetches the model with.
+    create: it is made, with `annotations` (a cloud's IAM) and `secrets` (of stores); otherwise it
+    is there already."""
+
+    name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)
+    create: bool = False
+    annotations: dict[str, str] = Field(default_factory=dict)
+    secrets: Annotated[tuple[str, ...], FromList] = ()
+
+    @model_validator(mode="after")
+    def _of_one_that_is_made(self) -> Self:
+        if not self.create and (self.annotations or self.secrets):
+            raise ValueError("has annotations or secrets, which need create: true")
+        return self
+
+
+NamedAccount = Annotated[
+    ServiceAccount, BeforeValidator(by_name, json_schema_input_type=str | ServiceAccount)
+]
+
+
+class ImageMap(Part):
+    """A ConfigMap with the images of engines by their names, as the owner's document has it. It is
+    read from beside the spec; create: it is made instead, of the images in use."""
+
+    name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)
+    create: bool = False
+
+
+NamedImageMap = Annotated[ImageMap, BeforeValidator(by_name, json_schema_input_type=str | ImageMap)]
+
+
 class ImageSettings(Part):
     """`registry` and `tag`: of all images of ours. `names`: whole names, by an image's or an
-    engine's name, which win."""
+    engine's name, which win over those of `config_map`."""
 
     registry: str | None = Field(default=None, min_length=1)
     tag: str | None = Field(default=None, min_length=1)
     pull_secret: str | None = Field(default=None, min_length=1)
+    config_map: NamedImageMap | None = None
     names: dict[str, str] = Field(default_factory=dict)
+
+
+class Uplink(Part):
+    """How many calls each uplink has at the cloud at once, and how many wait for a place there;
+    what is beyond both is the edge's at once."""
+
+    max_concurrency: int | None = Field(default=None, ge=1)
+    max_queue: int | None = Field(default=None, ge=0)
 
 
 class TimeLimits(Part):

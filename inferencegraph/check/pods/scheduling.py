@@ -113,7 +113,7 @@ def _check_pod_term(term: Part, field: str) -> Iterator[Finding]:
     yield from check_required(term, field, ("topologyKey",))
     yield from check_syntax(term, field, {"topologyKey": QUALIFIED_NAME})
     for name in ("labelSelector", "namespaceSelector"):
-        yield from _check_selector(mapping(term.get(name)), f"{field}.{name}")
+        yield from check_selector(mapping(term.get(name)), f"{field}.{name}")
     for index, namespace in enumerate(sequence(term.get("namespaces"))):
         if fault := LABEL.fault(namespace):
             yield error(f"{field}.namespaces[{index}]", fault)
@@ -122,7 +122,7 @@ def _check_pod_term(term: Part, field: str) -> Iterator[Finding]:
             yield error(f"{field}.{name}", "needs a labelSelector")
 
 
-def _check_selector(selector: Part, field: str) -> Iterator[Finding]:
+def check_selector(selector: Part, field: str) -> Iterator[Finding]:
     yield from check_labels(selector.get("matchLabels"), f"{field}.matchLabels")
     for rule, at in parts(selector.get("matchExpressions"), f"{field}.matchExpressions"):
         yield from _check_expression(rule, at, _OF_LABELS, strict=True)
@@ -144,6 +144,6 @@ def _check_spread(constraints: Any, field: str) -> Iterator[Finding]:
         if pair in seen:
             yield error(at, f"{pair[0]} with {pair[1]} is there twice")
         seen.append(pair)
-        yield from _check_selector(mapping(constraint.get("labelSelector")), f"{at}.labelSelector")
+        yield from check_selector(mapping(constraint.get("labelSelector")), f"{at}.labelSelector")
         if sequence(constraint.get("matchLabelKeys")) and constraint.get("labelSelector") is None:
             yield error(f"{at}.matchLabelKeys", "needs a labelSelector")

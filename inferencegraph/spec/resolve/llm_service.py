@@ -1,6 +1,7 @@
 """A cloud that is KServe's LLMInferenceService: one that is there already, or one that is made."""
 
 from inferencegraph.build.llm_service import SCHEMES, LLMService, Reached
+from inferencegraph.build.pods import Images
 from inferencegraph.build.sites import DEFAULT_START_SECONDS, Running
 from inferencegraph.spec.faults import SpecFault
 from inferencegraph.spec.resolve.options import arguments_of, config_block, file_of
@@ -40,7 +41,12 @@ def reached(part: LLMServiceReached, namespace: str | None) -> Reached:
 
 
 def llm_service_of(
-    worker: CloudWorker, spec: Spec, source: ModelSource, field: str, metadata: Metadata
+    worker: CloudWorker,
+    spec: Spec,
+    source: ModelSource,
+    field: str,
+    metadata: Metadata,
+    images: Images,
 ) -> LLMService:
     """Raises SpecFault for what KServe's own templates can't be told."""
     part = worker.llm_inference_service
@@ -88,7 +94,7 @@ def llm_service_of(
         router=part.router,
         reached=reached(part, metadata.namespace),
         namespace=metadata.namespace,
-        image=spec.images.names.get("vllm"),
+        image=images.engines.get("vllm"),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 from inferencegraph.build.engine_file import unless_filed
 from inferencegraph.build.llm_service import LLMService
 from inferencegraph.build.multi_node import MultiNode
+from inferencegraph.build.pods import Images
 from inferencegraph.build.sites import DEFAULT_START_SECONDS, CloudAPI, Model
 from inferencegraph.spec.blocks import EngineConfig
 from inferencegraph.spec.engines import BLOCKS, SERVED_BESIDE
@@ -135,6 +136,7 @@ def model_of(
     field: str,
     models: Mapping[str, ModelSource],
     metadata: Metadata,
+    images: Images,
 ) -> Served:
     """The worker's model as something serves it, or the API that has it."""
     source = model_source(worker, side, field, models)
@@ -145,7 +147,7 @@ def model_of(
         )
     source = at_its_url(source, metadata)
     if isinstance(worker, CloudWorker) and worker.llm_inference_service is not None:
-        return llm_service_of(worker, spec, source, field, metadata)
+        return llm_service_of(worker, spec, source, field, metadata, images)
     engine = engine_of(worker, spec, source, field)
     block = config_block(worker, spec, engine, field)
     if source.url is not None and side == CLOUD:
@@ -154,11 +156,11 @@ def model_of(
     resources = resources_of(worker.resource, default, field)
     spread = spread_of(block, engine, worker.resource, resources, field)
     if spread.nodes > 1:
-        return multi_node_of(worker, spec, source, engine, spread, field, metadata)
+        return multi_node_of(worker, source, engine, spread, field, metadata, images)
     if engine == "triton" and source.image is not None and side == CLOUD:
         _refuse_for_a_bare_triton(worker, field)
         spread = replace(spread, block=None)
-    return _pod(worker, spec, side, source, engine, spread, field, metadata)
+    return _pod(worker, side, source, engine, spread, field, metadata, images)
 
 
 def with_one_file(
@@ -198,13 +200,13 @@ def _api(
 
 def _pod(
     worker: Worker,
-    spec: Spec,
     side: str,
     source: ModelSource,
     engine: str,
     spread: Spread,
     field: str,
     metadata: Metadata,
+    images: Images,
 ) -> Model:
     block, beside = spread.block, engine in SERVED_BESIDE
     if source.command:  # a server of the user's own has no engine's options
@@ -226,7 +228,7 @@ def _pod(
             server_environment=server_environment_of(block, engine) if beside else {},
             sampling=sampling_of(worker.sampling),
             url=source.url,
-            image=own_image(source.image, spec) if source.image else None,
+            image=own_image(source.image, images) if source.image else None,
             command=source.command,
             start_seconds=worker.start_seconds or DEFAULT_START_SECONDS,
             running=running_of(worker, side),

@@ -3,12 +3,13 @@
 from typing import Final
 
 from inferencegraph.build.multi_node import SCHEMES, MultiNode
+from inferencegraph.build.pods import Images
 from inferencegraph.spec.engines import BLOCKS
 from inferencegraph.spec.faults import SpecFault
 from inferencegraph.spec.resolve.options import arguments_of, file_of, written
 from inferencegraph.spec.resolve.parallel import Spread, sizes_left_out
 from inferencegraph.spec.resolve.resources import running_of, sampling_of
-from inferencegraph.spec.service import EdgeWorker, Metadata, Spec, Worker
+from inferencegraph.spec.service import EdgeWorker, Metadata, Worker
 from inferencegraph.spec.sources import ModelSource
 from predictors.contract import CLOUD
 
@@ -17,12 +18,12 @@ _ENGINE: Final = "vllm-server"
 
 def multi_node_of(
     worker: Worker,
-    spec: Spec,
     source: ModelSource,
     engine: str,
     spread: Spread,
     field: str,
     metadata: Metadata,
+    images: Images,
 ) -> MultiNode:
     """Raises SpecFault for what KServe can't spread over nodes."""
     pods = f"{spread.nodes} nodes with {spread.resources.gpus} accelerators each"
@@ -68,7 +69,7 @@ def multi_node_of(
         arguments=arguments_of(block),
         config=file_of(block, engine, f"{metadata.name}-cloud-engine"),
         sampling=sampling_of(worker.sampling),
-        image=spec.images.names.get("vllm"),
+        image=images.engines.get("vllm"),
     )
 
 

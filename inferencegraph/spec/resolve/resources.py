@@ -49,10 +49,11 @@ def running_of(worker: Worker, side: str) -> Running:
         scale = Scale(
             part.min_replicas, part.max_replicas, part.autoscaler_class, part.metric, part.target
         )
+    account = worker.service_account.name if worker.service_account else None
     if side == EDGE:
-        return Running(scale, service_account=worker.service_account)
+        return Running(scale, service_account=account)
     tolerations = tuple(t.model_dump(by_alias=True, exclude_none=True) for t in worker.tolerations)
-    return Running(scale, worker.node_selector, tolerations, worker.service_account)
+    return Running(scale, worker.node_selector, tolerations, account)
 
 
 def claim_of(worker: Worker, field: str) -> Claim | None:

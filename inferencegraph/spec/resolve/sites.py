@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from inferencegraph.build.pods import EdgeNode
-from inferencegraph.build.sites import DEFAULT_TIMEOUTS, Timeouts
+from inferencegraph.build.sites import DEFAULT_TIMEOUTS, Places, Timeouts
 from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.service import EdgeWorker, Spec
 
@@ -72,3 +72,11 @@ def timeouts_of(spec: Spec) -> Timeouts:
     given = spec.timeouts.model_dump(exclude_none=True)
     with at("spec.timeouts"):
         return Timeouts(**given) if given else DEFAULT_TIMEOUTS
+
+
+def places_of(spec: Spec, forwards: bool) -> Places:
+    """Of the uplinks. `forwards`: whether something is rendered that calls a cloud. Raises
+    SpecFault."""
+    if spec.uplink.model_fields_set and not forwards:
+        raise SpecFault("spec.uplink", "no uplink is rendered: it stands between edge and cloud")
+    return Places(spec.uplink.max_concurrency, spec.uplink.max_queue)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+import kubernetes_validate
 import yaml
 from jsonschema import Draft202012Validator
 
@@ -17,6 +18,9 @@ FILES = {
     "ClusterServingRuntime": "clusterservingruntimes.yaml",
     "LLMInferenceService": "llminferenceservices.json.gz",
 }
+# Kinds of others that are rendered beside KServe's.
+OTHERS = {"HTTPRoute": "httproutes.yaml"}
+KUBERNETES = "1.34"
 
 
 def spec_schema(crds: Path, kind: str) -> dict[str, Any]:
@@ -48,10 +52,22 @@ def _quick(path: Path) -> Any:
 
 def violations(crds: Path, manifest: dict[str, Any]) -> list[str]:
     """What is wrong, in words; a hundred times faster where nothing is."""
-    if _quick(crds / FILES[manifest["kind"]]).is_valid(manifest):
+    path = crds / {**FILES, **OTHERS}[manifest["kind"]]
+    if _quick(path).is_valid(manifest):
         return []
-    found = _validator(crds / FILES[manifest["kind"]]).iter_errors(manifest)
+    found = _validator(path).iter_errors(manifest)
     return [f"{error.json_path}: {error.message}" for error in found]
+
+
+def refused(crds: Path, manifest: dict[str, Any]) -> list[str]:
+    """What a CRD, or Kubernetes' own schema, has against it. Raises for a kind of neither."""
+    if manifest["kind"] in (*FILES, *OTHERS):
+        return violations(crds, manifest)
+    try:
+        kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+    except kubernetes_validate.ValidationError as fault:
+        return [f"{fault.path}: {fault.message}"]
+    return []
 
 
 def _strict(schema: Any) -> Any:

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from inferencegraph.build.accelerators import ACCELERATORS
-from inferencegraph.build.annotated import annotated
 from inferencegraph.build.engine_images import IMAGES
 from inferencegraph.build.sites import MINING_MODES
 from inferencegraph.check.fields import fields_of
@@ -28,6 +27,7 @@ from inferencegraph.spec.examples import (
     example,
     setup,
     shipped,
+    texts,
 )
 from predictors.engines import ENGINES
 from predictors.serving.settings import PredictorSettings
@@ -53,7 +53,7 @@ REWRITE = "run `python -m inferencegraph.spec.examples manifests`"
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=str)
 def test_the_files_are_what_their_specs_say(folder: Path) -> None:
-    built = {name: annotated(manifest) for name, manifest in EXAMPLES[folder].items()}
+    built = texts(folder)
     there = {path.name: path.read_text() for path in (MANIFESTS / folder).glob("*.yaml")}
     assert set(there) - {"kustomization.yaml"} == set(built), REWRITE
     for name, text in built.items():
@@ -62,9 +62,9 @@ def test_the_files_are_what_their_specs_say(folder: Path) -> None:
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=str)
 def test_comments_change_nothing(folder: Path) -> None:
-    for manifest in EXAMPLES[folder].values():
-        assert yaml.safe_load(annotated(manifest)) == manifest
-        assert "&id" not in annotated(manifest)
+    for name, text in texts(folder).items():
+        assert yaml.safe_load(text) == EXAMPLES[folder][name]
+        assert "&id" not in text
 
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=str)
@@ -136,6 +136,7 @@ def test_every_object_has_the_recommended_labels(folder: Path) -> None:
 def test_a_pod_gets_what_an_operator_asks_for(folder: Path) -> None:
     for _, pod in _pods(folder):
         assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False
         assert pod["imagePullSecrets"] == [{"name": "kserve-hem-registry"}]
         assert pod["annotations"]["prometheus.io/scrape"] == "true"
         volumes = {volume["name"]: volume for volume in pod["volumes"]}

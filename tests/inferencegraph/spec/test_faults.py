@@ -129,6 +129,9 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
         "is required in deploymentMode sdk",
     ),
     ({**_edge(), "timeouts": {"cloud": 200}}, "spec.timeouts", "timeouts need"),
+    ({"edgeWorker": EDGE, "uplink": {"maxQueue": 1}}, "spec.uplink", "no uplink is rendered"),
+    ({"cloudWorker": CLOUD, "uplink": {"maxQueue": 1}}, "spec.uplink", "no uplink is rendered"),
+    ({**_edge(), "uplink": {"maxQueue": -1}}, "spec.uplink.maxQueue", "greater than or equal"),
     ({**_edge(), "gateway": {"stiky": "user"}}, "spec.gateway.stiky", "did you mean 'sticky'?"),
 ]
 

@@ -79,7 +79,9 @@ def test_filled_in_it_renders_what_kserve_and_kubernetes_take(
             assert violations(shared / "crds", content) == []
         else:
             kubernetes_validate.validate(content, KUBERNETES, strict=True)
-    assert to_text(objects) == GOLDEN.read_text(), "render it again, and look at the difference"
+    assert to_text(found.documents) == GOLDEN.read_text(), (
+        "render it again, and look at the difference"
+    )
 
 
 def test_both_nodes_share_the_cloud_and_nothing_else(example: str, tmp_path: Path) -> None:
@@ -102,4 +104,4 @@ def _selectors(content: dict[str, Any]) -> set[str]:
 def test_rendered_comments_change_nothing(example: str, tmp_path: Path) -> None:
     for document in _expanded(_filled_in(example), tmp_path).documents:
         assert isinstance(document, Document)
-        assert yaml.safe_load(annotated(document.content)) == document.content
+        assert yaml.safe_load(annotated(document.content, document.origins)) == document.content

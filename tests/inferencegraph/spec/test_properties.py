@@ -35,4 +35,4 @@ def test_what_a_valid_spec_renders_is_valid_and_always_the_same(
         if each["kind"] in FILES:
             assert violations(shared / "crds", each) == []
     again = expanded([Document(document.path, copy.deepcopy(content))])
-    assert to_text([each.content for each in again.documents]) == to_text(objects)
+    assert to_text(again.documents) == to_text(found.documents)

@@ -67,8 +67,9 @@ def made(example: str, tmp_path: Path) -> Expanded:
 
 def test_filled_in_it_renders_to_the_golden_file(made: Expanded) -> None:
     assert not made.errors
-    objects = [document.content for document in made.documents]
-    assert to_text(objects) == GOLDEN.read_text(), "render it again, and look at the difference"
+    assert to_text(made.documents) == GOLDEN.read_text(), (
+        "render it again, and look at the difference"
+    )
 
 
 def test_kserve_and_kubernetes_take_it_and_what_kserve_makes_of_it(
