@@ -15,6 +15,7 @@ from inferencegraph.commands.bench import bench
 from inferencegraph.commands.calibrate import calibrate
 from inferencegraph.commands.chat import chat
 from inferencegraph.commands.delete import delete
+from inferencegraph.commands.estimate import estimate
 from inferencegraph.commands.evaluate import evaluate
 from inferencegraph.commands.import_ import import_
 from inferencegraph.commands.init import init
@@ -62,7 +63,7 @@ def hem(
 COMMANDS: Final = (
     *(init, up, ask, chat, batch, render, validate, schema, router),
     *(apply, status, delete),
-    *(import_, label, train, score, calibrate, evaluate, leaderboard, bench),
+    *(import_, estimate, label, train, score, calibrate, evaluate, leaderboard, bench),
 )
 for command in COMMANDS:
     app.command(command.__name__.rstrip("_"), cls=Command)(command)  # `import` is a word of Python

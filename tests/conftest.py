@@ -96,7 +96,9 @@ SLOW = tuple(
     ROOT / "tests" / path
     for path in (
         "e2e",
+        "inferencegraph/commands/test_estimate.py",
         "inferencegraph/commands/test_label.py",
+        "inferencegraph/evaluate/estimating/test_promises.py",
         "inferencegraph/local/test_process.py",
         "inferencegraph/local/test_stack.py",
         "inferencegraph/router/test_limits.py",

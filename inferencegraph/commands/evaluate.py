@@ -143,7 +143,7 @@ async def _run(benchmark: "Benchmark", folder: Path) -> dict[str, Any]:
 
 
 def _began(folder: Path) -> bool:
-    from inferencegraph.evaluate.run import ROWS
+    from inferencegraph.evaluate.records import ROWS
 
     return any((folder / ROWS).glob("*.jsonl"))
 

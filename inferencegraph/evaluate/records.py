@@ -18,6 +18,7 @@ from inferencegraph.evaluate.outcome import Outcome
 from predictors.errors import ConfigurationError
 from predictors.jsonl import write_lines
 
+ROWS: Final = "rows"  # the folder, in a benchmark's own, with each run's outcomes
 _HEADER: Final = "hem_evaluate"
 _VERSION: Final = 1
 _TURN: Final = "turn"
@@ -106,6 +107,18 @@ class Records:
         if not whole:
             os.ftruncate(self._file, before)
             raise ConfigurationError(f"{self.path} can't be written: {reason}")
+
+
+def remove_empty(folder: Path) -> None:
+    """Of a benchmark that ended before anything was answered: what has no outcome goes."""
+    for path in (folder / ROWS).glob("*.jsonl"):
+        if path.read_bytes().count(b"\n") < 2:
+            path.unlink()
+    for place in (folder / ROWS, folder, folder.parent):
+        try:
+            place.rmdir()
+        except OSError:  # something is in it
+            return
 
 
 def write_records(

@@ -13,7 +13,7 @@ from inferencegraph.evaluate.datasets import DataSet, Item, read_data
 from inferencegraph.evaluate.energy import Meter
 from inferencegraph.evaluate.metrics.columns import Whole
 from inferencegraph.evaluate.outcome import Outcome
-from inferencegraph.evaluate.records import Records, write_records
+from inferencegraph.evaluate.records import ROWS, Records, remove_empty, write_records
 from inferencegraph.evaluate.replay import replay
 from inferencegraph.evaluate.scoring import Scoring
 from inferencegraph.evaluate.systems import (
@@ -32,7 +32,6 @@ from predictors.contract import CLOUD, EDGE
 from predictors.errors import ConfigurationError
 from predictors.upstream.redaction import shown_url
 
-ROWS: Final = "rows"  # the folder with each run's outcomes
 _RANDOM: Final = SystemEntry(algorithm="RandomRouter", threshold=(0.5,))
 _SIDES: Final = {EDGE_ONLY: EDGE, CLOUD_ONLY: CLOUD, DEPLOYED: None}
 
@@ -89,11 +88,15 @@ async def run(benchmark: Benchmark, out: Path, watcher: Watcher | None = None) -
     where = ""
     if benchmark.asks:
         await scoring.start()
-        async with _pair(benchmark, watcher) as (ask, where, traffic):
-            for system in _to_ask(systems):
-                asked[system.name] = await _ask(
-                    benchmark, system, items, ask, traffic, scoring, out, watcher, where
-                )
+        try:
+            async with _pair(benchmark, watcher) as (ask, where, traffic):
+                for system in _to_ask(systems):
+                    asked[system.name] = await _ask(
+                        benchmark, system, items, ask, traffic, scoring, out, watcher
+                    )
+        except BaseException:
+            remove_empty(out)
+            raise
         asked = _without_stand_ins(asked)
         runs_edge, runs_cloud = asked[EDGE_ONLY].outcomes, asked[CLOUD_ONLY].outcomes
         edge, cloud = await scoring.of_sides(runs_edge, runs_cloud)
@@ -210,7 +213,6 @@ async def _ask(
     scoring: Scoring,
     out: Path,
     watcher: Watcher,
-    where: str,
 ) -> Run:
     settings = _settings(benchmark, system, scoring.fingerprint)
     with Records(_file(out, system), settings) as records:
@@ -227,7 +229,7 @@ async def _ask(
         try:
             await ask_all(ask, waiting, _SIDES[system.kind], pace, keep)
         finally:
-            if waiting:
+            if waiting and records.outcomes:
                 after = await traffic.read() if traffic else None
                 sent, received = after.since(before) if before and after else (None, None)
                 seconds = time.monotonic() - began

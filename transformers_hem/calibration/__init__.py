@@ -5,10 +5,12 @@
 - targets.py       what can be aimed at: a share at the edge, a quality loss, a budget
 - quality_loss.py  the statistics behind the promise of a quality loss
 - budget.py        the statistics behind the promise of a budget
+- betting.py       intervals of means that hold at all times, however early somebody stops
+- threshold_search.py  the same promise of a quality loss, while rows are still labelled
 - calibrate.py     `hem calibrate`: a sample and a target give a promise, written into the router
 - drift.py         whether live scores still look like those of the calibration
 
-The formulas of a promise are fixed before any data is seen: a change in quality_loss.py or
-budget.py needs a proof, and the tests that draw 200 promises. config.json is a contract with
-routers that are out there: new fields need defaults.
+The formulas of a promise are fixed before any data is seen: a change in quality_loss.py,
+budget.py, betting.py or threshold_search.py needs a proof, and the tests that draw promises.
+config.json is a contract with routers that are out there: new fields need defaults.
 """

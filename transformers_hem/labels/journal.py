@@ -28,13 +28,15 @@ _SYNC_SECONDS: Final = 1.0
 
 
 class Journal:
-    """Open it with `open`, close it with `close`. `answers`, `prefixes` of the edge's, `scores` and
-    `parts`, a scorer's, are by question id; `failures` are ids of questions that failed before."""
+    """Open it with `open`, close it with `close`. `answers`, `prefixes` of the edge's, `seconds`
+    that the edge's took where they were measured, `scores` and `parts`, a scorer's, are by question
+    id; `failures` are ids of questions that failed before."""
 
     def __init__(self, path: Path, handle: int) -> None:
         self.path = path
         self.answers: dict[str | int, dict[Side, Answer]] = {}
         self.prefixes: dict[str | int, Sequence[Prefix]] = {}
+        self.seconds: dict[str | int, float] = {}
         self.scores: dict[str | int, Pair] = {}
         self.parts: dict[str | int, dict[str, Pair]] = {}
         self.failures: set[str | int] = set()
@@ -70,13 +72,20 @@ class Journal:
         return not (self.answers or self.scores or self.parts)
 
     def answered(
-        self, question: Question, side: Side, answer: Answer, prefixes: Sequence[Prefix] = ()
+        self,
+        question: Question,
+        side: Side,
+        answer: Answer,
+        prefixes: Sequence[Prefix] = (),
+        seconds: float | None = None,
     ) -> None:
         self.answers.setdefault(question.id, {})[side] = answer
         known = {name: value for name, value in asdict(answer).items() if value is not None}
         record: dict[str, Any] = {"side": side, "answer": known}
         if prefixes:
             self.prefixes[question.id] = record["prefixes"] = prefixes
+        if seconds is not None:
+            self.seconds[question.id] = record["seconds"] = seconds
         self._write(question, record)
 
     def scored(self, question: Question, pair: Pair) -> None:
@@ -148,6 +157,8 @@ class Journal:
                 self.answers.setdefault(name, {})[record["side"]] = Answer(**record["answer"])
                 if "prefixes" in record:
                     self.prefixes[name] = record["prefixes"]
+                if "seconds" in record:
+                    self.seconds[name] = record["seconds"]
             elif "scores" in record:
                 self.scores[name] = Pair(*record["scores"])
             elif "part" in record:

@@ -51,7 +51,7 @@ def read_questions(path: Path, limit: int | None, seed: int | None = None) -> li
     questions: list[Question] = []
     for number, row in read_rows(path):
         require_new(row.get("id"), seen, path, number)
-        question = _question(row, path, number)
+        question = read_question(row, f"{path}, line {number}")
         if row.get("id") is None:
             require_new(question.id, seen, path, number)
         questions.append(question)
@@ -61,8 +61,8 @@ def read_questions(path: Path, limit: int | None, seed: int | None = None) -> li
     return [questions[index] for index in np.sort(drawn)]
 
 
-def _question(row: dict[str, Any], path: Path, number: int) -> Question:
-    where = f"{path}, line {number}"
+def read_question(row: Mapping[str, Any], where: str) -> Question:
+    """`where` names file and line. Raises ConfigurationError."""
     query = read_query(row, where)
     value, references = read_references(row, where)
     answers = {side: a for side in SIDES if (a := _answer(row, side, where)) is not None}
@@ -73,7 +73,7 @@ def _question(row: dict[str, Any], path: Path, number: int) -> Question:
     return Question(name, query, value, references, answers, fingerprint, where, prefixes)
 
 
-def _answer(row: dict[str, Any], side: Side, where: str) -> Answer | None:
+def _answer(row: Mapping[str, Any], side: Side, where: str) -> Answer | None:
     text = row.get(f"{side}_answer")
     if text is None:
         return None

@@ -16,9 +16,9 @@ from inferencegraph.evaluate.asking import Pace, ask_all, asker
 from inferencegraph.evaluate.benchmark import Benchmark
 from inferencegraph.evaluate.datasets import read_data
 from inferencegraph.evaluate.outcome import Outcome, read_outcome
-from inferencegraph.evaluate.records import Records
+from inferencegraph.evaluate.records import ROWS, Records
 from inferencegraph.evaluate.result import facts
-from inferencegraph.evaluate.run import ROWS, run
+from inferencegraph.evaluate.run import run
 from predictors.errors import ConfigurationError, UpstreamError
 
 
@@ -276,3 +276,9 @@ def test_the_answer_is_the_text_or_the_likeliest_class() -> None:
 def test_an_answer_of_neither_kind_is_a_value_error(response: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="no V2 response"):
         read_outcome(response)
+
+
+def test_a_benchmark_that_nobody_answers_leaves_no_folder(questions: Path, tmp_path: Path) -> None:
+    with pytest.raises(UpstreamError):
+        found(benchmark("http://127.0.0.1:9", questions), tmp_path / "results" / "new")
+    assert not (tmp_path / "results").exists()

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from inferencegraph.evaluate.benchmark import Benchmark, read_benchmark
 from inferencegraph.evaluate.leaderboard import rank_csv, table
+from inferencegraph.evaluate.records import ROWS
 from inferencegraph.evaluate.result import facts
-from inferencegraph.evaluate.run import ROWS, run
+from inferencegraph.evaluate.run import run
 from inferencegraph.evaluate.store import board, entries, read_results, write
 from inferencegraph.read.documents import MANIFESTS
 from predictors.errors import ConfigurationError
