@@ -6,12 +6,14 @@ sources    where a model comes from
 engines    the inference engines, and their configuration blocks
 mining     hard-example mining, the gateway
 serving    how many, where, and how much: replicas, resources, nodes, images
+operations what is rendered besides: ways in, network policies, metrics
 faults     what is wrong in a document: the field's path, the line, the way out
 kinds      which objects are specs, and what is read with them
 reading    finds specs among documents
 expanding  turns each into objects, with the Models beside it
 resolving  from a spec to the values that inferencegraph.build takes
 templates  what of a worker's pod template is a field of the spec, and what is not carried over
+origins    which field a rendered line comes from
 own_algorithm  a user's own algorithm, judged without being run
 report     what becomes of each field of another system's file
 models, sedna, ianvs  Sedna's Models and services, and Ianvs's test algorithms, as specs

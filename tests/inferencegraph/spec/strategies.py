@@ -51,6 +51,17 @@ _mining = st.one_of(
         st.just("mining-then-inference"),
     ),
 )
+_policies = st.fixed_dictionaries(
+    {},
+    optional={
+        "callers": st.just([{"kubernetes.io/metadata.name": "gateways"}]),
+        "prometheus": st.just([{"kubernetes.io/metadata.name": "monitoring"}]),
+        "downloadPorts": st.lists(st.integers(1, 65535), max_size=2),
+    },
+)
+_expose = st.sampled_from(
+    [{"kind": "ingress"}, {"kind": "httpRoute", "parentRefs": [{"name": "public"}]}]
+)
 _autoscaling = st.builds(
     lambda low, more, kind, metric: {
         "minReplicas": low,
@@ -98,6 +109,13 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
         spec["images"] = {"registry": "registry.example.com/team", "tag": "1.2.3"}
     if draw(st.booleans()):
         spec["timeouts"] = {"cloud": draw(st.floats(3, 120))}
+    if draw(st.booleans()):
+        spec["networkPolicies"] = draw(_policies)
+    if draw(st.booleans()):
+        spec["monitoring"] = draw(st.sampled_from([{}, {"interval": "30s"}]))
+    if sides == "both" and draw(st.booleans()):
+        spec["expose"] = {**draw(_expose), "graph": True, "host": "{site}.example.com"}
+        spec["uplink"] = {"maxQueue": draw(st.integers(0, 9))}
     return {
         "apiVersion": draw(st.sampled_from(["kserve-hem.io/v1alpha1", "sedna.io/v1alpha2"])),
         "kind": "LLMJointInferenceService",
