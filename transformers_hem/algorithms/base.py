@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,13 +24,21 @@ INLINE_CHARACTERS = 16_384
 SCORED_CHARACTERS = 32_768
 
 
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Leaving:
+    """All of a request that would leave the edge, as JSON, for guards of privacy."""
+
+    content: Any
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The N rows of one request, as an algorithm sees them.
 
     `texts` holds the N queries; it is empty in the answer stage when the request has no text.
     `answers` holds the edge model's N answers, and `samples` k more of each where the algorithm
-    has a `sampling`; both are empty where there are none. The arrays can't be written to; each is
+    has a `sampling`; both are empty where there are none. `leaving` is the whole request, which the
+    texts are only a part of; None where they are all of it. The arrays can't be written to; each is
     None before there is an answer and where the engine gives none or a malformed one:
 
     - the edge model's telemetry on its own answers, float [N] in nats (`mean_margin`: difference
@@ -49,6 +57,7 @@ class Batch:
     boxes: Scores | None = None
     answers: tuple[str, ...] = ()
     samples: tuple[tuple[str, ...], ...] = ()
+    leaving: Leaving | None = None
 
 
 def bounded(batch: Batch, characters: int) -> Batch:

@@ -9,6 +9,7 @@ each sentence, and the cloud goes on behind those that the caller has.
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, Protocol
@@ -23,7 +24,7 @@ from predictors.errors import (
     Overloaded,
     UpstreamError,
 )
-from transformers_hem.algorithms.base import Batch, Route
+from transformers_hem.algorithms.base import Batch, Leaving, Route
 from transformers_hem.gateway.account import Attempt
 from transformers_hem.gateway.chat import DEADLINE, REQUEST_ID, Chat, Draft
 from transformers_hem.gateway.first_answer import Edge, as_events, shown
@@ -198,6 +199,8 @@ class Answering:
             rest = edge.said.continued(chat.body)
             if rest is None:
                 raise InvalidRequest("there is more in the answer than text")
+            if self._is_private(chat, rest):
+                raise InvalidRequest("a guard of privacy keeps the answer here")
             await takeover.begin(self._behind(chat, EDGE, edge.said, rest, outlet), taken)
         except HEMError as error:
             chat.degraded = _why(error)
@@ -298,7 +301,7 @@ class Answering:
         if isinstance(error, UpstreamError) and error.cause is Cause.DECLINED:
             return False
         rest = said.continued(chat.body)
-        if rest is None:
+        if rest is None or (route == EDGE and self._is_private(chat, rest)):
             return False
         logger.warning("the %s broke off, the %s goes on: %s", route, OTHER[route], error)
         outlet.release()
@@ -385,6 +388,11 @@ class Answering:
             return True
         guarded = self.miner.decider.overrule(chat.batch, None)
         return guarded is None or guarded.route == CLOUD
+
+    def _is_private(self, chat: Chat, rest: Mapping[str, Any]) -> bool:
+        """Whether a guard of privacy keeps at the edge what there is of the answer, which would
+        leave with the question."""
+        return self.miner.decider.is_private(replace(chat.batch, leaving=Leaving(rest)))
 
     def _stands_in(self, chat: Chat, route: Route, error: HEMError) -> bool:
         """Whether the other side may answer after this error. What one model can't take, because of

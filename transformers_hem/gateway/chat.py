@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from predictors.contract.openai.errors import InvalidField
-from transformers_hem.algorithms.base import Batch, Route
+from transformers_hem.algorithms.base import Batch, Leaving, Route
 from transformers_hem.gateway.account import Account, Attempt
 from transformers_hem.gateway.first_answer import FirstAnswer
 from transformers_hem.gateway.options import OnBreak
@@ -59,7 +59,8 @@ class Draft:
 @dataclass(slots=True)
 class Chat:
     """Its path and body, what is mined of it, the side that the caller forces, what it costs, the
-    conversation that it belongs to, and the edge's answer where that is mined. `degraded` is why
+    conversation that it belongs to, all that would leave the edge, and the edge's answer where that
+    is mined. `degraded` is why
     the cloud failed for which the edge stands in. `insists`: all sides that may answer are believed
     to be down, and asked nevertheless."""
 
@@ -71,6 +72,7 @@ class Chat:
     wishes: Wishes
     account: Account
     conversation: bytes | None
+    leaving: Leaving
     draft: Draft | None = None
     decision: Decision | None = None
     degraded: str = ""
@@ -78,7 +80,7 @@ class Chat:
 
     @property
     def batch(self) -> Batch:
-        return Batch(len(self.texts), self.texts)
+        return Batch(len(self.texts), self.texts, leaving=self.leaving)
 
     @property
     def streams(self) -> bool:

@@ -30,6 +30,7 @@ from transformers_hem.gateway.outlet import Outlet
 from transformers_hem.gateway.pace import TimeLimits
 from transformers_hem.gateway.site import Site
 from transformers_hem.gateway.sticky import Sticky
+from transformers_hem.serving.leaving import leaving_chat
 
 logger = logging.getLogger("kserve.hem")
 
@@ -110,7 +111,8 @@ class Gateway(OpenAIPaths):
         headers = {**request.headers, REQUEST_ID: identity}
         conversation = self._sticky.key(body, headers)
         account = Account(self._prices)
-        chat = Chat(path, body, texts, prefer, headers, wishes, account, conversation)
+        leaving = leaving_chat(body, request.headers)
+        chat = Chat(path, body, texts, prefer, headers, wishes, account, conversation, leaving)
         return _Passed(self, chat)
 
     def _mined(self, query: Query) -> str:

@@ -1,6 +1,7 @@
 """Guards: rules that overrule a score. A new one is one file here and one line in the table below.
 
 base        what a guard is
+privacy     at the edge, where there is something private
 resources   to the cloud while the edge is short of resources
 settings    reads HEM_GUARDS
 """
@@ -10,5 +11,9 @@ from transformers_hem.guards.base import Guard
 
 GUARDS: Registry[Guard] = Registry(
     "guard",
-    {"ResourceSensitiveRouter": "transformers_hem.guards.resources:ResourceSensitiveRouter"},
+    {
+        "PrivacyGuard": "transformers_hem.guards.privacy.guard:PrivacyGuard",
+        "ResourceSensitiveRouter": "transformers_hem.guards.resources:ResourceSensitiveRouter",
+    },
+    {"PrivacyGuard": "privacy"},
 )

@@ -12,7 +12,8 @@ class Guard(ABC):
     One instance serves concurrent requests.
     """
 
-    # A guard of privacy overrules the caller's `hem_prefer` too.
+    # A guard of privacy overrules the caller's `hem_prefer` too. Where it raises, the request stays
+    # at the edge.
     privacy: ClassVar[bool] = False
     Parameters: ClassVar[type[AlgorithmParameters]] = AlgorithmParameters
 

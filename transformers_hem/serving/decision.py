@@ -4,6 +4,7 @@ Algorithms only score; `Decider.judge` alone says `score > threshold`, so that c
 for all of them. Nothing here knows of kserve or HTTP.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -31,6 +32,8 @@ from transformers_hem.algorithms.base import (
 )
 from transformers_hem.calibration.drift import ScoreDrift
 from transformers_hem.guards.base import Guard
+
+logger = logging.getLogger("kserve.hem")
 
 BatchPolicy = Literal["any", "majority", "all"]
 # "algorithm", "prefer", "sticky", "no_signal", or the name of the guard that decided
@@ -136,7 +139,7 @@ class Decider:
 
     def _guarded(self, guards: Mapping[str, Guard], batch: Batch) -> Decision | None:
         for name, guard in guards.items():
-            route = guard.route(batch)
+            route = _route(name, guard, batch)
             if route is not None:
                 return self._decision(route, None, name)
         return None
@@ -152,6 +155,18 @@ class Decider:
                 f"not {np.array2string(scores, threshold=8)}"
             )
         return scores
+
+
+def _route(name: str, guard: Guard, batch: Batch) -> Route | None:
+    """A guard of privacy that raises keeps the request at the edge."""
+    try:
+        return guard.route(batch)
+    except Exception as error:
+        if not guard.privacy:
+            raise
+        # The message may have what is private.
+        logger.error("guard %s: %s, so a request stays at the edge", name, type(error).__name__)
+        return EDGE
 
 
 def request_score(scores: Scores, policy: BatchPolicy) -> float | None:

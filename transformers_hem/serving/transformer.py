@@ -35,6 +35,7 @@ from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.gateway.routes import Gateway
 from transformers_hem.serving.answer_batch import answer_batch, named_outputs
 from transformers_hem.serving.decision import DECIDED, Decider, Decision
+from transformers_hem.serving.leaving import leaving_request
 from transformers_hem.serving.predictor_client import (
     PredictorClient,
     PredictorRefused,
@@ -205,7 +206,9 @@ class MiningThenInference(HEMTransformer):
         parameters = request_parameters(payload)
         parse_sampling(parameters, Sampling())
         prefer = parse_prefer(parameters)
-        decision = await self._mine(Batch(len(texts), tuple(texts)), prefer, payload, headers)
+        leaving = leaving_request(payload, texts, parameters, headers)
+        batch = Batch(len(texts), tuple(texts), leaving=leaving)
+        decision = await self._mine(batch, prefer, payload, headers)
         return request_json(payload, {**without(parameters, DECIDED), **decision.parameters()})
 
 
@@ -248,7 +251,9 @@ class InferenceThenMining(HEMTransformer):
         prefer = parse_prefer(parameters)
         body = request_json(payload, parameters, outputs=False)
         response = await self._predictor.infer(body, headers or {})
-        batch = answer_batch(response, request_texts(payload) if has_text(payload) else ())
+        texts = request_texts(payload) if has_text(payload) else []
+        leaving = leaving_request(payload, texts, parameters, headers)
+        batch = replace(answer_batch(response, texts), leaving=leaving)
         decision = await self._mine(batch, prefer, payload, headers)
         response["parameters"] = {
             **hem_parameters(parameters),

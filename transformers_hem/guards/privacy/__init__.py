@@ -1,0 +1,34 @@
+"""Finds what is private in texts, and keeps the requests that hold it at the edge.
+
+base            what a detector is, and what it finds
+normalising     one way of writing for the many of Unicode, with the way back to the original
+numbers         runs of digits, which several detectors judge
+email, phone, card, iban, national_ids, secrets, network   a detector each
+own             the user's own patterns and words
+detectors       all of them: one pass that finds candidates, then those that judge them
+leaving         all texts of a request
+guard           the guard
+measuring       precision and recall on texts whose private items are known
+
+A new detector is one file here and one line in the table below.
+"""
+
+from predictors.registry import Registry
+from transformers_hem.guards.privacy.base import Detector
+
+_HERE = "transformers_hem.guards.privacy"
+
+DETECTORS: Registry[Detector] = Registry(
+    "kind of private item",
+    {
+        "card": f"{_HERE}.card:Cards",
+        "email": f"{_HERE}.email:Emails",
+        "iban": f"{_HERE}.iban:Ibans",
+        "ip_address": f"{_HERE}.network:IPAddresses",
+        "mac_address": f"{_HERE}.network:MACAddresses",
+        "national_id": f"{_HERE}.national_ids:NationalIds",
+        "phone": f"{_HERE}.phone:Phones",
+        "secret": f"{_HERE}.secrets:Secrets",
+    },
+    dict.fromkeys(("card", "iban", "national_id", "phone"), "privacy"),
+)

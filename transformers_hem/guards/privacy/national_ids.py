@@ -1,0 +1,125 @@
+"""Numbers that states give to persons."""
+
+import importlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from predictors.errors import ConfigurationError, known
+from transformers_hem.guards.privacy.base import Detector, PrivacyParameters, Scanned, Span, listed
+
+_DIGITS_11: Final = r"\d{11}"
+_DIGITS_13: Final = r"\d{13}"
+# Country, python-stdnum's module, how the number is written. Those without check digits are
+# known by the way alone that they are written.
+_IDS: Final = (
+    ("AR", "ar.cuit", r"\d{2}-\d{8}-\d"),
+    ("BE", "be.nn", r"\d{2}\.?\d{2}\.?\d{2}-?\d{3}\.?\d{2}"),
+    ("BG", "bg.egn", r"\d{10}"),
+    ("BR", "br.cpf", r"\d{3}\.?\d{3}\.?\d{3}-?\d{2}"),
+    ("CA", "ca.sin", r"\d{3}[ -]\d{3}[ -]\d{3}"),
+    ("CH", "ch.ssn", r"756\.?\d{4}\.?\d{4}\.?\d{2}"),
+    ("CL", "cl.rut", r"\d{1,2}\.?\d{3}\.?\d{3}-[\dkK]"),
+    ("CN", "cn.ric", r"\d{17}[\dXx]"),
+    ("CZ", "cz.rc", r"\d{6}/?\d{3,4}"),
+    ("DE", "de.idnr", r"\d{2} ?\d{3} ?\d{3} ?\d{3}"),
+    ("DK", "dk.cpr", r"\d{6}-\d{4}"),
+    ("EE", "ee.ik", _DIGITS_11),
+    ("ES", "es.dni", r"\d{8}[ -]?[A-Za-z]"),
+    ("ES", "es.nie", r"[XYZxyz][ -]?\d{7}[ -]?[A-Za-z]"),
+    ("FI", "fi.hetu", r"\d{6}[-+A-FU-Y]\d{3}[0-9A-Ya-y]"),
+    ("FR", "fr.nir", r"[12] ?\d{2} ?\d{2} ?\d[\dAB] ?\d{3} ?\d{3} ?\d{2}"),
+    ("GB", "gb.nhs", r"\d{3}[ -]?\d{3}[ -]?\d{4}"),
+    ("GB", "", r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D]"),
+    ("GR", "gr.amka", _DIGITS_11),
+    ("HR", "hr.oib", _DIGITS_11),
+    ("IE", "ie.pps", r"\d{7}[A-Wa-w][A-IWa-iw]?"),
+    ("IN", "in_.aadhaar", r"\d{4}[ -]?\d{4}[ -]?\d{4}"),
+    ("IN", "in_.pan", r"[A-Z]{5}\d{4}[A-Z]"),
+    ("IT", "it.codicefiscale", r"[A-Za-z]{6}\d\d[A-Za-z]\d\d[A-Za-z]\d{3}[A-Za-z]"),
+    ("JP", "jp.in_", r"\d{4}[ -]?\d{4}[ -]?\d{4}"),
+    ("KR", "kr.rrn", r"\d{6}-?\d{7}"),
+    ("LT", "lt.asmens", _DIGITS_11),
+    ("LV", "lv.pvn", r"\d{6}-\d{5}"),
+    ("MX", "mx.curp", r"[A-Z]{4}\d{6}[HMX][A-Z]{5}[A-Z0-9]\d"),
+    ("MY", "my.nric", r"\d{6}-\d{2}-\d{4}"),
+    ("NL", "nl.bsn", r"\d{4}\.?\d{2}\.?\d{3}"),
+    ("NO", "no.fodselsnummer", r"\d{6} ?\d{5}"),
+    ("PL", "pl.pesel", _DIGITS_11),
+    ("PT", "pt.cc", r"\d{8} ?\d ?[A-Z0-9]{2} ?\d"),
+    ("RO", "ro.cnp", _DIGITS_13),
+    ("SE", "se.personnummer", r"(?:\d{2})?\d{6}[-+]?\d{4}"),
+    ("TH", "th.pin", r"\d ?-?\d{4} ?-?\d{5} ?-?\d{2} ?-?\d"),
+    ("TR", "tr.tckimlik", _DIGITS_11),
+    ("UA", "ua.rntrc", r"\d{10}"),
+    ("US", "us.ssn", r"\d{3}[- ]\d{2}[- ]\d{4}"),
+    ("ZA", "za.idnr", r"\d{6} ?\d{4} ?\d{2} ?\d"),
+)
+COUNTRIES: Final = sorted({country for country, _, _ in _IDS})
+
+
+@dataclass(frozen=True, slots=True)
+class _Id:
+    """`judge` has python-stdnum's `is_valid`; None: there are no check digits."""
+
+    shape: re.Pattern[str]
+    judge: Any
+
+    def fits(self, written: str) -> bool:
+        if not self.shape.fullmatch(written):
+            return False
+        return self.judge is None or bool(self.judge.is_valid(written))
+
+
+_END: Final = re.compile(r"(?<=[A-Za-z0-9])(?![A-Za-z0-9])", re.ASCII)
+# Of all of them: six digits, or letters and a digit.
+_BEGINS: Final = r"\d(?:[ .\-+/]{0,2}\d){5}|[A-Za-z]{1,6}[ -]?\d"
+_LONGEST: Final = 24  # characters
+
+
+class NationalIds(Detector):
+    """By python-stdnum, of a chosen list of countries."""
+
+    trigger: ClassVar[str] = r"\d{2}[A-Za-z]?[ .\-]?\d{2}"
+
+    def __init__(self, parameters: PrivacyParameters) -> None:
+        countries = listed(parameters.countries.upper())
+        for country in countries:
+            if country not in COUNTRIES:
+                raise ConfigurationError(
+                    f"countries: no ids of {country!r}; {known(country, COUNTRIES)}"
+                )
+        self._ids = [
+            _Id(re.compile(shape, re.ASCII), _judge(module))
+            for country, module, shape in _IDS
+            if country in countries
+        ]
+        shapes = "|".join(dict.fromkeys(each.shape.pattern for each in self._ids))
+        # Looks ahead, so that what only looks like one hides none behind it.
+        self._candidate = re.compile(
+            rf"(?<![A-Za-z0-9])(?={_BEGINS})(?=(?:{shapes})(?![A-Za-z0-9]))", re.ASCII
+        )
+
+    def find(self, scanned: Scanned) -> Iterator[Span]:
+        behind = 0
+        for candidate in self._candidate.finditer(scanned.text):
+            scanned.check_time()
+            start = candidate.start()
+            end = self._end(scanned.text, start) if start >= behind else None
+            if end is not None:
+                behind = end
+                yield Span(start, end)
+
+    def _end(self, text: str, start: int) -> int | None:
+        """Of the longest that begins at `start`."""
+        window = text[start : start + _LONGEST + 1]
+        ends = [m.end() for m in _END.finditer(window) if m.end() <= _LONGEST]
+        for end in reversed(ends):
+            if any(each.fits(window[:end]) for each in self._ids):
+                return start + end
+        return None
+
+
+def _judge(module: str) -> Any:
+    return importlib.import_module(f"stdnum.{module}") if module else None

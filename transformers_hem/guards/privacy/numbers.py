@@ -1,0 +1,52 @@
+"""Runs of digits with separators between them, which several detectors judge."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_BETWEEN: Final = r"[ \t\r\n.\-/()]"
+_RUN: Final = re.compile(
+    rf"(?=\d(?:{_BETWEEN}{{0,3}}\d){{6}})\d+(?:{_BETWEEN}{{1,3}}\d+)*", re.ASCII
+)
+_GROUP: Final = re.compile(r"\d+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`groups` are the places of its digits: (start, end) in the text."""
+
+    start: int
+    groups: tuple[tuple[int, int], ...]
+    digits: str
+
+    def parts(self, least: int, most: int) -> "list[tuple[int, int, str]]":
+        """Every (start, end, digits) of whole groups with so many digits: at most `most` for each
+        group."""
+        found = []
+        ends, offsets = [], [0]
+        for start, end in self.groups:
+            ends.append(end)
+            offsets.append(offsets[-1] + end - start)
+        for first, (start, _) in enumerate(self.groups):
+            for last in range(first, len(self.groups)):
+                count = offsets[last + 1] - offsets[first]
+                if count > most:
+                    break
+                if count >= least:
+                    digits = self.digits[offsets[first] : offsets[last + 1]]
+                    found.append((start, ends[last], digits))
+        return found
+
+
+def read_runs(text: str) -> list[Run]:
+    """Those of at least seven digits."""
+    runs = []
+    for match in _RUN.finditer(text):
+        run = match.group()
+        groups = tuple(
+            (match.start() + group.start(), match.start() + group.end())
+            for group in _GROUP.finditer(run)
+        )
+        digits = "".join(text[start:end] for start, end in groups)
+        runs.append(Run(match.start(), groups, digits))
+    return runs
