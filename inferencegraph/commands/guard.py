@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MISSED = 1
 
-guard = typer.Typer(help="Measures guards.", invoke_without_command=True)
+guard = typer.Typer(invoke_without_command=True, rich_markup_mode="markdown")
 
 
 @guard.callback()

@@ -26,9 +26,11 @@ SCORED_CHARACTERS = 32_768
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Leaving:
-    """All of a request that would leave the edge, as JSON, for guards of privacy."""
+    """All of a request that would leave the edge, as JSON, for guards of privacy. `private`: its
+    conversation was private before."""
 
     content: Any
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ def build_gateway(
         miner,
         Keys(keys_file, open=settings.host in LOOPBACK),
         Sticky(settings.sticky, settings.sticky_header),
+        private=Sticky(settings.private_sticky, settings.sticky_header),
         limits=TimeLimits(settings.first_token_seconds, settings.between_tokens_seconds),
         on_break=settings.on_break,
         decide_at=_decide_at(settings.decide_at, miner.decider),

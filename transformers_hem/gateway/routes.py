@@ -46,6 +46,7 @@ class Gateway(OpenAIPaths):
         keys: Keys,
         sticky: Sticky,
         *,
+        private: Sticky | None = None,
         limits: TimeLimits,
         on_break: OnBreak = "continue",
         decide_at: DecideAt = "end",
@@ -63,6 +64,8 @@ class Gateway(OpenAIPaths):
         self._on_break: OnBreak = on_break
         self._keys = keys
         self._sticky = sticky
+        self._private = private or Sticky("off", "")
+        self._decider = miner.decider
         self._prices = prices
         self._origins = origins
         self._whole_conversation = whole_conversation
@@ -111,8 +114,11 @@ class Gateway(OpenAIPaths):
         headers = {**request.headers, REQUEST_ID: identity}
         conversation = self._sticky.key(body, headers)
         account = Account(self._prices)
-        leaving = leaving_chat(body, request.headers)
+        private = self._private.key(body, headers)
+        leaving = leaving_chat(body, request.headers, private=self._private.stays(private))
         chat = Chat(path, body, texts, prefer, headers, wishes, account, conversation, leaving)
+        if private is not None and self._decider.is_private(chat.batch):
+            self._private.remember(private)
         return _Passed(self, chat)
 
     def _mined(self, query: Query) -> str:

@@ -18,9 +18,12 @@ _NUMBERS: Final = np.empty(0)
 _BYTES: Final = "BYTES"
 
 
-def leaving_chat(body: Mapping[str, Any], headers: Mapping[str, str]) -> Leaving:
-    """Of a request of OpenAI's API: its whole body, and headers that go on."""
-    return Leaving((body, _passed_on(headers)))
+def leaving_chat(
+    body: Mapping[str, Any], headers: Mapping[str, str], *, private: bool = False
+) -> Leaving:
+    """Of a request of OpenAI's API: its whole body, and headers that go on. `private`: there was
+    something private in its conversation before."""
+    return Leaving((body, _passed_on(headers)), private)
 
 
 def leaving_request(

@@ -107,6 +107,11 @@ class HEMSettings(ServerSettings, BaseSettings):
         pattern="^[A-Za-z0-9_-]+$",
         description="gateway: the header that tells a conversation (default: x-session-id)",
     )
+    private_sticky: StickyBy = Field(
+        default="header",
+        description="gateway: a conversation in which something was private stays at the edge, and "
+        "is told as by HEM_STICKY (default: header)",
+    )
     prices_file: str = Field(
         default="",
         description="gateway: YAML or JSON with what a million tokens of each model cost",

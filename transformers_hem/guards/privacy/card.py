@@ -11,7 +11,7 @@ from transformers_hem.guards.privacy.base import Detector, Scanned, Span
 # What the issuers' numbers begin with, and how many digits they have (ISO/IEC 7812).
 _ISSUERS: Final = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}"
-    r"|3(?:0[0-59]|[689]\d)\d{11,16}|35\d{14,17}|6\d{15,18}|(?:5[0678])\d{10,17}|6[37]\d{10,17}"
+    r"|(?:2131|1800)\d{11}|0604\d{8,15}|3(?:0[0-59]|[689]\d)\d{11,16}|35\d{14,17}|6\d{15,18}|(?:5[0678])\d{10,17}|6[37]\d{10,17}"
 )
 _SEPARATORS: Final = frozenset({"", " ", "-", ".", "\n"})
 _LEAST_GROUP: Final = 3

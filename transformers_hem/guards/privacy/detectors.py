@@ -98,15 +98,15 @@ class Detectors:
 
 def _outermost(found: list[Found]) -> list[Found]:
     """Without the phones and ids that are digits of something longer."""
-    by_length = sorted(found, key=lambda each: (each.start, -each.end))
     kept: list[Found] = []
     behind = length = 0
-    for each in by_length:
-        inside = each.start < behind and each.end - each.start < length
-        if not (inside and each.kind in _OF_DIGITS):
-            kept.append(each)
-        if each.end > behind:
-            behind, length = each.end, each.end - each.start
+    for each in sorted(found, key=lambda each: (each.start, each.kind in _OF_DIGITS)):
+        characters = each.end - each.start
+        if each.kind not in _OF_DIGITS and each.end > behind:
+            behind, length = each.end, characters
+        elif each.kind in _OF_DIGITS and each.start < behind and characters < length:
+            continue
+        kept.append(each)
     return sorted(kept)
 
 

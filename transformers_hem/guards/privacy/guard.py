@@ -16,10 +16,11 @@ logger = logging.getLogger("kserve.hem")
 
 _PRIVATE = Counter(
     "hem_private_total",
-    "Requests that the guard of privacy kept at the edge, by what it found: a kind, unreadable, "
-    "too_long, timeout or error.",
+    "Requests that the guard of privacy kept at the edge, by what it found: a kind, before, "
+    "unreadable, too_long, timeout or error.",
     ["found"],
 )
+BEFORE: Final = "before"
 UNREADABLE: Final = "unreadable"
 TOO_LONG: Final = "too_long"
 TIMEOUT: Final = "timeout"
@@ -27,7 +28,8 @@ ERROR: Final = "error"
 
 
 class PrivacyGuard(Guard):
-    """Looks at all of a request once, however often it is asked. What fails, takes too long or is
+    """Looks at all of a request once, however often it is asked. A conversation that was private
+    before stays so. What fails, takes too long or is
     no text counts as private."""
 
     privacy: ClassVar[bool] = True
@@ -50,6 +52,8 @@ class PrivacyGuard(Guard):
 
     def _looked(self, leaving: Leaving) -> tuple[str, ...]:
         """Kinds, in the order in which they stand; the text itself goes nowhere."""
+        if leaving.private:
+            return (BEFORE,)
         try:
             content = read(leaving.content)
             if content.unreadable:

@@ -10,6 +10,7 @@ from predictors.errors import ConfigurationError, known
 from transformers_hem.guards.privacy.base import Detector, PrivacyParameters, Scanned, Span, listed
 
 _DIGITS_11: Final = r"\d{11}"
+_CHINESE: Final = r"[1-9]\d{5}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx]"
 _DIGITS_13: Final = r"\d{13}"
 # Country, python-stdnum's module, how the number is written. Those without check digits are
 # known by the way alone that they are written.
@@ -21,7 +22,8 @@ _IDS: Final = (
     ("CA", "ca.sin", r"\d{3}[ -]\d{3}[ -]\d{3}"),
     ("CH", "ch.ssn", r"756\.?\d{4}\.?\d{4}\.?\d{2}"),
     ("CL", "cl.rut", r"\d{1,2}\.?\d{3}\.?\d{3}-[\dkK]"),
-    ("CN", "cn.ric", r"\d{17}[\dXx]"),
+    # Not cn.ric, whose list of places is shorter than the one that they were given out by.
+    ("CN", "iso7064.mod_11_2", _CHINESE),
     ("CZ", "cz.rc", r"\d{6}/?\d{3,4}"),
     ("DE", "de.idnr", r"\d{2} ?\d{3} ?\d{3} ?\d{3}"),
     ("DK", "dk.cpr", r"\d{6}-\d{4}"),
@@ -69,7 +71,7 @@ class _Id:
     def fits(self, written: str) -> bool:
         if not self.shape.fullmatch(written):
             return False
-        return self.judge is None or bool(self.judge.is_valid(written))
+        return self.judge is None or bool(self.judge.is_valid(written.upper()))
 
 
 _END: Final = re.compile(r"(?<=[A-Za-z0-9])(?![A-Za-z0-9])", re.ASCII)

@@ -8,6 +8,7 @@ _BETWEEN: Final = r"[ \t\r\n.\-/()]"
 _RUN: Final = re.compile(
     rf"(?=\d(?:{_BETWEEN}{{0,3}}\d){{6}})\d+(?:{_BETWEEN}{{1,3}}\d+)*", re.ASCII
 )
+_MOST_GROUPS: Final = 7
 _GROUP: Final = re.compile(r"\d+", re.ASCII)
 
 
@@ -19,16 +20,15 @@ class Run:
     groups: tuple[tuple[int, int], ...]
     digits: str
 
-    def parts(self, least: int, most: int) -> "list[tuple[int, int, str]]":
-        """Every (start, end, digits) of whole groups with so many digits: at most `most` for each
-        group."""
+    def parts(self, least: int, most: int) -> list[tuple[int, int, str]]:
+        """Every (start, end, digits) of whole groups, at most seven, with so many digits."""
         found = []
         ends, offsets = [], [0]
         for start, end in self.groups:
             ends.append(end)
             offsets.append(offsets[-1] + end - start)
         for first, (start, _) in enumerate(self.groups):
-            for last in range(first, len(self.groups)):
+            for last in range(first, min(first + _MOST_GROUPS, len(self.groups))):
                 count = offsets[last + 1] - offsets[first]
                 if count > most:
                     break

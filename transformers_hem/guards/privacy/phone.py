@@ -26,12 +26,12 @@ _SAYS_PHONE: Final = re.compile(
     r"|\u0442\u0435\u043b|\u0437\u0432\u043e\u043d|zadzwo|bel ",
     re.IGNORECASE,
 )
-# Not of a phone: dates, times, amounts, versions.
-_OTHER: Final = re.compile(
-    r"(?:19|20)\d\d[./-]\d{1,2}[./-]\d{1,2}(?:[ T]\d.*)?|\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d\d"
-    r"(?:[ T]\d.*)?|(?:1[0-9]|20)\d\d ?- ?(?:1[0-9]|20)\d\d"
-)
-_BEFORE: Final = re.compile(r"(?:\+ ?(?:\(?\+?)?|\()\Z")
+# Not of a phone: decimals, dates with times, years.
+_DAY: Final = r"(?:(?:19|20)\d\d[./-]\d{1,2}[./-]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d\d)"
+_YEAR: Final = r"(?:1[0-9]|20)\d\d"
+_OTHER: Final = re.compile(rf"\d+\.\d+|{_DAY}(?:[ T]\d.*)?|{_YEAR} ?- ?{_YEAR}")
+_PLUS: Final = re.compile(r"\(?\+ ?\(?\Z")
+_EXTENSION: Final = re.compile(r" ?(?:x|ext\.?) ?\d{1,6}(?!\w)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,11 @@ class Phones(Detector):
             for start, end, digits in parts:
                 if start < behind:
                     continue
-                lead = _BEFORE.search(scanned.text, max(0, start - 4), start)
-                first = lead.start() if lead else start
+                first = _first(scanned.text, start, end)
                 if self._is_phone(scanned.text, first, start, end, digits):
-                    behind = end
-                    yield Span(first, end)
+                    extension = _EXTENSION.match(scanned.text, end)
+                    behind = extension.end() if extension else end
+                    yield Span(first, behind)
 
     def _is_phone(self, text: str, first: int, start: int, end: int, digits: str) -> bool:
         if not _apart(text, first, end):
@@ -108,6 +108,15 @@ def _region(code: str) -> _Region:
     metadata: Any = PhoneMetadata.metadata_for_region(code)
     pattern = metadata.general_desc.national_number_pattern
     return _Region(code, re.compile(pattern), metadata.national_prefix or "")
+
+
+def _first(text: str, start: int, end: int) -> int:
+    """Where a number begins whose digits do at `start`: at a plus, or at a bracket that is closed
+    within it."""
+    plus = _PLUS.search(text, max(0, start - 4), start)
+    if plus:
+        return plus.start()
+    return start - 1 if text[start - 1 : start] == "(" and ")" in text[start:end] else start
 
 
 def _apart(text: str, first: int, end: int) -> bool:
