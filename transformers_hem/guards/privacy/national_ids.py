@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+import re2
+
 from predictors.errors import ConfigurationError, known
 from transformers_hem.guards.privacy.base import Detector, PrivacyParameters, Scanned, Span, listed
 
@@ -76,7 +78,7 @@ class _Id:
 
 _END: Final = re.compile(r"(?<=[A-Za-z0-9])(?![A-Za-z0-9])", re.ASCII)
 # Of all of them: six digits, or letters and a digit.
-_BEGINS: Final = r"\d(?:[ .\-+/]{0,2}\d){5}|[A-Za-z]{1,6}[ -]?\d"
+_BEGINS: Final = re2.compile(r"\d(?:[ .\-+/]{0,2}\d){5}|[A-Za-z]{1,6}[ -]?\d")
 _LONGEST: Final = 24  # characters
 
 
@@ -99,19 +101,19 @@ class NationalIds(Detector):
         ]
         shapes = "|".join(dict.fromkeys(each.shape.pattern for each in self._ids))
         # Looks ahead, so that what only looks like one hides none behind it.
-        self._candidate = re.compile(
-            rf"(?<![A-Za-z0-9])(?={_BEGINS})(?=(?:{shapes})(?![A-Za-z0-9]))", re.ASCII
-        )
+        self._candidate = re.compile(rf"(?<![A-Za-z0-9])(?=(?:{shapes})(?![A-Za-z0-9]))", re.ASCII)
 
     def find(self, scanned: Scanned) -> Iterator[Span]:
         behind = 0
-        for candidate in self._candidate.finditer(scanned.text):
+        for place in _BEGINS.finditer(scanned.text):
             scanned.check_time()
-            start = candidate.start()
-            end = self._end(scanned.text, start) if start >= behind else None
-            if end is not None:
-                behind = end
-                yield Span(start, end)
+            for start in range(*place.span()):
+                if start < behind or self._candidate.match(scanned.text, start) is None:
+                    continue
+                end = self._end(scanned.text, start)
+                if end is not None:
+                    behind = end
+                    yield Span(start, end)
 
     def _end(self, text: str, start: int) -> int | None:
         """Of the longest that begins at `start`."""

@@ -3,6 +3,7 @@ Latin ones, invisible characters, combining marks; and where each character stoo
 
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 # Cyrillic and Greek letters that look like the Latin ones below them.
@@ -18,6 +19,7 @@ _LEFT_OUT: Final = frozenset({"Cf", "Mn", "Me"})
 _DASHES: Final = frozenset({"Pd"})
 _SPACES: Final = frozenset({"Zs"})
 _MINUS: Final = 0x2212
+_FEW: Final = 12
 
 
 class _Table(dict[int, str]):
@@ -48,25 +50,36 @@ def _written(code: int) -> str:
 _TABLE: Final = _Table({code: chr(code) for code in range(128)})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Normalised:
-    """`origins`: for each character of `text` its place in the original; None: the same place."""
+    """`longer` is the original, where characters of it were left out."""
 
     text: str
-    origins: tuple[int, ...] | None = None
+    longer: str | None = None
 
     def original(self, start: int, end: int) -> tuple[int, int]:
-        """What a part of `text` was written as."""
-        if self.origins is None:
+        """Where a part of `text` stands in the original."""
+        if self.longer is None:
             return start, end
-        return self.origins[start], self.origins[end - 1] + 1
+        return self._origins[start], self._origins[end - 1] + 1
+
+    @cached_property
+    def _origins(self) -> list[int]:
+        return [n for n, character in enumerate(self.longer or "") if _TABLE[ord(character)]]
 
 
 def normalise(text: str) -> Normalised:
     if text.isascii():
         return Normalised(text)
-    written = text.translate(_TABLE)
-    if len(written) == len(text):
-        return Normalised(written)
-    origins = (place for place, character in enumerate(text) if _TABLE[ord(character)])
-    return Normalised(written, tuple(origins))
+    written = _translated(text)
+    return Normalised(written, None if len(written) == len(text) else text)
+
+
+def _translated(text: str) -> str:
+    """A few characters are replaced faster one by one."""
+    others = [character for character in set(text) if not character.isascii()]
+    if len(others) > _FEW:
+        return text.translate(_TABLE)
+    for character in others:
+        text = text.replace(character, _TABLE[ord(character)])
+    return text

@@ -8,7 +8,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from math import log2
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
+
+import re2
 
 from transformers_hem.guards.privacy.base import Detector, Scanned, Span
 
@@ -51,7 +53,7 @@ _KEY: Final = re.compile(
 )
 _PEM: Final = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 _PEM_END: Final = re.compile(r"-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
-_IN_URL: Final = re.compile(r"[a-z][a-z0-9+]{1,20}://[^\s/:@]{0,100}:([^\s/@]{3,200})@", re.I)
+_IN_URL: Final = re.compile(r"://[^\s/:@]{0,100}:([^\s/@]{3,200})@")
 _NAMES: Final = (
     r"(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|auth[_-]?token"
     r"|access[_-]?token|client[_-]?secret|private[_-]?key|bearer)"
@@ -59,6 +61,8 @@ _NAMES: Final = (
 _ASSIGNED: Final = re.compile(
     _NAMES + r"[\"']?(?:\s{0,3}(?::=|=>|[:=])\s{0,3}[\"']?|\s)([^\s\"',;]{8,200})", re.IGNORECASE
 )
+_FIRST: Final = re2.compile("|".join(_KEYS))
+_NAME: Final = re2.compile(f"(?i:{_NAMES})")
 _LEAST_ENTROPY: Final = 2.5  # bits a character, of what is called a secret
 
 
@@ -66,22 +70,31 @@ class Secrets(Detector):
     """Keys by what they begin with, private keys, passwords in URLs, and what is said to be a
     password or a key."""
 
-    trigger: ClassVar[str] = "|".join(
-        (*_KEYS, r"PRIVATE KEY", r"://[^\s/]*@", f"(?i:{_NAMES})")
-    ).replace("(?<!", "(?:")
+    trigger: ClassVar[str] = "|".join((*_KEYS, "PRIVATE KEY", r"://[^\s/]*@", f"(?i:{_NAMES})"))
 
     def find(self, scanned: Scanned) -> Iterator[Span]:
         text = scanned.text
-        for match in _KEY.finditer(text):
+        for match in _at(_FIRST, _KEY, scanned):
             yield Span(match.start(), match.end())
         for match in _PEM.finditer(text):
             end = _PEM_END.search(text, match.end())
             yield Span(match.start(), end.end() if end else len(text))
         for match in _IN_URL.finditer(text):
             yield Span(match.start(1), match.end(1))
-        for match in _ASSIGNED.finditer(text):
+        for match in _at(_NAME, _ASSIGNED, scanned):
             if _is_random(match[1]):
                 yield Span(match.start(1), match.end(1))
+
+
+def _at(places: Any, pattern: re.Pattern[str], scanned: Scanned) -> Iterator[re.Match[str]]:
+    """Where RE2 finds that one may begin."""
+    behind = 0
+    for place in places.finditer(scanned.text):
+        scanned.check_time()
+        match = pattern.match(scanned.text, place.start()) if place.start() >= behind else None
+        if match is not None:
+            behind = match.end()
+            yield match
 
 
 def _is_random(value: str) -> bool:
