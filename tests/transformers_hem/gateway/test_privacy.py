@@ -70,9 +70,16 @@ WAYS: dict[str, Way] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+# Every way with a private question, and the other places by the ways that decide otherwise.
+CASES = [("the question", way) for way in WAYS] + [
+    (place, way)
+    for place in ("the system", "an image")
+    for way in ("the cloud's name", "an edge that can't take it", "a cascade")
+]
+
+
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
-@pytest.mark.parametrize("place", PRIVATE)
+@pytest.mark.parametrize(("place", "way"), CASES)
 async def test_what_is_private_stays_at_the_edge(place: str, stream: bool, way: str) -> None:
     answer, model, headers, options = WAYS[way]
     async with (
