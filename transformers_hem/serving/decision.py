@@ -99,6 +99,11 @@ class Decider:
         scores = algorithm.calibrated.scores if algorithm.calibrated else None
         self.drift = ScoreDrift(name, scores) if scores else None
 
+    @property
+    def private_guards(self) -> dict[str, Guard]:
+        """Those of privacy."""
+        return {name: guard for name, guard in self.guards.items() if guard.privacy}
+
     def decide(self, batch: Batch, prefer: Route | None = None) -> Decision:
         """Raises EngineError where the algorithm breaks its contract."""
         return self.overrule(batch, prefer) or self.judge(batch)
@@ -106,9 +111,8 @@ class Decider:
     def overrule(self, batch: Batch, prefer: Route | None, sticky: bool = False) -> Decision | None:
         """The decision of a guard, of the caller or of the conversation before, None where the
         algorithm decides; never blocks."""
-        private = {name: guard for name, guard in self.guards.items() if guard.privacy}
         return (
-            self._guarded(private, batch)
+            self._guarded(self.private_guards, batch)
             or (self._decision(prefer, None, "prefer") if prefer is not None else None)
             or self._guarded(self.guards, batch)
             or (self._decision(CLOUD, None, "sticky") if sticky else None)
@@ -134,8 +138,7 @@ class Decider:
 
     def is_private(self, batch: Batch) -> bool:
         """Whether a guard of privacy decides, so that the query must not leave the edge."""
-        private = {name: guard for name, guard in self.guards.items() if guard.privacy}
-        return self._guarded(private, batch) is not None
+        return self._guarded(self.private_guards, batch) is not None
 
     def _guarded(self, guards: Mapping[str, Guard], batch: Batch) -> Decision | None:
         for name, guard in guards.items():

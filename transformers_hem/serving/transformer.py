@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,7 +31,7 @@ from predictors.contract.codec import (
 from predictors.errors import ConfigurationError, HEMError, InvalidRequest, NotReady
 from predictors.serving.life import ServedModel
 from predictors.upstream.redaction import shown_url
-from transformers_hem.algorithms.base import Batch, Route
+from transformers_hem.algorithms.base import Batch, Leaving, Route
 from transformers_hem.gateway.routes import Gateway
 from transformers_hem.serving.answer_batch import answer_batch, named_outputs
 from transformers_hem.serving.decision import DECIDED, Decider, Decision
@@ -147,6 +147,18 @@ class HEMTransformer(ServedModel):
         if self.gateway is not None:
             self.gateway.share(app)
 
+    def _leaving(
+        self,
+        request: InferRequest,
+        texts: Sequence[str],
+        parameters: Mapping[str, Any],
+        headers: Headers | None,
+    ) -> Leaving | None:
+        """None where nobody would look at it."""
+        if not self.decider.private_guards:
+            return None
+        return leaving_request(request, texts, parameters, headers)
+
     async def _with_samples(
         self, batch: Batch, request: InferRequest, headers: Headers | None
     ) -> Batch:
@@ -206,7 +218,7 @@ class MiningThenInference(HEMTransformer):
         parameters = request_parameters(payload)
         parse_sampling(parameters, Sampling())
         prefer = parse_prefer(parameters)
-        leaving = leaving_request(payload, texts, parameters, headers)
+        leaving = self._leaving(payload, texts, parameters, headers)
         batch = Batch(len(texts), tuple(texts), leaving=leaving)
         decision = await self._mine(batch, prefer, payload, headers)
         return request_json(payload, {**without(parameters, DECIDED), **decision.parameters()})
@@ -252,7 +264,7 @@ class InferenceThenMining(HEMTransformer):
         body = request_json(payload, parameters, outputs=False)
         response = await self._predictor.infer(body, headers or {})
         texts = request_texts(payload) if has_text(payload) else []
-        leaving = leaving_request(payload, texts, parameters, headers)
+        leaving = self._leaving(payload, texts, parameters, headers)
         batch = replace(answer_batch(response, texts), leaving=leaving)
         decision = await self._mine(batch, prefer, payload, headers)
         response["parameters"] = {

@@ -49,6 +49,7 @@ PRIVATE = {
     "a parameter": request("logprob -5", note=SECRET),
     "an id": {**request("logprob -5"), "id": "anna@example.com"},
     "another tensor": with_input(other("context", "BYTES", [SECRET])),
+    "another tensor that is none": with_input({**other("context", "BYTES", ["a"]), "shape": [3]}),
     "an image": with_input(other("image", "FP32", [0.5, 1])),
 }
 
