@@ -29,6 +29,7 @@ from predictors.serving.choices import Choices
 from predictors.serving.event_stream import event_stream
 from predictors.serving.openai_paths import OpenAIPaths
 from predictors.upstream.client import forwarded_headers
+from predictors.upstream.ledger.decision import decided, from_headers
 
 
 class OpenAIRoutes(OpenAIPaths):
@@ -70,7 +71,8 @@ class OpenAIRoutes(OpenAIPaths):
             refuse_untaken(queries, self._engine)
             self._check_ready()
             writer = writer_class(asked.model, queries, asked.choices)
-            with forwarded_headers(request.headers):
+            parameters = from_headers(request.headers)
+            with forwarded_headers(request.headers), decided(parameters):
                 choices = Choices(self._engine, queries)
             if asked.stream:
                 usage = asked.include_usage
