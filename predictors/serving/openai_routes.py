@@ -71,13 +71,14 @@ class OpenAIRoutes(OpenAIPaths):
             refuse_untaken(queries, self._engine)
             self._check_ready()
             writer = writer_class(asked.model, queries, asked.choices)
+            choices = Choices(self._engine, queries)
             parameters = from_headers(request.headers)
             with forwarded_headers(request.headers), decided(parameters):
-                choices = Choices(self._engine, queries)
-            if asked.stream:
-                usage = asked.include_usage
-                return await event_stream(choices, writer, usage, self._patience)
-            return Response(writer.whole(await choices.whole()), media_type="application/json")
+                if asked.stream:
+                    usage = asked.include_usage
+                    return await event_stream(choices, writer, usage, self._patience)
+                whole = writer.whole(await choices.whole())
+            return Response(whole, media_type="application/json")
         except HEMError as error:
             return error_response(error)
 

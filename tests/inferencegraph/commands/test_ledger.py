@@ -50,7 +50,9 @@ def test_a_broken_chain_is_exit_code_1_and_the_first_bad_line(
     code, out, err = hem(capsys, "verify", path, "--head", head)
     assert (code, out) == (1, "")
     assert "its end is cut off" in err
-    path.write_bytes(b"".join([*lines[:3], lines[3].replace(b":9,", b":8,"), *lines[4:]]))
+    path.write_bytes(
+        b"".join([*lines[:3], lines[3].replace(b'"bytes":9', b'"bytes":8'), *lines[4:]])
+    )
     for command in ("verify", "report"):
         code, out, err = hem(capsys, command, path)
         assert (code, out) == (1, "")

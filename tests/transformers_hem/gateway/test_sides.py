@@ -226,3 +226,24 @@ async def test_a_refusal_has_openais_shape_and_the_next_request_is_answered(
         error = seen.json()["error"]
         assert (error["type"], error["param"]) == ("invalid_request_error", param)
         assert (await ask(client, model="qa-edge")).status_code == 200
+
+
+async def test_the_ledger_of_a_gateway_says_why_each_chat_left_and_what_it_used(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "egress.jsonl"
+    usage = b'{"prompt_tokens": 5, "completion_tokens": 2}'
+    answer = answering("large").replace(
+        b'"finish_reason": "stop"}]',
+        b"%b, %b" % (b'"finish_reason": "stop"}]', b'"usage": ' + usage),
+    )
+    async with site("CloudOnly", None, answer, limits={"ledger": str(path)}) as client:
+        await ask(client)
+        await ask(client, model="qa-cloud")
+    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    asked = [row for row in rows if row["kind"] == "intent" and row["method"] == "POST"]
+    ends = {row["of"]: row for row in rows if row["kind"] == "outcome"}
+    assert [row["decision"]["reason"] for row in asked] == ["algorithm", "prefer"]
+    for row in asked:
+        end = ends[row["n"]]
+        assert (end["model"], end["prompt_tokens"], end["completion_tokens"]) == ("large", 5, 2)

@@ -14,12 +14,16 @@ import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as v2
 
 from predictors.contract import Query, Sampling
+from predictors.contract.tensors import TensorRequest, parse_tensor
 from predictors.engines.kserve import KServeEngine, KServeSettings
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
+from predictors.engines.triton.client import TritonGRPC, messages
 from predictors.errors import Cause, HEMError, Unrecorded
 from predictors.upstream.client import forwarded_headers
 from predictors.upstream.ledger.decision import decided
 from predictors.upstream.ledger.verify import verify
+from predictors.upstream.settings import Limits
+from predictors.upstream.v2 import V2Model
 from tests.predictors.engines.answering import answering
 from tests.predictors.upstream.failing import failing
 from tests.predictors.upstream.far_side import FarSide
@@ -60,6 +64,20 @@ async def api(url: str, path: Path, **options: Any) -> AsyncIterator[OpenAIAPIEn
         yield engine
     finally:
         await engine.close()
+
+
+@asynccontextmanager
+async def serving_grpc(handlers: dict[str, Any]) -> AsyncIterator[int]:
+    """The port of a server with these methods of V2."""
+    server = grpc.aio.server()
+    service = grpc.method_handlers_generic_handler("inference.GRPCInferenceService", handlers)
+    server.add_generic_rpc_handlers((service,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield port
+    finally:
+        await server.stop(None)
 
 
 async def ask(engine: Any, text: str) -> None:
@@ -190,6 +208,36 @@ async def test_the_server_is_told_not_to_store_and_the_ledger_shows_it(
     assert "store" not in bodies[1] and "store" not in completion
 
 
+async def test_a_stream_of_triton_is_one_attempt(path: Path) -> None:
+    async def stream(requests: Any, context: Any) -> AsyncIterator[Any]:
+        async for request in requests:
+            answer = messages.ModelStreamInferResponse()
+            answer.infer_response.parameters["triton_final_response"].bool_param = True
+            assert len(request) > 0
+            yield answer
+
+    handlers = {
+        "ModelStreamInfer": grpc.stream_stream_rpc_method_handler(
+            stream, None, lambda answer: answer.SerializeToString()
+        )
+    }
+    async with serving_grpc(handlers) as port, recorded(port) as recorder:
+        limits = Limits(ledger=str(path))
+        client = TritonGRPC(V2Model(recorder.url, "m"), limits)
+        inputs = {"text_input": parse_tensor("text_input", "BYTES", [1], ["hello"])}
+
+        async def read(responses: AsyncIterator[Any]) -> int:
+            return len([response async for response in responses])
+
+        assert await client.stream(TensorRequest(inputs, {}), read) == 0
+        await client.close()
+        (message,) = grpc_messages(bytes(recorder.sent[0]))
+    (row,) = lines(path, "intent")
+    assert (row["bytes"], row["sha256"]) == (len(message), hashlib.sha256(message).hexdigest())
+    end = outcomes(path)[row["n"]]
+    assert end["status"] == "OK" and end["received"] > 0
+
+
 async def test_grpc_messages_are_those_on_the_wire(path: Path) -> None:
     asked = 0
 
@@ -203,25 +251,17 @@ async def test_grpc_messages_are_those_on_the_wire(path: Path) -> None:
         answer.raw_output_contents.append(b"\x02\x00\x00\x00ok")
         return answer
 
-    server = grpc.aio.server()
     handlers = {
         "ModelInfer": grpc.unary_unary_rpc_method_handler(
             infer, v2.ModelInferRequest.FromString, v2.ModelInferResponse.SerializeToString
         )
     }
-    service = grpc.method_handlers_generic_handler("inference.GRPCInferenceService", handlers)
-    server.add_generic_rpc_handlers((service,))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
     sampling = Sampling(temperature=0.0, seed=7, max_tokens=5, stop=("x",))
-    try:
-        async with recorded(port) as recorder:
-            async with uplink(recorder.url, path, transport="grpc") as engine:
-                for text in ("a", "b" * 40_000):
-                    await engine.generate([Query(text, sampling)])
-            sent = [m for record in recorder.sent for m in grpc_messages(bytes(record))]
-    finally:
-        await server.stop(None)
+    async with serving_grpc(handlers) as port, recorded(port) as recorder:
+        async with uplink(recorder.url, path, transport="grpc") as engine:
+            for text in ("a", "b" * 40_000):
+                await engine.generate([Query(text, sampling)])
+        sent = [m for record in recorder.sent for m in grpc_messages(bytes(record))]
     calls = lines(path, "intent")
     assert [(r["bytes"], r["sha256"]) for r in calls] == [
         (len(message), hashlib.sha256(message).hexdigest()) for message in sent
