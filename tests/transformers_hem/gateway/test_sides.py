@@ -1,6 +1,7 @@
 """Which side answers a chat: by the decision, by what a side can take, and where a side fails."""
 
 import json
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -237,7 +238,7 @@ async def test_the_ledger_of_a_gateway_says_why_each_chat_left_and_what_it_used(
         b'"finish_reason": "stop"}]',
         b"%b, %b" % (b'"finish_reason": "stop"}]', b'"usage": ' + usage),
     )
-    async with site("CloudOnly", None, answer, limits={"ledger": str(path)}) as client:
+    async with site("CloudOnly", None, answer, ledger=path) as client:
         await ask(client)
         await ask(client, model="qa-cloud")
     rows = [json.loads(line) for line in path.read_bytes().splitlines()]
@@ -247,3 +248,20 @@ async def test_the_ledger_of_a_gateway_says_why_each_chat_left_and_what_it_used(
     for row in asked:
         end = ends[row["n"]]
         assert (end["model"], end["prompt_tokens"], end["completion_tokens"]) == ("large", 5, 2)
+
+
+async def test_where_the_ledger_is_full_the_edge_answers_what_would_leave(tmp_path: Path) -> None:
+    """A limit of the size of files stands for the full disk: to write fails alike."""
+    path = tmp_path / "egress.jsonl"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    sides = (answering("small"), answering("large"))
+    async with site("CloudOnly", *sides, ledger=path) as client:
+        size = path.stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, hard))
+        try:
+            seen = await ask(client)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert (seen.status_code, seen.headers["x-hem-served-by"]) == (200, "small")
+        assert path.stat().st_size == size
+        assert (await ask(client)).headers["x-hem-served-by"] == "large"
