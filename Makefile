@@ -21,23 +21,24 @@ ROUTELLM_VENV := .venv-routellm
 # OpenCompass, which asks the gateway, needs an old numpy.
 OPENCOMPASS_VENV := .venv-opencompass
 
-.PHONY: run check test browser test-engines test-engines-vllm test-engines-triton triton smollm2 lint lock figures bench bench-vllm soak faults litellm routellm opencompass clean
+.PHONY: run check test system-tests test-engines test-engines-vllm test-engines-triton triton smollm2 lint lock figures bench bench-vllm soak faults litellm routellm opencompass clean
 
 run: $(VENV)/.run
 	$(BIN)/hem up --port $(PORT)
 
 check: $(VENV)/.dev
-	$(BIN)/pytest -n 3 --dist loadfile -m 'not slow and not benchmark and not engines and not soak'
+	$(BIN)/pytest -n 3 --dist loadfile -m 'not slow and not benchmark and not engines and not soak and not system'
 
 # Most tests wait for processes, so three at once suit two cores; files stay together.
-test: $(VENV)/.dev browser
+test: $(VENV)/.dev
 	$(BIN)/pytest -n 3 --dist loadfile
 
-# For the tests of pages, which are skipped without one.
-browser:
-	@command -v chromium chromium-browser google-chrome > /dev/null \
+# What needs packages of Debian's: Chromium, for pages. Installed where this runs as root.
+system-tests: $(VENV)/.dev
+	@command -v chromium > /dev/null || command -v google-chrome > /dev/null \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium > /dev/null; } \
-		|| echo "No Chromium here: tests of pages are skipped (Debian: apt-get install chromium)."
+		|| echo "No Chromium here: its tests are skipped (Debian: apt-get install chromium)."
+	$(BIN)/pytest -m system
 
 test-engines: test-engines-vllm test-engines-triton
 

@@ -172,6 +172,24 @@ def require_new(name: object, seen: dict[object, int], path: Path, number: int) 
         raise ConfigurationError(f"{path}, line {number}: id {name!r} is line {seen[name]}'s too")
 
 
+def append_line(handle: int, record: Any, path: Path) -> None:
+    """One write, so that what a killed process has written, the next one reads. `handle` is of
+    `path`, opened to append.
+
+    Raises ConfigurationError where there is no room for all of it; then the file is as it was.
+    """
+    line = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
+    before = os.fstat(handle).st_size
+    try:
+        whole = os.write(handle, line) == len(line)
+        reason = "no room for a whole line"
+    except OSError as error:
+        whole, reason = False, str(error.strerror)
+    if not whole:
+        os.ftruncate(handle, before)
+        raise ConfigurationError(f"{path} can't be written: {reason}")
+
+
 def write_lines(out: Path, lines: Iterable[bytes]) -> None:
     """Writes another file, then renames it to `out`: a reader never sees half a file. Compresses
     where the name ends in .gz. Raises ConfigurationError, and then leaves `out` as it was."""

@@ -16,7 +16,7 @@ from inferencegraph.evaluate.datasets import Item
 from inferencegraph.evaluate.metrics.columns import Whole
 from inferencegraph.evaluate.outcome import Outcome
 from predictors.errors import ConfigurationError
-from predictors.jsonl import write_lines
+from predictors.jsonl import append_line, write_lines
 
 ROWS: Final = "rows"  # the folder, in a benchmark's own, with each run's outcomes
 _HEADER: Final = "hem_evaluate"
@@ -54,12 +54,12 @@ class Records:
     def add(self, item: Item, outcome: Outcome) -> None:
         """Raises ConfigurationError where it can't be written; then the file is as it was."""
         self.outcomes[item.question.id] = outcome
-        self._append({"id": item.question.id, **outcome.stored()})
+        append_line(self._file, {"id": item.question.id, **outcome.stored()}, self.path)
 
     def took(self, turn: Whole) -> None:
         """Adds what was measured of this turn as a whole."""
         self._turns.append(turn)
-        self._append({_TURN: asdict(turn)})
+        append_line(self._file, {_TURN: asdict(turn)}, self.path)
 
     @property
     def whole(self) -> Whole:
@@ -78,7 +78,7 @@ class Records:
         header = orjson.dumps({_HEADER: _VERSION, "settings": self._settings})
         lines = content[:whole].splitlines()
         if not lines:
-            self._append(orjson.loads(header))
+            append_line(self._file, orjson.loads(header), self.path)
             return
         if lines[0] != header:
             raise ConfigurationError(
@@ -95,18 +95,6 @@ class Records:
                     )
             except (ValueError, TypeError, KeyError) as error:
                 raise ConfigurationError(f"{self.path}, line {number}: damaged: {error}") from None
-
-    def _append(self, record: Mapping[str, Any]) -> None:
-        line = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
-        before = os.fstat(self._file).st_size
-        try:
-            whole = os.write(self._file, line) == len(line)
-            reason = "no room for a whole line"
-        except OSError as error:
-            whole, reason = False, str(error.strerror)
-        if not whole:
-            os.ftruncate(self._file, before)
-            raise ConfigurationError(f"{self.path} can't be written: {reason}")
 
 
 def remove_empty(folder: Path) -> None:

@@ -18,6 +18,7 @@ import orjson
 
 from predictors.contract import Answer
 from predictors.errors import ConfigurationError
+from predictors.jsonl import append_line
 from transformers_hem.labels.prefixes import Prefix
 from transformers_hem.labels.question import Question, Side
 from transformers_hem.labels.scorers.base import Pair
@@ -113,23 +114,12 @@ class Journal:
         os.close(self._handle)
 
     def _write(self, question: Question, record: dict[str, Any]) -> None:
-        self._append({"id": question.id, "of": question.fingerprint, **record})
+        append_line(
+            self._handle, {"id": question.id, "of": question.fingerprint, **record}, self.path
+        )
         if time.monotonic() - self._synced > _SYNC_SECONDS:
             os.fsync(self._handle)
             self._synced = time.monotonic()
-
-    def _append(self, record: dict[str, Any]) -> None:
-        """One write per line: what a killed process has written, the next one reads."""
-        line = orjson.dumps(record) + b"\n"
-        before = os.fstat(self._handle).st_size
-        try:
-            whole = os.write(self._handle, line) == len(line)
-            reason = "no room for a whole line"
-        except OSError as error:
-            whole, reason = False, str(error.strerror)
-        if not whole:
-            os.ftruncate(self._handle, before)
-            raise ConfigurationError(f"{self.path} can't be written: {reason}")
 
     def _begin(self, settings: Mapping[str, Any]) -> None:
         try:
@@ -147,7 +137,7 @@ class Journal:
             self._require_settings(lines[0], settings)
         elif lines[:1] != [orjson.dumps(header)]:
             os.ftruncate(self._handle, 0)
-            self._append(header)
+            append_line(self._handle, header, self.path)
 
     def _read(self, line: bytes, number: int) -> None:
         try:

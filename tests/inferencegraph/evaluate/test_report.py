@@ -124,6 +124,7 @@ def test_without_a_picture_library_the_page_says_so(
     assert "pip install &#39;kserve-hem[plot]&#39;" in page(result)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("width", [360, 390, 768, 1280])
 def test_nothing_of_the_page_is_wider_than_the_screen(
     report: Path, width: int, tmp_path: Path
@@ -145,6 +146,7 @@ def test_nothing_of_the_page_is_wider_than_the_screen(
     assert facts["font"] >= 14
 
 
+@pytest.mark.system
 def test_the_page_prints(report: Path, tmp_path: Path) -> None:
     content = printed(report, tmp_path)
     assert content.startswith(b"%PDF")

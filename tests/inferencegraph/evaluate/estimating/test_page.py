@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from inferencegraph.evaluate.estimating.log import LeftOut
 from inferencegraph.evaluate.estimating.page import page
 from inferencegraph.evaluate.estimating.result import Counts, CurvePoint, Estimate, Quality
 from inferencegraph.evaluate.estimating.savings import Latency, Savings
+from tests.browser import measured
 from transformers_hem.calibration.betting import Interval
 
 FOUND = Estimate(
@@ -116,3 +118,12 @@ def test_facts_are_plain_json_values() -> None:
     assert facts["share_interval"] == [0.55, 0.62] and facts["labels"] == 631
     assert facts["curve"][0]["interval"][0] == pytest.approx(-0.0197)
     assert facts["savings"]["interval"] == [0.00055, 0.00065]
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("width", [360, 390, 1280])
+def test_the_page_fits_a_phone_and_a_desk(width: int, tmp_path: Path) -> None:
+    (tmp_path / "estimate.html").write_text(page(FOUND, "log.jsonl"), encoding="utf-8")
+    script = "[document.documentElement.scrollWidth, document.querySelectorAll('svg').length]"
+    wide, pictures = measured(tmp_path / "estimate.html", width, script, tmp_path)
+    assert wide <= width and pictures == 1
