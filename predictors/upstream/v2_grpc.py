@@ -91,9 +91,9 @@ class GRPCClient(V2Client):
         self._redaction = Redaction.of(model.headers)
         self._refused = refused
         self._traffic = Traffic(model.url)
-        self._egress = Egress(limits)
         self._upstream = Upstream(model.url, limits, alive=self._ready)
         self._channel = _channel(model, limits)
+        self._egress = Egress(limits)
         self._stub = GRPCInferenceServiceStub(self._channel)
 
     async def infer_text(self, request: dict[str, Any], read: Callable[[Any], T]) -> T:

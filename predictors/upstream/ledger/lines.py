@@ -4,8 +4,10 @@ The hash of a line is SHA-256 of its bytes as they are in the file, without the 
 no reader has to write JSON the way that the writer did.
 """
 
+import functools
 import hashlib
 import re
+import time
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -62,13 +64,24 @@ def parse_head(text: str, option: str) -> Head:
 
 def written(head: Head, kind: Kind, fields: dict[str, Any]) -> bytes:
     """The line that follows `head`, with its line feed."""
-    at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    line = {"n": head.number + 1, "prev": head.digest, "at": at, "kind": kind, **fields}
+    line = {"n": head.number + 1, "prev": head.digest, "at": _now(), "kind": kind.value}
+    line.update(fields)
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
+def _now() -> str:
+    """UTC, in milliseconds."""
+    second, part = divmod(time.time(), 1)
+    return f"{_second(second)}.{int(part * 1000):03}Z"
+
+
+@functools.lru_cache(maxsize=2)
+def _second(second: float) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def digest_of(line: bytes) -> str:
-    return hashlib.sha256(line.removesuffix(b"\n")).hexdigest()
+    return hashlib.sha256(line[:-1] if line.endswith(b"\n") else line).hexdigest()
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:

@@ -85,10 +85,11 @@ class Ledger:
     def report(self, fields: dict[str, Any]) -> None:
         """An outcome. Where it can't be written it waits, and every later intent with it."""
         with self._mutex:
-            self._waiting.append((Kind.OUTCOME, fields))
             try:
                 self._catch_up()
+                self._write(Kind.OUTCOME, fields)
             except OSError as error:
+                self._waiting.append((Kind.OUTCOME, fields))
                 self._tell(error)
 
     def close(self) -> None:
@@ -98,9 +99,9 @@ class Ledger:
                 self._catch_up()
                 if self._unsynced:
                     os.fsync(self._file)
-                    self._unsynced = False
             except OSError as error:
                 self._tell(error)
+            self._unsynced = False  # the thread has nothing more to do
             os.close(self._file)
             os.close(self._lock)
         logger.info("ledger %s: closed; head %s", self.path, self.head)
