@@ -165,7 +165,7 @@ def test_the_predictor_image_holds_what_the_shipped_manifests_ask_of_it(tmp_path
         for mode in MINING_MODES:
             made = examples.setup(examples.FOLDER / mode)
             other = replace(made, **{side: replace(getattr(made, side), engine="triton")})
-            examples.write(tmp_path / side, Path(mode), other)
+            examples.write(tmp_path / side, Path(mode), examples.files(other))
     files = [*(ROOT / "manifests").rglob("*.yaml"), *tmp_path.rglob("*.yaml")]
     asked: dict[str, set[str]] = {}
     for path in files:
@@ -258,4 +258,4 @@ def test_the_light_images_install_without_torch_and_start_within_seconds(
     assert said in help_text.stdout
     assert time.monotonic() - begin < 20
     manifests = venv.glob("lib/python*/site-packages/manifests/answer-generation/*/graph.yaml")
-    assert len(list(manifests)) == 3
+    assert len(list(manifests)) == 4

@@ -1,8 +1,8 @@
-"""What is measured of a run: one table, for `hem evaluate` and its reports.
+"""What is measured of a run: one table, for `hem evaluate` and its reports. A new metric is a
+function of the columns and a line of the table below.
 
 columns.py   a run's outcomes as arrays
 kinds.py     means, totals, quantiles, shares of the cloud's, and their intervals
-METRICS      below; a new metric is a function of the columns and a line here
 routers.py   how well a router tells hard from easy: `transformers_hem.evaluation`
 """
 

@@ -21,7 +21,7 @@ async def test_every_scorer_of_the_table_loads(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "told"),
     [
-        ("rouge", [], "unknown scorer 'rouge'; known: bartscore, exact_match, .*'rouge_l'"),
+        ("rouge", [], "unknown scorer 'rouge'; known: bartscore, chrf, .*'rouge_l'"),
         ("numeric", ["tolerance"], "--option 'tolerance' must be name=value"),
         (
             "numeric",

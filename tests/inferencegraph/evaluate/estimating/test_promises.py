@@ -22,7 +22,7 @@ def records(shared: Path) -> Records:
 
 @pytest.fixture(scope="module")
 def routed(records: Records, tmp_path_factory: pytest.TempPathFactory) -> list[Routed]:
-    return [trained(records, tmp_path_factory.mktemp("routers"), seed) for seed in range(2)]
+    return [trained(records, tmp_path_factory.mktemp("routers"), seed) for seed in range(1)]
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def routed(records: Records, tmp_path_factory: pytest.TempPathFactory) -> list[R
 def test_what_is_promised_is_kept_with_half_of_the_labels(
     records: Records, routed: list[Routed], aim: Aim, logged: int
 ) -> None:
-    drawn = [walked(records, routed[seed % 2], aim, logged, seed) for seed in range(DRAWS)]
+    drawn = [walked(records, routed[0], aim, logged, seed) for seed in range(DRAWS)]
     broken, missed = sum(each.broken for each in drawn), sum(each.share_missed for each in drawn)
     labelled = float(np.mean([each.labels / each.logged for each in drawn]))
     kept, loss = (float(np.mean([getattr(d, n) for d in drawn])) for n in ("kept", "loss"))

@@ -93,5 +93,6 @@ def test_the_hops_of_a_running_stack_are_found_and_asked(manifests: Path) -> Non
     assert [r["answered"] for r in facts["results"]] == [20] * 5
     added = {(a["hop"], a["beside"]): a for a in facts["additions"]}
     assert added["graph", "edge"]["questions"] == 20
-    assert added["graph", "edge"]["seconds"]["value"] > 0
+    spread = added["graph", "edge"]["seconds"]
+    assert spread["low"] <= spread["value"] <= spread["high"]
     assert added["graph", "cloud"]["questions"] == 0

@@ -40,7 +40,13 @@ def test_its_configuration_says_where_it_is_from_and_no_places(
     held = {path.name for path in encoder_routers[name].rglob("*") if path.is_file()}
     weights = "model.onnx" if name == "KNNRouter" else "model.safetensors"
     extra = {"KNNRouter": {"neighbours.safetensors"}, "KernelRouter": {"kernel.safetensors"}}
-    assert held == {"config.json", "tokenizer.json", weights, *extra.get(name, set())}
+    assert held == {
+        "config.json",
+        "tokenizer.json",
+        "training_rows.bin",
+        weights,
+        *extra.get(name, set()),
+    }
 
 
 def test_the_same_seed_gives_the_same_bytes(
