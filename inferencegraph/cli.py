@@ -22,6 +22,7 @@ from inferencegraph.commands.import_ import import_
 from inferencegraph.commands.init import init
 from inferencegraph.commands.label import label
 from inferencegraph.commands.leaderboard import leaderboard
+from inferencegraph.commands.ledger import ledger
 from inferencegraph.commands.options import Command
 from inferencegraph.commands.render import render
 from inferencegraph.commands.router import router
@@ -69,6 +70,7 @@ COMMANDS: Final = (
 for command in COMMANDS:
     app.command(command.__name__.rstrip("_"), cls=Command)(command)  # `import` is a word of Python
 app.add_typer(guard, name="guard")
+app.add_typer(ledger)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -12,7 +12,8 @@ another server leads to.
     ├── NotReady              503   the model loads, or can't answer any more
     ├── Overloaded            503
     └── UpstreamError         422, 502, 503 or 504: a call to another server failed, by CAUSES
-        └── BreakerOpen       503   it was not tried: the server is known to be down
+        ├── BreakerOpen       503   it was not tried: the server is known to be down
+        └── Unrecorded        503   it was not tried: the egress ledger can't be written
 
 `str(error)` is one clear line; over HTTP it is the body `{"error": str(error)}`.
 """
@@ -79,6 +80,7 @@ class Cause(StrEnum):
     DECLINED = "declined"  # it is well, but this question it does not answer: a content filter
     UNUSABLE = "unusable"  # it answered something that is not an answer: HTML, a missing output
     TOO_LARGE = "too_large"  # its answer has more bytes than the limit
+    UNRECORDED = "unrecorded"  # nothing was sent, as the egress ledger can't be written
 
 
 class Consequence(NamedTuple):
@@ -101,6 +103,7 @@ CAUSES: Final[Mapping[Cause, Consequence]] = {
     Cause.DECLINED: Consequence(422),
     Cause.UNUSABLE: Consequence(502, down=True),
     Cause.TOO_LARGE: Consequence(502, down=True),
+    Cause.UNRECORDED: Consequence(503),
 }
 
 
@@ -141,6 +144,16 @@ class BreakerOpen(UpstreamError):
 
     def __init__(self, message: str, seconds: float) -> None:
         super().__init__(message, Cause.UNREACHABLE, retryable=False, retry_after=seconds)
+
+
+class Unrecorded(UpstreamError):
+    """An attempt that was not made, as the egress ledger can't be written. It says nothing of the
+    server."""
+
+    told = True
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, Cause.UNRECORDED)
 
 
 def first_line(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from predictors.contract.codec import (
     encode_tensors,
     grpc_error,
     has_text,
+    request_parameters,
 )
 from predictors.contract.tensors import BYTES, TensorType
 from predictors.engines.base import Engine, TensorEngine, TextEngine
@@ -24,6 +25,7 @@ from predictors.errors import EngineError, HEMError, InvalidRequest, NotReady
 from predictors.serving.life import ServedModel
 from predictors.serving.openai_routes import OpenAIRoutes
 from predictors.upstream.client import forwarded_headers
+from predictors.upstream.ledger.decision import decided
 
 logger = logging.getLogger("kserve.hem")
 
@@ -120,7 +122,7 @@ class PredictorModel(ServedModel):
         if not isinstance(payload, InferRequest):
             raise InvalidRequest(f"send a V2 request to /v2/models/{self.name}/infer")
         try:
-            with forwarded_headers(headers):
+            with forwarded_headers(headers), decided(request_parameters(payload)):
                 return await self._answer(payload)
         except HEMError as error:
             if payload.from_grpc:

@@ -29,6 +29,7 @@ from predictors.serving.choices import Choices
 from predictors.serving.event_stream import event_stream
 from predictors.serving.openai_paths import OpenAIPaths
 from predictors.upstream.client import forwarded_headers
+from predictors.upstream.ledger.decision import decided, from_headers
 
 
 class OpenAIRoutes(OpenAIPaths):
@@ -70,12 +71,14 @@ class OpenAIRoutes(OpenAIPaths):
             refuse_untaken(queries, self._engine)
             self._check_ready()
             writer = writer_class(asked.model, queries, asked.choices)
-            with forwarded_headers(request.headers):
-                choices = Choices(self._engine, queries)
-            if asked.stream:
-                usage = asked.include_usage
-                return await event_stream(choices, writer, usage, self._patience)
-            return Response(writer.whole(await choices.whole()), media_type="application/json")
+            choices = Choices(self._engine, queries)
+            parameters = from_headers(request.headers)
+            with forwarded_headers(request.headers), decided(parameters):
+                if asked.stream:
+                    usage = asked.include_usage
+                    return await event_stream(choices, writer, usage, self._patience)
+                whole = writer.whole(await choices.whole())
+            return Response(whole, media_type="application/json")
         except HEMError as error:
             return error_response(error)
 

@@ -8,6 +8,7 @@ ask         V2 text questions by one attempt each, for clients: `hem ask`, evalu
 settings    limits of calls (how long, how often, how many, how large), TLS, proxy, headers
 limits      how long a call may take in all, for who only reckons with it
 call        one call: queue, deadline, retries
+ledger/     the egress ledger: each attempt is a line before it leaves, and a line after
 traffic     bytes to and from each server, for a metric
 breaker     while a server is down, nobody asks it
 watch       all calls that wait: a server that freezes or drips is given up

@@ -13,7 +13,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge
 
-from predictors.errors import BreakerOpen, HEMError, UpstreamError
+from predictors.errors import BreakerOpen, HEMError, Unrecorded, UpstreamError
 from predictors.upstream.probe import Standing
 
 logger = logging.getLogger("kserve.hem")
@@ -90,13 +90,15 @@ class Breaker:
 
     @contextmanager
     def admitted(self, computes: bool = True) -> Iterator[None]:
-        """Around one attempt. Learns from its end, unless it is cancelled, or succeeds without an
-        answer that was computed."""
+        """Around one attempt. Learns from its end, unless it is cancelled, not made (Unrecorded),
+        or succeeds without an answer that was computed."""
         self.check()
         probe = self._until is not None
         self._probing = probe or self._probing
         try:
             yield
+        except Unrecorded:
+            raise
         except HEMError as error:
             self._learn(error, probe)
             raise

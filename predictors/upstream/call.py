@@ -22,6 +22,7 @@ from tenacity import (
 
 from predictors.errors import BreakerOpen, Cause, Overloaded, UpstreamError
 from predictors.upstream.breaker import REJECTED, Breaker
+from predictors.upstream.ledger.sent import CALL, Call
 from predictors.upstream.limits import queue_limit
 from predictors.upstream.probe import Look, Standing, watch
 from predictors.upstream.settings import Limits
@@ -89,12 +90,14 @@ class Upstream:
         """
         self._breaker.check()
         await self._take_place()
+        token = CALL.set(Call())
         try:
             deadline = asyncio.get_running_loop().time() + self._limits.timeout
             if not (retry and self._limits.retries):
                 return await self._attempt(attempt, deadline, streams, computes)
             return await self._retrying()(self._attempt, attempt, deadline, streams, computes)
         finally:
+            CALL.reset(token)
             self._places.release()
 
     def refuses(self) -> BreakerOpen | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import copy
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 import orjson
@@ -12,13 +12,17 @@ from predictors.errors import BreakerOpen, HEMError, UpstreamError
 from predictors.upstream.arrival import RECEIVED
 from predictors.upstream.attempt import Read, Refusal, as_json, attempt, unread
 from predictors.upstream.call import Upstream
-from predictors.upstream.client import FORWARDED, URL, build_client, on_the_wire
+from predictors.upstream.client import FORWARDED, URL, build_client, on_the_wire, shown
+from predictors.upstream.ledger.decision import decided_headers
+from predictors.upstream.ledger.egress import Egress
 from predictors.upstream.probe import Look
 from predictors.upstream.redaction import Redaction, secret_parameters, shown_url
 from predictors.upstream.settings import Limits
 from predictors.upstream.traffic import Traffic
 
 T = TypeVar("T")
+
+STORE: Final = "store"  # OpenAI's field: whether it may keep what it gets, and its answer
 
 
 class HTTPUpstream:
@@ -29,7 +33,8 @@ class HTTPUpstream:
     Refusal.relayed, for a client of its own Refusal.error. `client` is closed with this;
     `attempt_seconds` limits one attempt, beside the limits of the call. `waits` are Upstream's
     first and longest wait. `health` is a path that a busy server answers at once, whatever it
-    answers; without one its health is never asked.
+    answers; without one its health is never asked. `tells_decision`: the server is ours, and is
+    told in headers why it is called.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class HTTPUpstream:
         attempt_seconds: float | None = None,
         waits: tuple[float, float] = (0.1, 2.0),
         health: str | None = None,
+        tells_decision: bool = False,
     ) -> None:
         self.url = shown_url(url)
         base, mark, parameters = url.partition("?")
@@ -55,6 +61,8 @@ class HTTPUpstream:
         self._refused = refused
         self._seconds = attempt_seconds
         self._traffic = Traffic(self.url)
+        self._tells_decision = tells_decision
+        self._egress = Egress(limits)
         self._upstream = Upstream(
             self.url,
             limits,
@@ -80,7 +88,10 @@ class HTTPUpstream:
         """
         content = body if isinstance(body, bytes) else _dumps(body)
         return await self._upstream.call(
-            lambda: self.once("POST", path, as_json(read), content, headers=headers), retry=retry
+            lambda: self.once(
+                "POST", path, as_json(read), content, headers=headers, about=_about(body)
+            ),
+            retry=retry,
         )
 
     async def get(self, path: str, read: Callable[[Any], T]) -> T:
@@ -111,7 +122,7 @@ class HTTPUpstream:
         async def once() -> T:
             try:
                 async with around():
-                    return await self.once("POST", path, read, content)
+                    return await self.once("POST", path, read, content, about=_about(body))
             except UpstreamError as error:
                 error.retryable = error.retryable and not given()
                 raise
@@ -127,31 +138,39 @@ class HTTPUpstream:
         *,
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> T:
         """One attempt that is not part of a call: it waits for no place, is not tried again, and
-        the breaker neither stops it nor learns of it."""
-        sent = on_the_wire(FORWARDED.get() if headers is None else headers)
+        the breaker neither stops it nor learns of it. `about` is what the ledger says beside it.
+
+        Raises as `post`; Unrecorded where the ledger can't be written.
+        """
+        carried = on_the_wire(FORWARDED.get() if headers is None else headers)
         if content is not None:
-            sent["content-type"] = "application/json"
+            carried["content-type"] = "application/json"
+        if self._tells_decision:
+            carried.update(decided_headers())
         if path not in self._urls:
             self._urls[path] = URL(f"{self._base}{path}{self._parameters}")
         request = self._client.build_request(
-            method, self._urls[path], content=content, headers=sent
+            method, self._urls[path], content=content, headers=carried
         )
-        self._traffic.sent(request, content)
-        token = RECEIVED.set(self._traffic.received)
-        try:
-            return await attempt(
-                self._client,
-                request,
-                read,
-                seconds=seconds or self._seconds,
-                limit=self._limit,
-                redaction=self._redaction,
-                refused=self._refused,
-            )
-        finally:
-            RECEIVED.reset(token)
+        where = shown(request.url) if self._egress.records else ""
+        with self._egress.attempt(where, method, content or b"", about or {}) as sent:
+            self._traffic.sent(request, content)
+            token = RECEIVED.set(sent.counting(self._traffic.received))
+            try:
+                return await attempt(
+                    self._client,
+                    request,
+                    sent.reading(read),
+                    seconds=seconds or self._seconds,
+                    limit=self._limit,
+                    redaction=self._redaction,
+                    refused=sent.refusing(self._refused),
+                )
+            finally:
+                RECEIVED.reset(token)
 
     def refusing(self, refused: Callable[[Refusal], HEMError]) -> "HTTPUpstream":
         """The same server, queue and breaker for calls whose refusals mean something else; close
@@ -179,6 +198,13 @@ class HTTPUpstream:
     async def close(self) -> None:
         self._upstream.close()
         await self._client.aclose()
+        self._egress.close()
+
+
+def _about(body: Any) -> dict[str, Any]:
+    """What a body says of how long it is kept, where it says so."""
+    kept = body.get(STORE) if isinstance(body, dict) else None
+    return {} if kept is None else {STORE: bool(kept)}
 
 
 def _dumps(body: Any) -> bytes:

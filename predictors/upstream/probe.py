@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from prometheus_client import Gauge
 
-from predictors.errors import Cause, HEMError, UpstreamError
+from predictors.errors import Cause, HEMError, Unrecorded, UpstreamError
 
 logger = logging.getLogger("kserve.hem")
 
@@ -129,6 +129,8 @@ async def watch(look: Look, standing: Standing) -> None:
         soon = NEXT_SECONDS if number else FIRST_SECONDS
         await asyncio.sleep(soon if number < SOON else LATER_SECONDS)
         error = await probe(look)
+        if isinstance(error, Unrecorded):
+            continue  # nobody was asked
         if error is None or not fault(error):
             standing.well()
             return

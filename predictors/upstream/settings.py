@@ -90,6 +90,23 @@ class Limits(BaseModel):
         gt=0,
         description="seconds an open breaker refuses calls before it lets one probe",
     )
+    ledger: str = Field(
+        default="",
+        description="file of the egress ledger, to which each attempt is written before it leaves; "
+        "{hostname} in it stands for the host's, for replicas; none if empty",
+    )
+    ledger_segment_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=4096,
+        description="of the ledger; above it a segment is sealed, and another begins",
+    )
+    ledger_fsync_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="seconds after which the ledger's lines are forced to the disk, for power "
+        "cuts; 0: the system does it when it likes",
+    )
 
 
 class UpstreamSettings(Limits, EngineSettings):

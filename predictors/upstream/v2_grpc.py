@@ -1,6 +1,7 @@
 """V2 over gRPC: raw tensors, so that FP16, and bytes that are not text, pass as they are."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
@@ -24,6 +25,8 @@ from predictors.memory import hold
 from predictors.upstream.attempt import Refusal, reading
 from predictors.upstream.call import Upstream
 from predictors.upstream.client import FORWARDED, tls_context
+from predictors.upstream.ledger.egress import Egress
+from predictors.upstream.ledger.sent import Sent
 from predictors.upstream.proxies import as_proxy, environment, environment_proxy
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 from predictors.upstream.settings import Limits
@@ -90,6 +93,7 @@ class GRPCClient(V2Client):
         self._traffic = Traffic(model.url)
         self._upstream = Upstream(model.url, limits, alive=self._ready)
         self._channel = _channel(model, limits)
+        self._egress = Egress(limits)
         self._stub = GRPCInferenceServiceStub(self._channel)
 
     async def infer_text(self, request: dict[str, Any], read: Callable[[Any], T]) -> T:
@@ -132,15 +136,22 @@ class GRPCClient(V2Client):
     async def _attempt(
         self, method: Callable[..., Any], message: Any, read: Callable[[Any], T]
     ) -> T:
-        try:
-            response = await method(message, metadata=self._sent())
-        except grpc.aio.AioRpcError as error:
-            raise self._failure(error) from None
-        received = response.ByteSize()
-        self._traffic.message(message.ByteSize(), received)
-        hold(received)
-        with reading(self._url, self._redaction):
-            return read(response)
+        with self._leaving(message) as sent:
+            try:
+                response = await method(message, metadata=self._sent())
+            except grpc.aio.AioRpcError as error:
+                sent.status = error.code().name
+                raise self._failure(error) from None
+            sent.status, sent.received = Code.OK.name, response.ByteSize()
+            self._traffic.message(message.ByteSize(), sent.received)
+            hold(sent.received)
+            with reading(self._url, self._redaction):
+                return read(response)
+
+    def _leaving(self, message: Any) -> AbstractContextManager[Sent]:
+        """See Egress.attempt; the method is the name of the message, whose bytes leave."""
+        content = message.SerializeToString() if self._egress.records else b""
+        return self._egress.attempt(self._url, type(message).__name__, content, {})
 
     def _sent(self) -> tuple[tuple[str, str], ...]:
         """Metadata is printable ASCII; a request id of others is left out."""
@@ -153,6 +164,7 @@ class GRPCClient(V2Client):
     async def close(self) -> None:
         self._upstream.close()
         await self._channel.close()
+        self._egress.close()
 
 
 def is_metadata(value: str) -> bool:

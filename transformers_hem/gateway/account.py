@@ -12,6 +12,7 @@ from prometheus_client import Counter
 from predictors.contract.usage import Usage, parse_usage
 from predictors.errors import HEMError, UpstreamError
 from predictors.prices import Prices
+from predictors.upstream.ledger.sent import used
 from transformers_hem.algorithms.base import Route
 
 # thrown_away: a draft that was made, and that the caller did not get. escalated: the caller got its
@@ -53,6 +54,8 @@ class Attempt:
             self.served = str(model)
         if usage := body.get("usage"):
             self.usage = parse_usage(usage) or self.usage
+        if self.usage is not None:
+            used(self.served, self.usage.prompt_tokens, self.usage.completion_tokens)
 
     @contextmanager
     def under_way(self) -> Iterator[None]:

@@ -48,7 +48,14 @@ def build_gateway(
         breaker_seconds=settings.breaker_seconds,
     )
     edge = Target(EDGE, _url(edge_url, "HEM_EDGE_URL"), settings.edge_model, limits)
-    cloud = Target(CLOUD, _url(cloud_url, "HEM_CLOUD_URL"), settings.cloud_model, limits)
+    leaving = limits.model_copy(
+        update={
+            "ledger": settings.ledger,
+            "ledger_segment_bytes": settings.ledger_segment_bytes,
+            "ledger_fsync_seconds": settings.ledger_fsync_seconds,
+        }
+    )
+    cloud = Target(CLOUD, _url(cloud_url, "HEM_CLOUD_URL"), settings.cloud_model, leaving)
     keys_file = Path(settings.api_keys_file) if settings.api_keys_file else None
     return Gateway(
         Site(settings.site or site_name(options.model_name), {EDGE: edge, CLOUD: cloud}),

@@ -12,6 +12,7 @@ from predictors.contract.openai.responses import ChatWriter, CompletionWriter
 from predictors.errors import HEMError
 from predictors.upstream.client import Response as Answer
 from predictors.upstream.json_body import parse_json
+from predictors.upstream.ledger.decision import decided
 from predictors.upstream.openai.answer import streamed_answer, whole_answer
 from predictors.upstream.openai.bodies import COMPLETIONS
 from predictors.upstream.openai.refusals import UnsupportedFields
@@ -87,14 +88,15 @@ class Relay:
         while True:
             counts = self._streams and not self._shows_usage and self._target.counts
             try:
-                return await self._target.http.stream(
-                    self._path,
-                    _with_usage(self._asked) if counts else self._asked,
-                    self._read,
-                    streams=self._streams,
-                    given=lambda: self.given,
-                    around=self._pace.over,
-                )
+                with decided(self.served.decision()):
+                    return await self._target.http.stream(
+                        self._path,
+                        _with_usage(self._asked) if counts else self._asked,
+                        self._read,
+                        streams=self._streams,
+                        given=lambda: self.given,
+                        around=self._pace.over,
+                    )
             except UnsupportedFields as error:
                 if not counts or STREAM_OPTIONS not in error.names:
                     raise

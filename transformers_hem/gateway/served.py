@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from predictors.contract.names import Scalar
 from transformers_hem.algorithms.base import Route
 from transformers_hem.gateway.account import Attempt
 from transformers_hem.gateway.chat import Chat
@@ -34,6 +35,11 @@ class Served:
             **({} if decision.score is None else {"x-hem-score": f"{decision.score:.4f}"}),
             **({"x-hem-degraded": degraded} if degraded else {}),
         }
+
+    def decision(self) -> dict[str, Scalar]:
+        """As V2's parameters; empty as long as nothing is decided."""
+        decision = self.chat.decision
+        return {} if decision is None else decision.parameters()
 
     def as_json(self) -> dict[str, Any]:
         decision, degraded = self.chat.decision, self.chat.degraded

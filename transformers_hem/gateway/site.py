@@ -27,14 +27,22 @@ class Target:
 
     def __init__(self, route: Route, url: str, model: str, limits: Limits) -> None:
         base = url.rstrip("/")
-        if not base.partition("?")[0].endswith("/v1"):
+        ours = not base.partition("?")[0].endswith("/v1")
+        if ours:
             base += PREFIXES[0]
         self.route = route
         self.counts = True
         self._model = model
         # Who waits for an answer has limits of its own, so that none of the client's ends it first.
         client = build_client(None, connect=limits.connect_timeout)
-        self.http = HTTPUpstream(base, limits, client, refused=told(Refusal.relayed), health=MODELS)
+        self.http = HTTPUpstream(
+            base,
+            limits,
+            client,
+            refused=told(Refusal.relayed),
+            health=MODELS,
+            tells_decision=ours and route == CLOUD,
+        )
 
     async def model(self) -> str:
         """Raises UpstreamError where the server lists no model, or several."""

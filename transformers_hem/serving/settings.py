@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictors.errors import ConfigurationError, first_fault
 from predictors.serving.settings import ServerSettings
+from predictors.upstream.settings import Limits
 from transformers_hem import embedded
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import SCORED_CHARACTERS, Algorithm, Stage
@@ -115,6 +116,23 @@ class HEMSettings(ServerSettings, BaseSettings):
     prices_file: str = Field(
         default="",
         description="gateway: YAML or JSON with what a million tokens of each model cost",
+    )
+    ledger: str = Field(
+        default="",
+        description="gateway: file of the egress ledger of calls to HEM_CLOUD_URL, where that is "
+        "no uplink with one of its own; {hostname} in it stands for the host's",
+    )
+    ledger_segment_bytes: int = Field(
+        default=Limits.model_fields["ledger_segment_bytes"].default,
+        ge=4096,
+        description="gateway: of the ledger; above it a segment is sealed, and another begins",
+    )
+    ledger_fsync_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="gateway: seconds after which the ledger's lines are forced to the disk; 0: "
+        "the system does it when it likes",
     )
     cors_origins: str = Field(
         default="",

@@ -35,6 +35,7 @@ from predictors.engines.base import (
     TensorEngine,
     TextEngine,
 )
+from predictors.upstream.ledger.sent import used
 from predictors.upstream.openai.bodies import Dialect, api_of, request_body
 from predictors.upstream.settings import HTTPURL, HTTPUpstreamSettings
 from predictors.upstream.v2 import TRANSPORTS, V2Client, V2Model
@@ -86,6 +87,11 @@ class KServeEngine(TextEngine, TensorEngine):
             answers = parse_answers(response)
             if len(answers) != len(queries):
                 raise ValueError(f"{len(answers)} answers to {len(queries)} queries")
+            used(
+                answers[0].served_by,
+                sum(answer.prompt_tokens or 0 for answer in answers),
+                sum(answer.completion_tokens or 0 for answer in answers),
+            )
             return answers
 
         return await self._far.infer_text(request, read)

@@ -24,6 +24,7 @@ from predictors.errors import (
 from predictors.memory import hold
 from predictors.upstream.arrival import ARRIVAL
 from predictors.upstream.attempt import Refusal, reading, too_large
+from predictors.upstream.ledger.sent import Sent
 from predictors.upstream.v2_grpc import GRPCClient, infer_request
 from predictors.upstream.v2_grpc_response import infer_response
 from predictors.upstream.v2_rest import RESTClient
@@ -122,19 +123,21 @@ class TritonGRPC(GRPCClient):
         message.parameters[EMPTY_FINAL].bool_param = True
 
         async def attempt() -> T:
-            sent = (*self._sent(), STREAM_STATUS)
-            coming = self._triton.ModelStreamInfer(iter([message]), metadata=sent)
-            responses = _Responses(coming, self._url, self._limits.max_answer_bytes)
-            try:
-                with reading(self._url, passing=(grpc.RpcError, Overloaded)):
-                    return await read(responses.each())
-            except grpc.RpcError as error:
-                failure = self._failure(error)
-                if isinstance(failure, UpstreamError):
-                    failure.retryable = failure.retryable and not responses.begun
-                raise failure from None
-            finally:
-                coming.cancel()
+            metadata = (*self._sent(), STREAM_STATUS)
+            with self._leaving(message) as sent:
+                coming = self._triton.ModelStreamInfer(iter([message]), metadata=metadata)
+                responses = _Responses(coming, self._url, self._limits.max_answer_bytes, sent)
+                try:
+                    with reading(self._url, passing=(grpc.RpcError, Overloaded)):
+                        return await read(responses.each())
+                except grpc.RpcError as error:
+                    sent.status = error.code().name
+                    failure = self._failure(error)
+                    if isinstance(failure, UpstreamError):
+                        failure.retryable = failure.retryable and not responses.begun
+                    raise failure from None
+                finally:
+                    coming.cancel()
 
         return await self._upstream.call(attempt, streams=True)
 
@@ -198,6 +201,7 @@ class _Responses:
     coming: Any
     where: str
     limit: int
+    sent: Sent
     begun: bool = False
 
     async def each(self) -> AsyncIterator[TensorResponse]:
@@ -216,6 +220,7 @@ class _Responses:
             if (arrival := ARRIVAL.get()) is not None:
                 arrival.item()
             size = message.ByteSize()
+            self.sent.received += size
             left -= size
             if left < 0:
                 raise too_large(self.where, self.limit)
@@ -224,6 +229,7 @@ class _Responses:
             ended = ended or response.parameters[IS_FINAL].bool_param
             if response.outputs:
                 yield infer_response(response)
+        self.sent.status = grpc.StatusCode.OK.name
         if not ended:
             raise UpstreamError(
                 f"{self.where} broke off its answer: it ended without a final response",

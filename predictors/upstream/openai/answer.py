@@ -13,6 +13,7 @@ from predictors.contract import Answer, Delta, is_telemetry
 from predictors.contract.usage import cached_of
 from predictors.upstream.attempt import Declined, error_reason
 from predictors.upstream.json_body import parse_json, whole_pairs
+from predictors.upstream.ledger.sent import used
 from predictors.upstream.openai.bodies import API
 from predictors.upstream.openai.choice import (
     ended_by,
@@ -220,7 +221,9 @@ def _answer(
     latencies: Mapping[str, float] | None = None,
 ) -> Answer:
     measured: dict[str, Any] = {**_usage(described), **(latencies or {}), **signals.signals()}
-    return Answer(whole_pairs(text), **measured, served_by=_model(described))
+    answer = Answer(whole_pairs(text), **measured, served_by=_model(described))
+    used(answer.served_by, answer.prompt_tokens, answer.completion_tokens)
+    return answer
 
 
 def _decision(described: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -95,6 +95,11 @@ class Dialect(BaseModel):
         2, ge=0, le=20, description="alternatives to ask for per token; 0: no log-probabilities"
     )
     stream: bool = Field(False, description="stream the answer, to tell its latencies")
+    store: Literal["omit", "false"] = Field(
+        "omit",
+        description="false: each chat tells the server not to store it, by OpenAI's field of that "
+        "name, whatever a caller asks for; omit: it is not told",
+    )
 
 
 def request_body(
@@ -131,6 +136,8 @@ def request_body(
         body.update(api.logprobs(alternatives))
     if dialect.stream or stream:
         body.update(stream=True, stream_options={"include_usage": True})
+    if dialect.store == "false" and api is CHAT:
+        body["store"] = False
     body.update(extra)
     return {name: value for name, value in body.items() if value is not None}
 

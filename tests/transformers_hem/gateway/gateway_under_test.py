@@ -47,6 +47,7 @@ async def gateway(
     guards: Mapping[str, Guard] | None = None,
     first_token: float = 20.0,
     between_tokens: float = 20.0,
+    ledger: Path | None = None,
     **options: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of site `qa`, whose models are called `m` on either side."""
@@ -54,9 +55,10 @@ async def gateway(
     decider.guards = guards or {}
     usual = {"first_byte_timeout": 30, "between_bytes_timeout": 30}  # as build_gateway has them
     bounds = Limits(**{"timeout": 30, "retries": 0, **usual, **(limits or {})})
+    leaving = bounds.model_copy(update={"ledger": str(ledger or "")})
     sides: dict[Route, Target] = {
         EDGE: Target(EDGE, f"{edge}/v1", "m", bounds),
-        CLOUD: Target(CLOUD, f"{cloud}/v1", "m", bounds),
+        CLOUD: Target(CLOUD, f"{cloud}/v1", "m", leaving),
     }
     served = Gateway(
         Site("qa", sides),

@@ -1,6 +1,7 @@
 """Which side answers a chat: by the decision, by what a side can take, and where a side fails."""
 
 import json
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -226,3 +227,41 @@ async def test_a_refusal_has_openais_shape_and_the_next_request_is_answered(
         error = seen.json()["error"]
         assert (error["type"], error["param"]) == ("invalid_request_error", param)
         assert (await ask(client, model="qa-edge")).status_code == 200
+
+
+async def test_the_ledger_of_a_gateway_says_why_each_chat_left_and_what_it_used(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "egress.jsonl"
+    usage = b'{"prompt_tokens": 5, "completion_tokens": 2}'
+    answer = answering("large").replace(
+        b'"finish_reason": "stop"}]',
+        b"%b, %b" % (b'"finish_reason": "stop"}]', b'"usage": ' + usage),
+    )
+    async with site("CloudOnly", None, answer, ledger=path) as client:
+        await ask(client)
+        await ask(client, model="qa-cloud")
+    rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+    asked = [row for row in rows if row["kind"] == "intent" and row["method"] == "POST"]
+    ends = {row["of"]: row for row in rows if row["kind"] == "outcome"}
+    assert [row["decision"]["reason"] for row in asked] == ["algorithm", "prefer"]
+    for row in asked:
+        end = ends[row["n"]]
+        assert (end["model"], end["prompt_tokens"], end["completion_tokens"]) == ("large", 5, 2)
+
+
+async def test_where_the_ledger_is_full_the_edge_answers_what_would_leave(tmp_path: Path) -> None:
+    """A limit of the size of files stands for the full disk: to write fails alike."""
+    path = tmp_path / "egress.jsonl"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    sides = (answering("small"), answering("large"))
+    async with site("CloudOnly", *sides, ledger=path) as client:
+        size = path.stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, hard))
+        try:
+            seen = await ask(client)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert (seen.status_code, seen.headers["x-hem-served-by"]) == (200, "small")
+        assert path.stat().st_size == size
+        assert (await ask(client)).headers["x-hem-served-by"] == "large"
