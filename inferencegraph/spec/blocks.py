@@ -88,6 +88,7 @@ class OpenAIConfig(UpstreamConfig):
     api_key_header: str | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     stream: bool | None = None
+    store: Literal["omit", "false"] | None = None
 
 
 class ClassifierConfig(EngineConfig):

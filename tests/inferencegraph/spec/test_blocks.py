@@ -25,6 +25,9 @@ ELSEWHERE = {
     "extra_headers": "they may hold a key: template's env, from a Secret",
     "extra_body": "it may hold a key: template's env, from a Secret",
     "estimator_parameters": "they may hold a key: template's env, from a Secret",
+    "ledger": "a file on a volume: template's env and volumes",
+    "ledger_segment_bytes": "with ledger",
+    "ledger_fsync_seconds": "with ledger",
 }
 
 
