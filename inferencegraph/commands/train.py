@@ -40,7 +40,8 @@ def train(
         Path,
         typer.Option(
             help="JSONL rows {query, edge_correct, cloud_correct}, "
-            "{query, edge_score, cloud_score} or {query, winner}.",
+            "{query, edge_score, cloud_score}, {query, winner} or {query, label}, 1 for hard; or "
+            "a CSV table of these.",
             show_default=False,
         ),
     ],

@@ -8,15 +8,15 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from inferencegraph.evaluate.metrics import BY_NAME
 from inferencegraph.evaluate.statistics import RESAMPLES
 from inferencegraph.evaluate.systems import CLOUD_ONLY, DEPLOYED, EDGE_ONLY, Entry
 from inferencegraph.read.documents import parse
 from predictors.embedded import TEST_QUESTIONS
-from predictors.errors import ConfigurationError, first_fault
+from predictors.errors import ConfigurationError, first_fault, known
 
 Ways = Literal["graph", "gateway"]
 SORTED_BY: Final = ("quality", "cost")
-_PATHS: Final = ("manifests",)
 
 
 class Data(BaseModel):
@@ -76,9 +76,6 @@ class Benchmark(BaseModel):
         started = [name for name in ("manifests", "spec", "url") if getattr(self, name)]
         if len(started) > 1:
             raise ValueError(f"has {' and '.join(started)}; whom to ask is one of them")
-        from inferencegraph.evaluate.metrics import BY_NAME
-        from predictors.errors import known
-
         for field in ("sort_by", "columns"):
             for name in getattr(self, field) or ():
                 if name not in BY_NAME:

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from inferencegraph.evaluate.outcome import SIGNALS, Outcome, tokens_of
-from predictors.contract import CLOUD, EDGE, Answer, Scalar, is_number, row_telemetry, text_request
+from predictors.contract import EDGE, Answer, Scalar, is_number, row_telemetry, text_request
 from predictors.errors import ConfigurationError
 from predictors.jsonl import read_content, read_query, read_references, read_rows, require_new
 from transformers_hem.labels.labels import LABELS
@@ -155,8 +155,3 @@ def _require_alike(items: Sequence[Item]) -> None:
     if len(kinds) > 1:
         (first, _), (other, where) = kinds.items()
         raise ConfigurationError(f"{where}: {other[0]} where earlier rows have {first[0]}")
-
-
-def side_of(outcome: Outcome) -> str:
-    """Which side answered; a degraded answer is the edge's."""
-    return CLOUD if outcome.route == CLOUD else EDGE

@@ -55,8 +55,8 @@ def _spread(low: str, high: str) -> str:
 
 
 def table(result: Mapping[str, Any], width: int) -> Table:
-    """For a terminal of `width` columns: a row for each system; where that would be cut, a column
-    for each system, or as many as there is room for rows."""
+    """For a terminal of `width` columns: a row for each system; where that would be cut, a block
+    of lines for each."""
     wide = _wide(result)
     if Console(width=10_000).measure(wide).maximum <= width:
         return wide

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from inferencegraph.evaluate.metrics import METRICS
+from inferencegraph.evaluate.metrics import BY_NAME, METRICS
 from inferencegraph.evaluate.metrics.columns import Columns, columns_of
 from inferencegraph.evaluate.metrics.routers import router_metrics
 from inferencegraph.evaluate.replay import qualities
@@ -19,6 +19,7 @@ from inferencegraph.evaluate.statistics import Resampler, compare
 from inferencegraph.evaluate.systems import CLOUD_ONLY
 from predictors.contract import EDGE
 from predictors.prices import Prices, read_prices
+from transformers_hem.evaluation.quality import curve
 
 VERSION: Final = 1
 _WRONG_SHOWN: Final = 5  # examples of wrong routings, of either kind
@@ -246,8 +247,6 @@ def _short(text: str) -> str:
 
 def _curve(run: Run, edge: Any, cloud: Any) -> list[tuple[float, float]]:
     """Quality over the share of cloud calls, as the threshold goes from one end to the other."""
-    from transformers_hem.evaluation.quality import curve
-
     scores = np.array([outcome.difficulty for outcome in run.outcomes], dtype=np.float64)
     whole = curve(scores, edge, cloud)
     chosen = np.unique(np.linspace(0, len(scores), _POINTS).astype(int))
@@ -258,8 +257,6 @@ def _sides(finished: Finished) -> dict[str, Any]:
     """What both sides can do alone, and the best that could be done with both."""
     worst, epsilon = finished.benchmark.worst, finished.benchmark.epsilon
     edge, cloud = qualities(finished.edge, worst), qualities(finished.cloud, worst)
-    from transformers_hem.evaluation.quality import curve
-
     best = curve(cloud - edge, edge, cloud)
     chosen = np.unique(np.linspace(0, len(edge), _POINTS).astype(int))
     return {
@@ -273,7 +270,6 @@ def _sides(finished: Finished) -> dict[str, Any]:
 
 def ranked(systems: list[dict[str, Any]], sort_by: Sequence[str]) -> list[dict[str, Any]]:
     """By the metrics in `sort_by`, the best first; what has no such figure comes last."""
-    from inferencegraph.evaluate.metrics import BY_NAME
 
     def key(system: dict[str, Any]) -> tuple[float, ...]:
         values = []

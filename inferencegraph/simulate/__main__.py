@@ -19,8 +19,6 @@ from predictors.errors import ConfigurationError
 from predictors.serving.command import run
 from predictors.upstream.settings import Limits
 
-DEFAULT_LIMITS = Limits()
-
 
 def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(

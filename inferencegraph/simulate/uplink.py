@@ -18,7 +18,6 @@ BREAKER_OPEN: Final = "breaker_open"
 QUEUE_FULL: Final = "queue_full"
 QUEUE_TIMEOUT: Final = "queue_timeout"
 TIMEOUT: Final = "timeout"
-REASONS: Final = (TIMEOUT, QUEUE_TIMEOUT, QUEUE_FULL, BREAKER_OPEN)
 
 
 class Replicas:

@@ -15,8 +15,8 @@ _WORKER_IMAGE: Final = (
     "with code of your own: deploymentMode sdk"
 )
 _BATCH: Final = (
-    "a site answers requests and reads no files: send them by hem ask, the gateway or V2 calls; "
-    "served_by in each answer says which side gave it"
+    "a site answers requests and reads no files: hem batch does, by these variables, and asks the "
+    "site; served_by in each answer says which side gave it"
 )
 _NO_COUNTERPART: Final = {
     "BACKEND_TYPE": "the engine has its own framework; another one: inferenceConfig.engine",
