@@ -66,5 +66,4 @@ def test_promises_are_kept_and_half_of_the_labels_saved(
     }
     print(json.dumps(figures))
     assert figures["broken"] <= figures["most"] and figures["shares_missed"] <= figures["most"]
-    # Where two models do about equally well, how many stay is hardly determined: all are labelled.
-    assert labels.mean() <= 2000 or NEAR in request.node.name
+    assert labels.max() <= 2000

@@ -12,6 +12,7 @@ TRAINING_ROWS: Final = 400
 _TRAINING_SHARE: Final = 0.25  # at most, of the log
 LEAST_LOG: Final = 40  # rows: with fewer neither training nor a promise comes to anything
 _PRECISION: Final = {"loss": 0.1, "ratio": 0.02}
+_ENOUGH: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class Aim:
 
     `precision`: with a largest loss, how far the promised edge share may be below the one that is
     estimated to be possible; with an edge ratio, half of the width of the loss's interval.
+    `enough`: with this share of the log labelled it ends less precisely, where it can promise
+    something; 1 where a precision was asked for.
     `about`: `traffic` takes the log's rows for independent draws of what is to come, `log` speaks
     of the logged queries alone. `max_labels` counts those for training, too.
     """
@@ -28,6 +31,7 @@ class Aim:
     edge_ratio: float | None = None
     confidence: float = 0.9
     precision: float = 0.0
+    enough: float = 1.0
     about: About = "traffic"
     max_labels: int | None = None
     training_rows: int | None = None
@@ -62,9 +66,14 @@ class Aim:
             max_quality_loss,
             edge_ratio,
             precision=_PRECISION[kind] if precision is None else precision,
+            enough=_ENOUGH if precision is None else 1.0,
             about=about or ("traffic" if edge_ratio is None else "log"),
             **others,  # type: ignore[arg-type]
         )
+
+    def enough_labels(self, training: int, pool: int) -> int:
+        """Of the `pool`, besides those for training."""
+        return max(0, int(self.enough * (training + pool)) - training)
 
     def rows_to_train(self, logged: int) -> int:
         """Raises ConfigurationError where the log, or what may be labelled, is too small."""

@@ -139,8 +139,7 @@ class _Run:
         router = self.job.out / ROUTER
         train(self.job.out / TRAINING, aim.algorithm, router, seed=aim.seed)
         scores = router_scores(open_router(str(router)), pool)
-        most = None if aim.max_labels is None else aim.max_labels - len(training)
-        walk = make_walk(scores, aim, most)
+        walk = make_walk(scores, aim, len(training))
         tested, ended = await self._walk(walk, pool)
         write_rows(self.job.out / ROWS, [*learned, *tested.values()], self.job.scorer)
         found = self._found(walk, learned, pool, tested, ended)
@@ -176,6 +175,8 @@ class _Run:
             self.watcher.on_look(walk.words())
         if walk.precise:
             return tested, "precise"
+        if walk.has_enough:
+            return tested, "enough"
         return tested, "log ended" if walk.position == len(pool) else "max labels"
 
     def _found(

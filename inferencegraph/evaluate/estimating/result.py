@@ -9,7 +9,7 @@ from inferencegraph.evaluate.estimating.aim import Aim
 from inferencegraph.evaluate.estimating.savings import Latency, Savings
 from transformers_hem.calibration.betting import Interval
 
-Why = Literal["precise", "log ended", "max labels", "stopped"]
+Why = Literal["precise", "enough", "log ended", "max labels", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +201,7 @@ class Estimate:
         counts = self.counts
         why = {
             "precise": "which was enough",
+            "enough": "then half of the log was labelled (--precision asks for more)",
             "log ended": "then the log ended",
             "max labels": "then --max-labels was reached",
             "stopped": "then it was stopped",

@@ -24,12 +24,13 @@ class Walk(ABC):
     """`scores` [N]: the router's, of the rows in random order; infinite where there is none.
     `losses` [N] = cloud - edge, NaN where there is no label; `position` rows have been passed."""
 
-    def __init__(self, scores: Floats, labels: int | None) -> None:
-        """`labels`: at most so many."""
+    def __init__(self, scores: Floats, labels: int | None, enough: int | None) -> None:
+        """`labels`: at most so many; where something can be promised, `enough` of them."""
         self.scores = scores
         self.losses = np.full(len(scores), np.nan)
         self.position = self.labels = 0
         self._most = len(scores) if labels is None else labels
+        self._enough = len(scores) if enough is None else enough
         self._batch: Indices = np.arange(0)
 
     @property
@@ -61,13 +62,20 @@ class Walk(ABC):
         """What it knows so far, in a line."""
 
     @property
+    def has_enough(self) -> bool:
+        """Labels, whether it is precise or not."""
+        return self.threshold is not None and self.labels >= self._enough
+
+    @property
     def finished(self) -> bool:
-        return self.precise or self.position == len(self.scores) or self.labels >= self._most
+        ended = self.position == len(self.scores) or self.labels >= self._most
+        return self.precise or self.has_enough or ended
 
     def next_batch(self) -> Indices:
         """The rows to label next, to be given to `take`."""
         wanted = np.flatnonzero(self.scores[self.position :] <= self.cap) + self.position
-        self._batch = wanted[: min(BATCH, self._most - self.labels)]
+        most = self._most if self.labels >= self._enough else min(self._most, self._enough)
+        self._batch = wanted[: min(BATCH, most - self.labels)]
         return self._batch
 
     def take(self, losses: Floats) -> None:
@@ -108,8 +116,10 @@ class LossAt(NamedTuple):
 class LossWalk(Walk):
     """For the largest share at the edge that loses at most `aim.max_quality_loss`."""
 
-    def __init__(self, scores: Floats, aim: Aim, labels: int | None) -> None:
-        super().__init__(scores, labels)
+    def __init__(
+        self, scores: Floats, aim: Aim, labels: int | None = None, enough: int | None = None
+    ) -> None:
+        super().__init__(scores, labels, enough)
         assert aim.max_quality_loss is not None
         self._aim, self._limit = aim, aim.max_quality_loss
         counts = np.searchsorted(np.sort(scores), GRID, side="right")
@@ -181,8 +191,10 @@ class ShareWalk(Walk):
     alone; of the rows below it, whose number is known, the mean loss is bounded. Raises
     ConfigurationError where equal scores leave no threshold near the ratio."""
 
-    def __init__(self, scores: Floats, aim: Aim, labels: int | None) -> None:
-        super().__init__(scores, labels)
+    def __init__(
+        self, scores: Floats, aim: Aim, labels: int | None = None, enough: int | None = None
+    ) -> None:
+        super().__init__(scores, labels, enough)
         assert aim.edge_ratio is not None
         self._aim = aim
         ordered = np.sort(scores)
@@ -221,5 +233,8 @@ class ShareWalk(Walk):
         self._bound.update(losses[scores <= self.cap])
 
 
-def make_walk(scores: Floats, aim: Aim, labels: int | None) -> LossWalk | ShareWalk:
-    return (LossWalk if aim.edge_ratio is None else ShareWalk)(scores, aim, labels)
+def make_walk(scores: Floats, aim: Aim, training: int) -> LossWalk | ShareWalk:
+    """Over the rows that are left beside those for `training`."""
+    most = None if aim.max_labels is None else aim.max_labels - training
+    kind = LossWalk if aim.edge_ratio is None else ShareWalk
+    return kind(scores, aim, most, aim.enough_labels(training, len(scores)))

@@ -68,7 +68,7 @@ def walked(records: Records, routed: Routed, aim: Aim, logged: int, seed: int) -
     traffic is compared with all records that the router was not trained on."""
     rng = np.random.default_rng([seed, logged])
     pool = rng.permutation(routed.rest)[: logged - TRAINING_ROWS]
-    walk = make_walk(routed.scores[pool], aim, None)
+    walk = make_walk(routed.scores[pool], aim, TRAINING_ROWS)
     while not walk.finished:
         walk.take(records.losses[pool[walk.next_batch()]])
     meant = pool if aim.about == "log" else routed.rest

@@ -85,6 +85,7 @@ def test_numbers_of_the_figure_are_within_it() -> None:
         ({"threshold": None}, "more rows would not help"),
         ({"agreement": True}, "weaker than quality"),
         ({"ended": "max labels"}, "then --max-labels was reached"),
+        ({"ended": "enough"}, "then half of the log was labelled (--precision asks for more)"),
         ({"savings": None, "latency": None, "curve": []}, "you keep 58.8% [55.0% to 62.0%]"),
         (
             {
