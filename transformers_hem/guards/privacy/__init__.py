@@ -4,6 +4,7 @@ base            what a detector is, and what it finds
 normalising     one way of writing for the many of Unicode, with the way back to the original
 numbers         runs of digits, which several detectors judge
 email, phone, card, iban, national_ids, secrets, network   a detector each
+presidio        names of people and places, by a model of the user's
 own             the user's own patterns and words
 detectors       all of them: one pass that finds candidates, then those that judge them
 leaving         all texts of a request
@@ -25,10 +26,15 @@ DETECTORS: Registry[Detector] = Registry(
         "email": f"{_HERE}.email:Emails",
         "iban": f"{_HERE}.iban:Ibans",
         "ip_address": f"{_HERE}.network:IPAddresses",
+        "location": f"{_HERE}.presidio:Locations",
         "mac_address": f"{_HERE}.network:MACAddresses",
         "national_id": f"{_HERE}.national_ids:NationalIds",
+        "person": f"{_HERE}.presidio:Persons",
         "phone": f"{_HERE}.phone:Phones",
         "secret": f"{_HERE}.secrets:Secrets",
     },
-    dict.fromkeys(("card", "iban", "national_id", "phone"), "privacy"),
+    {
+        **dict.fromkeys(("card", "iban", "national_id", "phone"), "privacy"),
+        **dict.fromkeys(("location", "person"), "presidio"),
+    },
 )

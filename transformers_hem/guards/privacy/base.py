@@ -54,8 +54,9 @@ class PrivacyParameters(AlgorithmParameters):
 
     `kinds`: names of DETECTORS. `regions`: whose phones are known without a country's code, as
     ISO 3166. `countries`: whose ids are known, as ISO 3166. `patterns`: a file of `name pattern`
-    lines, `words`: a file of a word or words a line. `seconds`: after so many for one text, and
-    `longest`: of a text with more characters, it stays at the edge unread.
+    lines, `words`: a file of a word or words a line. `spacy_model`: of persons and locations, a
+    folder or the name of an installed one, for texts in `spacy_language`. `seconds`: after so many
+    for one text, and `longest`: of a text with more characters, it stays at the edge unread.
     """
 
     kinds: str = "card,email,iban,national_id,phone,secret"
@@ -66,6 +67,8 @@ class PrivacyParameters(AlgorithmParameters):
     )
     patterns: str = ""
     words: str = ""
+    spacy_model: str = ""
+    spacy_language: str = "en"
     seconds: float = 0.25
     longest: int = 2_000_000
 

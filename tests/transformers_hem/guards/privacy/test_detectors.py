@@ -9,7 +9,9 @@ from transformers_hem.guards.privacy import DETECTORS
 from transformers_hem.guards.privacy.base import PrivacyParameters, TookTooLong
 from transformers_hem.guards.privacy.detectors import Detectors
 
-ALL = Detectors(PrivacyParameters(kinds=",".join(DETECTORS.names())))
+OF_MODELS = {"location", "person"}
+KINDS = sorted(set(DETECTORS.names()) - OF_MODELS)
+ALL = Detectors(PrivacyParameters(kinds=",".join(KINDS)))
 CARD = "4111111111111111"
 KEY = "AKIA" + "IOSFODNN7EXAMPLE"
 
@@ -136,5 +138,5 @@ def test_what_it_does_not_know_is_refused(parameters: dict[str, str], fault: str
 
 
 def test_every_kind_has_a_version() -> None:
-    assert set(ALL.versions) == set(DETECTORS.names())
+    assert set(ALL.versions) == set(KINDS)
     assert all(version >= 1 for version in ALL.versions.values())
