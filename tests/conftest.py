@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from inferencegraph.local.ports import free_ports
+from tests.forked import ForkedProcess, can_be_forked
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -57,10 +58,15 @@ class ServerProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
         ports = ["--http_port", str(self.port), "--grpc_port", str(self.grpc_port)]
-        command = [sys.executable, "-m", module, *arguments, *ports]
+        words, variables = [*arguments, *ports], {**os.environ, **NO_DRAIN, **env}
+        self.process: ForkedProcess | subprocess.Popen[bytes]
+        if can_be_forked(env):
+            self.process = ForkedProcess(module, words, variables, log, ROOT)
+            return
         with log.open("wb") as out:
+            command = [sys.executable, "-m", module, *words]
             self.process = subprocess.Popen(
-                command, stdout=out, stderr=out, env={**os.environ, **NO_DRAIN, **env}, cwd=ROOT
+                command, stdout=out, stderr=out, env=variables, cwd=ROOT
             )
 
     @property
