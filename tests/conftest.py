@@ -37,6 +37,18 @@ def shared() -> Path:
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def certificates() -> Iterator[Mapping[str, str]]:
+    """Where this machine's are, for who asks beyond loopback. Nobody else reads them: each client
+    of httpx would, also for a URL of http, for 20 ms."""
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+    of_the_machine = {name: os.environ[name] for name in names if name in os.environ}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SSL_CERT_FILE", raising=False)
+        patch.setenv("SSL_CERT_DIR", str(ROOT / "tests"))  # there are none
+        yield of_the_machine
+
+
 # Nobody's list of endpoints is behind here.
 NO_DRAIN = {"PREDICTOR_DRAIN_SECONDS": "0", "HEM_DRAIN_SECONDS": "0"}
 

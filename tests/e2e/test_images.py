@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -181,20 +181,20 @@ def test_the_predictor_image_holds_what_the_shipped_manifests_ask_of_it(tmp_path
     assert not {word for word in asked[""] if word.startswith("--engine=")} - known
 
 
-def _index_answers(scratch: Path) -> bool:
+def _index_answers(scratch: Path, env: Mapping[str, str]) -> bool:
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--retries", "0"]
     command += ["--timeout", "5", "-d", str(scratch), "certifi"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return subprocess.run(command, env=env, capture_output=True, check=False).returncode == 0
 
 
-def _run_builder(stage: Stage, folder: Path) -> Path:
+def _run_builder(stage: Stage, folder: Path, env: Mapping[str, str]) -> Path:
     """Executes COPY and RUN in `folder`; returns what stands for /venv."""
     build, venv = folder / "build", folder / "venv"
     build.mkdir()
     python = Path(sys.executable).parent
     path = f"{venv}/bin:{python}:{os.environ['PATH']}"
     env = {
-        **os.environ,
+        **env,
         "PATH": path,
         **_arguments(stage),
         "TORCH_INDEX": "",
@@ -238,11 +238,17 @@ LIGHT = [
     ("dockerfile", "words", "said", "absent"), LIGHT, ids=["transformer", "router"]
 )
 def test_the_light_images_install_without_torch_and_start_within_seconds(
-    dockerfile: Path, words: list[str], said: str, absent: set[str], tmp_path: Path
+    dockerfile: Path,
+    words: list[str],
+    said: str,
+    absent: set[str],
+    tmp_path: Path,
+    certificates: Mapping[str, str],
 ) -> None:
-    if not _index_answers(tmp_path / "probe"):
+    env = {**os.environ, **certificates}
+    if not _index_answers(tmp_path / "probe", env):
         pytest.skip("no package index answers: an image can't be built from here")
-    venv = _run_builder(_stages(dockerfile)[0], tmp_path)
+    venv = _run_builder(_stages(dockerfile)[0], tmp_path, env)
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         command = [str(venv / "bin/python"), "-m", *words]
