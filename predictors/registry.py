@@ -57,13 +57,13 @@ class Registry(Generic[T]):
 
 def installed(group: str) -> EntryPoints:
     """What the packages on sys.path declare under an entry point group."""
-    return _declared(tuple(sys.path)).select(group=group)
+    return _declared(group, tuple(sys.path))
 
 
 @functools.lru_cache(maxsize=8)
-def _declared(path: tuple[str, ...]) -> EntryPoints:
+def _declared(group: str, path: tuple[str, ...]) -> EntryPoints:
     """Read once: for it the metadata of all packages are opened, tens of milliseconds."""
-    return entry_points()
+    return entry_points(group=group)
 
 
 class PluginRegistry(Registry[T]):
