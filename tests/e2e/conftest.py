@@ -18,6 +18,6 @@ def start(mode: str) -> RunningHem:
 
 @pytest.fixture(scope="module", params=MODES)
 def stack(request: pytest.FixtureRequest) -> Iterator[RunningHem]:
-    """Both modes in turn; a test must leave every service alive."""
+    """Both modes in turn; all but the last test of a file must leave every service alive."""
     with start(request.param) as running:
         yield running

@@ -1,6 +1,9 @@
-"""Both modes on real models through real KServe servers: a query comes in and is answered."""
+"""Both modes on real models through real KServe servers: a query comes in and is answered, also
+while the cloud is killed, by the edge."""
 
+import asyncio
 import json
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,20 +13,25 @@ import pytest
 from predictors.contract import (
     CLOUD,
     EDGE,
+    HEM_PREFER,
     HEM_ROUTE,
     SERVED_BY,
     Scalar,
     text_request,
 )
 from predictors.embedded.workshop.questions import test_questions as shipped_questions
+from predictors.upstream.ask import Reply, ask as ask_upstream
 from predictors.upstream.attempt import error_reason
-from tests.inferencegraph.running_hem import RunningHem, hem
+from predictors.upstream.client import build_client
+from tests.inferencegraph.running_hem import RunningHem, hem, still_there
 
 pytestmark = pytest.mark.slow
 
 READY_WITHIN_SECONDS = 40
 RESIDENT_BELOW_BYTES = 2.5e9
 SERVERS = {EDGE: "qa-edge", CLOUD: "qa-cloud"}
+# Of the outage.
+REQUESTS, KILLED_AFTER, AT_A_TIME = 200, 40, 8
 
 
 @dataclass(frozen=True)
@@ -157,3 +165,40 @@ def test_labels_are_made_of_both_models_answers(stack: RunningHem, tmp_path: Pat
             assert row[f"{side}_answer"] == text
             assert row[f"{side}_correct"] == (text.strip() == question.answer)
         assert row["edge_mean_logprob"] <= 0 < row["cloud_completion_tokens"]
+
+
+async def ask_while_the_cloud_dies(stack: RunningHem) -> list[Reply]:
+    """Everything is asked of the cloud, so that the outage meets every query."""
+    places, answered = asyncio.Semaphore(AT_A_TIME), asyncio.Event()
+    queries = [question.query for question in shipped_questions()[:REQUESTS]]
+    done = 0
+
+    async def one(client: httpx.AsyncClient, query: str) -> Reply:
+        nonlocal done
+        async with places:
+            reply = await ask_upstream(client, stack.url, [query], {HEM_PREFER: "cloud"})
+        done += 1
+        if done == KILLED_AFTER:
+            answered.set()
+        return reply
+
+    async with build_client(60) as client, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(client, query)) for query in queries]
+        await answered.wait()
+        stack.kill("qa-cloud")
+    return [task.result() for task in tasks]
+
+
+async def test_an_outage_of_the_cloud_loses_no_query(stack: RunningHem) -> None:
+    """Last: nobody starts the cloud again."""
+    replies = await ask_while_the_cloud_dies(stack)
+    servers = [reply.answers[0].served_by for reply in replies]
+    assert len(servers) == REQUESTS
+    assert set(servers) == {"qa-cloud", "qa-edge"}
+    assert servers.count("qa-edge") >= REQUESTS - KILLED_AFTER - AT_A_TIME
+    died = stack.wait_for("died")
+    assert (died["name"], died["reason"]) == ("qa-cloud", "signal SIGKILL")
+
+    family = stack.family()
+    assert stack.stop(signal.SIGINT) < 5
+    assert still_there(family) == []
