@@ -18,6 +18,11 @@ from tests.forked import ForkedProcess, can_be_forked
 
 ROOT = Path(__file__).resolve().parent.parent
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Beside other workers the threads of one operation wait for each other longer than they
+    # compute. Read when torch or numpy is imported.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 with contextlib.suppress(ImportError):  # the engines' environments do without
     import hypothesis
 
