@@ -27,11 +27,12 @@ run: $(VENV)/.run
 	$(BIN)/hem up --port $(PORT)
 
 check: $(VENV)/.dev
-	$(BIN)/pytest -n 3 --dist loadfile -m 'not slow and not benchmark and not engines and not soak and not system'
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not slow and not benchmark and not engines and not soak and not system'
 
-# Most tests wait for processes, so three at once suit two cores; files stay together.
+# Most tests wait for processes, so three at once suit two cores; files stay together, in the order
+# of tests/conftest.py.
 test: $(VENV)/.dev
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # What needs packages of Debian's: Chromium, for pages. Installed where this runs as root.
 system-tests: $(VENV)/.dev

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -154,8 +155,37 @@ SLOW = tuple(
 )
 
 
+# Files that take longest come first, so that no worker is left with one of them at the end.
+LONGEST = tuple(
+    ROOT / "tests" / path
+    for path in (
+        "inferencegraph/spec/test_running.py",
+        "e2e/test_modes.py",
+        "e2e/test_images.py",
+        "e2e/test_gateway.py",
+        "inferencegraph/local/test_stack.py",
+        "inferencegraph/simulate/test_theory.py",
+        "e2e/test_lm_eval.py",
+        "predictors/engines/huggingface/test_continuing.py",
+        "predictors/engines/huggingface/test_one_row_fails_alone.py",
+        "e2e/test_extending.py",
+        "predictors/serving/test_continuing.py",
+        "e2e/test_digits.py",
+        "inferencegraph/spec/test_engine_files.py",
+        "inferencegraph/spec/test_own_algorithm.py",
+        "inferencegraph/evaluate/estimating/test_promises.py",
+        "inferencegraph/commands/test_estimate.py",
+        "inferencegraph/commands/test_label.py",
+    )
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make check` leaves out what is slow."""
+    """The longest files first, behind them those with most tests. `make check` leaves out what is
+    slow."""
+    ranks = {path: rank for rank, path in enumerate(LONGEST)}
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (ranks.get(item.path, len(ranks)), -tests[item.path]))
     for item in items:
         at = {item.path, *item.path.parents}
         if "start_server" in getattr(item, "fixturenames", ()) or not at.isdisjoint(SLOW):
