@@ -110,7 +110,10 @@ CAUSES: Final[Mapping[Cause, Consequence]] = {
 class UpstreamError(HEMError):
     """A call to another server failed. `status`, `retryable` and `down` are the cause's by CAUSES,
     unless they are named. `retry_after`: the seconds that the server asked to wait before another
-    try. `answered`: the HTTP status that it answered, where it refused."""
+    try. `answered`: the HTTP status that it answered, where it refused. `unsent`: nothing of the
+    call reached it."""
+
+    unsent: bool = False
 
     def __init__(
         self,
@@ -141,6 +144,7 @@ class BreakerOpen(UpstreamError):
     """A call that was not tried, as the circuit breaker is open for so many seconds more."""
 
     told = True
+    unsent = True
 
     def __init__(self, message: str, seconds: float) -> None:
         super().__init__(message, Cause.UNREACHABLE, retryable=False, retry_after=seconds)
@@ -151,6 +155,7 @@ class Unrecorded(UpstreamError):
     server."""
 
     told = True
+    unsent = True
 
     def __init__(self, message: str) -> None:
         super().__init__(message, Cause.UNRECORDED)

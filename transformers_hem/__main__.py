@@ -47,6 +47,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     model = build_model(options, decider)
+    model.client_header = settings.client_header
     model.gateway = build_gateway(settings, options, model)
     warn_of_a_shipped_router(decider)
     warn_of_a_prefix(decider)

@@ -224,6 +224,21 @@ def connection_failure(
     aiohttp's errors through; aiohttp's own error tells them apart.
     """
     cause = error.__cause__ if isinstance(error, httpx.HTTPError) else error
+    failure = _failure(error, cause, url, redaction)
+    failure.unsent = isinstance(cause, _UNSENT)
+    return failure
+
+
+_UNSENT: Final = (
+    aiohttp.ClientConnectorCertificateError,
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+)
+
+
+def _failure(
+    error: ConnectionFailed, cause: BaseException | None, url: str, redaction: Redaction
+) -> UpstreamError:
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):
         reason = getattr(cause.certificate_error, "verify_message", cause.certificate_error)
         return UpstreamError(

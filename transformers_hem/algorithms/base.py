@@ -40,7 +40,8 @@ class Batch:
     `texts` holds the N queries; it is empty in the answer stage when the request has no text.
     `answers` holds the edge model's N answers, and `samples` k more of each where the algorithm
     has a `sampling`; both are empty where there are none. `leaving` is the whole request, which the
-    texts are only a part of; None where they are all of it. The arrays can't be written to; each is
+    texts are only a part of; None where they are all of it. `client` is who calls, as a short hash;
+    empty where nobody knows. The arrays can't be written to; each is
     None before there is an answer and where the engine gives none or a malformed one:
 
     - the edge model's telemetry on its own answers, float [N] in nats (`mean_margin`: difference
@@ -60,6 +61,7 @@ class Batch:
     answers: tuple[str, ...] = ()
     samples: tuple[tuple[str, ...], ...] = ()
     leaving: Leaving | None = None
+    client: str = ""
 
 
 def bounded(batch: Batch, characters: int) -> Batch:

@@ -10,10 +10,11 @@ from typing import Any, Final, Literal
 from prometheus_client import Counter
 
 from predictors.contract.usage import Usage, parse_usage
-from predictors.errors import HEMError, UpstreamError
+from predictors.errors import HEMError, InvalidRequest, Overloaded, UpstreamError
 from predictors.prices import Prices
 from predictors.upstream.ledger.sent import used
 from transformers_hem.algorithms.base import Route
+from transformers_hem.guards.admission import Admission, KeptAtEdge
 
 # thrown_away: a draft that was made, and that the caller did not get. escalated: the caller got its
 # beginning, and the other side went on.
@@ -33,7 +34,8 @@ class Attempt:
     """One call of a model. `asked` is the model's name in the request, `served` that in the answer.
 
     `usage` is None until the server tells it, `parts` are what came of the text until then. `why`
-    is the status or the cause of one that failed.
+    is the status or the cause of one that failed, `unused`: before a model did anything. `admission`
+    is what guards hold of one to the cloud.
     """
 
     route: Route
@@ -43,6 +45,8 @@ class Attempt:
     parts: int = 0
     outcome: Outcome = "thrown_away"
     why: str = ""
+    admission: Admission | None = None
+    unused: bool = False
 
     @property
     def model(self) -> str:
@@ -68,6 +72,7 @@ class Attempt:
             outcome = "cancelled"
             raise
         except HEMError as error:
+            self.unused = _is_unused(error)
             self.why = error.short if isinstance(error, UpstreamError) else str(error.status)
             raise
         finally:
@@ -80,9 +85,24 @@ class Attempt:
         about = {"route": self.route, "model": self.model, "why": self.why}
         return {**about, **({"tokens": tokens} if tokens else {})}
 
+    def settle(self) -> None:
+        """With guards that count. What nobody told stays as it was estimated."""
+        if self.admission is not None:
+            usage = Usage() if self.usage is None and self.unused and not self.parts else self.usage
+            self.admission.settle(usage, self.model)
+
     def counted(self) -> Usage:
         """Where the server did not tell, each part of the text counts as one token."""
         return self.usage or Usage(completion_tokens=self.parts)
+
+
+def _is_unused(error: HEMError) -> bool:
+    """Whether it was not sent, or refused at once: nobody bills that. 502 and 504 of an uplink say
+    that its cloud may have answered."""
+    if isinstance(error, UpstreamError):
+        answered = error.answered or 0
+        return error.unsent or 400 <= answered < 500 or answered == 503
+    return isinstance(error, InvalidRequest | Overloaded | KeptAtEdge)
 
 
 class Account:
@@ -96,6 +116,10 @@ class Account:
         attempt = Attempt(route)
         self._attempts.append(attempt)
         return attempt
+
+    def withdraw(self, attempt: Attempt) -> None:
+        """One that was not made."""
+        self._attempts.remove(attempt)
 
     def answered_by(self, route: Route) -> bool:
         return any(each.outcome == "answered" and each.route == route for each in self._attempts)
@@ -157,6 +181,7 @@ class Account:
     def close(self) -> None:
         """To Prometheus, once the request has ended, however it did."""
         for attempt in self._attempts:
+            attempt.settle()
             labels = (attempt.model, attempt.route, attempt.outcome)
             usage = attempt.counted()
             _ATTEMPTS.labels(*labels).inc()

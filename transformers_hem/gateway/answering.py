@@ -39,6 +39,7 @@ from transformers_hem.gateway.said import Again, Rest, Said
 from transformers_hem.gateway.served import Served
 from transformers_hem.gateway.site import Site
 from transformers_hem.gateway.takeover import Takeover
+from transformers_hem.guards.admission import Going, KeptAtEdge, usage_of_chat
 from transformers_hem.serving.decision import Decider, Decision
 
 logger = logging.getLogger("kserve.hem")
@@ -126,7 +127,11 @@ class Answering:
             logger.warning("the edge failed, the cloud answers: %s", error)
             cannot = isinstance(error, InvalidRequest)
             chat.decision = decider.no_answer(EDGE_CANNOT if cannot else EDGE_FAILED)
-            return await self._run(chat, CLOUD, outlet)
+            try:
+                return await self._run(chat, CLOUD, outlet)
+            except KeptAtEdge as kept:
+                chat.decision = chat.decision.kept(kept.guard)
+                raise error from None
         if self._decides_early(chat):
             hold = self._hold(chat)
             hold.take(chat.draft.answer.body["choices"][0])
@@ -150,6 +155,7 @@ class Answering:
 
     async def _decide(self, chat: Chat, batch: Batch) -> Decision:
         """Raises HEMError."""
+        batch = replace(batch, client=chat.client)
         chat.decision = await self.miner.mine(batch, chat.prefer, chat.headers[REQUEST_ID])
         return chat.decision
 
@@ -232,8 +238,11 @@ class Answering:
                 failed = error
         try:
             await self._stand_in(chat, decided, failed, outlet)
+        except KeptAtEdge as kept:
+            chat.decision = chat.decision.kept(kept.guard)
+            raise failed from None
         except HEMError:
-            if decided == EDGE or outlet.said:
+            if decided == EDGE or outlet.said or isinstance(failed, KeptAtEdge):
                 raise
             if not (chat.insists and isinstance(failed, BreakerOpen)):
                 raise failed from None
@@ -269,10 +278,12 @@ class Answering:
             cannot = isinstance(failed, InvalidRequest)
             reason = EDGE_CANNOT if cannot else EDGE_FAILED
             chat.decision = replace(chat.decision, route=CLOUD, reason=reason)
+        elif isinstance(failed, KeptAtEdge):
+            chat.decision = chat.decision.kept(failed.guard)
         else:
             chat.degraded = _why(failed)
-            if chat.draft is not None:
-                return await self._give(chat, chat.draft, outlet)
+        if chat.draft is not None and other == EDGE:
+            return await self._give(chat, chat.draft, outlet)
         await self._run(chat, other, outlet)
 
     async def _give(self, chat: Chat, draft: Draft, outlet: Outlet) -> None:
@@ -335,11 +346,23 @@ class Answering:
         return chat.account.begin(route)
 
     async def _attempt(self, chat: Chat, route: Route) -> Attempt:
-        """Raises HEMError where its model's name can't be learnt."""
+        """Raises HEMError where its model's name can't be learnt, KeptAtEdge."""
         attempt = self._begin(chat, route)
         with attempt.under_way():
             attempt.asked = await self.site.targets[route].model()
+            if route == CLOUD and self.miner.decider.counts:
+                await self._admit(chat, attempt)
         return attempt
+
+    async def _admit(self, chat: Chat, attempt: Attempt) -> None:
+        """By guards that count what goes to the cloud. Raises KeptAtEdge."""
+        forced = chat.prefer == CLOUD
+        going = Going(chat.client, usage_of_chat(chat.body), attempt.asked, forced)
+        try:
+            attempt.admission = await self.miner.decider.admit(going)
+        except KeptAtEdge:
+            chat.account.withdraw(attempt)
+            raise
 
     def _relay(
         self,
@@ -405,7 +428,9 @@ class Answering:
                 private = self.miner.decider.is_private(chat.batch)
                 return cannot and chat.prefer is None and not private
             return cannot and self._may_stand_in(chat, route)
-        return isinstance(error, UpstreamError | Overloaded) and self._may_stand_in(chat, route)
+        if not isinstance(error, UpstreamError | Overloaded | KeptAtEdge):
+            return False
+        return self._may_stand_in(chat, route)
 
     def _forced(self, chat: Chat, error: HEMError) -> HEMError:
         """Who forces the edge learns that it is not there now, however that showed."""
@@ -424,4 +449,6 @@ def _why(failed: HEMError) -> str:
     """The cloud did not answer, in one word."""
     if isinstance(failed, InvalidRequest):
         return "cloud_cannot"
+    if isinstance(failed, KeptAtEdge):
+        return failed.guard
     return failed.short if isinstance(failed, UpstreamError) else "overloaded"

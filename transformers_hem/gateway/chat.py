@@ -59,8 +59,8 @@ class Draft:
 @dataclass(slots=True)
 class Chat:
     """Its path and body, what is mined of it, the side that the caller forces, what it costs, the
-    conversation that it belongs to, all that would leave the edge, and the edge's answer where that
-    is mined. `degraded` is why
+    conversation that it belongs to, all that would leave the edge, who calls, and the edge's
+    answer where that is mined. `degraded` is why
     the cloud failed for which the edge stands in. `insists`: all sides that may answer are believed
     to be down, and asked nevertheless."""
 
@@ -73,6 +73,7 @@ class Chat:
     account: Account
     conversation: bytes | None
     leaving: Leaving
+    client: str = ""
     draft: Draft | None = None
     decision: Decision | None = None
     degraded: str = ""
@@ -80,7 +81,7 @@ class Chat:
 
     @property
     def batch(self) -> Batch:
-        return Batch(len(self.texts), self.texts, leaving=self.leaving)
+        return Batch(len(self.texts), self.texts, leaving=self.leaving, client=self.client)
 
     @property
     def streams(self) -> bool:

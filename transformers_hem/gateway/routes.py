@@ -30,6 +30,7 @@ from transformers_hem.gateway.outlet import Outlet
 from transformers_hem.gateway.pace import TimeLimits
 from transformers_hem.gateway.site import Site
 from transformers_hem.gateway.sticky import Sticky
+from transformers_hem.serving.clients import client_of
 from transformers_hem.serving.leaving import leaving_chat
 
 logger = logging.getLogger("kserve.hem")
@@ -55,6 +56,7 @@ class Gateway(OpenAIPaths):
         origins: Sequence[str] = (),
         whole_conversation: bool = False,
         patience: float = 15.0,
+        client_header: str = "",
     ) -> None:
         super().__init__(*site.models)
         self._site = site
@@ -70,6 +72,7 @@ class Gateway(OpenAIPaths):
         self._origins = origins
         self._whole_conversation = whole_conversation
         self._patience = patience
+        self._client_header = client_header
 
     async def models(self, request: Request) -> Response:
         try:
@@ -116,7 +119,10 @@ class Gateway(OpenAIPaths):
         account = Account(self._prices)
         private = self._private.key(body, headers)
         leaving = leaving_chat(body, request.headers, private=self._private.stays(private))
-        chat = Chat(path, body, texts, prefer, headers, wishes, account, conversation, leaving)
+        client = client_of(request.headers, self._client_header)
+        chat = Chat(
+            path, body, texts, prefer, headers, wishes, account, conversation, leaving, client
+        )
         if private is not None and self._decider.is_private(chat.batch):
             self._private.remember(private)
         return _Passed(self, chat)

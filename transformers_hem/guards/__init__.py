@@ -1,9 +1,17 @@
 """Guards: rules that overrule a score. A new one is one file here and one line in the table below.
 
-base        what a guard is
-privacy     at the edge, where there is something private
-resources   to the cloud while the edge is short of resources
-settings    reads HEM_GUARDS
+base           what a guard is
+admission      counts what goes to the cloud, once, for the guards that count
+availability   at the edge while the cloud is down
+budget         at the edge once what may be spent is spent
+languages      to a side by the language of a query
+maintenance    to a side while somebody says so
+privacy        at the edge, where there is something private
+rate           at the edge once a client has called the cloud as often as it may
+resources      to the cloud while the edge is short of resources
+topics         to a side by words and patterns
+settings       reads HEM_GUARDS
+windows        windows of time, as settings write them
 """
 
 from predictors.registry import Registry
@@ -12,6 +20,7 @@ from transformers_hem.guards.base import Guard
 GUARDS: Registry[Guard] = Registry(
     "guard",
     {
+        "BudgetGuard": "transformers_hem.guards.budget.guard:BudgetGuard",
         "PrivacyGuard": "transformers_hem.guards.privacy.guard:PrivacyGuard",
         "ResourceSensitiveRouter": "transformers_hem.guards.resources:ResourceSensitiveRouter",
     },

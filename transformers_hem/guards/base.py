@@ -1,9 +1,18 @@
 """What a guard is: a rule that may send a request to one side, whatever the algorithm says."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Route
+from transformers_hem.guards.admission import Going, Held
+
+
+class GuardParameters(AlgorithmParameters):
+    """Base of a guard's parameters that settings of HEM stand for where they are not given:
+    `of_settings` has the settings' fields by the parameters' names."""
+
+    of_settings: ClassVar[Mapping[str, str]] = {}
 
 
 class Guard(ABC):
@@ -15,6 +24,8 @@ class Guard(ABC):
     # A guard of privacy overrules the caller's `hem_prefer` too. Where it raises, the request stays
     # at the edge.
     privacy: ClassVar[bool] = False
+    # It counts what goes to the cloud, by `admit`.
+    counts: ClassVar[bool] = False
     Parameters: ClassVar[type[AlgorithmParameters]] = AlgorithmParameters
 
     def __init__(self, parameters: AlgorithmParameters) -> None:  # noqa: B027 - some need nothing
@@ -22,4 +33,13 @@ class Guard(ABC):
 
     @abstractmethod
     def route(self, batch: Batch) -> Route | None:
-        """Where this request has to go; None leaves it to the next. Never blocks."""
+        """Where this request has to go; None leaves it to the next. Never blocks. It may be asked
+        several times for one request, and counts nothing."""
+
+    async def admit(self, going: Going) -> Held | None:
+        """Counts a request that is about to go to the cloud, once for each attempt; None where
+        there is nothing to put right at its end. Raises KeptAtEdge."""
+        return None
+
+    def close(self) -> None:  # noqa: B027 - some hold nothing
+        """Gives back files and threads; it is not asked any more."""

@@ -1,8 +1,12 @@
 """Reads HEM_GUARDS, and loads the guards that it names."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 
 from predictors.errors import ConfigurationError
+from transformers_hem.algorithms.base import AlgorithmParameters
 from transformers_hem.algorithms.parameters import parse, read_block
 from transformers_hem.guards import GUARDS
 from transformers_hem.guards.base import Guard
@@ -40,7 +44,18 @@ def _entries(text: str) -> list[object]:
     return value if isinstance(value, list) else [value]
 
 
-def load_guard(name: str, values: dict[str, str]) -> Guard:
-    """Raises ConfigurationError naming the guard, the parameter and the known ones."""
+def load_guard(name: str, values: dict[str, str], settings: Mapping[str, Any]) -> Guard:
+    """`settings` are HEM's, by their fields. Raises ConfigurationError naming the guard, the
+    parameter and the known ones."""
+    return GUARDS.load(name)(checked(name, values, settings))
+
+
+def checked(
+    name: str, values: Mapping[str, str], settings: Mapping[str, Any]
+) -> AlgorithmParameters:
+    """A guard's parameters; settings stand for those that have one and are not given. Raises
+    ConfigurationError."""
     kind = GUARDS.load(name)
-    return kind(parse(name, kind, values))
+    fields = getattr(kind.Parameters, "of_settings", {})
+    stand_in = {own: str(settings[field]) for own, field in fields.items() if settings.get(field)}
+    return parse(name, kind, {**stand_in, **values})

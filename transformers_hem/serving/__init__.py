@@ -2,6 +2,7 @@
 
 transformer        the two kserve models, one for each mining mode, and their metrics
 decision           scores, guards and the caller's wish become a route: `score > threshold` is here
+clients            who calls, for guards that count by client
 answer_batch       the edge model's V2 response as an answer-stage algorithm sees it
 settings           HEM_* from the environment, and the Decider that they make
 predictor_client   calls the edge predictor behind the answer stage; ready when that is ready

@@ -6,7 +6,7 @@ for all of them. Nothing here knows of kserve or HTTP.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -31,6 +31,7 @@ from transformers_hem.algorithms.base import (
     bounded,
 )
 from transformers_hem.calibration.drift import ScoreDrift
+from transformers_hem.guards.admission import Admission, Going, admit
 from transformers_hem.guards.base import Guard
 
 logger = logging.getLogger("kserve.hem")
@@ -52,6 +53,10 @@ class Decision:
     algorithm: str
     threshold: float
     reason: Reason
+
+    def kept(self, guard: str) -> "Decision":
+        """At the edge, as this guard lets no more go to the cloud."""
+        return replace(self, route=EDGE, reason=guard)
 
     def parameters(self) -> dict[str, Scalar]:
         """The `hem_*` parameters that a request or response gets."""
@@ -104,6 +109,11 @@ class Decider:
         """Those of privacy."""
         return {name: guard for name, guard in self.guards.items() if guard.privacy}
 
+    @property
+    def counts(self) -> bool:
+        """Whether a guard counts what goes to the cloud."""
+        return any(guard.counts for guard in self.guards.values())
+
     def decide(self, batch: Batch, prefer: Route | None = None) -> Decision:
         """Raises EngineError where the algorithm breaks its contract."""
         return self.overrule(batch, prefer) or self.judge(batch)
@@ -131,6 +141,10 @@ class Decider:
             return self._decision(CLOUD, None, "no_signal")
         hard = score > self.threshold
         return self._decision(CLOUD if hard else EDGE, score, "algorithm")
+
+    async def admit(self, going: Going) -> Admission:
+        """For guards that count what goes to the cloud. Raises KeptAtEdge."""
+        return await admit(self.guards, going)
 
     def no_answer(self, reason: Reason) -> Decision:
         """Where the edge gives no answer that could be mined."""

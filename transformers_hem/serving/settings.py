@@ -68,6 +68,12 @@ class HEMSettings(ServerSettings, BaseSettings):
         default="",
         description='rules that overrule it: names, or [{"name": ..., "parameters": [...]}]',
     )
+    client_header: str = Field(
+        default="",
+        pattern="^[A-Za-z0-9_-]*$",
+        description="header that tells who calls, for guards that count by client (default: none; "
+        "in the gateway the caller's key)",
+    )
     batch_policy: BatchPolicy = Field(
         default="any", description="rows that send a request to the cloud: any, majority or all"
     )
@@ -244,7 +250,7 @@ def build_decider(settings: HEMSettings) -> Decider:
         algorithm,
         _choose_threshold(algorithm, set(values), taken, settings.threshold),
         settings.batch_policy,
-        {guard: load_guard(guard, own) for guard, own in blocks.items()},
+        {guard: load_guard(guard, own, dict(settings)) for guard, own in blocks.items()},
         settings.scored_characters,
         router=getattr(parameters, "router", None),
     )

@@ -16,7 +16,14 @@ from kserve import InferOutput, InferRequest, InferResponse, model_server
 from kserve.model import InferenceVerb
 from prometheus_client import Counter, Gauge, Histogram
 
-from predictors.contract import TEXT_INPUT, Sampling, hem_parameters, parse_prefer, parse_sampling
+from predictors.contract import (
+    CLOUD,
+    TEXT_INPUT,
+    Sampling,
+    hem_parameters,
+    parse_prefer,
+    parse_sampling,
+)
 from predictors.contract.codec import (
     TEXT_OUTPUTS,
     build_response,
@@ -33,7 +40,9 @@ from predictors.serving.life import ServedModel
 from predictors.upstream.redaction import shown_url
 from transformers_hem.algorithms.base import Batch, Leaving, Route
 from transformers_hem.gateway.routes import Gateway
+from transformers_hem.guards.admission import Going, KeptAtEdge, usage_of_texts
 from transformers_hem.serving.answer_batch import answer_batch, named_outputs
+from transformers_hem.serving.clients import client_of
 from transformers_hem.serving.decision import DECIDED, Decider, Decision
 from transformers_hem.serving.leaving import leaving_request
 from transformers_hem.serving.predictor_client import (
@@ -84,6 +93,7 @@ class HEMTransformer(ServedModel):
         super().__init__(name)
         self.decider = decider
         self.gateway: Gateway | None = None
+        self.client_header = ""
         if decider.drift:  # computed when Prometheus asks
             _PSI.labels(decider.name).set_function(decider.drift.index)
         self.ready = True
@@ -118,7 +128,25 @@ class HEMTransformer(ServedModel):
         decision = self.decider.overrule(batch, prefer)
         if decision is None:
             decision = await self._judged(await self._with_samples(batch, request, headers))
+        if decision.route == CLOUD:
+            decision = await self._admitted(decision, batch, prefer, request)
         _tell(decision, batch, (headers or {}).get("x-request-id") or request.id, started)
+        return decision
+
+    async def _admitted(
+        self, decision: Decision, batch: Batch, prefer: Route | None, request: InferRequest
+    ) -> Decision:
+        """By the guards that count; nobody sees what the cloud answers, so that their estimate
+        stands. Raises KeptAtEdge for what the caller forces to the cloud."""
+        if not self.decider.counts:
+            return decision
+        usage = usage_of_texts(batch.texts, request_parameters(request))
+        try:
+            await self.decider.admit(Going(batch.client, usage, forced=prefer == CLOUD))
+        except KeptAtEdge as kept:
+            if prefer == CLOUD:
+                raise
+            return decision.kept(kept.guard)
         return decision
 
     async def mine(
@@ -146,6 +174,10 @@ class HEMTransformer(ServedModel):
     def add_outer_layers(self, app: FastAPI) -> None:
         if self.gateway is not None:
             self.gateway.share(app)
+
+    def _client(self, headers: Headers | None) -> str:
+        """A graph passes no keys on."""
+        return client_of(headers or {}, self.client_header, by_key=False)
 
     def _leaving(
         self,
@@ -219,7 +251,8 @@ class MiningThenInference(HEMTransformer):
         parse_sampling(parameters, Sampling())
         prefer = parse_prefer(parameters)
         leaving = self._leaving(payload, texts, parameters, headers)
-        batch = Batch(len(texts), tuple(texts), leaving=leaving)
+        client = self._client(headers)
+        batch = Batch(len(texts), tuple(texts), leaving=leaving, client=client)
         decision = await self._mine(batch, prefer, payload, headers)
         return request_json(payload, {**without(parameters, DECIDED), **decision.parameters()})
 
@@ -265,7 +298,8 @@ class InferenceThenMining(HEMTransformer):
         response = await self._predictor.infer(body, headers or {})
         texts = request_texts(payload) if has_text(payload) else []
         leaving = self._leaving(payload, texts, parameters, headers)
-        batch = replace(answer_batch(response, texts), leaving=leaving)
+        client = self._client(headers)
+        batch = replace(answer_batch(response, texts), leaving=leaving, client=client)
         decision = await self._mine(batch, prefer, payload, headers)
         response["parameters"] = {
             **hem_parameters(parameters),
