@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
+from weakref import WeakSet
 
 from prometheus_client import Counter, Gauge
 
@@ -30,6 +31,19 @@ REJECTED = Counter(
     ["upstream", "reason"],
 )
 STATE = Gauge("hem_upstream_breaker", "0 closed, 1 half open, 2 open.", ["upstream"])
+
+
+_BREAKERS: Final["WeakSet[Breaker]"] = WeakSet()
+
+
+def is_doubted(url: str) -> bool:
+    """Whether a breaker of this process, of a server at this base URL or below it, would let no
+    call through now."""
+    return any(
+        breaker.refusal() is not None
+        for breaker in list(_BREAKERS)
+        if breaker.name == url or breaker.name.startswith(f"{url}/")
+    )
 
 
 class Breaker:
@@ -59,6 +73,11 @@ class Breaker:
         self._told = -math.inf
         self.standing: Standing | None = None
         STATE.labels(name).set_function(lambda: self.state)
+        _BREAKERS.add(self)
+
+    @property
+    def name(self) -> str:
+        return self._name
 
     @property
     def state(self) -> int:

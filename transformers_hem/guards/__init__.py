@@ -20,9 +20,14 @@ from transformers_hem.guards.base import Guard
 GUARDS: Registry[Guard] = Registry(
     "guard",
     {
+        "AvailabilityGuard": "transformers_hem.guards.availability:AvailabilityGuard",
         "BudgetGuard": "transformers_hem.guards.budget.guard:BudgetGuard",
+        "LanguageGuard": "transformers_hem.guards.languages:LanguageGuard",
+        "MaintenanceGuard": "transformers_hem.guards.maintenance:MaintenanceGuard",
         "PrivacyGuard": "transformers_hem.guards.privacy.guard:PrivacyGuard",
+        "RateGuard": "transformers_hem.guards.rate:RateGuard",
         "ResourceSensitiveRouter": "transformers_hem.guards.resources:ResourceSensitiveRouter",
+        "TopicGuard": "transformers_hem.guards.topics:TopicGuard",
     },
-    {"PrivacyGuard": "privacy"},
+    {"LanguageGuard": "languages", "PrivacyGuard": "privacy", "TopicGuard": "privacy"},
 )
