@@ -59,6 +59,7 @@ _BEHIND: Final = (8085, 8086)  # the model's ports, HTTP and gRPC, behind a side
 # What the Secret with the keys of the gateway's callers becomes.
 KEYS_FILE: Final = PurePosixPath("/etc/hem/keys/keys")
 ALGORITHM: Final = "algorithm"  # the volume with a user's own
+FILES: Final = "files"  # volumes that the user names, counted
 _TRITON_METRICS_PORT: Final = 8002  # its default
 
 
@@ -214,6 +215,9 @@ def _hem_container(name: str, mining: Mining, site: Site, *arguments: str) -> di
     if mining.own is not None:
         mount = {"name": ALGORITHM, "mountPath": ALGORITHM_MOUNT, "readOnly": True}
         hem["volumeMounts"].append(mount)
+    for number, each in enumerate(mining.mounts):
+        mount = {"name": f"{FILES}-{number}", "mountPath": each.path}
+        hem["volumeMounts"].append({**mount, **({"readOnly": True} if each.read_only else {})})
     return hem
 
 
@@ -236,6 +240,8 @@ def _hem_pod(hem: dict[str, Any], mining: Mining, site: Site) -> dict[str, Any]:
     if mining.own is not None:
         name = algorithm_map_name(site.owner or site.name, mining.own)
         pod["volumes"].append({"name": ALGORITHM, "configMap": {"name": name}})
+    for number, each in enumerate(mining.mounts):
+        pod["volumes"].append({"name": f"{FILES}-{number}", **copy.deepcopy(dict(each.source))})
     return pod
 
 

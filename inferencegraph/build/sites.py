@@ -197,13 +197,23 @@ class OwnAlgorithm:
 
 
 @dataclass(frozen=True, slots=True)
+class Mount:
+    """A volume of HEM's container: its `source` as a pod has it."""
+
+    path: str
+    source: Mapping[str, Any]
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Mining:
     """How HEM decides. threshold None: the one that the router was calibrated to. A router with a
     scheme is one that KServe fetches. gateway: HEM also offers OpenAI's API, for models of text;
     keys_secret: the Secret with its callers' keys. settings: further HEM_* variables. sidecar: HEM
     stands in the edge model's pod, in the answer stage. own: the user's own algorithm, which is
     mounted. by_torch: its router needs torch and transformers, which are in the predictor's image;
-    that one is on each site's node for the uplink, so nothing more is pulled."""
+    that one is on each site's node for the uplink, so nothing more is pulled. mounts: files, such as
+    those of guards."""
 
     mode: str
     algorithm: str
@@ -217,6 +227,7 @@ class Mining:
     sidecar: bool = False
     own: OwnAlgorithm | None = None
     by_torch: bool = False
+    mounts: tuple[Mount, ...] = ()
 
     def __post_init__(self) -> None:
         if self.mode not in MINING_MODES:

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from predictors.upstream.ledger.verify import Verified
 
 BROKEN: Final = 1
+UNSIGNED_AT_START: Final = 2  # lines of a ledger that is signed from its beginning: open, cut
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
 Ledger = Annotated[
@@ -50,6 +52,15 @@ def verify(
         ),
     ] = None,
     after: After = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="PEM file of the public key whose private one has signed it (--ledger_key): all "
+            "signatures have to hold, and one has to be there.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Proves that no line of a ledger was changed, removed or moved; exit code 1 and the first bad
@@ -57,20 +68,25 @@ def verify(
 
     Example: `hem ledger verify egress.jsonl --head 1041:9f2c51d0a6b7`
     """
+    from predictors.upstream.ledger.lines import BEGINNING
+    from predictors.upstream.ledger.signing import Checker
     from predictors.upstream.ledger.verify import Broken, verify as verified
 
     expected = _head(head, "--head")
+    checker = Checker(key) if key else None
     try:
-        found = verified(path, expected, *_after(after))
+        found = verified(path, expected, _head(after, "--after") or BEGINNING, checker)
     except Broken as broken:
         if as_json:
             print(json.dumps({"holds": False, "why": str(broken)}))
         _broken(broken)
     if as_json:
         told = {"holds": True, "files": found.files, "lines": found.lines, "head": str(found.head)}
-        print(json.dumps({**told, "against": head, "open": found.open, "cuts": found.cuts}))
+        signed = {**asdict(found.signed), "checked": checker is not None}
+        beside = {"against": head, "open": found.open, "cuts": found.cuts, "signed": signed}
+        print(json.dumps({**told, **beside}))
         return
-    _tell(path, found, expected)
+    _tell(path, found, expected, checked=checker is not None)
 
 
 @ledger.command(cls=Command)
@@ -147,19 +163,37 @@ def _time(text: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _tell(path: Path, found: "Verified", head: "Head | None") -> None:
+def _tell(path: Path, found: "Verified", head: "Head | None", *, checked: bool) -> None:
     many = f" in {found.files} files" if found.files > 1 else ""
     print(f"{path}: {found.lines:,} lines{many} hold together; head {found.head}")
     if head is not None:
         print(f"They have the line of the head {head}: up to it nothing is missing or changed.")
     else:
         print("Without --head it can't be seen whether lines at its end were cut off or rewritten.")
+    _tell_signed(found, checked)
     if found.open:
         print(f"Attempts without an outcome (under way, or their process was killed): {found.open}")
     if found.cuts:
         print(f"Unfinished lines that were cut off when it was opened again: {found.cuts}")
     if found.unfinished:
         print(f"Behind its last line are {found.unfinished} bytes of an unfinished one.")
+
+
+def _tell_signed(found: "Verified", checked: bool) -> None:
+    signed = found.signed
+    if not signed.count:
+        return
+    if not checked:
+        print(f"Signatures: {signed.count}, not checked: give --key.")
+        return
+    print(
+        f"Signatures: {signed.count}, and all hold. The last one, of {signed.at}, is line "
+        f"{signed.last}: all up to it was written by who has the key."
+    )
+    if behind := found.head.number - signed.last:
+        print(f"Lines behind it, which nobody has signed yet: {behind}")
+    if signed.first > found.first + UNSIGNED_AT_START:
+        print(f"Lines before the first signature, line {signed.first}, were there when it was made.")
 
 
 def _print(made: "Report", currency: str | None) -> None:

@@ -37,6 +37,34 @@ class Guard(Part):
     parameters: Parameters = ()
 
 
+class Volume(Part):
+    """Files that HEM reads or keeps, such as those of guards, at `mount_path`: of one source."""
+
+    mount_path: str = Field(pattern="^/[^:]*$")
+    claim: str | None = Field(default=None, min_length=1, description="a PersistentVolumeClaim")
+    host_path: str | None = Field(default=None, pattern="^/", description="a folder of the node")
+    config_map: str | None = Field(default=None, min_length=1)
+    secret: str | None = Field(default=None, min_length=1)
+    read_only: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        sources = (self.claim, self.host_path, self.config_map, self.secret)
+        if sum(source is not None for source in sources) != 1:
+            raise ValueError("needs one of claim, hostPath, configMap and secret")
+        return self
+
+    def source(self) -> dict[str, Any]:
+        """As a pod has it."""
+        if self.claim is not None:
+            return {"persistentVolumeClaim": {"claimName": self.claim}}
+        if self.host_path is not None:
+            return {"hostPath": {"path": self.host_path, "type": "Directory"}}
+        if self.config_map is not None:
+            return {"configMap": {"name": self.config_map}}
+        return {"secret": {"secretName": self.secret}}
+
+
 class Promise(Part):
     """What the threshold has to keep: what `hem calibrate` promised of the router, by the same
     names."""
@@ -68,6 +96,7 @@ class HardExampleMining(Part):
     threshold: float | None = Field(default=None, ge=0, le=1)
     promise: Promise | None = None
     guards: Annotated[tuple[Guard, ...], FromList] = ()
+    volumes: Annotated[tuple[Volume, ...], FromList] = ()
     batch_policy: Literal["any", "majority", "all"] | None = None
     source: str | None = Field(
         default=None,

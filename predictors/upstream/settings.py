@@ -107,6 +107,10 @@ class Limits(BaseModel):
         description="seconds after which the ledger's lines are forced to the disk, for power "
         "cuts; 0: the system does it when it likes",
     )
+    ledger_key: str = Field(
+        default="",
+        description="PEM file of an Ed25519 private key that signs the ledger; none if empty",
+    )
 
 
 class UpstreamSettings(Limits, EngineSettings):

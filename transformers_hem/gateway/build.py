@@ -53,6 +53,7 @@ def build_gateway(
             "ledger": settings.ledger,
             "ledger_segment_bytes": settings.ledger_segment_bytes,
             "ledger_fsync_seconds": settings.ledger_fsync_seconds,
+            "ledger_key": settings.ledger_key,
         }
     )
     cloud = Target(CLOUD, _url(cloud_url, "HEM_CLOUD_URL"), settings.cloud_model, leaving)

@@ -4,6 +4,8 @@ py3langid tells it: BSD, its model is in its package, and it takes a twentieth o
 what is looked at. lingua is surer of a few words, and takes five times as long and 96 MB of disk.
 """
 
+import copy
+import functools
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
@@ -45,7 +47,7 @@ class LanguageGuard(Guard):
     def __init__(self, parameters: LanguageParameters) -> None:
         self._parameters = parameters
         self._languages = frozenset(_words(parameters.languages))
-        self._identifier: Any = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+        self._identifier = copy.copy(_model())
         among = set(_words(parameters.among))
         for code in sorted(self._languages | among):
             if code not in self._identifier.labels:
@@ -69,6 +71,12 @@ class LanguageGuard(Guard):
             return None
         found = language in self._languages
         return self._parameters.route if found else self._parameters.others
+
+
+@functools.cache
+def _model() -> Any:
+    """60 MB of memory."""
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
 def _words(text: str) -> list[str]:

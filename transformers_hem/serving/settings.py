@@ -140,6 +140,10 @@ class HEMSettings(ServerSettings, BaseSettings):
         description="gateway: seconds after which the ledger's lines are forced to the disk; 0: "
         "the system does it when it likes",
     )
+    ledger_key: str = Field(
+        default="",
+        description="gateway: PEM file of an Ed25519 private key that signs the ledger",
+    )
     cors_origins: str = Field(
         default="",
         description="gateway: origins whose pages may call it, with commas between them; * for all "

@@ -1,8 +1,9 @@
 """How HEM decides at a site."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from inferencegraph.build.sites import (
     ENCODER_RESOURCES,
@@ -10,6 +11,7 @@ from inferencegraph.build.sites import (
     HEM_RESOURCES,
     MINING_MODES,
     Mining,
+    Mount,
 )
 from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.mining import HardExampleMining
@@ -24,6 +26,7 @@ if TYPE_CHECKING:  # it brings numpy
     from transformers_hem.calibration.config import Calibration
 
 DEFAULT_ROUTER: Final = "embedded:general"
+_UPLINK: Final = "http://uplink"  # each site's has a name of its own
 _MODES: Final = {"query": MINING_MODES[0], "answer": MINING_MODES[1]}
 
 
@@ -75,7 +78,7 @@ def mining_of(
             gateway=offers,
             resources=resources,
             settings={
-                **_guards(part, field),
+                **_guards(part, field, spec.gateway.settings if offers else {}, offers),
                 **({"HEM_BATCH_POLICY": part.batch_policy} if part.batch_policy else {}),
                 **(spec.gateway.environment() if offers else {}),
             },
@@ -83,6 +86,7 @@ def mining_of(
             keys_secret=spec.gateway.keys_secret or GATEWAY_KEYS,
             own=own,
             by_torch=by_torch,
+            mounts=tuple(Mount(v.mount_path, v.source(), v.read_only) for v in part.volumes),
         )
 
 
@@ -124,16 +128,19 @@ def _checked(
     return kind.stage, taken
 
 
-def _guards(part: HardExampleMining, field: str) -> dict[str, str]:
-    """HEM_GUARDS; each guard and its parameters are checked as HEM checks them."""
-    from transformers_hem.algorithms.parameters import parse
-    from transformers_hem.guards import GUARDS
+def _guards(
+    part: HardExampleMining, field: str, settings: Mapping[str, Any], offers: bool
+) -> dict[str, str]:
+    """HEM_GUARDS; each guard and its parameters are checked as HEM checks them. settings: of the
+    gateway; where it is there, HEM knows the uplink."""
+    from transformers_hem.guards.settings import checked
 
+    known = {**settings, **({"cloud_url": _UPLINK} if offers else {})}
     blocks = []
     for index, guard in enumerate(part.guards):
         values = {each.called: option(each.value) for each in guard.parameters}
         with at(f"{field}.guards[{index}]"):
-            parse(guard.name, GUARDS.load(guard.name), dict(values))
+            checked(guard.name, dict(values), known)
         listed = [{"name": name, "value": value} for name, value in values.items()]
         blocks.append({"name": guard.name, "parameters": listed} if listed else guard.name)
     return {"HEM_GUARDS": json.dumps(blocks)} if blocks else {}

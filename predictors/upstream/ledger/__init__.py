@@ -2,6 +2,7 @@
 hashes, so that nobody can change or remove one unseen.
 
 lines      the format: what a line is, its hash, the head of a chain
+signing    signatures of lines, and whether they hold
 writer     Ledger, the one writer of a path: segments, recovery, fsync
 opening    which ledgers this process has open; the head as a metric
 decision   why a request leaves: what mining decided, for the lines

@@ -31,7 +31,10 @@ class Egress:
         self._ledger: Ledger | None = None
         if limits.ledger:
             self._ledger = open_ledger(
-                limits.ledger, limits.ledger_segment_bytes, limits.ledger_fsync_seconds
+                limits.ledger,
+                limits.ledger_segment_bytes,
+                limits.ledger_fsync_seconds,
+                limits.ledger_key,
             )
 
     @property

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from predictors.errors import ConfigurationError
+from predictors.upstream.ledger.signing import Signer
 
 VERSION: Final = 1
 FIRST_BEFORE: Final = "0" * 64  # what the first line has in place of a hash
@@ -25,13 +26,18 @@ _HEAD: Final = re.compile(rf"(\d{{1,18}}):([0-9a-f]{{{SHOWN_DIGITS},64}})")
 
 class Kind(StrEnum):
     """What a line tells. OPEN is the first of a segment and of a process, SEAL the last of a
-    segment; CUT tells of an unfinished line that was cut off when the ledger was opened."""
+    segment; CUT tells of an unfinished line that was cut off when the ledger was opened; SIGN, and
+    SEAL where there is a key, have a signature of all before them."""
 
     OPEN = "open"
     CUT = "cut"
     INTENT = "intent"
     OUTCOME = "outcome"
     SEAL = "seal"
+    SIGN = "sign"
+
+
+SIGNED: Final = (Kind.SEAL, Kind.SIGN)
 
 
 class Head(NamedTuple):
@@ -62,9 +68,13 @@ def parse_head(text: str, option: str) -> Head:
     return Head(int(found[1]), found[2])
 
 
-def written(head: Head, kind: Kind, fields: dict[str, Any]) -> bytes:
+def written(
+    head: Head, kind: Kind, fields: dict[str, Any], signer: Signer | None = None
+) -> bytes:
     """The line that follows `head`, with its line feed."""
     line = {"n": head.number + 1, "prev": head.digest, "at": _now(), "kind": kind.value}
+    if signer is not None and kind in SIGNED:
+        line.update(signer.signed(line))
     line.update(fields)
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 

@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from predictors.upstream.ledger.lines import SHOWN_DIGITS
+from predictors.upstream.ledger.signing import Signer
 from predictors.upstream.ledger.writer import Ledger
 
 HOSTNAME: Final = "{hostname}"
@@ -20,14 +21,15 @@ _open: Final[dict[Path, tuple[Ledger, int]]] = {}  # and how many share it
 _mutex: Final = threading.Lock()
 
 
-def open_ledger(path: str, segment_bytes: int, fsync_seconds: float) -> Ledger:
+def open_ledger(path: str, segment_bytes: int, fsync_seconds: float, key: str = "") -> Ledger:
     """The ledger at `path`, in which HOSTNAME stands for this host's; whoever comes first says how
-    it is written. Give it back by `close_ledger`. Raises ConfigurationError."""
+    it is written; `key` is the file of a private key that signs it. Give it back by `close_ledger`. Raises ConfigurationError."""
     where = Path(path.replace(HOSTNAME, socket.gethostname())).absolute()
     with _mutex:
         ledger, users = _open.get(where, (None, 0))
         if ledger is None:
-            ledger = Ledger(where, segment_bytes, fsync_seconds)
+            signer = Signer(Path(key)) if key else None
+            ledger = Ledger(where, segment_bytes, fsync_seconds, signer)
         _open[where] = ledger, users + 1
         return ledger
 

@@ -4,8 +4,8 @@ A chain alone can't show that its last lines are gone, or written anew: for that
 a head that was exported while it was written.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -19,6 +19,7 @@ from predictors.upstream.ledger.lines import (
     parse_line,
 )
 from predictors.upstream.ledger.segments import files
+from predictors.upstream.ledger.signing import SIGNATURE, Checker
 
 _READ_BYTES: Final = 2**20
 
@@ -39,20 +40,43 @@ class Place:
 
 
 @dataclass(slots=True)
+class Signed:
+    """Which lines have a signature: how many, the numbers of the first and the last one, and the
+    last one's time."""
+
+    count: int = 0
+    first: int = -1
+    last: int = -1
+    at: str = ""
+
+    def take(self, row: Mapping[str, Any]) -> None:
+        self.first = self.first if self.count else row["n"]
+        self.count, self.last, self.at = self.count + 1, row["n"], row["at"]
+
+
+@dataclass(slots=True)
 class Verified:
-    """What was read. `unfinished` are bytes behind the last whole line; `open` are attempts whose
+    """What was read. `first` is the number of the first line, `unfinished` are bytes behind the last whole line; `open` are attempts whose
     outcome is not written."""
 
     files: int = 0
     lines: int = 0
+    first: int = 0
     head: Head = BEGINNING
+    signed: Signed = field(default_factory=Signed)
     unfinished: int = 0
     cuts: int = 0
     open: int = 0
 
 
-def verify(path: Path, head: Head | None = None, after: Head = BEGINNING) -> Verified:
-    """Raises Broken; ConfigurationError where there is no ledger, or it can't be read."""
+def verify(
+    path: Path,
+    head: Head | None = None,
+    after: Head = BEGINNING,
+    checker: Checker | None = None,
+) -> Verified:
+    """With a `checker` all signatures have to hold, and one has to be there. Raises Broken;
+    ConfigurationError where there is no ledger, or it can't be read."""
     found = Verified()
     attempts: set[int] = set()
     for row in rows(path, head, after, found):
@@ -62,6 +86,12 @@ def verify(path: Path, head: Head | None = None, after: Head = BEGINNING) -> Ver
             attempts.discard(row["of"])
         elif row["kind"] == Kind.CUT:
             found.cuts += 1
+        if SIGNATURE in row:
+            found.signed.take(row)
+            if checker is not None and (fault := checker.fault(row)):
+                raise Broken(f"{path}: the line with number {row['n']} {fault}")
+    if checker is not None and not found.signed.count:
+        raise Broken(f"{path}: no line of it is signed")
     found.open = len(attempts)
     return found
 
@@ -69,6 +99,7 @@ def verify(path: Path, head: Head | None = None, after: Head = BEGINNING) -> Ver
 def rows(path: Path, head: Head | None, after: Head, found: Verified) -> Iterator[dict[str, Any]]:
     """The lines behind `after`, as far as they hold; `found` learns of them. Raises as `verify`."""
     found.head, last, seen = after, Place(path, 0), head is None or head == after
+    found.first = after.number + 1
     parts = files(path)
     with _opened(parts[-1]) as end:  # first, as it may be renamed while the others are read
         for file in parts:

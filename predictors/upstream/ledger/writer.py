@@ -21,9 +21,11 @@ from predictors.upstream.ledger.lines import (
     written,
 )
 from predictors.upstream.ledger.segments import sealed, sealed_path
+from predictors.upstream.ledger.signing import Signer
 
 logger = logging.getLogger("kserve.hem")
 
+SIGN_SECONDS: Final = 60.0  # between two signatures, where something came in between
 LOCK_SUFFIX: Final = ".lock"
 _MODE: Final = 0o640
 _STEP_BYTES: Final = 4096  # read at once from the end
@@ -35,10 +37,18 @@ class Ledger:
     one unfinished: the next one cuts that off, and says so.
 
     A segment of more than `segment_bytes` is sealed. Every `fsync_seconds` (0: never) what was
-    written is forced to the disk, by a thread. Threads may share it, processes may not.
+    written is forced to the disk, by a thread. A `signer` signs what came at the start, at the end, in
+    each seal and every `sign_seconds`. Threads may share it, processes may not.
     """
 
-    def __init__(self, path: Path, segment_bytes: int, fsync_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        segment_bytes: int,
+        fsync_seconds: float = 0.0,
+        signer: Signer | None = None,
+        sign_seconds: float = SIGN_SECONDS,
+    ) -> None:
         """Raises ConfigurationError where it can't be opened, another process writes it, or its
         last line is damaged."""
         self.path = path
@@ -50,6 +60,8 @@ class Ledger:
         self._syncs = fsync_seconds > 0
         self._unsynced = False
         self._told = False
+        self._signer = signer
+        self._unsigned = signer is not None
         try:
             self._lock = _locked(path)
             try:
@@ -65,6 +77,10 @@ class Ledger:
         if self._syncs:
             until = self._sync_until_stopped
             threading.Thread(target=until, args=(fsync_seconds,), daemon=True).start()
+        if signer is not None:
+            self._sign()
+            until = self._sign_until_stopped
+            threading.Thread(target=until, args=(sign_seconds,), daemon=True).start()
 
     def intend(self, fields: dict[str, Any]) -> int:
         """The number of the line. Raises Unrecorded where it can't be written: then what it tells
@@ -94,6 +110,7 @@ class Ledger:
 
     def close(self) -> None:
         self._stop.set()
+        self._sign()
         with self._mutex:
             try:
                 self._catch_up()
@@ -166,7 +183,7 @@ class Ledger:
 
     def _write(self, kind: Kind, fields: dict[str, Any]) -> None:
         """One whole line, or none. Raises OSError."""
-        line = written(self.head, kind, fields)
+        line = written(self.head, kind, fields, self._signer)
         done = 0
         try:
             done = os.write(self._file, line)
@@ -179,6 +196,7 @@ class Ledger:
         self._size += done
         self.head = Head(self.head.number + 1, digest_of(line))
         self._unsynced = self._syncs
+        self._unsigned = self._signer is not None and kind is not Kind.SIGN
 
     def _tell(self, error: OSError) -> None:
         """One line, until it can be written again."""
@@ -186,6 +204,21 @@ class Ledger:
             reason = error.strerror or error
             logger.error("ledger %s: can't be written: %s; nothing leaves", self.path, reason)
         self._told = True
+
+    def _sign(self) -> None:
+        """What came since the last signature."""
+        with self._mutex:
+            if not self._unsigned:
+                return
+            try:
+                self._catch_up()
+                self._write(Kind.SIGN, {})
+            except OSError as error:
+                self._tell(error)
+
+    def _sign_until_stopped(self, seconds: float) -> None:
+        while not self._stop.wait(seconds):
+            self._sign()
 
     def _sync_until_stopped(self, seconds: float) -> None:
         while not self._stop.wait(seconds):

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from inferencegraph.cli import main
+from predictors.upstream.ledger.signing import Signer
 from predictors.upstream.ledger.writer import Ledger
+from tests.predictors.upstream.ledger.test_signing import new_key
 
 NO_PRICES = "currency: USD\nmodels:\n  big: {input: 1, output: 2}\n"
 
@@ -62,6 +64,39 @@ def test_a_broken_chain_is_exit_code_1_and_the_first_bad_line(
         )
     code, out, _ = hem(capsys, "verify", path, "--json")
     assert code == 1 and json.loads(out)["holds"] is False
+
+
+def test_signatures_are_checked_with_a_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = new_key(tmp_path)
+    ledger = Ledger(tmp_path / "signed.jsonl", 2**20, signer=Signer(key))
+    ledger.report({"of": ledger.intend({"to": "x"})})
+    code, out, _ = hem(capsys, "verify", ledger.path, "--key", key.with_suffix(".pub"))
+    assert code == 0
+    assert "Signatures: 1, and all hold. The last one, of 20" in out
+    assert "Lines behind it, which nobody has signed yet: 2" in out
+    _, out, _ = hem(capsys, "verify", ledger.path)
+    assert "Signatures: 1, not checked: give --key." in out
+    _, out, _ = hem(capsys, "verify", ledger.path, "--json", "--key", key)
+    signed = json.loads(out)["signed"]
+    assert (signed["count"], signed["first"], signed["checked"]) == (1, 1, True)
+    other = new_key(tmp_path, "other")
+    code, _, err = hem(capsys, "verify", ledger.path, "--key", other)
+    assert code == 1 and "is signed with another key" in err
+    ledger.close()
+
+
+def test_a_ledger_that_is_signed_from_its_middle_says_so(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = new_key(tmp_path)
+    Ledger(path, 2**20, signer=Signer(key)).close()
+    code, out, _ = hem(capsys, "verify", path, "--key", key)
+    assert code == 0
+    assert "Lines before the first signature, line 8, were there when it was made." in out
+    code, _, err = hem(capsys, "verify", path, "--key", "absent.pem")
+    assert code == 2 and "the key absent.pem can't be read" in err
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ never to go back.
 
 import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,11 +23,11 @@ class Anchor(NamedTuple):
     time: float
 
 
-@dataclass(frozen=True, slots=True)
 class Clock:
-    """Of one machine, as it is; tests have others."""
+    """Of one machine, in the boot that is called `boot`; tests have others."""
 
-    boot: str
+    def __init__(self, boot: str) -> None:
+        self.boot = boot
 
     def since_boot(self) -> float:
         return time.clock_gettime(_SINCE_BOOT)

@@ -35,12 +35,16 @@ def put_aside(path: Path) -> Path:
             f"{path} is no state file of a budget: give another path, or move it away"
         )
     aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
-    for suffix in _BESIDE:
-        beside = path.with_name(path.name + suffix)
+    for beside, new in zip(log_of(path), log_of(aside), strict=True):
         if beside.exists():
-            beside.rename(aside.with_name(aside.name + suffix))
+            beside.rename(new)
     path.rename(aside)
     return aside
+
+
+def log_of(path: Path) -> list[Path]:
+    """What SQLite writes beside a file."""
+    return [path.with_name(path.name + suffix) for suffix in _BESIDE]
 
 
 def _is_ours(path: Path) -> bool:

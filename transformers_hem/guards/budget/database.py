@@ -4,6 +4,7 @@ Its log (WAL) is not forced to the disk by who writes it, which would hold the e
 does that (`tidy`). So a power cut may take the last seconds, and never the whole.
 """
 
+import ctypes
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,13 @@ from urllib.parse import quote
 
 from predictors.errors import ConfigurationError
 from transformers_hem.guards.budget.clock import Anchor, Clock
-from transformers_hem.guards.budget.damage import APPLICATION, locked, place_of, put_aside
+from transformers_hem.guards.budget.damage import (
+    APPLICATION,
+    locked,
+    log_of,
+    place_of,
+    put_aside,
+)
 
 VERSION: Final = 1  # of the tables
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -26,6 +33,12 @@ CREATE TABLE spent (
 ) WITHOUT ROWID;
 CREATE TABLE anchor (boot TEXT, since REAL, time REAL, closed_until REAL);
 """
+
+
+def abandon(database: sqlite3.Connection) -> None:
+    """Of a file that is at its path no more. It is never closed, not even when the process ends:
+    SQLite would remove the log at that path, which by now is another file's."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(database))
 
 
 def is_damage(error: sqlite3.Error) -> bool:
@@ -51,6 +64,9 @@ def make(path: Path, anchor: Anchor, closed_until: float = 0.0) -> None:
         database.execute("INSERT INTO anchor VALUES (?, ?, ?, ?)", (*anchor, closed_until))
     finally:
         database.close()
+    # The log of a file that was removed would be taken for this one's.
+    for beside in log_of(path):
+        beside.unlink(missing_ok=True)
     new.rename(path)
 
 

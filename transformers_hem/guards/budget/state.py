@@ -206,10 +206,15 @@ class State:
         return Unusable(why)
 
     def _let_go(self) -> None:
-        if self._database is not None:
-            with suppress(sqlite3.Error):
-                self._database.close()
-        self._database = None
+        database, self._database = self._database, None
+        if database is None:
+            return
+        try:
+            if place_of(self._path) != self._place:
+                return files.abandon(database)
+            database.close()
+        except (OSError, sqlite3.Error):
+            files.abandon(database)
 
     def _keep_tidy(self) -> None:
         while not self._stop.wait(_TIDY_SECONDS):

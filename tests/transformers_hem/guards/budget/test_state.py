@@ -3,7 +3,7 @@
 import os
 import resource
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -47,39 +47,55 @@ def empty(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [zeros, middle, cut, empty])
-@pytest.mark.parametrize("running", [False, True], ids=["at the start", "while it is used"])
 async def test_a_damaged_file_is_put_aside_and_counts_as_used_up(
-    damage: Callable[[Path], None],
-    running: bool,
-    path: Path,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    damage: Callable[[Path], None], path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    clock = SetClock(told=path.parent.stat().st_mtime)
+    await spent(path, clock)
+    damage(path)
+    guard = budget(path, clock, requests=5)
+    assert [await goes(guard) for _ in range(3)] == [False] * 3
+    assert route(guard) == "edge"
+    assert guard.left() == {"requests": 0}
+    told = next(line for line in caplog.messages if "damaged" in line)
+    assert "nothing goes to the cloud for 3600 s" in told
+    assert any(".damaged-" in file.name for file in path.parent.iterdir())
+    again = budget(path, clock, requests=5)
+    assert not await goes(again)
+    clock.passes(HOUR + 1)
+    assert await goes(guard)
+    assert await goes(again)
+
+
+@pytest.mark.parametrize("damage", [zeros, middle, cut, empty])
+async def test_a_file_that_is_damaged_while_it_is_used_gives_nothing_back(
+    damage: Callable[[Path], None], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a process that goes on, one that is killed, and one that begins anew."""
     monkeypatch.setattr("transformers_hem.guards.budget.state._AGAIN_SECONDS", 0.0)
     clock = SetClock(told=path.parent.stat().st_mtime)
     guard = budget(path, clock, requests=5)
-    await go(guard)
-    if running:
-        guard = budget(path, clock, requests=5)
-    else:
-        guard.close()
+    assert await goes(guard)
     damage(path)
-    for suffix in ("-wal", "-shm"):
-        beside = path.with_name(path.name + suffix)
-        if beside.exists() and not running:
-            beside.unlink()
-    if not running:
-        guard = budget(path, clock, requests=5)
-    went = [await goes(guard) for _ in range(5)]
-    assert not any(went[1:])
-    assert route(guard) == "edge"
-    if any(".damaged-" in file.name for file in path.parent.iterdir()):
-        told = next(line for line in caplog.messages if "damaged" in line)
-        assert "nothing goes to the cloud for 3600 s" in told
-        clock.passes(HOUR + 1)
-        assert await goes(guard)
-    else:
-        assert running  # what was in the log outlives the file's damage
+    went = [await goes(guard) for _ in range(10)]
+    later = budget(path, clock, requests=5)
+    went += [await goes(later) for _ in range(10)]
+    assert sum(went) <= 4
+
+
+async def test_two_that_find_the_same_damage_put_it_aside_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers_hem.guards.budget.state._AGAIN_SECONDS", 0.0)
+    clock = SetClock(told=path.parent.stat().st_mtime)
+    await spent(path, clock)
+    middle(path)
+    both = [budget(path, clock, requests=5) for _ in range(2)]
+    assert not any([await goes(guard) for guard in both])
+    aside = [file for file in path.parent.iterdir() if ".damaged-" in file.name]
+    assert len(aside) == 1
+    clock.passes(HOUR + 1)
+    assert [await goes(both[number % 2]) for number in range(7)] == [True] * 5 + [False] * 2
 
 
 async def test_another_programs_file_is_left_alone(path: Path) -> None:
@@ -125,22 +141,9 @@ async def test_a_full_disk_keeps_requests_at_the_edge_until_there_is_room(
     assert guard.left() == {"requests": 998}
 
 
-@pytest.fixture
-def read_only(tmp_path: Path) -> Iterator[Path]:
-    """A folder that nobody can write to: root can, whatever its mode."""
-    if os.geteuid() == 0:
-        pytest.skip("root writes to every folder")
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    folder.chmod(0o500)
-    yield folder
-    folder.chmod(0o700)
-
-
-async def test_a_folder_that_can_not_be_written_keeps_requests_at_the_edge(
-    read_only: Path,
-) -> None:
-    guard = budget(read_only / "budget.db", requests=5)
+async def test_a_folder_that_nobody_can_write_to_keeps_requests_at_the_edge() -> None:
+    """Not even root writes there."""
+    guard = budget(Path("/proc/budget.db"), requests=5)
     assert route(guard) == "edge"
     assert not await goes(guard)
 
