@@ -212,8 +212,8 @@ class Mining:
     keys_secret: the Secret with its callers' keys. settings: further HEM_* variables. sidecar: HEM
     stands in the edge model's pod, in the answer stage. own: the user's own algorithm, which is
     mounted. by_torch: its router needs torch and transformers, which are in the predictor's image;
-    that one is on each site's node for the uplink, so nothing more is pulled. mounts: files, such as
-    those of guards."""
+    that one is on each site's node for the uplink, so nothing more is pulled. mounts: files,
+    such as those of guards."""
 
     mode: str
     algorithm: str

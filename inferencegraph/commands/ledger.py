@@ -193,7 +193,9 @@ def _tell_signed(found: "Verified", checked: bool) -> None:
     if behind := found.head.number - signed.last:
         print(f"Lines behind it, which nobody has signed yet: {behind}")
     if signed.first > found.first + UNSIGNED_AT_START:
-        print(f"Lines before the first signature, line {signed.first}, were there when it was made.")
+        print(
+            f"Lines before the first signature, line {signed.first}, were there when it was made."
+        )
 
 
 def _print(made: "Report", currency: str | None) -> None:

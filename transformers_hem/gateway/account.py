@@ -34,8 +34,8 @@ class Attempt:
     """One call of a model. `asked` is the model's name in the request, `served` that in the answer.
 
     `usage` is None until the server tells it, `parts` are what came of the text until then. `why`
-    is the status or the cause of one that failed, `unused`: before a model did anything. `admission`
-    is what guards hold of one to the cloud.
+    is the status or the cause of one that failed, `unused`: before a model did anything.
+    `admission` is what guards hold of one to the cloud.
     """
 
     route: Route

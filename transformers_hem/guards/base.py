@@ -24,6 +24,8 @@ class Guard(ABC):
     # A guard of privacy overrules the caller's `hem_prefer` too. Where it raises, the request stays
     # at the edge.
     privacy: ClassVar[bool] = False
+    # Counts up whenever the same request may be judged otherwise; the egress ledger has it.
+    version: ClassVar[int] = 1
     # It counts what goes to the cloud, by `admit`.
     counts: ClassVar[bool] = False
     Parameters: ClassVar[type[AlgorithmParameters]] = AlgorithmParameters

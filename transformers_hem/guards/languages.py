@@ -35,7 +35,9 @@ class LanguageParameters(AlgorithmParameters):
     @model_validator(mode="after")
     def _sends(self) -> Self:
         if self.route is None and self.others is None:
-            raise ValueError("needs route, where these languages go, or others, where the rest goes")
+            raise ValueError(
+                "needs route, where these languages go, or others, where the rest goes"
+            )
         return self
 
 

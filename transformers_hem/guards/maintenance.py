@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -64,7 +65,7 @@ class MaintenanceGuard(Guard):
         self._stop = threading.Event()
         self._look()
         for route in _SIDES.values():
-            _ON.labels(route).set_function(lambda route=route: float(self._side() == route))
+            _ON.labels(route).set_function(partial(self._is_sent_to, route))
         threading.Thread(
             target=self._watch, args=(seconds,), name="hem-maintenance", daemon=True
         ).start()
@@ -78,6 +79,9 @@ class MaintenanceGuard(Guard):
     def _side(self) -> Route | None:
         switch = self._switch
         return switch.route if switch is not None and switch.is_on(self._now()) else None
+
+    def _is_sent_to(self, route: Route) -> float:
+        return float(self._side() == route)
 
     def _watch(self, seconds: float) -> None:
         while not self._stop.wait(seconds):

@@ -5,9 +5,9 @@ for all of them. Nothing here knows of kserve or HTTP.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from predictors.contract import (
     Scalar,
 )
 from predictors.errors import EngineError
+from predictors.upstream.ledger.decision import HEM_GUARDS
 from transformers_hem.algorithms.base import (
     SCORED_CHARACTERS,
     Algorithm,
@@ -36,6 +37,7 @@ from transformers_hem.guards.base import Guard
 
 logger = logging.getLogger("kserve.hem")
 
+CLEAR: Final = "clear"  # the verdict of a guard that does not object
 BatchPolicy = Literal["any", "majority", "all"]
 # "algorithm", "prefer", "sticky", "no_signal", or the name of the guard that decided
 Reason = str
@@ -46,6 +48,7 @@ class Decision:
     """Where one request goes, and why.
 
     `score` is the difficulty of the whole request in [0, 1], None where nothing was scored.
+    `guards` are the verdicts of those that were asked, each with its version.
     """
 
     route: Route
@@ -53,6 +56,7 @@ class Decision:
     algorithm: str
     threshold: float
     reason: Reason
+    guards: str = ""
 
     def kept(self, guard: str) -> "Decision":
         """At the edge, as this guard lets no more go to the cloud."""
@@ -68,11 +72,13 @@ class Decision:
         }
         if self.score is not None:
             written[HEM_SCORE] = self.score
+        if self.guards:
+            written[HEM_GUARDS] = self.guards
         return written
 
 
 # Every parameter that a decision writes; values from a client or an earlier step are stale.
-DECIDED = frozenset({HEM_ROUTE, HEM_SCORE, HEM_ALGORITHM, HEM_THRESHOLD, HEM_REASON})
+DECIDED = frozenset({HEM_ROUTE, HEM_SCORE, HEM_ALGORITHM, HEM_THRESHOLD, HEM_REASON, HEM_GUARDS})
 
 
 class Decider:
@@ -162,7 +168,19 @@ class Decider:
         return None
 
     def _decision(self, route: Route, score: float | None, reason: Reason) -> Decision:
-        return Decision(route, score, self.name, self.threshold, reason)
+        verdicts = " ".join(self._verdicts(route, reason)) if self.guards else ""
+        return Decision(route, score, self.name, self.threshold, reason, verdicts)
+
+    def _verdicts(self, route: Route, reason: Reason) -> Iterator[str]:
+        """Of the guards that were asked before this was decided: those of privacy first."""
+        asked = [self.private_guards]
+        if reason != "prefer" and reason not in asked[0]:
+            asked.append({n: guard for n, guard in self.guards.items() if not guard.privacy})
+        for name, guard in (each for guards in asked for each in guards.items()):
+            decides = name == reason
+            yield f"{name}@{guard.version}={route if decides else CLEAR}"
+            if decides:
+                return
 
     def _scores(self, batch: Batch) -> Scores:
         scores = self.algorithm.score(batch)

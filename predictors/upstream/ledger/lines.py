@@ -68,9 +68,7 @@ def parse_head(text: str, option: str) -> Head:
     return Head(int(found[1]), found[2])
 
 
-def written(
-    head: Head, kind: Kind, fields: dict[str, Any], signer: Signer | None = None
-) -> bytes:
+def written(head: Head, kind: Kind, fields: dict[str, Any], signer: Signer | None = None) -> bytes:
     """The line that follows `head`, with its line feed."""
     line = {"n": head.number + 1, "prev": head.digest, "at": _now(), "kind": kind.value}
     if signer is not None and kind in SIGNED:

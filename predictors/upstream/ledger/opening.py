@@ -23,7 +23,8 @@ _mutex: Final = threading.Lock()
 
 def open_ledger(path: str, segment_bytes: int, fsync_seconds: float, key: str = "") -> Ledger:
     """The ledger at `path`, in which HOSTNAME stands for this host's; whoever comes first says how
-    it is written; `key` is the file of a private key that signs it. Give it back by `close_ledger`. Raises ConfigurationError."""
+    it is written; `key` is the file of a private key that signs it. Give it back by
+    `close_ledger`. Raises ConfigurationError."""
     where = Path(path.replace(HOSTNAME, socket.gethostname())).absolute()
     with _mutex:
         ledger, users = _open.get(where, (None, 0))

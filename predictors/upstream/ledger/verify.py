@@ -56,8 +56,8 @@ class Signed:
 
 @dataclass(slots=True)
 class Verified:
-    """What was read. `first` is the number of the first line, `unfinished` are bytes behind the last whole line; `open` are attempts whose
-    outcome is not written."""
+    """What was read. `first` is the number of the first line, `unfinished` are bytes behind the
+    last whole line; `open` are attempts whose outcome is not written."""
 
     files: int = 0
     lines: int = 0

@@ -37,8 +37,8 @@ class Ledger:
     one unfinished: the next one cuts that off, and says so.
 
     A segment of more than `segment_bytes` is sealed. Every `fsync_seconds` (0: never) what was
-    written is forced to the disk, by a thread. A `signer` signs what came at the start, at the end, in
-    each seal and every `sign_seconds`. Threads may share it, processes may not.
+    written is forced to the disk, by a thread. A `signer` signs what came at the start, at the end,
+    in each seal and every `sign_seconds`. Threads may share it, processes may not.
     """
 
     def __init__(

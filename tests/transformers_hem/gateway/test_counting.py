@@ -1,5 +1,5 @@
-"""Guards that count: in the gateway each attempt at the cloud is counted once, and put right by what
-its answer says that it used."""
+"""Guards that count: in the gateway each attempt at the cloud is counted once, and put right by
+what its answer says that it used."""
 
 from pathlib import Path
 from typing import Any
@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.predictors.upstream.ledger.reading import lines
 from tests.transformers_hem.gateway.gateway_under_test import NOBODY, chat, gateway
 from tests.transformers_hem.gateway.scripted_side import (
     refused,
@@ -138,3 +139,16 @@ async def test_a_draft_is_the_answer_where_the_budget_has_no_room_for_the_cloud(
     assert told(reply) == ("edge", "BudgetGuard")
     assert reply.json()["choices"][0]["message"]["content"] == "hello"
     assert cloud.asked == [] and len(edge.asked) == 1
+
+
+async def test_the_ledger_has_the_verdicts_of_guards(path: Path, tmp_path: Path) -> None:
+    ledger = tmp_path / "egress.jsonl"
+    async with (
+        scripted_side(answers(EDGE)) as edge,
+        scripted_side(answers(CLOUD)) as cloud,
+        guarded(budget(path, requests=5), edge=edge.url, cloud=cloud.url, ledger=ledger) as client,
+    ):
+        await client.post(PATH, json=chat())
+        assert len(cloud.asked) == 1
+    (sent,) = (row for row in lines(ledger, "intent") if row["method"] == "POST")
+    assert sent["decision"]["guards"] == "BudgetGuard@1=clear"

@@ -175,5 +175,3 @@ def test_one_that_can_not_be_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=fault):
         load_guard("AvailabilityGuard", values, settings)
-
-

@@ -144,3 +144,21 @@ def test_ianvs_name_in_the_algorithms_place_is_the_edge_with_that_guard() -> Non
     decision = build_decider(HEMSettings(parameters=block)).decide(BATCH)
     assert (decision.route, decision.reason) == ("cloud", "ResourceSensitiveRouter")
     assert decision.algorithm == "EdgeOnly"
+
+
+def test_a_decision_has_the_verdicts_of_the_guards_that_were_asked() -> None:
+    """For the egress ledger: with their versions."""
+
+    class Second(Sends):
+        version: ClassVar[int] = 2
+
+    def verdicts(prefer: Route | None = None, **guards: Guard) -> object:
+        return decider(**guards).decide(BATCH, prefer).parameters().get("hem_guards")
+
+    quiet, secret = Second(None), SendsPrivately(None)
+    assert verdicts() is None
+    assert verdicts(quiet=quiet, secret=secret) == "secret@1=clear quiet@2=clear"
+    assert verdicts("cloud", quiet=quiet, secret=secret) == "secret@1=clear"
+    busy = verdicts(quiet=quiet, busy=Sends("cloud"), later=Sends(None), secret=secret)
+    assert busy == "secret@1=clear quiet@2=clear busy@1=cloud"
+    assert verdicts(secret=SendsPrivately("edge"), quiet=quiet) == "secret@1=edge"

@@ -3,10 +3,10 @@
 import pytest
 
 from predictors.errors import ConfigurationError
+from tests.transformers_hem.guards.counting import goes_by
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.guards.rate import RateGuard, RateParameters
 from transformers_hem.guards.settings import load_guard
-from tests.transformers_hem.guards.counting import goes_by
 
 
 class Timer:

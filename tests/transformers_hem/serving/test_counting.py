@@ -1,5 +1,5 @@
-"""Guards that count, in V2: a decision for the cloud takes an estimate, which stands, as nobody here
-sees what the cloud answers."""
+"""Guards that count, in V2: a decision for the cloud takes an estimate, which stands, as nobody
+here sees what the cloud answers."""
 
 from pathlib import Path
 from typing import Any

@@ -19,10 +19,13 @@ BUDGETS: Final[WeakSet[Budget]] = WeakSet()
 class _Left(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         left = GaugeMetricFamily(
-            "hem_budget_left", "What may still be spent in the window, by its unit.", labels=["unit"]
+            "hem_budget_left",
+            "What may still be spent in the window, by its unit.",
+            labels=["unit"],
         )
         known = GaugeMetricFamily(
-            "hem_budget_known", "1 where the budget's file can be read; 0: nothing goes to the cloud."
+            "hem_budget_known",
+            "1 where the budget's file can be read; 0: nothing goes to the cloud.",
         )
         for budget in list(BUDGETS):
             found = budget.left()
