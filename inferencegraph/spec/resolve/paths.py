@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final, TypeVar
 
-from inferencegraph.spec.mining import HardExampleMining, Parameter
+from inferencegraph.spec.mining import Guard, HardExampleMining, Parameter
 from inferencegraph.spec.service import EdgeWorker, Worker
 from inferencegraph.spec.sources import SHIPPED, ModelSource
 
@@ -48,7 +48,13 @@ def _mining(part: HardExampleMining, folder: Path) -> HardExampleMining:
             return parameter.model_copy(update={"value": whole(value, folder)})
         return parameter
 
-    found: dict[str, object] = {"parameters": tuple(map(of, part.parameters))}
+    def guarded(guard: Guard) -> Guard:
+        return guard.model_copy(update={"parameters": tuple(map(of, guard.parameters))})
+
+    found: dict[str, object] = {
+        "parameters": tuple(map(of, part.parameters)),
+        "guards": tuple(map(guarded, part.guards)),
+    }
     if part.router is not None:
         found["router"] = whole(part.router, folder)
     return part.model_copy(update=found)

@@ -24,6 +24,15 @@ WRITTEN: list[Object] = [
     _spec(edge={"nodes": ["a", {"name": "b", "labels": {"c": "d"}}]}),
     _spec(edge={"resource": {"limits": {"cpu": 2, "memory": "4Gi"}}}),
     _spec(edge={"serviceAccount": "models"}),
+    _spec(
+        edge={
+            "hardExampleMining": {
+                "name": "EdgeOnly",
+                "guards": [{"name": "RateGuard", "parameters": [{"name": "calls", "value": 5}]}],
+                "volumes": [{"mountPath": "/etc/hem", "configMap": "files", "readOnly": True}],
+            }
+        }
+    ),
     _spec(edge={"serviceAccount": {"name": "models", "create": True}}),
     _spec(
         expose={"kind": "ingress", "host": "{site}.example.com", "graph": True},
