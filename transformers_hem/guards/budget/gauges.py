@@ -27,11 +27,13 @@ class _Left(Collector):
             "hem_budget_known",
             "1 where the budget's file can be read; 0: nothing goes to the cloud.",
         )
-        for budget in list(BUDGETS):
-            found = budget.left()
-            known.add_metric([], found is not None)
-            for unit, amount in (found or {}).items():
-                left.add_metric([unit], amount)
+        found = [budget.left() for budget in list(BUDGETS)]
+        if found:
+            known.add_metric([], None not in found)
+        # While guards are exchanged there are two of them for a moment.
+        units = {unit: amount for each in found for unit, amount in (each or {}).items()}
+        for unit, amount in units.items():
+            left.add_metric([unit], amount)
         return left, known
 
 

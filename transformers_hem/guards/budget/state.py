@@ -1,9 +1,11 @@
 """What was spent in the window that ends now, in a file that processes of one node share.
 
-The window rolls: what was spent longer ago than it is free again, a sixtieth of it at a time.
+The window rolls: what was spent longer ago than it is free again, a sixtieth of it at a time, and
+not less than a second.
 """
 
 import logging
+import math
 import sqlite3
 import threading
 import time
@@ -64,7 +66,7 @@ class State:
             raise ConfigurationError(f"{path.parent} is not there: make the folder of {path.name}")
         self._path = path
         self._window = window
-        self._width = window / BUCKETS
+        self._width = math.ceil(window / BUCKETS)
         self._clock = clock
         self._mutex = threading.Lock()
         self._database: sqlite3.Connection | None = None

@@ -1,4 +1,4 @@
-"""A process that spends a budget and writes a ledger until it is killed: python -m ... STATE LEDGER
+"""A process that spends a budget and writes a ledger until it is killed: python -m ... STATE LEDGER TOKENS
 
 Four tasks, as four requests at once: each is admitted, leaves by the ledger, uses up to what was
 estimated, and is put right.
@@ -18,7 +18,6 @@ from transformers_hem.guards.budget.guard import BudgetGuard
 from transformers_hem.guards.budget.parameters import BudgetParameters
 
 TASKS: Final = 4
-LIMIT: Final = 200_000  # tokens
 ESTIMATE: Final = Usage(20, 0, 80)
 MOST: Final = ESTIMATE.prompt_tokens + ESTIMATE.completion_tokens
 
@@ -38,8 +37,8 @@ async def spends(guard: BudgetGuard, ledger: Ledger) -> None:
         admission.settle(usage)
 
 
-async def main(state: str, path: str) -> None:
-    parameters = BudgetParameters(state=state, tokens=LIMIT, window=86_400)
+async def main(state: str, path: str, tokens: str) -> None:
+    parameters = BudgetParameters(state=state, tokens=int(tokens), window=86_400)
     guard, ledger = BudgetGuard(parameters), Ledger(Path(path), 65_536)
     print("spends", flush=True)
     await asyncio.gather(*(spends(guard, ledger) for _ in range(TASKS)))
