@@ -1,4 +1,5 @@
-"""A process that spends a budget and writes a ledger until it is killed: python -m ... STATE LEDGER TOKENS
+"""A process that spends a budget and writes a ledger until it is killed:
+python -m ... STATE LEDGER TOKENS
 
 Four tasks, as four requests at once: each is admitted, leaves by the ledger, uses up to what was
 estimated, and is put right.
