@@ -7,7 +7,7 @@ does that (`tidy`). So a power cut may take the last seconds, and never the whol
 import ctypes
 import sqlite3
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from predictors.errors import ConfigurationError
@@ -70,8 +70,16 @@ def make(path: Path, anchor: Anchor, closed_until: float = 0.0) -> None:
     new.rename(path)
 
 
-def opened(path: Path) -> sqlite3.Connection:
-    """Of a file that is there; whoever finds it busy is told at once. Raises ConfigurationError
+class Opened(NamedTuple):
+    """A file, the anchor of this boot, and until when nothing may be spent."""
+
+    database: sqlite3.Connection
+    anchor: Anchor
+    closed_until: float
+
+
+def opened(path: Path, clock: Clock) -> Opened:
+    """A file that is there; whoever finds it busy later is told at once. Raises ConfigurationError
     where it is another program's or of another version, sqlite3.Error."""
     where = f"file:{quote(str(path))}?mode=rw"
     database = sqlite3.connect(
@@ -82,11 +90,12 @@ def opened(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA wal_autocheckpoint = 0")
+        anchor, closed_until = _anchor(database, clock)
         database.execute("PRAGMA busy_timeout = 0")
     except BaseException:
         database.close()
         raise
-    return database
+    return Opened(database, anchor, closed_until)
 
 
 def _check(database: sqlite3.Connection, path: Path) -> None:
@@ -113,8 +122,7 @@ def _damage(text: str) -> sqlite3.DatabaseError:
     return error
 
 
-def anchor(database: sqlite3.Connection, clock: Clock) -> tuple[Anchor, float]:
-    """That of this boot, and until when nothing may be spent. Raises sqlite3.Error."""
+def _anchor(database: sqlite3.Connection, clock: Clock) -> tuple[Anchor, float]:
     database.execute("BEGIN IMMEDIATE")
     try:
         boot, since, then, closed = database.execute("SELECT * FROM anchor").fetchone()

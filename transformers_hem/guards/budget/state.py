@@ -174,16 +174,16 @@ class State:
         files.ensure(self._path, self._clock)
         self._place = place_of(self._path)
         try:
-            database = files.opened(self._path)
+            opened = files.opened(self._path, self._clock)
         except sqlite3.Error as error:
             if not files.is_damage(error):
                 raise
             self._replace(error)
             self._place = place_of(self._path)
-            database = files.opened(self._path)
-        self._anchor, self._closed_until = files.anchor(database, self._clock)
-        self._database, self._why = database, ""
-        return database
+            opened = files.opened(self._path, self._clock)
+        self._database, self._anchor, self._closed_until = opened
+        self._why = ""
+        return opened.database
 
     def _replace(self, error: sqlite3.Error) -> None:
         self._let_go()
