@@ -63,14 +63,18 @@ class ResourceSensitiveRouter(Guard):
         self._read = read or read_machine
         self._short: tuple[str, ...] = ()
         self._absent: frozenset[str] = frozenset()
+        self._stopped = False
         self._measure(_FIRST_SECONDS)
         threading.Thread(target=self._watch, name="hem-resources", daemon=True).start()
 
     def route(self, batch: Batch) -> Route | None:
         return "cloud" if self._short else None
 
+    def close(self) -> None:
+        self._stopped = True
+
     def _watch(self) -> None:
-        while True:
+        while not self._stopped:
             self._measure(_SECONDS)
 
     def _measure(self, seconds: float) -> None:

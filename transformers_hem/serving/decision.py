@@ -60,7 +60,11 @@ class Decision:
 
     def kept(self, guard: str) -> "Decision":
         """At the edge, as this guard lets no more go to the cloud."""
-        return replace(self, route=EDGE, reason=guard)
+        words = (
+            f"{word.partition('=')[0]}={EDGE}" if word.startswith(f"{guard}@") else word
+            for word in self.guards.split()
+        )
+        return replace(self, route=EDGE, reason=guard, guards=" ".join(words))
 
     def parameters(self) -> dict[str, Scalar]:
         """The `hem_*` parameters that a request or response gets."""

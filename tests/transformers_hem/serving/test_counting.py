@@ -9,6 +9,7 @@ import pytest
 from kserve import InferInput, InferRequest
 
 from tests.transformers_hem.guards.budget.budgets import budget
+from transformers_hem.algorithms.base import Batch
 from transformers_hem.guards.admission import KeptAtEdge, usage_of_texts
 from transformers_hem.guards.base import Guard
 from transformers_hem.guards.rate import RateGuard, RateParameters
@@ -40,6 +41,14 @@ CLOUD, KEPT = ("cloud", "algorithm"), ("edge", "BudgetGuard")
 async def test_so_many_requests_go_to_the_cloud(tmp_path: Path) -> None:
     model = mining(BudgetGuard=budget(tmp_path / "b", requests=2))
     assert [await mined(model, "x") for _ in range(4)] == [CLOUD, CLOUD, KEPT, KEPT]
+
+
+async def test_the_verdict_is_that_of_the_guard_that_refused(tmp_path: Path) -> None:
+    guards = {"RateGuard": RateGuard(RateParameters(calls=9))}
+    decider = mining(**guards, BudgetGuard=budget(tmp_path / "b", requests=1)).decider
+    decision = decider.judge(Batch(1, ("x",)))
+    assert decision.guards == "RateGuard@1=clear BudgetGuard@1=clear"
+    assert decision.kept("BudgetGuard").guards == "RateGuard@1=clear BudgetGuard@1=edge"
 
 
 async def test_the_estimate_is_of_all_rows_and_what_they_may_say(tmp_path: Path) -> None:
