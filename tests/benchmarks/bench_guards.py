@@ -53,7 +53,7 @@ def decider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Decider
         "ResourceSensitiveRouter": {"cpu_threshold": "100", "memory_threshold": "100"},
     }
     needed = {**NEEDED, **easy}
-    made.guards = {name: load_guard(name, needed.get(name, {}), {}) for name in GUARDS.names()}
+    made.guards = {name: load_guard(name, needed.get(name, {})) for name in GUARDS.names()}
     yield made
     for guard in made.guards.values():
         guard.close()

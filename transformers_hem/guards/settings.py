@@ -44,10 +44,12 @@ def _entries(text: str) -> list[object]:
     return value if isinstance(value, list) else [value]
 
 
-def load_guard(name: str, values: dict[str, str], settings: Mapping[str, Any]) -> Guard:
+def load_guard(
+    name: str, values: dict[str, str], settings: Mapping[str, Any] | None = None
+) -> Guard:
     """`settings` are HEM's, by their fields. Raises ConfigurationError naming the guard, the
     parameter and the known ones."""
-    return GUARDS.load(name)(checked(name, values, settings))
+    return GUARDS.load(name)(checked(name, values, settings or {}))
 
 
 def checked(

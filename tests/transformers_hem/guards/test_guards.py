@@ -92,7 +92,7 @@ def test_every_row_of_the_table_guards(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "words").write_text("atlas\n")
-    guard = load_guard(name, NEEDED.get(name, {}), {})
+    guard = load_guard(name, NEEDED.get(name, {}))
     assert guard.route(BATCH) in ("edge", "cloud", None)
     guard.close()
 

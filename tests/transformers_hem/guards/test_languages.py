@@ -13,7 +13,7 @@ SUM = "47 + 385"
 
 
 def routed(text: str, **parameters: str) -> str | None:
-    return load_guard("LanguageGuard", parameters, {}).route(Batch(1, (text,)))
+    return load_guard("LanguageGuard", parameters).route(Batch(1, (text,)))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_only_the_beginning_is_looked_at() -> None:
 
 
 def test_the_first_row_that_is_told_decides() -> None:
-    guard = load_guard("LanguageGuard", {"languages": "zh", "route": "cloud"}, {})
+    guard = load_guard("LanguageGuard", {"languages": "zh", "route": "cloud"})
     assert guard.route(Batch(2, (SUM, CHINESE))) == "cloud"
     assert guard.route(Batch(0, ())) is None
 
@@ -55,4 +55,4 @@ def test_the_first_row_that_is_told_decides() -> None:
 )
 def test_one_that_can_not_be_is_refused(values: dict[str, str], fault: str) -> None:
     with pytest.raises(ConfigurationError, match=fault):
-        load_guard("LanguageGuard", values, {})
+        load_guard("LanguageGuard", values)

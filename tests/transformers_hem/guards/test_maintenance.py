@@ -98,4 +98,4 @@ def test_it_may_come_change_and_go(
 
 def test_a_file_has_to_be_named() -> None:
     with pytest.raises(ConfigurationError, match="parameter 'file' is missing"):
-        load_guard("MaintenanceGuard", {}, {})
+        load_guard("MaintenanceGuard", {})

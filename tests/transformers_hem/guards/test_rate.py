@@ -81,4 +81,4 @@ async def test_what_the_caller_forces_is_refused_only_where_it_is_hard(
 )
 def test_a_rate_that_is_none_is_refused(values: dict[str, str], fault: str) -> None:
     with pytest.raises(ConfigurationError, match=fault):
-        load_guard("RateGuard", values, {})
+        load_guard("RateGuard", values)

@@ -15,7 +15,7 @@ def guard(tmp_path: Path) -> Guard:
     (tmp_path / "words").write_text("# projects\nAtlas\nsmall talk\n天气\n")
     (tmp_path / "patterns").write_text(r"ticket [A-Z]{2,5}-\d+" + "\n")
     files = {"words": str(tmp_path / "words"), "patterns": str(tmp_path / "patterns")}
-    return load_guard("TopicGuard", {**files, "route": "cloud"}, {})
+    return load_guard("TopicGuard", {**files, "route": "cloud"})
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_any_row_decides_and_only_the_beginning_is_looked_at(guard: Guard) -> No
 def test_a_pattern_that_can_not_be_is_refused(content: str, fault: str, tmp_path: Path) -> None:
     (tmp_path / "patterns").write_text(content + "\n")
     with pytest.raises(ConfigurationError, match=fault):
-        load_guard("TopicGuard", {"patterns": str(tmp_path / "patterns")}, {})
+        load_guard("TopicGuard", {"patterns": str(tmp_path / "patterns")})
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_a_pattern_that_can_not_be_is_refused(content: str, fault: str, tmp_path
 )
 def test_one_that_can_not_be_is_refused(values: dict[str, str], fault: str) -> None:
     with pytest.raises(ConfigurationError, match=fault):
-        load_guard("TopicGuard", values, {})
+        load_guard("TopicGuard", values)

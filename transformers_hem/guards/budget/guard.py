@@ -26,7 +26,7 @@ logger = logging.getLogger("kserve.hem")
 MOST_CLIENTS: Final = 10_000  # with a budget each; later ones share one
 _ALL: Final = ""
 _OTHERS: Final = "others"
-_BUSY_SECONDS: Final = 1.0
+BUSY_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 0.002
 _MOMENT_SECONDS: Final = 0.05
 
@@ -156,7 +156,7 @@ class BudgetGuard(Guard):
         self, client: str, amounts: Amounts, allows: Callable[[Amounts], bool]
     ) -> Taken | None:
         """Raises Unusable; Busy where others write for longer than a moment."""
-        until = time.monotonic() + _BUSY_SECONDS
+        until = time.monotonic() + BUSY_SECONDS
         while True:
             try:
                 return self._state.take(client, amounts, allows)

@@ -25,7 +25,7 @@ logger = logging.getLogger("kserve.hem")
 T = TypeVar("T")
 
 BUCKETS: Final = 60  # of a window
-_AGAIN_SECONDS: Final = 1.0  # after a failure, until the file is tried again
+AGAIN_SECONDS: Final = 1.0  # after a failure, until the file is tried again
 _TIDY_SECONDS: Final = 5.0
 _SUM: Final = (
     "SELECT COALESCE(SUM(requests), 0), COALESCE(SUM(input), 0), COALESCE(SUM(output), 0), "
@@ -204,7 +204,7 @@ class State:
         why = f"budget {self._path}: can't be used: {reason}; nothing goes to the cloud"
         if why != self._why:
             logger.error("%s", why)
-        self._why, self._try_at = why, time.monotonic() + _AGAIN_SECONDS
+        self._why, self._try_at = why, time.monotonic() + AGAIN_SECONDS
         return Unusable(why)
 
     def _let_go(self) -> None:

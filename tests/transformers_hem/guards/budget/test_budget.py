@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 from predictors.contract.usage import Usage
 from predictors.errors import ConfigurationError
 from tests.transformers_hem.guards.budget.budgets import HOUR, SetClock, budget, go, goes, route
+from transformers_hem.guards.budget.gauges import BUDGETS
 from transformers_hem.guards.settings import load_guard
 
 PRICES = """
@@ -161,6 +162,7 @@ async def test_what_the_caller_forces_is_counted_and_refused_only_where_it_is_ha
 
 
 async def test_what_is_left_is_a_metric(path: Path) -> None:
+    BUDGETS.clear()  # of other tests
     guard = budget(path, requests=3)
     await go(guard)
     assert REGISTRY.get_sample_value("hem_budget_left", {"unit": "requests"}) == 2

@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 
 from predictors.errors import ConfigurationError
 from tests.transformers_hem.guards.budget.budgets import HOUR, SetClock, budget, go, goes, route
+from transformers_hem.guards.budget.gauges import BUDGETS
 from transformers_hem.guards.budget.state import BUCKETS
 
 YEAR: Final = 365 * 24 * HOUR
@@ -72,7 +73,7 @@ async def test_a_file_that_is_damaged_while_it_is_used_gives_nothing_back(
     damage: Callable[[Path], None], path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a process that goes on, one that is killed, and one that begins anew."""
-    monkeypatch.setattr("transformers_hem.guards.budget.state._AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("transformers_hem.guards.budget.state.AGAIN_SECONDS", 0.0)
     clock = SetClock(told=path.parent.stat().st_mtime)
     guard = budget(path, clock, requests=5)
     assert await goes(guard)
@@ -86,7 +87,7 @@ async def test_a_file_that_is_damaged_while_it_is_used_gives_nothing_back(
 async def test_two_that_find_the_same_damage_put_it_aside_once(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transformers_hem.guards.budget.state._AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("transformers_hem.guards.budget.state.AGAIN_SECONDS", 0.0)
     clock = SetClock(told=path.parent.stat().st_mtime)
     await spent(path, clock)
     middle(path)
@@ -125,7 +126,7 @@ async def test_a_full_disk_keeps_requests_at_the_edge_until_there_is_room(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A limit of the size of files stands for the full disk: to write fails alike."""
-    monkeypatch.setattr("transformers_hem.guards.budget.state._AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("transformers_hem.guards.budget.state.AGAIN_SECONDS", 0.0)
     guard = budget(path, requests=1000)
     held = await go(guard)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -152,6 +153,7 @@ async def test_where_the_file_can_not_be_made_requests_stay_at_the_edge(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A folder in the file's place stands for all that root can't do either."""
+    BUDGETS.clear()  # of other tests
     (tmp_path / "budget.db").mkdir()
     guard = budget(tmp_path / "budget.db", requests=5)
     assert route(guard) == "edge"
@@ -205,7 +207,7 @@ async def test_over_a_reboot_the_time_in_between_counts(path: Path) -> None:
 async def test_another_process_that_writes_for_long_keeps_requests_at_the_edge(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transformers_hem.guards.budget.guard._BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("transformers_hem.guards.budget.guard.BUSY_SECONDS", 0.1)
     guard = budget(path, requests=5)
     writer = sqlite3.connect(path, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
