@@ -55,14 +55,14 @@ class Volume(Part):
         return self
 
     def source(self) -> dict[str, Any]:
-        """As a pod has it."""
+        """As a pod has it. Maps and Secrets may come later, as a switch of maintenance does."""
         if self.claim is not None:
             return {"persistentVolumeClaim": {"claimName": self.claim}}
         if self.host_path is not None:
             return {"hostPath": {"path": self.host_path, "type": "Directory"}}
         if self.config_map is not None:
-            return {"configMap": {"name": self.config_map}}
-        return {"secret": {"secretName": self.secret}}
+            return {"configMap": {"name": self.config_map, "optional": True}}
+        return {"secret": {"secretName": self.secret, "optional": True}}
 
 
 class Promise(Part):

@@ -73,8 +73,8 @@ def test_volumes_are_hems_and_nobody_elses() -> None:
         return named
 
     assert source("/var/lib/hem") == {"hostPath": {"path": "/var/lib/hem", "type": "Directory"}}
-    assert source("/etc/hem") == {"configMap": {"name": "hem-files"}}
-    assert source("/keys") == {"secret": {"secretName": "hem-keys"}}
+    assert source("/etc/hem") == {"configMap": {"name": "hem-files", "optional": True}}
+    assert source("/keys") == {"secret": {"secretName": "hem-keys", "optional": True}}
     assert source("/state") == {"persistentVolumeClaim": {"claimName": "hem-state"}}
     assert mounts["/etc/hem"]["readOnly"] and "readOnly" not in mounts["/state"]
     assert not any("hem-state" in json.dumps(service(made, f"shop-{x}")) for x in ("edge", "cloud"))
