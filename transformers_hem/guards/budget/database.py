@@ -87,7 +87,9 @@ def opened(path: Path, clock: Clock) -> Opened:
     )
     try:
         _check(database, path)
-        database.execute("PRAGMA journal_mode = WAL")
+        (mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise sqlite3.OperationalError("its file system can't be shared by processes")
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA wal_autocheckpoint = 0")
         anchor, closed_until = _anchor(database, clock)
