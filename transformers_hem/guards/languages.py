@@ -16,7 +16,6 @@ from predictors.errors import ConfigurationError, known
 from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Route
 from transformers_hem.guards.base import Guard
 
-
 _REMEMBERED: Final = 64
 
 
