@@ -42,13 +42,15 @@ _AVAILABLE: Final = Gauge("hem_cloud_available", "0 while the cloud is believed 
 
 class AvailabilityParameters(GuardParameters):
     """`url`: the uplink's base URL, or the cloud's, by HEM_CLOUD_URL if not given; its metrics are
-    read every `seconds`. While all calls fail one goes there every `retry_seconds`."""
+    read every `seconds`. While all calls fail one goes there every `retry_seconds`. `ledger`, by
+    HEM_LEDGER: where the gateway writes one, it calls what is no uplink."""
 
-    of_settings: ClassVar[Mapping[str, str]] = {"url": "cloud_url"}
+    of_settings: ClassVar[Mapping[str, str]] = {"url": "cloud_url", "ledger": "ledger"}
 
     url: str = ""
     seconds: float = Field(default=2.0, ge=0.1)
     retry_seconds: float = Field(default=10.0, gt=0)
+    ledger: str = ""
 
     @model_validator(mode="after")
     def _somewhere(self) -> "AvailabilityParameters":
@@ -58,8 +60,8 @@ class AvailabilityParameters(GuardParameters):
 
 
 class AvailabilityGuard(Guard):
-    """A server that is no uplink of ours, at a URL that ends in /v1, is not asked: the breakers of
-    this process alone know of it."""
+    """A server that is no uplink of ours, at a URL that ends in /v1 or behind a ledger, is not
+    asked: the breakers of this process alone know of it, and nothing leaves unrecorded."""
 
     counts: ClassVar[bool] = True  # the one that goes there while all calls fail
     Parameters: ClassVar[type[AvailabilityParameters]] = AvailabilityParameters
@@ -76,7 +78,7 @@ class AvailabilityGuard(Guard):
         self._next = -math.inf
         self._stopped = False
         _AVAILABLE.set_function(lambda: float(not self._is_down()))
-        if not url.partition("?")[0].endswith("/v1"):
+        if not (parameters.ledger or url.partition("?")[0].endswith("/v1")):
             threading.Thread(
                 target=lambda: asyncio.run(self._watch()), name="hem-availability", daemon=True
             ).start()

@@ -55,10 +55,12 @@ class Uplink:
 
     def __init__(self) -> None:
         self.says: str | None = metrics(CLOSED, 1)
+        self.asked = 0
         uplink = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                uplink.asked += 1
                 body = (uplink.says or "").encode()
                 self.send_response(200 if uplink.says is not None else 404)
                 self.send_header("content-length", str(len(body)))
@@ -122,6 +124,15 @@ async def test_while_all_calls_fail_one_goes_there_now_and_then(uplink: Uplink) 
     assert await goes_by(guard)
     assert guard.route(BATCH) == "edge"
     await asyncio.to_thread(turns, guard, None)
+    guard.close()
+
+
+def test_what_the_gateway_calls_with_a_ledger_is_not_asked(uplink: Uplink) -> None:
+    """It is at the other end of the link, and the ledger would not have that call."""
+    settings = {"cloud_url": uplink.url, "ledger": "/var/lib/hem/egress.jsonl"}
+    guard = load_guard("AvailabilityGuard", {"seconds": "0.1"}, settings)
+    time.sleep(0.3)
+    assert uplink.asked == 0
     guard.close()
 
 
