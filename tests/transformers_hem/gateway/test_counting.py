@@ -152,3 +152,34 @@ async def test_the_ledger_has_the_verdicts_of_guards(path: Path, tmp_path: Path)
         assert len(cloud.asked) == 1
     (sent,) = (row for row in lines(ledger, "intent") if row["method"] == "POST")
     assert sent["decision"]["guards"] == "BudgetGuard@1=clear"
+
+
+async def test_who_goes_on_behind_the_edge_is_counted_too(path: Path) -> None:
+    guard = budget(path, requests=1)
+    async with (
+        scripted_side(answers(begun("one ", "two ", model="small"))) as edge,
+        scripted_side(answers(streamed("big", "three ", "four", usage=usage(9, 2)))) as cloud,
+        guarded(guard, edge=edge.url, cloud=cloud.url, algorithm="EdgeOnly") as client,
+    ):
+        headers = {"x-hem-on-break": "continue"}
+        replies = [await client.post(PATH, json=chat(), headers=headers) for _ in range(3)]
+    assert text_of(replies[0]) == "one two three four"
+    assert [len(cloud.asked), guard.left()] == [1, {"requests": 0}]
+    for reply in replies[1:]:
+        assert told(reply) == ("edge", "BudgetGuard")
+        assert '"error"' in reply.text and "[DONE]" not in reply.text
+
+
+async def test_a_client_is_told_by_its_key(path: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("anna\nbert\n")
+    guard = budget(path, requests=1, per="client")
+    async with (
+        scripted_side(answers(EDGE)) as edge,
+        scripted_side(answers(CLOUD)) as cloud,
+        guarded(guard, edge=edge.url, cloud=cloud.url, keys=keys) as client,
+    ):
+        for scheme, key in (("Bearer", "anna"), ("bearer", "anna"), ("Bearer", "bert")):
+            headers = {"authorization": f"{scheme} {key}"}
+            await client.post(PATH, json=chat(), headers=headers)
+    assert len(cloud.asked) == 2
