@@ -28,6 +28,7 @@ ELSEWHERE = {
     "ledger": "a file on a volume: template's env and volumes",
     "ledger_segment_bytes": "with ledger",
     "ledger_fsync_seconds": "with ledger",
+    "ledger_key": "with ledger",
 }
 
 

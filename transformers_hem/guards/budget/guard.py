@@ -82,8 +82,8 @@ class BudgetGuard(Guard):
             if limited:
                 raise KeptAtEdge(str(error) or "the budget's file is busy") from None
             return None
+        self._read.pop(client, None)
         if taken is None:
-            self._read.pop(client, None)
             raise KeptAtEdge(f"the budget of {self.shown} has no room for this request")
         return HeldBudget(self._state, taken, self._prices, self._parameters.model)
 
