@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from prometheus_client import Counter
@@ -33,7 +33,8 @@ class Attempt:
     """One call of a model. `asked` is the model's name in the request, `served` that in the answer.
 
     `usage` is None until the server tells it, `parts` are what came of the text until then. `why`
-    is the status or the cause of one that failed.
+    is the status or the cause of one that failed. `redacted`: how many private items of each kind
+    it had placeholders for, `verdicts` what guards of privacy said of it, for the ledger.
     """
 
     route: Route
@@ -43,6 +44,8 @@ class Attempt:
     parts: int = 0
     outcome: Outcome = "thrown_away"
     why: str = ""
+    redacted: Mapping[str, int] = field(default_factory=dict)
+    verdicts: str = ""
 
     @property
     def model(self) -> str:
@@ -111,6 +114,8 @@ class Account:
             about["began"] = began[0]
         if spent := self._spent(answering):
             about["spent"] = spent
+        if redacted := [each.redacted for each in self._attempts if each.redacted]:
+            about["redacted"] = dict(redacted[-1])
         if failed := [each.failure() for each in self._attempts if each.outcome == "failed"]:
             about["failed"] = failed
         if self._prices and ("cost" in about or any("cost" in each for each in began + spent)):

@@ -24,7 +24,7 @@ from predictors.errors import (
     Overloaded,
     UpstreamError,
 )
-from transformers_hem.algorithms.base import Batch, Leaving, Route
+from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.gateway.account import Attempt
 from transformers_hem.gateway.chat import DEADLINE, REQUEST_ID, Chat, Draft
 from transformers_hem.gateway.first_answer import Edge, as_events, shown
@@ -34,6 +34,7 @@ from transformers_hem.gateway.options import DecideAt
 from transformers_hem.gateway.outlet import Outlet
 from transformers_hem.gateway.pace import SHARE, DeadlineOver, Pace, TimeLimits
 from transformers_hem.gateway.passing import Rewrite
+from transformers_hem.gateway.redacting import leaving_with, redacted
 from transformers_hem.gateway.relay import Relay
 from transformers_hem.gateway.said import Again, Rest, Said
 from transformers_hem.gateway.served import Served
@@ -355,16 +356,20 @@ class Answering:
         target = self.site.targets[attempt.route]
         served = Served(chat, attempt, continues)
         goes_on = chat.wishes.goes_on and chat.streams and continues is None
+        leaves = None
+        if attempt.route == CLOUD:
+            leaves = redacted(self.miner.decider, chat, attempt, body)
         return Relay(
             target,
             chat.path,
-            {**body, "model": attempt.asked},
+            {**(leaves.body if leaves else body), "model": attempt.asked},
             served,
             outlet,
             self._pace(chat, attempt.route, streams=chat.streams),
             said=Said() if goes_on else None,
             rewrite=rewrite,
             hold=hold,
+            placeholders=leaves.placeholders if leaves else None,
         )
 
     def _pace(self, chat: Chat, route: Route, *, streams: bool) -> Pace:
@@ -392,7 +397,8 @@ class Answering:
     def _is_private(self, chat: Chat, rest: Mapping[str, Any]) -> bool:
         """Whether a guard of privacy keeps at the edge what there is of the answer, which would
         leave with the question."""
-        return self.miner.decider.is_private(replace(chat.batch, leaving=Leaving(rest)))
+        leaving = leaving_with(chat, rest)
+        return self.miner.decider.is_private(replace(chat.batch, leaving=leaving))
 
     def _stands_in(self, chat: Chat, route: Route, error: HEMError) -> bool:
         """Whether the other side may answer after this error. What one model can't take, because of

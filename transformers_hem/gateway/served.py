@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from predictors.contract.names import Scalar
+from predictors.upstream.ledger.decision import HEM_GUARDS
 from transformers_hem.algorithms.base import Route
 from transformers_hem.gateway.account import Attempt
 from transformers_hem.gateway.chat import Chat
@@ -38,8 +39,10 @@ class Served:
 
     def decision(self) -> dict[str, Scalar]:
         """As V2's parameters; empty as long as nothing is decided."""
-        decision = self.chat.decision
-        return {} if decision is None else decision.parameters()
+        decision, verdicts = self.chat.decision, self.attempt.verdicts
+        if decision is None:
+            return {}
+        return {**decision.parameters(), **({HEM_GUARDS: verdicts} if verdicts else {})}
 
     def as_json(self) -> dict[str, Any]:
         decision, degraded = self.chat.decision, self.chat.degraded

@@ -1,6 +1,7 @@
 """Guards: rules that overrule a score. A new one is one file here and one line in the table below.
 
 base        what a guard is
+placeholders  what stands for private items in what leaves
 privacy     at the edge, where there is something private
 resources   to the cloud while the edge is short of resources
 settings    reads HEM_GUARDS

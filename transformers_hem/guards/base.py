@@ -1,9 +1,20 @@
 """What a guard is: a rule that may send a request to one side, whatever the algorithm says."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Route
+from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Leaving, Route
+from transformers_hem.guards.placeholders import Placeholders
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """What leaves instead of a request's body, and what its placeholders stand for."""
+
+    body: Mapping[str, Any]
+    placeholders: Placeholders
 
 
 class Guard(ABC):
@@ -15,6 +26,8 @@ class Guard(ABC):
     # A guard of privacy overrules the caller's `hem_prefer` too. Where it raises, the request stays
     # at the edge.
     privacy: ClassVar[bool] = False
+    # Counts up whenever the same request may be judged otherwise.
+    version: ClassVar[int] = 1
     Parameters: ClassVar[type[AlgorithmParameters]] = AlgorithmParameters
 
     def __init__(self, parameters: AlgorithmParameters) -> None:  # noqa: B027 - some need nothing
@@ -23,3 +36,7 @@ class Guard(ABC):
     @abstractmethod
     def route(self, batch: Batch) -> Route | None:
         """Where this request has to go; None leaves it to the next. Never blocks."""
+
+    def redacted(self, leaving: Leaving) -> Redacted | None:
+        """What leaves instead of the body of a request that `route` lets go; None: the body."""
+        return None

@@ -21,9 +21,9 @@ _BYTES: Final = "BYTES"
 def leaving_chat(
     body: Mapping[str, Any], headers: Mapping[str, str], *, private: bool = False
 ) -> Leaving:
-    """Of a request of OpenAI's API: its whole body, and headers that go on. `private`: there was
-    something private in its conversation before."""
-    return Leaving((body, _passed_on(headers)), private)
+    """Of a request of OpenAI's API: its whole body, and headers that go on. `private`: its
+    conversation was kept at the edge before."""
+    return Leaving((body, _passed_on(headers)), private, body)
 
 
 def leaving_request(

@@ -4,7 +4,6 @@ that may find something are asked."""
 import base64
 import binascii
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ import re2
 
 from transformers_hem.guards.privacy import DETECTORS
 from transformers_hem.guards.privacy.base import (
+    OF_DIGITS,
     Found,
     PrivacyParameters,
     Scanned,
@@ -28,7 +28,6 @@ from transformers_hem.guards.privacy.own import (
 
 _ENCODED: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,8192}={0,2}", re.ASCII)
 _ENCODED_TRIGGER: Final = r"[A-Za-z0-9+/_-]{20}"
-_OF_DIGITS: Final = frozenset({"phone", "national_id"})
 _URL_SAFE: Final = str.maketrans("-_", "+/")
 _MEMORY: Final = 32 * 2**20  # bytes, of the first pass
 
@@ -57,11 +56,10 @@ class Detectors:
     def versions(self) -> dict[str, int]:
         return {name: detector.version for name, detector in self._detectors.items()}
 
-    def find(self, text: str, seconds: float | None = None) -> list[Found]:
+    def find(self, text: str, by: float | None = None) -> list[Found]:
         """In the order of the text; what is of several kinds is there for each of them. Raises
-        TookTooLong after so many `seconds`."""
+        TookTooLong where it is not through `by` a time of `time.perf_counter`."""
         normalised = normalise(text)
-        by = None if seconds is None else time.perf_counter() + seconds
         found = self._in(Scanned(normalised.text, by), unpack=True)
         places = ((normalised.original(each.start, each.end), each.kind) for each in found)
         return _outermost(sorted({Found(*place, kind) for place, kind in places}))
@@ -100,11 +98,11 @@ def _outermost(found: list[Found]) -> list[Found]:
     """Without the phones and ids that are digits of something longer."""
     kept: list[Found] = []
     behind = length = 0
-    for each in sorted(found, key=lambda each: (each.start, each.kind in _OF_DIGITS)):
+    for each in sorted(found, key=lambda each: (each.start, each.kind in OF_DIGITS)):
         characters = each.end - each.start
-        if each.kind not in _OF_DIGITS and each.end > behind:
+        if each.kind not in OF_DIGITS and each.end > behind:
             behind, length = each.end, characters
-        elif each.kind in _OF_DIGITS and each.start < behind and characters < length:
+        elif each.kind in OF_DIGITS and each.start < behind and characters < length:
             continue
         kept.append(each)
     return sorted(kept)

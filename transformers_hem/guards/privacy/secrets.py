@@ -77,8 +77,10 @@ class Secrets(Detector):
         for match in _at(_FIRST, _KEY, scanned):
             yield Span(match.start(), match.end())
         for match in _PEM.finditer(text):
-            end = _PEM_END.search(text, match.end())
-            yield Span(match.start(), end.end() if end else len(text))
+            border = text.find("\0", match.end())  # where another text begins
+            last = border - 1 if border >= 0 else len(text)
+            end = _PEM_END.search(text, match.end(), last)
+            yield Span(match.start(), end.end() if end else last)
         for match in _IN_URL.finditer(text):
             yield Span(match.start(1), match.end(1))
         for match in _at(_NAME, _ASSIGNED, scanned):

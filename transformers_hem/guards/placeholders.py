@@ -1,0 +1,156 @@
+"""What stands for private items in a request that leaves, and is put back in its answer."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from functools import cache
+from typing import Final
+
+import orjson
+
+# A shorter item may be a part of other words.
+_LEAST_ANYWHERE: Final = 6
+_LONGEST_WORD: Final = 32
+_LONGEST_NUMBER: Final = 6  # digits
+_OTHER: Final = re.compile(r"[^A-Z0-9]+")
+
+
+class Written(Enum):
+    """How a placeholder stands in a text: `<EMAIL_1>`; in one that is JSON, whose writer may escape
+    the brackets (Go's does); in a name, where OpenAI takes no brackets: `EMAIL_1`."""
+
+    TEXT = re.compile(r"<([A-Za-z0-9_]{3,40})>")
+    JSON = re.compile(r"(?:<|\\u003c)([A-Za-z0-9_]{3,40})(?:>|\\u003e)", re.IGNORECASE)
+    NAME = None
+
+
+class Placeholders:
+    """Of one chat: the same text has the same one, in all that leaves of it, and none is used that
+    the chat's own texts have."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}  # by the item
+        self._items: dict[str, str] = {}  # by the name
+        self._kinds: Counter[str] = Counter()
+        self._beginnings: dict[Written, frozenset[str]] = {}
+
+    @property
+    def kinds(self) -> Mapping[str, int]:
+        """How many items of each there are."""
+        return self._kinds
+
+    def add(self, items: Iterable[tuple[str, str]], text: str) -> bool:
+        """Items and their kinds, of `text`. False where that has a placeholder that is in use."""
+        taken = cache(_taken_in(text.upper()))
+        if any(number in taken(word) for word, number in map(_parts, self._items)):
+            return False
+        for item, kind in items:
+            if item in self._names:
+                continue
+            word, number = _word(kind), 1
+            while str(number) in taken(word) or f"{word}_{number}" in self._items:
+                number += 1
+            name = f"{word}_{number}"
+            self._names[item], self._items[name] = name, item
+            self._kinds[kind] += 1
+        self._beginnings.clear()
+        return True
+
+    def name(self, item: str) -> str | None:
+        return self._names.get(item)
+
+    def hide(self, text: str, written: Written = Written.TEXT) -> str:
+        """The text with placeholders for the items that it has."""
+        present = [item for item in self._names if item in text]
+        if not present:
+            return text
+        present.sort(key=len, reverse=True)
+        pattern = re.compile("|".join(map(_anywhere, present)))
+        return pattern.sub(lambda match: self._written(match.group(), written), text)
+
+    def _written(self, item: str, written: Written) -> str:
+        name = self._names[item]
+        return name if written is Written.NAME else f"<{name}>"
+
+    def put_back(self, text: str, written: Written = Written.TEXT) -> str:
+        """The text with the items, in whatever case a model has written their placeholders."""
+        return self._without(text, written, self._items.__getitem__)
+
+    def left_out(self, text: str) -> str:
+        """The text without placeholders, however they are written: nothing joins what is around
+        one."""
+        text = self._without(text, Written.TEXT, lambda _: "\0")
+        return self._without(text, Written.NAME, lambda _: "\0")
+
+    def _without(self, text: str, written: Written, item: Callable[[str], str]) -> str:
+        pattern = written.value
+        if pattern is None:
+            for name in sorted(self._items, key=len, reverse=True):
+                text = text.replace(name, item(name))
+            return text
+
+        def stands_for(match: re.Match[str]) -> str:
+            name = match[1].upper()
+            if name not in self._items:
+                return match.group()
+            found = item(name)
+            return _escaped(found) if written is Written.JSON else found
+
+        return pattern.sub(stands_for, text)
+
+    def held(self, text: str, written: Written = Written.TEXT) -> int:
+        """How many characters at its end may be the beginning of a placeholder. Names come whole,
+        and none is kept back."""
+        if written is Written.NAME:
+            return 0
+        beginnings = self._beginnings.get(written)
+        if beginnings is None:
+            beginnings = self._beginnings[written] = frozenset(self._all_beginnings(written))
+        longest = min(len(text), max(map(len, beginnings), default=0))
+        end = text[-longest:].upper() if longest else ""
+        return next((n for n in range(longest, 0, -1) if end[-n:] in beginnings), 0)
+
+    def _all_beginnings(self, written: Written) -> Iterable[str]:
+        for name in self._items:
+            for form in _FORMS[written]:
+                whole = form.format(name)
+                yield from (whole[:n] for n in range(1, len(whole)))
+
+
+_FORMS: Final[Mapping[Written, tuple[str, ...]]] = {
+    Written.TEXT: ("<{}>",),
+    Written.JSON: ("<{}>", "\\U003C{}\\U003E"),
+}
+
+
+def _taken_in(text: str) -> Callable[[str], frozenset[str]]:
+    """Of a word: the numbers behind it in the text, which is in capitals, and what these begin
+    with, as a shorter placeholder is a part of a longer one."""
+
+    def taken(word: str) -> frozenset[str]:
+        numbers = set(re.findall(rf"{word}_([0-9]{{1,{_LONGEST_NUMBER}}})", text))
+        return frozenset(number[:n] for number in numbers for n in range(1, len(number) + 1))
+
+    return taken
+
+
+def _word(kind: str) -> str:
+    return _OTHER.sub("_", kind.upper()).strip("_")[:_LONGEST_WORD] or "ITEM"
+
+
+def _parts(name: str) -> tuple[str, str]:
+    word, _, number = name.rpartition("_")
+    return word, number
+
+
+def _anywhere(item: str) -> str:
+    escaped = re.escape(item)
+    if len(item) >= _LEAST_ANYWHERE:
+        return escaped
+    return rf"(?<![^\W_]){escaped}(?![^\W_])"
+
+
+def _escaped(item: str) -> str:
+    """As it stands within a string of JSON."""
+    return orjson.dumps(item).decode()[1:-1]

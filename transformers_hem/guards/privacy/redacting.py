@@ -1,0 +1,114 @@
+"""A request's body with placeholders for what is private in it."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from transformers_hem.guards.placeholders import Placeholders, Written
+from transformers_hem.guards.privacy.base import OF_DIGITS, Found
+
+# Strings that servers take from a list of theirs, and those that they take without brackets.
+_FIXED: Final = frozenset({"role", "type"})
+_NAMES: Final = frozenset({"name", "id", "tool_call_id"})
+_MESSAGES: Final = "messages"
+
+
+def items(text: str, found: Iterable[Found]) -> Iterator[tuple[str, str]]:
+    """What was found, with its kind; what overlaps is one item. Of what stands in JSON, also what
+    its escapes stand for."""
+    for start, end, kind in _apart(found):
+        item = text[start:end]
+        yield item, kind
+        if "\\" in item and (plain := _unescaped(item)) != item:
+            yield plain, kind
+
+
+def _apart(found: Iterable[Found]) -> list[tuple[int, int, str]]:
+    kept: list[tuple[int, int, str]] = []
+    for each in sorted(found, key=lambda f: (f.start, -f.end, f.kind in OF_DIGITS, f.kind)):
+        if not kept or each.start >= kept[-1][1]:
+            kept.append((each.start, each.end, each.kind))
+        elif each.end > kept[-1][1]:
+            start, _, kind = kept[-1]
+            kept[-1] = (start, each.end, kind)
+    return kept
+
+
+def _unescaped(item: str) -> str:
+    try:
+        return str(json.loads(f'"{item}"', strict=False))
+    except ValueError:
+        return item
+
+
+def redact(body: Mapping[str, Any], placeholders: Placeholders) -> dict[str, Any]:
+    """The names of its fields, and those of its messages, stay. So do numbers, but for those in a
+    string of JSON."""
+    return {
+        name: [_fields(m, placeholders) if isinstance(m, Mapping) else m for m in value]
+        if name == _MESSAGES and isinstance(value, list)
+        else _redacted(value, placeholders, name)
+        for name, value in body.items()
+    }
+
+
+def _fields(message: Mapping[str, Any], placeholders: Placeholders) -> dict[str, Any]:
+    return {name: _redacted(value, placeholders, name) for name, value in message.items()}
+
+
+def _redacted(value: Any, placeholders: Placeholders, field: str = "") -> Any:
+    match value:
+        case str():
+            if field in _FIXED:
+                return value
+            if field in _NAMES:
+                return placeholders.hide(value, Written.NAME)
+            return redact_text(value, placeholders)
+        case Mapping():
+            return {
+                placeholders.hide(name): _redacted(each, placeholders, name)
+                for name, each in value.items()
+            }
+        case list():
+            return [_redacted(each, placeholders, field) for each in value]
+    return value
+
+
+def redact_text(text: str, placeholders: Placeholders) -> str:
+    """JSON stays JSON: a number becomes a string there, and what its escapes stand for is read."""
+    hidden = placeholders.hide(text)
+    if not text.lstrip().startswith(("{", "[", '"')) or (hidden == text and "\\" not in text):
+        return hidden
+    try:
+        # Not orjson, which makes floats of numbers with many digits.
+        inner = json.loads(text)
+    except ValueError:
+        return hidden
+    if "\\" not in text and _is_json(hidden):
+        return hidden
+    changed = _inner(inner, placeholders)
+    return text if changed == inner else json.dumps(changed, ensure_ascii=False)
+
+
+def _inner(value: Any, placeholders: Placeholders) -> Any:
+    match value:
+        case str():
+            return redact_text(value, placeholders)
+        case bool():
+            return value
+        case int() | float():
+            name = placeholders.name(repr(value))
+            return value if name is None else f"<{name}>"
+        case dict():
+            return {placeholders.hide(n): _inner(v, placeholders) for n, v in value.items()}
+        case list():
+            return [_inner(each, placeholders) for each in value]
+    return value
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
