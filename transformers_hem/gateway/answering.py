@@ -24,6 +24,7 @@ from predictors.errors import (
     Overloaded,
     UpstreamError,
 )
+from predictors.upstream.redaction import logged
 from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.gateway.account import Attempt
 from transformers_hem.gateway.chat import DEADLINE, REQUEST_ID, Chat, Draft
@@ -124,7 +125,7 @@ class Answering:
         except HEMError as error:
             if chat.decision is not None or not self._stands_in(chat, EDGE, error):
                 raise
-            logger.warning("the edge failed, the cloud answers: %s", error)
+            logger.warning("the edge failed, the cloud answers: %s", logged(error))
             cannot = isinstance(error, InvalidRequest)
             chat.decision = decider.no_answer(EDGE_CANNOT if cannot else EDGE_FAILED)
             return await self._run(chat, CLOUD, outlet)
@@ -205,7 +206,7 @@ class Answering:
             await takeover.begin(self._behind(chat, EDGE, edge.said, rest, outlet), taken)
         except HEMError as error:
             chat.degraded = _why(error)
-            logger.warning("kept at the edge, as the cloud does not go on: %s", error)
+            logger.warning("kept at the edge, as the cloud does not go on: %s", logged(error))
             return False
         return True
 
@@ -265,7 +266,7 @@ class Answering:
         assert chat.decision is not None
         other = OTHER[decided]
         if not failed.told:
-            logger.warning("the %s failed, the %s answers: %s", decided, other, failed)
+            logger.warning("the %s failed, the %s answers: %s", decided, other, logged(failed))
         if decided == EDGE:
             cannot = isinstance(failed, InvalidRequest)
             reason = EDGE_CANNOT if cannot else EDGE_FAILED
@@ -304,7 +305,7 @@ class Answering:
         rest = said.continued(chat.body)
         if rest is None or (route == EDGE and self._is_private(chat, rest)):
             return False
-        logger.warning("the %s broke off, the %s goes on: %s", route, OTHER[route], error)
+        logger.warning("the %s broke off, the %s goes on: %s", route, OTHER[route], logged(error))
         outlet.release()
         await self._behind(chat, route, said, rest, outlet)
         return True
@@ -320,7 +321,8 @@ class Answering:
         except InvalidRequest as refused:
             if relay.given:
                 raise
-            logger.info("the %s takes no beginning of an answer: %s", OTHER[before], refused)
+            told = logged(refused)
+            logger.info("the %s takes no beginning of an answer: %s", OTHER[before], told)
             anew = Again(said).rewrite
             await (await self._rest(chat, before, chat.body, outlet, anew)).run()
 

@@ -16,6 +16,7 @@ from predictors.upstream.ledger.decision import decided
 from predictors.upstream.openai.answer import streamed_answer, whole_answer
 from predictors.upstream.openai.bodies import COMPLETIONS
 from predictors.upstream.openai.refusals import UnsupportedFields
+from predictors.upstream.redaction import logged
 from transformers_hem.gateway.events import Events, event_of, is_done
 from transformers_hem.gateway.first_answer import APIS, as_events
 from transformers_hem.gateway.hold import Hold
@@ -106,7 +107,9 @@ class Relay:
             except UnsupportedFields as error:
                 if not counts or STREAM_OPTIONS not in error.names:
                     raise
-                logger.warning("the %s tells no usage of streams: %s", self._target.route, error)
+                logger.warning(
+                    "the %s tells no usage of streams: %s", self._target.route, logged(error)
+                )
                 self._target.counts = False
 
     async def give(self, body: dict[str, Any], events: Iterable[dict[str, Any]]) -> None:

@@ -48,17 +48,20 @@ class Placeholders:
         for item, kind in items:
             if item in self._names:
                 continue
-            word, number = _word(kind), 1
-            while str(number) in taken(word) or f"{word}_{number}" in self._items:
-                number += 1
-            name = f"{word}_{number}"
+            name = self._name(item, _word(kind), taken)
             self._names[item], self._items[name] = name, item
             self._kinds[kind] += 1
         self._beginnings.clear()
         return True
 
-    def name(self, item: str) -> str | None:
-        return self._names.get(item)
+    def _name(self, item: str, word: str, taken: Callable[[str], frozenset[str]]) -> str:
+        number = 1
+        while str(number) in taken(word) or f"{word}_{number}" in self._items:
+            number += 1
+        return f"{word}_{number}"
+
+    def has(self, item: str) -> bool:
+        return item in self._names
 
     def hide(self, text: str, written: Written = Written.TEXT) -> str:
         """The text with placeholders for the items that it has."""
@@ -67,9 +70,10 @@ class Placeholders:
             return text
         present.sort(key=len, reverse=True)
         pattern = re.compile("|".join(map(_anywhere, present)))
-        return pattern.sub(lambda match: self._written(match.group(), written), text)
+        return pattern.sub(lambda match: self.of(match.group(), written), text)
 
-    def _written(self, item: str, written: Written) -> str:
+    def of(self, item: str, written: Written = Written.TEXT) -> str:
+        """What stands for it."""
         name = self._names[item]
         return name if written is Written.NAME else f"<{name}>"
 
@@ -84,7 +88,7 @@ class Placeholders:
         return self._without(text, Written.NAME, lambda _: "\0")
 
     def _without(self, text: str, written: Written, item: Callable[[str], str]) -> str:
-        pattern = written.value
+        pattern: re.Pattern[str] | None = written.value
         if pattern is None:
             for name in sorted(self._items, key=len, reverse=True):
                 text = text.replace(name, item(name))

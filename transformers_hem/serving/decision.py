@@ -141,6 +141,12 @@ class Decider:
         """Whether a guard of privacy decides, so that the query must not leave the edge."""
         return self._guarded(self.private_guards, batch) is not None
 
+    def is_anything_private(self, batch: Batch) -> bool:
+        """Whether it is kept at the edge, or leaves with placeholders."""
+        if self.is_private(batch):
+            return True
+        return batch.leaving is not None and any(self.redacted(batch.leaving).values())
+
     def redacted(self, leaving: Leaving) -> dict[str, Redacted | None]:
         """By each guard of privacy, of a request that none of them keeps: what leaves instead of
         its body; None: the body."""

@@ -35,7 +35,7 @@ from transformers_hem.algorithms.base import Batch, Leaving, Route
 from transformers_hem.gateway.routes import Gateway
 from transformers_hem.serving.answer_batch import answer_batch, named_outputs
 from transformers_hem.serving.decision import DECIDED, Decider, Decision
-from transformers_hem.serving.leaving import leaving_request
+from transformers_hem.serving.leaving import is_made, leaving_request
 from transformers_hem.serving.predictor_client import (
     PredictorClient,
     PredictorRefused,
@@ -118,7 +118,8 @@ class HEMTransformer(ServedModel):
         decision = self.decider.overrule(batch, prefer)
         if decision is None:
             decision = await self._judged(await self._with_samples(batch, request, headers))
-        _tell(decision, batch, (headers or {}).get("x-request-id") or request.id, started)
+        request_id = (headers or {}).get("x-request-id") or request.id
+        _tell(decision, batch, self._logged_id(decision, request_id), started)
         return decision
 
     async def mine(
@@ -131,8 +132,13 @@ class HEMTransformer(ServedModel):
         """For the gateway, which has no V2 request."""
         started = time.perf_counter()
         decision = self.decider.overrule(batch, prefer, sticky) or await self._judged(batch)
-        _tell(decision, batch, request_id, started)
+        _tell(decision, batch, self._logged_id(decision, request_id), started)
         return decision
+
+    def _logged_id(self, decision: Decision, request_id: str | None) -> str | None:
+        """It may be what is private."""
+        private = decision.reason in self.decider.private_guards
+        return None if private and request_id and not is_made(request_id) else request_id
 
     async def _judged(self, batch: Batch) -> Decision:
         if self.decider.algorithm.blocks(batch):

@@ -1,21 +1,10 @@
 """What is private leaves as placeholders, and the caller's answer has it again."""
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
-import pytest
-
-from tests.predictors.upstream.ledger.reading import lines
-from tests.predictors.upstream.slow_side import head
 from tests.transformers_hem.gateway.gateway_under_test import chat, gateway
 from tests.transformers_hem.gateway.scripted_side import (
-    DONE,
-    SSE,
     Body,
-    event,
-    refused,
     scripted_side,
     streamed,
     whole,

@@ -10,7 +10,6 @@ from typing import ClassVar, Final, Literal, NamedTuple
 from transformers_hem.algorithms.base import AlgorithmParameters
 from transformers_hem.guards.privacy.numbers import Run, read_runs
 
-
 # Kinds that digits of something longer may be taken for.
 OF_DIGITS: Final = frozenset({"phone", "national_id"})
 
@@ -49,8 +48,13 @@ class Scanned:
             raise TookTooLong
 
     @cached_property
+    def characters(self) -> bytes:
+        """A byte for each character, which RE2 reads fastest; `?` for those beyond ASCII."""
+        return self.text.encode("ascii", "replace")
+
+    @cached_property
     def runs(self) -> list[Run]:
-        return read_runs(self.text)
+        return read_runs(self.text, self.characters)
 
 
 class PrivacyParameters(AlgorithmParameters):

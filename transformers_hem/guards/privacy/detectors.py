@@ -3,7 +3,6 @@ that may find something are asked."""
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -26,7 +25,8 @@ from transformers_hem.guards.privacy.own import (
     read_words,
 )
 
-_ENCODED: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,8192}={0,2}", re.ASCII)
+_ENCODED: Final = re2.compile(rb"[A-Za-z0-9+/_-]{20,}={0,2}")
+_LONGEST_ENCODED: Final = 8192
 _ENCODED_TRIGGER: Final = r"[A-Za-z0-9+/_-]{20}"
 _URL_SAFE: Final = str.maketrans("-_", "+/")
 _MEMORY: Final = 32 * 2**20  # bytes, of the first pass
@@ -66,7 +66,7 @@ class Detectors:
 
     def _in(self, scanned: Scanned, *, unpack: bool) -> Iterator[Found]:
         count = len(self._detectors)
-        triggered = frozenset(self._gate.Match(scanned.text) or ())
+        triggered = frozenset(self._gate.Match(scanned.characters) or ())
         everything = count + 1 not in triggered
         for number, (kind, detector) in enumerate(self._detectors.items()):
             if everything or number in triggered:
@@ -85,13 +85,14 @@ class Detectors:
 
     def _unpacked(self, scanned: Scanned) -> Iterator[Found]:
         """What is private in base64, which is private as a whole."""
-        for match in _ENCODED.finditer(scanned.text):
+        for match in _ENCODED.finditer(scanned.characters):
             scanned.check_time()
-            inside = _decoded(match.group())
+            start, end = match.span()
+            inside = _decoded(scanned.text[start : min(end, start + _LONGEST_ENCODED)])
             if inside is not None:
                 within = Scanned(normalise(inside).text, scanned.by)
                 for kind in {each.kind for each in self._in(within, unpack=False)}:
-                    yield Found(match.start(), match.end(), kind)
+                    yield Found(start, end, kind)
 
 
 def _outermost(found: list[Found]) -> list[Found]:

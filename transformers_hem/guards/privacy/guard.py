@@ -13,10 +13,10 @@ from prometheus_client import Counter
 from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Leaving, Route
 from transformers_hem.guards.base import Guard, Redacted
 from transformers_hem.guards.placeholders import Placeholders
-from transformers_hem.guards.privacy.base import Found, PrivacyParameters, TookTooLong
+from transformers_hem.guards.privacy.base import PrivacyParameters, TookTooLong
 from transformers_hem.guards.privacy.detectors import Detectors
 from transformers_hem.guards.privacy.leaving import read
-from transformers_hem.guards.privacy.redacting import items, redact
+from transformers_hem.guards.privacy.redacting import Seen, redacted
 
 logger = logging.getLogger("kserve.hem")
 
@@ -89,32 +89,20 @@ class PrivacyGuard(Guard):
             kinds = tuple(dict.fromkeys(each.kind for each in found))
             if not found or not self._redacts or leaving.body is None:
                 return _Looked(kinds)
-            return _Looked(kinds, self._redacted(leaving, leaving.body, content.text, found, by))
+            seen = Seen(leaving.content, content.text, found, by)
+            return _Looked(kinds, self._redacted(leaving, leaving.body, seen))
         except TookTooLong:
             return _Looked((TIMEOUT,))
         except Exception as error:  # its message may have the text
             logger.error("privacy: %s while a request was looked at", type(error).__name__)
             return _Looked((ERROR,))
 
-    def _redacted(
-        self,
-        leaving: Leaving,
-        body: Mapping[str, Any],
-        text: str,
-        found: list[Found],
-        by: float,
-    ) -> Redacted | None:
-        """None where something private is left: what leaves is looked through once more."""
+    def _redacted(self, leaving: Leaving, body: Mapping[str, Any], seen: Seen) -> Redacted | None:
         before = self._known.get(leaving.before) if leaving.before else None
-        redacted = before.redacted if before else None
-        placeholders = redacted.placeholders if redacted else Placeholders()
-        if not placeholders.add(items(text, found), text):
-            return None
-        leaves = redact(body, placeholders)
-        again = read([leaves if each is body else each for each in leaving.content])
-        if again.unreadable or self._detectors.find(placeholders.left_out(again.text), by):
-            return None
-        return Redacted(leaves, placeholders)
+        redacted_before = before.redacted if before else None
+        placeholders = redacted_before.placeholders if redacted_before else Placeholders()
+        leaves = redacted(self._detectors, seen, body, placeholders)
+        return None if leaves is None else Redacted(leaves, placeholders)
 
 
 def _tell(looked: _Looked) -> None:

@@ -1,11 +1,14 @@
 """A request's body with placeholders for what is private in it."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from transformers_hem.guards.placeholders import Placeholders, Written
 from transformers_hem.guards.privacy.base import OF_DIGITS, Found
+from transformers_hem.guards.privacy.detectors import Detectors
+from transformers_hem.guards.privacy.leaving import read
 
 # Strings that servers take from a list of theirs, and those that they take without brackets.
 _FIXED: Final = frozenset({"role", "type"})
@@ -39,6 +42,31 @@ def _unescaped(item: str) -> str:
         return str(json.loads(f'"{item}"', strict=False))
     except ValueError:
         return item
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the detectors have `found` in the `text` of a request's `content`, and the time until
+    which it may be looked through again."""
+
+    content: Sequence[Any]
+    text: str
+    found: Sequence[Found]
+    by: float | None = None
+
+
+def redacted(
+    detectors: Detectors, seen: Seen, body: Mapping[str, Any], placeholders: Placeholders
+) -> dict[str, Any] | None:
+    """`body`, which is one of the content, with placeholders for what was seen. None where
+    something private is left: all is looked through once more. Raises TookTooLong."""
+    if not placeholders.add(items(seen.text, seen.found), seen.text):
+        return None
+    leaves = redact(body, placeholders)
+    again = read([leaves if each is body else each for each in seen.content])
+    if again.unreadable or detectors.find(placeholders.left_out(again.text), seen.by):
+        return None
+    return leaves
 
 
 def redact(body: Mapping[str, Any], placeholders: Placeholders) -> dict[str, Any]:
@@ -97,8 +125,7 @@ def _inner(value: Any, placeholders: Placeholders) -> Any:
         case bool():
             return value
         case int() | float():
-            name = placeholders.name(repr(value))
-            return value if name is None else f"<{name}>"
+            return placeholders.of(repr(value)) if placeholders.has(repr(value)) else value
         case dict():
             return {placeholders.hide(n): _inner(v, placeholders) for n, v in value.items()}
         case list():

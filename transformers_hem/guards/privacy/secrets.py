@@ -61,8 +61,8 @@ _NAMES: Final = (
 _ASSIGNED: Final = re.compile(
     _NAMES + r"[\"']?(?:\s{0,3}(?::=|=>|[:=])\s{0,3}[\"']?|\s)([^\s\"',;]{8,200})", re.IGNORECASE
 )
-_FIRST: Final = re2.compile("|".join(_KEYS))
-_NAME: Final = re2.compile(f"(?i:{_NAMES})")
+_FIRST: Final = re2.compile("|".join(_KEYS).encode())
+_NAME: Final = re2.compile(f"(?i:{_NAMES})".encode())
 _LEAST_ENTROPY: Final = 2.5  # bits a character, of what is called a secret
 
 
@@ -91,7 +91,7 @@ class Secrets(Detector):
 def _at(places: Any, pattern: re.Pattern[str], scanned: Scanned) -> Iterator[re.Match[str]]:
     """Where RE2 finds that one may begin."""
     behind = 0
-    for place in places.finditer(scanned.text):
+    for place in places.finditer(scanned.characters):
         scanned.check_time()
         match = pattern.match(scanned.text, place.start()) if place.start() >= behind else None
         if match is not None:
