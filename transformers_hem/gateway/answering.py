@@ -152,6 +152,7 @@ class Answering:
 
     async def _decide(self, chat: Chat, batch: Batch) -> Decision:
         """Raises HEMError."""
+        batch = replace(batch, leaving=chat.leaving)
         chat.decision = await self.miner.mine(batch, chat.prefer, chat.headers[REQUEST_ID])
         return chat.decision
 

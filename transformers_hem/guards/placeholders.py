@@ -32,13 +32,14 @@ class Placeholders:
     def __init__(self) -> None:
         self._names: dict[str, str] = {}  # by the item
         self._items: dict[str, str] = {}  # by the name
-        self._kinds: Counter[str] = Counter()
+        self._kinds: dict[str, str] = {}  # by the item
+        self._used: set[str] = set()
         self._beginnings: dict[Written, frozenset[str]] = {}
 
     @property
     def kinds(self) -> Mapping[str, int]:
-        """How many items of each there are."""
-        return self._kinds
+        """How many items of each were hidden."""
+        return Counter(kind for item, kind in self._kinds.items() if item in self._used)
 
     def add(self, items: Iterable[tuple[str, str]], text: str) -> bool:
         """Items and their kinds, of `text`. False where that has a placeholder that is in use."""
@@ -50,7 +51,7 @@ class Placeholders:
                 continue
             name = self._name(item, _word(kind), taken)
             self._names[item], self._items[name] = name, item
-            self._kinds[kind] += 1
+            self._kinds[item] = kind
         self._beginnings.clear()
         return True
 
@@ -75,6 +76,7 @@ class Placeholders:
     def of(self, item: str, written: Written = Written.TEXT) -> str:
         """What stands for it."""
         name = self._names[item]
+        self._used.add(item)
         return name if written is Written.NAME else f"<{name}>"
 
     def put_back(self, text: str, written: Written = Written.TEXT) -> str:

@@ -37,6 +37,7 @@ class _Hashes(Placeholders):
 
 class _Nothing(Placeholders):
     def of(self, item: str, written: Written = Written.TEXT) -> str:
+        super().of(item, written)
         return ""
 
 

@@ -21,9 +21,9 @@ def items(text: str, found: Iterable[Found]) -> Iterator[tuple[str, str]]:
     its escapes stand for."""
     for start, end, kind in _apart(found):
         item = text[start:end]
-        yield item, kind
         if "\\" in item and (plain := _unescaped(item)) != item:
             yield plain, kind
+        yield item, kind
 
 
 def _apart(found: Iterable[Found]) -> list[tuple[int, int, str]]:
@@ -104,18 +104,24 @@ def _redacted(value: Any, placeholders: Placeholders, field: str = "") -> Any:
 
 def redact_text(text: str, placeholders: Placeholders) -> str:
     """JSON stays JSON: a number becomes a string there, and what its escapes stand for is read."""
-    hidden = placeholders.hide(text)
-    if not text.lstrip().startswith(("{", "[", '"')) or (hidden == text and "\\" not in text):
-        return hidden
-    try:
-        # Not orjson, which makes floats of numbers with many digits.
-        inner = json.loads(text)
-    except ValueError:
-        return hidden
-    if "\\" not in text and _is_json(hidden):
-        return hidden
+    inner = _parsed(text) if "\\" in text else None
+    if inner is None:
+        hidden = placeholders.hide(text)
+        if hidden == text or (inner := _parsed(text)) is None or _parsed(hidden) is not None:
+            return hidden
     changed = _inner(inner, placeholders)
     return text if changed == inner else json.dumps(changed, ensure_ascii=False)
+
+
+def _parsed(text: str) -> Any:
+    """None for what is no object, list or string of JSON. Not orjson, which makes floats of numbers
+    with many digits."""
+    if not text.lstrip().startswith(("{", "[", '"')):
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _inner(value: Any, placeholders: Placeholders) -> Any:
@@ -131,11 +137,3 @@ def _inner(value: Any, placeholders: Placeholders) -> Any:
         case list():
             return [_inner(each, placeholders) for each in value]
     return value
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
