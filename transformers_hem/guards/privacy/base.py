@@ -41,11 +41,19 @@ class Scanned:
     def __init__(self, text: str, by: float | None = None) -> None:
         self.text = text
         self.by = by
+        self._longer: list[tuple[int, int]] = []
 
     def check_time(self) -> None:
         """For each candidate. Raises TookTooLong."""
         if self.by is not None and time.perf_counter() > self.by:
             raise TookTooLong
+
+    def know(self, start: int, end: int) -> None:
+        """Something was found there, of which no phone or id is a part."""
+        self._longer.append((start, end))
+
+    def is_known(self, start: int, end: int) -> bool:
+        return any(first <= start and end <= last for first, last in self._longer)
 
     @cached_property
     def characters(self) -> bytes:

@@ -38,7 +38,7 @@ class Detectors:
     def __init__(self, parameters: PrivacyParameters) -> None:
         self._detectors = {
             name: DETECTORS.load(name)(parameters)
-            for name in dict.fromkeys(listed(parameters.kinds))
+            for name in sorted(dict.fromkeys(listed(parameters.kinds)), key=OF_DIGITS.__contains__)
         }
         self._patterns = read_patterns(Path(parameters.patterns)) if parameters.patterns else {}
         self._words = read_words(Path(parameters.words)) if parameters.words else None
@@ -72,6 +72,8 @@ class Detectors:
             if everything or number in triggered:
                 for start, end in detector.find(scanned):
                     scanned.check_time()
+                    if kind not in OF_DIGITS:
+                        scanned.know(start, end)
                     yield Found(start, end, kind)
         for each in find_patterns(self._patterns, scanned.text):
             scanned.check_time()

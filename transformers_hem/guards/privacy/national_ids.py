@@ -112,6 +112,8 @@ class NationalIds(Detector):
         for place in _BEGINS.finditer(scanned.characters):
             scanned.check_time()
             first, last = place.span()
+            if scanned.is_known(first - 1, last):  # at its beginning may be one as long
+                continue
             for candidate in self._candidate.finditer(text, first, last + _LONGEST):
                 start = candidate.start()
                 if start >= last:

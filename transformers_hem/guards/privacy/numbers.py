@@ -19,6 +19,10 @@ class Run:
     groups: tuple[tuple[int, int], ...]
     digits: str
 
+    @property
+    def end(self) -> int:
+        return self.groups[-1][1]
+
     def parts(self, least: int, most: int) -> list[tuple[int, int, str]]:
         """Every (start, end, digits) of whole groups, at most seven, with so many digits."""
         found = []

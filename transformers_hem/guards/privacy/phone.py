@@ -91,6 +91,8 @@ class Phones(Detector):
     def find(self, scanned: Scanned) -> Iterator[Span]:
         for run in scanned.runs:
             scanned.check_time()
+            if scanned.is_known(run.start, run.end):
+                continue
             behind = 0
             parts = sorted(run.parts(_LEAST, _MOST + 2), key=lambda part: (part[0], -part[1]))
             for start, end, digits in parts:

@@ -1,8 +1,10 @@
 """What is found where, what is not, and that no text takes long."""
 
 import base64
+import random
 import time
 
+import phonenumbers
 import pytest
 
 from predictors.errors import ConfigurationError
@@ -141,3 +143,21 @@ def test_what_it_does_not_know_is_refused(parameters: dict[str, str], fault: str
 def test_every_kind_has_a_version() -> None:
     assert set(ALL.versions) == set(KINDS)
     assert all(version >= 1 for version in ALL.versions.values())
+
+
+def test_numbers_without_a_countrys_code_are_judged_as_phonenumbers_does() -> None:
+    """Of whose patterns one expression is made."""
+    draw = random.Random(17)
+    regions = ("US", "DE", "FR", "IN")
+    phones = Detectors(PrivacyParameters(kinds="phone", regions=",".join(regions)))
+    judged = []
+    for _ in range(1500):
+        digits = "".join(draw.choices("0123456789", k=draw.randrange(9, 12)))
+        if digits.startswith("00"):
+            continue
+        numbers = [phonenumbers.parse(digits, region) for region in regions]
+        valid = any(map(phonenumbers.is_valid_number_for_region, numbers, regions))
+        judged.append((bool(phones.find(digits)), valid))
+    agreed = sum(ours == theirs for ours, theirs in judged)
+    assert agreed >= 0.99 * len(judged)
+    assert {valid for _, valid in judged} == {True, False}

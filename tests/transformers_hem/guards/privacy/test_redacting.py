@@ -124,6 +124,31 @@ def test_a_secret_of_several_lines_in_json_is_one_item() -> None:
     assert found.placeholders.kinds == {"secret": 1}
 
 
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("a\u200bnna@exam\u00adple.com", "EMAIL_1"),
+        ("\uff14\uff11\uff11\uff11 1111 1111 1111", "CARD_1"),
+        ("4111\u20091111\u20111111\u00a01111", "CARD_1"),
+        ("\u0430nna@example.com", "EMAIL_1"),
+        ("anna@e\u0301xample.com", "EMAIL_1"),
+    ],
+)
+def test_tricks_of_unicode_go_with_their_item_and_come_back(written: str, name: str) -> None:
+    found = redacted(messages({"role": "user", "content": f"see {written}, please"}))
+    assert found is not None
+    said = found.body["messages"][0]["content"]
+    assert said == f"see <{name}>, please"
+    assert found.placeholders.put_back(said) == f"see {written}, please"
+
+
+def test_an_item_that_is_split_over_messages_is_not_found_as_the_docs_say() -> None:
+    turns = [{"role": "user", "content": part} for part in ("4111 1111", "1111 1111")]
+    leaving = leaving_chat({"messages": turns}, {})
+    assert GUARD.route(Batch(1, ("x",), leaving=leaving)) is None
+    assert GUARD.redacted(leaving) is None
+
+
 def test_base64_goes_as_a_whole() -> None:
     hidden = base64.b64encode(f"mail {EMAIL}".encode()).decode()
     body = leaves(messages({"role": "user", "content": f"see {hidden} here"}))
