@@ -30,7 +30,7 @@ from predictors.contract.codec import (
 )
 from predictors.errors import ConfigurationError, HEMError, InvalidRequest, NotReady
 from predictors.serving.life import ServedModel
-from predictors.upstream.redaction import shown_url
+from predictors.upstream.redaction import shown_url, unrepeated
 from transformers_hem.algorithms.base import Batch, Leaving, Route
 from transformers_hem.gateway.routes import Gateway
 from transformers_hem.serving.answer_batch import answer_batch, named_outputs
@@ -268,11 +268,13 @@ class InferenceThenMining(HEMTransformer):
         parameters = without(request_parameters(payload), DECIDED)
         prefer = parse_prefer(parameters)
         body = request_json(payload, parameters, outputs=False)
-        response = await self._predictor.infer(body, headers or {})
         texts = request_texts(payload) if has_text(payload) else []
         leaving = self._leaving(payload, texts, parameters, headers)
-        batch = replace(answer_batch(response, texts), leaving=leaving)
-        decision = await self._mine(batch, prefer, payload, headers)
+        asked = Batch(len(texts), tuple(texts), leaving=leaving)
+        with unrepeated(leaving is not None and self.decider.is_private(asked)):
+            response = await self._predictor.infer(body, headers or {})
+            batch = replace(answer_batch(response, texts), leaving=leaving)
+            decision = await self._mine(batch, prefer, payload, headers)
         response["parameters"] = {
             **hem_parameters(parameters),
             **without(response.get("parameters") or {}, DECIDED),
