@@ -2,17 +2,16 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
 from functools import cache
 from typing import Final
 
 import orjson
 
-# A shorter item may be a part of other words.
-_LEAST_ANYWHERE: Final = 6
 _LONGEST_WORD: Final = 32
 _LONGEST_NUMBER: Final = 6  # digits
+_NOTHING: Final = re.compile(r"(?!)")
 _OTHER: Final = re.compile(r"[^A-Z0-9]+")
 
 
@@ -22,7 +21,7 @@ class Written(Enum):
 
     TEXT = re.compile(r"<([A-Za-z0-9_]{3,40})>")
     JSON = re.compile(r"(?:<|\\u003c)([A-Za-z0-9_]{3,40})(?:>|\\u003e)", re.IGNORECASE)
-    NAME = None
+    NAME = "EMAIL_1"
 
 
 class Placeholders:
@@ -34,6 +33,7 @@ class Placeholders:
         self._items: dict[str, str] = {}  # by the name
         self._kinds: dict[str, str] = {}  # by the item
         self._used: set[str] = set()
+        self._last: Counter[str] = Counter()  # number of each word
         self._beginnings: dict[Written, frozenset[str]] = {}
 
     @property
@@ -56,22 +56,17 @@ class Placeholders:
         return True
 
     def _name(self, item: str, word: str, taken: Callable[[str], frozenset[str]]) -> str:
-        number = 1
-        while str(number) in taken(word) or f"{word}_{number}" in self._items:
-            number += 1
-        return f"{word}_{number}"
+        self._last[word] += 1
+        while str(self._last[word]) in taken(word):
+            self._last[word] += 1
+        return f"{word}_{self._last[word]}"
+
+    @property
+    def items(self) -> Collection[str]:
+        return self._names.keys()
 
     def has(self, item: str) -> bool:
         return item in self._names
-
-    def hide(self, text: str, written: Written = Written.TEXT) -> str:
-        """The text with placeholders for the items that it has."""
-        present = [item for item in self._names if item in text]
-        if not present:
-            return text
-        present.sort(key=len, reverse=True)
-        pattern = re.compile("|".join(map(_anywhere, present)))
-        return pattern.sub(lambda match: self.of(match.group(), written), text)
 
     def of(self, item: str, written: Written = Written.TEXT) -> str:
         """What stands for it."""
@@ -90,11 +85,7 @@ class Placeholders:
         return self._without(text, Written.NAME, lambda _: "\0")
 
     def _without(self, text: str, written: Written, item: Callable[[str], str]) -> str:
-        pattern: re.Pattern[str] | None = written.value
-        if pattern is None:
-            for name in sorted(self._items, key=len, reverse=True):
-                text = text.replace(name, item(name))
-            return text
+        pattern = self._bare() if written is Written.NAME else written.value
 
         def stands_for(match: re.Match[str]) -> str:
             name = match[1].upper()
@@ -104,6 +95,10 @@ class Placeholders:
             return _escaped(found) if written is Written.JSON else found
 
         return pattern.sub(stands_for, text)
+
+    def _bare(self) -> re.Pattern[str]:
+        words = "|".join(sorted({_parts(name)[0] for name in self._items}, reverse=True))
+        return re.compile(rf"((?:{words})_[0-9A-F]+)") if words else _NOTHING
 
     def held(self, text: str, written: Written = Written.TEXT) -> int:
         """How many characters at its end may be the beginning of a placeholder. Names come whole,
@@ -148,13 +143,6 @@ def _word(kind: str) -> str:
 def _parts(name: str) -> tuple[str, str]:
     word, _, number = name.rpartition("_")
     return word, number
-
-
-def _anywhere(item: str) -> str:
-    escaped = re.escape(item)
-    if len(item) >= _LEAST_ANYWHERE:
-        return escaped
-    return rf"(?<![^\W_]){escaped}(?![^\W_])"
 
 
 def _escaped(item: str) -> str:

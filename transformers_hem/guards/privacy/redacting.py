@@ -1,13 +1,15 @@
 """A request's body with placeholders for what is private in it."""
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from transformers_hem.guards.placeholders import Placeholders, Written
-from transformers_hem.guards.privacy.base import OF_DIGITS, Found
+from transformers_hem.guards.privacy.base import OF_DIGITS, Found, TookTooLong
 from transformers_hem.guards.privacy.detectors import Detectors
+from transformers_hem.guards.privacy.hiding import Hider
 from transformers_hem.guards.privacy.leaving import read
 
 # Strings that servers take from a list of theirs, and those that they take without brackets.
@@ -62,54 +64,53 @@ def redacted(
     something private is left: all is looked through once more. Raises TookTooLong."""
     if not placeholders.add(items(seen.text, seen.found), seen.text):
         return None
-    leaves = redact(body, placeholders)
+    leaves = redact(body, Hider(placeholders))
+    if seen.by is not None and time.perf_counter() > seen.by:
+        raise TookTooLong
     again = read([leaves if each is body else each for each in seen.content])
     if again.unreadable or detectors.find(placeholders.left_out(again.text), seen.by):
         return None
     return leaves
 
 
-def redact(body: Mapping[str, Any], placeholders: Placeholders) -> dict[str, Any]:
+def redact(body: Mapping[str, Any], hider: Hider) -> dict[str, Any]:
     """The names of its fields, and those of its messages, stay. So do numbers, but for those in a
     string of JSON."""
     return {
-        name: [_fields(m, placeholders) if isinstance(m, Mapping) else m for m in value]
+        name: [_fields(m, hider) if isinstance(m, Mapping) else m for m in value]
         if name == _MESSAGES and isinstance(value, list)
-        else _redacted(value, placeholders, name)
+        else _redacted(value, hider, name)
         for name, value in body.items()
     }
 
 
-def _fields(message: Mapping[str, Any], placeholders: Placeholders) -> dict[str, Any]:
-    return {name: _redacted(value, placeholders, name) for name, value in message.items()}
+def _fields(message: Mapping[str, Any], hider: Hider) -> dict[str, Any]:
+    return {name: _redacted(value, hider, name) for name, value in message.items()}
 
 
-def _redacted(value: Any, placeholders: Placeholders, field: str = "") -> Any:
+def _redacted(value: Any, hider: Hider, field: str = "") -> Any:
     match value:
         case str():
             if field in _FIXED:
                 return value
             if field in _NAMES:
-                return placeholders.hide(value, Written.NAME)
-            return redact_text(value, placeholders)
+                return hider.hide(value, Written.NAME)
+            return redact_text(value, hider)
         case Mapping():
-            return {
-                placeholders.hide(name): _redacted(each, placeholders, name)
-                for name, each in value.items()
-            }
+            return {hider.hide(name): _redacted(each, hider, name) for name, each in value.items()}
         case list():
-            return [_redacted(each, placeholders, field) for each in value]
+            return [_redacted(each, hider, field) for each in value]
     return value
 
 
-def redact_text(text: str, placeholders: Placeholders) -> str:
+def redact_text(text: str, hider: Hider) -> str:
     """JSON stays JSON: a number becomes a string there, and what its escapes stand for is read."""
     inner = _parsed(text) if "\\" in text else None
     if inner is None:
-        hidden = placeholders.hide(text)
+        hidden = hider.hide(text)
         if hidden == text or (inner := _parsed(text)) is None or _parsed(hidden) is not None:
             return hidden
-    changed = _inner(inner, placeholders)
+    changed = _inner(inner, hider)
     return text if changed == inner else json.dumps(changed, ensure_ascii=False)
 
 
@@ -124,16 +125,18 @@ def _parsed(text: str) -> Any:
         return None
 
 
-def _inner(value: Any, placeholders: Placeholders) -> Any:
+def _inner(value: Any, hider: Hider) -> Any:
     match value:
         case str():
-            return redact_text(value, placeholders)
+            return redact_text(value, hider)
         case bool():
             return value
         case int() | float():
-            return placeholders.of(repr(value)) if placeholders.has(repr(value)) else value
+            return (
+                hider.placeholders.of(repr(value)) if hider.placeholders.has(repr(value)) else value
+            )
         case dict():
-            return {placeholders.hide(n): _inner(v, placeholders) for n, v in value.items()}
+            return {hider.hide(n): _inner(v, hider) for n, v in value.items()}
         case list():
-            return [_inner(each, placeholders) for each in value]
+            return [_inner(each, hider) for each in value]
     return value
