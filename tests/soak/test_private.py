@@ -82,6 +82,7 @@ async def site(
             "HEM_CLOUD_URL": uplink.url,
             "HEM_STICKY": "header",
             "HEM_HEDGE_PERCENTILE": "90",
+            "HEM_HOST": "127.0.0.1",  # where callers need no keys
         }
         mines = ("transformers_hem", "--model_name", "qa-hem")
         random = {"HEM_ALGORITHM": "RandomRouter", "HEM_PARAMETERS": '{"random_ratio": "0.7"}'}
