@@ -24,7 +24,7 @@ from inferencegraph.build.graph import mining_then_inference
 from predictors.upstream.ledger.verify import verify
 from tests.conftest import ServerProcess, StartServer, free_port
 from tests.inferencegraph.running_hem import HEM
-from tests.predictors.upstream.ledger.reading import lines
+from tests.predictors.upstream.ledger.reading import lines, outcomes
 from tests.predictors.upstream.recorder import Recorder, recorded
 from tests.soak.planted import compact
 from tests.soak.private_load import Ask, Target, asks
@@ -198,6 +198,22 @@ def traces(sent: list[Ask], text: str) -> list[str]:
     return [p.item for p in items if any(trace in written for trace in p.traces)]
 
 
+def agrees(site: Site) -> None:
+    """The ledger, line by line, with the proxy. A caller who leaves may end an attempt between its
+    line and its first byte: then its outcome says so."""
+    assert verify(site.ledger).open == 0
+    wire = Counter(site.recorder.bodies())
+    ended = outcomes(site.ledger)
+    for row in lines(site.ledger, "intent"):
+        sent = (row["method"], row["bytes"], row.get("sha256"))
+        if wire[sent]:
+            wire[sent] -= 1
+        else:
+            assert ended[row["n"]]["cause"] == "cancelled", row
+            assert ended[row["n"]]["received"] == 0
+    assert not +wire
+
+
 async def nothing_private_leaves(
     start_server: StartServer, folder: Path, count: int, targets: tuple[Target, ...]
 ) -> tuple[Told, Site]:
@@ -217,12 +233,10 @@ async def nothing_private_leaves(
     # What was looked through is what left: questions without items, and placeholders.
     plain = {n for ask in sent if not ask.planted for n in re.findall(r"q(\d+)q", ask.text)}
     seen = set(re.findall(r"q(\d+)q", left))
-    assert len(seen & plain) > count / 20, told.ways
+    assert len(seen & plain) > count / 10, told.ways
     assert all(f"<{kind}_1>" in left for kind in ("CARD", "IBAN", "NATIONAL_ID"))
+    agrees(served)
     intents = lines(served.ledger, "intent")
-    written = sorted((row["method"], row["bytes"], row.get("sha256")) for row in intents)
-    assert served.recorder.bodies() == written
-    assert verify(served.ledger).open == 0
     guarded = [row["decision"].get("guards", "") for row in intents if "decision" in row]
     told.ways["ledger: redacted"] = sum("=redacted" in each for each in guarded)
     told.ways["ledger: again"] = sum("again" in row for row in intents)
@@ -234,11 +248,8 @@ async def nothing_private_leaves(
 async def test_nothing_private_leaves_and_the_ledger_agrees(
     start_server: StartServer, tmp_path: Path
 ) -> None:
-    told, served = await nothing_private_leaves(
+    told, _ = await nothing_private_leaves(
         start_server, tmp_path, 400, ("redact", "redact", "cascade", "graph")
-    )
-    print(
-        sorted(told.ways.items()), dict(told.statuses), served.edge.answered, served.cloud.answered
     )
     for way in ("redacted", "continues", "degraded", "answered with its items", "ledger: again"):
         assert told.ways[way] > 0, told.ways
