@@ -66,7 +66,7 @@ class Detectors:
 
     def _in(self, scanned: Scanned, *, unpack: bool) -> Iterator[Found]:
         count = len(self._detectors)
-        triggered = frozenset(self._gate.Match(scanned.characters) or ())
+        triggered = frozenset(self._gate.Match(scanned.text) or ())
         everything = count + 1 not in triggered
         for number, (kind, detector) in enumerate(self._detectors.items()):
             if everything or number in triggered:
