@@ -164,6 +164,25 @@ async def test_an_item_that_only_the_edge_said_leaves_as_a_placeholder() -> None
     assert text_of(reply) == f"It is {SECRET}. Two. Yes, {SECRET}"
 
 
+@pytest.mark.parametrize("guards", [KEEP, REDACT], ids=["keep", "redact"])
+async def test_an_item_in_pieces_of_the_edges_stream_does_not_leave(
+    guards: dict[str, PrivacyGuard],
+) -> None:
+    pieces = (f"It is {SECRET[:10]}", f"{SECRET[10:]}. ", "Three. ", "Four.")
+    async with (
+        scripted_side(answers(says(HARD, pieces))) as edge,
+        scripted_side(answers(streamed("big", "Yes, <CARD_1>"))) as cloud,
+        gateway(edge=edge.url, cloud=cloud.url, guards=guards, **BY_SENTENCE) as client,
+    ):
+        reply = await client.post(PATH, json=chat("hello"), headers=MIXED)
+    if guards is KEEP:
+        assert cloud.asked == []
+        assert text_of(reply) == "".join(pieces)
+    else:
+        assert cloud.asked[0]["messages"][1]["content"] == "It is <CARD_1>. "
+        assert text_of(reply) == f"It is {SECRET}. Yes, {SECRET}"
+
+
 @pytest.mark.parametrize("cut", [5, 14, 16, 19, 30])
 async def test_the_edge_goes_on_behind_what_the_caller_has_of_the_clouds_answer(cut: int) -> None:
     """Also where that broke off within a placeholder."""
