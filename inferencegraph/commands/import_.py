@@ -66,6 +66,18 @@ def import_(
         bool,
         typer.Option("--strict", help="End at the first record that can't be a row; write none."),
     ] = False,
+    redact: Annotated[
+        Literal["drop", "hash", "placeholder"] | None,
+        typer.Option(
+            help="Private items, as PrivacyGuard finds them, become nothing, a hash that is the "
+            "same in all rows, or a placeholder like <EMAIL_1>.",
+            show_default=False,
+        ),
+    ] = None,
+    redact_parameters: Annotated[
+        str,
+        typer.Option(help="Of PrivacyGuard, as in HEM_GUARDS: a JSON object.", show_default=False),
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="Overwrite --out.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -75,6 +87,8 @@ def import_(
     What can't be a row is left out, counted, and named by file and line.
 
     Example: `hem import openai-chat logs.jsonl.gz --out rows.jsonl`
+
+    Example: `hem import openai-chat logs.jsonl.gz --redact placeholder --out rows.jsonl`
 
     Example: `hem import mmlu data --option shots=5 --limit 1000 --out mmlu.jsonl`
     """
@@ -94,6 +108,8 @@ def import_(
         dedupe,
         strict,
         force,
+        redact,
+        redact_parameters,
     )
     # As Ctrl-C: what is half written is removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

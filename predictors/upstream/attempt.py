@@ -20,7 +20,7 @@ from predictors.memory import FREE_BYTES, hold
 from predictors.upstream.arrival import ARRIVAL, WatchedBody
 from predictors.upstream.client import CONNECTION_ERRORS, connection_failure, shown
 from predictors.upstream.json_body import parse_json
-from predictors.upstream.redaction import NOTHING_SECRET, Redaction
+from predictors.upstream.redaction import NOTHING_SECRET, Redaction, repeated
 
 T = TypeVar("T")
 Read: TypeAlias = Callable[[httpx.Response, float], Awaitable[T]]
@@ -56,8 +56,9 @@ class Refusal:
 
     def error(self) -> UpstreamError:
         text = f"{self.where} answered {self.shown or self.status}"
+        reason = repeated(self.reason)
         return UpstreamError(
-            f"{text}: {self.reason}" if self.reason else text,
+            f"{text}: {reason}" if reason else text,
             self._cause(),
             status=STATUSES.get(self.status),
             retryable=self.status in RETRYABLE,
@@ -144,14 +145,18 @@ def reading(
     except passing:
         raise
     except Declined as error:
-        reason = redaction.reason(str(error))
+        reason = _reason(redaction, error)
         raise UpstreamError(f"{where} declined to answer: {reason}", Cause.DECLINED) from None
     except (ValueError, HEMError) as error:
-        reason = redaction.reason(str(error))
+        reason = _reason(redaction, error)
         raise UpstreamError(f"the answer of {where} is unusable: {reason}") from None
     except Exception as error:
-        reason = redaction.reason(f"{type(error).__name__}: {error}")
+        reason = _reason(redaction, error, f"{type(error).__name__}: {error}")
         raise UpstreamError(f"the answer of {where} can't be read: {reason}") from None
+
+
+def _reason(redaction: Redaction, error: Exception, text: str | None = None) -> str:
+    return redaction.reason(repeated(text or str(error))) or type(error).__name__
 
 
 def error_reason(body: bytes) -> str:

@@ -2,9 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
+
+from predictors.errors import HEMError, UpstreamError
 
 # What stands before a key in an `authorization` (RFC 9110, 11.1), and in many texts.
 SCHEMES: Final = frozenset({"apikey", "basic", "bearer", "digest", "key", "negotiate", "token"})
@@ -24,6 +28,33 @@ MAX_REASON: Final = 300  # characters of a far side's own words in an error of o
 SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # A parameter of a URL that is no secret and says much.
 PLAIN_PARAMETER: Final = "api-version"
+
+
+# Whether a far side's own words are not repeated: they may be those that it was asked, and others
+# read them in logs, and in errors of a circuit breaker.
+_UNREPEATED: ContextVar[bool] = ContextVar("unrepeated", default=False)
+
+
+@contextmanager
+def unrepeated(private: bool) -> Iterator[None]:
+    """Within it, where what a far side is asked is `private`."""
+    token = _UNREPEATED.set(private)
+    try:
+        yield
+    finally:
+        _UNREPEATED.reset(token)
+
+
+def repeated(words: str) -> str:
+    """A far side's words, or nothing."""
+    return "" if _UNREPEATED.get() else words
+
+
+def logged(error: HEMError) -> str:
+    """For a log. What is not an UpstreamError tells its caller what it got wrong, in any words."""
+    if _UNREPEATED.get() and not isinstance(error, UpstreamError):
+        return type(error).__name__
+    return str(error)
 
 
 class Redaction:

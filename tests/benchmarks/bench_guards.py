@@ -1,5 +1,6 @@
-"""What guards cost: of privacy, on prompts of benchmarks and on one with an item; all together; and
-what counts what goes to the cloud."""
+"""What guards cost: of privacy, on prompts of benchmarks and on some with items, and what redaction
+adds to a request and to each token of its answer; all together; and what counts what goes to the
+cloud."""
 
 import asyncio
 import gzip
@@ -7,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import orjson
 import pytest
@@ -15,12 +17,19 @@ from predictors.contract.usage import Usage
 from tests.conftest import ROOT
 from tests.transformers_hem.guards.test_guards import NEEDED
 from transformers_hem.algorithms.base import Batch, Leaving
+from transformers_hem.gateway.account import Attempt
+from transformers_hem.gateway.events import event_of
+from transformers_hem.gateway.passing import Passing
+from transformers_hem.gateway.restoring import Restorer
+from transformers_hem.gateway.served import Served
 from transformers_hem.guards import GUARDS
 from transformers_hem.guards.admission import Going
+from transformers_hem.guards.placeholders import Placeholders
 from transformers_hem.guards.privacy.base import PrivacyParameters
 from transformers_hem.guards.privacy.guard import PrivacyGuard
 from transformers_hem.guards.settings import load_guard
 from transformers_hem.serving.decision import Decider
+from transformers_hem.serving.leaving import leaving_chat
 from transformers_hem.serving.settings import HEMSettings, build_decider
 
 pytestmark = pytest.mark.benchmark
@@ -106,15 +115,74 @@ def test_what_counts_is_a_tenth_of_a_millisecond_a_request(decider: Decider) -> 
 )
 def test_the_guard_of_privacy(tokens: int, items: str, most_ms: float) -> None:
     text, size = prompts(), int(tokens * CHARACTERS_OF_A_TOKEN)
+MOST_SECONDS_OF_A_TOKEN = 1e-4
+ITEMS = " Mail anna@example.com or call +49 30 1234567; card 4111 1111 1111 1111."
+
+
+def bodies(tokens: int, items: str) -> Iterator[dict[str, Any]]:
+    if not DATA.exists():
+        pytest.skip(f"{DATA.name} is not here")
+    prompts = [
+        orjson.loads(line)["query"] for line in gzip.decompress(DATA.read_bytes()).splitlines()
+    ]
+    text, size = "\n\n".join(prompts), int(tokens * CHARACTERS_OF_A_TOKEN)
+    for start in range(0, REQUESTS * 1009, 1009):
+        yield {"messages": [{"role": "user", "content": text[start : start + size] + items}]}
+
+
+@pytest.mark.parametrize(
+    ("tokens", "items", "most_ms"),
+    [(500, "", 0.3), (500, ITEMS, 0.3), (8000, "", 3.0), (8000, ITEMS, 3.0)],
+)
+def test_the_guard_of_privacy(tokens: int, items: str, most_ms: float) -> None:
     guard = PrivacyGuard(PrivacyParameters())
     times = []
-    for number in range(REQUESTS):
-        start = number * 1009
-        content = {"messages": [{"role": "user", "content": text[start : start + size] + items}]}
-        batch = Batch(1, leaving=Leaving(content))
+    for body in bodies(tokens, items):
+        batch = Batch(1, leaving=leaving_chat(body, {}))
         began = time.perf_counter()
         route = guard.route(batch)
         times.append((time.perf_counter() - began) * 1000)
         assert not items or route == "edge"
     print(f"{tokens} tokens{', items' if items else ''}: p50 {median(times):.3f} ms")
     assert median(times) <= most_ms
+
+
+@pytest.mark.parametrize("tokens", [500, 8000])
+def test_redaction_of_a_request(tokens: int) -> None:
+    """It is looked through twice."""
+    guard = PrivacyGuard(PrivacyParameters(action="redact"))
+    times = []
+    for body in bodies(tokens, ITEMS):
+        leaving = leaving_chat(body, {})
+        began = time.perf_counter()
+        redacted = guard.redacted(leaving)
+        times.append((time.perf_counter() - began) * 1000)
+        assert redacted is not None
+    print(f"redacted, {tokens} tokens: p50 {median(times):.3f} ms")
+
+
+def test_what_redaction_adds_to_a_token() -> None:
+    guard = PrivacyGuard(PrivacyParameters(action="redact"))
+    redacted = guard.redacted(leaving_chat({"messages": [{"content": ITEMS}]}, {}))
+    assert redacted is not None
+    plain, restored = (
+        min(streamed(redacted.placeholders if on else None) for _ in range(20))
+        for on in (False, True)
+    )
+    print(f"a token: {plain * 1e6:.1f} us, restored {restored * 1e6:.1f} us")
+    assert restored - plain <= MOST_SECONDS_OF_A_TOKEN
+
+
+def streamed(placeholders: Placeholders | None) -> float:
+    """Seconds for each of the events of an answer, of which some are of a placeholder."""
+    words = ("Dear ", "<EM", "AIL", "_1>", ", ", "your ", "card ", "has ", "come", ". ") * 20
+    choices = ({"index": 0, "delta": {"content": word}, "finish_reason": None} for word in words)
+    events = [event_of({"id": "c", "model": "m", "choices": [each]}) for each in choices]
+    chat: Any = None
+    rewrite = None if placeholders is None else Restorer(placeholders, {}).rewrite
+    passing = Passing(Served(chat, Attempt("cloud")), shows_usage=False, rewrite=rewrite)
+    began = time.perf_counter()
+    for event in events:
+        passing.take(event)
+        passing.written(passing.due())
+    return (time.perf_counter() - began) / len(events)

@@ -76,3 +76,15 @@ def test_openai_logs_are_read_at_the_speed_of_a_disk(tmp_path: Path) -> None:
         assert size / seconds >= LEAST_MEGABYTES_PER_SECOND
     rows = size * 1e6 / 1700
     assert peaks[1] - peaks[0] <= 10 + rows * 32 / 1e6
+
+
+def test_redacted_logs_take_no_more_memory(tmp_path: Path) -> None:
+    logs, out = tmp_path / "logs.jsonl", tmp_path / "rows.jsonl"
+    command = (*HEM, "import", "openai-chat", str(logs), "--out", str(out), "--force")
+    peaks = []
+    for megabytes in (MEGABYTES // 10, MEGABYTES // 5):
+        size = write(logs, megabytes)
+        seconds, peak = timed(*command, "--redact", "placeholder")
+        peaks.append(peak)
+        print(f"\n{size:.0f} MB, redacted: {size / seconds:.0f} MB/s; at most {peak:.0f} MB")
+    assert peaks[1] - peaks[0] <= 10 + size * 1e6 / 1700 * 32 / 1e6

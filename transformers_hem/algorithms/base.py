@@ -27,10 +27,16 @@ SCORED_CHARACTERS = 32_768
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Leaving:
     """All of a request that would leave the edge, as JSON, for guards of privacy. `private`: its
-    conversation was private before."""
+    conversation was private before.
+
+    `body` is what of `content` may leave with placeholders, as who sends it puts back in the answer
+    what they stand for; None: nobody does. `before`: of the same chat, so that it has the same
+    ones."""
 
     content: Any
     private: bool = False
+    body: Mapping[str, Any] | None = None
+    before: "Leaving | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from prometheus_client import Counter
@@ -35,7 +35,8 @@ class Attempt:
 
     `usage` is None until the server tells it, `parts` are what came of the text until then. `why`
     is the status or the cause of one that failed, `unused`: before a model did anything.
-    `admission` is what guards hold of one to the cloud.
+    `admission` is what guards hold of one to the cloud. `redacted`: how many private items of each
+    kind it had placeholders for, `verdicts` what guards of privacy said of it, for the ledger.
     """
 
     route: Route
@@ -47,6 +48,8 @@ class Attempt:
     why: str = ""
     admission: Admission | None = None
     unused: bool = False
+    redacted: Mapping[str, int] = field(default_factory=dict)
+    verdicts: str = ""
 
     @property
     def model(self) -> str:
@@ -135,6 +138,8 @@ class Account:
             about["began"] = began[0]
         if spent := self._spent(answering):
             about["spent"] = spent
+        if redacted := [each.redacted for each in self._attempts if each.redacted]:
+            about["redacted"] = dict(redacted[-1])
         if failed := [each.failure() for each in self._attempts if each.outcome == "failed"]:
             about["failed"] = failed
         if self._prices and ("cost" in about or any("cost" in each for each in began + spent)):

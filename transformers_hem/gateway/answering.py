@@ -24,7 +24,8 @@ from predictors.errors import (
     Overloaded,
     UpstreamError,
 )
-from transformers_hem.algorithms.base import Batch, Leaving, Route
+from predictors.upstream.redaction import logged
+from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.gateway.account import Attempt
 from transformers_hem.gateway.chat import DEADLINE, REQUEST_ID, Chat, Draft
 from transformers_hem.gateway.first_answer import Edge, as_events, shown
@@ -34,6 +35,7 @@ from transformers_hem.gateway.options import DecideAt
 from transformers_hem.gateway.outlet import Outlet
 from transformers_hem.gateway.pace import SHARE, DeadlineOver, Pace, TimeLimits
 from transformers_hem.gateway.passing import Rewrite
+from transformers_hem.gateway.redacting import leaving_with, redacted
 from transformers_hem.gateway.relay import Relay
 from transformers_hem.gateway.said import Again, Rest, Said
 from transformers_hem.gateway.served import Served
@@ -124,7 +126,7 @@ class Answering:
         except HEMError as error:
             if chat.decision is not None or not self._stands_in(chat, EDGE, error):
                 raise
-            logger.warning("the edge failed, the cloud answers: %s", error)
+            logger.warning("the edge failed, the cloud answers: %s", logged(error))
             cannot = isinstance(error, InvalidRequest)
             chat.decision = decider.no_answer(EDGE_CANNOT if cannot else EDGE_FAILED)
             try:
@@ -155,7 +157,7 @@ class Answering:
 
     async def _decide(self, chat: Chat, batch: Batch) -> Decision:
         """Raises HEMError."""
-        batch = replace(batch, client=chat.client)
+        batch = replace(batch, client=chat.client, leaving=chat.leaving)
         chat.decision = await self.miner.mine(batch, chat.prefer, chat.headers[REQUEST_ID])
         return chat.decision
 
@@ -210,7 +212,7 @@ class Answering:
             await takeover.begin(self._behind(chat, EDGE, edge.said, rest, outlet), taken)
         except HEMError as error:
             chat.degraded = _why(error)
-            logger.warning("kept at the edge, as the cloud does not go on: %s", error)
+            logger.warning("kept at the edge, as the cloud does not go on: %s", logged(error))
             return False
         return True
 
@@ -273,7 +275,7 @@ class Answering:
         assert chat.decision is not None
         other = OTHER[decided]
         if not failed.told:
-            logger.warning("the %s failed, the %s answers: %s", decided, other, failed)
+            logger.warning("the %s failed, the %s answers: %s", decided, other, logged(failed))
         if decided == EDGE:
             cannot = isinstance(failed, InvalidRequest)
             reason = EDGE_CANNOT if cannot else EDGE_FAILED
@@ -314,7 +316,7 @@ class Answering:
         rest = said.continued(chat.body)
         if rest is None or (route == EDGE and self._is_private(chat, rest)):
             return False
-        logger.warning("the %s broke off, the %s goes on: %s", route, OTHER[route], error)
+        logger.warning("the %s broke off, the %s goes on: %s", route, OTHER[route], logged(error))
         outlet.release()
         await self._behind(chat, route, said, rest, outlet)
         return True
@@ -330,7 +332,8 @@ class Answering:
         except InvalidRequest as refused:
             if relay.given:
                 raise
-            logger.info("the %s takes no beginning of an answer: %s", OTHER[before], refused)
+            told = logged(refused)
+            logger.info("the %s takes no beginning of an answer: %s", OTHER[before], told)
             anew = Again(said).rewrite
             await (await self._rest(chat, before, chat.body, outlet, anew)).run()
 
@@ -378,16 +381,20 @@ class Answering:
         target = self.site.targets[attempt.route]
         served = Served(chat, attempt, continues)
         goes_on = chat.wishes.goes_on and chat.streams and continues is None
+        leaves = None
+        if attempt.route == CLOUD:
+            leaves = redacted(self.miner.decider, chat, attempt, body)
         return Relay(
             target,
             chat.path,
-            {**body, "model": attempt.asked},
+            {**(leaves.body if leaves else body), "model": attempt.asked},
             served,
             outlet,
             self._pace(chat, attempt.route, streams=chat.streams),
             said=Said() if goes_on else None,
             rewrite=rewrite,
             hold=hold,
+            placeholders=leaves.placeholders if leaves else None,
         )
 
     def _pace(self, chat: Chat, route: Route, *, streams: bool) -> Pace:
@@ -415,7 +422,8 @@ class Answering:
     def _is_private(self, chat: Chat, rest: Mapping[str, Any]) -> bool:
         """Whether a guard of privacy keeps at the edge what there is of the answer, which would
         leave with the question."""
-        return self.miner.decider.is_private(replace(chat.batch, leaving=Leaving(rest)))
+        leaving = leaving_with(chat, rest)
+        return self.miner.decider.is_private(replace(chat.batch, leaving=leaving))
 
     def _stands_in(self, chat: Chat, route: Route, error: HEMError) -> bool:
         """Whether the other side may answer after this error. What one model can't take, because of

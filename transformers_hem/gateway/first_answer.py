@@ -14,6 +14,7 @@ from predictors.errors import HEMError
 from predictors.upstream.openai.answer import whole_answer
 from predictors.upstream.openai.bodies import API, CHAT, COMPLETIONS
 from predictors.upstream.openai.signals import ALTERNATIVES
+from predictors.upstream.redaction import logged
 from transformers_hem.algorithms.base import Batch, ExtraAnswers, Scores
 from transformers_hem.gateway.account import Attempt
 from transformers_hem.gateway.site import Target
@@ -88,7 +89,7 @@ class Edge:
         refused = isinstance(error, InvalidField) and error.param in LOGPROBS
         if not (refused and self._scores) or body.get("logprobs"):
             return False
-        logger.warning("the edge gives no log-probabilities: %s", error)
+        logger.warning("the edge gives no log-probabilities: %s", logged(error))
         self._scores = False
         return True
 
@@ -106,7 +107,7 @@ class Edge:
                 more = await self._target.http.post(path, asked, lambda b: _read(b, APIS[path]))
                 attempt.read(more.body)
         except HEMError as error:
-            logger.warning("no sampled answers: %s", error)
+            logger.warning("no sampled answers: %s", logged(error))
             return ()
         return (tuple(answer.text for answer in more.answers),)
 

@@ -75,7 +75,7 @@ async def race(
     outlet.on_claim = claimed
     try:
         await asyncio.wait(tasks, timeout=seconds)
-        if not (tasks[0].done() or outlet.claimed) and may():
+        if not (tasks[0].done() or outlet.claimed or outlet.said) and may():
             tasks.append(asyncio.create_task(second()))
         while pending := [task for task in tasks if not task.done()]:
             await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)

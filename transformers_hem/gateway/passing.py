@@ -24,6 +24,17 @@ ABOUT: Final = frozenset(
 Rewrite = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
+def chained(first: Rewrite, second: Rewrite | None) -> Rewrite:
+    if second is None:
+        return first
+
+    def rewrite(data: dict[str, Any]) -> dict[str, Any] | None:
+        between = first(data)
+        return None if between is None else second(between)
+
+    return rewrite
+
+
 class Event(NamedTuple):
     """On its way out, as it came (`raw`), or with who answers beside it. `data`: what it says,
     where somebody wants to know."""

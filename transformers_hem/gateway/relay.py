@@ -16,15 +16,18 @@ from predictors.upstream.ledger.decision import decided
 from predictors.upstream.openai.answer import streamed_answer, whole_answer
 from predictors.upstream.openai.bodies import COMPLETIONS
 from predictors.upstream.openai.refusals import UnsupportedFields
+from predictors.upstream.redaction import logged
 from transformers_hem.gateway.events import Events, event_of, is_done
 from transformers_hem.gateway.first_answer import APIS, as_events
 from transformers_hem.gateway.hold import Hold
 from transformers_hem.gateway.outlet import Outlet
 from transformers_hem.gateway.pace import Pace
-from transformers_hem.gateway.passing import Passing, Rewrite
+from transformers_hem.gateway.passing import Passing, Rewrite, chained
+from transformers_hem.gateway.restoring import Restorer
 from transformers_hem.gateway.said import Said
 from transformers_hem.gateway.served import HEM, Served
 from transformers_hem.gateway.site import Target
+from transformers_hem.guards.placeholders import Placeholders
 
 logger = logging.getLogger("kserve.hem")
 
@@ -37,7 +40,8 @@ class Relay:
     The task that serves the client is the one that reads the answer: nothing waits in between, and
     a client that leaves ends it all. `said` is told what the caller gets of a stream, `rewrite`
     changes its events. `hold` keeps it back, and may end it; where the caller has a part of it by
-    then, `hand_over` tells whether the other side has taken over.
+    then, `hand_over` tells whether the other side has taken over. What `placeholders` of `body`
+    stand for is put back in the answer, before anybody else sees it.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Relay:
         said: Said | None = None,
         rewrite: Rewrite | None = None,
         hold: Hold | None = None,
+        placeholders: Placeholders | None = None,
     ) -> None:
         self.served = served
         self.said = said
@@ -62,6 +67,8 @@ class Relay:
         self._pace = pace
         self._rewrite = hold.rewrite if hold is not None else rewrite
         self._hold = hold
+        self._placeholders = placeholders
+        self._restorer: Restorer | None = None  # of an attempt
         self._streams = bool(body.get("stream"))
         options = body.get(STREAM_OPTIONS) or {}
         self._shows_usage = bool(options.get("include_usage"))
@@ -100,7 +107,9 @@ class Relay:
             except UnsupportedFields as error:
                 if not counts or STREAM_OPTIONS not in error.names:
                     raise
-                logger.warning("the %s tells no usage of streams: %s", self._target.route, error)
+                logger.warning(
+                    "the %s tells no usage of streams: %s", self._target.route, logged(error)
+                )
                 self._target.counts = False
 
     async def give(self, body: dict[str, Any], events: Iterable[dict[str, Any]]) -> None:
@@ -132,13 +141,17 @@ class Relay:
             await self.give(body, as_events(body, self._asked))
 
     def _new(self) -> Passing:
-        return Passing(
-            self.served, shows_usage=self._shows_usage, said=self.said, rewrite=self._rewrite
-        )
+        rewrite = self._rewrite
+        if self._placeholders is not None:
+            self._restorer = Restorer(self._placeholders, self._asked)
+            rewrite = chained(self._restorer.rewrite, rewrite)
+        return Passing(self.served, shows_usage=self._shows_usage, said=self.said, rewrite=rewrite)
 
     async def _send_whole(self, body: dict[str, Any]) -> None:
         self._pace.token()
         self._claim()
+        if self._restorer is not None:
+            self._restorer.whole(body)
         body[HEM] = self.served.as_json()
         await self._outlet.whole(orjson.dumps(body))
         self.served.attempt.outcome = "answered"
@@ -174,6 +187,8 @@ class Relay:
     async def _finish(self) -> None:
         if not await self._stays(ended=True):
             return
+        if self._restorer is not None and (waits := self._restorer.rest()):
+            self._passing.take(event_of(waits))
         self._claim()
         await self._outlet.end(self._passing.rest())
         self.served.attempt.outcome = "answered"

@@ -18,6 +18,7 @@ from predictors.errors import HEMError, UpstreamError
 from predictors.prices import Prices
 from predictors.serving.openai_paths import CHAT, COMPLETIONS, OpenAIPaths
 from predictors.upstream.client import forwarded_headers
+from predictors.upstream.redaction import logged, unrepeated
 from transformers_hem.gateway.account import Account
 from transformers_hem.gateway.answering import Answering, Miner
 from transformers_hem.gateway.chat import REQUEST_ID, Chat, read_wishes
@@ -142,6 +143,10 @@ class Gateway(OpenAIPaths):
                 self._sticky.remember(chat.conversation)
             chat.account.close()
 
+    def is_private(self, chat: Chat) -> bool:
+        """Whether there is anything private in it, wherever it goes."""
+        return self._decider.is_anything_private(chat.batch)
+
     def outlet(self, chat: Chat, send: Send) -> Outlet:
         return Outlet(send, streams=chat.streams, patience=self._patience)
 
@@ -158,12 +163,13 @@ class _Passed(Response):
         chat = self._chat
         named = {REQUEST_ID: chat.headers[REQUEST_ID]}
         outlet = self._gateway.outlet(chat, _with_headers(send, named))
-        with forwarded_headers(chat.headers):
+        private = self._gateway.is_private(chat)
+        with forwarded_headers(chat.headers), unrepeated(private):
             try:
                 await self._gateway.serve(chat, outlet)
             except HEMError as error:
                 if outlet.begun:
-                    logger.warning("a stream broke off: %s", error)
+                    logger.warning("a stream broke off: %s", logged(error))
                     return await outlet.fail(error)
                 if chat.decision is not None:
                     named["x-hem-route"] = chat.decision.route

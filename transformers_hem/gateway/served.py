@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from predictors.contract.names import Scalar
+from predictors.upstream.ledger.decision import HEM_GUARDS
 from transformers_hem.algorithms.base import Route
 from transformers_hem.gateway.account import Attempt
 from transformers_hem.gateway.chat import Chat
@@ -38,8 +39,12 @@ class Served:
 
     def decision(self) -> dict[str, Scalar]:
         """As V2's parameters; empty as long as nothing is decided."""
-        decision = self.chat.decision
-        return {} if decision is None else decision.parameters()
+        if self.chat.decision is None:
+            return {}
+        written = self.chat.decision.parameters()
+        if verdicts := self.attempt.verdicts:
+            written[HEM_GUARDS] = _told(str(written.get(HEM_GUARDS, "")), verdicts)
+        return written
 
     def as_json(self) -> dict[str, Any]:
         decision, degraded = self.chat.decision, self.chat.degraded
@@ -55,3 +60,10 @@ class Served:
             **({"continues": self.continues} if self.continues else {}),
             **self.chat.account.as_json(self.attempt),
         }
+
+
+def _told(decided: str, leaving: str) -> str:
+    """Verdicts of guards: those of privacy on what leaves stand for those on the request."""
+    names = {each.partition("@")[0] for each in leaving.split() if "@" in each}
+    others = [each for each in decided.split() if each.partition("@")[0] not in names]
+    return " ".join([leaving, *others])

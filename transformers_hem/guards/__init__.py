@@ -6,6 +6,7 @@ availability   at the edge while the cloud is down
 budget         at the edge once what may be spent is spent
 languages      to a side by the language of a query
 maintenance    to a side while somebody says so
+placeholders   what stands for private items in what leaves
 privacy        at the edge, where there is something private
 rate           at the edge once a client has called the cloud as often as it may
 resources      to the cloud while the edge is short of resources

@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Route
+from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Leaving, Route
 from transformers_hem.guards.admission import Going, Held
+from transformers_hem.guards.placeholders import Placeholders
 
 
 class GuardParameters(AlgorithmParameters):
@@ -13,6 +15,14 @@ class GuardParameters(AlgorithmParameters):
     `of_settings` has the settings' fields by the parameters' names."""
 
     of_settings: ClassVar[Mapping[str, str]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """What leaves instead of a request's body, and what its placeholders stand for."""
+
+    body: Mapping[str, Any]
+    placeholders: Placeholders
 
 
 class Guard(ABC):
@@ -37,6 +47,10 @@ class Guard(ABC):
     def route(self, batch: Batch) -> Route | None:
         """Where this request has to go; None leaves it to the next. Never blocks. It may be asked
         several times for one request, and counts nothing."""
+
+    def redacted(self, leaving: Leaving) -> Redacted | None:
+        """What leaves instead of the body of a request that `route` lets go; None: the body."""
+        return None
 
     async def admit(self, going: Going) -> Held | None:
         """Counts a request that is about to go to the cloud, once for each attempt; None where

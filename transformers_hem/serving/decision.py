@@ -27,13 +27,14 @@ from transformers_hem.algorithms.base import (
     SCORED_CHARACTERS,
     Algorithm,
     Batch,
+    Leaving,
     Route,
     Scores,
     bounded,
 )
 from transformers_hem.calibration.drift import ScoreDrift
 from transformers_hem.guards.admission import Admission, Going, admit
-from transformers_hem.guards.base import Guard
+from transformers_hem.guards.base import Guard, Redacted
 
 logger = logging.getLogger("kserve.hem")
 
@@ -163,6 +164,17 @@ class Decider:
     def is_private(self, batch: Batch) -> bool:
         """Whether a guard of privacy decides, so that the query must not leave the edge."""
         return self._guarded(self.private_guards, batch) is not None
+
+    def is_anything_private(self, batch: Batch) -> bool:
+        """Whether it is kept at the edge, or leaves with placeholders."""
+        if self.is_private(batch):
+            return True
+        return batch.leaving is not None and any(self.redacted(batch.leaving).values())
+
+    def redacted(self, leaving: Leaving) -> dict[str, Redacted | None]:
+        """By each guard of privacy, of a request that none of them keeps: what leaves instead of
+        its body; None: the body."""
+        return {name: guard.redacted(leaving) for name, guard in self.private_guards.items()}
 
     def _guarded(self, guards: Mapping[str, Guard], batch: Batch) -> Decision | None:
         for name, guard in guards.items():

@@ -21,9 +21,9 @@ _BYTES: Final = "BYTES"
 def leaving_chat(
     body: Mapping[str, Any], headers: Mapping[str, str], *, private: bool = False
 ) -> Leaving:
-    """Of a request of OpenAI's API: its whole body, and headers that go on. `private`: there was
-    something private in its conversation before."""
-    return Leaving((body, _passed_on(headers)), private)
+    """Of a request of OpenAI's API: its whole body, and headers that go on. `private`: its
+    conversation was kept at the edge before."""
+    return Leaving((body, _passed_on(headers)), private, body)
 
 
 def leaving_request(
@@ -48,6 +48,11 @@ def leaving_request(
     return Leaving((request.id, parameters, inputs, outputs, _passed_on(headers or {})))
 
 
+def is_made(text: str) -> bool:
+    """Whether a program made this id, as far as its characters tell."""
+    return _MADE.fullmatch(text) is not None
+
+
 def _data(tensor: InferInput) -> Any:
     """What can't be read counts as numbers, which no guard can read."""
     if tensor.datatype != _BYTES:
@@ -70,5 +75,5 @@ def _passed_on(headers: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in headers.items()
-        if name.lower() in PASSED_ON and not _MADE.fullmatch(value)
+        if name.lower() in PASSED_ON and not is_made(value)
     }

@@ -14,6 +14,7 @@ from predictors.contract import (
 )
 from predictors.contract.codec import BINARY_PARAMETERS, without
 from predictors.errors import HEMError
+from predictors.upstream.redaction import logged
 from transformers_hem.algorithms.base import ExtraAnswers
 from transformers_hem.serving.answer_batch import answer_texts
 from transformers_hem.serving.predictor_client import PredictorClient
@@ -44,7 +45,7 @@ async def sample_answers(
     try:
         response = await predictor.infer(orjson.dumps(body), headers or {})
     except HEMError as error:
-        logger.warning("no sampled answers: %s", error)
+        logger.warning("no sampled answers: %s", logged(error))
         return ()
     answers = answer_texts(response, len(repeated))
     return tuple(answers[i : i + count] for i in range(0, len(answers), count))

@@ -37,14 +37,14 @@ from predictors.contract.codec import (
 )
 from predictors.errors import ConfigurationError, HEMError, InvalidRequest, NotReady
 from predictors.serving.life import ServedModel
-from predictors.upstream.redaction import shown_url
+from predictors.upstream.redaction import shown_url, unrepeated
 from transformers_hem.algorithms.base import Batch, Leaving, Route
 from transformers_hem.gateway.routes import Gateway
 from transformers_hem.guards.admission import Going, KeptAtEdge, usage_of_texts
 from transformers_hem.serving.answer_batch import answer_batch, named_outputs
 from transformers_hem.serving.clients import client_of
 from transformers_hem.serving.decision import DECIDED, Decider, Decision
-from transformers_hem.serving.leaving import leaving_request
+from transformers_hem.serving.leaving import is_made, leaving_request
 from transformers_hem.serving.predictor_client import (
     PredictorClient,
     PredictorRefused,
@@ -130,7 +130,8 @@ class HEMTransformer(ServedModel):
             decision = await self._judged(await self._with_samples(batch, request, headers))
         if decision.route == CLOUD:
             decision = await self._admitted(decision, batch, prefer, request)
-        _tell(decision, batch, (headers or {}).get("x-request-id") or request.id, started)
+        request_id = (headers or {}).get("x-request-id") or request.id
+        _tell(decision, batch, self._logged_id(decision, request_id), started)
         return decision
 
     async def _admitted(
@@ -159,8 +160,13 @@ class HEMTransformer(ServedModel):
         """For the gateway, which has no V2 request."""
         started = time.perf_counter()
         decision = self.decider.overrule(batch, prefer, sticky) or await self._judged(batch)
-        _tell(decision, batch, request_id, started)
+        _tell(decision, batch, self._logged_id(decision, request_id), started)
         return decision
+
+    def _logged_id(self, decision: Decision, request_id: str | None) -> str | None:
+        """It may be what is private."""
+        private = decision.reason in self.decider.private_guards
+        return None if private and request_id and not is_made(request_id) else request_id
 
     async def _judged(self, batch: Batch) -> Decision:
         if self.decider.algorithm.blocks(batch):
@@ -295,12 +301,14 @@ class InferenceThenMining(HEMTransformer):
         parameters = without(request_parameters(payload), DECIDED)
         prefer = parse_prefer(parameters)
         body = request_json(payload, parameters, outputs=False)
-        response = await self._predictor.infer(body, headers or {})
         texts = request_texts(payload) if has_text(payload) else []
         leaving = self._leaving(payload, texts, parameters, headers)
         client = self._client(headers)
-        batch = replace(answer_batch(response, texts), leaving=leaving, client=client)
-        decision = await self._mine(batch, prefer, payload, headers)
+        asked = Batch(len(texts), tuple(texts), leaving=leaving, client=client)
+        with unrepeated(leaving is not None and self.decider.is_private(asked)):
+            response = await self._predictor.infer(body, headers or {})
+            batch = replace(answer_batch(response, texts), leaving=leaving, client=client)
+            decision = await self._mine(batch, prefer, payload, headers)
         response["parameters"] = {
             **hem_parameters(parameters),
             **without(response.get("parameters") or {}, DECIDED),

@@ -8,6 +8,7 @@ chats.py     conversations and answers as OpenAI's API has them
 choices.py   questions with options, and examples in front of them
 index.py     joins files by a key, on disk
 drawing.py   remembers texts in little memory, draws from a stream
+redacting.py  rows without what is private in them
 report.py    what was left out, and where
 
 All others read a format, and are named by it. A new one is a file here, and a line below.

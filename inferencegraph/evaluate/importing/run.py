@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from inferencegraph.evaluate.importing import FORMATS
 from inferencegraph.evaluate.importing.drawing import Reservoir, Seen
 from inferencegraph.evaluate.importing.importer import Importer, Reading
+from inferencegraph.evaluate.importing.redacting import Redact, RowRedactor
 from inferencegraph.evaluate.importing.report import LeftOut, Place, Report
 from inferencegraph.evaluate.importing.rows import Pair, Row
 from predictors.errors import ConfigurationError, first_fault, known
@@ -19,7 +20,8 @@ from predictors.jsonl import MAX_QUERY_BYTES, writing
 @dataclass(frozen=True, slots=True)
 class Job:
     """`options` are the format's own, "name=value". `limit` rows are drawn by `seed`; `dedupe`
-    leaves out queries that came before; `strict` ends at the first record that can't be a row."""
+    leaves out queries that came before; `strict` ends at the first record that can't be a row.
+    `redact`: what becomes of private items, as PrivacyGuard with `redact_parameters` finds them."""
 
     format: str
     paths: Sequence[Path]
@@ -32,6 +34,8 @@ class Job:
     dedupe: bool = False
     strict: bool = False
     force: bool = False
+    redact: Redact | None = None
+    redact_parameters: str = ""
 
 
 def import_rows(job: Job, on_read: Callable[[int], object] | None = None) -> Report:
@@ -45,11 +49,12 @@ def import_rows(job: Job, on_read: Callable[[int], object] | None = None) -> Rep
     for path in job.paths:
         if path.exists() and job.out.exists() and path.samefile(job.out):
             raise ConfigurationError(f"{job.out} is one of the files to import")
-    report = Report(job.strict)
+    redactor = RowRedactor(job.redact, job.redact_parameters) if job.redact else None
+    report = Report(job.strict, redactor.text, redactor.kinds) if redactor else Report(job.strict)
     reading = Reading(job.out.parent, report, job.pair, job.keep_system, on_read)
     importer = make_importer(job.format, job.options, reading)
     with writing(job.out) as file:
-        lines = _lines(importer.rows(job.paths), report, job.dedupe)
+        lines = _lines(importer.rows(job.paths), report, job.dedupe, redactor)
         if job.limit is not None:
             lines = _drawn(lines, job.limit, job.seed)
         for line in lines:
@@ -79,13 +84,17 @@ def make_importer(name: str, options: Sequence[str], reading: Reading) -> Import
         raise ConfigurationError(f"{name}: option {option} can't be {value!r}: {fault}") from None
 
 
-def _lines(rows: Iterable[tuple[Place, Row]], report: Report, dedupe: bool) -> Iterator[bytes]:
+def _lines(
+    rows: Iterable[tuple[Place, Row]], report: Report, dedupe: bool, redactor: RowRedactor | None
+) -> Iterator[bytes]:
     """Rows as they are written: with an id of their own and a query that models can read."""
     stems: dict[Path, str] = {}
     names, queries = Seen(), Seen()
     for place, row in rows:
         try:
             _check_query(row)
+            if redactor is not None:
+                row = redactor.row(row)
             if dedupe and not queries.add(row.get("query") or str(row["inputs"])):
                 raise LeftOut("a query that came before")
             stem = stems.get(place.path)

@@ -10,6 +10,7 @@ from predictors.errors import Cause, ContextTooLong, HEMError, InvalidRequest, U
 from predictors.upstream.attempt import Refusal
 from predictors.upstream.json_body import parse_json
 from predictors.upstream.openai.choice import is_withheld
+from predictors.upstream.redaction import repeated
 
 # Fields that not every model takes, and that a request may do without or call otherwise.
 OPTIONAL: Final = (
@@ -43,7 +44,7 @@ def told(otherwise: Callable[[Refusal], HEMError]) -> Callable[[Refusal], HEMErr
     def refused(refusal: Refusal) -> HEMError:
         error = _error(refusal.body)
         if is_withheld(error):
-            text = f"{refusal.where} declined to answer: {refusal.reason}"
+            text = f"{refusal.where} declined to answer: {repeated(refusal.reason)}"
             return UpstreamError(text, Cause.DECLINED, answered=refusal.status)
         names = _lacking(refusal, error)
         if names:

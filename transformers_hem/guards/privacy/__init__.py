@@ -8,6 +8,8 @@ presidio        names of people and places, by a model of the user's
 own             the user's own patterns and words
 detectors       all of them: one pass that finds candidates, then those that judge them
 leaving         all texts of a request
+hiding          replaces items by placeholders
+redacting       a request's body with placeholders for what is private in it
 guard           the guard
 measuring       precision and recall on texts whose private items are known
 

@@ -5,10 +5,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, Literal, NamedTuple
 
 from transformers_hem.algorithms.base import AlgorithmParameters
 from transformers_hem.guards.privacy.numbers import Run, read_runs
+
+# Kinds that digits of something longer may be taken for.
+OF_DIGITS: Final = frozenset({"phone", "national_id"})
 
 
 class Span(NamedTuple):
@@ -38,20 +41,35 @@ class Scanned:
     def __init__(self, text: str, by: float | None = None) -> None:
         self.text = text
         self.by = by
+        self._longer: list[tuple[int, int]] = []
 
     def check_time(self) -> None:
         """For each candidate. Raises TookTooLong."""
         if self.by is not None and time.perf_counter() > self.by:
             raise TookTooLong
 
+    def know(self, start: int, end: int) -> None:
+        """Something was found there, of which no phone or id is a part."""
+        self._longer.append((start, end))
+
+    def is_known(self, start: int, end: int) -> bool:
+        return any(first <= start and end <= last for first, last in self._longer)
+
+    @cached_property
+    def characters(self) -> bytes:
+        """A byte for each character, which RE2 reads fastest; `?` for those beyond ASCII."""
+        return self.text.encode("ascii", "replace")
+
     @cached_property
     def runs(self) -> list[Run]:
-        return read_runs(self.text)
+        return read_runs(self.text, self.characters)
 
 
 class PrivacyParameters(AlgorithmParameters):
     """Lists are words with commas between them.
 
+    `action`: a request with something private stays at the edge (`keep`), or leaves with
+    placeholders where its sender can put back what they stand for (`redact`).
     `kinds`: names of DETECTORS. `regions`: whose phones are known without a country's code, as
     ISO 3166. `countries`: whose ids are known, as ISO 3166. `patterns`: a file of `name pattern`
     lines, `words`: a file of a word or words a line. `spacy_model`: of persons and locations, a
@@ -59,6 +77,7 @@ class PrivacyParameters(AlgorithmParameters):
     for one text, and `longest`: of a text with more characters, it stays at the edge unread.
     """
 
+    action: Literal["keep", "redact"] = "keep"
     kinds: str = "card,email,iban,national_id,phone,secret"
     regions: str = "US,GB,DE,FR,ES,IT,BR,CN,JP,IN,NL,PL,MX,KR"
     countries: str = (

@@ -3,8 +3,6 @@ that may find something are asked."""
 
 import base64
 import binascii
-import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,6 +11,7 @@ import re2
 
 from transformers_hem.guards.privacy import DETECTORS
 from transformers_hem.guards.privacy.base import (
+    OF_DIGITS,
     Found,
     PrivacyParameters,
     Scanned,
@@ -26,9 +25,9 @@ from transformers_hem.guards.privacy.own import (
     read_words,
 )
 
-_ENCODED: Final = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,8192}={0,2}", re.ASCII)
+_ENCODED: Final = re2.compile(rb"[A-Za-z0-9+/_-]{20,}={0,2}")
+_LONGEST_ENCODED: Final = 8192
 _ENCODED_TRIGGER: Final = r"[A-Za-z0-9+/_-]{20}"
-_OF_DIGITS: Final = frozenset({"phone", "national_id"})
 _URL_SAFE: Final = str.maketrans("-_", "+/")
 _MEMORY: Final = 32 * 2**20  # bytes, of the first pass
 
@@ -39,7 +38,7 @@ class Detectors:
     def __init__(self, parameters: PrivacyParameters) -> None:
         self._detectors = {
             name: DETECTORS.load(name)(parameters)
-            for name in dict.fromkeys(listed(parameters.kinds))
+            for name in sorted(dict.fromkeys(listed(parameters.kinds)), key=OF_DIGITS.__contains__)
         }
         self._patterns = read_patterns(Path(parameters.patterns)) if parameters.patterns else {}
         self._words = read_words(Path(parameters.words)) if parameters.words else None
@@ -57,11 +56,10 @@ class Detectors:
     def versions(self) -> dict[str, int]:
         return {name: detector.version for name, detector in self._detectors.items()}
 
-    def find(self, text: str, seconds: float | None = None) -> list[Found]:
+    def find(self, text: str, by: float | None = None) -> list[Found]:
         """In the order of the text; what is of several kinds is there for each of them. Raises
-        TookTooLong after so many `seconds`."""
+        TookTooLong where it is not through `by` a time of `time.perf_counter`."""
         normalised = normalise(text)
-        by = None if seconds is None else time.perf_counter() + seconds
         found = self._in(Scanned(normalised.text, by), unpack=True)
         places = ((normalised.original(each.start, each.end), each.kind) for each in found)
         return _outermost(sorted({Found(*place, kind) for place, kind in places}))
@@ -74,6 +72,8 @@ class Detectors:
             if everything or number in triggered:
                 for start, end in detector.find(scanned):
                     scanned.check_time()
+                    if kind not in OF_DIGITS:
+                        scanned.know(start, end)
                     yield Found(start, end, kind)
         for each in find_patterns(self._patterns, scanned.text):
             scanned.check_time()
@@ -87,24 +87,25 @@ class Detectors:
 
     def _unpacked(self, scanned: Scanned) -> Iterator[Found]:
         """What is private in base64, which is private as a whole."""
-        for match in _ENCODED.finditer(scanned.text):
+        for match in _ENCODED.finditer(scanned.characters):
             scanned.check_time()
-            inside = _decoded(match.group())
+            start, end = match.span()
+            inside = _decoded(scanned.text[start : min(end, start + _LONGEST_ENCODED)])
             if inside is not None:
                 within = Scanned(normalise(inside).text, scanned.by)
                 for kind in {each.kind for each in self._in(within, unpack=False)}:
-                    yield Found(match.start(), match.end(), kind)
+                    yield Found(start, end, kind)
 
 
 def _outermost(found: list[Found]) -> list[Found]:
     """Without the phones and ids that are digits of something longer."""
     kept: list[Found] = []
     behind = length = 0
-    for each in sorted(found, key=lambda each: (each.start, each.kind in _OF_DIGITS)):
+    for each in sorted(found, key=lambda each: (each.start, each.kind in OF_DIGITS)):
         characters = each.end - each.start
-        if each.kind not in _OF_DIGITS and each.end > behind:
+        if each.kind not in OF_DIGITS and each.end > behind:
             behind, length = each.end, characters
-        elif each.kind in _OF_DIGITS and each.start < behind and characters < length:
+        elif each.kind in OF_DIGITS and each.start < behind and characters < length:
             continue
         kept.append(each)
     return sorted(kept)

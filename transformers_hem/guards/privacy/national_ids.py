@@ -64,22 +64,24 @@ COUNTRIES: Final = sorted({country for country, _, _ in _IDS})
 
 
 @dataclass(frozen=True, slots=True)
-class _Id:
-    """`judge` has python-stdnum's `is_valid`; None: there are no check digits."""
+class _Shape:
+    """How ids of some countries are written. `judges` have python-stdnum's `is_valid`; None: there
+    are no check digits."""
 
-    shape: re.Pattern[str]
-    judge: Any
+    written: re.Pattern[str]
+    judges: tuple[Any, ...]
 
     def fits(self, written: str) -> bool:
-        if not self.shape.fullmatch(written):
-            return False
-        return self.judge is None or bool(self.judge.is_valid(written.upper()))
+        return any(judge is None or judge.is_valid(written) for judge in self.judges)
 
 
-_END: Final = re.compile(r"(?<=[A-Za-z0-9])(?![A-Za-z0-9])", re.ASCII)
-# Of all of them: six digits, or letters and a digit.
-_BEGINS: Final = re2.compile(r"\d(?:[ .\-+/]{0,2}\d){5}|[A-Za-z]{1,6}[ -]?\d")
+# All of them begin with six digits, or with letters and digits as these.
+_BEGINS: Final = re2.compile(
+    rb"\d(?:[ .\-+/]{0,2}\d){5}|[XYZxyz][ -]?\d{7}|[A-Z]{2} ?\d{2} ?\d{2} ?\d{2}|[A-Z]{5}\d{4}"
+    rb"|[A-Z]{4}\d{6}|[A-Za-z]{6}\d{2}[A-Za-z]\d{2}"
+)
 _LONGEST: Final = 24  # characters
+_BEHIND: Final = r"(?![A-Za-z0-9])"
 
 
 class NationalIds(Detector):
@@ -94,35 +96,39 @@ class NationalIds(Detector):
                 raise ConfigurationError(
                     f"countries: no ids of {country!r}; {known(country, COUNTRIES)}"
                 )
-        self._ids = [
-            _Id(re.compile(shape, re.ASCII), _judge(module))
-            for country, module, shape in _IDS
-            if country in countries
+        judges: dict[str, list[Any]] = {}
+        for country, module, shape in _IDS:
+            if country in countries:
+                judges.setdefault(shape, []).append(_judge(module))
+        self._shapes = [
+            _Shape(re.compile(shape + _BEHIND, re.ASCII), tuple(of)) for shape, of in judges.items()
         ]
-        shapes = "|".join(dict.fromkeys(each.shape.pattern for each in self._ids))
         # Looks ahead, so that what only looks like one hides none behind it.
-        self._candidate = re.compile(rf"(?<![A-Za-z0-9])(?=(?:{shapes})(?![A-Za-z0-9]))", re.ASCII)
+        any_shape = rf"(?:{'|'.join(judges)}){_BEHIND}"
+        self._candidate = re.compile(rf"(?<![A-Za-z0-9])(?={any_shape})", re.ASCII)
 
     def find(self, scanned: Scanned) -> Iterator[Span]:
-        behind = 0
-        for place in _BEGINS.finditer(scanned.text):
+        text, behind = scanned.text, 0
+        for place in _BEGINS.finditer(scanned.characters):
             scanned.check_time()
-            for start in range(*place.span()):
-                if start < behind or self._candidate.match(scanned.text, start) is None:
-                    continue
-                end = self._end(scanned.text, start)
+            first, last = place.span()
+            if scanned.is_known(first - 1, last):  # at its beginning may be one as long
+                continue
+            for candidate in self._candidate.finditer(text, first, last + _LONGEST):
+                start = candidate.start()
+                if start >= last:
+                    break
+                end = self._end(text, start) if start >= behind else None
                 if end is not None:
                     behind = end
                     yield Span(start, end)
 
     def _end(self, text: str, start: int) -> int | None:
         """Of the longest that begins at `start`."""
-        window = text[start : start + _LONGEST + 1]
-        ends = [m.end() for m in _END.finditer(window) if m.end() <= _LONGEST]
-        for end in reversed(ends):
-            if any(each.fits(window[:end]) for each in self._ids):
-                return start + end
-        return None
+        found = ((shape.written.match(text, start), shape) for shape in self._shapes)
+        matches = [(match.end(), shape) for match, shape in found if match]
+        matches.sort(key=lambda each: -each[0])
+        return next((e for e, shape in matches if shape.fits(text[start:e].upper())), None)
 
 
 def _judge(module: str) -> Any:

@@ -20,6 +20,8 @@ _DASHES: Final = frozenset({"Pd"})
 _SPACES: Final = frozenset({"Zs"})
 _MINUS: Final = 0x2212
 _FEW: Final = 12
+_ASCII: Final = bytes(range(128))
+_ANY: Final = "surrogatepass"
 
 
 class _Table(dict[int, str]):
@@ -77,7 +79,8 @@ def normalise(text: str) -> Normalised:
 
 def _translated(text: str) -> str:
     """A few characters are replaced faster one by one."""
-    others = [character for character in set(text) if not character.isascii()]
+    encoded = text.encode(errors=_ANY).translate(None, _ASCII)
+    others = set(encoded.decode(errors=_ANY))
     if len(others) > _FEW:
         return text.translate(_TABLE)
     for character in others:

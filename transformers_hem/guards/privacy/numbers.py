@@ -4,10 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_BETWEEN: Final = r"[ \t\r\n.\-/()]"
-_RUN: Final = re.compile(
-    rf"(?=\d(?:{_BETWEEN}{{0,3}}\d){{6}})\d+(?:{_BETWEEN}{{1,3}}\d+)*", re.ASCII
-)
+import re2
+
+_RUN: Final = re2.compile(rb"\d(?:[ \t\r\n.\-/()]{0,3}\d){6,}")
 _MOST_GROUPS: Final = 7
 _GROUP: Final = re.compile(r"\d+", re.ASCII)
 
@@ -19,6 +18,10 @@ class Run:
     start: int
     groups: tuple[tuple[int, int], ...]
     digits: str
+
+    @property
+    def end(self) -> int:
+        return self.groups[-1][1]
 
     def parts(self, least: int, most: int) -> list[tuple[int, int, str]]:
         """Every (start, end, digits) of whole groups, at most seven, with so many digits."""
@@ -38,15 +41,12 @@ class Run:
         return found
 
 
-def read_runs(text: str) -> list[Run]:
-    """Those of at least seven digits."""
+def read_runs(text: str, characters: bytes) -> list[Run]:
+    """Those of at least seven digits, of a text whose `characters` are a byte each."""
     runs = []
-    for match in _RUN.finditer(text):
-        run = match.group()
-        groups = tuple(
-            (match.start() + group.start(), match.start() + group.end())
-            for group in _GROUP.finditer(run)
-        )
+    for match in _RUN.finditer(characters):
+        first, last = match.span()
+        groups = tuple(group.span() for group in _GROUP.finditer(text, first, last))
         digits = "".join(text[start:end] for start, end in groups)
-        runs.append(Run(match.start(), groups, digits))
+        runs.append(Run(first, groups, digits))
     return runs

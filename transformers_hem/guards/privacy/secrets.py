@@ -61,8 +61,8 @@ _NAMES: Final = (
 _ASSIGNED: Final = re.compile(
     _NAMES + r"[\"']?(?:\s{0,3}(?::=|=>|[:=])\s{0,3}[\"']?|\s)([^\s\"',;]{8,200})", re.IGNORECASE
 )
-_FIRST: Final = re2.compile("|".join(_KEYS))
-_NAME: Final = re2.compile(f"(?i:{_NAMES})")
+_FIRST: Final = re2.compile("|".join(_KEYS).encode())
+_NAME: Final = re2.compile(f"(?i:{_NAMES})".encode())
 _LEAST_ENTROPY: Final = 2.5  # bits a character, of what is called a secret
 
 
@@ -77,8 +77,10 @@ class Secrets(Detector):
         for match in _at(_FIRST, _KEY, scanned):
             yield Span(match.start(), match.end())
         for match in _PEM.finditer(text):
-            end = _PEM_END.search(text, match.end())
-            yield Span(match.start(), end.end() if end else len(text))
+            border = text.find("\0", match.end())  # where another text begins
+            last = border - 1 if border >= 0 else len(text)
+            end = _PEM_END.search(text, match.end(), last)
+            yield Span(match.start(), end.end() if end else last)
         for match in _IN_URL.finditer(text):
             yield Span(match.start(1), match.end(1))
         for match in _at(_NAME, _ASSIGNED, scanned):
@@ -89,7 +91,7 @@ class Secrets(Detector):
 def _at(places: Any, pattern: re.Pattern[str], scanned: Scanned) -> Iterator[re.Match[str]]:
     """Where RE2 finds that one may begin."""
     behind = 0
-    for place in places.finditer(scanned.text):
+    for place in places.finditer(scanned.characters):
         scanned.check_time()
         match = pattern.match(scanned.text, place.start()) if place.start() >= behind else None
         if match is not None:
