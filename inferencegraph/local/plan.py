@@ -61,6 +61,12 @@ class Component:
         named = self.service.removesuffix("-hem").removesuffix("-edge")
         return self.environment.get("HEM_SITE") or named
 
+    @property
+    def page(self) -> str | None:
+        """Where its gateway's page is: everything here listens to this machine alone."""
+        on = self.gateway and self.environment.get("HEM_UI") != "off"
+        return f"{self.url}/ui" if on else None
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

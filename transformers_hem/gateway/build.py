@@ -71,6 +71,7 @@ def build_gateway(
         origins=read_origins(settings.cors_origins),
         whole_conversation=settings.conversation == "whole",
         patience=settings.first_event_seconds,
+        page=settings.ui == "on" or (settings.ui == "auto" and settings.host in LOOPBACK),
     )
 
 

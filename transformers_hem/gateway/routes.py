@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,14 +23,17 @@ from transformers_hem.gateway.account import Account
 from transformers_hem.gateway.answering import Answering, Miner
 from transformers_hem.gateway.chat import REQUEST_ID, Chat, read_wishes
 from transformers_hem.gateway.cors import GatewayCORS
+from transformers_hem.gateway.finished import Observer, finished_chat, finished_decision, status_of
 from transformers_hem.gateway.first_answer import Edge
 from transformers_hem.gateway.hedging import Hedging
 from transformers_hem.gateway.keys import Keys
 from transformers_hem.gateway.options import DecideAt, OnBreak
 from transformers_hem.gateway.outlet import Outlet
 from transformers_hem.gateway.pace import TimeLimits
+from transformers_hem.gateway.page import Page
 from transformers_hem.gateway.site import Site
 from transformers_hem.gateway.sticky import Sticky
+from transformers_hem.serving.decision import Decision
 from transformers_hem.serving.leaving import leaving_chat
 
 logger = logging.getLogger("kserve.hem")
@@ -55,6 +59,7 @@ class Gateway(OpenAIPaths):
         origins: Sequence[str] = (),
         whole_conversation: bool = False,
         patience: float = 15.0,
+        page: bool = False,
     ) -> None:
         super().__init__(*site.models)
         self._site = site
@@ -70,6 +75,18 @@ class Gateway(OpenAIPaths):
         self._origins = origins
         self._whole_conversation = whole_conversation
         self._patience = patience
+        self._page = Page(site, miner, prices, self._check_key) if page else None
+        self._observer: Observer | None = self._page.recent.add if self._page else None
+
+    def add_to(self, app: FastAPI) -> None:
+        super().add_to(app)
+        if self._page is not None:
+            self._page.add_to(app)
+
+    def decided(self, decision: Decision, seconds: float) -> None:
+        """A V2 request, whose models the graph asks."""
+        if self._observer is not None:
+            self._observer(finished_decision(decision, seconds))
 
     async def models(self, request: Request) -> Response:
         try:
@@ -128,13 +145,19 @@ class Gateway(OpenAIPaths):
 
     async def serve(self, chat: Chat, outlet: Outlet) -> None:
         """Raises HEMError."""
+        began, status = time.perf_counter(), 200
         try:
             stays = self._sticky.stays(chat.conversation)
             await self._answering.answer(chat, outlet, stays=stays)
+        except BaseException as error:
+            status = status_of(error)
+            raise
         finally:
             if chat.account.answered_by(CLOUD):
                 self._sticky.remember(chat.conversation)
             chat.account.close()
+            if self._observer is not None:
+                self._observer(finished_chat(chat, began, outlet.said_at, status))
 
     def outlet(self, chat: Chat, send: Send) -> Outlet:
         return Outlet(send, streams=chat.streams, patience=self._patience)

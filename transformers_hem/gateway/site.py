@@ -44,6 +44,11 @@ class Target:
             tells_decision=ours and route == CLOUD,
         )
 
+    @property
+    def known_model(self) -> str:
+        """Its name, empty as long as nobody has asked for it."""
+        return self._model
+
     async def model(self) -> str:
         """Raises UpstreamError where the server lists no model, or several."""
         if not self._model:

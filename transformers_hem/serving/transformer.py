@@ -119,6 +119,8 @@ class HEMTransformer(ServedModel):
         if decision is None:
             decision = await self._judged(await self._with_samples(batch, request, headers))
         _tell(decision, batch, (headers or {}).get("x-request-id") or request.id, started)
+        if self.gateway is not None:
+            self.gateway.decided(decision, time.perf_counter() - started)
         return decision
 
     async def mine(

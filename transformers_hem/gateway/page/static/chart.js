@@ -1,0 +1,59 @@
+// Quality over the share at the edge, which each threshold sets; without labels the threshold itself.
+
+import { svg } from "./dom.js";
+import { percent, threeDigits } from "./words.js";
+
+const HEIGHT = 220, LEFT = 46, RIGHT = 16, TOP = 16, BOTTOM = 52;
+
+export function drawn({ points, now, chosen }, width, named) {
+  const labelled = points[0].quality !== null;
+  const of = (each) => (labelled ? each.quality : each.at);
+  const values = points.map(of);
+  const low = Math.min(...values), high = Math.max(...values), room = 0.08 * (high - low || 1);
+  const x = (share) => LEFT + share * (width - LEFT - RIGHT);
+  const y = (value) => TOP + (high + room - value) / (high - low + 2 * room) * (HEIGHT - TOP - BOTTOM);
+  const would = points[chosen], first = points[0], last = points[points.length - 1];
+  const path = points.map((each, i) => `${i ? "L" : "M"}${x(each.share).toFixed(1)} ${y(of(each)).toFixed(1)}`).join("");
+  const label = `${labelled ? "Quality" : "Threshold"} over the share at the edge: ${points.length} thresholds, `
+    + `from ${percent(first.share)} to ${percent(last.share)} at the edge`;
+  return svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-label": label },
+    ...grid([low, (low + high) / 2, high], y, width, labelled ? named : threeDigits),
+    ...ticks(points, x, width),
+    labelled ? svg("line", { class: "chance", x1: x(first.share), y1: y(of(first)), x2: x(last.share), y2: y(of(last)) }) : "",
+    svg("path", { class: "curve", d: path }),
+    svg("line", { class: "chosen", x1: x(would.share), x2: x(would.share), y1: TOP - 6, y2: HEIGHT - BOTTOM }),
+    svg("circle", { class: "now", cx: x(now.share), cy: y(of(now)), r: 5 }),
+    would === now ? "" : svg("path", { class: "would", d: diamond(x(would.share), y(of(would)), 7) }),
+    mark(x(now.share), y(of(now)), now.share > 0.7));
+}
+
+function grid(values, y, width, named) {
+  return values.flatMap((value) => [
+    svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
+    svg("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, named(value)),
+  ]);
+}
+
+// Under each share the threshold that gives it.
+function ticks(points, x, width) {
+  const shares = width < 420 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1];
+  const base = HEIGHT - BOTTOM;
+  const marks = shares.flatMap((share) => {
+    const nearest = points.reduce((best, each) => (Math.abs(each.share - share) < Math.abs(best.share - share) ? each : best));
+    const anchor = share === 0 ? "start" : share === 1 ? "end" : "middle";
+    const at = share === 0 ? x(0) - 4 : share === 1 ? x(1) + 4 : x(share);
+    return [
+      svg("line", { class: "axis", x1: x(share), x2: x(share), y1: base, y2: base + 5 }),
+      svg("text", { x: at, y: base + 18, "text-anchor": anchor }, share === 0 ? "0% edge" : percent(share)),
+      svg("text", { class: "second", x: at, y: base + 33, "text-anchor": anchor }, threeDigits(nearest.at)),
+    ];
+  });
+  return [svg("line", { class: "axis", x1: LEFT, x2: width - RIGHT, y1: base, y2: base }), ...marks,
+    svg("text", { class: "second", x: (LEFT + width - RIGHT) / 2, y: base + 48, "text-anchor": "middle" }, "threshold")];
+}
+
+function mark(x, y, isRight) {
+  return svg("text", { class: "mark", x: x + (isRight ? -9 : 9), y: y - 8, "text-anchor": isRight ? "end" : "start" }, "now");
+}
+
+const diamond = (x, y, r) => `M${x} ${y - r}L${x + r} ${y}L${x} ${y + r}L${x - r} ${y}Z`;
