@@ -107,21 +107,21 @@ class Tab:
 
 @contextlib.asynccontextmanager
 async def tab(profile: Path) -> AsyncIterator[Tab]:
-    """Of a browser of its own, whose files are in `profile`. Skips the test where none is installed."""
+    """Of a browser of its own, whose files are in `profile`. Skips the test where there is none."""
     command = [browser(), *OPTIONS, "--remote-debugging-port=0", f"--user-data-dir={profile}"]
     nowhere = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(*command, stdout=nowhere, stderr=nowhere)
     try:
-        async with aiohttp.ClientSession() as session, asyncio.timeout(None):
-            async with session.ws_connect(
-                await _address(session, profile), max_msg_size=0
-            ) as socket:
-                driven = Tab(socket)
-                reading = asyncio.create_task(driven.read())
-                for domain in ("Page", "Runtime", "Log"):
-                    await driven.call(f"{domain}.enable")
-                yield driven
-                reading.cancel()
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(await _address(session, profile), max_msg_size=0) as socket,
+        ):
+            driven = Tab(socket)
+            reading = asyncio.create_task(driven.read())
+            for domain in ("Page", "Runtime", "Log"):
+                await driven.call(f"{domain}.enable")
+            yield driven
+            reading.cancel()
     finally:
         process.terminate()
         await process.wait()

@@ -99,7 +99,7 @@ class RoutingCurve(Section):
             raise ValueError("thresholds, edge_share and quality must be of the same length")
         if (np.diff(self.thresholds) <= 0).any() or (np.diff(self.edge_share) < 0).any():
             raise ValueError("thresholds and edge_share must be ascending")
-        if not (0 <= self.thresholds[0] and self.thresholds[-1] <= 1):
+        if self.thresholds[0] < 0 or self.thresholds[-1] > 1:
             raise ValueError("thresholds must be in [0, 1]")
         return self
 

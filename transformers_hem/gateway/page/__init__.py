@@ -1,4 +1,4 @@
-"""The gateway's page at /ui: ask, see how each chat was routed, and what another threshold would do.
+"""The gateway's page at /ui: ask, see decisions, try thresholds.
 
 routes    its paths: files without a key, and two of JSON with the API's keys
 files     the files in static/, with the headers that keep a browser to this server

@@ -1,4 +1,4 @@
-"""The page's paths. Its files hold nothing that a key protects; its JSON needs what the API needs."""
+"""The page's paths. Its files hold nothing secret; its JSON needs the keys of the API."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""The page's files: whole, of this server alone, and nothing that a browser would take for another."""
+"""The page's files: whole, of this server alone, and taken for nothing else."""
 
 import re
 
