@@ -20,7 +20,6 @@ def about_threshold(decider: Decider) -> dict[str, Any]:
     return {
         "algorithm": decider.name,
         "router": decider.router,
-        "stage": decider.algorithm.stage,
         "fixed": decider.algorithm.fixed_route,
         "threshold": decider.threshold,
         "curve": curve.model_dump() if curve else None,

@@ -146,7 +146,7 @@ async def test_all_is_reached_by_tab_in_the_order_of_the_page(page: Tab, url: st
     await live(page, url)
     await page.until("document.querySelector('#chart svg')")
     reached = []
-    for _ in range(16):
+    for _ in range(12):
         await page.press("Tab")
         reached.append(
             await page.run("document.activeElement.id || document.activeElement.tagName")

@@ -6,6 +6,7 @@ import { drawn } from "./chart.js";
 import { count, money, percent, threeDigits } from "./words.js";
 
 let shown = null; // {points, now, at}: of the curve that is there
+let known = null; // whose curve that is
 let times = {}, prices = null;
 
 // Asked for again where the router in force, or its threshold, is another one than before.
@@ -13,14 +14,14 @@ export async function showThreshold(state) {
   times = state.times;
   prices = state.prices;
   const key = JSON.stringify([state.run, state.threshold]);
-  if (key === showThreshold.key) return tell();
-  showThreshold.key = key;
+  if (key === known) return tell();
+  known = key;
   try {
     const answer = await call("threshold.json");
     if (!answer.ok) throw new Error();
     build(await answer.json());
   } catch {
-    showThreshold.key = null;
+    known = null;
   }
 }
 
