@@ -10,7 +10,10 @@ import pytest
 from predictors.prices import Price, Prices
 from tests.transformers_hem.gateway.gateway_under_test import chat, gateway
 from tests.transformers_hem.gateway.scripted_side import (
+    SSE,
     Body,
+    event,
+    head,
     never,
     refused,
     scripted_side,
@@ -83,7 +86,7 @@ async def test_what_failed_is_told_with_its_status() -> None:
 
 async def test_a_caller_who_leaves_is_told() -> None:
     async with (
-        scripted_side(lambda _: streamed("large", "a"), ends=never) as cloud,
+        scripted_side(lambda _: head(SSE) + event("large", "a"), ends=never) as cloud,
         gateway(cloud=cloud.url, page=True) as client,
     ):
         async with client.stream("POST", "/v1/chat/completions", json=chat()) as answer:
