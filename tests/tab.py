@@ -67,13 +67,12 @@ class Tab:
         assert "exceptionDetails" not in said, f"{script}: {said['exceptionDetails']}"
         return said["result"].get("value")
 
-    async def until(self, script: str, seconds: float = SECONDS) -> Any:
-        """The first value of the expression that is true."""
+    async def until(self, script: str, seconds: float = SECONDS) -> None:
+        """Once the expression is true."""
         try:
             async with asyncio.timeout(seconds):
-                while not (value := await self.run(script)):
+                while not await self.run(f"Boolean({script})"):
                     await asyncio.sleep(0.02)
-                return value
         except TimeoutError:
             text = await self.run("document.body.innerText")
             raise AssertionError(

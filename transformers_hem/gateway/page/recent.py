@@ -1,5 +1,6 @@
 """The last requests of a process, and sums over all of them; never a text."""
 
+import math
 import statistics
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -108,7 +109,7 @@ def _spread(seconds: Iterable[float]) -> dict[str, float] | None:
     values = sorted(seconds)
     if not values:
         return None
-    return {"median": statistics.median(values), "p95": values[int(0.95 * (len(values) - 1))]}
+    return {"median": statistics.median(values), "p95": values[math.ceil(0.95 * len(values)) - 1]}
 
 
 def _mean(values: Iterable[float]) -> float | None:

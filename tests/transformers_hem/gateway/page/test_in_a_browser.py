@@ -125,18 +125,20 @@ async def test_it_fits_the_screen_and_is_legible(
 async def test_the_slider_tells_by_keys_what_would_change(page: Tab, url: str) -> None:
     await live(page, url)
     await page.until("document.querySelector('#chart svg')")
-    would = "document.getElementById('would').textContent"
-    now = await page.run(would)
-    assert "threshold 0.389, which is in force" in now and "quality" in now
+    table = "document.getElementById('compare').innerText"
+    now = await page.run(table)
+    assert "0.389" in now and "95.4%" in now
     await page.run("document.getElementById('slider').focus()")
     await page.press("ArrowLeft", times=3)
-    lower = await page.run(would)
-    assert lower != now and "more go to the cloud" in lower and "now 95.5%" in lower
+    lower = await page.run(table)
+    assert lower != now and "0.389" in lower and "points" in lower
     assert "HEM_THRESHOLD=" in await text_of(page, "#how")
-    told = await page.run("document.getElementById('slider').getAttribute('aria-valuetext')")
-    assert "at the edge" in told and "quality" in told
+    told = "document.getElementById('slider').getAttribute('aria-valuetext')"
+    assert "60% at the edge, threshold " in await page.run(told)
     await page.press("End")
-    assert "100.0% of the requests stay at the edge" in await page.run(would)
+    assert (await page.run(told)).startswith("100% at the edge, threshold 1, quality 70.3%")
+    await page.press("Escape")
+    assert await page.run(table) == now and "in force" in await page.run(told)
     state = await page.run("fetch('state.json').then((answer) => answer.json())")
     assert state["threshold"]["at"] == pytest.approx(0.38932)  # as it was
     assert page.faults == []

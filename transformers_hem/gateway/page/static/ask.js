@@ -3,7 +3,7 @@
 import { call, messageOf } from "./api.js";
 import { badge, byId, el, say, scale } from "./dom.js";
 import { events } from "./stream.js";
-import { count, duration, money, why } from "./words.js";
+import { count, duration, money, whyInFull } from "./words.js";
 
 let messages = [];
 let under_way = null; // the AbortController of the answer that streams
@@ -134,17 +134,16 @@ class Turn {
   }
 
   describe(decision) {
-    const scored = decision.score !== null && decision.score !== undefined;
+    // The headers tell no threshold; it comes with the end.
     const known = decision.threshold !== undefined;
-    this.decision.replaceChildren(badge(decision.route), " ",
-      scored && known ? el("span", { class: "scored" }, scale(decision.score, decision.threshold),
-        el("span", {}, `score ${decision.score.toFixed(3)}, threshold ${decision.threshold.toFixed(3)}`)) : "", " ",
-      known ? el("span", { class: "why" }, why(decision)) : "");
+    this.decision.replaceChildren(badge(decision.route),
+      known && typeof decision.score === "number" ? scale(decision.score, decision.threshold) : "",
+      known ? el("span", { class: "why" }, whyInFull(decision)) : "");
     if (decision.degraded) {
-      this.decision.append(el("span", { class: "why" }, `; the cloud failed (${decision.degraded}), so the edge answered`));
+      this.decision.append(el("span", { class: "why" }, `the cloud failed (${decision.degraded}), so the edge answered`));
     }
     if (decision.continues) {
-      this.decision.append(el("span", { class: "why" }, `; it goes on with the ${decision.continues}'s answer`));
+      this.decision.append(el("span", { class: "why" }, `it goes on with the ${decision.continues}'s answer`));
     }
   }
 

@@ -3,7 +3,8 @@
 import { svg } from "./dom.js";
 import { percent, threeDigits } from "./words.js";
 
-const HEIGHT = 220, LEFT = 46, RIGHT = 16, TOP = 16, BOTTOM = 52;
+// Left and right of the plot stands as much as of the slider below it: half of its handle less.
+const HEIGHT = 210, LEFT = 66, RIGHT = 22, TOP = 14, BOTTOM = 42;
 
 export function drawn({ points, now, chosen }, width, named) {
   const labelled = points[0].quality !== null;
@@ -40,16 +41,15 @@ function ticks(points, x, width) {
   const base = HEIGHT - BOTTOM;
   const marks = shares.flatMap((share) => {
     const nearest = points.reduce((best, each) => (Math.abs(each.share - share) < Math.abs(best.share - share) ? each : best));
-    const anchor = share === 0 ? "start" : share === 1 ? "end" : "middle";
-    const at = share === 0 ? x(0) - 4 : share === 1 ? x(1) + 4 : x(share);
     return [
       svg("line", { class: "axis", x1: x(share), x2: x(share), y1: base, y2: base + 5 }),
-      svg("text", { x: at, y: base + 18, "text-anchor": anchor }, share === 0 ? "0% edge" : percent(share)),
-      svg("text", { class: "second", x: at, y: base + 33, "text-anchor": anchor }, threeDigits(nearest.at)),
+      svg("text", { x: x(share), y: base + 19, "text-anchor": "middle" }, percent(share)),
+      svg("text", { class: "second", x: x(share), y: base + 35, "text-anchor": "middle" }, threeDigits(nearest.at)),
     ];
   });
   return [svg("line", { class: "axis", x1: LEFT, x2: width - RIGHT, y1: base, y2: base }), ...marks,
-    svg("text", { class: "second", x: (LEFT + width - RIGHT) / 2, y: base + 48, "text-anchor": "middle" }, "threshold")];
+    svg("text", { x: LEFT - 17, y: base + 19, "text-anchor": "end" }, "at edge"),
+    svg("text", { class: "second", x: LEFT - 17, y: base + 35, "text-anchor": "end" }, "thresh.")];
 }
 
 function mark(x, y, isRight) {

@@ -2,7 +2,7 @@
 
 import { call, messageOf } from "./api.js";
 import { badge, byId, el, say, svg } from "./dom.js";
-import { age, count, duration, money, percent, reasonName } from "./words.js";
+import { age, amount, count, duration, percent, reasonName } from "./words.js";
 
 const EVERY = 1000, LONGEST = 10000; // milliseconds
 
@@ -60,7 +60,7 @@ export function watch(told) {
 export function showSides(state) {
   say(byId("site"), state.models[0]);
   const sides = Object.entries(state.sides).map(([side, doubt]) =>
-    el("li", { class: doubt ? "down" : "" }, badge(side), ` ${doubt ? `is not asked: ${doubt}` : "is asked"}`));
+    el("li", { class: doubt ? "down" : "" }, badge(side), ` ${doubt ? `is down: ${doubt}` : "is up"}`));
   replaced(byId("sides"), sides);
   const { router, at } = state.threshold;
   say(byId("router"), `${router}, threshold ${at.toFixed(3)}`);
@@ -74,13 +74,13 @@ export function showFigures(state) {
     reasons.set(key, { ...each, count: each.count + (reasons.get(key)?.count ?? 0) });
   }
   const all = routes.edge + routes.cloud;
-  say(byId("since"), age(state.seconds));
+  say(byId("since"), `${age(state.seconds)} ago`);
   replaced(byId("tiles"), [
     tile("At the edge", all ? percent(routes.edge / all) : "–", `${count(routes.edge)} of ${count(all)} decisions`),
-    tile("Failed", count(state.failed), `${count(state.calls.failed ?? 0)} calls of a model failed`),
-    ...moneyTiles(state),
     times("First token", state, (side) => side.first),
     times("Whole answer", state, (side) => side.whole),
+    tile("Failed", count(state.failed), `requests; ${count(state.calls.failed ?? 0)} calls of models`),
+    ...moneyTiles(state),
     tile("Tokens", count((state.tokens.edge ?? 0) + (state.tokens.cloud ?? 0)),
       `${count(state.tokens.edge ?? 0)} edge, ${count(state.tokens.cloud ?? 0)} cloud`),
     tile("Deciding", duration(state.deciding), "mean of all decisions"),
@@ -93,13 +93,13 @@ export function showFigures(state) {
 }
 
 function moneyTiles(state) {
-  if (!state.prices) return [tile("Cost", "–", "no prices: set HEM_PRICES_FILE")];
+  if (!state.prices) return [tile("Cost", "–", "no prices: HEM_PRICES_FILE")];
   const { currency } = state.prices;
   const spent = Object.values(state.cost).reduce((sum, each) => sum + each, 0);
-  const saved = state.saved === null ? "what the cloud would cost is not known" : "less than in the cloud alone";
+  const saved = state.saved === null ? "the cloud's price is not known" : "against the cloud alone";
   return [
-    tile("Cost", money(spent, currency), "of all calls of models"),
-    tile("Saved", state.saved === null ? "–" : money(state.saved, currency), saved),
+    tile(`Cost, ${currency}`, amount(spent), "all calls of models"),
+    tile(`Saved, ${currency}`, state.saved === null ? "–" : amount(state.saved), saved),
   ];
 }
 
@@ -108,7 +108,7 @@ function times(name, state, of) {
   if (!told.length) return tile(name, "–", "no chat yet");
   const values = told.map((side) => el("span", { class: "side" }, duration(of(state.times[side]).median), badge(side)));
   const tails = told.map((side) => duration(of(state.times[side]).p95)).join(", ");
-  return tile(name, values, `median; 95%: ${tails}`);
+  return tile(name, values, `median; p95 ${tails}`);
 }
 
 function tile(name, value, note) {

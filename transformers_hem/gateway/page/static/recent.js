@@ -1,7 +1,7 @@
 // The last requests: what was decided and what it took, without their texts.
 
-import { badge, byId, el, scale } from "./dom.js";
-import { count, duration, money, why } from "./words.js";
+import { badge, byId, el, say, scale } from "./dom.js";
+import { amount, count, duration, why } from "./words.js";
 
 const MOST = 50; // rows
 const time = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
@@ -10,6 +10,7 @@ export function showRecent(state, restarted) {
   const rows = byId("rows");
   if (restarted) rows.replaceChildren();
   byId("cost-column").hidden = !state.prices;
+  if (state.prices) say(byId("cost-column"), `Cost, ${state.prices.currency}`);
   rows.prepend(...state.recent.map((each) => row(each, state.prices)));
   while (rows.children.length > MOST) rows.lastElementChild.remove();
   byId("none").hidden = rows.children.length > 0;
@@ -17,7 +18,7 @@ export function showRecent(state, restarted) {
 
 function row(each, prices) {
   const scored = typeof each.score === "number";
-  const cost = typeof each.cost === "number" && prices ? money(each.cost, prices.currency) : "–";
+  const cost = typeof each.cost === "number" && prices ? amount(each.cost) : "–";
   return el("tr", { class: each.status >= 400 ? "bad" : "" },
     el("td", {}, el("time", { datetime: new Date(1000 * each.at).toISOString() }, time.format(1000 * each.at))),
     el("td", {}, each.route ? badge(each.route) : "–"),

@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 import { byId, el, say } from "./dom.js";
 import { drawn } from "./chart.js";
-import { count, money, percent, threeDigits } from "./words.js";
+import { amount, count, percent, threeDigits } from "./words.js";
 
 let shown = null; // {points, now, at}: of the curve that is there
 let known = null; // whose curve that is
@@ -41,7 +41,7 @@ function build(about) {
   if (about.run) {
     parts.push(el("p", { class: "faint" }, about.curve && about.curve.of === "training"
       ? "This is no promise for your requests. On labelled rows of yours you get one:" : "Labelled rows of yours tell:"),
-    el("pre", { tabindex: 0, "aria-label": "Command" }, about.run));
+    el("pre", {}, about.run));
   }
   host.replaceChildren(...parts);
   if (shown) { draw(); tell(); }
@@ -55,20 +55,50 @@ function curve(about) {
   if (place < 0) points.push(now);
   else points.splice(place, points[place].at === now.at ? 1 : 0, now);
   shown = { points, now, chosen: points.indexOf(now), percent: points.every((p) => p.quality === null || (p.quality >= 0 && p.quality <= 1)) };
-  const slider = el("input", { type: "range", id: "slider", min: 0, max: points.length - 1, step: 1, value: shown.chosen });
-  slider.addEventListener("input", () => { shown.chosen = slider.valueAsNumber; draw(); tell(); });
-  const back = el("button", { type: "button", id: "back", class: "quiet" }, "Back to now");
-  back.addEventListener("click", () => { slider.value = shown.points.indexOf(now); slider.dispatchEvent(new Event("input")); slider.focus(); });
   return [
-    el("figure", { id: "chart" }),
-    el("div", { class: "slide" }, el("label", { for: "slider" }, "Share at the edge"), slider),
-    el("p", { id: "would" }), el("p", { id: "how", class: "faint small" }), back,
-    el("details", {}, el("summary", {}, "As a table"), table()),
-    el("p", { class: "faint small" }, of === "training"
-      ? `Measured in training, on ${count(rows)} rows that the model which scored them had not seen.`
-      : `Measured on ${count(rows)} rows of the calibration.`,
-    quality ? "" : " They had no labels, so quality is not known."),
+    el("div", { id: "chart" }), el("label", { for: "slider", class: "hidden" }, "Share of the requests at the edge"), slider(),
+    el("p", { class: "faint small" }, measured(of, rows, quality)),
+    el("table", { id: "compare" }),
+    el("p", { id: "how", class: "faint small" }),
+    el("details", {}, el("summary", {}, "All thresholds"), table()),
   ];
+}
+
+function measured(of, rows, quality) {
+  const on = of === "training" ? `in training, on ${count(rows)} rows that were new to the model that scored them`
+    : `on ${count(rows)} rows of the calibration`;
+  return quality ? `Quality over the share at the edge, measured ${on}. Broken line: by chance.`
+    : `The threshold over the share at the edge, ${on}. They have no labels, so quality is not known.`;
+}
+
+// Its value is the share in thousandths; it stops where a threshold was measured.
+function slider() {
+  const { points, chosen } = shown;
+  const at = (each) => Math.round(1000 * each.share);
+  const input = el("input", { type: "range", id: "slider", min: at(points[0]), max: at(points[points.length - 1]), value: at(points[chosen]) });
+  const choose = (index) => {
+    shown.chosen = Math.min(points.length - 1, Math.max(0, index));
+    input.value = at(points[shown.chosen]);
+    draw();
+    tell();
+  };
+  input.addEventListener("input", () => {
+    const moved = Math.sign(input.valueAsNumber - at(points[shown.chosen]));
+    const near = nearest(points, input.valueAsNumber / 1000);
+    choose(near === shown.chosen ? near + moved : near); // one step is at least one threshold
+  });
+  const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -5, PageUp: 5, Home: -1e6, End: 1e6 };
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") choose(points.indexOf(shown.now));
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    choose(shown.chosen + steps[event.key]);
+  });
+  return input;
+}
+
+function nearest(points, share) {
+  return points.reduce((best, each, i) => (Math.abs(each.share - share) < Math.abs(points[best].share - share) ? i : best), 0);
 }
 
 // The threshold in force, which may lie between two that were measured.
@@ -87,39 +117,39 @@ function draw() {
 
 function tell() {
   if (!shown) return;
-  const { points, now, chosen } = shown, would = points[chosen];
-  const slider = byId("slider");
-  slider.setAttribute("aria-valuetext", `threshold ${threeDigits(would.at)}, ${percent(would.share)} at the edge`
-    + (would.quality === null ? "" : `, quality ${quality(would.quality)}`));
-  const same = would === now;
-  const parts = [`At threshold ${threeDigits(would.at)}${same ? ", which is in force," : ""} ${percent(would.share, 1)} of the requests stay at the edge`];
-  if (!same) parts.push(`, now ${percent(now.share, 1)}`);
-  if (would.quality !== null) parts.push(`; the quality is ${quality(would.quality)}${same ? "" : `, now ${quality(now.quality)}`}`);
-  if (!same) parts.push(`. Of 1,000 requests ${more(Math.round(1000 * (now.share - would.share)))}`);
-  parts.push(cost(would, same), ".");
-  say(byId("would"), parts.join(""));
+  const { points, now, chosen } = shown, would = points[chosen], same = would === now;
+  byId("slider").setAttribute("aria-valuetext", `${percent(would.share)} at the edge, threshold ${threeDigits(would.at)}`
+    + (would.quality === null ? "" : `, quality ${quality(would.quality)}`) + (same ? ", in force" : ""));
+  const rows = [["Threshold", threeDigits, (each) => each.at, ""],
+    ["At the edge", (share) => percent(share, 1), (each) => each.share, " points"],
+    ["Quality", quality, (each) => each.quality, shown.percent ? " points" : ""],
+    ["To the cloud, of 1,000", (number) => count(Math.round(number)), (each) => 1000 * (1 - each.share), ""],
+    [`Cost of 1,000 chats, ${prices?.currency}`, amount, cost, ""]];
+  byId("compare").replaceChildren(
+    el("thead", {}, el("tr", {}, el("td"), ...["Now", "Would be", "Change"].map((name) => el("th", { scope: "col", class: "number" }, name)))),
+    el("tbody", {}, ...rows.filter(([, , of]) => typeof of(now) === "number").map(([name, named, of, unit]) => el("tr", {},
+      el("th", { scope: "row" }, name), el("td", { class: "number" }, named(of(now))), el("td", { class: "number" }, named(of(would))),
+      el("td", { class: "number" }, same ? "–" : change(of(would) - of(now), named, unit))))));
   say(byId("how"), same ? "Move the slider to see another one. Nothing on the server changes."
     : `Nothing has changed on the server. To set it there: HEM_THRESHOLD=${would.at}`);
-  byId("back").disabled = same;
 }
 
 const quality = (value) => (shown.percent ? percent(value, 1) : threeDigits(value));
 
-function more(requests) {
-  if (!requests) return "as many go to the cloud";
-  return `${count(Math.abs(requests))} ${requests > 0 ? "more" : "fewer"} go to the cloud`;
+function change(by, named, unit) {
+  const text = named(Math.abs(by));
+  return `${by < 0 ? "−" : "+"}${unit ? text.replace("%", unit) : text}`;
 }
 
 // By what chats have cost so far, where both sides have answered some.
-function cost(would, same) {
+function cost(point) {
   const edge = times.edge?.cost, cloud = times.cloud?.cost;
-  if (!prices || typeof edge !== "number" || typeof cloud !== "number") return "";
-  const of = (share) => money(1000 * (share * edge + (1 - share) * cloud), prices.currency);
-  return `${same ? ". 1,000 chats cost about " : " and 1,000 chats cost about "}${of(would.share)}${same ? "" : `, now ${of(shown.now.share)}`}`;
+  if (!prices || typeof edge !== "number" || typeof cloud !== "number") return null;
+  return 1000 * (point.share * edge + (1 - point.share) * cloud);
 }
 
 function table() {
-  const few = shown.points.filter((each, i, all) => each === shown.now || i % 4 === 0 || i === all.length - 1);
+  const few = shown.points.filter((each, i, all) => each === shown.now || i % 2 === 0 || i === all.length - 1);
   return el("table", {},
     el("thead", {}, el("tr", {}, ...["Threshold", "At the edge", "Quality"].map((name) => el("th", { scope: "col" }, name)))),
     el("tbody", {}, ...few.map((each) => el("tr", {},

@@ -1,7 +1,7 @@
 // Decisions and numbers in plain words.
 
 const REASONS = {
-  prefer: "you chose this side",
+  prefer: "this side was asked for",
   sticky: "the cloud has answered this conversation before",
   no_signal: "the edge gave no signal to judge its answer by",
   edge_cannot: "the edge can't take this request",
@@ -10,17 +10,29 @@ const REASONS = {
   ResourceSensitiveRouter: "the edge is short of resources",
 };
 
-// decision: {route, score, threshold, reason, algorithm}, of an answer or of a list.
+// `decision`: {route, score, threshold, reason, algorithm}, of an answer or of a list.
 export function why(decision) {
-  const { route, score, threshold, reason, algorithm } = decision;
+  const { route, reason, algorithm } = decision;
   if (reason !== "algorithm") return REASONS[reason] ?? (reason ? `the rule ${reason} decided` : "nothing was decided");
-  const fits = typeof score === "number" && score > threshold === (route === "cloud");
-  if (!fits || algorithm === "EdgeOnly" || algorithm === "CloudOnly") return `${algorithm} sends all to the ${route}`;
-  return route === "cloud" ? "hard: the score is above the threshold" : "easy: the score is at most the threshold";
+  if (!isByScore(decision)) return `${algorithm} sends all to the ${route}`;
+  return route === "cloud" ? "hard: above the threshold" : "easy: not above the threshold";
+}
+
+// The same, with the score where it decided.
+export function whyInFull(decision) {
+  const { route, score, threshold } = decision;
+  if (!isByScore(decision)) return why(decision);
+  return route === "cloud" ? `hard: score ${score.toFixed(3)}, above the threshold ${threshold.toFixed(3)}`
+    : `easy: score ${score.toFixed(3)}, not above the threshold ${threshold.toFixed(3)}`;
+}
+
+function isByScore({ route, score, threshold, reason, algorithm }) {
+  return reason === "algorithm" && typeof score === "number" && score > threshold === (route === "cloud")
+    && !["EdgeOnly", "CloudOnly"].includes(algorithm);
 }
 
 export function reasonName(reason) {
-  return { algorithm: "score", prefer: "caller chose", sticky: "conversation stays", no_signal: "no signal",
+  return { algorithm: "by the score", prefer: "asked for", sticky: "conversation stays", no_signal: "no signal",
     edge_cannot: "edge can't", edge_failed: "edge failed" }[reason] ?? reason;
 }
 
@@ -42,9 +54,11 @@ export function age(seconds) {
 }
 
 // Three digits, however little a token costs.
-export function money(amount, currency) {
-  const digits = amount ? Math.min(10, Math.max(2, 2 - Math.floor(Math.log10(Math.abs(amount))))) : 2;
-  return `${amount.toFixed(digits)} ${currency}`;
+export function amount(sum) {
+  const digits = sum ? Math.min(10, Math.max(2, 2 - Math.floor(Math.log10(Math.abs(sum))))) : 2;
+  return sum.toFixed(digits).replace(/(\.\d\d\d*?)0+$/, "$1");
 }
+
+export const money = (sum, currency) => `${amount(sum)} ${currency}`;
 
 export const threeDigits = (number) => Number(number.toPrecision(3)).toString();
