@@ -15,7 +15,7 @@ export function why(decision) {
   const { route, reason, algorithm } = decision;
   if (reason !== "algorithm") return REASONS[reason] ?? (reason ? `the rule ${reason} decided` : "nothing was decided");
   if (!isByScore(decision)) return `${algorithm} sends all to the ${route}`;
-  return route === "cloud" ? "hard: above the threshold" : "easy: not above the threshold";
+  return route === "cloud" ? "hard by its score" : "easy by its score";
 }
 
 // The same, with the score where it decided.
