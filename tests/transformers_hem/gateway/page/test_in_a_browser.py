@@ -266,3 +266,46 @@ async def test_a_gateway_that_is_gone_is_told_and_found_again(page: Tab) -> None
     await page.until("document.getElementById('fresh').textContent.startsWith('no answer')")
     await page.run("document.getElementById('pause').click()")
     assert await text_of(page, "#fresh") == "paused"
+
+
+async def test_nothing_is_asked_for_while_nobody_looks(page: Tab) -> None:
+    async def asked() -> int:
+        entries = "performance.getEntriesByType('resource')"
+        return int(
+            await page.run(f"{entries}.filter((each) => each.name.includes('state.json')).length")
+        )
+
+    async def hidden(value: bool) -> None:
+        await page.run(
+            "Object.defineProperty(document, 'hidden', "
+            f"{{configurable: true, value: {str(value).lower()}}});"
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )
+
+    async with gateway(page=True) as client:
+        await live(page, f"{client.base_url}/ui")
+        await hidden(True)
+        await asyncio.sleep(0.2)  # what was under way
+        before = await asked()
+        await asyncio.sleep(2.5)
+        assert await asked() == before
+        await hidden(False)
+        await page.until(
+            "performance.getEntriesByType('resource')"
+            f".filter((each) => each.name.includes('state.json')).length >= {before + 2}"
+        )
+
+
+async def test_what_a_model_thinks_stands_apart_from_its_answer(page: Tab) -> None:
+    thought = {"id": "c", "choices": [{"index": 0, "delta": {"reasoning_content": "Hm. "}}]}
+    said = head(SSE) + 2 * (b"data: " + json.dumps(thought).encode() + b"\n\n")
+    said += streamed("large", "yes").removeprefix(head(SSE))
+    async with (
+        scripted_side(lambda _: said) as cloud,
+        gateway(cloud=cloud.url, page=True) as client,
+    ):
+        await live(page, f"{client.base_url}/ui")
+        await ask(page, "Is it so?")
+        await page.until(ANSWERED)
+        assert await text_of(page, "#log .answer") == "yes"
+        assert await text_of(page, "#log details p") == "Hm. Hm. "

@@ -80,9 +80,11 @@ class Turn {
     this.usage = null;
     this.says = document.createTextNode("");
     this.answer = el("p", { class: "answer waiting" }, this.says);
+    this.thinks = document.createTextNode("");
+    this.thinking = el("details", { class: "faint small", hidden: "" }, el("summary", {}, "Reasoning"), el("p", {}, this.thinks));
     this.decision = el("p", { class: "decision" });
     this.facts = el("dl", { class: "facts" });
-    this.article = el("article", {}, el("p", { class: "question" }, question), this.answer, this.decision, this.facts);
+    this.article = el("article", {}, el("p", { class: "question" }, question), this.thinking, this.answer, this.decision, this.facts);
     byId("empty").hidden = true;
     byId("log").append(this.article);
     this.show();
@@ -103,7 +105,12 @@ class Turn {
 
   take(data) {
     if (data.error) throw new Error(data.error.message ?? "the answer broke off");
-    const more = data.choices?.[0]?.delta?.content;
+    const delta = data.choices?.[0]?.delta ?? {};
+    if (delta.reasoning_content) {
+      this.thinking.hidden = false;
+      this.thinks.appendData(delta.reasoning_content);
+    }
+    const more = delta.content;
     if (more) {
       this.first ??= performance.now() - this.began;
       this.answer.classList.remove("waiting");
