@@ -40,16 +40,20 @@ function ticks(points, x, width) {
   const shares = width < 420 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1];
   const base = HEIGHT - BOTTOM;
   const marks = shares.flatMap((share) => {
-    const nearest = points.reduce((best, each) => (Math.abs(each.share - share) < Math.abs(best.share - share) ? each : best));
     return [
       svg("line", { class: "axis", x1: x(share), x2: x(share), y1: base, y2: base + 5 }),
       svg("text", { x: x(share), y: base + 19, "text-anchor": "middle" }, percent(share)),
-      svg("text", { class: "second", x: x(share), y: base + 35, "text-anchor": "middle" }, threeDigits(nearest.at)),
+      svg("text", { class: "second", x: x(share), y: base + 35, "text-anchor": "middle" }, threeDigits(points[nearest(points, share)].at)),
     ];
   });
   return [svg("line", { class: "axis", x1: LEFT, x2: width - RIGHT, y1: base, y2: base }), ...marks,
     svg("text", { x: LEFT - 17, y: base + 19, "text-anchor": "end" }, "at edge"),
     svg("text", { class: "second", x: LEFT - 17, y: base + 35, "text-anchor": "end" }, "thresh.")];
+}
+
+// The index of the point whose share is nearest to that.
+export function nearest(points, share) {
+  return points.reduce((best, each, i) => (Math.abs(each.share - share) < Math.abs(points[best].share - share) ? i : best), 0);
 }
 
 function mark(x, y, isRight) {

@@ -23,6 +23,12 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// The same for children: a selection, or a screen reader's place, stays.
+export function replaced(parent, children) {
+  const now = el(parent.tagName, {}, ...children);
+  if (now.innerHTML !== parent.innerHTML) parent.replaceChildren(...now.childNodes);
+}
+
 export function badge(route, text = route) {
   return el("span", { class: `badge ${route}` }, text);
 }

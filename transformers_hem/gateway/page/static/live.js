@@ -1,7 +1,7 @@
 // What changes: asked for every second while somebody looks.
 
 import { call, messageOf } from "./api.js";
-import { badge, byId, el, say, svg } from "./dom.js";
+import { badge, byId, el, replaced, say, svg } from "./dom.js";
 import { age, amount, count, duration, percent, reasonName } from "./words.js";
 
 const EVERY = 1000, LONGEST = 10000; // milliseconds
@@ -118,10 +118,4 @@ function tile(name, value, note) {
 function bar(route, share) {
   return svg("svg", { class: "bar", viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("rect", { class: route, x: 0, y: 0, width: Math.max(1, 100 * share), height: 8 }));
-}
-
-// Where nothing differs nothing moves: a selection, or a screen reader's place, stays.
-function replaced(parent, children) {
-  const now = el(parent.tagName, {}, ...children);
-  if (now.innerHTML !== parent.innerHTML) parent.replaceChildren(...now.childNodes);
 }

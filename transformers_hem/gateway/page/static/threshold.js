@@ -1,11 +1,18 @@
 // What another threshold would give, by what the router's calibration or its training measured.
 
 import { call } from "./api.js";
-import { byId, el, say } from "./dom.js";
-import { drawn } from "./chart.js";
+import { drawn, nearest } from "./chart.js";
+import { byId, el, replaced, say } from "./dom.js";
 import { amount, count, percent, threeDigits } from "./words.js";
 
-let shown = null; // {points, now, at}: of the curve that is there
+// Why there is no promise, by what the curve is of; a command follows.
+const LACKING = {
+  training: "This is no promise for your requests. Labelled rows of yours give one:",
+  calibration: "The threshold in force is not the one that was calibrated, so nothing is promised of it. Labelled rows give a promise:",
+  nothing: "Labelled rows of yours tell:",
+};
+
+let shown = null; // {points, now, chosen, percent}: of the curve that is there
 let known = null; // whose curve that is
 let times = {}, prices = null;
 
@@ -39,9 +46,7 @@ function build(about) {
   }
   if (about.promise) parts.push(el("p", {}, el("strong", {}, "Promised: "), about.promise, "."));
   if (about.run) {
-    parts.push(el("p", { class: "faint" }, about.curve && about.curve.of === "training"
-      ? "This is no promise for your requests. On labelled rows of yours you get one:" : "Labelled rows of yours tell:"),
-    el("pre", {}, about.run));
+    parts.push(el("p", { class: "faint" }, LACKING[about.curve?.of ?? "nothing"]), el("pre", {}, about.run));
   }
   host.replaceChildren(...parts);
   if (shown) { draw(); tell(); }
@@ -75,7 +80,7 @@ function measured(of, rows, quality) {
 function slider() {
   const { points, chosen } = shown;
   const at = (each) => Math.round(1000 * each.share);
-  const input = el("input", { type: "range", id: "slider", min: at(points[0]), max: at(points[points.length - 1]), value: at(points[chosen]) });
+  const input = el("input", { type: "range", id: "slider", min: 0, max: 1000, value: at(points[chosen]) });
   const choose = (index) => {
     shown.chosen = Math.min(points.length - 1, Math.max(0, index));
     input.value = at(points[shown.chosen]);
@@ -95,10 +100,6 @@ function slider() {
     choose(shown.chosen + steps[event.key]);
   });
   return input;
-}
-
-function nearest(points, share) {
-  return points.reduce((best, each, i) => (Math.abs(each.share - share) < Math.abs(points[best].share - share) ? i : best), 0);
 }
 
 // The threshold in force, which may lie between two that were measured.
@@ -125,11 +126,12 @@ function tell() {
     ["Quality", quality, (each) => each.quality, shown.percent ? " points" : ""],
     ["To the cloud, of 1,000", (number) => count(Math.round(number)), (each) => 1000 * (1 - each.share), ""],
     [`Cost of 1,000 chats, ${prices?.currency}`, amount, cost, ""]];
-  byId("compare").replaceChildren(
+  replaced(byId("compare"), [
     el("thead", {}, el("tr", {}, el("td"), ...["Now", "Would be", "Change"].map((name) => el("th", { scope: "col", class: "number" }, name)))),
     el("tbody", {}, ...rows.filter(([, , of]) => typeof of(now) === "number").map(([name, named, of, unit]) => el("tr", {},
       el("th", { scope: "row" }, name), el("td", { class: "number" }, named(of(now))), el("td", { class: "number" }, named(of(would))),
-      el("td", { class: "number" }, same ? "–" : change(of(would) - of(now), named, unit))))));
+      el("td", { class: "number" }, same ? "–" : change(of(would) - of(now), named, unit))))),
+  ]);
   say(byId("how"), same ? "Move the slider to see another one. Nothing on the server changes."
     : `Nothing has changed on the server. To set it there: HEM_THRESHOLD=${would.at}`);
 }
