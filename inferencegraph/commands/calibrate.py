@@ -108,7 +108,7 @@ def calibrate(
         plot_sample(sample, calibration.threshold, Path(router or algorithm or "").name, plot)
     if router is not None:
         spread = ScoreSpread.of(sample.scores[sample.scores <= 1])
-        curve = routing_curve(sample.scores, sample.labels, "calibration")
+        curve = routing_curve(sample.scores, sample.labels, "calibration", calibration.threshold)
         out = write_calibration(router, calibration, spread, out, curve)
     if as_json:
         print(calibration.model_dump_json())

@@ -69,7 +69,7 @@ def assess(
         "threshold": cut.threshold,
         "probability": probability,
         "scores": ScoreSpread.of(scores),
-        "curve": routing_curve(scores, tested, "training"),
+        "curve": routing_curve(scores, tested, "training", cut.threshold),
         "metrics": metrics,
         "data_sha256": labels.sha256,
         "seed": seed,

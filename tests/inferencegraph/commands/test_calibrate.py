@@ -93,6 +93,7 @@ def test_the_page_shows_what_was_promised_until_another_threshold_is_set(
         None,
     )
     assert after["curve"]["quality"][0] == 1.0
+    assert after["threshold"] in after["curve"]["thresholds"]
     by_hand = shown(threshold=0.25)
     assert by_hand["threshold"] == 0.25 and by_hand["promise"] is None and by_hand["run"]
     unlabelled = write(tmp_path / "queries.jsonl", [{"query": row["query"]} for row in table(2)])
