@@ -75,7 +75,9 @@ class Gateway(OpenAIPaths):
         self._origins = origins
         self._whole_conversation = whole_conversation
         self._patience = patience
-        self._page = Page(site, miner, prices, self._check_key) if page else None
+        self._page: Page | None = None
+        if page:
+            self._page = Page(site, lambda: miner.decider, lambda: self._prices, self._check_key)
         self._observer: Observer | None = self._page.recent.add if self._page else None
 
     def add_to(self, app: FastAPI) -> None:

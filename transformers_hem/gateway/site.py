@@ -45,8 +45,8 @@ class Target:
         )
 
     @property
-    def known_model(self) -> str:
-        """Its name, empty as long as nobody has asked for it."""
+    def named(self) -> str:
+        """Its model, as far as it is known; else empty."""
         return self._model
 
     async def model(self) -> str:

@@ -23,7 +23,9 @@ class Recent:
     `clouds_model` is the name by which the cloud's model is asked, empty as long as it is unknown.
     """
 
-    def __init__(self, prices: Prices | None, clouds_model: Callable[[], str] = str) -> None:
+    def __init__(
+        self, prices: Callable[[], Prices | None], clouds_model: Callable[[], str] = str
+    ) -> None:
         self._prices = prices
         self._asked = clouds_model
         self._numbers = count(1)
@@ -67,8 +69,9 @@ class Recent:
 
     def clouds_price(self) -> tuple[str, Price] | None:
         """With the name that has it."""
+        prices = self._prices()
         for name in (self._served, self._asked()):
-            if self._prices and (price := self._prices.models.get(name)):
+            if prices and (price := prices.models.get(name)):
                 return name, price
         return None
 

@@ -13,12 +13,12 @@ from predictors.contract import CLOUD
 from predictors.contract.openai.errors import error_body, openai_error
 from predictors.errors import HEMError, InvalidRequest
 from predictors.prices import Prices
-from transformers_hem.gateway.answering import Miner
 from transformers_hem.gateway.page.counters import figures
 from transformers_hem.gateway.page.curve import about_threshold
 from transformers_hem.gateway.page.files import HEADERS, INDEX, Files
 from transformers_hem.gateway.page.recent import Recent
 from transformers_hem.gateway.site import Site
+from transformers_hem.serving.decision import Decider
 
 PATH: Final = "/ui"
 MOST: Final = 50  # requests of one answer
@@ -26,24 +26,24 @@ _JSON: Final = {**HEADERS, "cache-control": "no-store"}
 
 
 class Page:
-    """Of one gateway. `check` raises HEMError for who may not call; the `miner` has the decider of
-    the moment, which may change."""
+    """Of one gateway. `decider` and `prices` give those of the moment, which may change; `check`
+    raises HEMError for who may not call."""
 
     def __init__(
         self,
         site: Site,
-        miner: Miner,
-        prices: Prices | None,
-        check: Callable[[Request], None],
+        decider: Callable[[], Decider],
+        prices: Callable[[], Prices | None],
+        check: Callable[[Request], object],
     ) -> None:
         self._site = site
-        self._miner = miner
+        self._decider = decider
         self._prices = prices
         self._check = check
         self._files = Files()
         self._run = os.urandom(6).hex()
         self._started = time.time()
-        self.recent = Recent(prices, lambda: site.targets[CLOUD].known_model)
+        self.recent = Recent(prices, lambda: site.targets[CLOUD].named)
 
     def add_to(self, app: FastAPI) -> None:
         get: dict[str, Any] = {"methods": ["GET"], "include_in_schema": False}
@@ -70,7 +70,7 @@ class Page:
             after = _number(request.query_params.get("after", "0"))
         except HEMError as error:
             return _refused(error)
-        decider, recent = self._miner.decider, self.recent
+        decider, recent = self._decider(), self.recent
         return _answered(
             {
                 "run": self._run,
@@ -94,10 +94,10 @@ class Page:
             self._check(request)
         except HEMError as error:
             return _refused(error)
-        if self._prices is not None:
+        if self._prices() is not None:
             with contextlib.suppress(HEMError):  # its name is the key to its price
                 await self._site.targets[CLOUD].model()
-        return _answered(about_threshold(self._miner.decider))
+        return _answered(about_threshold(self._decider()))
 
     def _doubt(self, side: Any) -> str | None:
         """Why this side is not asked now; None where it is."""
@@ -105,11 +105,12 @@ class Page:
         return None if doubt is None else str(doubt)
 
     def _known_prices(self) -> dict[str, Any] | None:
-        if self._prices is None:
+        prices = self._prices()
+        if prices is None:
             return None
         priced = self.recent.clouds_price()
         cloud = {"model": priced[0], **priced[1].model_dump()} if priced else None
-        return {"currency": self._prices.currency, "cloud": cloud}
+        return {"currency": prices.currency, "cloud": cloud}
 
 
 def _number(text: str) -> int:

@@ -26,7 +26,7 @@ def chat(seconds: float = 1.0, **others: object) -> Finished:
 
 
 def test_only_the_last_ones_are_kept_and_all_are_numbered() -> None:
-    recent = Recent(None)
+    recent = Recent(lambda: None)
     for _ in range(KEPT + 50):
         recent.add(chat())
     kept = recent.after(0, most=10 * KEPT)
@@ -35,7 +35,7 @@ def test_only_the_last_ones_are_kept_and_all_are_numbered() -> None:
 
 
 def test_times_are_those_of_the_last_chats_of_a_side() -> None:
-    recent = Recent(None)
+    recent = Recent(lambda: None)
     for _ in range(300):
         recent.add(chat(100.0))
     for number in range(1, 201):
@@ -48,7 +48,7 @@ def test_times_are_those_of_the_last_chats_of_a_side() -> None:
 
 def test_what_is_saved_is_known_once_the_clouds_price_is() -> None:
     asked = ""
-    recent = Recent(PRICES, lambda: asked)
+    recent = Recent(lambda: PRICES, lambda: asked)
     recent.add(chat(cost=1.0))
     assert recent.saved is None and recent.clouds_price() is None
     asked = "large"
