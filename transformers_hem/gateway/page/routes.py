@@ -42,7 +42,7 @@ class Page:
         self._check = check
         self._files = Files()
         self._run = os.urandom(6).hex()
-        self._started = time.time()
+        self._started = time.monotonic()
         self.recent = Recent(prices, lambda: site.targets[CLOUD].named)
 
     def add_to(self, app: FastAPI) -> None:
@@ -74,7 +74,7 @@ class Page:
         return _answered(
             {
                 "run": self._run,
-                "seconds": time.time() - self._started,
+                "seconds": time.monotonic() - self._started,
                 "models": self._site.models,
                 "threshold": {"router": decider.router or decider.name, "at": decider.threshold},
                 "sides": {side: self._doubt(side) for side in self._site.targets},
