@@ -78,16 +78,16 @@ async def test_a_question_is_answered_token_by_token_and_told_why(page: Tab, url
         ".observe(document.getElementById('log'), {characterData: true, subtree: true})"
     )
     rows = await page.run(ROWS)
-    await ask(page, "What is 12 + 7?")
+    await ask(page, "Spell BOEBABID backwards.")
     await page.until(ANSWERED)
-    assert await text_of(page, "#log .answer") == "19"
+    assert await text_of(page, "#log .answer") == "DIBABEOB"
     assert await page.run("window.steps") > 1
     decision = await text_of(page, "#log .decision")
     assert decision.startswith("edgeeasy: score 0.") and "threshold 0.389" in decision
     facts = await text_of(page, "#log .facts")
     assert "qa-edge" in facts and "first token" in facts and "tokens" in facts
     await page.until(f"{ROWS} > {rows}")
-    assert "12 + 7" not in await text_of(page, "#recent")
+    assert "BOEBABID" not in await text_of(page, "#recent")
     await page.until("document.getElementById('tiles').textContent.includes('At the edge')")
     assert page.faults == []
 
