@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-_OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
+OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 
 
 def browser() -> str:
@@ -32,7 +32,7 @@ def measured(page: Path, width: int, script: str, tmp_path: Path) -> Any:
         f"(function (window, document) {{ return {script}; }})(window_, document_)); }}</script>"
     )
     probe.write_text(frame)
-    command = [browser(), *_OPTIONS, "--allow-file-access-from-files", "--window-size=1400,1000"]
+    command = [browser(), *OPTIONS, "--allow-file-access-from-files", "--window-size=1400,1000"]
     command += ["--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom"]
     ended = subprocess.run([*command, probe.as_uri()], capture_output=True, text=True, timeout=120)
     assert "CONSOLE" not in ended.stderr, ended.stderr
@@ -43,6 +43,6 @@ def measured(page: Path, width: int, script: str, tmp_path: Path) -> Any:
 def printed(page: Path, tmp_path: Path) -> bytes:
     """The page as PDF."""
     out = tmp_path / "page.pdf"
-    command = [browser(), *_OPTIONS, f"--print-to-pdf={out}", page.as_uri()]
+    command = [browser(), *OPTIONS, f"--print-to-pdf={out}", page.as_uri()]
     subprocess.run(command, capture_output=True, timeout=120, check=True)
     return out.read_bytes()

@@ -16,6 +16,7 @@ CARDS = sorted(
 PAGES = [README, ROOT / "CHANGELOG.md", *DOCS, *CARDS, *sorted((ROOT / "manifests").rglob("*.md"))]
 PACKAGES = ("predictors", "transformers_hem", "inferencegraph")
 MOST_BYTES = 8192
+MOST_PICTURE_BYTES = 150_000
 
 
 def name_of(path: Path) -> str:
@@ -51,6 +52,14 @@ def test_every_page_is_reached_from_the_readme() -> None:
         followed = {target(page, link) for page in new for link in local(page)}
         new = {page for page in followed if page.suffix == ".md"} - reached
     assert set(DOCS) <= reached
+
+
+def test_no_picture_is_larger_than_a_page_should_load() -> None:
+    kinds = (".png", ".svg", ".jpg", ".webp", ".gif")
+    pictures = [path for path in (ROOT / "docs").rglob("*") if path.suffix in kinds]
+    assert pictures
+    sizes = {name_of(picture): picture.stat().st_size for picture in pictures}
+    assert {name: size for name, size in sizes.items() if size > MOST_PICTURE_BYTES} == {}
 
 
 def paths_named(page: Path, heading: str | None = None) -> list[str]:

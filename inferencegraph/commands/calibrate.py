@@ -90,6 +90,7 @@ def calibrate(
         write_calibration,
     )
     from transformers_hem.calibration.config import ScoreSpread
+    from transformers_hem.calibration.curve import routing_curve
     from transformers_hem.calibration.sample import read_sample
     from transformers_hem.evaluation.curve_plot import plot_sample, require_plot
 
@@ -107,7 +108,8 @@ def calibrate(
         plot_sample(sample, calibration.threshold, Path(router or algorithm or "").name, plot)
     if router is not None:
         spread = ScoreSpread.of(sample.scores[sample.scores <= 1])
-        out = write_calibration(router, calibration, spread, out)
+        curve = routing_curve(sample.scores, sample.labels, "calibration", calibration.threshold)
+        out = write_calibration(router, calibration, spread, out, curve)
     if as_json:
         print(calibration.model_dump_json())
         return

@@ -86,8 +86,8 @@ def up(
             health_timeout=health_timeout,
         ) as stack:
             if as_json:
-                event = {"event": "all_ready", "urls": stack.urls, "gateways": stack.gateways}
-                print(json.dumps(event), flush=True)
+                where = {"urls": stack.urls, "gateways": stack.gateways, "pages": stack.pages}
+                print(json.dumps({"event": "all_ready", **where}), flush=True)
             else:
                 print(*(f"hem: ready {url}" for url in stack.urls), sep="\n", flush=True)
                 for line in await suggestions(stack.plan, stack.urls[0]):

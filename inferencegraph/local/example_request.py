@@ -19,7 +19,7 @@ METADATA_SECONDS = 2.0
 
 
 def chats(plan: Plan) -> list[str]:
-    """Lines for a terminal: how each gateway is called."""
+    """Lines for a terminal: how each gateway is called, and where its page is."""
     lines = []
     for component in plan.components:
         if component.gateway:
@@ -29,6 +29,8 @@ def chats(plan: Plan) -> list[str]:
                 f"  hem chat --url {url}",
                 f'  openai.OpenAI(base_url="{url}", api_key="-")',
             ]
+        if page := component.page:
+            lines.append(f"hem: page {page}  (ask, watch, try thresholds)")
     return lines
 
 

@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from inferencegraph.build.sites import MODEL_MOUNT
 from inferencegraph.check.containers import argument
@@ -35,6 +35,8 @@ from inferencegraph.local.placement import (
     host_names,
 )
 from inferencegraph.local.volumes import config_maps, mounted
+
+LOOPBACKS: Final = (LOOPBACK, "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,14 @@ class Component:
             return None
         named = self.service.removesuffix("-hem").removesuffix("-edge")
         return self.environment.get("HEM_SITE") or named
+
+    @property
+    def page(self) -> str | None:
+        """Where its gateway's page is, where that is on: as transformers_hem.gateway does."""
+        chosen = self.environment.get("HEM_UI") or "auto"
+        here = self.environment.get("HEM_HOST") in LOOPBACKS
+        on = chosen == "on" or (chosen == "auto" and here)
+        return f"{self.url}/ui" if self.gateway and on else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,12 @@ class Stack:
         parts = self.plan.components
         return {part.gateway: f"{part.url}/v1" for part in parts if part.gateway}
 
+    @property
+    def pages(self) -> dict[str, str]:
+        """Site -> URL of its gateway's page, where that is on."""
+        parts = self.plan.components
+        return {part.gateway: part.page for part in parts if part.gateway and part.page}
+
     async def __aenter__(self) -> "Stack":
         try:
             await self._start_processes()

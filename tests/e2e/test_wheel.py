@@ -30,6 +30,8 @@ def test_the_wheel_has_models_routers_and_manifests_but_no_workshop(tmp_path: Pa
         "predictors/digits/triton/digits-cloud/1/model.onnx",
         "predictors/servers/triton/causal_lm/1/model.py",
         "transformers_hem/embedded/best/encoder/model.onnx",
+        "transformers_hem/gateway/page/static/index.html",
+        "transformers_hem/gateway/page/static/main.js",
         "manifests/answer-generation/mining-then-inference/graph.yaml",
     } <= names
     assert not [name for name in names if "workshop" in name]

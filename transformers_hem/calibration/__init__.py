@@ -1,6 +1,7 @@
 """From labelled traffic to a threshold and its promise, and whether the promise still holds.
 
 - config.py        what a router's config.json says of thresholds, promises and the scores' spread
+- curve.py         what other thresholds would give
 - sample.py        the rows of a calibration, scored as they would be served
 - targets.py       what can be aimed at: a share at the edge, a quality loss, a budget
 - quality_loss.py  the statistics behind the promise of a quality loss

@@ -12,7 +12,7 @@ from predictors.errors import ConfigurationError
 from predictors.jsonl import write_lines
 from transformers_hem import embedded
 from transformers_hem.algorithms.base import Algorithm
-from transformers_hem.calibration.config import Calibration, ScoreSpread
+from transformers_hem.calibration.config import Calibration, RoutingCurve, ScoreSpread
 from transformers_hem.calibration.sample import Sample
 from transformers_hem.calibration.targets import Target
 from transformers_hem.labels.prefixes import the_first
@@ -55,9 +55,14 @@ def calibrate(
 
 
 def write_calibration(
-    router: str, calibration: Calibration, scores: ScoreSpread, out: Path | None
+    router: str,
+    calibration: Calibration,
+    scores: ScoreSpread,
+    out: Path | None,
+    curve: RoutingCurve | None = None,
 ) -> Path:
-    """Into the router itself, or into a copy of it at `out`, which must not exist yet.
+    """Into the router itself, or into a copy of it at `out`, which must not exist yet. Without a
+    `curve` the training's stays.
 
     Returns the directory. Everything else in config.json stays as it was. Raises
     ConfigurationError, and then leaves both as they were.
@@ -65,6 +70,8 @@ def write_calibration(
     source = locate(router)
     config = orjson.loads(read_file(source / CONFIG_FILE))
     config |= {"scores": scores.model_dump(), "calibration": calibration.model_dump()}
+    if curve is not None:
+        config["curve"] = curve.model_dump()
     # `write_lines` replaces a file: a server that starts meanwhile reads the old or the new one.
     lines = [orjson.dumps(config, option=orjson.OPT_INDENT_2) + b"\n"]
     try:

@@ -78,6 +78,32 @@ class ScoreSpread(Section):
         )
 
 
+class RoutingCurve(Section):
+    """What each of these thresholds would give on `rows` rows: the share of them at the edge, and
+    their mean quality, in the labels' units; None where they had no labels.
+
+    `of` training they are its own rows, each scored by a model that was not fitted to it; of a
+    calibration those of `hem calibrate`. Both are measured, and neither is promised.
+    """
+
+    of: Literal["training", "calibration"]
+    rows: int = Field(ge=1)
+    thresholds: tuple[float, ...] = Field(min_length=2, max_length=65)
+    edge_share: tuple[float, ...]
+    quality: tuple[float, ...] | None = None
+
+    @model_validator(mode="after")
+    def _fit(self) -> "RoutingCurve":
+        lengths = {len(self.thresholds), len(self.edge_share), len(self.quality or self.thresholds)}
+        if len(lengths) > 1:
+            raise ValueError("thresholds, edge_share and quality must be of the same length")
+        if (np.diff(self.thresholds) <= 0).any() or (np.diff(self.edge_share) < 0).any():
+            raise ValueError("thresholds and edge_share must be ascending")
+        if self.thresholds[0] < 0 or self.thresholds[-1] > 1:
+            raise ValueError("thresholds must be in [0, 1]")
+        return self
+
+
 class Calibration(Section):
     """The threshold that `hem calibrate` chose, and what it promises.
 
@@ -102,7 +128,8 @@ class CalibratedConfig(Section):
     `threshold` is training's own; a calibration's takes its place. `data_sha256` is of the training
     file's uncompressed content. `prefix_tokens`: it learned from so many first tokens of answers,
     and decides on as many; None: from whole answers. `probability` is applied to raw scores before
-    anything else; `scores` is the spread of the scores after it.
+    anything else; `scores` is the spread of the scores after it, `curve` what other thresholds
+    than the chosen one would give.
     """
 
     threshold: float = Field(ge=0, le=1)
@@ -110,6 +137,7 @@ class CalibratedConfig(Section):
     prefix_tokens: int | None = Field(default=None, ge=1)
     probability: ProbabilityMap | None = None
     scores: ScoreSpread | None = None
+    curve: RoutingCurve | None = None
     calibration: Calibration | None = None
 
     def difficulty(self, raw: Floats) -> Floats:

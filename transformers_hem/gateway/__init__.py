@@ -10,6 +10,8 @@ served    who answers, why, and what it cost, as headers and JSON
 account   what each call used and cost
 events    server-sent events as bytes
 keys      who may call
+finished  what is told of a request that has ended, without its texts
+page      the page at /ui, where it is on
 cors      pages of other origins
 build     a gateway from settings
 

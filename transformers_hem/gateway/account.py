@@ -127,6 +127,18 @@ class Account:
     def answered_by(self, route: Route) -> bool:
         return any(each.outcome == "answered" and each.route == route for each in self._attempts)
 
+    @property
+    def answer(self) -> Attempt | None:
+        """The one that the caller got the end of; None where none has answered."""
+        answered = [each for each in self._attempts if each.outcome == "answered"]
+        return answered[-1] if answered else None
+
+    def total(self) -> float | None:
+        """What all attempts cost, as far as it is known; None where nothing is."""
+        costs = [self._cost(each, each.usage) for each in self._attempts]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if known else None
+
     def as_json(self, answering: Attempt) -> dict[str, Any]:
         """What the answer costs, and what was spent beside it, where it is known."""
         about: dict[str, Any] = {}

@@ -73,6 +73,7 @@ def build_gateway(
         whole_conversation=settings.conversation == "whole",
         patience=settings.first_event_seconds,
         client_header=settings.client_header,
+        page=settings.ui == "on" or (settings.ui == "auto" and settings.host in LOOPBACK),
     )
 
 

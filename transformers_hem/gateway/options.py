@@ -7,6 +7,8 @@ from typing import Any, Literal
 OnBreak = Literal["error", "continue"]
 # When the edge's answer is mined: whole, at the end of each sentence, or after so many tokens.
 DecideAt = Literal["end", "sentence"] | int
+# Whether there is a page; auto: where nobody but this machine can reach the server.
+UI = Literal["auto", "on", "off"]
 
 
 def read_decide_at(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """The response to one caller, whoever answers in the end."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -34,10 +35,19 @@ class Outlet:
         self._streams = streams
         self._patience = patience
         self.begun = False
-        self.said = False
+        self._said_at: float | None = None
         self.headers: Callable[[], Mapping[str, str]] = dict
         self.on_claim: Callable[[], None] | None = None
         self._owner: object | None = None
+
+    @property
+    def said(self) -> bool:
+        return self._said_at is not None
+
+    @property
+    def said_at(self) -> float | None:
+        """When it said something first, as a `time.perf_counter()`."""
+        return self._said_at
 
     @property
     def claimed(self) -> bool:
@@ -69,18 +79,18 @@ class Outlet:
     async def more(self, events: bytes) -> None:
         """Of a stream."""
         if events:
-            self.said = True
+            self._says()
             await self._pass(events)
 
     async def whole(self, content: bytes) -> None:
-        self.said = True
+        self._says()
         about = {"content-type": "application/json", "content-length": str(len(content))}
         await self._begin(about)
         await self._send({"type": "http.response.body", "body": content})
 
     async def end(self, events: bytes) -> None:
         """With the last ones."""
-        self.said = True
+        self._says()
         await self._pass(events + DONE)
         await self._send({"type": "http.response.body", "body": b""})
 
@@ -88,6 +98,10 @@ class Outlet:
         """Where it has begun."""
         await self._pass(event_of(error_body(error)))
         await self._send({"type": "http.response.body", "body": b""})
+
+    def _says(self) -> None:
+        if self._said_at is None:
+            self._said_at = time.perf_counter()
 
     async def _wait(self) -> None:
         while True:

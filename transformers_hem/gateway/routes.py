@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,15 +24,18 @@ from transformers_hem.gateway.account import Account
 from transformers_hem.gateway.answering import Answering, Miner
 from transformers_hem.gateway.chat import REQUEST_ID, Chat, read_wishes
 from transformers_hem.gateway.cors import GatewayCORS
+from transformers_hem.gateway.finished import Observer, finished_chat, finished_decision, status_of
 from transformers_hem.gateway.first_answer import Edge
 from transformers_hem.gateway.hedging import Hedging
 from transformers_hem.gateway.keys import Keys
 from transformers_hem.gateway.options import DecideAt, OnBreak
 from transformers_hem.gateway.outlet import Outlet
 from transformers_hem.gateway.pace import TimeLimits
+from transformers_hem.gateway.page import Page
 from transformers_hem.gateway.site import Site
 from transformers_hem.gateway.sticky import Sticky
 from transformers_hem.serving.clients import client_of
+from transformers_hem.serving.decision import Decision
 from transformers_hem.serving.leaving import leaving_chat
 
 logger = logging.getLogger("kserve.hem")
@@ -58,6 +62,7 @@ class Gateway(OpenAIPaths):
         whole_conversation: bool = False,
         patience: float = 15.0,
         client_header: str = "",
+        page: bool = False,
     ) -> None:
         super().__init__(*site.models)
         self._site = site
@@ -74,6 +79,20 @@ class Gateway(OpenAIPaths):
         self._whole_conversation = whole_conversation
         self._patience = patience
         self._client_header = client_header
+        self._page: Page | None = None
+        if page:
+            self._page = Page(site, lambda: miner.decider, lambda: self._prices, self._check_key)
+        self._observer: Observer | None = self._page.recent.add if self._page else None
+
+    def add_to(self, app: FastAPI) -> None:
+        super().add_to(app)
+        if self._page is not None:
+            self._page.add_to(app)
+
+    def decided(self, decision: Decision, seconds: float) -> None:
+        """A V2 request, whose models the graph asks."""
+        if self._observer is not None:
+            self._observer(finished_decision(decision, seconds))
 
     async def models(self, request: Request) -> Response:
         try:
@@ -135,13 +154,19 @@ class Gateway(OpenAIPaths):
 
     async def serve(self, chat: Chat, outlet: Outlet) -> None:
         """Raises HEMError."""
+        began, status = time.perf_counter(), 200
         try:
             stays = self._sticky.stays(chat.conversation)
             await self._answering.answer(chat, outlet, stays=stays)
+        except BaseException as error:
+            status = status_of(error)
+            raise
         finally:
             if chat.account.answered_by(CLOUD):
                 self._sticky.remember(chat.conversation)
             chat.account.close()
+            if self._observer is not None:
+                self._observer(finished_chat(chat, began, outlet.said_at, status))
 
     def is_private(self, chat: Chat) -> bool:
         """Whether there is anything private in it, wherever it goes."""

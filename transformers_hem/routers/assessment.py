@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 from transformers_hem.arrays import Flags, Floats
 from transformers_hem.calibration.config import ProbabilityMap, ScoreSpread
+from transformers_hem.calibration.curve import routing_curve
 from transformers_hem.evaluation.metrics import ScoredRows, expected_calibration_error, measure
 from transformers_hem.evaluation.quality import cheapest_cut, gap_recovered
 from transformers_hem.labels.labels import Labels
@@ -68,6 +69,7 @@ def assess(
         "threshold": cut.threshold,
         "probability": probability,
         "scores": ScoreSpread.of(scores),
+        "curve": routing_curve(scores, tested, "training", cut.threshold),
         "metrics": metrics,
         "data_sha256": labels.sha256,
         "seed": seed,

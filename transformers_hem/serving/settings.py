@@ -19,7 +19,7 @@ from transformers_hem.algorithms.parameters import (
     read_parameters,
     take_threshold,
 )
-from transformers_hem.gateway.options import DecideAt, OnBreak, read_decide_at
+from transformers_hem.gateway.options import UI, DecideAt, OnBreak, read_decide_at
 from transformers_hem.gateway.sticky import StickyBy
 from transformers_hem.guards import GUARDS
 from transformers_hem.guards.settings import load_guard, read_guards
@@ -151,6 +151,11 @@ class HEMSettings(ServerSettings, BaseSettings):
     )
     api_keys_file: str = Field(
         default="", description="gateway: file with the keys that callers may have, one a line"
+    )
+    ui: UI = Field(
+        default="auto",
+        description="gateway: the page at /ui: on, off, or auto: where the server listens to this "
+        "machine alone (default: auto)",
     )
     first_event_seconds: float = Field(
         default=15.0,

@@ -132,6 +132,8 @@ class HEMTransformer(ServedModel):
             decision = await self._admitted(decision, batch, prefer, request)
         request_id = (headers or {}).get("x-request-id") or request.id
         _tell(decision, batch, self._logged_id(decision, request_id), started)
+        if self.gateway is not None:
+            self.gateway.decided(decision, time.perf_counter() - started)
         return decision
 
     async def _admitted(

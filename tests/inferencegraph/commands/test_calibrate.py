@@ -10,6 +10,7 @@ import pytest
 
 from inferencegraph.cli import main
 from tests.conftest import StartServer
+from transformers_hem.gateway.page.curve import about_threshold
 from transformers_hem.routers.training import train
 from transformers_hem.serving.settings import HEMSettings, build_decider
 
@@ -69,6 +70,35 @@ def test_hem_serves_the_threshold_that_was_calibrated(
     assert build_decider(HEMSettings(router=str(router), threshold=0.25)).threshold == 0.25
     assert config["threshold"] == before  # training's own stays on record
     assert config["scores"]["rows"] == 600  # drift is measured against the calibration's rows
+
+
+def test_the_page_shows_what_was_promised_until_another_threshold_is_set(
+    trained: Path, router: Path, tmp_path: Path
+) -> None:
+    def shown(**settings: float) -> dict[str, Any]:
+        return about_threshold(build_decider(HEMSettings(router=str(router), **settings)))
+
+    before = shown()
+    assert before["promise"] is None and before["curve"]["of"] == "training"
+    assert before["run"] == (
+        f"hem calibrate --router {router} --data LABELS.jsonl --edge-ratio 0.6"
+    )
+    data = trained / "held-out.jsonl"
+    assert calibrate(router, data, "--max-quality-loss", "0.1") == 0
+    after = shown()
+    assert "a quality loss against cloud-only of at most 0.1" in after["promise"]
+    assert (after["curve"]["of"], after["curve"]["rows"], after["run"]) == (
+        "calibration",
+        600,
+        None,
+    )
+    assert after["curve"]["quality"][0] == 1.0
+    assert after["threshold"] in after["curve"]["thresholds"]
+    by_hand = shown(threshold=0.25)
+    assert by_hand["threshold"] == 0.25 and by_hand["promise"] is None and by_hand["run"]
+    unlabelled = write(tmp_path / "queries.jsonl", [{"query": row["query"]} for row in table(2)])
+    assert calibrate(router, unlabelled, "--edge-ratio", "0.5") == 0
+    assert shown()["curve"]["quality"] is None
 
 
 def test_a_running_hem_says_the_calibrated_threshold(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inferencegraph.local.example_request import EXAMPLE_QUERY, suggestions
+from inferencegraph.local.example_request import EXAMPLE_QUERY, chats, suggestions
 from inferencegraph.local.plan import Component, Plan
 from predictors.contract import TEXT_INPUT, text_request
 from tests.conftest import free_port
@@ -46,6 +46,28 @@ async def serving(port: int, path: str, answer: object) -> asyncio.Server:
 
 def body_of(curl: str) -> Any:
     return json.loads(shlex.split(curl)[-1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "has_page"),
+    [
+        ({}, True),
+        ({"HEM_UI": "auto"}, True),
+        ({"HEM_UI": "off"}, False),
+        ({"HEM_HOST": "0.0.0.0"}, False),
+        ({"HEM_HOST": "0.0.0.0", "HEM_UI": "on"}, True),
+    ],
+)
+def test_a_gateways_page_stands_below_it_where_it_is_on(
+    settings: dict[str, str], has_page: bool
+) -> None:
+    environment = {"HEM_CLOUD_URL": "http://c", "HEM_HOST": "127.0.0.1", **settings}
+    gateway = Component("qa-hem", "qa-hem", (), environment, 8180, "/")
+    other = Component("qa-edge", "qa-edge", (), {"HEM_HOST": "127.0.0.1"}, 8181, "/")
+    lines = chats(Plan((gateway, other), {}, (GRAPH,)))
+    assert lines[0].startswith("hem: gateway http://127.0.0.1:8180/v1 ")
+    pages = [line for line in lines if line.startswith("hem: page ")]
+    assert [line.split()[2] for line in pages] == ["http://127.0.0.1:8180/ui"] * has_page
 
 
 async def test_a_graph_of_language_models_is_asked_a_question() -> None:

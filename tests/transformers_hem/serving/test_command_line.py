@@ -48,6 +48,7 @@ def test_help_has_an_example_and_every_setting() -> None:
             "HEM asks its predictor by REST",
         ),
         ((), {"HEM_STICKY": "yes"}, "HEM_STICKY 'yes'"),
+        ((), {"HEM_UI": "yes"}, "HEM_UI 'yes'"),
         ((), {"HEM_STICKY_HEADER": "a b"}, "HEM_STICKY_HEADER 'a b'"),
         ((), {**SIDES, "HEM_PRICES_FILE": "/none"}, "HEM_PRICES_FILE /none can't be read"),
         ((), {**SIDES, "HEM_CORS_ORIGINS": "a.com"}, "HEM_CORS_ORIGINS 'a.com' is not an origin"),
