@@ -18,7 +18,7 @@ from predictors.errors import HEMError, UpstreamError
 from predictors.prices import Prices
 from predictors.serving.openai_paths import CHAT, COMPLETIONS, OpenAIPaths
 from predictors.upstream.client import forwarded_headers
-from transformers_hem.gateway.account import Account
+from transformers_hem.gateway.account import Account, CloudModel
 from transformers_hem.gateway.answering import Answering, Miner
 from transformers_hem.gateway.chat import REQUEST_ID, Chat, read_wishes
 from transformers_hem.gateway.cors import GatewayCORS
@@ -67,6 +67,7 @@ class Gateway(OpenAIPaths):
         self._private = private or Sticky("off", "")
         self._decider = miner.decider
         self._prices = prices
+        self._cloud = CloudModel(site.targets[CLOUD].named)
         self._origins = origins
         self._whole_conversation = whole_conversation
         self._patience = patience
@@ -113,7 +114,7 @@ class Gateway(OpenAIPaths):
             return refusal(error, {REQUEST_ID: identity})
         headers = {**request.headers, REQUEST_ID: identity}
         conversation = self._sticky.key(body, headers)
-        account = Account(self._prices)
+        account = Account(self._prices, self._cloud)
         private = self._private.key(body, headers)
         leaving = leaving_chat(body, request.headers, private=self._private.stays(private))
         chat = Chat(path, body, texts, prefer, headers, wishes, account, conversation, leaving)

@@ -44,6 +44,11 @@ class Target:
             tells_decision=ours and route == CLOUD,
         )
 
+    @property
+    def named(self) -> str:
+        """Its model, as far as it is known; else empty."""
+        return self._model
+
     async def model(self) -> str:
         """Raises UpstreamError where the server lists no model, or several."""
         if not self._model:
