@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from predictors.logs import one_line
 from predictors.passed_on import REQUEST_ID, passed_on
 from predictors.tracing.spans import trace_ids
 
@@ -32,7 +33,8 @@ class JSONLines(logging.Formatter):
             line["request_id"] = identity[:_LONGEST_ID]
         line |= trace_ids()
         if record.exc_info and record.exc_info[0] is not None:
-            line["exception"] = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+            told = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+            line["exception"] = "\n".join(map(one_line, told.split("\n")))
         return _dumps(line)
 
 

@@ -56,6 +56,9 @@ class Telemetry:
             with forwarded_headers(headers), span:
                 try:
                     await self.app(scope, receive, sent)
+                except Exception:  # the layer around all layers answers it
+                    status = status or 500
+                    raise
                 finally:
                     _end(span, status)
         finally:

@@ -124,7 +124,7 @@ def test_a_hop_over_grpc_is_in_the_trace(start_server: StartServer) -> None:
         given = ["--model_name", "m", "--engine", "scripted"]
         far = start_server("tests.predictors.scripted", *given, env=env, ready="/v2/models/m/ready")
         given = ["--model_name", "up", "--engine", "kserve", "--transport", "grpc"]
-        given += ["--url", f"grpc://127.0.0.1:{far.grpc_port}", "--upstream_model", "m"]
+        given += ["--url", f"http://127.0.0.1:{far.grpc_port}", "--upstream_model", "m"]
         near = start_server("predictors", *given, env=env, ready="/v2/models/up/ready")
         url = f"{near.url}/v2/models/up/infer"
         httpx.post(url, json=text_request([SECRET]), headers=INCOMING, timeout=30)
