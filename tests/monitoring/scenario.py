@@ -99,6 +99,6 @@ def traffic(watched: Site, rounds: int = 1) -> None:
 def outage(watched: Site) -> None:
     """The cloud is gone; who asks for it is answered by the edge, or is refused."""
     watched.hem.kill("qa-cloud")
-    for _ in range(4):
+    for _ in range(15):
         watched.ask("1 + 1?", hem_prefer="cloud")
         watched.chat("1 + 1?", side="cloud")

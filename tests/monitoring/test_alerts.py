@@ -34,7 +34,7 @@ QUEUE = 'hem_upstream_rejected_total{upstream="http://cloud",reason="queue_full"
 SPARED = 'hem_upstream_rejected_total{upstream="http://cloud",reason="breaker_open"}'
 ERRORS = 'hem_http_requests_total{path="/v1/chat/completions",status="503"}'
 ANSWERED = 'hem_http_requests_total{path="/v1/chat/completions",status="200"}'
-PROBED = 'hem_http_requests_total{path="/metrics",status="200"}'
+PROBED = 'hem_http_requests_total{path="/v2/models/{model}/ready",status="200"}'
 FAILED = 'hem_attempts_total{model="m",route="cloud",outcome="failed"}'
 GAVE = 'hem_attempts_total{model="m",route="cloud",outcome="answered"}'
 FIRST = 'hem_gateway_first_token_seconds_bucket{model="m",route="cloud",le="%s"}'

@@ -6,6 +6,7 @@ from typing import Final, Literal
 Kind = Literal["timeseries", "stat", "heatmap", "bargauge"]
 JOB: Final = 'job=~"$job"'
 EVERY: Final = "$__rate_interval"
+NO_PROBES: Final = 'path!~"/|/metrics|/v2/health/.*|.*/ready"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def _quantiles(metric: str, by: str, *shares: float) -> tuple[Query, ...]:
 
 
 def _share(part: str, whole: str) -> str:
-    return f"{part} / clamp_min({whole}, 1e-9)"
+    return f"{part} / {whole}"
 
 
 TRAFFIC: Final = (
@@ -72,9 +73,14 @@ TRAFFIC: Final = (
     ),
     Panel(
         "Requests by status",
-        (Query(_rate("hem_http_requests_total", "path, status"), "{{path}} {{status}}"),),
+        (
+            Query(
+                _rate("hem_http_requests_total", "path, status", f",{NO_PROBES}"),
+                "{{path}} {{status}}",
+            ),
+        ),
         "reqps",
-        "Of all servers. left: the client left before there was an answer.",
+        "Of all servers, without probes. left: the client left before there was an answer.",
     ),
     Panel(
         "Under way",
@@ -289,11 +295,13 @@ PRIVACY: Final = (
     Panel(
         "Lines of the egress ledger",
         (Query(f"max by (ledger) (hem_ledger_head_number{{{JOB}}})", "{{ledger}}"),),
+        "none",
         about="It only grows. `hem ledger verify` proves the file against number and hash.",
     ),
     Panel(
         "Head of the egress ledger",
         (Query(f"max by (ledger) (hem_ledger_head_hash{{{JOB}}})", "{{ledger}}"),),
+        "none",
         about="The first 48 bits of its hash.",
         kind="stat",
     ),
