@@ -98,8 +98,9 @@ def _draw(place: Axes, panel: Panel, prometheus: Prometheus) -> None:
     for number, (legend, series) in enumerate(found):
         times, values = _points(series["values"])
         shown = _named(legend, series) if number < LEGENDS else None
-        place.plot(times, values, color=COLOURS[number % len(COLOURS)], linewidth=1, label=shown)
-    place.set_ylim(bottom=0)
+        colour = COLOURS[number % len(COLOURS)]
+        place.plot(times, values, color=colour, linewidth=1, label=shown, antialiased=False)
+    place.set_ylim(bottom=0, top=place.get_ylim()[1] * 1.5)  # room for the legend
     place.set_xlim(-SECONDS, 0)
     place.legend(fontsize=6, frameon=False, loc="upper left")
 
@@ -190,7 +191,9 @@ def _save(figure: Any, path: Path) -> None:
     """With a few colours, as a small file."""
     figure.savefig(path, dpi=90)
     plt.close(figure)
-    Image.open(path).convert("RGB").quantize(24).save(path, optimize=True)
+    Image.open(path).convert("RGB").quantize(40, method=Image.Quantize.MAXCOVERAGE).save(
+        path, optimize=True
+    )
     size = path.stat().st_size
     print(f"{path}: {size} bytes")
     assert size < MOST_BYTES, path
