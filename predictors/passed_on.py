@@ -3,7 +3,7 @@
 Light: logs read it, too.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
@@ -13,6 +13,7 @@ TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
 # Headers of the request being served that an engine's own calls carry on: tracing, no credentials.
 PASSED_ON: Final = frozenset({REQUEST_ID, TRACEPARENT, TRACESTATE, "x-b3-traceid"})
+_BY_BYTES: Final = {name.encode(): name for name in PASSED_ON}
 FORWARDED: ContextVar[Mapping[str, str]] = ContextVar("forwarded_headers", default={})  # noqa: B039
 
 
@@ -24,6 +25,11 @@ def forwarded_headers(headers: Mapping[str, str] | None) -> Iterator[None]:
         yield
     finally:
         FORWARDED.reset(token)
+
+
+def passed_on_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Of a request's headers as ASGI has them."""
+    return {known: value.decode("latin-1") for name, value in raw if (known := _BY_BYTES.get(name))}
 
 
 def passed_on(name: str) -> str | None:

@@ -22,6 +22,7 @@ from inferencegraph.router.step import (
     StepService,
 )
 from predictors.errors import ConfigurationError
+from predictors.passed_on import forwarded_headers, passed_on_of
 from predictors.tracing.spans import server_span, tracing
 from predictors.upstream.client import PASSED_ON, Client, build_client
 
@@ -103,13 +104,17 @@ class Router:
             await send({"type": "websocket.close", "code": 1003})
         elif scope["path"] == READY_PATH:
             await answer(send, Reply(200 if self.ready else 503, b""))
-        elif tracing():
-            await self._traced(scope, receive, send)
         else:
-            await self._serve(scope, receive, send)
+            headers = passed_on_of(scope["headers"])
+            with forwarded_headers(headers):  # which name it in the log
+                if tracing():
+                    await self._traced(headers, scope, receive, send)
+                else:
+                    await self._serve(scope, receive, send)
 
-    async def _traced(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {name.decode("latin-1"): v.decode("latin-1") for name, v in scope["headers"]}
+    async def _traced(
+        self, headers: Mapping[str, str], scope: Scope, receive: Receive, send: Send
+    ) -> None:
         about = {"http.request.method": scope["method"], "hem.graph": self.name}
         with server_span(f"graph {self.name}".strip(), headers, about) as span:
 

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from predictors.contract.openai.errors import PREFIXES
 from predictors.metric_names import OTHER
-from predictors.passed_on import PASSED_ON, REQUEST_ID, forwarded_headers
+from predictors.passed_on import REQUEST_ID, forwarded_headers, passed_on_of
 from predictors.tracing.spans import CANCELLED, NOTHING, Span, Value, server_span, tracing
 
 LEFT: Final = "left"  # in place of a status: the client was gone before there was one
@@ -22,7 +22,6 @@ _REQUESTS = Counter(
 )
 _UNDER_WAY = Gauge("hem_http_requests_under_way", "POST requests that are being answered.")
 _MODEL: Final = re.compile(r"/v2/models/[^/]+(?:/versions/[^/]+)?(/infer|/ready)?")
-_PASSED_ON: Final = {name.encode(): name for name in PASSED_ON}
 
 
 class Telemetry:
@@ -36,11 +35,7 @@ class Telemetry:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = {
-            known: value.decode("latin-1")
-            for name, value in scope["headers"]
-            if (known := _PASSED_ON.get(name))
-        }
+        headers = passed_on_of(scope["headers"])
         path, post, status = self._path(scope), scope["method"] == "POST", 0
 
         async def sent(message: Message) -> None:
