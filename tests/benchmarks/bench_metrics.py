@@ -50,16 +50,16 @@ async def test_a_scrape_of_a_thousand_series_takes_less_than_20_ms() -> None:
     app = FastAPI()
     app.add_api_route("/metrics", metrics_handler)
     transport = httpx.ASGITransport(app)
-    taken, size = [], 0
+    taken, size, begun = [], 0, time.process_time()
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         for _ in range(SCRAPES):
             begin = time.perf_counter()
             answer = await client.get("/metrics", headers={"accept": ACCEPT})
             taken.append((time.perf_counter() - begin) * 1000)
             size = len(answer.content)
-    print(
-        f"\n{series()} series, {size} bytes: median {median(taken):.1f} ms, {max(taken):.1f} most"
-    )
+    computed = (time.process_time() - begun) / SCRAPES * 1000
+    print(f"\n{series()} series, {size} bytes: median {median(taken):.1f} ms")
+    print(f"of the processor: {computed:.1f} ms")
     assert median(taken) < LIMIT_MS
 
 
@@ -83,7 +83,8 @@ def test_to_count_an_answer_takes_microseconds() -> None:
 
 
 def microseconds(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
+    """Of the processor."""
+    begin = time.process_time()
     for _ in range(CALLS):
         work()
-    return (time.perf_counter() - begin) / CALLS * 1e6
+    return (time.process_time() - begin) / CALLS * 1e6
