@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from predictors.logs import one_line
+from predictors.one_line import one_line
 from predictors.passed_on import REQUEST_ID, passed_on
 from predictors.tracing.spans import trace_ids
 
