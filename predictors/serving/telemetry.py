@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from predictors.contract.openai.errors import PREFIXES
 from predictors.metric_names import OTHER
-from predictors.passed_on import REQUEST_ID, forwarded_headers, passed_on_of
+from predictors.passed_on import FORWARDED, REQUEST_ID, passed_on_of
 from predictors.tracing.spans import CANCELLED, NOTHING, Span, Value, server_span, tracing
 
 LEFT: Final = "left"  # in place of a status: the client was gone before there was one
@@ -47,8 +47,10 @@ class Telemetry:
         span = _span(scope, path, headers) if post and tracing() else NOTHING
         if post:
             _UNDER_WAY.inc()
+        # For good: who is around this layer logs what nobody caught. A request has its own context.
+        FORWARDED.set(headers)
         try:
-            with forwarded_headers(headers), span:
+            with span:
                 try:
                     await self.app(scope, receive, sent)
                 except Exception:  # the layer around all layers answers it
