@@ -57,6 +57,7 @@ def install(log_format: str = "") -> None:
     if chosen == JSON:
         from predictors.json_log import log_as_json
 
+        os.environ.setdefault("TQDM_DISABLE", "1")  # bars of progress, which transformers draws
         level = os.environ.get("KSERVE_LOGLEVEL", "INFO").upper()  # kserve's own variable
         log_as_json({"kserve": level, "uvicorn": "INFO"})
         _as_json.add(JSON)
