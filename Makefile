@@ -34,11 +34,15 @@ check: $(VENV)/.dev
 test: $(VENV)/.dev
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-# What needs packages of Debian's: Chromium, for pages. Installed where this runs as root.
+# What needs packages of Debian's: Chromium, for pages, and Prometheus, for dashboard and alerts.
+# Installed where this runs as root.
 system-tests: $(VENV)/.dev
 	@command -v chromium > /dev/null || command -v google-chrome > /dev/null \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium > /dev/null; } \
 		|| echo "No Chromium here: its tests are skipped (Debian: apt-get install chromium)."
+	@command -v prometheus > /dev/null && command -v promtool > /dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y --no-install-recommends prometheus > /dev/null; } \
+		|| echo "No Prometheus here: its tests are skipped (Debian: apt-get install prometheus)."
 	$(BIN)/pytest -m system
 
 test-engines: test-engines-vllm test-engines-triton

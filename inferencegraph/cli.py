@@ -81,8 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _print_in_any_locale()
     if arguments is None:
         arguments = _utf8(sys.argv[1:])
-    logs.install()
     try:
+        logs.install()
         code = app(arguments, prog_name="hem", standalone_mode=False)
     except HEMError as error:
         _fail(str(error), BAD_INPUT)

@@ -2,6 +2,7 @@
 
 import argparse
 
+from predictors import logs
 from predictors.cache import CacheSettings, with_cache
 from predictors.engines import ENGINES
 from predictors.serving.command import command_line, run
@@ -22,6 +23,7 @@ def main() -> None:
     add_options(first, PredictorSettings)
     options, _ = first.parse_known_args()
     settings = read_settings(PredictorSettings, vars(options))
+    logs.install(settings.log_format)
     engine_class = ENGINES.load(settings.engine)
     file = read_engine_file(settings.engine_config, engine_class.Settings)
 

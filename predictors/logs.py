@@ -6,23 +6,19 @@ logged.
 """
 
 import logging
-import re
+import os
 import sys
 import traceback
 from typing import Final
 
-# Control characters (C0, DEL, C1), Unicode's line ends and marks of direction, halves of pairs.
-_ESCAPED: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
+from predictors.errors import ConfigurationError, known
+from predictors.one_line import one_line
+
+LOG_FORMAT: Final = "HEM_LOG_FORMAT"  # of servers and commands alike
+TEXT, JSON = "text", "json"
+FORMATS: Final = (JSON, TEXT)
+_as_json: Final[set[str]] = set()
 _INDENT: Final = "  "
-
-
-def one_line(text: str) -> str:
-    """`text` with what could end its line, or move a terminal's cursor, written as an escape."""
-    if text.isprintable():  # none of them is, and most texts are
-        return text
-    return _ESCAPED.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
 class OneLineRecord(logging.LogRecord):
@@ -44,10 +40,38 @@ class OneLineRecord(logging.LogRecord):
         """Formatters keep theirs here, for the next handler."""
 
 
-def install() -> None:
+def install(log_format: str = "") -> None:
     """From now on, for all loggers of this process. Nor does a character that the terminal's
-    encoding lacks make a record fail."""
+    encoding lacks make a record fail.
+
+    `log_format` is one of FORMATS; empty: what HEM_LOG_FORMAT says, else text. Raises
+    ConfigurationError where that is none of them.
+    """
+    chosen = log_format or environment_format()
+    if chosen not in FORMATS:
+        raise ConfigurationError(f"{LOG_FORMAT} {chosen!r:.40}: {known(chosen, FORMATS)}")
     logging.setLogRecordFactory(OneLineRecord)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if chosen == JSON:
+        from predictors.json_log import log_as_json
+
+        os.environ.setdefault("TQDM_DISABLE", "1")  # bars of progress, which transformers draws
+        level = os.environ.get("KSERVE_LOGLEVEL", "INFO").upper()  # kserve's own variable
+        log_as_json({"kserve": level, "uvicorn": "INFO"})
+        _as_json.add(JSON)
+
+
+def environment_format() -> str:
+    return os.environ.get(LOG_FORMAT) or TEXT
+
+
+def last_words(text: str) -> None:
+    """On stderr, why this process ends."""
+    if not _as_json and environment_format() == JSON:  # what is wrong was found before `install`
+        install(JSON)
+    if _as_json:
+        logging.getLogger("kserve.hem").critical("%s", text)
+    else:
+        print(one_line(text), file=sys.stderr, flush=True)

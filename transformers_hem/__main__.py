@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from predictors import logs
 from predictors.serving.command import run
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.serving.settings import (
@@ -27,6 +28,7 @@ def main() -> None:
     # A bad setting shows before kserve's seconds of imports, but not to who asks for help.
     if not {"-h", "--help"} & set(sys.argv):
         settings = read_environment()
+        logs.install(settings.log_format)
         decider = build_decider(settings)
     # kserve reads sys.argv when it is imported; nothing else may.
     from kserve import model_server

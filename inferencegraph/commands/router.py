@@ -53,13 +53,19 @@ def router(
     """
     from inferencegraph.router.app import create_app, patterns_from
     from inferencegraph.router.server import run
+    from predictors.tracing.settings import start_tracing
+    from predictors.tracing.spans import stop as stop_tracing
 
     app = create_app(
         _loaded(graph, graph_json, name),
         propagate_headers=patterns_from(os.environ),
         health_timeout=health_timeout,
     )
-    run(app, host, port, lambda url: print(f"hem: ready {url}", flush=True), drain_seconds)
+    start_tracing(app.name or "hem-router")
+    try:
+        run(app, host, port, lambda url: print(f"hem: ready {url}", flush=True), drain_seconds)
+    finally:
+        stop_tracing()
 
 
 def _loaded(graph: Path | None, graph_json: str | None, name: str | None) -> dict[str, Any]:

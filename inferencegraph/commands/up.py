@@ -70,6 +70,8 @@ def up(
     from inferencegraph.local.example_request import chats, suggestions
     from inferencegraph.local.observer import JsonObserver, TextObserver
     from inferencegraph.local.stack import running
+    from predictors.tracing.settings import start_tracing
+    from predictors.tracing.spans import stop as stop_tracing
 
     observer = (JsonObserver if as_json else TextObserver)(logs=logs)
 
@@ -97,5 +99,9 @@ def up(
             await stack.watch()
         raise HEMError("no service is left; stopped")
 
-    run_until_signal(run)
+    start_tracing("hem")
+    try:
+        run_until_signal(run)
+    finally:
+        stop_tracing()
     print("hem: stopped", file=sys.stderr)

@@ -19,6 +19,7 @@ from inferencegraph.build.engine_images import IMAGES
 from inferencegraph.local.placement import LOOPBACK, Addresses
 from predictors.digits import TRITON_REPOSITORY
 from predictors.errors import ConfigurationError
+from predictors.logs import LOG_FORMAT
 
 _PYTHON_NAMES: Final = ("python", "python3")
 # Variables of the user's shell that may be settings of ours: `overrides` says which services get
@@ -166,13 +167,14 @@ _NO_DRAIN: Final = {"PREDICTOR_DRAIN_SECONDS": "0", "HEM_DRAIN_SECONDS": "0"}
 
 
 def process_environment(declared: Mapping[str, str], threads: int) -> dict[str, str]:
-    """The caller's environment without our settings, and what the manifest declares. `threads` is
-    this service's share of the machine: it caps what the manifest asks for, which was meant for
-    pods with cores of their own. No server listens to other machines: one may hold a paid key."""
+    """The caller's environment without our settings, but for the format of all logs, and what the
+    manifest declares. `threads` is this service's share of the machine: it caps what the manifest
+    asks for, which was meant for pods with cores of their own. No server listens to other machines:
+    one may hold a paid key."""
     inherited = {
         key: value
         for key, value in os.environ.items()
-        if key not in _INJECTED and not OURS.fullmatch(key)
+        if key == LOG_FORMAT or (key not in _INJECTED and not OURS.fullmatch(key))
     }
     asked = declared.get("OMP_NUM_THREADS", "")
     share = min(threads, int(asked)) if asked.isdecimal() else threads

@@ -30,6 +30,7 @@ from inferencegraph.local.own_settings import (
 from inferencegraph.local.placement import Placement
 from inferencegraph.local.volumes import config_maps, mounted_text
 from predictors.errors import ConfigurationError, known
+from predictors.logs import LOG_FORMAT
 from predictors.upstream.redaction import shown_url, shown_value
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.routers.directory import algorithm_of, locate
@@ -202,7 +203,7 @@ def _complete(targets: Sequence[Target], shell: Mapping[str, str]) -> list[str]:
     """Gives the shell's variables to who takes them. Returns notes about the others."""
     notes = []
     for variable, value in sorted(shell.items()):
-        if not value or not OURS.fullmatch(variable):
+        if not value or not OURS.fullmatch(variable) or variable == LOG_FORMAT:
             continue
         taking = [target for target in targets if _option(variable, target) in target.fields]
         if not taking:

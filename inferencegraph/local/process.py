@@ -13,6 +13,7 @@ from pathlib import Path
 
 from inferencegraph.local.plan import Component
 from predictors.errors import ConfigurationError
+from predictors.json_log import message_of
 
 # Enough to finish an answer; a torch process needs longer than that just to take itself apart.
 STOP_GRACE_SECONDS = 2.0
@@ -132,5 +133,6 @@ def exit_reason(code: int, tail: Iterable[str] = ()) -> str:
     if code < 0:
         names = {number.value: number.name for number in signal.Signals}
         return f"signal {names.get(-code, -code)}"
-    reasons = [line.removeprefix("error: ") for line in tail if line.startswith("error: ")]
+    messages = map(message_of, tail)
+    reasons = [text.removeprefix("error: ") for text in messages if text.startswith("error: ")]
     return f"exit code {code}: {reasons[-1]}" if code and reasons else f"exit code {code}"

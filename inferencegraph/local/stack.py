@@ -27,6 +27,7 @@ from inferencegraph.router.app import PROPAGATE_HEADERS, TRACING, create_app, pa
 from inferencegraph.router.server import GraphServer
 from inferencegraph.spec.reading import read_objects
 from predictors.errors import ConfigurationError, HEMError
+from predictors.json_log import message_of
 from predictors.upstream.attempt import attempt, unread
 from predictors.upstream.client import Client, build_client
 from predictors.upstream.probe import Told
@@ -168,7 +169,7 @@ class Stack:
         return exit_
 
     def _line(self, component: Component, text: str) -> None:
-        self._far_sides.line(component, text)
+        self._far_sides.line(component, message_of(text))
         self._observer.line(component, text)
 
     def _tell(self, component: Component, said: Told) -> None:

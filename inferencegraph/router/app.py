@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, Final
 
-from inferencegraph.router.answer import Receive, Send, answer, fail, pass_on
+from inferencegraph.router.answer import Message, Receive, Send, answer, fail, pass_on
 from inferencegraph.router.execution import Call, bind
 from inferencegraph.router.spec import RouterTimeouts, Step, parse
 from inferencegraph.router.step import (
@@ -22,6 +22,8 @@ from inferencegraph.router.step import (
     StepService,
 )
 from predictors.errors import ConfigurationError
+from predictors.passed_on import forwarded_headers, passed_on_of
+from predictors.tracing.spans import server_span, tracing
 from predictors.upstream.client import PASSED_ON, Client, build_client
 
 Scope = MutableMapping[str, Any]
@@ -85,8 +87,10 @@ class Router:
         timeouts: RouterTimeouts,
         headers: HeaderFilter,
         max_body_bytes: int = MAX_BODY_BYTES,
+        name: str = "",
     ) -> None:
         self.timeouts = timeouts
+        self.name = name
         self.ready = True
         self._max_body_bytes = max_body_bytes
         self._root = root
@@ -101,7 +105,27 @@ class Router:
         elif scope["path"] == READY_PATH:
             await answer(send, Reply(200 if self.ready else 503, b""))
         else:
-            await self._serve(scope, receive, send)
+            headers = passed_on_of(scope["headers"])
+            with forwarded_headers(headers):  # which name it in the log
+                if tracing():
+                    await self._traced(headers, scope, receive, send)
+                else:
+                    await self._serve(scope, receive, send)
+
+    async def _traced(
+        self, headers: Mapping[str, str], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        about = {"http.request.method": scope["method"], "hem.graph": self.name}
+        with server_span(f"graph {self.name}".strip(), headers, about) as span:
+
+            async def sent(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    span.set({"http.response.status_code": message["status"]})
+                    if message["status"] >= 500:
+                        span.fail(str(message["status"]))
+                await send(message)
+
+            await self._serve(scope, receive, sent)
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -197,7 +221,13 @@ def create_app(
         return StepService(client, url, timeouts.service_client, lookout)
 
     headers = header_filter(propagate_headers)
-    return Router(bind(spec, service), client, timeouts, headers, max_body_bytes)
+    return Router(bind(spec, service), client, timeouts, headers, max_body_bytes, _name(graph))
+
+
+def _name(graph: Mapping[str, Any]) -> str:
+    """Empty for a spec alone."""
+    metadata = graph.get("metadata")
+    return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
 
 
 class RequestUnread(GraphFailure):

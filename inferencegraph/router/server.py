@@ -11,10 +11,12 @@ from typing import Any, cast
 
 import uvicorn
 import uvloop
+from uvicorn.config import LOGGING_CONFIG
 
 from inferencegraph.router.app import Router
 from inferencegraph.router.spec import RouterTimeouts
 from predictors.errors import ConfigurationError
+from predictors.logs import JSON, environment_format
 from predictors.serving.connection import Bounds, Connections
 
 _DRAIN_SECONDS = 5.0
@@ -42,6 +44,7 @@ class GraphServer:
             lifespan="on",
             access_log=False,
             log_level="warning",
+            log_config=None if environment_format() == JSON else LOGGING_CONFIG,
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=app.timeouts.server_idle or app.timeouts.server_read,

@@ -23,6 +23,7 @@ from predictors.upstream.client import (
 )
 from predictors.upstream.redaction import shown_url
 from predictors.upstream.settings import Limits
+from predictors.upstream.spans import answered, attempt_span, carry
 from predictors.upstream.watch import Watch
 
 T = TypeVar("T")
@@ -114,7 +115,11 @@ class StepService:
         Raises GraphFailure where no whole answer arrives, whatever the reason.
         """
         request = Request("POST", self._url, headers=_with_defaults(headers), content=body)
-        return await self.in_time(self._send(request, last))
+        with attempt_span(request) as span:
+            carry(request)
+            reply = await self.in_time(self._send(request, last))
+            answered(span, reply.status)
+            return reply
 
     async def in_time(self, awaited: Awaitable[T]) -> T:
         """What comes of it within the limit. Raises GraphFailure."""

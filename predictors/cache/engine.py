@@ -55,12 +55,15 @@ class CachedEngine(TextEngine):
     ) -> None:
         super().__init__(engine.settings)
         self.takes = engine.takes
+        self.remote = engine.remote
         self._engine = engine
         self._store = store
         self._identity = identity
         self._keep_sampled = keep_sampled
         self._imported: Answers = {}
         self._model_name = model_name
+        for operation in ("open", "read", "write"):
+            _ERRORS.labels(model_name, operation)  # a series that is not there yet has no rate
         _BYTES.labels(model_name).set_function(lambda: store.size)
         _ENTRIES.labels(model_name).set_function(lambda: store.entries)
         self._flights = Flights(self._compute)

@@ -24,6 +24,7 @@ class Engine(ABC):
     """
 
     Settings: ClassVar[type[EngineSettings]] = EngineSettings
+    remote: bool = False  # whether it asks another server; traces tell
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings

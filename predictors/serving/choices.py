@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from types import TracebackType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from predictors.contract import Delta, Query
 from predictors.engines.base import TextEngine
 from predictors.engines.side_by_side import side_by_side
+from predictors.serving.answers import Call
 
 # Deltas that wait for a reader who is slow; then the engine waits.
 QUEUED: Final = 64
@@ -21,18 +22,25 @@ class Arrived(NamedTuple):
     delta: Delta
 
 
+class Counted(Protocol):
+    """What counts one choice: `answers.Answers.text` of an operation."""
+
+    def __call__(self, *, streams: bool = False) -> AbstractContextManager[Call]: ...
+
+
 class Choices:
     """Use as `async with`: left, nothing of it runs any more."""
 
-    def __init__(self, engine: TextEngine, queries: Sequence[Query]) -> None:
+    def __init__(self, engine: TextEngine, queries: Sequence[Query], counted: Counted) -> None:
         self._engine = engine
+        self._counted = counted
         self._queries = queries
         self._queue: asyncio.Queue[Arrived | BaseException | None] = asyncio.Queue(QUEUED)
         self._task: asyncio.Task[None] | None = None
 
     async def whole(self) -> list[list[Delta]]:
         """All deltas of each choice."""
-        return await side_by_side(map(self._engine.whole, self._queries), AT_ONCE)
+        return await side_by_side(map(self._whole, self._queries), AT_ONCE)
 
     async def __aenter__(self) -> "Choices":
         self._task = asyncio.create_task(self._run())
@@ -77,7 +85,16 @@ class Choices:
         else:
             await self._queue.put(None)
 
+    async def _whole(self, query: Query) -> list[Delta]:
+        with self._counted() as call:
+            deltas = await self._engine.whole(query)
+            call.gave(delta.answer for delta in deltas)
+        return deltas
+
     async def _each(self, index: int) -> None:
-        async with aclosing(self._engine.stream(self._queries[index])) as deltas:
-            async for delta in deltas:
-                await self._queue.put(Arrived(index, delta))
+        with self._counted(streams=True) as call:
+            async with aclosing(self._engine.stream(self._queries[index])) as deltas:
+                async for delta in deltas:
+                    call.begins()
+                    call.gave([delta.answer])
+                    await self._queue.put(Arrived(index, delta))

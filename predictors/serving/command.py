@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Final, NoReturn
 
 from predictors.errors import ConfigurationError, HEMError
-from predictors.logs import one_line
+from predictors.logs import last_words
 
 CONFIGURATION_STATUS: Final = 2
 DEATH_STATUS: Final = 1
@@ -29,7 +29,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     try:
         main()
     except ConfigurationError as error:
-        print(f"error: {one_line(str(error))}", file=sys.stderr)
+        last_words(f"error: {error}")
         sys.exit(CONFIGURATION_STATUS)
     sys.exit(0)
 
@@ -41,6 +41,6 @@ def end_at_once(error: HEMError | None) -> NoReturn:
     if error is None:
         sys.stdout.flush()
         os._exit(0)
-    print(f"error: {one_line(str(error))}", file=sys.stderr, flush=True)
+    last_words(f"error: {error}")
     sys.stdout.flush()
     os._exit(CONFIGURATION_STATUS if isinstance(error, ConfigurationError) else DEATH_STATUS)

@@ -15,6 +15,7 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 from predictors.contract.codec import grpc_error
 from predictors.errors import Overloaded
 from predictors.memory import ByteBudget
+from predictors.tracing.spans import server_span
 
 # gRPC's own defaults are 120 s for a handshake and for ever for a connection without calls, dead
 # peers included. A client whose idle connection is closed opens another by itself.
@@ -27,6 +28,9 @@ _CONNECTIONS: Final = (
 )
 
 
+METHOD: Final = "inference.GRPCInferenceService/ModelInfer"
+
+
 class BudgetedServicer(InferenceServicer):
     """Counts the bytes of each request among those that calls in flight hold."""
 
@@ -36,7 +40,9 @@ class BudgetedServicer(InferenceServicer):
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:
         """Raises UNAVAILABLE where they are too many."""
-        with self._budget.call() as hold:
+        headers = {name: value for name, value in context.invocation_metadata() or ()}
+        about = {"rpc.system.name": "grpc", "rpc.method": METHOD}
+        with server_span(METHOD, headers, about), self._budget.call() as hold:
             try:
                 hold.take(request.ByteSize())
             except Overloaded as error:

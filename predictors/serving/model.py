@@ -22,8 +22,10 @@ from predictors.contract.codec import (
 from predictors.contract.tensors import BYTES, TensorType
 from predictors.engines.base import Engine, TensorEngine, TextEngine
 from predictors.errors import EngineError, HEMError, InvalidRequest, NotReady
+from predictors.serving.answers import Answers
 from predictors.serving.life import ServedModel
 from predictors.serving.openai_routes import OpenAIRoutes
+from predictors.tracing.genai import COMPLETION
 from predictors.upstream.client import forwarded_headers
 from predictors.upstream.ledger.decision import decided
 
@@ -51,6 +53,7 @@ class PredictorModel(ServedModel):
     ) -> None:
         super().__init__(name)
         self._openai = (aliases, first_event_seconds)
+        self._answers = Answers(name, remote=engine.remote)
         self._engine = engine
         self._sampling = sampling
         self._answers_text = isinstance(engine, TextEngine)
@@ -63,7 +66,13 @@ class PredictorModel(ServedModel):
         if isinstance(self._engine, TextEngine):
             aliases, seconds = self._openai
             routes = OpenAIRoutes(
-                self.name, self._engine, self._sampling, self._check_started, aliases, seconds
+                self.name,
+                self._engine,
+                self._sampling,
+                self._check_started,
+                aliases,
+                seconds,
+                self._answers,
             )
             routes.add_to(app)
 
@@ -134,10 +143,14 @@ class PredictorModel(ServedModel):
         self._check_started()
         engine = self._engine
         if isinstance(engine, TensorEngine) and not (self._answers_text and has_text(request)):
-            response = await engine.infer(decode_tensors(request))
+            with self._answers.tensors():
+                response = await engine.infer(decode_tensors(request))
             return encode_tensors(request, response, self.name)
         assert isinstance(engine, TextEngine)
-        answers = await engine.generate(decode_request(request, self._sampling))
+        queries = decode_request(request, self._sampling)
+        with self._answers.text(COMPLETION, len(queries)) as call:
+            answers = await engine.generate(queries)
+            call.gave(answers)
         return encode_answers(request, answers, self.name)
 
     def _check_started(self) -> None:

@@ -4,6 +4,7 @@ They stand beside kserve's own routes: those need vLLM to be installed, and know
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import orjson
 from fastapi import Request, Response
@@ -25,9 +26,11 @@ from predictors.engines.base import (
     TextEngine,
 )
 from predictors.errors import HEMError, UnknownModel, known
+from predictors.serving.answers import Answers
 from predictors.serving.choices import Choices
 from predictors.serving.event_stream import event_stream
 from predictors.serving.openai_paths import OpenAIPaths
+from predictors.tracing.genai import operation_of
 from predictors.upstream.client import forwarded_headers
 from predictors.upstream.ledger.decision import decided, from_headers
 
@@ -43,8 +46,10 @@ class OpenAIRoutes(OpenAIPaths):
         check_ready: Callable[[], None],
         aliases: Sequence[str] = (),
         patience: float = 15.0,
+        answers: Answers | None = None,
     ) -> None:
         super().__init__(name, *aliases)
+        self._answers = answers or Answers(name)
         self._engine = engine
         self._defaults = defaults
         self._check_ready = check_ready
@@ -71,7 +76,8 @@ class OpenAIRoutes(OpenAIPaths):
             refuse_untaken(queries, self._engine)
             self._check_ready()
             writer = writer_class(asked.model, queries, asked.choices)
-            choices = Choices(self._engine, queries)
+            operation = operation_of(request.url.path)
+            choices = Choices(self._engine, queries, partial(self._answers.text, operation))
             parameters = from_headers(request.headers)
             with forwarded_headers(request.headers), decided(parameters):
                 if asked.stream:

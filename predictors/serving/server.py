@@ -23,6 +23,9 @@ from predictors.serving.byte_gate import ByteGate
 from predictors.serving.life import ServedModel, Server
 from predictors.serving.middleware import RequestGate
 from predictors.serving.settings import ServerSettings
+from predictors.serving.telemetry import Telemetry
+from predictors.tracing.settings import start_tracing
+from predictors.tracing.spans import stop as stop_tracing
 
 logger = logging.getLogger("kserve.hem")
 
@@ -36,7 +39,7 @@ def serve(
     Raises ConfigurationError where a port is taken; a model that can't start, or can't answer any
     more, ends the process.
     """
-    logs.install()
+    logs.install(settings.log_format)
     arguments = model_server.args
     _check_port("--http_port", settings.host, arguments.http_port)
     if arguments.enable_grpc:
@@ -51,6 +54,7 @@ def serve(
     budget = ByteBudget(settings.max_bytes_in_flight)
     model_server.app.add_middleware(ByteGate, budget=budget)
     model.add_outer_layers(model_server.app)
+    model_server.app.add_middleware(Telemetry)
     # kserve runs asyncio.run() and leaves the choice of loop to the policy; before that it asks
     # for a current loop.
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
@@ -61,7 +65,11 @@ def serve(
         importlib.import_module("kserve.protocol.rest.openai.config")
     server = Server(model, settings, budget)
     _quiet_logs()
-    server.run()
+    start_tracing(model.name)
+    try:
+        server.run()
+    finally:
+        stop_tracing()
 
 
 def install(app: FastAPI, max_body_bytes: int, cancel_on_disconnect: bool) -> None:

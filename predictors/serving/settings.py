@@ -1,5 +1,7 @@
 """What every server of ours has, and what every predictor has, whichever its engine."""
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 from predictors.contract import Sampling, parse_sampling
@@ -26,6 +28,11 @@ class ServerSettings(BaseModel):
     )
     max_rows: int = Field(
         default=16_384, gt=0, description="most queries of one request; above it: 413"
+    )
+    log_format: Literal["", "text", "json"] = Field(
+        default="",
+        description="of the log's lines: text, or json, one object a line (default: what "
+        "HEM_LOG_FORMAT says, else text)",
     )
     drain_seconds: float = Field(
         default=5.0,

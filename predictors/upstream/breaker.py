@@ -25,9 +25,10 @@ OF_ONE_QUERY: Final = (500, 502)
 DOUBLINGS: Final = 5  # of the time for which it opens after those answers
 LOG_SECONDS: Final = 60.0  # between two lines about a server that stays down
 
+REASONS: Final = ("breaker_open", "queue_full", "queue_timeout")
 REJECTED = Counter(
     "hem_upstream_rejected_total",
-    "Calls refused without an attempt: breaker_open, queue_full, queue_timeout.",
+    f"Calls refused without an attempt: {', '.join(REASONS)}.",
     ["upstream", "reason"],
 )
 STATE = Gauge("hem_upstream_breaker", "0 closed, 1 half open, 2 open.", ["upstream"])

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -21,7 +21,7 @@ from tenacity import (
 )
 
 from predictors.errors import BreakerOpen, Cause, Overloaded, UpstreamError
-from predictors.upstream.breaker import REJECTED, Breaker
+from predictors.upstream.breaker import REASONS, REJECTED, Breaker
 from predictors.upstream.ledger.sent import CALL, Call
 from predictors.upstream.limits import queue_limit
 from predictors.upstream.probe import Look, Standing, watch
@@ -38,6 +38,11 @@ FAILURES = Counter(
     f"Attempts that failed: {', '.join(Cause)}.",
     ["upstream", "kind"],
 )
+ATTEMPTS = Counter(
+    "hem_upstream_attempts_total", "Attempts at it, whatever their end.", ["upstream"]
+)
+WAITING = Gauge("hem_upstream_waiting", "Calls that wait for a place in its queue.", ["upstream"])
+RUNNING = Gauge("hem_upstream_running", "Calls that have a place.", ["upstream"])
 RETRIES = Counter("hem_upstream_retries_total", "Attempts after the first of a call.", ["upstream"])
 
 
@@ -63,6 +68,11 @@ class Upstream:
         self._backoff = wait_random_exponential(multiplier=first_wait, max=longest_wait)
         self._places = asyncio.Semaphore(limits.max_concurrency)
         self._waiting = 0
+        self._attempts = ATTEMPTS.labels(name)
+        RETRIES.labels(name)  # a series that is not there yet has no rate
+        for reason in REASONS:
+            REJECTED.labels(name, reason)
+        self._gauges = (WAITING.labels(name), RUNNING.labels(name))
         self._breaker = Breaker(
             name, limits.breaker_failures, limits.breaker_seconds, limits.retry_seconds
         )
@@ -91,12 +101,15 @@ class Upstream:
         self._breaker.check()
         await self._take_place()
         token = CALL.set(Call())
+        running = self._gauges[1]
+        running.inc()
         try:
             deadline = asyncio.get_running_loop().time() + self._limits.timeout
             if not (retry and self._limits.retries):
                 return await self._attempt(attempt, deadline, streams, computes)
             return await self._retrying()(self._attempt, attempt, deadline, streams, computes)
         finally:
+            running.dec()
             CALL.reset(token)
             self._places.release()
 
@@ -140,6 +153,8 @@ class Upstream:
                 "waiting, as many as it may"
             )
         self._waiting += 1
+        waiting = self._gauges[0]
+        waiting.inc()
         try:
             async with asyncio.timeout(seconds):
                 await self._places.acquire()
@@ -150,6 +165,7 @@ class Upstream:
             ) from None
         finally:
             self._waiting -= 1
+            waiting.dec()
 
     def _retrying(self) -> AsyncRetrying:
         limits = self._limits
@@ -176,6 +192,7 @@ class Upstream:
         left = deadline - asyncio.get_running_loop().time()
         try:
             with self._breaker.admitted(computes):
+                self._attempts.inc()
                 try:
                     return await self._watched(attempt, deadline, streams)
                 except TimeoutError:

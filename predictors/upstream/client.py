@@ -4,7 +4,6 @@ httpx over aiohttp's transport: httpx's own loses nine tenths of its rate at 32 
 """
 
 import asyncio
-import contextlib
 import fcntl
 import functools
 import logging
@@ -13,8 +12,7 @@ import socket
 import ssl
 import sys
 import termios
-from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 import aiohttp
@@ -25,6 +23,7 @@ from httpx import URL, Headers, InvalidURL, Request, Response
 from httpx_aiohttp import AiohttpTransport
 
 from predictors.errors import Cause, ConfigurationError, UpstreamError
+from predictors.passed_on import FORWARDED, PASSED_ON, forwarded_headers
 from predictors.thin_streams import thin_socket
 from predictors.upstream.arrival import ARRIVAL, RECEIVED, Arrival
 from predictors.upstream.proxies import as_proxy, environment, environment_proxy
@@ -32,26 +31,22 @@ from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 
 # The types of httpx that other rooms name; they do not import it themselves.
 Client: TypeAlias = httpx.AsyncClient
-__all__ = ["URL", "Client", "Headers", "InvalidURL", "Request", "Response"]
+__all__ = [
+    "FORWARDED",
+    "PASSED_ON",
+    "URL",
+    "Client",
+    "Headers",
+    "InvalidURL",
+    "Request",
+    "Response",
+    "forwarded_headers",
+]
 
 logging.getLogger("httpx").setLevel(logging.WARNING)  # below, it logs whole URLs
 
 # KServe servers close an idle connection after 65 s; the client must let go first.
 KEEPALIVE_EXPIRY_SECONDS = 30.0
-
-# Headers of the request being served that an engine's own calls carry on: tracing, no credentials.
-PASSED_ON: Final = frozenset({"x-request-id", "traceparent", "tracestate", "x-b3-traceid"})
-FORWARDED: ContextVar[Mapping[str, str]] = ContextVar("forwarded_headers", default={})  # noqa: B039
-
-
-@contextlib.contextmanager
-def forwarded_headers(headers: Mapping[str, str] | None) -> Iterator[None]:
-    """Within it, FORWARDED holds those of `headers` that calls to other servers carry on."""
-    token = FORWARDED.set({k: v for k, v in (headers or {}).items() if k.lower() in PASSED_ON})
-    try:
-        yield
-    finally:
-        FORWARDED.reset(token)
 
 
 def on_the_wire(headers: Mapping[str, str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from predictors.upstream.ledger.egress import Egress
 from predictors.upstream.probe import Look
 from predictors.upstream.redaction import Redaction, secret_parameters, shown_url
 from predictors.upstream.settings import Limits
+from predictors.upstream.spans import answered, attempt_span, carry
 from predictors.upstream.traffic import Traffic
 
 T = TypeVar("T")
@@ -156,7 +157,11 @@ class HTTPUpstream:
             method, self._urls[path], content=content, headers=carried
         )
         where = shown(request.url) if self._egress.records else ""
-        with self._egress.attempt(where, method, content or b"", about or {}) as sent:
+        with (
+            attempt_span(request) as span,
+            self._egress.attempt(where, method, content or b"", about or {}) as sent,
+        ):
+            carry(request)
             self._traffic.sent(request, content)
             token = RECEIVED.set(sent.counting(self._traffic.received))
             try:
@@ -171,6 +176,8 @@ class HTTPUpstream:
                 )
             finally:
                 RECEIVED.reset(token)
+                if isinstance(sent.status, int):
+                    answered(span, sent.status)
 
     def refusing(self, refused: Callable[[Refusal], HEMError]) -> "HTTPUpstream":
         """The same server, queue and breaker for calls whose refusals mean something else; close

@@ -22,6 +22,7 @@ from predictors.contract.tensors import (
 )
 from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
 from predictors.memory import hold
+from predictors.tracing.spans import carrier
 from predictors.upstream.attempt import Refusal, reading
 from predictors.upstream.call import Upstream
 from predictors.upstream.client import FORWARDED, tls_context
@@ -30,6 +31,7 @@ from predictors.upstream.ledger.sent import Sent
 from predictors.upstream.proxies import as_proxy, environment, environment_proxy
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 from predictors.upstream.settings import Limits
+from predictors.upstream.spans import rpc_span
 from predictors.upstream.traffic import Traffic
 from predictors.upstream.v2 import V2Client, V2Metadata, V2Model
 from predictors.upstream.v2_grpc_response import infer_response, text_response
@@ -136,11 +138,13 @@ class GRPCClient(V2Client):
     async def _attempt(
         self, method: Callable[..., Any], message: Any, read: Callable[[Any], T]
     ) -> T:
-        with self._leaving(message) as sent:
+        name = type(message).__name__.removesuffix("Request")
+        with rpc_span(self._url, name) as span, self._leaving(message) as sent:
             try:
                 response = await method(message, metadata=self._sent())
             except grpc.aio.AioRpcError as error:
                 sent.status = error.code().name
+                span.set({"rpc.response.status_code": sent.status})
                 raise self._failure(error) from None
             sent.status, sent.received = Code.OK.name, response.ByteSize()
             self._traffic.message(message.ByteSize(), sent.received)
@@ -156,7 +160,7 @@ class GRPCClient(V2Client):
     def _sent(self) -> tuple[tuple[str, str], ...]:
         """Metadata is printable ASCII; a request id of others is left out."""
         forwarded = {n.lower(): v for n, v in FORWARDED.get().items() if is_metadata(v)}
-        return tuple({**self._metadata, **forwarded}.items())
+        return tuple({**self._metadata, **forwarded, **carrier()}.items())
 
     def _failure(self, error: grpc.RpcError) -> HEMError:
         return grpc_failure(error, self._url, self._redaction, self._refused)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -30,11 +30,21 @@ def hem(
 class RunningHem:
     """`hem up --json --port 0 ARGUMENTS`, ready; a context manager that leaves nothing running."""
 
-    def __init__(self, arguments: Sequence[str], timeout: float = 120) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        timeout: float = 120,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed by `close`)
         command = [*HEM, "up", "--json", "--port", "0", *arguments]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=self._errors, text=True, start_new_session=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, **(env or {})},
         )
         began = time.monotonic()
         self.events: list[dict[str, Any]] = []

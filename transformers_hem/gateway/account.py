@@ -1,17 +1,23 @@
 """What each call of a model used and cost, whether or not its answer reached the caller."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
+from predictors.contract import CLOUD, EDGE
 from predictors.contract.usage import Usage, parse_usage
 from predictors.errors import HEMError, InvalidRequest, Overloaded, UpstreamError
+from predictors.metric_names import Names
 from predictors.prices import Prices
+from predictors.serving.answers import SECONDS, TOKEN_SECONDS
+from predictors.tracing.genai import FIRST_CHUNK, model_call, operation_of, used as used_tokens
+from predictors.tracing.spans import Value
 from predictors.upstream.ledger.sent import used
 from transformers_hem.algorithms.base import Route
 from transformers_hem.guards.admission import Admission, KeptAtEdge
@@ -27,6 +33,33 @@ _LABELS: Final = ("model", "route", "outcome")
 _ATTEMPTS = Counter("hem_attempts_total", "Calls of models by the gateway.", _LABELS)
 _TOKENS = Counter("hem_tokens_total", "Their tokens, by their kind.", (*_LABELS, "kind"))
 _COST = Counter("hem_cost_total", "What they cost, by the price file.", (*_LABELS, "currency"))
+
+
+_REQUEST_LABELS: Final = ("model", "route")
+_WHOLE = Histogram(
+    "hem_gateway_seconds",
+    "From a request to the end of its answer, by the model that gave it.",
+    _REQUEST_LABELS,
+    buckets=SECONDS,
+)
+_FIRST = Histogram(
+    "hem_gateway_first_token_seconds",
+    "From a request to the first token of its stream, by the model that ended it.",
+    _REQUEST_LABELS,
+    buckets=SECONDS,
+)
+_BETWEEN = Histogram(
+    "hem_gateway_inter_token_seconds",
+    "From token to token of a stream: the mean of each answer.",
+    _REQUEST_LABELS,
+    buckets=TOKEN_SECONDS,
+)
+_SAVED = Counter(
+    "hem_saved_cost_total",
+    "What answers of the edge would have cost by the price of the cloud's model.",
+    ["currency"],
+)
+_MODELS: Final = Names()  # servers tell them
 
 
 @dataclass(slots=True)
@@ -50,6 +83,10 @@ class Attempt:
     unused: bool = False
     redacted: Mapping[str, int] = field(default_factory=dict)
     verdicts: str = ""
+    streams: bool = False
+    asked_at: float = 0.0  # time.perf_counter(), as are those when its caller got a part of it
+    first_at: float = 0.0
+    last_at: float = 0.0
 
     @property
     def model(self) -> str:
@@ -82,6 +119,36 @@ class Attempt:
             if self.outcome not in DECIDED:
                 self.outcome = outcome
 
+    @contextmanager
+    def traced(self, path: str, *, streams: bool) -> Iterator[None]:
+        """Around the call, as a span; its model's name is known by then."""
+        self.streams, self.asked_at = streams, time.perf_counter()
+        about = {"hem.route": self.route}
+        operation = operation_of(path)
+        with model_call(operation, self.asked, remote=True, streams=streams, more=about) as span:
+            try:
+                yield
+            finally:
+                if span.recording:
+                    span.set(self._described())
+
+    def spoke(self) -> None:
+        """The caller is about to get a part of it."""
+        self.last_at = time.perf_counter()
+        self.first_at = self.first_at or self.last_at
+
+    def _described(self) -> dict[str, Value]:
+        about: dict[str, Value] = {}
+        if self.outcome in DECIDED:  # of a draft it is not known yet
+            about["hem.outcome"] = self.outcome
+        if self.served:
+            about["gen_ai.response.model"] = self.served
+        if self.usage is not None:
+            about.update(used_tokens(self.usage))
+        if self.streams and self.first_at:
+            about[FIRST_CHUNK] = self.first_at - self.asked_at
+        return about
+
     def failure(self) -> dict[str, Any]:
         """`tokens` are those that came before it failed, as far as it is known."""
         tokens = self.counted().completion_tokens
@@ -108,11 +175,30 @@ def _is_unused(error: HEMError) -> bool:
     return isinstance(error, InvalidRequest | Overloaded | KeptAtEdge)
 
 
+@dataclass(slots=True)
+class CloudModel:
+    """Its names: as it is asked for, and as its last answer said."""
+
+    asked: str = ""
+    served: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(filter(None, (self.served, self.asked)))
+
+    def learn(self, attempt: Attempt) -> None:
+        if attempt.route == CLOUD:
+            self.asked = attempt.asked or self.asked
+            self.served = attempt.served or self.served
+
+
 class Account:
     """Of one request of a caller: all attempts to answer it."""
 
-    def __init__(self, prices: Prices | None) -> None:
+    def __init__(self, prices: Prices | None, cloud: CloudModel | None = None) -> None:
         self._prices = prices
+        self._cloud = cloud or CloudModel()
+        self._began = time.perf_counter()
         self._attempts: list[Attempt] = []
 
     def begin(self, route: Route) -> Attempt:
@@ -199,7 +285,9 @@ class Account:
         """To Prometheus, once the request has ended, however it did."""
         for attempt in self._attempts:
             attempt.settle()
-            labels = (attempt.model, attempt.route, attempt.outcome)
+            self._cloud.learn(attempt)
+            model = _MODELS.bounded(attempt.model)
+            labels = (model, attempt.route, attempt.outcome)
             usage = attempt.counted()
             _ATTEMPTS.labels(*labels).inc()
             tokens = {
@@ -212,3 +300,19 @@ class Account:
                     _TOKENS.labels(*labels, kind).inc(count)
             if self._prices and (cost := self._cost(attempt, usage)):
                 _COST.labels(*labels, self._prices.currency).inc(cost)
+            if attempt.outcome == "answered":
+                self._observe(attempt, usage, (model, attempt.route))
+
+    def _observe(self, answered: Attempt, usage: Usage, labels: tuple[str, str]) -> None:
+        """Of the one answer that the caller got to its end."""
+        _WHOLE.labels(*labels).observe(time.perf_counter() - self._began)
+        if answered.streams and answered.first_at:
+            firsts = [each.first_at for each in self._attempts if each.first_at]
+            _FIRST.labels(*labels).observe(min(firsts) - self._began)
+            if usage.completion_tokens > 1:
+                between = (answered.last_at - answered.first_at) / (usage.completion_tokens - 1)
+                _BETWEEN.labels(*labels).observe(between)
+        if self._prices and answered.route == EDGE:
+            saved = self._prices.cost(usage, *self._cloud.names)
+            if saved:
+                _SAVED.labels(self._prices.currency).inc(saved)

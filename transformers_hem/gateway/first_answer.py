@@ -69,8 +69,9 @@ class Edge:
         """Raises HEMError."""
         with attempt.under_way():
             attempt.asked = await self._target.model()
-            first = await self._scored(path, {**body, "model": attempt.asked})
-            attempt.read(first.body)
+            with attempt.traced(path, streams=False):
+                first = await self._scored(path, {**body, "model": attempt.asked})
+                attempt.read(first.body)
         return first
 
     async def _scored(self, path: str, body: Mapping[str, Any]) -> FirstAnswer:
@@ -104,8 +105,10 @@ class Edge:
         try:
             with attempt.under_way():
                 asked["model"] = attempt.asked = await self._target.model()
-                more = await self._target.http.post(path, asked, lambda b: _read(b, APIS[path]))
-                attempt.read(more.body)
+                with attempt.traced(path, streams=False):
+                    post = self._target.http.post
+                    more = await post(path, asked, lambda b: _read(b, APIS[path]))
+                    attempt.read(more.body)
         except HEMError as error:
             logger.warning("no sampled answers: %s", logged(error))
             return ()

@@ -78,7 +78,8 @@ class Relay:
 
     async def run(self) -> None:
         """Raises HEMError; `given` tells whether anything was sent by then."""
-        with self.served.attempt.under_way():
+        attempt = self.served.attempt
+        with attempt.under_way(), attempt.traced(self._path, streams=self._streams):
             self._outlet.headers = self.served.headers
             try:
                 await self._ask()
@@ -218,6 +219,7 @@ class Relay:
         if not self.given:
             self._outlet.headers = self.served.headers
         self._outlet.claim(self)
+        self.served.attempt.spoke()
         self.given = True
 
 

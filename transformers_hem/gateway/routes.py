@@ -20,7 +20,7 @@ from predictors.prices import Prices
 from predictors.serving.openai_paths import CHAT, COMPLETIONS, OpenAIPaths
 from predictors.upstream.client import forwarded_headers
 from predictors.upstream.redaction import logged, unrepeated
-from transformers_hem.gateway.account import Account
+from transformers_hem.gateway.account import Account, CloudModel
 from transformers_hem.gateway.answering import Answering, Miner
 from transformers_hem.gateway.chat import REQUEST_ID, Chat, read_wishes
 from transformers_hem.gateway.cors import GatewayCORS
@@ -75,6 +75,7 @@ class Gateway(OpenAIPaths):
         self._private = private or Sticky("off", "")
         self._decider = miner.decider
         self._prices = prices
+        self._cloud = CloudModel(site.targets[CLOUD].named)
         self._origins = origins
         self._whole_conversation = whole_conversation
         self._patience = patience
@@ -136,7 +137,7 @@ class Gateway(OpenAIPaths):
             return refusal(error, {REQUEST_ID: identity})
         headers = {**request.headers, REQUEST_ID: identity}
         conversation = self._sticky.key(body, headers)
-        account = Account(self._prices)
+        account = Account(self._prices, self._cloud)
         private = self._private.key(body, headers)
         leaving = leaving_chat(body, request.headers, private=self._private.stays(private))
         client = client_of(request.headers, self._client_header)

@@ -37,6 +37,8 @@ from predictors.contract.codec import (
 )
 from predictors.errors import ConfigurationError, HEMError, InvalidRequest, NotReady
 from predictors.serving.life import ServedModel
+from predictors.tracing.genai import decided
+from predictors.tracing.spans import Span, span
 from predictors.upstream.redaction import shown_url, unrepeated
 from transformers_hem.algorithms.base import Batch, Leaving, Route
 from transformers_hem.gateway.routes import Gateway
@@ -125,11 +127,13 @@ class HEMTransformer(ServedModel):
         self, batch: Batch, prefer: Route | None, request: InferRequest, headers: Headers | None
     ) -> Decision:
         started = time.perf_counter()
-        decision = self.decider.overrule(batch, prefer)
-        if decision is None:
-            decision = await self._judged(await self._with_samples(batch, request, headers))
-        if decision.route == CLOUD:
-            decision = await self._admitted(decision, batch, prefer, request)
+        with span("hem mine", {}) as mining:
+            decision = self.decider.overrule(batch, prefer)
+            if decision is None:
+                decision = await self._judged(await self._with_samples(batch, request, headers))
+            if decision.route == CLOUD:
+                decision = await self._admitted(decision, batch, prefer, request)
+            _describe(mining, decision, batch)
         request_id = (headers or {}).get("x-request-id") or request.id
         _tell(decision, batch, self._logged_id(decision, request_id), started)
         if self.gateway is not None:
@@ -161,7 +165,9 @@ class HEMTransformer(ServedModel):
     ) -> Decision:
         """For the gateway, which has no V2 request."""
         started = time.perf_counter()
-        decision = self.decider.overrule(batch, prefer, sticky) or await self._judged(batch)
+        with span("hem mine", {}) as mining:
+            decision = self.decider.overrule(batch, prefer, sticky) or await self._judged(batch)
+            _describe(mining, decision, batch)
         _tell(decision, batch, self._logged_id(decision, request_id), started)
         return decision
 
@@ -204,6 +210,11 @@ class HEMTransformer(ServedModel):
     ) -> Batch:
         """Only the answer stage has a predictor to ask."""
         return batch
+
+
+def _describe(mining: Span, decision: Decision, batch: Batch) -> None:
+    if mining.recording:
+        mining.set({**decided(decision.parameters()), "hem.rows": batch.size})
 
 
 def _tell(decision: Decision, batch: Batch, request_id: str | None, started: float) -> None:

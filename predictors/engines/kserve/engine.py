@@ -57,6 +57,7 @@ class KServeEngine(TextEngine, TensorEngine):
     OpenAI routes, which gRPC has not."""
 
     Settings = KServeSettings
+    remote = True
     _far: V2Client
 
     def __init__(self, settings: EngineSettings) -> None:

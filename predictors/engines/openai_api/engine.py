@@ -67,6 +67,7 @@ class OpenAIAPIEngine(TextEngine):
     """Ready once started, whether or not the far side is: it may be an uplink."""
 
     Settings = OpenAIAPISettings
+    remote = True
     takes = frozenset({CONTINUES, ECHO, LOGPROBS, MESSAGES, PENALTIES, RAW, TOKENS, *OPTIONS})
     _http: HTTPUpstream
 

@@ -55,6 +55,7 @@ class TritonEngine(TextEngine, TensorEngine):
     models stream; any other has whole answers only."""
 
     Settings = TritonSettings
+    remote = True
     _client: TritonGRPC | TritonREST
 
     def __init__(self, settings: TritonSettings) -> None:

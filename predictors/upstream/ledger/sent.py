@@ -15,9 +15,10 @@ from predictors.upstream.client import Response
 
 @dataclass(slots=True)
 class Call:
-    """All attempts of one call: the number of the first one's line."""
+    """All attempts of one call: how many there were, and the number of the first one's line."""
 
     first: int | None = None
+    attempts: int = 0
 
 
 # The call that attempts belong to; None for one that is made beside all calls: a probe.

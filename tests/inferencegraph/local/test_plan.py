@@ -12,6 +12,7 @@ from inferencegraph.local.containers import (
     image_name,
     manifest_environment,
     model_directory,
+    process_environment,
     with_own_images,
 )
 from inferencegraph.local.placement import Addresses, host_names
@@ -283,3 +284,14 @@ def test_the_shipped_example_can_run_here(mode: str) -> None:
     uplink, cloud = component(made, "qa-uplink"), component(made, "qa-cloud")
     assert any(cloud.url in word for word in uplink.command)
     assert {"qa-edge", "qa-uplink"} <= set(made.infer_urls)
+
+
+def test_the_format_of_logs_alone_of_our_variables_reaches_every_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HEM_LOG_FORMAT", "json")
+    monkeypatch.setenv("HEM_THRESHOLD", "0.9")
+    environment = process_environment({"PROTOCOL": "v2"}, 1)
+    assert environment["HEM_LOG_FORMAT"] == "json"
+    assert "HEM_THRESHOLD" not in environment
+    assert process_environment({"HEM_LOG_FORMAT": "text"}, 1)["HEM_LOG_FORMAT"] == "text"

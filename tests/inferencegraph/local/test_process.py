@@ -98,6 +98,8 @@ def test_exit_codes_read_as_reasons() -> None:
     assert exit_reason(3) == "exit code 3"
     assert exit_reason(-9, ["error: not this"]) == "signal SIGKILL"
     assert exit_reason(2, ["error: first", "error: no model", "noise"]) == "exit code 2: no model"
+    last = '{"time":"2026-01-01T00:00:00.000Z","level":"CRITICAL","message":"error: no model"}'
+    assert exit_reason(2, [last]) == "exit code 2: no model"
 
 
 async def gone(pid: int) -> None:

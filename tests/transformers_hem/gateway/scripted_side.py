@@ -26,6 +26,7 @@ class Side:
 
     url: str = ""
     asked: list[Body] = field(default_factory=list)
+    heads: list[dict[str, str]] = field(default_factory=list)
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     left: float = 0.0
@@ -96,6 +97,8 @@ async def scripted_side(
             length = start.partition("content-length:")[2].split()[0]
             body = json.loads(await reader.readexactly(int(length)))
             side.asked.append(body)
+            fields = (line.partition(":") for line in start.splitlines()[1:])
+            side.heads.append({name: value.strip() for name, _, value in fields if name})
             said = answer(body)
             for part in said if isinstance(said, tuple) else (said,):
                 writer.write(part)

@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 from predictors.prices import Price, Prices
 from tests.transformers_hem.gateway.gateway_under_test import NOBODY, chat, gateway
 from tests.transformers_hem.gateway.scripted_side import (
+    SSE,
     Body,
     event,
     head,
@@ -258,3 +259,65 @@ async def test_a_caller_that_leaves_while_the_edge_drafts_cancels_the_draft() ->
         call.cancel()
         await counters.settled("cancelled")
     assert counters.counted("hem_attempts_total") == {("m", "edge", "cancelled"): 1}
+
+
+def value(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def test_what_the_edge_saved_is_counted_by_the_clouds_price() -> None:
+    """From the cloud's first answer on its model has a name, and a price."""
+
+    def answer(model: str, count: Body) -> bytes:
+        return streamed(model, "so", "it", "is", usage=count)
+
+    saved = value("hem_saved_cost_total", currency="USD")
+    async with (
+        scripted_side(lambda _: answer("small", usage(100, 10))) as edge,
+        scripted_side(lambda _: answer("large", LARGE)) as cloud,
+        gateway(edge=edge.url, cloud=cloud.url, algorithm="EdgeOnly", prices=PRICES) as client,
+    ):
+        await ask(client)
+        assert value("hem_saved_cost_total", currency="USD") == saved
+        await ask(client, model="qa-cloud")
+        assert value("hem_saved_cost_total", currency="USD") == saved
+        await ask(client)
+    more = value("hem_saved_cost_total", currency="USD") - saved
+    assert more == pytest.approx((100 * 10 + 10 * 20) / 1e6)
+
+
+async def test_times_of_a_stream_are_counted_by_model_and_route() -> None:
+    labels = {"model": "timed", "route": "cloud"}
+    parts = [event("timed", "a"), event("timed", "b"), event("timed", None, "stop")]
+    last = streamed("timed", usage=usage(1, 3)).partition(b"\r\n\r\n")[2]
+    names = ("hem_gateway_seconds", "hem_gateway_first_token_seconds")
+    names += ("hem_gateway_inter_token_seconds",)
+    async with (
+        scripted_side(lambda _: (head(SSE), *parts, last)) as cloud,
+        gateway(cloud=cloud.url) as client,
+    ):
+        await ask(client)
+    assert [value(f"{name}_count", **labels) for name in names] == [1, 1, 1]
+    whole_, first, between = (value(f"{name}_sum", **labels) for name in names)
+    assert 0 < first < whole_ < 10
+    assert 0 < between < whole_
+
+
+async def test_models_names_that_servers_tell_are_bounded() -> None:
+    number = 0
+
+    def answer(_: Body) -> bytes:
+        nonlocal number
+        number += 1
+        return whole(f"new-{number}", "x")
+
+    async with scripted_side(answer) as cloud, gateway(cloud=cloud.url) as client:
+        for _ in range(60):
+            await ask(client, stream=False)
+    told = {
+        sample.labels["model"]
+        for metric in REGISTRY.collect()
+        if metric.name in ("hem_attempts", "hem_gateway_seconds", "hem_tokens")
+        for sample in metric.samples
+    }
+    assert len(told) <= 51 and "other" in told

@@ -58,6 +58,8 @@ class PrivacyGuard(Guard):
         self._seconds = parameters.seconds
         self._longest = parameters.longest
         self._detectors = Detectors(parameters)
+        for found in (BEFORE, UNREADABLE, TOO_LONG, TIMEOUT, ERROR):
+            _PRIVATE.labels(found)  # a series that is not there yet has no rate
         self._known: WeakKeyDictionary[Leaving, _Looked] = WeakKeyDictionary()
 
     def route(self, batch: Batch) -> Route | None:

@@ -1,0 +1,104 @@
+"""A site that is watched: `hem up` of the embedded pair, a Prometheus, some traffic, and a cloud
+that dies."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from predictors.contract import text_request
+from predictors.embedded.workshop.questions import test_questions as shipped_questions
+from tests.inferencegraph.running_hem import RunningHem
+from tests.monitoring.prometheus import Prometheus
+
+PRICES = """
+currency: USD
+models:
+  qa-edge: {input: 0.01, output: 0.02}
+  qa-cloud: {input: 2.5, output: 10}
+  qa-uplink: {input: 2.5, output: 10}
+"""
+CARD = "My card is 4111 1111 1111 1111. 2 + 2?"
+UNREADABLE = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
+DRIFTED = 250  # scores; the index is known from 200 on
+
+
+@dataclass(frozen=True)
+class Site:
+    hem: RunningHem
+    prometheus: Prometheus
+    gateway: str
+
+    def url(self, name: str) -> str:
+        return next(str(e["url"]) for e in self.hem.events if e.get("name") == name and "url" in e)
+
+    def ask(self, text: str, **parameters: Any) -> httpx.Response:
+        return self.hem.ask(text, temperature=0, **parameters)
+
+    def chat(self, content: Any, *, stream: bool = False, side: str = "") -> None:
+        body = {
+            "model": f"qa-{side}".rstrip("-"),
+            "messages": [{"role": "user", "content": content}],
+            "stream": stream,
+            "temperature": 0,
+        }
+        with httpx.Client(timeout=60) as client:
+            client.post(f"{self.gateway}/chat/completions", json=body)
+
+    def until(self, holds: Callable[[], object], timeout: float = 30) -> None:
+        deadline = time.monotonic() + timeout
+        while not holds():
+            assert time.monotonic() < deadline, "not in time"
+            time.sleep(0.25)
+
+
+@contextlib.contextmanager
+def site(folder: Path, env: Mapping[str, str] | None = None) -> Iterator[Site]:
+    """Both run, and Prometheus has scraped all."""
+    prices = folder / "prices.yaml"
+    prices.write_text(PRICES)
+    settings = {
+        "qa-hem.HEM_PRICES_FILE": prices,
+        "qa-hem.HEM_GUARDS": "PrivacyGuard",
+        "qa-edge.cache": "memory",
+        "qa-uplink.ledger": folder / "egress.jsonl",
+        "qa-uplink.breaker_failures": 3,
+        "qa-uplink.retry_seconds": 1,
+    }
+    arguments = [word for name in settings for word in ("--set", f"{name}={settings[name]}")]
+    with RunningHem([*arguments, "--no-restart"], env=env) as hem:
+        urls = {e["name"]: e["url"] for e in hem.events if e["event"] == "started"}
+        gateways = next(e for e in hem.events if e["event"] == "all_ready")["gateways"]
+        targets = {name: url.removeprefix("http://") for name, url in urls.items()}
+        with Prometheus(folder / "prometheus", targets) as prometheus:
+            watched = Site(hem, prometheus, gateways["qa"])
+            watched.until(lambda: len(prometheus.ask("up == 1")) == len(targets))
+            yield watched
+
+
+def traffic(watched: Site, rounds: int = 1) -> None:
+    """V2, chats and streams, some of them forced, cached, private or not to be looked through."""
+    questions = [question.query for question in shipped_questions()]
+    for number in range(rounds):
+        for question in questions[12 * number : 12 * (number + 1)]:
+            watched.ask(question)
+            watched.chat(question)
+            watched.chat(question, stream=True)
+        watched.ask(questions[0], hem_prefer="cloud")
+        watched.chat(questions[1], stream=True, side="cloud")
+        watched.chat(CARD)
+        watched.chat(UNREADABLE)
+    rows = text_request((questions * 2)[:DRIFTED], {"temperature": 0})
+    httpx.post(f"{watched.url('qa-hem')}/v2/models/qa-hem/infer", json=rows, timeout=60)
+
+
+def outage(watched: Site) -> None:
+    """The cloud is gone; who asks for it is answered by the edge, or is refused."""
+    watched.hem.kill("qa-cloud")
+    for _ in range(15):
+        watched.ask("1 + 1?", hem_prefer="cloud")
+        watched.chat("1 + 1?", side="cloud")

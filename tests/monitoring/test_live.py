@@ -1,0 +1,71 @@
+"""Every panel's query and every alert's expression, against a real Prometheus that watches a real
+run of the embedded pair: each gives data."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from manifests.monitoring.workshop.panels import ROWS
+from tests.monitoring.prometheus import MONITORING, program
+from tests.monitoring.scenario import Site, outage, site, traffic
+
+pytestmark = pytest.mark.system
+
+PANELS = [(panel.title, query) for row in ROWS.values() for panel in row for query in panel.queries]
+RULES = yaml.safe_load((MONITORING / "alerts.yaml").read_text())["groups"][0]["rules"]
+# What the outage makes fire.
+FIRING = {
+    "HEMServerDown",
+    "HEMFarSideDown",
+    "HEMCircuitBreakerOpen",
+    "HEMAttemptsFail",
+    "HEMServerErrors",
+    "HEMGatewayCallsFail",
+    "HEMPrivacyUnsure",
+}
+BOUND = re.compile(r"\s*(?:==|>|<)\s*[\d.]+\s*$")
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    program("prometheus")
+    with site(tmp_path_factory.mktemp("site")) as running:
+        traffic(running)
+        outage(running)
+        running.until(lambda: running.prometheus.ask("hem_upstream_up == 0"))
+        yield running
+
+
+@pytest.mark.parametrize(("title", "query"), PANELS, ids=[f"{t}" for t, _ in PANELS])
+def test_a_panels_query_gives_data(watched: Site, title: str, query: object) -> None:
+    expression = str(getattr(query, "expression", ""))
+    asked = expression.replace("$__rate_interval", "1m").replace("$job", ".*")
+    found = watched.prometheus.ask(asked)
+    assert found, asked
+    legend = set(re.findall(r"{{(\w+)}}", str(getattr(query, "legend", ""))))
+    assert all(legend <= series["metric"].keys() for series in found), asked
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
+def test_what_an_alert_compares_gives_data(watched: Site, rule: dict[str, str]) -> None:
+    compared, bounds = BOUND.subn("", rule["expr"])
+    assert bounds == 1
+    assert watched.prometheus.ask(compared), compared
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
+def test_the_outage_makes_the_alerts_true_that_it_is_for(
+    watched: Site, rule: dict[str, str]
+) -> None:
+    found = watched.prometheus.ask(rule["expr"])
+    assert bool(found) == (rule["alert"] in FIRING), found
+
+
+def test_prometheus_itself_holds_them_for_pending(watched: Site) -> None:
+    def states() -> set[str]:
+        alerts = watched.prometheus.ask("ALERTS")
+        return {str(series["metric"]["alertname"]) for series in alerts}
+
+    watched.until(lambda: states() >= FIRING)
