@@ -39,6 +39,7 @@ CHARACTERS_OF_A_TOKEN = 4.5
 REQUESTS = 300
 COUNTED = 3000
 LIMIT_MS = 0.1
+MOST_SECONDS_OF_A_TOKEN = 1e-4
 ITEMS = " Mail anna@example.com or call +49 30 1234567; card 4111 1111 1111 1111."
 
 
@@ -110,22 +111,8 @@ def test_what_counts_is_a_tenth_of_a_millisecond_a_request(decider: Decider) -> 
     assert median(taken) <= LIMIT_MS
 
 
-@pytest.mark.parametrize(
-    ("tokens", "items", "most_ms"), [(500, "", 0.3), (500, ITEMS, 0.6), (8000, "", 3.0)]
-)
-def test_the_guard_of_privacy(tokens: int, items: str, most_ms: float) -> None:
-    text, size = prompts(), int(tokens * CHARACTERS_OF_A_TOKEN)
-MOST_SECONDS_OF_A_TOKEN = 1e-4
-ITEMS = " Mail anna@example.com or call +49 30 1234567; card 4111 1111 1111 1111."
-
-
 def bodies(tokens: int, items: str) -> Iterator[dict[str, Any]]:
-    if not DATA.exists():
-        pytest.skip(f"{DATA.name} is not here")
-    prompts = [
-        orjson.loads(line)["query"] for line in gzip.decompress(DATA.read_bytes()).splitlines()
-    ]
-    text, size = "\n\n".join(prompts), int(tokens * CHARACTERS_OF_A_TOKEN)
+    text, size = prompts(), int(tokens * CHARACTERS_OF_A_TOKEN)
     for start in range(0, REQUESTS * 1009, 1009):
         yield {"messages": [{"role": "user", "content": text[start : start + size] + items}]}
 
