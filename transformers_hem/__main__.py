@@ -5,9 +5,9 @@ import sys
 
 from predictors.serving.command import run
 from transformers_hem.algorithms import ALGORITHMS
+from transformers_hem.reload.reloading import Reloading
 from transformers_hem.serving.settings import (
     HEMSettings,
-    build_decider,
     environment_name,
     read_environment,
     warn_of_a_prefix,
@@ -27,7 +27,8 @@ def main() -> None:
     # A bad setting shows before kserve's seconds of imports, but not to who asks for help.
     if not {"-h", "--help"} & set(sys.argv):
         settings = read_environment()
-        decider = build_decider(settings)
+        reloading = Reloading(settings)
+        decider = reloading.current.now.decider
     # kserve reads sys.argv when it is imported; nothing else may.
     from kserve import model_server
 
@@ -46,8 +47,9 @@ def main() -> None:
         conflict_handler="resolve",
     )
     options = parser.parse_args()
-    model = build_model(options, decider)
-    model.gateway = build_gateway(settings, options, model)
+    model = build_model(options, decider, settings.verifies())
+    model.follow(reloading)
+    model.gateway = build_gateway(settings, options, model, reloading.current)
     warn_of_a_shipped_router(decider)
     warn_of_a_prefix(decider)
     # The decision on a query takes less time than a task that watches for its cancellation.

@@ -15,6 +15,7 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 from predictors.contract.codec import grpc_error
 from predictors.errors import Overloaded
 from predictors.memory import ByteBudget
+from predictors.serving.tls import ServedTLS
 
 # gRPC's own defaults are 120 s for a handshake and for ever for a connection without calls, dead
 # peers included. A client whose idle connection is closed opens another by itself.
@@ -49,10 +50,17 @@ class BoundedGRPCServer(GRPCServer):
     `host`, or on all addresses where that is empty."""
 
     def __init__(
-        self, host: str, port: int, data_plane: Any, repository: Any, budget: ByteBudget
+        self,
+        host: str,
+        port: int,
+        data_plane: Any,
+        repository: Any,
+        budget: ByteBudget,
+        tls: ServedTLS | None = None,
     ) -> None:
         super().__init__(port, data_plane, repository, kwargs=vars(model_server.args))
         self._budget = budget
+        self._tls = tls
         self._host = f"[{host}]" if ":" in host else host or "[::]"
 
     async def start(self, max_workers: int) -> None:
@@ -69,7 +77,11 @@ class BoundedGRPCServer(GRPCServer):
             self._data_plane, self._model_repository_extension, self._budget
         )
         add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
-        self._server.add_insecure_port(f"{self._host}:{self._port}")
+        address = f"{self._host}:{self._port}"
+        if self._tls is None:
+            self._server.add_insecure_port(address)
+        else:
+            self._server.add_secure_port(address, self._tls.credentials())
         await self._server.start()
         await self._server.wait_for_termination()
 

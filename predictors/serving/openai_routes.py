@@ -30,6 +30,7 @@ from predictors.serving.event_stream import event_stream
 from predictors.serving.openai_paths import OpenAIPaths
 from predictors.upstream.client import forwarded_headers
 from predictors.upstream.ledger.decision import decided, from_headers
+from predictors.upstream.tenant import tenant, tenant_of
 
 
 class OpenAIRoutes(OpenAIPaths):
@@ -73,7 +74,8 @@ class OpenAIRoutes(OpenAIPaths):
             writer = writer_class(asked.model, queries, asked.choices)
             choices = Choices(self._engine, queries)
             parameters = from_headers(request.headers)
-            with forwarded_headers(request.headers), decided(parameters):
+            whose = tenant(tenant_of(request.headers))
+            with forwarded_headers(request.headers), decided(parameters), whose:
                 if asked.stream:
                     usage = asked.include_usage
                     return await event_stream(choices, writer, usage, self._patience)

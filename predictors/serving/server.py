@@ -23,6 +23,7 @@ from predictors.serving.byte_gate import ByteGate
 from predictors.serving.life import ServedModel, Server
 from predictors.serving.middleware import RequestGate
 from predictors.serving.settings import ServerSettings
+from predictors.serving.tls import served_tls
 
 logger = logging.getLogger("kserve.hem")
 
@@ -38,14 +39,15 @@ def serve(
     """
     logs.install()
     arguments = model_server.args
-    _check_port("--http_port", settings.host, arguments.http_port)
+    _check_port("--http_port", settings.address, arguments.http_port)
     if arguments.enable_grpc:
-        _check_port("--grpc_port", settings.host, arguments.grpc_port)
+        _check_port("--grpc_port", settings.address, arguments.grpc_port)
     if arguments.workers > 1:
         raise ConfigurationError(
             f"--workers {arguments.workers}: kserve workers lose the model's configuration; run "
             "one worker, and replicas of the InferenceService"
         )
+    tls = served_tls(arguments.ssl_certfile, arguments.ssl_keyfile, settings.tls_client_ca)
     model.add_routes(model_server.app)
     install(model_server.app, settings.max_body_bytes, cancel_on_disconnect)
     budget = ByteBudget(settings.max_bytes_in_flight)
@@ -59,7 +61,7 @@ def serve(
     # installed. An engine's thread may import them at the same time, which fails now and then.
     with contextlib.suppress(ImportError):
         importlib.import_module("kserve.protocol.rest.openai.config")
-    server = Server(model, settings, budget)
+    server = Server(model, settings, budget, tls)
     _quiet_logs()
     server.run()
 

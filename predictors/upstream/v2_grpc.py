@@ -30,6 +30,7 @@ from predictors.upstream.ledger.sent import Sent
 from predictors.upstream.proxies import as_proxy, environment, environment_proxy
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 from predictors.upstream.settings import Limits
+from predictors.upstream.tenant import tenant_header
 from predictors.upstream.traffic import Traffic
 from predictors.upstream.v2 import V2Client, V2Metadata, V2Model
 from predictors.upstream.v2_grpc_response import infer_response, text_response
@@ -156,7 +157,7 @@ class GRPCClient(V2Client):
     def _sent(self) -> tuple[tuple[str, str], ...]:
         """Metadata is printable ASCII; a request id of others is left out."""
         forwarded = {n.lower(): v for n, v in FORWARDED.get().items() if is_metadata(v)}
-        return tuple({**self._metadata, **forwarded}.items())
+        return tuple({**self._metadata, **forwarded, **tenant_header()}.items())
 
     def _failure(self, error: grpc.RpcError) -> HEMError:
         return grpc_failure(error, self._url, self._redaction, self._refused)

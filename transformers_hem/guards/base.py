@@ -23,3 +23,6 @@ class Guard(ABC):
     @abstractmethod
     def route(self, batch: Batch) -> Route | None:
         """Where this request has to go; None leaves it to the next. Never blocks."""
+
+    def close(self) -> None:  # noqa: B027 - some hold nothing
+        """Another guard is in its place from now on; requests that began with it still ask it."""

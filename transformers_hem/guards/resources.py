@@ -63,6 +63,7 @@ class ResourceSensitiveRouter(Guard):
         self._read = read or read_machine
         self._short: tuple[str, ...] = ()
         self._absent: frozenset[str] = frozenset()
+        self._closed = threading.Event()
         self._measure(_FIRST_SECONDS)
         threading.Thread(target=self._watch, name="hem-resources", daemon=True).start()
 
@@ -70,8 +71,11 @@ class ResourceSensitiveRouter(Guard):
         return "cloud" if self._short else None
 
     def _watch(self) -> None:
-        while True:
+        while not self._closed.is_set():
             self._measure(_SECONDS)
+
+    def close(self) -> None:
+        self._closed.set()
 
     def _measure(self, seconds: float) -> None:
         try:

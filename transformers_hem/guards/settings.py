@@ -3,6 +3,7 @@
 import orjson
 
 from predictors.errors import ConfigurationError
+from transformers_hem.algorithms.base import AlgorithmParameters
 from transformers_hem.algorithms.parameters import parse, read_block
 from transformers_hem.guards import GUARDS
 from transformers_hem.guards.base import Guard
@@ -40,7 +41,14 @@ def _entries(text: str) -> list[object]:
     return value if isinstance(value, list) else [value]
 
 
-def load_guard(name: str, values: dict[str, str]) -> Guard:
-    """Raises ConfigurationError naming the guard, the parameter and the known ones."""
+def guard_of(name: str, values: dict[str, str]) -> tuple[type[Guard], AlgorithmParameters]:
+    """Its class, and its parameters. Raises ConfigurationError naming the guard, the parameter and
+    the known ones."""
     kind = GUARDS.load(name)
-    return kind(parse(name, kind, values))
+    return kind, parse(name, kind, values)
+
+
+def load_guard(name: str, values: dict[str, str]) -> Guard:
+    """Raises ConfigurationError."""
+    kind, parameters = guard_of(name, values)
+    return kind(parameters)

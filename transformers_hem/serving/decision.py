@@ -6,6 +6,7 @@ for all of them. Nothing here knows of kserve or HTTP.
 
 import logging
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -103,6 +104,16 @@ class Decider:
     def private_guards(self) -> dict[str, Guard]:
         """Those of privacy."""
         return {name: guard for name, guard in self.guards.items() if guard.privacy}
+
+    def for_guards(self, names: frozenset[str] | None) -> "Decider":
+        """With these guards alone, and those of privacy; with all where None."""
+        if names is None:
+            return self
+        other = copy(self)
+        other.guards = {
+            name: guard for name, guard in self.guards.items() if guard.privacy or name in names
+        }
+        return other
 
     def decide(self, batch: Batch, prefer: Route | None = None) -> Decision:
         """Raises EngineError where the algorithm breaks its contract."""
