@@ -34,6 +34,7 @@ def main() -> None:
 
     from predictors.serving.server import serve
     from transformers_hem.gateway.build import build_gateway
+    from transformers_hem.gateway.cors import read_origins
     from transformers_hem.serving.transformer import build_model
 
     parser = argparse.ArgumentParser(
@@ -53,7 +54,12 @@ def main() -> None:
     warn_of_a_shipped_router(decider)
     warn_of_a_prefix(decider)
     # The decision on a query takes less time than a task that watches for its cancellation.
-    serve(model, settings, cancel_on_disconnect=decider.algorithm.stage == "answer")
+    serve(
+        model,
+        settings,
+        cancel_on_disconnect=decider.algorithm.stage == "answer",
+        origins=read_origins(settings.cors_origins),
+    )
 
 
 def _environment() -> str:

@@ -58,6 +58,7 @@ COLLOCATED_TRANSFORMER: Final = "transformer-container"
 _BEHIND: Final = (8085, 8086)  # the model's ports, HTTP and gRPC, behind a sidecar
 # What the Secret with the keys of the gateway's callers becomes.
 KEYS_FILE: Final = PurePosixPath("/etc/hem/keys/keys")
+FILES: Final = "/etc/hem/files"  # the user's ConfigMap
 ALGORITHM: Final = "algorithm"  # the volume with a user's own
 _TRITON_METRICS_PORT: Final = 8002  # its default
 
@@ -214,6 +215,9 @@ def _hem_container(name: str, mining: Mining, site: Site, *arguments: str) -> di
     if mining.own is not None:
         mount = {"name": ALGORITHM, "mountPath": ALGORITHM_MOUNT, "readOnly": True}
         hem["volumeMounts"].append(mount)
+    if mining.config_map is not None:
+        mount = {"name": mining.config_map, "mountPath": FILES, "readOnly": True}
+        hem["volumeMounts"].append(mount)
     return hem
 
 
@@ -236,6 +240,9 @@ def _hem_pod(hem: dict[str, Any], mining: Mining, site: Site) -> dict[str, Any]:
     if mining.own is not None:
         name = algorithm_map_name(site.owner or site.name, mining.own)
         pod["volumes"].append({"name": ALGORITHM, "configMap": {"name": name}})
+    if mining.config_map is not None:
+        named = {"name": mining.config_map}
+        pod["volumes"].append({"name": mining.config_map, "configMap": named})
     return pod
 
 

@@ -25,6 +25,9 @@ _CONNECTIONS: Final = (
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.max_concurrent_streams", 1024),  # of one connection; more wait with their client
+    ("grpc.max_metadata_size", 16_384),  # from here on refused by chance, above 64 KiB always
+    ("grpc.absolute_max_metadata_size", 65_536),
 )
 
 

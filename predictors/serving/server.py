@@ -6,6 +6,7 @@ import importlib
 import logging
 import socket
 import warnings
+from collections.abc import Sequence
 from typing import Any, Final
 
 import uvloop
@@ -22,6 +23,7 @@ from predictors.memory import ByteBudget
 from predictors.serving.byte_gate import ByteGate
 from predictors.serving.life import ServedModel, Server
 from predictors.serving.middleware import RequestGate
+from predictors.serving.origin_gate import OriginGate
 from predictors.serving.settings import ServerSettings
 from predictors.serving.tls import served_tls
 
@@ -29,10 +31,14 @@ logger = logging.getLogger("kserve.hem")
 
 
 def serve(
-    model: ServedModel, settings: ServerSettings, *, cancel_on_disconnect: bool = True
+    model: ServedModel,
+    settings: ServerSettings,
+    *,
+    cancel_on_disconnect: bool = True,
+    origins: Sequence[str] = (),
 ) -> None:
-    """Serves until a signal, on `settings.host`. kserve's options (ports, gRPC, logging) are read
-    from sys.argv.
+    """Serves until a signal, on `settings.address`; `origins` are those whose pages may call.
+    kserve's options (ports, gRPC, logging) are read from sys.argv.
 
     Raises ConfigurationError where a port is taken; a model that can't start, or can't answer any
     more, ends the process.
@@ -52,6 +58,8 @@ def serve(
     install(model_server.app, settings.max_body_bytes, cancel_on_disconnect)
     budget = ByteBudget(settings.max_bytes_in_flight)
     model_server.app.add_middleware(ByteGate, budget=budget)
+    if settings.listens_here:
+        model_server.app.add_middleware(OriginGate, allowed=origins)
     model.add_outer_layers(model_server.app)
     # kserve runs asyncio.run() and leaves the choice of loop to the policy; before that it asks
     # for a current loop.

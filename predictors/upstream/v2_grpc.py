@@ -54,7 +54,12 @@ STATUSES: Final[Mapping[grpc.StatusCode, int]] = {
 # gRPC has no codes of their own for these; its words say which side's limit it was.
 TOO_LARGE_ANSWER: Final = "CLIENT: Received message larger than max"
 TOO_LARGE_REQUEST: Final = "SERVER: Received message larger than max"
-CERTIFICATE: Final = ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed", "Peer name")
+CERTIFICATE: Final = (
+    "CERTIFICATE_VERIFY_FAILED",
+    "certificate verify failed",
+    "Peer name",
+    "Hostname Verification",
+)
 
 
 def grpc_failure(

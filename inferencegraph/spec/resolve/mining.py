@@ -82,6 +82,7 @@ def mining_of(
             sidecar=part.placement == "sidecar",
             keys_secret=spec.gateway.keys_secret or GATEWAY_KEYS,
             own=own,
+            config_map=part.config_map,
             by_torch=by_torch,
         )
 
