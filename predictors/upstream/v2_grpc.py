@@ -1,5 +1,6 @@
 """V2 over gRPC: raw tensors, so that FP16, and bytes that are not text, pass as they are."""
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -60,6 +61,8 @@ CERTIFICATE: Final = (
     "Peer name",
     "Hostname Verification",
 )
+# Behind all that gRPC says of addresses and its own layers.
+CERTIFICATE_FAULT: Final = re.compile(r"(?:VERIFY_FAILED|UNAUTHENTICATED): ([^:.]+)")
 
 
 def grpc_failure(
@@ -71,8 +74,10 @@ def grpc_failure(
     """What a failed call means to our own caller: by the same tables as over HTTP."""
     code, reason = error.code(), redaction.reason(error.details() or "")
     if code is Code.UNAVAILABLE and any(sign in reason for sign in CERTIFICATE):
+        why = CERTIFICATE_FAULT.search(reason)
         return UpstreamError(
-            f"the certificate of {where} does not verify: {reason}", Cause.CERTIFICATE
+            f"the certificate of {where} does not verify: {why[1] if why else reason}",
+            Cause.CERTIFICATE,
         )
     if code is Code.UNAVAILABLE:
         return UpstreamError(f"{where} is unavailable: {reason}", Cause.UNREACHABLE)

@@ -156,9 +156,17 @@ def test_a_gateway_has_tls_on_both_of_its_sides(
 
 
 WRONG = {
-    "of another authority": (STRANGERS, {}, "issuer certificate|CERTIFICATE_VERIFY_FAILED"),
-    "expired": (OURS, {"not_after": LONG_AGO}, "expired|CERTIFICATE_VERIFY_FAILED"),
-    "of another host": (OURS, {"name": "other.example"}, "not valid for|Hostname Verification"),
+    "of another authority": (
+        STRANGERS,
+        {},
+        "does not verify: unable to get local issuer certificate$",
+    ),
+    "expired": (OURS, {"not_after": LONG_AGO}, "does not verify: certificate has expired$"),
+    "of another host": (
+        OURS,
+        {"name": "other.example"},
+        "does not verify: .*(not valid for|Hostname Verification)",
+    ),
 }
 
 
@@ -185,7 +193,6 @@ async def test_a_server_with_a_wrong_certificate_is_told_by_its_fault(
         with pytest.raises(UpstreamError, match=told) as refused:
             await engine.generate([Query("x")])
     assert refused.value.cause is Cause.CERTIFICATE
-    print(refused.value)
     assert url in str(refused.value)
 
 

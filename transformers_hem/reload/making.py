@@ -32,6 +32,7 @@ class Making:
         self._made: dict[_Recipe, Any] = {}
         self.files: dict[What, Stamps] = {"router": {}, "guards": {}}
         self.guards: dict[str, AlgorithmParameters] = {}
+        self._new: list[Guard] = []
 
     def algorithm(self, kind: type[Algorithm], parameters: AlgorithmParameters) -> Algorithm:
         """Raises ConfigurationError."""
@@ -45,7 +46,18 @@ class Making:
         read = stamps(files_of(parameters).values())
         self.guards[name] = parameters
         self.files["guards"] = {**self.files["guards"], **read}
-        return self._one((kind, parameters.model_dump_json(), read), lambda: kind(parameters))
+
+        def make() -> Guard:
+            made = kind(parameters)
+            self._new.append(made)
+            return made
+
+        return self._one((kind, parameters.model_dump_json(), read), make)
+
+    def discard(self) -> None:
+        """What was made anew is not taken: guards may have threads and files."""
+        for guard in self._new:
+            guard.close()
 
     def _one(self, recipe: _Recipe, make: Callable[[], T]) -> T:
         kind, parameters, read = recipe

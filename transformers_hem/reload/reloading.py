@@ -110,6 +110,7 @@ class Reloading:
                     f"{stage}: start it anew for that"
                 )
         except BaseException:
+            making.discard()
             for what, attempted in making.files.items():
                 self._files[what] = {**self._files.get(what, {}), **attempted}
             raise

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from prometheus_client import Counter
 
@@ -19,6 +19,9 @@ _RELOADS = Counter(
     "old one stays.",
     ["what", "outcome"],
 )
+for _what in EVERYTHING:
+    for _outcome in get_args(Outcome):
+        _RELOADS.labels(_what, _outcome)  # at 0, for alerts
 
 
 @dataclass(frozen=True, slots=True)

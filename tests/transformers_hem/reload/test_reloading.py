@@ -5,7 +5,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pytest
@@ -13,8 +13,10 @@ from prometheus_client import REGISTRY
 
 from predictors.errors import ConfigurationError
 from tests.transformers_hem.reload.mounted import Mounted
-from transformers_hem.algorithms.base import Batch
+from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Route
 from transformers_hem.embedded import directory
+from transformers_hem.guards import GUARDS
+from transformers_hem.guards.base import Guard
 from transformers_hem.reload.reloading import Reloading
 from transformers_hem.reload.report import Report
 from transformers_hem.serving.settings import HEMSettings
@@ -183,6 +185,35 @@ def test_words_that_come_after_the_setting_that_names_them(settings: Path, tmp_p
     assert looked(reloading) is not None
     assert reloading.current.now.decider.is_private(Batch(1, ("osprey",)))
     assert not reloading.refused
+
+
+class Watching(Guard):
+    """Has something to end."""
+
+    open: ClassVar[int] = 0
+
+    def __init__(self, parameters: AlgorithmParameters) -> None:
+        Watching.open += 1
+
+    def route(self, batch: Batch) -> Route | None:
+        return None
+
+    def close(self) -> None:
+        Watching.open -= 1
+
+
+def test_a_guard_ends_when_another_is_in_its_place_or_nobody_takes_it(settings: Path) -> None:
+    GUARDS.register("Watching", f"{__name__}:Watching")
+    own = "algorithm: EdgeOnly\nguards: [Watching]\n"
+    replace_file(settings, own)
+    reloading = Reloading(HEMSettings(settings_file=str(settings)))
+    assert Watching.open == 1
+    replace_file(settings, f"{own}batch_policy: all\n")
+    assert told(looked(reloading)) == {"settings": "loaded"} and Watching.open == 1
+    replace_file(settings, "algorithm: EdgeOnly\n")
+    assert looked(reloading) and Watching.open == 0
+    replace_file(settings, own.replace("EdgeOnly", "ConfidenceRouter"))
+    assert told(looked(reloading)) == {"settings": "refused"} and Watching.open == 0
 
 
 PRICES = "currency: USD\nmodels: {m: {input: 1, output: 2}}\n"
