@@ -155,18 +155,11 @@ def test_a_gateway_has_tls_on_both_of_its_sides(
         httpx.get(f"{url}/v1/models", verify=nobodys)
 
 
+OTHER_HOST = {"name": "other.example"}
 WRONG = {
-    "of another authority": (
-        STRANGERS,
-        {},
-        "does not verify: unable to get local issuer certificate$",
-    ),
-    "expired": (OURS, {"not_after": LONG_AGO}, "does not verify: certificate has expired$"),
-    "of another host": (
-        OURS,
-        {"name": "other.example"},
-        "does not verify: .*(not valid for|Hostname Verification)",
-    ),
+    "of another authority": (STRANGERS, {}, "unable to get local issuer certificate$"),
+    "expired": (OURS, {"not_after": LONG_AGO}, "certificate has expired$"),
+    "of another host": (OURS, OTHER_HOST, "certificate is not valid for|Hostname Verification"),
 }
 
 
@@ -190,7 +183,7 @@ async def test_a_server_with_a_wrong_certificate_is_told_by_its_fault(
             url = f"https://127.0.0.1:{port}"
         bundle = files.authority(OURS, "ca")
         engine = await stack.enter_async_context(uplink(url, transport, ca_bundle=bundle))
-        with pytest.raises(UpstreamError, match=told) as refused:
+        with pytest.raises(UpstreamError, match=f"does not verify: .*({told})") as refused:
             await engine.generate([Query("x")])
     assert refused.value.cause is Cause.CERTIFICATE
     assert url in str(refused.value)
