@@ -41,14 +41,13 @@ SEEN = {
     ("CloudOnly", 0.75, "cloud", "EUR", 220 / 1e6),
 }
 ADMIN = {"authorization": "Bearer sk-admin"}
-PAUSE = 0.02  # seconds between two requests
+PAUSE = 0.04  # seconds between two requests
 WAIT = 20.0
 
 
 def answered(body: Body) -> tuple[bytes, ...]:
     """The answer is on its way for a while: what is in force changes behind its beginning."""
-    text = whole("m", "hi", usage=usage(100, 10))
-    return text[:-1], text[-1:]
+    return b"", whole("m", "hi", usage=usage(100, 10))
 
 
 class Traffic:
