@@ -112,8 +112,8 @@ def _check_port(option: str, host: str, port: int) -> None:
         try:
             probe.bind((host or "0.0.0.0", port))
         except (OSError, OverflowError) as error:
-            at = f" on --host {host}" if host else ""
-            raise ConfigurationError(f"{option} {port}{at} can't be used: {error}") from None
+            at = f" on {host}" if host else ""
+            raise ConfigurationError(f"{option} {port} can't be used{at}: {error}") from None
 
 
 # What callers and probes cause every day; kserve logs each with a traceback.
