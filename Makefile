@@ -21,7 +21,10 @@ ROUTELLM_VENV := .venv-routellm
 # OpenCompass, which asks the gateway, needs an old numpy.
 OPENCOMPASS_VENV := .venv-opencompass
 
-.PHONY: run check test system-tests test-engines test-engines-vllm test-engines-triton triton smollm2 lint lock figures bench bench-vllm soak faults litellm routellm opencompass clean
+# What writes bills of materials.
+SBOM_VENV := .venv-sbom
+
+.PHONY: run check test system-tests test-engines test-engines-vllm test-engines-triton triton smollm2 lint lock figures bench bench-vllm soak faults litellm routellm opencompass sbom audit clean
 
 run: $(VENV)/.run
 	$(BIN)/hem up --port $(PORT)
@@ -95,8 +98,17 @@ routellm: $(ROUTELLM_VENV)/.server
 
 opencompass: $(OPENCOMPASS_VENV)/.harness
 
+# dist/sbom: what each image installs, as CycloneDX.
+sbom: $(SBOM_VENV)/.tool
+	.ci/sbom $(SBOM_VENV)/bin/cyclonedx-py
+
+# Known vulnerabilities of all pins; AUDIT_DATABASE names a database of OSV's format. The script's own
+# exit status is 1 where there is one, and 3 where nothing was checked.
+audit: $(VENV)/.run
+	$(BIN)/python .ci/audit.py
+
 clean:
-	rm -rf $(VENV) $(VLLM) $(TRITON) $(LITELLM_VENV) $(ROUTELLM_VENV) $(OPENCOMPASS_VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VLLM) $(TRITON) $(LITELLM_VENV) $(ROUTELLM_VENV) $(OPENCOMPASS_VENV) $(SBOM_VENV) build dist *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12) and "Python 3.11 or 3.12 is needed; set PYTHON=python3.12")'
@@ -155,4 +167,9 @@ $(OPENCOMPASS_VENV)/.harness: .ci/constraints-opencompass.txt
 	@echo "Installing OpenCompass into $(OPENCOMPASS_VENV): 0.6 GB to fetch (3 GB where torch comes with CUDA), 2.1 GB on the disk."
 	$(PYTHON) -m venv $(OPENCOMPASS_VENV)
 	$(OPENCOMPASS_VENV)/bin/pip install --disable-pip-version-check -c .ci/constraints-opencompass.txt opencompass
+	touch $@
+
+$(SBOM_VENV)/.tool: .ci/constraints-sbom.txt
+	$(PYTHON) -m venv $(SBOM_VENV)
+	$(SBOM_VENV)/bin/pip install --quiet --disable-pip-version-check -c .ci/constraints-sbom.txt cyclonedx-bom
 	touch $@

@@ -8,7 +8,7 @@ from predictors.engines import ENGINES
 from predictors.serving.command import command_line, run
 from predictors.serving.engine_file import read_engine_file
 from predictors.serving.settings import PredictorSettings
-from predictors.settings import add_options, read_settings
+from predictors.settings import add_options, read_settings, warn_of_secrets
 
 EXAMPLE = """example:
   python -m predictors --model_name edge --engine huggingface --model_dir embedded:edge
@@ -53,6 +53,7 @@ def main() -> None:
     add_options(parser, CacheSettings)
     add_options(parser, engine_class.Settings)
     arguments = vars(parser.parse_args())
+    warn_of_secrets(arguments, engine_class.Settings)
     sampling = settings.sampling()
     engine = engine_class(read_settings(engine_class.Settings, arguments, file))
     cache = read_settings(CacheSettings, arguments)

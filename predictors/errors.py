@@ -5,9 +5,11 @@ another server leads to.
     ├── ConfigurationError    500   settings, files or manifests are wrong; found at start
     ├── InvalidRequest        400   the request breaks the V2 contract
     │   └── ContextTooLong    400   it has more tokens than the model takes
+    ├── Forbidden             403   the caller is known, and may not do this
     ├── UnknownModel          404
     ├── PayloadTooLarge       413
     ├── UnsupportedMedia      415
+    ├── TooManyRequests       429   the caller asks more often than it may
     ├── EngineError           500   the model failed while it answered
     ├── NotReady              503   the model loads, or can't answer any more
     ├── Overloaded            503
@@ -44,6 +46,10 @@ class ContextTooLong(InvalidRequest):
     """OpenAI's API says context_length_exceeded."""
 
 
+class Forbidden(HEMError):
+    status = 403
+
+
 class UnknownModel(HEMError):
     status = 404
 
@@ -54,6 +60,16 @@ class PayloadTooLarge(HEMError):
 
 class UnsupportedMedia(HEMError):
     status = 415
+
+
+class TooManyRequests(HEMError):
+    """The next one is taken in `retry_after` seconds."""
+
+    status = 429
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class EngineError(HEMError):

@@ -2,16 +2,19 @@
 else a file."""
 
 import argparse
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictors.errors import ConfigurationError, first_fault
 from predictors.upstream.redaction import shown_value
+
+logger = logging.getLogger("kserve.hem")
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -47,6 +50,26 @@ def add_options(parser: argparse.ArgumentParser, settings: type[BaseSettings]) -
             metavar=name.upper(),
             help=f"{field.description}{suffix}; env {prefix}{name.upper()}".replace("%", "%%"),
         )
+
+
+def warn_of_secrets(options: Mapping[str, Any], *settings: type[BaseSettings]) -> None:
+    """Where an option of the command line holds one: everybody on this machine can read it there.
+    `options` are those that were given."""
+    for kind in settings:
+        prefix = kind.model_config.get("env_prefix", "")
+        for name, field in kind.model_fields.items():
+            if name in options and _is_secret(field.annotation):
+                logger.warning(
+                    "--%s is a secret, and everybody on this machine can read the arguments of a "
+                    "process: give it as %s%s in the environment, or by a file",
+                    name,
+                    prefix,
+                    name.upper(),
+                )
+
+
+def _is_secret(annotation: Any) -> bool:
+    return SecretStr in (annotation, *get_args(annotation))
 
 
 @dataclass(frozen=True, slots=True)

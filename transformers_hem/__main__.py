@@ -6,9 +6,9 @@ import sys
 from predictors import logs
 from predictors.serving.command import run
 from transformers_hem.algorithms import ALGORITHMS
+from transformers_hem.reload.reloading import Reloading
 from transformers_hem.serving.settings import (
     HEMSettings,
-    build_decider,
     environment_name,
     read_environment,
     warn_of_a_prefix,
@@ -29,12 +29,14 @@ def main() -> None:
     if not {"-h", "--help"} & set(sys.argv):
         settings = read_environment()
         logs.install(settings.log_format)
-        decider = build_decider(settings)
+        reloading = Reloading(settings)
+        decider = reloading.current.now.decider
     # kserve reads sys.argv when it is imported; nothing else may.
     from kserve import model_server
 
     from predictors.serving.server import serve
     from transformers_hem.gateway.build import build_gateway
+    from transformers_hem.gateway.cors import read_origins
     from transformers_hem.serving.transformer import build_model
 
     parser = argparse.ArgumentParser(
@@ -48,13 +50,19 @@ def main() -> None:
         conflict_handler="resolve",
     )
     options = parser.parse_args()
-    model = build_model(options, decider)
+    model = build_model(options, decider, settings.verifies())
     model.client_header = settings.client_header
-    model.gateway = build_gateway(settings, options, model)
+    model.follow(reloading)
+    model.gateway = build_gateway(settings, options, model, reloading.current)
     warn_of_a_shipped_router(decider)
     warn_of_a_prefix(decider)
     # The decision on a query takes less time than a task that watches for its cancellation.
-    serve(model, settings, cancel_on_disconnect=decider.algorithm.stage == "answer")
+    serve(
+        model,
+        settings,
+        cancel_on_disconnect=decider.algorithm.stage == "answer",
+        origins=read_origins(settings.cors_origins),
+    )
 
 
 def _environment() -> str:

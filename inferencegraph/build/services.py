@@ -58,8 +58,9 @@ COLLOCATED_TRANSFORMER: Final = "transformer-container"
 _BEHIND: Final = (8085, 8086)  # the model's ports, HTTP and gRPC, behind a sidecar
 # What the Secret with the keys of the gateway's callers becomes.
 KEYS_FILE: Final = PurePosixPath("/etc/hem/keys/keys")
+FILES: Final = "/etc/hem/files"  # where the user's ConfigMap is
 ALGORITHM: Final = "algorithm"  # the volume with a user's own
-FILES: Final = "files"  # volumes that the user names, counted
+VOLUMES: Final = "files"  # volumes that the user names, counted
 _TRITON_METRICS_PORT: Final = 8002  # its default
 
 
@@ -216,8 +217,11 @@ def _hem_container(name: str, mining: Mining, site: Site, *arguments: str) -> di
         mount = {"name": ALGORITHM, "mountPath": ALGORITHM_MOUNT, "readOnly": True}
         hem["volumeMounts"].append(mount)
     for number, each in enumerate(mining.mounts):
-        mount = {"name": f"{FILES}-{number}", "mountPath": each.path}
+        mount = {"name": f"{VOLUMES}-{number}", "mountPath": each.path}
         hem["volumeMounts"].append({**mount, **({"readOnly": True} if each.read_only else {})})
+    if mining.config_map is not None:
+        mount = {"name": mining.config_map, "mountPath": FILES, "readOnly": True}
+        hem["volumeMounts"].append(mount)
     return hem
 
 
@@ -241,7 +245,10 @@ def _hem_pod(hem: dict[str, Any], mining: Mining, site: Site) -> dict[str, Any]:
         name = algorithm_map_name(site.owner or site.name, mining.own)
         pod["volumes"].append({"name": ALGORITHM, "configMap": {"name": name}})
     for number, each in enumerate(mining.mounts):
-        pod["volumes"].append({"name": f"{FILES}-{number}", **copy.deepcopy(dict(each.source))})
+        pod["volumes"].append({"name": f"{VOLUMES}-{number}", **copy.deepcopy(dict(each.source))})
+    if mining.config_map is not None:
+        named = {"name": mining.config_map}
+        pod["volumes"].append({"name": mining.config_map, "configMap": named})
     return pod
 
 

@@ -211,9 +211,9 @@ class Mining:
     scheme is one that KServe fetches. gateway: HEM also offers OpenAI's API, for models of text;
     keys_secret: the Secret with its callers' keys. settings: further HEM_* variables. sidecar: HEM
     stands in the edge model's pod, in the answer stage. own: the user's own algorithm, which is
-    mounted. by_torch: its router needs torch and transformers, which are in the predictor's image;
-    that one is on each site's node for the uplink, so nothing more is pulled. mounts: files,
-    such as those of guards."""
+    mounted, as is a ConfigMap of the user's. by_torch: its router needs torch and transformers,
+    which are in the predictor's image; that one is on each site's node for the uplink, so nothing
+    more is pulled. mounts: files, such as those of guards."""
 
     mode: str
     algorithm: str
@@ -226,6 +226,7 @@ class Mining:
     keys_secret: str = GATEWAY_KEYS
     sidecar: bool = False
     own: OwnAlgorithm | None = None
+    config_map: str | None = None
     by_torch: bool = False
     mounts: tuple[Mount, ...] = ()
 

@@ -7,6 +7,7 @@ import math
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address
 from typing import Any, cast
 
 import uvicorn
@@ -18,6 +19,7 @@ from inferencegraph.router.spec import RouterTimeouts
 from predictors.errors import ConfigurationError
 from predictors.logs import JSON, environment_format
 from predictors.serving.connection import Bounds, Connections
+from predictors.serving.origin_gate import OriginGate
 
 _DRAIN_SECONDS = 5.0
 _HEAD_SECONDS = 20.0
@@ -38,7 +40,7 @@ class GraphServer:
         self._drain_seconds = drain_seconds
         self._connections = Connections(_bounds(app.timeouts))
         config = uvicorn.Config(
-            app,
+            OriginGate(app) if ip_address(host).is_loopback else app,
             http=cast(Any, self._connections),
             ws="none",
             lifespan="on",

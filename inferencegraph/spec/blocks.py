@@ -37,6 +37,8 @@ class UpstreamConfig(EngineConfig):
     breaker_failures: int | None = Field(default=None, ge=0)
     breaker_seconds: float | None = Field(default=None, gt=0)
     ca_bundle: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = Field(default=None, description="PEM file, mounted by the template")
 
 
 class HuggingFaceConfig(EngineConfig):
@@ -77,8 +79,6 @@ class TritonConfig(UpstreamConfig):
     transport: Literal["grpc", "http"] | None = None
     ready_when: Literal["model", "always"] | None = None
     prompt_template: str | None = None
-    client_cert: str | None = None
-    client_key: str | None = Field(default=None, description="PEM file, mounted by the template")
 
 
 class OpenAIConfig(UpstreamConfig):

@@ -103,6 +103,11 @@ class HardExampleMining(Part):
         min_length=1,
         description="FILE.py with an algorithm of your own; name: its class",
     )
+    config_map: str | None = Field(
+        default=None,
+        min_length=1,
+        description="ConfigMap whose files HEM has in /etc/hem/files, as they are now",
+    )
     placement: Literal["component", "sidecar"] = "component"
     resource: Resource | None = None
 

@@ -22,6 +22,7 @@ from predictors.contract.tensors import TensorRequest, TensorResponse, TensorTyp
 from predictors.engines.base import TensorEngine, TextEngine
 from predictors.engines.recorded.recordings import Recording
 from predictors.errors import ConfigurationError
+from predictors.upstream.tenant import TENANT
 
 log = logging.getLogger("kserve.hem")
 
@@ -52,6 +53,7 @@ class CachedEngine(TextEngine):
         model_name: str,
         *,
         keep_sampled: bool = False,
+        by_tenant: bool = True,
     ) -> None:
         super().__init__(engine.settings)
         self.takes = engine.takes
@@ -60,7 +62,9 @@ class CachedEngine(TextEngine):
         self._store = store
         self._identity = identity
         self._keep_sampled = keep_sampled
+        self._by_tenant = by_tenant
         self._imported: Answers = {}
+        self._everybodys: frozenset[bytes] = frozenset()
         self._model_name = model_name
         for operation in ("open", "read", "write"):
             _ERRORS.labels(model_name, operation)  # a series that is not there yet has no rate
@@ -85,6 +89,7 @@ class CachedEngine(TextEngine):
                     "cache_sampled"
                 )
             self._imported[answer_key(self._identity, query)] = recording.answer
+        self._everybodys = frozenset(self._imported)
 
     async def start(self) -> None:
         await self._keep(self._imported)
@@ -97,7 +102,7 @@ class CachedEngine(TextEngine):
         if not all(map(self._caches, queries)):
             self._count("passed", len(queries))
             return await self._engine.generate(queries)
-        keys = [answer_key(self._identity, query) for query in queries]
+        keys = list(map(self._key, queries))
         hits = await self._look_up(keys, begin)
         missing = {k: q for k, q in zip(keys, queries, strict=True) if k not in hits}
         computed, joined = await self._flights.answers(missing) if missing else ({}, {})
@@ -117,7 +122,7 @@ class CachedEngine(TextEngine):
                 async for delta in deltas:
                     yield delta
             return
-        key = answer_key(self._identity, query)
+        key = self._key(query)
         hits = await self._look_up([key], time.perf_counter())
         self._count("hit" if hits else "miss", 1)
         if answer := hits.get(key):
@@ -141,6 +146,14 @@ class CachedEngine(TextEngine):
     async def close(self) -> None:
         await self._engine.close()
         await self._store.close()
+
+    def _key(self, query: Query) -> bytes:
+        """Each tenant has answers of its own, but for those that the operator imported."""
+        key = answer_key(self._identity, query)
+        name = TENANT.get() if self._by_tenant else ""
+        if not name or key in self._everybodys:
+            return key
+        return answer_key(self._identity, query, name)
 
     def _caches(self, query: Query) -> bool:
         return self._keep_sampled or query.sampling.greedy

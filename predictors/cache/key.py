@@ -39,9 +39,10 @@ def model_identity(model_name: str, engine: str, settings: EngineSettings) -> by
     return _digest([FORMAT, project, model_name, engine, options, content])
 
 
-def answer_key(identity: bytes, query: Query) -> bytes:
+def answer_key(identity: bytes, query: Query, tenant: str = "") -> bytes:
     """Greedy decoding reads neither `top_p` nor `seed`, so they make no difference there. What only
-    chats and completions have counts where it is there: keys of texts stay as they were."""
+    chats and completions have counts where it is there, and so does a `tenant`: keys of texts stay
+    as they were."""
     sampling = asdict(query.sampling)
     named_default = REPETITION_PENALTY in sampling.pop("given") and (
         query.sampling.repetition_penalty == CONTRACT_SAMPLING.repetition_penalty
@@ -60,7 +61,11 @@ def answer_key(identity: bytes, query: Query) -> bytes:
         chat.append("echo")
     if query.continues:
         chat.append("continues")
-    return _digest([*content, chat] if any(chat) else content)
+    if any(chat):
+        content.append(chat)
+    if tenant:
+        content.append({"tenant": tenant})
+    return _digest(content)
 
 
 def _digest(content: list[Any]) -> bytes:

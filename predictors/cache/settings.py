@@ -29,6 +29,9 @@ class CacheSettings(EngineSettings):
     cache_sampled: bool = Field(
         False, description="also keep answers that were sampled (temperature above 0)"
     )
+    cache_by_tenant: bool = Field(
+        True, description="answers of a tenant, as the gateway names it by its token, are its own"
+    )
     cache_import: str = Field("", description="JSONL file of recorded answers to start with")
 
     @field_validator("cache")
@@ -69,7 +72,14 @@ def with_cache(
         else DiskStore(Path(settings.cache).expanduser(), settings.cache_bytes)
     )
     kind = CachedTensorEngine if isinstance(engine, TensorEngine) else CachedEngine
-    cached = kind(engine, store, identity, model_name, keep_sampled=settings.cache_sampled)
+    cached = kind(
+        engine,
+        store,
+        identity,
+        model_name,
+        keep_sampled=settings.cache_sampled,
+        by_tenant=settings.cache_by_tenant,
+    )
     if settings.cache_import:
         cached.to_import(read_recordings(Path(settings.cache_import)), sampling)
     return cached

@@ -131,6 +131,9 @@ class BoundedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if len(self.headers) > MAX_HEADERS:
             self._refusal = 431, f"the request has more than {MAX_HEADERS} headers"
+        elif self._head_bytes() > MAX_HEAD_BYTES:  # that came at once, with its end
+            self._refusal = 431, f"headers exceed {MAX_HEAD_BYTES} bytes"
+        if self._refusal is not None:
             raise ValueError(self._refusal[1])  # the parser calls send_400_response for it
         super().on_headers_complete()
         self._in_head, self._in_body = False, True
@@ -138,6 +141,9 @@ class BoundedConnection(HttpToolsProtocol):
         self._since = self.loop.time()
         if self._server.draining:
             self.cycle.keep_alive = False
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)

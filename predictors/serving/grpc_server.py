@@ -15,6 +15,7 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 from predictors.contract.codec import grpc_error
 from predictors.errors import Overloaded
 from predictors.memory import ByteBudget
+from predictors.serving.tls import ServedTLS
 from predictors.tracing.spans import server_span
 
 # gRPC's own defaults are 120 s for a handshake and for ever for a connection without calls, dead
@@ -25,6 +26,9 @@ _CONNECTIONS: Final = (
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.max_concurrent_streams", 1024),  # of one connection; more wait with their client
+    ("grpc.max_metadata_size", 16_384),  # from here on refused by chance, above 64 KiB always
+    ("grpc.absolute_max_metadata_size", 65_536),
 )
 
 
@@ -55,10 +59,17 @@ class BoundedGRPCServer(GRPCServer):
     `host`, or on all addresses where that is empty."""
 
     def __init__(
-        self, host: str, port: int, data_plane: Any, repository: Any, budget: ByteBudget
+        self,
+        host: str,
+        port: int,
+        data_plane: Any,
+        repository: Any,
+        budget: ByteBudget,
+        tls: ServedTLS | None = None,
     ) -> None:
         super().__init__(port, data_plane, repository, kwargs=vars(model_server.args))
         self._budget = budget
+        self._tls = tls
         self._host = f"[{host}]" if ":" in host else host or "[::]"
 
     async def start(self, max_workers: int) -> None:
@@ -75,7 +86,11 @@ class BoundedGRPCServer(GRPCServer):
             self._data_plane, self._model_repository_extension, self._budget
         )
         add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
-        self._server.add_insecure_port(f"{self._host}:{self._port}")
+        address = f"{self._host}:{self._port}"
+        if self._tls is None:
+            self._server.add_insecure_port(address)
+        else:
+            self._server.add_secure_port(address, self._tls.credentials())
         await self._server.start()
         await self._server.wait_for_termination()
 

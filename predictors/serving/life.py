@@ -19,6 +19,7 @@ from predictors.serving.connection import Connections
 from predictors.serving.dataplane import ClosedRepository, TruthfulDataPlane
 from predictors.serving.grpc_server import BoundedGRPCServer
 from predictors.serving.settings import ServerSettings
+from predictors.serving.tls import ServedTLS
 
 logger = logging.getLogger("kserve.hem")
 
@@ -83,13 +84,20 @@ class Server(kserve.ModelServer):
     the signal. SIGINT (Ctrl-C) leaves the first part out. A second signal ends the waiting.
     """
 
-    def __init__(self, model: ServedModel, settings: ServerSettings, budget: ByteBudget) -> None:
+    def __init__(
+        self,
+        model: ServedModel,
+        settings: ServerSettings,
+        budget: ByteBudget,
+        tls: ServedTLS | None = None,
+    ) -> None:
         super().__init__()
         self.dataplane = TruthfulDataPlane(self.registered_models, settings.max_rows)
         self.model_repository_extension = ClosedRepository(self.registered_models)
         self._model = model
         self._settings = settings
         self._budget = budget
+        self._tls = tls
         self._connections = Connections()
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
 
@@ -99,11 +107,12 @@ class Server(kserve.ModelServer):
         self._rest_server = self._rest()
         if self.enable_grpc:
             self._grpc_server = BoundedGRPCServer(
-                self._settings.host,
+                self._settings.address,
                 self.grpc_port,
                 self.dataplane,
                 self.model_repository_extension,
                 self._budget,
+                self._tls,
             )
         self.setup_event_loop()
         asyncio.run(self._serve())
@@ -121,7 +130,9 @@ class Server(kserve.ModelServer):
             ssl_keyfile=self.ssl_keyfile,
         )
         rest.config.http = self._connections
-        rest.config.host = self._settings.host or rest.config.host
+        rest.config.host = self._settings.address or rest.config.host
+        if self._tls is not None:
+            self._tls.put_into(rest.config)
         rest.config.ws = "none"
         rest._server.capture_signals = contextlib.nullcontext  # they are this class's
         return rest

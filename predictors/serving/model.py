@@ -28,6 +28,7 @@ from predictors.serving.openai_routes import OpenAIRoutes
 from predictors.tracing.genai import COMPLETION
 from predictors.upstream.client import forwarded_headers
 from predictors.upstream.ledger.decision import decided
+from predictors.upstream.tenant import tenant, tenant_of
 
 logger = logging.getLogger("kserve.hem")
 
@@ -131,7 +132,8 @@ class PredictorModel(ServedModel):
         if not isinstance(payload, InferRequest):
             raise InvalidRequest(f"send a V2 request to /v2/models/{self.name}/infer")
         try:
-            with forwarded_headers(headers), decided(request_parameters(payload)):
+            parameters = request_parameters(payload)
+            with forwarded_headers(headers), decided(parameters), tenant(tenant_of(headers)):
                 return await self._answer(payload)
         except HEMError as error:
             if payload.from_grpc:

@@ -2,6 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -40,11 +41,13 @@ class OpenAIPaths(ABC):
     async def models(self, request: Request) -> Response:
         return JSONResponse(self.listed())
 
-    def listed(self) -> dict[str, Any]:
-        """kserve's V1 protocol has the same path: its `models` stand beside."""
+    def listed(self, names: Sequence[str] | None = None) -> dict[str, Any]:
+        """All, or those of `names`. kserve's V1 protocol has the same path: its `models` stand
+        beside."""
+        names = self._names if names is None else names
         described = {"object": "model", "created": self._created, "owned_by": "kserve-hem"}
-        listed = [{"id": name, **described} for name in self._names]
-        return {"object": "list", "data": listed, "models": [self._names[0]]}
+        listed = [{"id": name, **described} for name in names]
+        return {"object": "list", "data": listed, "models": list(names[:1])}
 
     @abstractmethod
     async def chat(self, request: Request) -> Response:

@@ -33,6 +33,7 @@ from predictors.serving.openai_paths import OpenAIPaths
 from predictors.tracing.genai import operation_of
 from predictors.upstream.client import forwarded_headers
 from predictors.upstream.ledger.decision import decided, from_headers
+from predictors.upstream.tenant import tenant, tenant_of
 
 
 class OpenAIRoutes(OpenAIPaths):
@@ -79,7 +80,8 @@ class OpenAIRoutes(OpenAIPaths):
             operation = operation_of(request.url.path)
             choices = Choices(self._engine, queries, partial(self._answers.text, operation))
             parameters = from_headers(request.headers)
-            with forwarded_headers(request.headers), decided(parameters):
+            whose = tenant(tenant_of(request.headers))
+            with forwarded_headers(request.headers), decided(parameters), whose:
                 if asked.stream:
                     usage = asked.include_usage
                     return await event_stream(choices, writer, usage, self._patience)

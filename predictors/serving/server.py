@@ -6,6 +6,7 @@ import importlib
 import logging
 import socket
 import warnings
+from collections.abc import Sequence
 from typing import Any, Final
 
 import uvloop
@@ -22,8 +23,10 @@ from predictors.memory import ByteBudget
 from predictors.serving.byte_gate import ByteGate
 from predictors.serving.life import ServedModel, Server
 from predictors.serving.middleware import RequestGate
+from predictors.serving.origin_gate import OriginGate
 from predictors.serving.settings import ServerSettings
 from predictors.serving.telemetry import Telemetry
+from predictors.serving.tls import served_tls
 from predictors.tracing.settings import start_tracing
 from predictors.tracing.spans import stop as stop_tracing
 
@@ -31,28 +34,35 @@ logger = logging.getLogger("kserve.hem")
 
 
 def serve(
-    model: ServedModel, settings: ServerSettings, *, cancel_on_disconnect: bool = True
+    model: ServedModel,
+    settings: ServerSettings,
+    *,
+    cancel_on_disconnect: bool = True,
+    origins: Sequence[str] = (),
 ) -> None:
-    """Serves until a signal, on `settings.host`. kserve's options (ports, gRPC, logging) are read
-    from sys.argv.
+    """Serves until a signal, on `settings.address`; `origins` are those whose pages may call.
+    kserve's options (ports, gRPC, logging) are read from sys.argv.
 
     Raises ConfigurationError where a port is taken; a model that can't start, or can't answer any
     more, ends the process.
     """
     logs.install(settings.log_format)
     arguments = model_server.args
-    _check_port("--http_port", settings.host, arguments.http_port)
+    _check_port("--http_port", settings.address, arguments.http_port)
     if arguments.enable_grpc:
-        _check_port("--grpc_port", settings.host, arguments.grpc_port)
+        _check_port("--grpc_port", settings.address, arguments.grpc_port)
     if arguments.workers > 1:
         raise ConfigurationError(
             f"--workers {arguments.workers}: kserve workers lose the model's configuration; run "
             "one worker, and replicas of the InferenceService"
         )
+    tls = served_tls(arguments.ssl_certfile, arguments.ssl_keyfile, settings.tls_client_ca)
     model.add_routes(model_server.app)
     install(model_server.app, settings.max_body_bytes, cancel_on_disconnect)
     budget = ByteBudget(settings.max_bytes_in_flight)
     model_server.app.add_middleware(ByteGate, budget=budget)
+    if settings.listens_here:
+        model_server.app.add_middleware(OriginGate, allowed=origins)
     model.add_outer_layers(model_server.app)
     model_server.app.add_middleware(Telemetry)
     # kserve runs asyncio.run() and leaves the choice of loop to the policy; before that it asks
@@ -63,7 +73,7 @@ def serve(
     # installed. An engine's thread may import them at the same time, which fails now and then.
     with contextlib.suppress(ImportError):
         importlib.import_module("kserve.protocol.rest.openai.config")
-    server = Server(model, settings, budget)
+    server = Server(model, settings, budget, tls)
     _quiet_logs()
     start_tracing(model.name)
     try:
@@ -110,8 +120,8 @@ def _check_port(option: str, host: str, port: int) -> None:
         try:
             probe.bind((host or "0.0.0.0", port))
         except (OSError, OverflowError) as error:
-            at = f" on --host {host}" if host else ""
-            raise ConfigurationError(f"{option} {port}{at} can't be used: {error}") from None
+            at = f" on {host}" if host else ""
+            raise ConfigurationError(f"{option} {port} can't be used{at}: {error}") from None
 
 
 # What callers and probes cause every day; kserve logs each with a traceback.

@@ -1,6 +1,7 @@
 """What every server of ours has, and what every predictor has, whichever its engine."""
 
-from typing import Literal
+import os
+from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -10,12 +11,25 @@ from predictors.errors import ConfigurationError, InvalidRequest
 from predictors.memory import DEFAULT_BYTES_IN_FLIGHT
 from predictors.settings import EngineSettings
 
+LOOPBACK: Final = "127.0.0.1"
+_HERE: Final = (LOOPBACK, "::1", "localhost")
+ALL: Final = "*"
+# Kubernetes sets it in each container.
+_IN_A_POD: Final = "KUBERNETES_SERVICE_HOST"
+
 
 class ServerSettings(BaseModel):
     """Fields of predictors' and HEM's settings alike."""
 
     host: str = Field(
-        default="", description="address to listen on; all of this machine's if empty"
+        default="",
+        description="address to listen on; * for all of this machine's; if empty * in a pod, and "
+        "elsewhere 127.0.0.1, where only this machine can call",
+    )
+    tls_client_ca: str = Field(
+        default="",
+        description="PEM file of the authority whose certificates callers have to show; with "
+        "--ssl_certfile and --ssl_keyfile",
     )
     max_body_bytes: int = Field(
         default=8 * 1024 * 1024, gt=0, description="largest request body in bytes; above it: 413"
@@ -48,6 +62,18 @@ class ServerSettings(BaseModel):
         description="seconds from a signal until calls under way get an error; keep it below the "
         "pod's terminationGracePeriodSeconds",
     )
+
+    @property
+    def address(self) -> str:
+        """To listen on; empty: all."""
+        in_a_pod = bool(os.environ.get(_IN_A_POD))
+        host = self.host or (ALL if in_a_pod else LOOPBACK)
+        return "" if host == ALL else host
+
+    @property
+    def listens_here(self) -> bool:
+        """Only programs of this machine can call."""
+        return self.address in _HERE
 
 
 class PredictorSettings(ServerSettings, EngineSettings):

@@ -147,18 +147,27 @@ def shown(url: URL) -> str:
     return str(url)
 
 
-def tls_context(ca_bundle: str = "", cert: str = "", key: str = "") -> ssl.SSLContext:
+def option_of(name: str) -> str:
+    return f"--{name}"
+
+
+def tls_context(
+    ca_bundle: str = "", cert: str = "", key: str = "", named: Callable[[str], str] = option_of
+) -> ssl.SSLContext:
     """`ca_bundle` verifies servers, well-known authorities where it is empty; `cert` and `key` are
-    files to show to them. Raises ConfigurationError that names the option of a wrong file."""
+    files to show to them. Raises ConfigurationError that names the option of a wrong file, as
+    `named` calls it."""
     try:
         context = ssl.create_default_context(cafile=ca_bundle or None)
     except OSError as error:
-        raise ConfigurationError(f"--ca_bundle {ca_bundle!r}: {error}") from None
+        raise ConfigurationError(f"{named('ca_bundle')} {ca_bundle!r}: {error}") from None
+    files = f"{named('client_cert')} {cert!r}, {named('client_key')} {key!r}"
+    if bool(cert) != bool(key):
+        raise ConfigurationError(f"{files}: these belong together; give both")
     try:
         if cert:
             context.load_cert_chain(cert, key)
     except OSError as error:
-        files = f"--client_cert {cert!r}, --client_key {key!r}"
         raise ConfigurationError(f"{files}: {error}") from None
     return context
 

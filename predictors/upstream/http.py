@@ -19,6 +19,7 @@ from predictors.upstream.probe import Look
 from predictors.upstream.redaction import Redaction, secret_parameters, shown_url
 from predictors.upstream.settings import Limits
 from predictors.upstream.spans import answered, attempt_span, carry
+from predictors.upstream.tenant import tenant_header
 from predictors.upstream.traffic import Traffic
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ class HTTPUpstream:
     `attempt_seconds` limits one attempt, beside the limits of the call. `waits` are Upstream's
     first and longest wait. `health` is a path that a busy server answers at once, whatever it
     answers; without one its health is never asked. `tells_decision`: the server is ours, and is
-    told in headers why it is called.
+    told in headers why it is called; `tells_tenant`: and for whom.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class HTTPUpstream:
         waits: tuple[float, float] = (0.1, 2.0),
         health: str | None = None,
         tells_decision: bool = False,
+        tells_tenant: bool = False,
     ) -> None:
         self.url = shown_url(url)
         base, mark, parameters = url.partition("?")
@@ -63,6 +65,7 @@ class HTTPUpstream:
         self._seconds = attempt_seconds
         self._traffic = Traffic(self.url)
         self._tells_decision = tells_decision
+        self._tells_tenant = tells_tenant
         self._egress = Egress(limits)
         self._upstream = Upstream(
             self.url,
@@ -151,6 +154,8 @@ class HTTPUpstream:
             carried["content-type"] = "application/json"
         if self._tells_decision:
             carried.update(decided_headers())
+        if self._tells_tenant:
+            carried.update(tenant_header())
         if path not in self._urls:
             self._urls[path] = URL(f"{self._base}{path}{self._parameters}")
         request = self._client.build_request(

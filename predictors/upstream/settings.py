@@ -1,5 +1,7 @@
 """What limits a call to another server, and how it is secured: settings and plain values."""
 
+import ssl
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import httpx
@@ -9,7 +11,7 @@ from pydantic_settings import SettingsConfigDict
 
 from predictors.errors import ConfigurationError
 from predictors.settings import EngineSettings
-from predictors.upstream.client import build_client
+from predictors.upstream.client import build_client, option_of, tls_context
 
 # A server that is called itself has less memory than a client of one answer at a time.
 SERVED_ANSWER_BYTES: Final = 16 * 1024 * 1024
@@ -151,6 +153,10 @@ class Connection(BaseModel):
     ca_bundle: str = Field(
         default="", description="PEM file to verify https with; the system's if empty"
     )
+    client_cert: str = Field(
+        default="", description="PEM file of the certificate to show to the server"
+    )
+    client_key: str = Field(default="", description="PEM file of its key")
     proxy: SecretStr | None = Field(
         default=None,
         description="http://[user:password@]host:port to call through; by HTTP_PROXY, HTTPS_PROXY "
@@ -159,6 +165,11 @@ class Connection(BaseModel):
     extra_headers: SecretStr | None = Field(
         default=None, description="JSON object of headers to send, such as an authorization"
     )
+
+    def verifies(self, named: Callable[[str], str] = option_of) -> ssl.SSLContext | str:
+        """For build_client. Raises ConfigurationError that names what is wrong as `named` does."""
+        files = (self.ca_bundle, self.client_cert, self.client_key)
+        return tls_context(*files, named=named) if any(files) else ""
 
     def headers(self) -> dict[str, str]:
         """Names in lower case. Raises ConfigurationError, never with a value: it may be secret."""
@@ -173,7 +184,7 @@ class Connection(BaseModel):
         """Both in seconds. Raises ConfigurationError for a CA bundle or a proxy that is not
         valid."""
         proxy = self.proxy.get_secret_value() if self.proxy else None
-        return build_client(timeout, connect=connect, verify=self.ca_bundle, proxy=proxy)
+        return build_client(timeout, connect=connect, verify=self.verifies(), proxy=proxy)
 
 
 class HTTPUpstreamSettings(Connection, UpstreamSettings):

@@ -1,5 +1,6 @@
 """V2 over gRPC: raw tensors, so that FP16, and bytes that are not text, pass as they are."""
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -32,6 +33,7 @@ from predictors.upstream.proxies import as_proxy, environment, environment_proxy
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 from predictors.upstream.settings import Limits
 from predictors.upstream.spans import rpc_span
+from predictors.upstream.tenant import tenant_header
 from predictors.upstream.traffic import Traffic
 from predictors.upstream.v2 import V2Client, V2Metadata, V2Model
 from predictors.upstream.v2_grpc_response import infer_response, text_response
@@ -55,7 +57,14 @@ STATUSES: Final[Mapping[grpc.StatusCode, int]] = {
 # gRPC has no codes of their own for these; its words say which side's limit it was.
 TOO_LARGE_ANSWER: Final = "CLIENT: Received message larger than max"
 TOO_LARGE_REQUEST: Final = "SERVER: Received message larger than max"
-CERTIFICATE: Final = ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed", "Peer name")
+CERTIFICATE: Final = (
+    "CERTIFICATE_VERIFY_FAILED",
+    "certificate verify failed",
+    "Peer name",
+    "Hostname Verification",
+)
+# Behind all that gRPC says of addresses and its own layers.
+CERTIFICATE_FAULT: Final = re.compile(r"(?:VERIFY_FAILED|UNAUTHENTICATED): ([^:.]+)")
 
 
 def grpc_failure(
@@ -67,8 +76,10 @@ def grpc_failure(
     """What a failed call means to our own caller: by the same tables as over HTTP."""
     code, reason = error.code(), redaction.reason(error.details() or "")
     if code is Code.UNAVAILABLE and any(sign in reason for sign in CERTIFICATE):
+        why = CERTIFICATE_FAULT.search(reason)
         return UpstreamError(
-            f"the certificate of {where} does not verify: {reason}", Cause.CERTIFICATE
+            f"the certificate of {where} does not verify: {why[1] if why else reason}",
+            Cause.CERTIFICATE,
         )
     if code is Code.UNAVAILABLE:
         return UpstreamError(f"{where} is unavailable: {reason}", Cause.UNREACHABLE)
@@ -160,7 +171,7 @@ class GRPCClient(V2Client):
     def _sent(self) -> tuple[tuple[str, str], ...]:
         """Metadata is printable ASCII; a request id of others is left out."""
         forwarded = {n.lower(): v for n, v in FORWARDED.get().items() if is_metadata(v)}
-        return tuple({**self._metadata, **forwarded, **carrier()}.items())
+        return tuple({**self._metadata, **forwarded, **tenant_header(), **carrier()}.items())
 
     def _failure(self, error: grpc.RpcError) -> HEMError:
         return grpc_failure(error, self._url, self._redaction, self._refused)

@@ -56,6 +56,7 @@ class RESTClient(V2Client):
             headers=model.headers,
             refused=refused,
             health=self._ready_path,
+            tells_tenant=True,
         )
 
     async def infer_text(self, request: dict[str, Any], read: Callable[[Any], T]) -> T:

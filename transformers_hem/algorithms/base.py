@@ -89,6 +89,8 @@ class AlgorithmParameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     # What Sedna or Ianvs call a parameter -> its name here.
     aliases: ClassVar[Mapping[str, str]] = {}
+    # Those that name a file or a folder which is read once: a change of it is taken up.
+    files: ClassVar[frozenset[str]] = frozenset({"router"})
 
 
 @dataclass(frozen=True, slots=True)

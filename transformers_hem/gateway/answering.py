@@ -68,6 +68,10 @@ class Miner(Protocol):
         """Raises HEMError."""
         ...
 
+    def pinned(self, decider: Decider) -> "Miner":
+        """One that decides by this, whatever is in force by then."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Answering:

@@ -1,29 +1,24 @@
 """A gateway from settings. Raises ConfigurationError for what can't be one."""
 
 import argparse
-from pathlib import Path
 
 from predictors.contract import CLOUD, EDGE
 from predictors.errors import ConfigurationError
-from predictors.prices import Prices, read_prices
 from predictors.upstream.settings import Limits, http_url_with_parameters
 from transformers_hem.gateway.answering import Miner
 from transformers_hem.gateway.cors import read_origins
-from transformers_hem.gateway.keys import Keys
-from transformers_hem.gateway.options import DecideAt
 from transformers_hem.gateway.pace import TimeLimits
 from transformers_hem.gateway.routes import Gateway
 from transformers_hem.gateway.site import Site, Target, site_name
 from transformers_hem.gateway.sticky import Sticky
-from transformers_hem.serving.decision import Decider
+from transformers_hem.reload.in_force import Current
 from transformers_hem.serving.settings import HEMSettings
 
 MAX_STREAMS = 2048  # at once to one side; more wait
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def build_gateway(
-    settings: HEMSettings, options: argparse.Namespace, miner: Miner
+    settings: HEMSettings, options: argparse.Namespace, miner: Miner, current: Current
 ) -> Gateway | None:
     """None where the settings name no two sides. `options` are kserve's: their `predictor_*` are
     the edge of the answer stage."""
@@ -47,7 +42,8 @@ def build_gateway(
         breaker_failures=settings.breaker_failures,
         breaker_seconds=settings.breaker_seconds,
     )
-    edge = Target(EDGE, _url(edge_url, "HEM_EDGE_URL"), settings.edge_model, limits)
+    verify = settings.verifies()
+    edge = Target(EDGE, _url(edge_url, "HEM_EDGE_URL"), settings.edge_model, limits, verify)
     leaving = limits.model_copy(
         update={
             "ledger": settings.ledger,
@@ -56,45 +52,23 @@ def build_gateway(
             "ledger_key": settings.ledger_key,
         }
     )
-    cloud = Target(CLOUD, _url(cloud_url, "HEM_CLOUD_URL"), settings.cloud_model, leaving)
-    keys_file = Path(settings.api_keys_file) if settings.api_keys_file else None
+    url = _url(cloud_url, "HEM_CLOUD_URL")
+    cloud = Target(CLOUD, url, settings.cloud_model, leaving, verify)
     return Gateway(
         Site(settings.site or site_name(options.model_name), {EDGE: edge, CLOUD: cloud}),
         miner,
-        Keys(keys_file, open=settings.host in LOOPBACK),
+        current,
         Sticky(settings.sticky, settings.sticky_header),
         private=Sticky(settings.private_sticky, settings.sticky_header),
         limits=TimeLimits(settings.first_token_seconds, settings.between_tokens_seconds),
         on_break=settings.on_break,
-        decide_at=_decide_at(settings.decide_at, miner.decider),
         hedge_percentile=settings.hedge_percentile,
-        prices=_prices(settings.prices_file),
         origins=read_origins(settings.cors_origins),
         whole_conversation=settings.conversation == "whole",
         patience=settings.first_event_seconds,
         client_header=settings.client_header,
-        page=settings.ui == "on" or (settings.ui == "auto" and settings.host in LOOPBACK),
+        page=settings.ui == "on" or (settings.ui == "auto" and settings.listens_here),
     )
-
-
-def _decide_at(set_to: DecideAt | None, decider: Decider) -> DecideAt:
-    """As the trained router says, whose promise holds for nothing else."""
-    trained = decider.algorithm.prefix_tokens
-    if trained is None:
-        return set_to or "end"
-    if set_to not in (None, trained):
-        raise ConfigurationError(
-            f"HEM_DECIDE_AT is {set_to}, but {decider.router or decider.name} decides on the first "
-            f"{trained} tokens"
-        )
-    return trained
-
-
-def _prices(path: str) -> Prices | None:
-    try:
-        return read_prices(Path(path)) if path else None
-    except ConfigurationError as error:
-        raise ConfigurationError(f"HEM_PRICES_FILE {error}") from None
 
 
 def _url(url: str, variable: str) -> str:

@@ -5,35 +5,39 @@ import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
 
 from predictors.contract import CLOUD, EDGE, Query, Sampling
 from predictors.contract.openai.errors import error_body
 from predictors.contract.openai.requests import ChatRequest, CompletionRequest
-from predictors.errors import HEMError, UpstreamError
-from predictors.prices import Prices
+from predictors.errors import HEMError, TooManyRequests, UpstreamError
 from predictors.serving.openai_paths import CHAT, COMPLETIONS, OpenAIPaths
 from predictors.upstream.client import forwarded_headers
 from predictors.upstream.redaction import logged, unrepeated
+from predictors.upstream.tenant import tenant
 from transformers_hem.gateway.account import Account, CloudModel
 from transformers_hem.gateway.answering import Answering, Miner
+from transformers_hem.gateway.callers import Caller
 from transformers_hem.gateway.chat import REQUEST_ID, Chat, read_wishes
 from transformers_hem.gateway.cors import GatewayCORS
 from transformers_hem.gateway.finished import Observer, finished_chat, finished_decision, status_of
 from transformers_hem.gateway.first_answer import Edge
 from transformers_hem.gateway.hedging import Hedging
-from transformers_hem.gateway.keys import Keys
-from transformers_hem.gateway.options import DecideAt, OnBreak
+from transformers_hem.gateway.keys import Rates
+from transformers_hem.gateway.options import OnBreak
 from transformers_hem.gateway.outlet import Outlet
 from transformers_hem.gateway.pace import TimeLimits
 from transformers_hem.gateway.page import Page
 from transformers_hem.gateway.site import Site
 from transformers_hem.gateway.sticky import Sticky
+from transformers_hem.reload.in_force import Current, InForce
 from transformers_hem.serving.clients import client_of
 from transformers_hem.serving.decision import Decision
 from transformers_hem.serving.leaving import leaving_chat
@@ -41,23 +45,31 @@ from transformers_hem.serving.leaving import leaving_chat
 logger = logging.getLogger("kserve.hem")
 
 
+UNKNOWN: Final = "unknown"  # who has no key, or a wrong one
+_REQUESTS = Counter(
+    "hem_caller_requests_total",
+    "Requests of the gateway by the caller's name, as its tokens have it: accepted, rate_limited, "
+    "or denied.",
+    ["caller", "outcome"],
+)
+
+
 class Gateway(OpenAIPaths):
-    """The gateway of one site. `limits` are how long one side is waited for, `on_break` is what a
-    caller may ask for where a stream breaks off; the others are as their settings."""
+    """The gateway of one site. What is in force when a request begins holds to its end. `limits`
+    are how long one side is waited for, `on_break` is what a caller may ask for where a stream
+    breaks off; the others are as their settings."""
 
     def __init__(
         self,
         site: Site,
         miner: Miner,
-        keys: Keys,
+        current: Current,
         sticky: Sticky,
         *,
         private: Sticky | None = None,
         limits: TimeLimits,
         on_break: OnBreak = "continue",
-        decide_at: DecideAt = "end",
         hedge_percentile: float | None = None,
-        prices: Prices | None = None,
         origins: Sequence[str] = (),
         whole_conversation: bool = False,
         patience: float = 15.0,
@@ -67,14 +79,13 @@ class Gateway(OpenAIPaths):
         super().__init__(*site.models)
         self._site = site
         self._answering = Answering(
-            site, miner, Edge(site.targets[EDGE]), limits, decide_at, Hedging(hedge_percentile)
+            site, miner, Edge(site.targets[EDGE]), limits, hedging=Hedging(hedge_percentile)
         )
         self._on_break: OnBreak = on_break
-        self._keys = keys
+        self._current = current
+        self._rates = Rates()
         self._sticky = sticky
         self._private = private or Sticky("off", "")
-        self._decider = miner.decider
-        self._prices = prices
         self._cloud = CloudModel(site.targets[CLOUD].named)
         self._origins = origins
         self._whole_conversation = whole_conversation
@@ -82,7 +93,12 @@ class Gateway(OpenAIPaths):
         self._client_header = client_header
         self._page: Page | None = None
         if page:
-            self._page = Page(site, lambda: miner.decider, lambda: self._prices, self._check_key)
+            self._page = Page(
+                site,
+                lambda: current.now.decider,
+                lambda: current.now.prices,
+                lambda request: current.now.keys.check(request.headers),
+            )
         self._observer: Observer | None = self._page.recent.add if self._page else None
 
     def add_to(self, app: FastAPI) -> None:
@@ -97,10 +113,10 @@ class Gateway(OpenAIPaths):
 
     async def models(self, request: Request) -> Response:
         try:
-            self._check_key(request)
+            caller = self._current.now.keys.check(request.headers)
         except HEMError as error:
             return refusal(error)
-        return await super().models(request)
+        return JSONResponse(self.listed(self._site.may_call(caller)))
 
     async def chat(self, request: Request) -> Response:
         return await self._answer(request, ChatRequest, CHAT)
@@ -117,19 +133,31 @@ class Gateway(OpenAIPaths):
     async def close(self) -> None:
         await self._site.close()
 
-    def _check_key(self, request: Request) -> None:
-        self._keys.check(request.headers)
+    def _caller(self, request: Request, now: InForce) -> Caller:
+        """Raises HEMError for who may not call, or not so often."""
+        name = UNKNOWN
+        try:
+            caller = now.keys.check(request.headers)
+            name = caller.name
+            self._rates.take(caller)
+        except HEMError as error:
+            outcome = "rate_limited" if isinstance(error, TooManyRequests) else "denied"
+            _REQUESTS.labels(name, outcome).inc()
+            raise
+        _REQUESTS.labels(name, "accepted").inc()
+        return caller
 
     async def _answer(
         self, request: Request, parser: type[ChatRequest] | type[CompletionRequest], path: str
     ) -> Response:
         identity = request.headers.get(REQUEST_ID) or uuid.uuid4().hex
+        now = self._current.now
         try:
-            self._check_key(request)
+            caller = self._caller(request, now)
             body = orjson.loads(await request.body() or b"null")
             asked = parser.parse(body)
             wishes = read_wishes(request.headers, self._on_break)
-            prefer = self._site.prefer(asked.model)
+            prefer = self._site.prefer(asked.model, caller)
             # Sides have their own defaults: what is absent stays absent. This checks what is there.
             queries = asked.queries(Sampling(), text_alone=False)
             texts = tuple(dict.fromkeys(self._mined(query) for query in queries))
@@ -137,28 +165,31 @@ class Gateway(OpenAIPaths):
             return refusal(error, {REQUEST_ID: identity})
         headers = {**request.headers, REQUEST_ID: identity}
         conversation = self._sticky.key(body, headers)
-        account = Account(self._prices, self._cloud)
+        account = Account(now.prices, self._cloud)
         private = self._private.key(body, headers)
         leaving = leaving_chat(body, request.headers, private=self._private.stays(private))
-        client = client_of(request.headers, self._client_header)
+        client = client_of(request.headers, self._client_header, caller.tenant)
         chat = Chat(
             path, body, texts, prefer, headers, wishes, account, conversation, leaving, client
         )
-        if private is not None and self._decider.is_private(chat.batch):
+        decider = now.decider.for_guards(caller.guards)
+        if private is not None and decider.is_private(chat.batch):
             self._private.remember(private)
-        return _Passed(self, chat)
+        miner = self._answering.miner.pinned(decider)
+        answering = replace(self._answering, miner=miner, decide_at=now.decide_at)
+        return _Passed(self, chat, answering, caller)
 
     def _mined(self, query: Query) -> str:
         if not self._whole_conversation or not query.messages:
             return query.text
         return "\n\n".join(message.content for message in query.messages)
 
-    async def serve(self, chat: Chat, outlet: Outlet) -> None:
+    async def serve(self, chat: Chat, answering: Answering, outlet: Outlet) -> None:
         """Raises HEMError."""
         began, status = time.perf_counter(), 200
         try:
             stays = self._sticky.stays(chat.conversation)
-            await self._answering.answer(chat, outlet, stays=stays)
+            await answering.answer(chat, outlet, stays=stays)
         except BaseException as error:
             status = status_of(error)
             raise
@@ -169,10 +200,6 @@ class Gateway(OpenAIPaths):
             if self._observer is not None:
                 self._observer(finished_chat(chat, began, outlet.said_at, status))
 
-    def is_private(self, chat: Chat) -> bool:
-        """Whether there is anything private in it, wherever it goes."""
-        return self._decider.is_anything_private(chat.batch)
-
     def outlet(self, chat: Chat, send: Send) -> Outlet:
         return Outlet(send, streams=chat.streams, patience=self._patience)
 
@@ -180,19 +207,22 @@ class Gateway(OpenAIPaths):
 class _Passed(Response):
     """What the gateway answers, or the error where it sends nothing."""
 
-    def __init__(self, gateway: Gateway, chat: Chat) -> None:
+    def __init__(self, gateway: Gateway, chat: Chat, answering: Answering, caller: Caller) -> None:
         super().__init__()
         self._gateway = gateway
         self._chat = chat
+        self._answering = answering
+        self._caller = caller
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         chat = self._chat
         named = {REQUEST_ID: chat.headers[REQUEST_ID]}
         outlet = self._gateway.outlet(chat, _with_headers(send, named))
-        private = self._gateway.is_private(chat)
-        with forwarded_headers(chat.headers), unrepeated(private):
+        private = self._answering.miner.decider.is_anything_private(chat.batch)
+        told = (forwarded_headers(chat.headers), tenant(self._caller.tenant), unrepeated(private))
+        with told[0], told[1], told[2]:
             try:
-                await self._gateway.serve(chat, outlet)
+                await self._gateway.serve(chat, self._answering, outlet)
             except HEMError as error:
                 if outlet.begun:
                     logger.warning("a stream broke off: %s", logged(error))
@@ -217,6 +247,11 @@ def _with_headers(send: Send, headers: Mapping[str, str]) -> Send:
 def refusal(error: HEMError, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """With how long to wait, where a server has said that."""
     told = dict(headers or {})
-    if isinstance(error, UpstreamError) and error.retry_after and error.status == 503:
-        told["retry-after"] = str(math.ceil(error.retry_after))
+    seconds = None
+    if isinstance(error, TooManyRequests) or (
+        isinstance(error, UpstreamError) and error.status == 503
+    ):
+        seconds = error.retry_after
+    if seconds:
+        told["retry-after"] = str(math.ceil(seconds))
     return JSONResponse(error_body(error), error.status, headers=told)

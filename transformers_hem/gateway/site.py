@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from predictors.upstream.openai.refusals import told
 from predictors.upstream.probe import LOOK_SECONDS
 from predictors.upstream.settings import Limits
 from transformers_hem.algorithms.base import Route
+from transformers_hem.gateway.callers import Caller
 
 MODELS = "/models"
 
@@ -23,9 +25,16 @@ MODELS = "/models"
 class Target:
     """One side: an OpenAI-compatible server at `url`, whose model is `model` (empty: the one that
     it lists). A predictor of ours has its routes below /openai/v1. `counts`: it tells the usage
-    of its streams, as far as is known."""
+    of its streams, as far as is known. `verify` is of TLS, as build_client takes it."""
 
-    def __init__(self, route: Route, url: str, model: str, limits: Limits) -> None:
+    def __init__(
+        self,
+        route: Route,
+        url: str,
+        model: str,
+        limits: Limits,
+        verify: ssl.SSLContext | str = "",
+    ) -> None:
         base = url.rstrip("/")
         ours = not base.partition("?")[0].endswith("/v1")
         if ours:
@@ -34,7 +43,7 @@ class Target:
         self.counts = True
         self._model = model
         # Who waits for an answer has limits of its own, so that none of the client's ends it first.
-        client = build_client(None, connect=limits.connect_timeout)
+        client = build_client(None, connect=limits.connect_timeout, verify=verify)
         self.http = HTTPUpstream(
             base,
             limits,
@@ -42,6 +51,7 @@ class Target:
             refused=told(Refusal.relayed),
             health=MODELS,
             tells_decision=ours and route == CLOUD,
+            tells_tenant=ours,
         )
 
     @property
@@ -87,12 +97,20 @@ class Site:
     def models(self) -> tuple[str, str, str]:
         return self.name, f"{self.name}-{EDGE}", f"{self.name}-{CLOUD}"
 
-    def prefer(self, model: str) -> Route | None:
-        """The side that the caller's `model` forces. Raises UnknownModel."""
-        policies: dict[str, Route | None] = dict(zip(self.models, (None, EDGE, CLOUD), strict=True))
+    def prefer(self, model: str, caller: Caller) -> Route | None:
+        """The side that the caller's `model`, or its policy, forces. Raises UnknownModel, or
+        Forbidden."""
+        policies = self._policies()
         if model not in policies:
             raise UnknownModel(f"model {model!r} is not served; {known(model, self.models)}")
-        return policies[model]
+        return caller.prefer(model, policies[model])
+
+    def may_call(self, caller: Caller) -> list[str]:
+        """The models that are this caller's."""
+        return [m for m, forced in self._policies().items() if caller.may_call(m, forced)]
+
+    def _policies(self) -> dict[str, Route | None]:
+        return dict(zip(self.models, (None, EDGE, CLOUD), strict=True))
 
     def down(self, sides: Sequence[Route]) -> UpstreamError | None:
         """What to tell where all of these are believed to be down."""

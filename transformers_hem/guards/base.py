@@ -58,4 +58,5 @@ class Guard(ABC):
         return None
 
     def close(self) -> None:  # noqa: B027 - some hold nothing
-        """Gives back files and threads; it is not asked any more."""
+        """Gives back files and threads. Another guard is in its place from now on; requests that
+        began with it still ask it."""

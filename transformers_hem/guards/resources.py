@@ -63,19 +63,19 @@ class ResourceSensitiveRouter(Guard):
         self._read = read or read_machine
         self._short: tuple[str, ...] = ()
         self._absent: frozenset[str] = frozenset()
-        self._stopped = False
+        self._closed = threading.Event()
         self._measure(_FIRST_SECONDS)
         threading.Thread(target=self._watch, name="hem-resources", daemon=True).start()
 
     def route(self, batch: Batch) -> Route | None:
         return "cloud" if self._short else None
 
-    def close(self) -> None:
-        self._stopped = True
-
     def _watch(self) -> None:
-        while not self._stopped:
+        while not self._closed.is_set():
             self._measure(_SECONDS)
+
+    def close(self) -> None:
+        self._closed.set()
 
     def _measure(self, seconds: float) -> None:
         try:

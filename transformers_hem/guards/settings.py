@@ -44,20 +44,21 @@ def _entries(text: str) -> list[object]:
     return value if isinstance(value, list) else [value]
 
 
-def load_guard(
-    name: str, values: dict[str, str], settings: Mapping[str, Any] | None = None
-) -> Guard:
-    """`settings` are HEM's, by their fields. Raises ConfigurationError naming the guard, the
-    parameter and the known ones."""
-    return GUARDS.load(name)(checked(name, values, settings or {}))
-
-
-def checked(
+def guard_of(
     name: str, values: Mapping[str, str], settings: Mapping[str, Any]
-) -> AlgorithmParameters:
-    """A guard's parameters; settings stand for those that have one and are not given. Raises
-    ConfigurationError."""
+) -> tuple[type[Guard], AlgorithmParameters]:
+    """Its class, and its parameters; `settings`, HEM's by their fields, stand for those that have
+    one and are not given. Raises ConfigurationError naming the guard, the parameter and the known
+    ones."""
     kind = GUARDS.load(name)
     fields = getattr(kind.Parameters, "of_settings", {})
     stand_in = {own: str(settings[field]) for own, field in fields.items() if settings.get(field)}
-    return parse(name, kind, {**stand_in, **values})
+    return kind, parse(name, kind, {**stand_in, **values})
+
+
+def load_guard(
+    name: str, values: Mapping[str, str], settings: Mapping[str, Any] | None = None
+) -> Guard:
+    """Raises as `guard_of`."""
+    kind, parameters = guard_of(name, values, settings or {})
+    return kind(parameters)

@@ -16,6 +16,8 @@ class TopicParameters(AlgorithmParameters):
     on each line, by RE2. A query that has one of them goes to `route`. Of each only the first
     `characters` are looked at."""
 
+    files: ClassVar[frozenset[str]] = frozenset({"patterns", "words"})
+
     words: str = ""
     patterns: str = ""
     route: Route = "edge"

@@ -6,6 +6,7 @@ for all of them. Nothing here knows of kserve or HTTP.
 
 import logging
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -124,6 +125,16 @@ class Decider:
     def counts(self) -> bool:
         """Whether a guard counts what goes to the cloud."""
         return any(guard.counts for guard in self.guards.values())
+
+    def for_guards(self, names: frozenset[str] | None) -> "Decider":
+        """With these guards alone, and those of privacy; with all where None."""
+        if names is None:
+            return self
+        other = copy(self)
+        other.guards = {
+            name: guard for name, guard in self.guards.items() if guard.privacy or name in names
+        }
+        return other
 
     def decide(self, batch: Batch, prefer: Route | None = None) -> Decision:
         """Raises EngineError where the algorithm breaks its contract."""

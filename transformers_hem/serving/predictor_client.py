@@ -1,6 +1,7 @@
 """Asks the edge predictor behind the answer stage: for answers, whose refusals come through as they
 are, and whether it is ready."""
 
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 
 from predictors.errors import HEMError, NotReady
 from predictors.upstream.attempt import Refusal, unread
-from predictors.upstream.client import PASSED_ON
+from predictors.upstream.client import PASSED_ON, build_client
 from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.settings import Limits
 
@@ -39,7 +40,13 @@ class PredictorClient:
     here are neither a queue, nor other attempts, nor a circuit breaker.
     """
 
-    def __init__(self, base_url: str, model_name: str, timeout: float) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        model_name: str,
+        timeout: float,
+        verify: ssl.SSLContext | str = "",
+    ) -> None:
         limits = Limits(
             timeout=timeout,
             retries=0,
@@ -47,7 +54,9 @@ class PredictorClient:
             max_answer_bytes=2**31 - 1,
             breaker_failures=0,
         )
-        self._http = HTTPUpstream(f"{base_url}/v2/models/{model_name}", limits, refused=_refused)
+        client = build_client(timeout, connect=limits.connect_timeout, verify=verify)
+        url = f"{base_url}/v2/models/{model_name}"
+        self._http = HTTPUpstream(url, limits, client, refused=_refused)
 
     async def infer(self, body: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
         """The V2 response. Raises PredictorRefused, or UpstreamError where there is none."""

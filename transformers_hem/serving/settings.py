@@ -2,6 +2,7 @@
 
 import logging
 import math
+import ssl
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
@@ -9,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from predictors.errors import ConfigurationError, first_fault
 from predictors.serving.settings import ServerSettings
+from predictors.upstream.client import tls_context
 from predictors.upstream.settings import Limits
 from transformers_hem import embedded
 from transformers_hem.algorithms import ALGORITHMS
@@ -22,8 +24,9 @@ from transformers_hem.algorithms.parameters import (
 from transformers_hem.gateway.options import UI, DecideAt, OnBreak, read_decide_at
 from transformers_hem.gateway.sticky import StickyBy
 from transformers_hem.guards import GUARDS
-from transformers_hem.guards.settings import load_guard, read_guards
+from transformers_hem.guards.settings import read_guards
 from transformers_hem.labels.prefixes import the_first
+from transformers_hem.reload.making import Making
 from transformers_hem.serving.decision import BatchPolicy, Decider
 
 logger = logging.getLogger("kserve.hem")
@@ -89,6 +92,13 @@ class HEMSettings(ServerSettings, BaseSettings):
         "gateway on (in the answer stage: the predictor's where empty)",
     )
     cloud_url: str = Field(default="", description="gateway: base URL of the uplink")
+    ca_bundle: str = Field(
+        default="",
+        description="PEM file to verify https with, of both sides and the predictor; the system's "
+        "if empty",
+    )
+    client_cert: str = Field(default="", description="PEM file of the certificate to show to them")
+    client_key: str = Field(default="", description="PEM file of its key")
     edge_model: str = Field(
         default="", description="gateway: the edge's model (default: the one that it lists)"
     )
@@ -99,6 +109,11 @@ class HEMSettings(ServerSettings, BaseSettings):
         default="",
         description="gateway: the model's name for callers; NAME-edge and NAME-cloud force a side "
         "(default: --model_name without -hem or -edge)",
+    )
+    settings_file: str = Field(
+        default="",
+        description="YAML or JSON with the settings above that may change while the server runs, "
+        "by their names in small letters without HEM_",
     )
     conversation: Literal["last", "whole"] = Field(
         default="last", description="gateway: what is mined: the last user message, or the whole"
@@ -150,7 +165,9 @@ class HEMSettings(ServerSettings, BaseSettings):
         "(default: none)",
     )
     api_keys_file: str = Field(
-        default="", description="gateway: file with the keys that callers may have, one a line"
+        default="",
+        description="file with the keys that callers of the gateway and of /admin may have, one a "
+        "line, or with names and policies; or a folder of such files",
     )
     ui: UI = Field(
         default="auto",
@@ -217,6 +234,11 @@ class HEMSettings(ServerSettings, BaseSettings):
         description=f"{' or '.join(MODES.values())} (default: the algorithm's own)",
     )
 
+    def verifies(self) -> ssl.SSLContext | str:
+        """For build_client. Raises ConfigurationError that names the variable of a wrong file."""
+        files = (self.ca_bundle, self.client_cert, self.client_key)
+        return tls_context(*files, named=environment_name) if any(files) else ""
+
 
 def environment_name(field: str) -> str:
     return "MINING_MODE" if field.lower() == "mining_mode" else f"HEM_{field.upper()}"
@@ -231,9 +253,10 @@ def read_environment() -> HEMSettings:
         raise ConfigurationError(f"{environment_name(field)} {value!r}: {message}") from None
 
 
-def build_decider(settings: HEMSettings) -> Decider:
-    """Loads the algorithm and the guards. Raises ConfigurationError where settings or files don't
-    fit them."""
+def build_decider(settings: HEMSettings, making: Making | None = None) -> Decider:
+    """Loads the algorithm and the guards, or takes those that `making` has. Raises
+    ConfigurationError where settings or files don't fit them."""
+    making = making or Making()
     named, values = read_parameters(settings.parameters)
     if named and settings.algorithm and named != settings.algorithm:
         raise ConfigurationError(
@@ -253,13 +276,13 @@ def build_decider(settings: HEMSettings) -> Decider:
         values.setdefault("router", settings.router)
     taken = take_threshold(kind, values)
     parameters = parse(name, kind, values)
-    algorithm = kind(parameters)
+    algorithm = making.algorithm(kind, parameters)
     return Decider(
         name,
         algorithm,
         _choose_threshold(algorithm, set(values), taken, settings.threshold),
         settings.batch_policy,
-        {guard: load_guard(guard, own, dict(settings)) for guard, own in blocks.items()},
+        {guard: making.guard(guard, own, dict(settings)) for guard, own in blocks.items()},
         settings.scored_characters,
         router=getattr(parameters, "router", None),
     )

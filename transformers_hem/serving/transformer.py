@@ -4,9 +4,11 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import math
+import ssl
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -40,9 +42,11 @@ from predictors.serving.life import ServedModel
 from predictors.tracing.genai import decided
 from predictors.tracing.spans import Span, span
 from predictors.upstream.redaction import shown_url, unrepeated
-from transformers_hem.algorithms.base import Batch, Leaving, Route
+from transformers_hem.algorithms.base import Batch, ExtraAnswers, Leaving, Route
 from transformers_hem.gateway.routes import Gateway
 from transformers_hem.guards.admission import Going, KeptAtEdge, usage_of_texts
+from transformers_hem.reload.reloading import Reloading
+from transformers_hem.reload.routes import AdminRoutes
 from transformers_hem.serving.answer_batch import answer_batch, named_outputs
 from transformers_hem.serving.clients import client_of
 from transformers_hem.serving.decision import DECIDED, Decider, Decision
@@ -93,12 +97,35 @@ class HEMTransformer(ServedModel):
 
     def __init__(self, name: str, decider: Decider) -> None:
         super().__init__(name)
-        self.decider = decider
+        self._decider = decider
         self.gateway: Gateway | None = None
         self.client_header = ""
-        if decider.drift:  # computed when Prometheus asks
-            _PSI.labels(decider.name).set_function(decider.drift.index)
+        self._reloading: Reloading | None = None
+        self._watch_drift(decider)
         self.ready = True
+
+    @property
+    def decider(self) -> Decider:
+        """In force now: a request takes it once."""
+        return self._decider if self._reloading is None else self._reloading.current.now.decider
+
+    def follow(self, reloading: Reloading) -> None:
+        """What is in force from now on."""
+        self._reloading = reloading
+        reloading.on_change(lambda now: self._watch_drift(now.decider))
+
+    def _watch_drift(self, decider: Decider) -> None:
+        if decider.drift:  # computed when Prometheus asks
+            _PSI.labels(decider.name).set_function(lambda: self._psi(decider.name))
+
+    def _psi(self, algorithm: str) -> float:
+        decider = self.decider
+        return decider.drift.index() if decider.drift and decider.name == algorithm else math.nan
+
+    async def load_and_watch(self) -> None:
+        if self._reloading is None:
+            return await super().load_and_watch()
+        await self._reloading.watch()
 
     def get_input_types(self) -> list[dict[str, Any]]:
         return [{"name": TEXT_INPUT, "datatype": "BYTES", "shape": [-1]}]
@@ -124,36 +151,27 @@ class HEMTransformer(ServedModel):
         return response, described
 
     async def _mine(
-        self, batch: Batch, prefer: Route | None, request: InferRequest, headers: Headers | None
+        self,
+        decider: Decider,
+        batch: Batch,
+        prefer: Route | None,
+        request: InferRequest,
+        headers: Headers | None,
     ) -> Decision:
         started = time.perf_counter()
         with span("hem mine", {}) as mining:
-            decision = self.decider.overrule(batch, prefer)
+            decision = decider.overrule(batch, prefer)
             if decision is None:
-                decision = await self._judged(await self._with_samples(batch, request, headers))
+                extra = decider.algorithm.sampling
+                more = await self._with_samples(extra, batch, request, headers) if extra else batch
+                decision = await judged(decider, more)
             if decision.route == CLOUD:
-                decision = await self._admitted(decision, batch, prefer, request)
+                decision = await _admitted(decider, decision, batch, prefer, request)
             _describe(mining, decision, batch)
         request_id = (headers or {}).get("x-request-id") or request.id
-        _tell(decision, batch, self._logged_id(decision, request_id), started)
+        _tell(decision, batch, _logged_id(decider, decision, request_id), started)
         if self.gateway is not None:
             self.gateway.decided(decision, time.perf_counter() - started)
-        return decision
-
-    async def _admitted(
-        self, decision: Decision, batch: Batch, prefer: Route | None, request: InferRequest
-    ) -> Decision:
-        """By the guards that count; nobody sees what the cloud answers, so that their estimate
-        stands. Raises KeptAtEdge for what the caller forces to the cloud."""
-        if not self.decider.counts:
-            return decision
-        usage = usage_of_texts(batch.texts, request_parameters(request))
-        try:
-            await self.decider.admit(Going(batch.client, usage, forced=prefer == CLOUD))
-        except KeptAtEdge as kept:
-            if prefer == CLOUD:
-                raise
-            return decision.kept(kept.guard)
         return decision
 
     async def mine(
@@ -164,26 +182,16 @@ class HEMTransformer(ServedModel):
         sticky: bool = False,
     ) -> Decision:
         """For the gateway, which has no V2 request."""
-        started = time.perf_counter()
-        with span("hem mine", {}) as mining:
-            decision = self.decider.overrule(batch, prefer, sticky) or await self._judged(batch)
-            _describe(mining, decision, batch)
-        _tell(decision, batch, self._logged_id(decision, request_id), started)
-        return decision
+        return await self.pinned(self.decider).mine(batch, prefer, request_id, sticky)
 
-    def _logged_id(self, decision: Decision, request_id: str | None) -> str | None:
-        """It may be what is private."""
-        private = decision.reason in self.decider.private_guards
-        return None if private and request_id and not is_made(request_id) else request_id
-
-    async def _judged(self, batch: Batch) -> Decision:
-        if self.decider.algorithm.blocks(batch):
-            return await asyncio.to_thread(self.decider.judge, batch)
-        return self.decider.judge(batch)
+    def pinned(self, decider: Decider) -> "Pinned":
+        return Pinned(decider)
 
     def add_routes(self, app: FastAPI) -> None:
         if self.gateway is not None:
             self.gateway.add_to(app)
+        if self._reloading is not None:
+            AdminRoutes(self._reloading).add_to(app)
 
     def add_outer_layers(self, app: FastAPI) -> None:
         if self.gateway is not None:
@@ -195,26 +203,82 @@ class HEMTransformer(ServedModel):
 
     def _leaving(
         self,
+        decider: Decider,
         request: InferRequest,
         texts: Sequence[str],
         parameters: Mapping[str, Any],
         headers: Headers | None,
     ) -> Leaving | None:
         """None where nobody would look at it."""
-        if not self.decider.private_guards:
+        if not decider.private_guards:
             return None
         return leaving_request(request, texts, parameters, headers)
 
     async def _with_samples(
-        self, batch: Batch, request: InferRequest, headers: Headers | None
+        self, extra: ExtraAnswers, batch: Batch, request: InferRequest, headers: Headers | None
     ) -> Batch:
         """Only the answer stage has a predictor to ask."""
         return batch
 
 
+async def _admitted(
+    decider: Decider, decision: Decision, batch: Batch, prefer: Route | None, request: InferRequest
+) -> Decision:
+    """By the guards that count; nobody sees what the cloud answers, so that their estimate stands.
+    Raises KeptAtEdge for what the caller forces to the cloud."""
+    if not decider.counts:
+        return decision
+    usage = usage_of_texts(batch.texts, request_parameters(request))
+    try:
+        await decider.admit(Going(batch.client, usage, forced=prefer == CLOUD))
+    except KeptAtEdge as kept:
+        if prefer == CLOUD:
+            raise
+        return decision.kept(kept.guard)
+    return decision
+
+
+def _logged_id(decider: Decider, decision: Decision, request_id: str | None) -> str | None:
+    """It may be what is private."""
+    private = decision.reason in decider.private_guards
+    return None if private and request_id and not is_made(request_id) else request_id
+
+
 def _describe(mining: Span, decision: Decision, batch: Batch) -> None:
     if mining.recording:
         mining.set({**decided(decision.parameters()), "hem.rows": batch.size})
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """Mines one request of the gateway by what was in force at its beginning."""
+
+    decider: Decider
+
+    async def mine(
+        self,
+        batch: Batch,
+        prefer: Route | None,
+        request_id: str | None = None,
+        sticky: bool = False,
+    ) -> Decision:
+        started = time.perf_counter()
+        with span("hem mine", {}) as mining:
+            decision = self.decider.overrule(batch, prefer, sticky)
+            if decision is None:
+                decision = await judged(self.decider, batch)
+            _describe(mining, decision, batch)
+        _tell(decision, batch, _logged_id(self.decider, decision, request_id), started)
+        return decision
+
+    def pinned(self, decider: Decider) -> "Pinned":
+        return Pinned(decider)
+
+
+async def judged(decider: Decider, batch: Batch) -> Decision:
+    if decider.algorithm.blocks(batch):
+        return await asyncio.to_thread(decider.judge, batch)
+    return decider.judge(batch)
 
 
 def _tell(decision: Decision, batch: Batch, request_id: str | None, started: float) -> None:
@@ -269,10 +333,11 @@ class MiningThenInference(HEMTransformer):
         parameters = request_parameters(payload)
         parse_sampling(parameters, Sampling())
         prefer = parse_prefer(parameters)
-        leaving = self._leaving(payload, texts, parameters, headers)
+        decider = self.decider
+        leaving = self._leaving(decider, payload, texts, parameters, headers)
         client = self._client(headers)
         batch = Batch(len(texts), tuple(texts), leaving=leaving, client=client)
-        decision = await self._mine(batch, prefer, payload, headers)
+        decision = await self._mine(decider, batch, prefer, payload, headers)
         return request_json(payload, {**without(parameters, DECIDED), **decision.parameters()})
 
 
@@ -311,17 +376,18 @@ class InferenceThenMining(HEMTransformer):
         response_headers: dict[str, str] | None = None,
     ) -> bytes | InferResponse:
         """Asks for every output: the telemetry that is mined may not be what the client wants."""
+        decider = self.decider
         parameters = without(request_parameters(payload), DECIDED)
         prefer = parse_prefer(parameters)
         body = request_json(payload, parameters, outputs=False)
         texts = request_texts(payload) if has_text(payload) else []
-        leaving = self._leaving(payload, texts, parameters, headers)
+        leaving = self._leaving(decider, payload, texts, parameters, headers)
         client = self._client(headers)
         asked = Batch(len(texts), tuple(texts), leaving=leaving, client=client)
-        with unrepeated(leaving is not None and self.decider.is_private(asked)):
+        with unrepeated(leaving is not None and decider.is_private(asked)):
             response = await self._predictor.infer(body, headers or {})
             batch = replace(answer_batch(response, texts), leaving=leaving, client=client)
-            decision = await self._mine(batch, prefer, payload, headers)
+            decision = await self._mine(decider, batch, prefer, payload, headers)
         response["parameters"] = {
             **hem_parameters(parameters),
             **without(response.get("parameters") or {}, DECIDED),
@@ -339,19 +405,21 @@ class InferenceThenMining(HEMTransformer):
         return build_response(payload, outputs, response["parameters"], self.name)
 
     async def _with_samples(
-        self, batch: Batch, request: InferRequest, headers: Headers | None
+        self, extra: ExtraAnswers, batch: Batch, request: InferRequest, headers: Headers | None
     ) -> Batch:
-        extra = self.decider.algorithm.sampling
-        if extra is None or not batch.texts:
+        if not batch.texts:
             return batch
         parameters = without(request_parameters(request), DECIDED)
         samples = await sample_answers(self._predictor, batch.texts, parameters, extra, headers)
         return replace(batch, samples=samples)
 
 
-def build_model(options: argparse.Namespace, decider: Decider) -> HEMTransformer:
+def build_model(
+    options: argparse.Namespace, decider: Decider, verify: ssl.SSLContext | str = ""
+) -> HEMTransformer:
     """The model of the algorithm's stage. `options` are kserve's; their `predictor_*` say where the
-    answer stage finds its predictor. Raises ConfigurationError where they don't fit the stage."""
+    answer stage finds its predictor, and `verify` is of TLS to it. Raises ConfigurationError where
+    they don't fit the stage."""
     if decider.algorithm.stage == "query":
         if options.predictor_host:
             raise ConfigurationError(
@@ -371,6 +439,7 @@ def build_model(options: argparse.Namespace, decider: Decider) -> HEMTransformer
         f"{scheme}://{options.predictor_host}",
         options.model_name,
         float(options.predictor_request_timeout_seconds),
+        verify,
     )
     model_server.args.enable_predictor_health_check = False  # add_ready_routes does it better
     model_server.app.add_exception_handler(PredictorRefused, answer_refusal)

@@ -85,6 +85,7 @@ def mining_of(
             sidecar=part.placement == "sidecar",
             keys_secret=spec.gateway.keys_secret or GATEWAY_KEYS,
             own=own,
+            config_map=part.config_map,
             by_torch=by_torch,
             mounts=tuple(Mount(v.mount_path, v.source(), v.read_only) for v in part.volumes),
         )
@@ -133,14 +134,14 @@ def _guards(
 ) -> dict[str, str]:
     """HEM_GUARDS; each guard and its parameters are checked as HEM checks them. settings: of the
     gateway; where it is there, HEM knows the uplink."""
-    from transformers_hem.guards.settings import checked
+    from transformers_hem.guards.settings import guard_of
 
     known = {**settings, **({"cloud_url": _UPLINK} if offers else {})}
     blocks = []
     for index, guard in enumerate(part.guards):
         values = {each.called: option(each.value) for each in guard.parameters}
         with at(f"{field}.guards[{index}]"):
-            checked(guard.name, dict(values), known)
+            guard_of(guard.name, dict(values), known)
         listed = [{"name": name, "value": value} for name, value in values.items()]
         blocks.append({"name": guard.name, "parameters": listed} if listed else guard.name)
     return {"HEM_GUARDS": json.dumps(blocks)} if blocks else {}

@@ -2,7 +2,14 @@
 
 from typing import Any, Final
 
-from predictors.errors import ContextTooLong, HEMError, InvalidRequest, UnknownModel, UpstreamError
+from predictors.errors import (
+    ContextTooLong,
+    HEMError,
+    InvalidRequest,
+    TooManyRequests,
+    UnknownModel,
+    UpstreamError,
+)
 
 PREFIXES: Final = ("/openai/v1", "/v1")
 OPENAI_PATHS: Final = frozenset(
@@ -11,7 +18,13 @@ OPENAI_PATHS: Final = frozenset(
     for path in ("chat/completions", "completions", "responses", "embeddings")
 )
 # Types that the clients know; the status decides which exception they raise.
-TYPES: Final = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error"}
+TYPES: Final = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
 CONTEXT: Final = "context_length_exceeded"
 
 
@@ -42,6 +55,8 @@ def code_of(error: HEMError) -> str | None:
         return CONTEXT
     if isinstance(error, UnknownModel):
         return "model_not_found"
+    if isinstance(error, TooManyRequests):
+        return "rate_limit_exceeded"
     if isinstance(error, InvalidField):
         return error.code
     return str(error.cause) if isinstance(error, UpstreamError) else None

@@ -73,6 +73,8 @@ class KServeEngine(TextEngine, TensorEngine):
             settings.upstream_model,
             headers=settings.headers(),
             ca_bundle=settings.ca_bundle,
+            client_cert=settings.client_cert,
+            client_key=settings.client_key,
             proxy=settings.proxy.get_secret_value() if settings.proxy else None,
         )
         self._far = TRANSPORTS.load(settings.transport)(model, settings)

@@ -110,6 +110,7 @@ FLOOD = b"y" * 8192
         "a body byte by byte": ([HEAD + LONG, *[b"1"] * 300], 0.02, b"408"),
         "chunks that stop": ([CHUNKED + b"1\r\n1\r\n"], 0, b"408"),
         "chunks byte by byte": ([CHUNKED, *[b"1\r\n1\r\n"] * 300], 0.02, b"408"),
+        "a long header at once": ([HEAD + b"h: " + b"y" * 70_000 + b"\r\n\r\n"], 0, b"431"),
         "101 headers": ([HEAD + MANY + b"\r\n"], 0, b"431"),
         "a header without end": ([HEAD + b"h: ", *[FLOOD] * 80], 0.001, b"431"),
         "headers without end": ([HEAD, *[b"h: " + FLOOD + b"\r\n"] * 80], 0.001, b"431"),

@@ -88,3 +88,10 @@ async def test_a_fault_has_a_status_and_a_reason(
     assert raised.value.code() == code
     assert fault in str(raised.value.details())
     assert (await stub.ModelInfer(request([b"x"]))).id == "g-1"
+
+
+async def test_metadata_above_the_limit_is_refused_and_the_next_call_answered(stub: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await stub.ModelInfer(request([b"x"]), metadata=(("x-long", "1" * 100_000),))
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert (await stub.ModelInfer(request([b"x"]))).model_name == "m"

@@ -12,16 +12,19 @@ from fastapi import FastAPI
 
 from inferencegraph.router.server import bind_port
 from predictors.contract import CLOUD, EDGE
+from predictors.prices import Prices
 from predictors.serving.connection import Connections
 from predictors.serving.server import install
 from predictors.upstream.settings import Limits
 from transformers_hem.algorithms.base import Route
 from transformers_hem.gateway.keys import Keys
+from transformers_hem.gateway.options import DecideAt
 from transformers_hem.gateway.pace import TimeLimits
 from transformers_hem.gateway.routes import Gateway
 from transformers_hem.gateway.site import Site, Target
 from transformers_hem.gateway.sticky import Sticky, StickyBy
 from transformers_hem.guards.base import Guard
+from transformers_hem.reload.in_force import Current, InForce
 from transformers_hem.serving.settings import HEMSettings, build_decider
 from transformers_hem.serving.transformer import MiningThenInference
 
@@ -48,6 +51,8 @@ async def gateway(
     first_token: float = 20.0,
     between_tokens: float = 20.0,
     ledger: Path | None = None,
+    prices: Prices | None = None,
+    decide_at: DecideAt = "end",
     **options: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of site `qa`, whose models are called `m` on either side."""
@@ -63,7 +68,7 @@ async def gateway(
     served = Gateway(
         Site("qa", sides),
         MiningThenInference("qa-hem", decider),
-        Keys(keys, open=True),
+        Current(InForce(decider, Keys(keys, open=True), prices, decide_at)),
         Sticky(sticky, "x-session-id"),
         private=Sticky(private, "x-session-id"),
         limits=TimeLimits(first_token, between_tokens),

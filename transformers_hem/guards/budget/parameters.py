@@ -19,6 +19,7 @@ class BudgetParameters(GuardParameters):
     """
 
     of_settings: ClassVar[Mapping[str, str]] = {"prices": "prices_file", "model": "cloud_model"}
+    files: ClassVar[frozenset[str]] = frozenset({"prices"})
 
     state: str = Field(min_length=1)
     window: Window = 86_400.0

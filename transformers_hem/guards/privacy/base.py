@@ -77,6 +77,8 @@ class PrivacyParameters(AlgorithmParameters):
     for one text, and `longest`: of a text with more characters, it stays at the edge unread.
     """
 
+    files: ClassVar[frozenset[str]] = frozenset({"patterns", "words"})
+
     action: Literal["keep", "redact"] = "keep"
     kinds: str = "card,email,iban,national_id,phone,secret"
     regions: str = "US,GB,DE,FR,ES,IT,BR,CN,JP,IN,NL,PL,MX,KR"

@@ -82,7 +82,8 @@ class LLMJudge(Scorer):
     Options = LLMJudgeOptions
     incidental = frozenset(
         {
-            *("key_env", "key_file", "api_key_header", "extra_headers", "ca_bundle", "proxy"),
+            *("key_env", "key_file", "api_key_header", "extra_headers", "proxy"),
+            *("ca_bundle", "client_cert", "client_key"),
             *("timeout", "attempts", "max_answer_bytes", "max_tokens_field"),
         }
     )
