@@ -10,10 +10,9 @@ from typing import Any, Final
 import orjson
 
 from predictors.one_line import one_line
-from predictors.passed_on import REQUEST_ID, passed_on
+from predictors.passed_on import REQUEST_ID, passed_on, shown_id
 from predictors.tracing.spans import trace_ids
 
-_LONGEST_ID: Final = 128
 _BEGINS: Final = '{"time":'
 
 
@@ -29,8 +28,8 @@ class JSONLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if identity := passed_on(REQUEST_ID):
-            line["request_id"] = identity[:_LONGEST_ID]
+        if identity := shown_id(passed_on(REQUEST_ID)):
+            line["request_id"] = identity
         line |= trace_ids()
         if record.exc_info and record.exc_info[0] is not None:
             told = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")

@@ -3,6 +3,7 @@
 Light: logs read it, too.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +15,9 @@ TRACESTATE: Final = "tracestate"
 # Headers of the request being served that an engine's own calls carry on: tracing, no credentials.
 PASSED_ON: Final = frozenset({REQUEST_ID, TRACEPARENT, TRACESTATE, "x-b3-traceid"})
 _BY_BYTES: Final = {name.encode(): name for name in PASSED_ON}
+# A caller may put anything there; logs and traces take what looks like an id.
+_ID: Final = re.compile(r"[\w.:/+=-]+", re.ASCII)
+_LONGEST_ID: Final = 128
 FORWARDED: ContextVar[Mapping[str, str]] = ContextVar("forwarded_headers", default={})  # noqa: B039
 
 
@@ -38,3 +42,8 @@ def passed_on(name: str) -> str | None:
     if name in forwarded:
         return forwarded[name]
     return next((value for key, value in forwarded.items() if key.lower() == name), None)
+
+
+def shown_id(identity: str | None) -> str:
+    """A request id for logs and traces; empty where it is none, as an address or a sentence."""
+    return identity[:_LONGEST_ID] if identity and _ID.fullmatch(identity) else ""

@@ -10,11 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from predictors.contract.openai.errors import PREFIXES
 from predictors.metric_names import OTHER
-from predictors.passed_on import FORWARDED, REQUEST_ID, passed_on_of
+from predictors.passed_on import FORWARDED, REQUEST_ID, passed_on_of, shown_id
 from predictors.tracing.spans import CANCELLED, NOTHING, Span, Value, server_span, tracing
 
 LEFT: Final = "left"  # in place of a status: the client was gone before there was one
-_LONGEST_ID: Final = 128
 _REQUESTS = Counter(
     "hem_http_requests_total",
     "Requests over HTTP by path, and by the status of their answers; left: the client did.",
@@ -96,8 +95,8 @@ def _span(scope: Scope, path: str, headers: Mapping[str, str]) -> Span:
         about["server.address"] = str(server[0])
         if server[1]:
             about["server.port"] = int(server[1])
-    if identity := headers.get(REQUEST_ID):
-        about[f"http.request.header.{REQUEST_ID}"] = [identity[:_LONGEST_ID]]
+    if identity := shown_id(headers.get(REQUEST_ID)):
+        about[f"http.request.header.{REQUEST_ID}"] = [identity]
     return server_span(f"{scope['method']} {path}", headers, about)
 
 

@@ -26,6 +26,8 @@ SECRETS: Final = {
     "token_of_an_admin": "sk-admin-e82c07b5d94f16",
     "token_that_is_wrong": "sk-wrong-0a7d3e96c1b85f",
 }
+# Their own arguments are looked at, so they are not forked.
+OF_ITS_OWN: Final = {"PYTHONUNBUFFERED": "1"}
 PAGE: Final = b"<html>this is no API, but you sent: %s</html>"
 
 
@@ -82,7 +84,8 @@ def servers(start_server: StartServer, folder: Path, repeating: str) -> list[Ser
         *("--model_name", "cloud", "--engine", "openai_api", "--upstream_model", "m"),
         *("--api_key_file", str(folder / "key"), "--retries", "0", "--breaker_failures", "0"),
         *("--ledger", str(folder / "uplink.ledger")),
-        env={
+        env=OF_ITS_OWN
+        | {
             "PREDICTOR_URL": f"{repeating}?sig={SECRETS['parameter_of_a_url']}",
             "PREDICTOR_EXTRA_HEADERS": json.dumps({"x-team-secret": SECRETS["header"]}),
             "PREDICTOR_EXTRA_BODY": json.dumps({"user": SECRETS["field"]}),
@@ -93,7 +96,8 @@ def servers(start_server: StartServer, folder: Path, repeating: str) -> list[Ser
         "predictors",
         *("--model_name", "edge", "--engine", "openai_api", "--upstream_model", "m"),
         *("--retries", "0", "--breaker_failures", "0"),
-        env={
+        env=OF_ITS_OWN
+        | {
             "PREDICTOR_URL": repeating,
             "PREDICTOR_API_KEY": SECRETS["key_of_the_environment"],
             "PREDICTOR_PROXY": f"http://user:{SECRETS['password_of_a_proxy']}@127.0.0.1:9",
@@ -103,7 +107,8 @@ def servers(start_server: StartServer, folder: Path, repeating: str) -> list[Ser
     gateway = start_server(
         "transformers_hem",
         *("--model_name", "qa-hem"),
-        env={
+        env=OF_ITS_OWN
+        | {
             "HEM_ALGORITHM": "CloudOnly",
             "HEM_EDGE_URL": f"{proxied.url}?sig={SECRETS['parameter_of_a_url']}",
             "HEM_CLOUD_URL": uplink.url,
@@ -142,9 +147,9 @@ def called(servers: list[ServerProcess]) -> Iterator[str]:
 def test_no_secret_shows(servers: list[ServerProcess], folder: Path) -> None:
     seen = {f"answer {number}": text for number, text in enumerate(called(servers))}
     for server in servers:
-        seen[f"arguments of {server.port}"] = Path(
-            f"/proc/{server.process.pid}/cmdline"
-        ).read_text()
+        arguments = Path(f"/proc/{server.process.pid}/cmdline").read_text()
+        assert "--model_name" in arguments
+        seen[f"arguments of {server.port}"] = arguments
         seen[f"log of {server.port}"] = server.log.read_text()
     for ledger in folder.glob("*.ledger*"):
         files = [ledger] if ledger.is_file() else [p for p in ledger.rglob("*") if p.is_file()]

@@ -2,6 +2,7 @@
 that dies."""
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -63,7 +64,15 @@ def site(folder: Path, env: Mapping[str, str] | None = None) -> Iterator[Site]:
     prices.write_text(PRICES)
     settings = {
         "qa-hem.HEM_PRICES_FILE": prices,
-        "qa-hem.HEM_GUARDS": "PrivacyGuard",
+        "qa-hem.HEM_GUARDS": json.dumps(
+            [
+                {"name": "PrivacyGuard", "parameters": {"action": "redact"}},
+                {
+                    "name": "BudgetGuard",
+                    "parameters": {"state": str(folder / "budget.db"), "tokens": "1000000"},
+                },
+            ]
+        ),
         "qa-edge.cache": "memory",
         "qa-uplink.ledger": folder / "egress.jsonl",
         "qa-uplink.breaker_failures": 3,
@@ -90,7 +99,8 @@ def traffic(watched: Site, rounds: int = 1) -> None:
             watched.chat(question, stream=True)
         watched.ask(questions[0], hem_prefer="cloud")
         watched.chat(questions[1], stream=True, side="cloud")
-        watched.chat(CARD)
+        watched.chat(CARD, side="cloud")
+        watched.ask(CARD)
         watched.chat(UNREADABLE)
     rows = text_request((questions * 2)[:DRIFTED], {"temperature": 0})
     httpx.post(f"{watched.url('qa-hem')}/v2/models/qa-hem/infer", json=rows, timeout=60)
@@ -100,5 +110,10 @@ def outage(watched: Site) -> None:
     """The cloud is gone; who asks for it is answered by the edge, or is refused."""
     watched.hem.kill("qa-cloud")
     for _ in range(15):
-        watched.ask("1 + 1?", hem_prefer="cloud")
-        watched.chat("1 + 1?", side="cloud")
+        keep_asking(watched)
+
+
+def keep_asking(watched: Site) -> None:
+    """For a cloud that may be gone."""
+    watched.ask("1 + 1?", hem_prefer="cloud")
+    watched.chat("1 + 1?", side="cloud")

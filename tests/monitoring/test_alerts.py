@@ -43,6 +43,9 @@ DRIFT = 'hem_score_psi{algorithm="L"}'
 TO_CLOUD = 'hem_decisions_total{route="cloud",reason="algorithm",algorithm="L"}'
 TO_EDGE = 'hem_decisions_total{route="edge",reason="algorithm",algorithm="L"}'
 LEDGER = 'hem_ledger_head_number{ledger="/l"}'
+BUDGET = 'hem_budget_known{instance="a"}'
+REFUSED = 'hem_reload_total{instance="a",what="guards",outcome="refused"}'
+LOADED = 'hem_reload_total{instance="a",what="guards",outcome="loaded"}'
 CACHE = 'hem_cache_errors_total{model_name="m",operation="write"}'
 CASES = {
     "HEMServerDown": Case(
@@ -115,6 +118,18 @@ CASES = {
         {'hem_private_total{found="card"}': "0+5x30", 'hem_private_total{found="error"}': "3x30"},
         "requests stay at the edge, as the guard could not look through them (timeout)",
         {"found": "timeout"},
+    ),
+    "HEMBudgetUnknown": Case(
+        {BUDGET: "0x30"},
+        {BUDGET: "1x30"},
+        "the budget's file of a can't be read",
+        {"instance": "a"},
+    ),
+    "HEMChangeRefused": Case(
+        {REFUSED: "0x15 1x15"},
+        {REFUSED: "1x30", LOADED: "0+1x30"},
+        "a has refused a change of its guards",
+        {"instance": "a", "what": "guards"},
     ),
     "HEMLedgerWentBack": Case(
         {LEDGER: "500x15 4x15"},

@@ -60,6 +60,12 @@ def test_what_is_no_trace_is_left_out(traceparent: str) -> None:
     assert line["request_id"] == "i" * 128
 
 
+@pytest.mark.parametrize("identity", ["anna@example.com", "+49 30 1234567", "id\n7"])
+def test_what_is_no_id_is_left_out(identity: str) -> None:
+    with forwarded_headers({"x-request-id": identity}):
+        assert "request_id" not in logged("x")
+
+
 @pytest.mark.parametrize("text", ['a"}\n{"level":"x', "a\u2028b", "a\ud800b", "\x00"])
 def test_no_text_breaks_out_of_its_line(text: str) -> None:
     try:

@@ -34,7 +34,7 @@ from transformers_hem.algorithms.base import (
     bounded,
 )
 from transformers_hem.calibration.drift import ScoreDrift
-from transformers_hem.guards.admission import Admission, Going, admit
+from transformers_hem.guards.admission import Admission, Going, admit, announce
 from transformers_hem.guards.base import Guard, Redacted
 
 logger = logging.getLogger("kserve.hem")
@@ -113,6 +113,8 @@ class Decider:
         self.policy: BatchPolicy = policy
         self._scored_characters = scored_characters
         self.guards: Mapping[str, Guard] = guards or {}
+        for guard in (name for name, each in self.guards.items() if each.counts):
+            announce(guard)
         scores = algorithm.calibrated.scores if algorithm.calibrated else None
         self.drift = ScoreDrift(name, scores) if scores else None
 

@@ -285,12 +285,48 @@ CACHE: Final = (
         "bytes",
     ),
 )
+GUARDS: Final = (
+    Panel(
+        "Budget left",
+        (Query(f"min by (unit) (hem_budget_left{{{JOB}}})", "{{unit}}"),),
+        about="Of BudgetGuard, in its window. At 0 the edge answers.",
+    ),
+    Panel(
+        "Stopped on the way to the cloud",
+        (Query(_rate("hem_guard_refusals_total", "guard"), "{{guard}}"),),
+        "reqps",
+        "By guards that count, as a budget or a rate. What others decide is among the decisions.",
+    ),
+    Panel(
+        "Callers of the gateway",
+        (Query(_rate("hem_caller_requests_total", "caller, outcome"), "{{caller}}: {{outcome}}"),),
+        "reqps",
+        "By their names among the tokens.",
+    ),
+    Panel(
+        "Changes taken up and refused",
+        (
+            Query(
+                f"sum by (what, outcome) (increase(hem_reload_total{{{JOB}}}[{EVERY}]))",
+                "{{what}}: {{outcome}}",
+            ),
+        ),
+        about="Of settings, router, guards, prices and tokens, while servers run.",
+        width=24,
+    ),
+)
 PRIVACY: Final = (
     Panel(
         "Kept at the edge as private",
         (Query(_rate("hem_private_total", "found"), "{{found}}"),),
         "reqps",
         "By what was found; error, timeout, too_long, unreadable: it could not be looked through.",
+    ),
+    Panel(
+        "Items that left as placeholders",
+        (Query(_rate("hem_redacted_total", "kind"), "{{kind}}"),),
+        about="A second, by kind, where PrivacyGuard redacts.",
+        width=16,
     ),
     Panel(
         "Lines of the egress ledger",
@@ -313,5 +349,6 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
     "Faults": FAULTS,
     "Mining": MINING,
     "Cache": CACHE,
+    "Guards, callers, changes": GUARDS,
     "Privacy": PRIVACY,
 }

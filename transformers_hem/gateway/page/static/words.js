@@ -8,6 +8,12 @@ const REASONS = {
   edge_failed: "the edge failed",
   PrivacyGuard: "something private is in it, so it stays at the edge",
   ResourceSensitiveRouter: "the edge is short of resources",
+  BudgetGuard: "what may be spent in the cloud is spent",
+  RateGuard: "this caller has called the cloud as often as it may",
+  AvailabilityGuard: "the cloud is believed to be down",
+  MaintenanceGuard: "somebody has switched all to this side",
+  LanguageGuard: "by the language of the question",
+  TopicGuard: "by a word or a pattern in the question",
 };
 
 // `decision`: {route, score, threshold, reason, algorithm}, of an answer or of a list.
