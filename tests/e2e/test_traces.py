@@ -132,7 +132,8 @@ def test_each_span_lies_within_its_parent(stack: RunningHem, collector: Collecto
         assert span.began <= span.ended
         if parent := by_id.get(span.parent):
             assert parent.began <= span.began
-            assert span.ended <= parent.ended
+            # A server may end its span when the caller has read its answer already.
+            assert span.ended <= parent.ended or span.kind == "SERVER"
 
 
 def test_probes_are_no_traces(stack: RunningHem, collector: Collector) -> None:

@@ -7,7 +7,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from transformers_hem.gateway.build import build_gateway
-from transformers_hem.serving.settings import HEMSettings, build_decider
+from transformers_hem.reload.reloading import Reloading
+from transformers_hem.serving.settings import HEMSettings
 from transformers_hem.serving.transformer import MiningThenInference
 
 SIDES = {"edge_url": "http://127.0.0.1:9", "cloud_url": "http://127.0.0.1:9"}
@@ -19,7 +20,8 @@ SIDES = {"edge_url": "http://127.0.0.1:9", "cloud_url": "http://127.0.0.1:9"}
         ("127.0.0.1", "auto", True),
         ("::1", "auto", True),
         ("localhost", "auto", True),
-        ("", "auto", False),
+        ("", "auto", True),
+        ("*", "auto", False),
         ("0.0.0.0", "auto", False),
         ("0.0.0.0", "on", True),
         ("127.0.0.1", "off", False),
@@ -29,9 +31,10 @@ def test_the_page_is_there_where_only_this_machine_can_reach_it(
     host: str, ui: str, on: bool
 ) -> None:
     settings = HEMSettings.model_validate({**SIDES, "host": host, "ui": ui})
+    current = Reloading(settings).current
     options = argparse.Namespace(model_name="qa-hem", predictor_host=None)
-    miner = MiningThenInference("qa-hem", build_decider(settings))
-    gateway = build_gateway(settings, options, miner)
+    miner = MiningThenInference("qa-hem", current.now.decider)
+    gateway = build_gateway(settings, options, miner, current)
     assert gateway is not None
     app = FastAPI()
     gateway.add_to(app)
