@@ -32,7 +32,7 @@ class LanguageParameters(AlgorithmParameters):
     others: Route | None = None
     among: str = ""
     least: float = Field(default=0.5, ge=0, le=1)
-    characters: int = Field(default=200, gt=0)
+    characters: int = Field(default=100, gt=0)
 
     @model_validator(mode="after")
     def _sends(self) -> Self:
