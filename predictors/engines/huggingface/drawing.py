@@ -63,6 +63,25 @@ def _sample(scores: torch.Tensor, sequences: list[Sequence], narrow: bool) -> to
     return tokens.gather(-1, _winners(kept, tokens, sequences)[:, None])[:, 0]
 
 
+def distribution(scores: torch.Tensor, rows: Rows[Sequence]) -> torch.Tensor:
+    """[rows, vocabulary]: the probabilities that `draw` takes a token by, after temperature and
+    top_p, of rows that are not greedy."""
+    temperature = scores.new_tensor([[row.sampling.temperature] for row in rows])
+    top_p = scores.new_tensor([[row.sampling.top_p] for row in rows])
+    scores = scores.nan_to_num()
+    scores = (scores - scores.max(-1, keepdim=True).values) / temperature
+    kept, tokens = _nucleus(scores.softmax(-1), top_p)
+    spread = torch.zeros_like(scores).scatter_(-1, tokens, kept)
+    return spread / spread.sum(-1, keepdim=True)
+
+
+def uniforms(key: int, place: int) -> tuple[float, float]:
+    """Two random numbers in [0, 1) for a place of an answer, apart from those of `draw`."""
+    digest = blake2b(f"{key} {place} accept".encode(), digest_size=16).digest()
+    first, second = int.from_bytes(digest[:8]) >> 11, int.from_bytes(digest[8:]) >> 11
+    return first * 2.0**-53, second * 2.0**-53
+
+
 def _nucleus(probabilities: torch.Tensor, top_p: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The smallest set that holds `top_p` of the mass (nucleus sampling, arXiv 1904.09751, section
     3.1): probabilities, 0 outside of it, and their tokens, both [rows, candidates]."""

@@ -1,0 +1,105 @@
+"""A key-value cache with a slot for each sequence, which many sequences' next tokens go through in
+one forward pass, several tokens of each at once.
+
+`generate` and continuous batching give one token of a sequence a step. Speculative decoding checks
+some at a time, and takes some of them back: here a sequence's length is told with each pass, so
+that what lies behind it counts for nothing and is overwritten.
+"""
+
+from collections.abc import Sequence as Rows
+from typing import Any
+
+import torch
+from transformers import Cache
+from transformers.cache_utils import CacheLayerMixin
+
+
+class Slots:
+    """Of a causal `model` whose layers all see the whole text; `count` sequences of at most `room`
+    tokens. One thread uses it."""
+
+    def __init__(self, model: Any, count: int, room: int) -> None:
+        self.count = count
+        self.room = room
+        self._model = model
+        self._places = _Places()
+        layers = model.config.get_text_config().num_hidden_layers
+        self._cache = Cache([_Layer(self._places, count, room) for _ in range(layers)])
+
+    @torch.no_grad()
+    def logits(
+        self, slots: Rows[int], starts: Rows[int], tokens: Rows[Rows[int]]
+    ) -> torch.Tensor:
+        """[rows, longest, vocabulary], of which each row's first ones are its own: each sequence's
+        next `tokens`, which come behind `starts` tokens that its slot has. Raises ValueError where
+        a slot has no room for them."""
+        width = max(map(len, tokens))
+        device = self._model.device
+        begin = torch.tensor(starts, device=device)[:, None]
+        places = begin + torch.arange(width, device=device)
+        length = max(starts) + width
+        if length > self.room:
+            raise ValueError(f"{length} tokens are more than the {self.room} that a slot holds")
+        self._places.set(torch.tensor(slots, device=device), places, length)
+        padded = [[*row, *[0] * (width - len(row))] for row in tokens]
+        seen = torch.arange(length, device=device) <= places[:, None, :, None]
+        logits: torch.Tensor = self._model(
+            input_ids=torch.tensor(padded, device=device),
+            attention_mask=seen,
+            position_ids=places,
+            past_key_values=self._cache,
+            use_cache=True,
+        ).logits
+        return logits
+
+
+class _Places:
+    """Where the tokens of one pass go: `slots` [rows], `places` [rows, width] in them, of which the
+    first `length` are looked at."""
+
+    slots: torch.Tensor
+    places: torch.Tensor
+    length: int
+
+    def set(self, slots: torch.Tensor, places: torch.Tensor, length: int) -> None:
+        self.slots, self.places, self.length = slots, places, length
+
+
+class _Layer(CacheLayerMixin):
+    """[slots, room, heads, size]: a token's place is one piece of memory."""
+
+    def __init__(self, places: _Places, count: int, room: int) -> None:
+        super().__init__()
+        self._places = places
+        self._count = count
+        self._room = room
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        self.keys = self._empty(key_states)
+        self.values = self._empty(value_states)
+        self.is_initialized = True
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        return self._written(self.keys, key_states), self._written(self.values, value_states)
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self._places.length, 0
+
+    def get_seq_length(self) -> int:
+        return 0  # of no use: positions and masks are given
+
+    def get_max_length(self) -> int:
+        return self._room
+
+    def _empty(self, like: torch.Tensor) -> torch.Tensor:
+        return like.new_zeros(self._count, self._room, like.shape[1], like.shape[3])
+
+    def _written(self, table: Any, states: torch.Tensor) -> torch.Tensor:
+        """states: [rows, heads, width, size]; returns [rows, heads, length, size]."""
+        here = self._places
+        table[here.slots[:, None], here.places] = states.transpose(1, 2)
+        return torch.as_tensor(table[here.slots, : here.length]).transpose(1, 2)
