@@ -8,6 +8,7 @@ classifier/   discriminative models: ONNX, torch, Hugging Face
 huggingface/  models of transformers that generate, in this process
 vllm/         models that vLLM runs, in processes of its own
 recorded/     answers from a file
+speculative/  a small model here drafts, a large one elsewhere checks
 sedna/        Estimator classes written for Sedna's SDK, and its big-model workers
 openai_api/, kserve/, triton/   other servers
 
@@ -49,6 +50,7 @@ ENGINES = EngineRegistry(
         "recorded": "predictors.engines.recorded:RecordedEngine",
         "sedna": "predictors.engines.sedna:SednaEngine",
         "sedna_worker": "predictors.engines.sedna.worker:SednaWorkerEngine",
+        "speculative": "predictors.engines.speculative:SpeculativeEngine",
         "triton": "predictors.engines.triton:TritonEngine",
         "vllm": "predictors.engines.vllm.engine:VLLMEngine",
     },

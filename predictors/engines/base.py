@@ -10,10 +10,11 @@ from typing import ClassVar, Final
 
 from predictors.contract import Answer, Delta, Query
 from predictors.contract.chat import finish_of
+from predictors.contract.speculation import Round, Verdict, VerifyModel
 from predictors.contract.tensors import TensorRequest, TensorResponse, TensorType
 from predictors.settings import EngineSettings
 
-__all__ = ["Engine", "EngineSettings", "TensorEngine", "TextEngine"]
+__all__ = ["DraftChecker", "Engine", "EngineSettings", "TensorEngine", "TextEngine"]
 
 
 class Engine(ABC):
@@ -97,6 +98,23 @@ class TextEngine(Engine):
         faster when nobody reads along overrides it."""
         async with aclosing(self.stream(query)) as deltas:
             return [delta async for delta in deltas]
+
+
+class DraftChecker(ABC):
+    """What an engine has, too, that checks other models' drafts: see contract.speculation."""
+
+    @property
+    @abstractmethod
+    def checks_drafts(self) -> bool:
+        """Whether it is to."""
+
+    @abstractmethod
+    def verify_model(self) -> VerifyModel:
+        """Of a started engine."""
+
+    @abstractmethod
+    async def check(self, round: Round) -> Verdict:
+        """Raises Forgotten, InvalidRequest, EngineError."""
 
 
 class TensorEngine(Engine):

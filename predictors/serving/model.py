@@ -20,11 +20,12 @@ from predictors.contract.codec import (
     request_parameters,
 )
 from predictors.contract.tensors import BYTES, TensorType
-from predictors.engines.base import Engine, TensorEngine, TextEngine
+from predictors.engines.base import DraftChecker, Engine, TensorEngine, TextEngine
 from predictors.errors import EngineError, HEMError, InvalidRequest, NotReady
 from predictors.serving.answers import Answers
 from predictors.serving.life import ServedModel
 from predictors.serving.openai_routes import OpenAIRoutes
+from predictors.serving.speculation_routes import SpeculationRoutes
 from predictors.tracing.genai import COMPLETION
 from predictors.upstream.client import forwarded_headers
 from predictors.upstream.ledger.decision import decided
@@ -63,7 +64,7 @@ class PredictorModel(ServedModel):
         self.ready = True  # kserve registers only ready models; healthy() tells the truth
 
     def add_routes(self, app: FastAPI) -> None:
-        """OpenAI's, where the engine answers text."""
+        """OpenAI's, where the engine answers text; those of speculation, where it checks drafts."""
         if isinstance(self._engine, TextEngine):
             aliases, seconds = self._openai
             routes = OpenAIRoutes(
@@ -76,6 +77,8 @@ class PredictorModel(ServedModel):
                 self._answers,
             )
             routes.add_to(app)
+        if isinstance(self._engine, DraftChecker) and self._engine.checks_drafts:
+            SpeculationRoutes(self._engine, self._check_started).add_to(app)
 
     async def load_and_watch(self) -> None:
         """Raises the engine's ConfigurationError, or EngineError when it has died; both end the

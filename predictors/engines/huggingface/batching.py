@@ -8,6 +8,7 @@ from typing import TypeAlias
 import torch
 
 from predictors.contract import Query, Sampling
+from predictors.contract.speculation import Drawing, Round, Whole
 from predictors.engines.huggingface.alone import gains_alone, generate_alone
 from predictors.engines.huggingface.continuous import ContinuousBatches
 from predictors.engines.huggingface.loading import Loaded
@@ -15,6 +16,7 @@ from predictors.engines.huggingface.plain import PlainGroups, generate_group
 from predictors.engines.huggingface.scoring import PART_TOKENS, PromptScorer, Scores
 from predictors.engines.huggingface.sequence import Sequence
 from predictors.engines.huggingface.settings import CPU_CACHE_TOKENS, HuggingFaceSettings
+from predictors.engines.huggingface.verifying import Verifier
 from predictors.errors import ConfigurationError, EngineError, HEMError, first_line
 
 log = logging.getLogger(__name__)
@@ -110,6 +112,45 @@ async def start_scorer(model: Loaded, batches: Batches) -> PromptScorer | None:
             return PromptScorer(model, batches, part)
     log.warning("no prompt is scored, echo is refused: the probabilities are not the batches'")
     return None
+
+
+async def start_verifier(
+    model: Loaded, batches: Batches, settings: HuggingFaceSettings
+) -> Verifier | None:
+    """None where none is asked for. Raises ConfigurationError where the model can't check drafts:
+    an encoder-decoder, one that keeps a state, or sees a window alone."""
+    if settings.verify_slots == 0:
+        return None
+    text = model.model.config.get_text_config()
+    kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
+    if model.encoder_decoder or model.model._is_stateful or kinds != {"full_attention"}:
+        raise ConfigurationError(
+            f"model_dir {settings.model_dir} can't check drafts, as not all of its layers see the "
+            "whole text: leave verify_slots out"
+        )
+    verifier = Verifier(model, settings.verify_slots, settings.verify_tokens, batches.apart)
+    await verifier.start()
+    probe = await Sequence.of(PROBE, model, batches.context)
+    await batches.run(probe)
+    try:
+        drawing = Drawing.of(PROBE.sampling, probe.key, coupled=True)
+        whole = Whole(tokens=probe.prompt, prompt=len(probe.prompt), drawing=drawing)
+        drafted = probe.tokens[:-1]
+        round = Round(id="probe", at=len(probe.prompt), draft=drafted, whole=whole)
+        verdict = await verifier.check(round)
+    except Exception as error:  # transformers raises whatever its parts do
+        await verifier.close()
+        raise ConfigurationError(
+            f"model_dir {settings.model_dir} can't check drafts: {first_line(error)}"
+        ) from error
+    pairs = zip(probe.logprobs, verdict.logprobs, strict=False)
+    if any(abs(one - other) > _tolerance(model) for one, other in pairs):
+        await verifier.close()
+        raise ConfigurationError(
+            f"model_dir {settings.model_dir} can't check drafts: its probabilities there are not "
+            "those of its answers"
+        )
+    return verifier
 
 
 def _cache_tokens(model: Loaded, settings: HuggingFaceSettings) -> int | None:

@@ -95,10 +95,11 @@ class _Draft:
             return
         whole = self._whole
         answer = [*whole.tokens[whole.prompt :], *self.drafted]
-        place = Place(whole.sampling, whole.key, whole.tokens[: whole.prompt], answer)
+        drawing = whole.drawing
+        place = Place(drawing.sampling(), drawing.key, whole.tokens[: whole.prompt], answer)
         rows = [place]
         scores = Penalties().applied(logits[-1:].float(), rows)  # type: ignore[arg-type]
-        if not (whole.coupled or whole.sampling.greedy):
+        if not drawing.coupled:
             self.probabilities.append(distribution(scores, rows)[0])  # type: ignore[arg-type]
         self.drafted.append(int(draw(scores, rows)))  # type: ignore[arg-type]
 

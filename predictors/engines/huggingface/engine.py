@@ -9,6 +9,12 @@ from collections.abc import AsyncGenerator, Sequence as Rows
 from typing import TYPE_CHECKING
 
 from predictors.contract import Answer, Delta, Query
+from predictors.contract.speculation import (
+    Round,
+    Verdict,
+    VerifyModel,
+    tokenizer_fingerprint,
+)
 from predictors.engines.base import (
     CONTINUES,
     ECHO,
@@ -17,6 +23,7 @@ from predictors.engines.base import (
     PENALTIES,
     RAW,
     TOKENS,
+    DraftChecker,
     TextEngine,
 )
 from predictors.engines.checkpoint import check, is_local, resolve
@@ -29,17 +36,18 @@ if TYPE_CHECKING:
     from predictors.engines.huggingface.batching import Batches
     from predictors.engines.huggingface.loading import Loaded
     from predictors.engines.huggingface.scoring import PromptScorer
+    from predictors.engines.huggingface.verifying import Verifier
 
 # Below it the threads of one operation wait for each other longer than they compute: at 0.9 and
 # 3.3 million parameters two threads answer 16 callers at half and two thirds of one's rate.
 ONE_THREAD_PARAMETERS = 10_000_000
 
 
-class HuggingFaceEngine(TextEngine):
+class HuggingFaceEngine(TextEngine, DraftChecker):
     """A model of transformers that generates text, on the GPU where there is one.
 
-    `loaded` (the model) and `batches` (what runs its queries) are None before the start, and so is
-    `scorer` (what scores prompts), which not every model has. The constructor raises
+    `loaded` (the model) and `batches` (what runs its queries) are None before the start, and so are
+    `scorer` (what scores prompts), which not every model has, and `verifier`. The constructor raises
     ConfigurationError where a model directory on this machine is not whole.
     """
 
@@ -54,12 +62,17 @@ class HuggingFaceEngine(TextEngine):
         self.loaded: Loaded | None = None
         self.batches: Batches | None = None
         self.scorer: PromptScorer | None = None
+        self.verifier: Verifier | None = None
         if is_local(settings.model_dir):
             check(resolve(settings.model_dir, settings.revision, gguf=True))
 
     async def start(self) -> None:
         self.loaded = await asyncio.to_thread(self._load)
-        from predictors.engines.huggingface.batching import start_batches, start_scorer
+        from predictors.engines.huggingface.batching import (
+            start_batches,
+            start_scorer,
+            start_verifier,
+        )
 
         self.batches = await start_batches(self.loaded, self._settings)
         self.scorer = await start_scorer(self.loaded, self.batches)
@@ -67,6 +80,24 @@ class HuggingFaceEngine(TextEngine):
             self.takes -= {ECHO}
         if self.loaded.encoder_decoder:  # its decoder begins each answer anew
             self.takes -= {CONTINUES}
+        self.verifier = await start_verifier(self.loaded, self.batches, self._settings)
+
+    @property
+    def checks_drafts(self) -> bool:
+        return self._settings.verify_slots > 0
+
+    def verify_model(self) -> VerifyModel:
+        assert self.loaded is not None and self.verifier is not None, "start() comes first"
+        return VerifyModel(
+            tokenizer=tokenizer_fingerprint(self.loaded.tokenizer),
+            vocabulary=self.loaded.vocabulary,
+            end_tokens=sorted(self.loaded.end_tokens),
+            room=self.verifier.room,
+        )
+
+    async def check(self, round: Round) -> Verdict:
+        assert self.verifier is not None, "start() comes first"
+        return await self.verifier.check(round)
 
     async def generate(self, queries: Rows[Query]) -> list[Answer]:
         model, batches = self.loaded, self.batches
@@ -113,6 +144,8 @@ class HuggingFaceEngine(TextEngine):
         return self.batches.cause_of_death() if self.batches is not None else None
 
     async def close(self) -> None:
+        if self.verifier is not None:
+            await self.verifier.close()
         if self.scorer is not None:
             await self.scorer.close()
         if self.batches is not None:

@@ -38,3 +38,13 @@ class HuggingFaceSettings(EngineSettings):
         description="tokens of all running queries together that the key-value cache of "
         f"continuous batching holds (CPU: {CPU_CACHE_TOKENS}; GPU: what memory is left)",
     )
+    verify_slots: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="sequences whose drafts are checked at once, for predictors with the engine "
+        "speculative; 0: none",
+    )
+    verify_tokens: int = Field(
+        1024, ge=64, description="tokens of prompt and answer that one of them may have"
+    )

@@ -9,11 +9,13 @@ import asyncio
 import logging
 import queue
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final, NamedTuple, Protocol
 
 import torch
 
-from predictors.engines.huggingface.sequence import failed, resolve
+from predictors.engines.huggingface.sequence import resolve
 from predictors.engines.huggingface.slots import Slots
 from predictors.errors import EngineError, first_line
 
@@ -57,11 +59,18 @@ class _Running:
 
 
 class Stepper:
-    """At most `rows` of them in one pass."""
+    """At most `rows` of them in one pass. `around` is entered for each, as others may use the model,
+    too."""
 
-    def __init__(self, slots: Slots, rows: int) -> None:
+    def __init__(
+        self,
+        slots: Slots,
+        rows: int,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._slots = slots
         self._rows = rows
+        self._around = around
         self._arriving: queue.SimpleQueue[_Running | None] = queue.SimpleQueue()
         self._running: list[_Running] = []
         self._closed = False
@@ -151,11 +160,12 @@ class Stepper:
     def _pass(self, fed: list[tuple[_Running, Feed]]) -> None:
         """Where it fails each goes through it alone, and those fail over whom it did."""
         try:
-            logits = self._slots.logits(
-                [running.work.slot for running, _ in fed],
-                [feed.start for _, feed in fed],
-                [feed.tokens for _, feed in fed],
-            )
+            with self._around():
+                logits = self._slots.logits(
+                    [running.work.slot for running, _ in fed],
+                    [feed.start for _, feed in fed],
+                    [feed.tokens for _, feed in fed],
+                )
         except Exception as error:  # out of memory, or anything a model's own code raises
             if len(fed) == 1:
                 log.exception("a sequence failed")
@@ -176,6 +186,3 @@ class Stepper:
     def _end(self, running: _Running, failure: str) -> None:
         running.end(failure)
         self._running.remove(running)
-
-
-__all__ = ["Feed", "Stepper", "Work", "failed"]

@@ -7,8 +7,8 @@ time to compute it.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,14 +38,20 @@ class _Sequence:
 
 
 class Verifier:
-    """Checks drafts for at most `count` sequences at once, of at most `room` tokens; others wait.
-    Raises ConfigurationError where the model can't."""
+    """Checks drafts for at most `count` sequences at once, of at most `room` tokens; others wait."""
 
-    def __init__(self, model: Loaded, count: int, room: int) -> None:
+    def __init__(
+        self,
+        model: Loaded,
+        count: int,
+        room: int,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """`around`: see Stepper."""
         self.room = min(room, model.context)
         self._model = model
         # Some drafted tokens may go beyond the end, to be taken back.
-        self.stepper = Stepper(Slots(model.model, count, self.room + FEW_TOKENS), count)
+        self.stepper = Stepper(Slots(model.model, count, self.room + FEW_TOKENS), count, around)
         self._free = list(range(count))
         self._sequences: OrderedDict[str, _Sequence] = OrderedDict()
         self._left = asyncio.Condition()
@@ -73,11 +79,11 @@ class Verifier:
             tokens = self._ended(got)
             sequence.tokens += tokens
             verdict = Verdict(
-                min(got.drafted, len(tokens)),
-                tokens,
-                got.logprobs[: len(tokens)],
-                got.margins[: len(tokens)],
-                cached,
+                accepted=min(got.drafted, len(tokens)),
+                tokens=tokens,
+                logprobs=[min(value, 0.0) for value in got.logprobs[: len(tokens)]],
+                margins=got.margins[: len(tokens)],
+                cached=cached,
             )
             sequence.last = (round, verdict)
             return verdict
@@ -90,9 +96,12 @@ class Verifier:
         return got.tokens
 
     def _require(self, round: Round) -> None:
-        tokens = [*round.draft, *(round.whole.tokens if round.whole else [])]
-        if any(not 0 <= token < self._model.vocabulary for token in tokens):
-            raise InvalidRequest(f"a token is none of the {self._model.vocabulary} of this model")
+        told = [*round.draft, *(round.whole.tokens if round.whole else [])]
+        told += [token for likely in round.drawn_from or [] for token in likely.tokens]
+        if told and max(told) >= self._model.vocabulary:
+            raise InvalidRequest(
+                f"token {max(told)} is none of the {self._model.vocabulary} of this model"
+            )
         if round.at + len(round.draft) >= self.room:
             raise ContextTooLong(
                 f"{round.at} tokens and {len(round.draft)} drafted ones are more than the "
@@ -166,21 +175,21 @@ class _Check:
             return
         whole = sequence.whole
         prompt, answer = whole.tokens[: whole.prompt], sequence.tokens[whole.prompt :]
-        place = Place(whole.sampling, whole.key, prompt, answer)
+        place = Place(whole.drawing.sampling(), whole.drawing.key, prompt, answer)
         drafted = Drafted(draft, _spread(self._draft, logits))
         own = logits[-len(draft) - 1 :].clone()
-        self.accepted = accept(own, place, drafted, coupled=whole.coupled)
+        self.accepted = accept(own, place, drafted, coupled=whole.drawing.coupled)
         # Of the model's own token nothing is cached yet.
         sequence.cached = len(sequence.tokens) + self.accepted.drafted
 
 
 def _spread(round: Round, like: torch.Tensor) -> torch.Tensor | None:
     """[drafted, vocabulary]"""
-    if round.probabilities is None:
+    if round.drawn_from is None:
         return None
-    spread = like.new_zeros(len(round.probabilities), like.shape[-1], dtype=torch.float32)
-    for row, (tokens, values) in zip(spread, round.probabilities, strict=True):
-        row[torch.tensor(tokens, device=row.device)] = row.new_tensor(values)
+    spread = like.new_zeros(len(round.draft), like.shape[-1], dtype=torch.float32)
+    for row, likely in zip(spread, round.drawn_from, strict=True):
+        row[torch.tensor(likely.tokens, device=row.device)] = row.new_tensor(likely.probabilities)
     return spread
 
 

@@ -1,0 +1,43 @@
+"""The verify side of speculative decoding: rounds of other predictors' drafts."""
+
+from collections.abc import Callable
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+from predictors.contract.speculation import MODEL_PATH, PATH, Round
+from predictors.engines.base import DraftChecker
+from predictors.errors import HEMError, InvalidRequest
+from predictors.serving.direct import add_posts
+
+
+class SpeculationRoutes:
+    """`check_ready` raises NotReady."""
+
+    def __init__(self, engine: DraftChecker, check_ready: Callable[[], None]) -> None:
+        self._engine = engine
+        self._check_ready = check_ready
+
+    def add_to(self, app: FastAPI) -> None:
+        app.add_api_route(MODEL_PATH, self.model, methods=["GET"])
+        add_posts(app, {PATH: self.round}, {})
+
+    async def model(self, request: Request) -> Response:
+        self._check_ready()
+        return JSONResponse(self._engine.verify_model().model_dump())
+
+    async def round(self, request: Request) -> Response:
+        try:
+            self._check_ready()
+            verdict = await self._engine.check(Round.parse(_body(await request.body())))
+        except HEMError as error:
+            return JSONResponse({"error": str(error)}, error.status)
+        return Response(orjson.dumps(verdict.model_dump()), media_type="application/json")
+
+
+def _body(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"the round is not JSON: {error}") from None
