@@ -1,4 +1,4 @@
-"""The draft side of speculative decoding: a small model's next tokens, for many sequences at once."""
+"""The draft side of speculative decoding: a small model's next tokens, of many sequences."""
 
 from collections.abc import Sequence as Rows
 from typing import Final, NamedTuple, Protocol

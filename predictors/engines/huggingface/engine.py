@@ -47,8 +47,8 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
     """A model of transformers that generates text, on the GPU where there is one.
 
     `loaded` (the model) and `batches` (what runs its queries) are None before the start, and so are
-    `scorer` (what scores prompts), which not every model has, and `verifier`. The constructor raises
-    ConfigurationError where a model directory on this machine is not whole.
+    `scorer` (what scores prompts), which not every model has, and `verifier`. The constructor
+    raises ConfigurationError where a model directory on this machine is not whole.
     """
 
     Settings = HuggingFaceSettings

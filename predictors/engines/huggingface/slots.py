@@ -27,9 +27,7 @@ class Slots:
         self._cache = Cache([_Layer(self._places, count, room) for _ in range(layers)])
 
     @torch.no_grad()
-    def logits(
-        self, slots: Rows[int], starts: Rows[int], tokens: Rows[Rows[int]]
-    ) -> torch.Tensor:
+    def logits(self, slots: Rows[int], starts: Rows[int], tokens: Rows[Rows[int]]) -> torch.Tensor:
         """[rows, longest, vocabulary], of which each row's first ones are its own: each sequence's
         next `tokens`, which come behind `starts` tokens that its slot has. Raises ValueError where
         a slot has no room for them."""

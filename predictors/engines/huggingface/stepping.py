@@ -59,8 +59,8 @@ class _Running:
 
 
 class Stepper:
-    """At most `rows` of them in one pass. `around` is entered for each, as others may use the model,
-    too."""
+    """At most `rows` of them in one pass. `around` is entered for each, as others may use the
+    model, too."""
 
     def __init__(
         self,
@@ -133,7 +133,8 @@ class Stepper:
             running.end(cause)
 
     def _step(self) -> None:
-        few, many = [], []
+        few: list[tuple[_Running, Feed]] = []
+        many: list[tuple[_Running, Feed]] = []
         for running in self._running:
             if (feed := self._feed(running)) is not None:
                 (few if len(feed.tokens) <= FEW_TOKENS else many).append((running, feed))

@@ -38,7 +38,7 @@ class _Sequence:
 
 
 class Verifier:
-    """Checks drafts for at most `count` sequences at once, of at most `room` tokens; others wait."""
+    """Checks drafts for at most `count` sequences at once, of at most `room` tokens."""
 
     def __init__(
         self,
@@ -160,10 +160,8 @@ class _Check:
             return None
         sequence = self._sequence
         known = sequence.tokens[sequence.cached :]
-        if len(known) > PART_TOKENS:
-            tokens = known[:PART_TOKENS]
-        else:
-            tokens = [*known, *self._draft.draft]
+        last = len(known) <= PART_TOKENS
+        tokens = [*known, *self._draft.draft] if last else known[:PART_TOKENS]
         self._fed = len(tokens)
         return Feed(sequence.cached, tokens)
 

@@ -20,8 +20,15 @@ from predictors.contract.speculation import (
     Whole,
     tokenizer_fingerprint,
 )
-from predictors.engines.base import CONTINUES, MESSAGES, PENALTIES, RAW, TOKENS
-from predictors.engines.base import EngineSettings, TextEngine
+from predictors.engines.base import (
+    CONTINUES,
+    MESSAGES,
+    PENALTIES,
+    RAW,
+    TOKENS,
+    EngineSettings,
+    TextEngine,
+)
 from predictors.engines.checkpoint import check, is_local, resolve
 from predictors.engines.side_by_side import in_turns, side_by_side
 from predictors.engines.speculative.pace import Pace
