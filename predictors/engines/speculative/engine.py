@@ -51,6 +51,7 @@ class SpeculativeEngine(TextEngine):
     valid."""
 
     Settings = SpeculativeSettings
+    remote = True
     takes = frozenset({CONTINUES, MESSAGES, PENALTIES, RAW, TOKENS})
 
     def __init__(self, settings: EngineSettings) -> None:
