@@ -50,6 +50,8 @@ class HuggingFaceConfig(EngineConfig):
     batching: Literal["auto", "continuous", "plain"] | None = None
     max_batch_size: int | None = Field(default=None, ge=1)
     kv_cache_tokens: int | None = Field(default=None, ge=64)
+    verify_slots: int | None = Field(default=None, ge=0, le=1024)
+    verify_tokens: int | None = Field(default=None, ge=64)
 
 
 class VLLMConfig(EngineConfig):
