@@ -3,6 +3,7 @@
 Light: logs read it, too.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,9 +16,9 @@ TRACESTATE: Final = "tracestate"
 # Headers of the request being served that an engine's own calls carry on: tracing, no credentials.
 PASSED_ON: Final = frozenset({REQUEST_ID, TRACEPARENT, TRACESTATE, "x-b3-traceid"})
 _BY_BYTES: Final = {name.encode(): name for name in PASSED_ON}
-# A caller may put anything there; logs and traces take what looks like an id.
-_ID: Final = re.compile(r"[\w.:/+=-]+", re.ASCII)
-_LONGEST_ID: Final = 128
+# What programs make, as UUIDs; a caller may put anything there.
+_MADE: Final = re.compile(r"(?=[\d-]*[A-Fa-f])[0-9A-Fa-f-]{1,128}", re.ASCII)
+_HASHED: Final = 6  # bytes
 FORWARDED: ContextVar[Mapping[str, str]] = ContextVar("forwarded_headers", default={})  # noqa: B039
 
 
@@ -45,5 +46,9 @@ def passed_on(name: str) -> str | None:
 
 
 def shown_id(identity: str | None) -> str:
-    """A request id for logs and traces; empty where it is none, as an address or a sentence."""
-    return identity[:_LONGEST_ID] if identity and _ID.fullmatch(identity) else ""
+    """A request id for traces and JSON logs: as it is where a program made it, of hexadecimal
+    digits and dashes; others may be anything, and are shown as a hash, everywhere the same."""
+    if not identity or _MADE.fullmatch(identity):
+        return identity or ""
+    told = identity.encode("utf-8", "surrogateescape")
+    return f"h:{hashlib.blake2b(told, digest_size=_HASHED).hexdigest()}"

@@ -61,6 +61,7 @@ KEYS_FILE: Final = PurePosixPath("/etc/hem/keys/keys")
 FILES: Final = "/etc/hem/files"  # where the user's ConfigMap is
 ALGORITHM: Final = "algorithm"  # the volume with a user's own
 VOLUMES: Final = "files"  # volumes that the user names, counted
+CONFIG_MAP: Final = "hem-files"  # the volume of the user's ConfigMap
 _TRITON_METRICS_PORT: Final = 8002  # its default
 
 
@@ -220,7 +221,7 @@ def _hem_container(name: str, mining: Mining, site: Site, *arguments: str) -> di
         mount = {"name": f"{VOLUMES}-{number}", "mountPath": each.path}
         hem["volumeMounts"].append({**mount, **({"readOnly": True} if each.read_only else {})})
     if mining.config_map is not None:
-        mount = {"name": mining.config_map, "mountPath": FILES, "readOnly": True}
+        mount = {"name": CONFIG_MAP, "mountPath": FILES, "readOnly": True}
         hem["volumeMounts"].append(mount)
     return hem
 
@@ -231,7 +232,8 @@ def gateway_environment(site: Site, mining: Mining) -> dict[str, str]:
     return {
         **(edge if mining.mode == QUERY_STAGE else {}),
         "HEM_CLOUD_URL": predictor_url(f"{site.name}-uplink"),
-        "HEM_API_KEYS_FILE": str(KEYS_FILE),
+        # A folder, too, may be given: each key of the Secret is a caller then.
+        "HEM_API_KEYS_FILE": mining.environment().get("HEM_API_KEYS_FILE", str(KEYS_FILE)),
     }
 
 
@@ -248,7 +250,7 @@ def _hem_pod(hem: dict[str, Any], mining: Mining, site: Site) -> dict[str, Any]:
         pod["volumes"].append({"name": f"{VOLUMES}-{number}", **copy.deepcopy(dict(each.source))})
     if mining.config_map is not None:
         named = {"name": mining.config_map}
-        pod["volumes"].append({"name": mining.config_map, "configMap": named})
+        pod["volumes"].append({"name": CONFIG_MAP, "configMap": named})
     return pod
 
 

@@ -1,6 +1,6 @@
 """Hard-example mining, and the gateway that mines streams."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -35,6 +35,10 @@ Parameters = Annotated[tuple[Parameter, ...], FromList]
 class Guard(Part):
     name: str
     parameters: Parameters = ()
+
+
+# Where HEM has its own: the user's ConfigMap, the callers' keys, and what it writes.
+_MOUNTED: Final = ("/etc/hem/files", "/etc/hem/keys", "/tmp")
 
 
 class Volume(Part):
@@ -115,6 +119,15 @@ class HardExampleMining(Part):
     def _either_threshold_or_promise(self) -> Self:
         if self.threshold is not None and self.promise is not None:
             raise ValueError("has threshold and promise; the promise sets the threshold")
+        return self
+
+    @model_validator(mode="after")
+    def _mounts_are_apart(self) -> Self:
+        taken = set(_MOUNTED)
+        for volume in self.volumes:
+            if (path := volume.mount_path.rstrip("/")) in taken:
+                raise ValueError(f"something else is mounted at {path}: give another mountPath")
+            taken.add(path)
         return self
 
 

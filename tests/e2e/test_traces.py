@@ -28,7 +28,7 @@ def stack(collector: Collector) -> Iterator[RunningHem]:
 
 
 def headers(trace: str) -> dict[str, str]:
-    return {"traceparent": f"00-{trace}-{CALLER}-01", "x-request-id": f"id-{trace[:4]}"}
+    return {"traceparent": f"00-{trace}-{CALLER}-01", "x-request-id": f"{trace[:4]}-1"}
 
 
 def path_to(span: Exported, spans: list[Exported]) -> list[str]:
@@ -81,7 +81,7 @@ def test_a_query_through_the_graph_is_one_trace(stack: RunningHem, collector: Co
     assert answering.attributes["gen_ai.usage.output_tokens"] > 0
     assert answering.attributes["hem.time_to_first_token"] > 0
     server = named(spans, "qa-cloud", "POST /v2/models/{model}/infer")
-    assert server.attributes["http.request.header.x-request-id"] == ["id-aaaa"]
+    assert server.attributes["http.request.header.x-request-id"] == ["aaaa-1"]
     assert not any(QUESTION in str(span) for span in spans)
 
 

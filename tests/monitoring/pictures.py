@@ -66,7 +66,7 @@ def _hard(watched: Site) -> str:
 def draw_panels(prometheus: Prometheus, path: Path) -> None:
     panels = [(title, panel) for title, row in ROWS.items() for panel in row]
     rows = sum(-(-len(row) // COLUMNS) for row in ROWS.values())
-    figure, axes = plt.subplots(rows, COLUMNS, figsize=(15, 1.9 * rows), layout="constrained")
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=(14, 2.2 * rows), layout="constrained")
     for each in axes.flat:
         each.set_visible(False)
     number, last = 0, ""
@@ -100,9 +100,10 @@ def _draw(place: Axes, panel: Panel, prometheus: Prometheus) -> None:
         shown = _named(legend, series) if number < LEGENDS else None
         colour = COLOURS[number % len(COLOURS)]
         place.plot(times, values, color=colour, linewidth=1, label=shown, antialiased=False)
-    place.set_ylim(bottom=0, top=place.get_ylim()[1] * 1.5)  # room for the legend
+    place.set_ylim(bottom=0)
     place.set_xlim(-SECONDS, 0)
-    place.legend(fontsize=6, frameon=False, loc="upper left")
+    below = {"loc": "upper left", "bbox_to_anchor": (0, -0.12), "ncol": 2}
+    place.legend(fontsize=6, frameon=False, **below)
 
 
 def _draw_heatmap(place: Axes, series: Sequence[Mapping[str, Any]]) -> None:

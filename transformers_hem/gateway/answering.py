@@ -35,7 +35,7 @@ from transformers_hem.gateway.options import DecideAt
 from transformers_hem.gateway.outlet import Outlet
 from transformers_hem.gateway.pace import SHARE, DeadlineOver, Pace, TimeLimits
 from transformers_hem.gateway.passing import Rewrite
-from transformers_hem.gateway.redacting import leaving_with, redacted
+from transformers_hem.gateway.redacting import Kept, leaving_with, redacted
 from transformers_hem.gateway.relay import Relay
 from transformers_hem.gateway.said import Again, Rest, Said
 from transformers_hem.gateway.served import Served
@@ -387,7 +387,11 @@ class Answering:
         goes_on = chat.wishes.goes_on and chat.streams and continues is None
         leaves = None
         if attempt.route == CLOUD:
-            leaves = redacted(self.miner.decider, chat, attempt, body)
+            try:
+                leaves = redacted(self.miner.decider, chat, attempt, body)
+            except Kept:
+                attempt.unused, attempt.outcome = True, "failed"
+                raise
         return Relay(
             target,
             chat.path,

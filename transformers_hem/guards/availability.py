@@ -77,14 +77,14 @@ class AvailabilityGuard(Guard):
         self._missed = 0
         self._next = -math.inf
         self._stopped = False
-        _AVAILABLE.set_function(lambda: float(not self._is_down()))
+        _IN_FORCE.append(self)
         if not (parameters.ledger or url.partition("?")[0].endswith("/v1")):
             threading.Thread(
                 target=lambda: asyncio.run(self._watch()), name="hem-availability", daemon=True
             ).start()
 
     def route(self, batch: Batch) -> Route | None:
-        return EDGE if self._is_down() else None
+        return EDGE if self.is_down() else None
 
     async def admit(self, going: Going) -> None:
         if self._belief == "failing":
@@ -92,8 +92,10 @@ class AvailabilityGuard(Guard):
 
     def close(self) -> None:
         self._stopped = True
+        if self in _IN_FORCE:
+            _IN_FORCE.remove(self)
 
-    def _is_down(self) -> bool:
+    def is_down(self) -> bool:
         match self._belief:
             case "down":
                 return True
@@ -148,3 +150,8 @@ def believed(metrics: str) -> Belief:
 
 async def _text(response: Response, began: float) -> str:
     return (await response.aread()).decode(errors="replace")
+
+
+# The newest one that is not closed: while guards are exchanged there are two of them.
+_IN_FORCE: Final[list[AvailabilityGuard]] = []
+_AVAILABLE.set_function(lambda: float(not (_IN_FORCE and _IN_FORCE[-1].is_down())))

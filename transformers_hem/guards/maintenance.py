@@ -64,24 +64,22 @@ class MaintenanceGuard(Guard):
         self._told: tuple[Switch | None, str] = (None, "")
         self._stop = threading.Event()
         self._look()
-        for route in _SIDES.values():
-            _ON.labels(route).set_function(partial(self._is_sent_to, route))
+        _IN_FORCE.append(self)
         threading.Thread(
             target=self._watch, args=(seconds,), name="hem-maintenance", daemon=True
         ).start()
 
     def route(self, batch: Batch) -> Route | None:
-        return self._side()
+        return self.side()
 
     def close(self) -> None:
         self._stop.set()
+        if self in _IN_FORCE:
+            _IN_FORCE.remove(self)
 
-    def _side(self) -> Route | None:
+    def side(self) -> Route | None:
         switch = self._switch
         return switch.route if switch is not None and switch.is_on(self._now()) else None
-
-    def _is_sent_to(self, route: Route) -> float:
-        return float(self._side() == route)
 
     def _watch(self, seconds: float) -> None:
         while not self._stop.wait(seconds):
@@ -143,3 +141,13 @@ def _time(value: Any) -> float:
 
 def _shown(until: float) -> str:
     return datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _is_sent_to(route: Route) -> float:
+    return float(bool(_IN_FORCE) and _IN_FORCE[-1].side() == route)
+
+
+# The newest one that is not closed: while guards are exchanged there are two of them.
+_IN_FORCE: Final[list[MaintenanceGuard]] = []
+for _route in _SIDES.values():
+    _ON.labels(_route).set_function(partial(_is_sent_to, _route))

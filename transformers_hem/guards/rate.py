@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 from pydantic import Field
 
 from predictors.contract import EDGE
+from predictors.contract.usage import Usage
 from transformers_hem.algorithms.base import AlgorithmParameters, Batch, Route
 from transformers_hem.guards.admission import Going, KeptAtEdge
 from transformers_hem.guards.base import Guard
@@ -61,7 +62,7 @@ class RateGuard(Guard):
         client = self._whose(batch.client)
         return None if self._tokens(self._buckets.get(client)) >= 1 else EDGE
 
-    async def admit(self, going: Going) -> None:
+    async def admit(self, going: Going) -> "HeldCall":
         client = self._whose(going.client)
         left = self._tokens(self._buckets.get(client)) - 1
         if left < 0 and (self._parameters.hard or not going.forced):
@@ -69,6 +70,12 @@ class RateGuard(Guard):
             raise KeptAtEdge(f"this client has called the cloud {calls} times in {seconds:g} s")
         self._buckets[client] = Bucket(max(0.0, left), self._timer())
         self._buckets.move_to_end(client)
+        return HeldCall(self, client)
+
+    def give_back(self, client: str) -> None:
+        """A call that was not made."""
+        left = self._tokens(self._buckets.get(client)) + 1
+        self._buckets[client] = Bucket(min(self._size, left), self._timer())
 
     def _tokens(self, bucket: Bucket | None) -> float:
         if bucket is None:
@@ -84,3 +91,16 @@ class RateGuard(Guard):
             return _OTHERS
         del self._buckets[oldest]
         return client
+
+
+class HeldCall:
+    """A token that a call has taken from a client's bucket."""
+
+    def __init__(self, guard: RateGuard, client: str) -> None:
+        self._guard = guard
+        self._client = client
+
+    def settle(self, usage: Usage | None, model: str) -> None:
+        """One that used nothing was not made."""
+        if usage == Usage():
+            self._guard.give_back(self._client)

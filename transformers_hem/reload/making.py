@@ -54,6 +54,11 @@ class Making:
 
         return self._one((kind, parameters.model_dump_json(), read), make)
 
+    def forget(self) -> None:
+        """What was in force before, and is not any more: a router may be large."""
+        self._before = {}
+        self._new = []
+
     def discard(self) -> None:
         """What was made anew is not taken: guards may have threads and files."""
         for guard in self._new:

@@ -47,6 +47,7 @@ class Reloading:
         self._files: dict[What, Stamps] = {}
         decider, decide_at = self._decides(Making())
         self.current = Current(InForce(decider, self._keys(), self._prices(), decide_at))
+        _warn_of_unknown_guards(self.current.now)
         self._seen = self._stamps()
         self.refused: tuple[Change, ...] = ()
 
@@ -115,6 +116,7 @@ class Reloading:
                 self._files[what] = {**self._files.get(what, {}), **attempted}
             raise
         self._files |= {"settings": read, **making.files}
+        making.forget()
         self._making = making
         return decider, decide_at
 
@@ -164,6 +166,7 @@ class Reloading:
                 self._keep_as_seen(these)
         if found:
             self.current.now = replace(before, **found, version=before.version + 1)
+            _warn_of_unknown_guards(self.current.now)
             for told in self._on_change:
                 told(self.current.now)
             _close_others(before.decider, self.current.now.decider)
@@ -195,3 +198,10 @@ def _close_others(before: Decider, now: Decider) -> None:
     for guard in before.guards.values():
         if id(guard) not in kept:
             guard.close()
+
+
+def _warn_of_unknown_guards(now: InForce) -> None:
+    """A caller whose guards nobody has is held by those of privacy alone."""
+    for caller in {each.name: each for each in (now.keys.callers or {}).values()}.values():
+        if unknown := sorted((caller.guards or frozenset()) - now.decider.guards.keys()):
+            logger.warning("tokens: %s names guards that are not set: %s", caller.name, unknown)

@@ -24,7 +24,7 @@ def shown(reloading: Reloading) -> dict[str, Any]:
         told["prices"] = {"currency": now.prices.currency, "models": models}
     told["tokens"] = _tokens(now.keys)
     told["files"] = {
-        what: {str(path): digest(path) for path in files}
+        what: {str(path): None if what == "tokens" else digest(path) for path in files}
         for what, files in reloading.files().items()
         if files
     }

@@ -80,6 +80,13 @@ def test_volumes_are_hems_and_nobody_elses() -> None:
     assert not any("hem-state" in json.dumps(service(made, f"shop-{x}")) for x in ("edge", "cloud"))
 
 
+def test_the_callers_keys_may_be_a_folder() -> None:
+    for settings, path in (({}, "/etc/hem/keys/keys"), ({"api_keys_file": "/a"}, "/a")):
+        made = read(mining(gateway={"settings": settings}))
+        values = variables(service(made, "shop-hem")["containers"][0])
+        assert values["HEM_API_KEYS_FILE"] == path
+
+
 def test_a_relative_path_begins_at_the_specs_folder(tmp_path: Path) -> None:
     made = read(mining(guard("TopicGuard", words="./words")), folder=tmp_path)
     values = variables(service(made, "shop-hem")["containers"][0])
@@ -97,12 +104,14 @@ def test_a_relative_path_begins_at_the_specs_folder(tmp_path: Path) -> None:
         (mining(guard("AvailabilityGuard"), gateway={"enabled": False}), "needs url"),
         (mining(volumes=[{"mountPath": "/x"}]), "needs one of claim, hostPath, configMap"),
         (mining(volumes=[{"mountPath": "x", "claim": "c"}]), "mountPath"),
+        (mining(volumes=[{"mountPath": "/etc/hem/keys/", "claim": "c"}]), "else is mounted at"),
+        (mining(volumes=[{"mountPath": "/x", "claim": c} for c in "ab"]), "mounted at /x"),
         (mining(volumes=[{**VOLUMES[0], "claim": "c"}]), "needs one of claim, hostPath"),
     ],
 )
 def test_what_can_not_be_is_told_before_anything_is_rendered(content: Object, says: str) -> None:
     made = read(content)
     (line,) = told(made, "error")
-    assert line.startswith("spec.edgeWorker.hardExampleMining.")
+    assert line.startswith("spec.edgeWorker.hardExampleMining")
     assert re.search(says, line), line
     assert "InferenceGraph/shop" not in by_name(made)

@@ -2,9 +2,11 @@
 
 import pytest
 
+from predictors.contract.usage import Usage
 from predictors.errors import ConfigurationError
 from tests.transformers_hem.guards.counting import goes_by
 from transformers_hem.algorithms.base import Batch
+from transformers_hem.guards.admission import Going, KeptAtEdge, admit
 from transformers_hem.guards.rate import RateGuard, RateParameters
 from transformers_hem.guards.settings import load_guard
 
@@ -39,6 +41,15 @@ async def test_a_route_takes_nothing() -> None:
     guard = rate(Timer())
     for _ in range(5):
         assert guard.route(Batch(1, client="a")) is None
+    assert [await goes_by(guard, "a") for _ in range(3)] == [True, True, False]
+
+
+async def test_a_call_that_another_guard_stops_is_given_back() -> None:
+    guard, spent = rate(Timer()), load_guard("RateGuard", {"calls": "1"})
+    assert await goes_by(spent, "a")
+    for _ in range(5):
+        with pytest.raises(KeptAtEdge):
+            await admit({"rate": guard, "other": spent}, Going("a", Usage(10, 0, 20)))
     assert [await goes_by(guard, "a") for _ in range(3)] == [True, True, False]
 
 

@@ -1,8 +1,10 @@
 """Files of what decides change: what is well is taken up, what is wrong leaves all as it was."""
 
+import gc
 import os
 import re
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -134,6 +136,17 @@ def test_a_router_that_was_trained_or_calibrated_anew_is_taken_up(router: Path) 
     with_threshold(router, 0.9)
     assert told(looked(reloading)) == {"router": "loaded"}
     assert reloading.current.now.decider.threshold == 0.9
+
+
+def test_what_is_in_force_no_longer_is_let_go(router: Path) -> None:
+    reloading = Reloading(HEMSettings(algorithm="LinearRouter", router=str(router)))
+    held = []
+    for threshold in (0.7, 0.8, 0.9):
+        held.append(weakref.ref(reloading.current.now.decider.algorithm))
+        with_threshold(router, threshold)
+        assert told(looked(reloading)) == {"router": "loaded"}
+    gc.collect()
+    assert [each() for each in held] == [None] * 3
 
 
 def test_a_damaged_router_is_refused(router: Path) -> None:

@@ -13,6 +13,7 @@ from predictors.contract import CLOUD
 from predictors.contract.openai.errors import error_body, openai_error
 from predictors.errors import HEMError, InvalidRequest
 from predictors.prices import Prices
+from transformers_hem.gateway.callers import Caller
 from transformers_hem.gateway.page.counters import figures
 from transformers_hem.gateway.page.curve import about_threshold
 from transformers_hem.gateway.page.files import HEADERS, INDEX, Files
@@ -34,7 +35,7 @@ class Page:
         site: Site,
         decider: Callable[[], Decider],
         prices: Callable[[], Prices | None],
-        check: Callable[[Request], object],
+        check: Callable[[Request], Caller],
     ) -> None:
         self._site = site
         self._decider = decider
@@ -66,7 +67,7 @@ class Page:
     async def state(self, request: Request) -> Response:
         """What changes: counters, times, and requests that ended after number `after`."""
         try:
-            self._check(request)
+            caller = self._check(request)
             after = _number(request.query_params.get("after", "0"))
         except HEMError as error:
             return _refused(error)
@@ -75,7 +76,7 @@ class Page:
             {
                 "run": self._run,
                 "seconds": time.monotonic() - self._started,
-                "models": self._site.models,
+                "models": self._site.may_call(caller),
                 "threshold": {"router": decider.router or decider.name, "at": decider.threshold},
                 "sides": {side: self._doubt(side) for side in self._site.targets},
                 **figures(),

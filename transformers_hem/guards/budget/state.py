@@ -133,6 +133,8 @@ class State:
                 self._changed = True
             except (Unusable, Busy):
                 self._late.append(change)
+            if self._stop.is_set():  # of a request that began before it was closed
+                self._let_go()
 
     def close(self) -> None:
         self._stop.set()
