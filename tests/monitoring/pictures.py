@@ -66,7 +66,8 @@ def _hard(watched: Site) -> str:
 def draw_panels(prometheus: Prometheus, path: Path) -> None:
     panels = [(title, panel) for title, row in ROWS.items() for panel in row]
     rows = sum(-(-len(row) // COLUMNS) for row in ROWS.values())
-    figure, axes = plt.subplots(rows, COLUMNS, figsize=(14, 2.2 * rows), layout="constrained")
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=(14, 2.1 * rows))
+    figure.subplots_adjust(0.05, 0.03, 0.99, 0.985, wspace=0.2, hspace=0.75)
     for each in axes.flat:
         each.set_visible(False)
     number, last = 0, ""

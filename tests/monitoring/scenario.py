@@ -69,7 +69,7 @@ def site(folder: Path, env: Mapping[str, str] | None = None) -> Iterator[Site]:
                 {"name": "PrivacyGuard", "parameters": {"action": "redact"}},
                 {
                     "name": "BudgetGuard",
-                    "parameters": {"state": str(folder / "budget.db"), "tokens": "1000000"},
+                    "parameters": {"state": str(folder / "budget.db"), "tokens": "100000000"},
                 },
             ]
         ),
