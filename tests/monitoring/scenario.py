@@ -114,6 +114,7 @@ def outage(watched: Site) -> None:
 
 
 def keep_asking(watched: Site) -> None:
-    """For a cloud that may be gone."""
+    """For a cloud that may be gone, and for the edge."""
+    watched.ask("1 + 1?", hem_prefer="edge")
     watched.ask("1 + 1?", hem_prefer="cloud")
     watched.chat("1 + 1?", side="cloud")

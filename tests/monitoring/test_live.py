@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from manifests.monitoring.workshop.panels import ROWS
+from manifests.monitoring.workshop.panels import ROWS, Query
 from tests.monitoring.prometheus import MONITORING, program
 from tests.monitoring.scenario import Site, keep_asking, outage, site, traffic
 
@@ -35,6 +35,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with site(tmp_path_factory.mktemp("site")) as running:
         traffic(running)
         expressions = [rule["expr"] for rule in RULES if rule["alert"] in FIRING]
+        expressions += [asked_for(query) for _, query in PANELS]
         outage(running)
         # A rate begins with the second sample of what the outage has made new.
         deadline = time.monotonic() + 60
@@ -45,13 +46,16 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield running
 
 
+def asked_for(query: Query) -> str:
+    return query.expression.replace("$__rate_interval", "1m").replace("$job", ".*")
+
+
 @pytest.mark.parametrize(("title", "query"), PANELS, ids=[f"{t}" for t, _ in PANELS])
-def test_a_panels_query_gives_data(watched: Site, title: str, query: object) -> None:
-    expression = str(getattr(query, "expression", ""))
-    asked = expression.replace("$__rate_interval", "1m").replace("$job", ".*")
+def test_a_panels_query_gives_data(watched: Site, title: str, query: Query) -> None:
+    asked = asked_for(query)
     found = watched.prometheus.ask(asked)
     assert found, asked
-    legend = set(re.findall(r"{{(\w+)}}", str(getattr(query, "legend", ""))))
+    legend = set(re.findall(r"{{(\w+)}}", query.legend))
     assert all(legend <= series["metric"].keys() for series in found), asked
 
 
