@@ -1,7 +1,7 @@
 """The draft side of speculative decoding: a small model's next tokens, of many sequences."""
 
 from collections.abc import Sequence as Rows
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import torch
 
@@ -14,18 +14,6 @@ from predictors.engines.huggingface.slots import Slots
 from predictors.engines.huggingface.stepping import Feed, Stepper
 
 PART_TOKENS: Final = 256
-
-
-class Drafter(Protocol):
-    """Says what may come next. It need not be right, and need not be a model."""
-
-    def begin(self, id: str) -> None: ...
-
-    async def draft(self, id: str, whole: Whole, count: int) -> Drafted:
-        """At most `count` tokens behind `whole.tokens`; none where it has no idea."""
-        ...
-
-    def end(self, id: str) -> None: ...
 
 
 class _Known(NamedTuple):
@@ -44,6 +32,9 @@ class ModelDrafter:
 
     async def start(self) -> None:
         self._stepper.start()
+
+    def cause_of_death(self) -> str | None:
+        return self._stepper.cause_of_death()
 
     async def close(self) -> None:
         await self._stepper.close()

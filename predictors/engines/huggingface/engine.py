@@ -6,6 +6,7 @@ reported before the seconds that their import takes, and before any server runs.
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence as Rows
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from predictors.contract import Answer, Delta, Query
@@ -27,9 +28,9 @@ from predictors.engines.base import (
     TextEngine,
 )
 from predictors.engines.checkpoint import check, is_local, resolve
-from predictors.engines.huggingface.sequence import Sequence, resume
+from predictors.engines.huggingface.sequence import Sequence
 from predictors.engines.huggingface.settings import HuggingFaceSettings
-from predictors.engines.huggingface.streaming import Written
+from predictors.engines.huggingface.streaming import Written, as_written
 from predictors.engines.side_by_side import in_turns, side_by_side
 
 if TYPE_CHECKING:
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
     from predictors.engines.huggingface.loading import Loaded
     from predictors.engines.huggingface.scoring import PromptScorer
     from predictors.engines.huggingface.verifying import Verifier
-
-# Below it the threads of one operation wait for each other longer than they compute: at 0.9 and
-# 3.3 million parameters two threads answer 16 callers at half and two thirds of one's rate.
-ONE_THREAD_PARAMETERS = 10_000_000
 
 
 class HuggingFaceEngine(TextEngine, DraftChecker):
@@ -121,26 +118,16 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
         if sequence.ended:
             yield written.rest()
             return
-        news, loop = asyncio.Event(), asyncio.get_running_loop()
-        sequence.on_token = lambda: resume(loop, news)
-        running = asyncio.ensure_future(batches.run(sequence))
-        running.add_done_callback(lambda _: news.set())
-        try:
-            while not running.done():
-                await news.wait()
-                news.clear()
-                if not running.done() and (delta := written.more()):
-                    yield delta
-            running.result()
-            yield written.rest()
-        finally:
-            running.cancel()
-            await asyncio.wait([running])
+        async with aclosing(as_written(sequence, written, batches.run(sequence))) as deltas:
+            async for delta in deltas:
+                yield delta
 
     async def healthy(self) -> bool:
         return self.batches is not None and await self.batches.healthy()
 
     def cause_of_death(self) -> str | None:
+        if self.verifier is not None and (cause := self.verifier.stepper.cause_of_death()):
+            return cause
         return self.batches.cause_of_death() if self.batches is not None else None
 
     async def close(self) -> None:
@@ -152,12 +139,6 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
             await self.batches.close()
 
     def _load(self) -> "Loaded":
-        import torch
+        from predictors.engines.huggingface.loading import load_to_run
 
-        from predictors.engines.huggingface.loading import load
-
-        loaded = load(self._settings)
-        small = loaded.model.num_parameters() < ONE_THREAD_PARAMETERS
-        if self._settings.threads is not None or small:
-            torch.set_num_threads(self._settings.threads or 1)
-        return loaded
+        return load_to_run(self._settings)

@@ -9,7 +9,9 @@ from predictors.settings import EngineSettings
 CPU_CACHE_TOKENS = 8192
 
 
-class HuggingFaceSettings(EngineSettings):
+class ModelSettings(EngineSettings):
+    """Of a model of transformers, whatever it is for."""
+
     model_dir: str = Field(
         description="directory in Hugging Face format, hub id, or a shipped one: embedded:edge, ..."
     )
@@ -28,10 +30,13 @@ class HuggingFaceSettings(EngineSettings):
         ge=1,
         description="CPU threads per operation of torch (small models: 1; others: torch's own)",
     )
+    max_batch_size: int = Field(32, ge=1, description="queries generated at once; others wait")
+
+
+class HuggingFaceSettings(ModelSettings):
     batching: Literal["auto", "continuous", "plain"] = Field(
         "auto", description="plain: in groups; auto: continuous where the model can"
     )
-    max_batch_size: int = Field(32, ge=1, description="queries generated at once; others wait")
     kv_cache_tokens: int | None = Field(
         None,
         ge=64,

@@ -76,8 +76,6 @@ class Stepper:
         self._closed = False
         self._death: str | None = None
         self._thread = threading.Thread(target=self._live, daemon=True, name="step")
-        # Passes, the rows of all of them, and the tokens.
-        self.passes = self.rows = self.tokens = 0
 
     def start(self) -> None:
         self._thread.start()
@@ -175,9 +173,6 @@ class Stepper:
             for one in fed:
                 self._pass([one])
             return
-        self.passes += 1
-        self.rows += len(fed)
-        self.tokens += sum(len(feed.tokens) for _, feed in fed)
         for row, (running, feed) in enumerate(fed):
             try:
                 running.work.take(logits[row, : len(feed.tokens)])

@@ -1,9 +1,12 @@
 """The text of a sequence while it is written, in parts that are the whole text in a row."""
 
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import replace
+from typing import Any
 
 from predictors.contract import Delta, ScoredToken
-from predictors.engines.huggingface.sequence import Sequence
+from predictors.engines.huggingface.sequence import Sequence, resume
 
 BROKEN_CHARACTER = "\ufffd"  # what a tokenizer makes of the first bytes of a character
 
@@ -88,3 +91,25 @@ class Written:
             )
             for i in new
         )
+
+
+async def as_written(
+    sequence: Sequence, written: Written, run: Coroutine[Any, Any, None]
+) -> AsyncGenerator[Delta]:
+    """What a sequence says, while `run` runs it to its end; closed before that, that ends, too.
+    Raises what `run` does."""
+    news, loop = asyncio.Event(), asyncio.get_running_loop()
+    sequence.on_token = lambda: resume(loop, news)
+    running = asyncio.ensure_future(run)
+    running.add_done_callback(lambda _: news.set())
+    try:
+        while not running.done():
+            await news.wait()
+            news.clear()
+            if not running.done() and (delta := written.more()):
+                yield delta
+        running.result()
+        yield written.rest()
+    finally:
+        running.cancel()
+        await asyncio.wait([running])

@@ -7,6 +7,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Sequence as Rows
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
@@ -70,14 +71,14 @@ class SpeculativeEngine(TextEngine):
     async def start(self) -> None:
         """The far side may come later: its model is asked for with the first query."""
         from predictors.engines.huggingface.drafting import ModelDrafter
-        from predictors.engines.huggingface.loading import load
+        from predictors.engines.huggingface.loading import load_to_run
 
-        self._model = await asyncio.to_thread(load, self._settings)
+        self._model = await asyncio.to_thread(load_to_run, self._settings)
         if self._model.encoder_decoder:
             raise ConfigurationError(
                 f"model_dir {self._settings.model_dir} can't draft: it is an encoder-decoder"
             )
-        room = min(self._model.context, self._settings.verify_tokens)
+        room = min(self._model.context, self._settings.context_tokens)
         self._drafter = ModelDrafter(self._model, self._settings.max_batch_size, room)
         await self._drafter.start()
 
@@ -87,25 +88,16 @@ class SpeculativeEngine(TextEngine):
         return [sequence.answer() for sequence in sequences]
 
     async def stream(self, query: Query) -> AsyncGenerator[Delta]:
-        from predictors.engines.huggingface.streaming import Written
+        from predictors.engines.huggingface.streaming import Written, as_written
 
         sequence = await self._sequence(query)
         written = Written(sequence, "")
-        news = asyncio.Event()
-        sequence.on_token = news.set
-        running = asyncio.ensure_future(self._run(sequence))
-        running.add_done_callback(lambda _: news.set())
-        try:
-            while not running.done():
-                await news.wait()
-                news.clear()
-                if not running.done() and (delta := written.more()):
-                    yield delta
-            running.result()
-            yield written.rest()
-        finally:
-            running.cancel()
-            await asyncio.wait([running])
+        async with aclosing(as_written(sequence, written, self._run(sequence))) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    def cause_of_death(self) -> str | None:
+        return self._drafter.cause_of_death() if self._drafter is not None else None
 
     async def close(self) -> None:
         await self._far.close()

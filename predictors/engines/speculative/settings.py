@@ -5,14 +5,17 @@ from typing import Literal
 from pydantic import Field
 
 from predictors.contract.speculation import MOST_DRAFTED
-from predictors.engines.huggingface.settings import HuggingFaceSettings
+from predictors.engines.huggingface.settings import ModelSettings
 from predictors.upstream.settings import HTTPURL, HTTPUpstreamSettings
 
 
-class SpeculativeSettings(HTTPUpstreamSettings, HuggingFaceSettings):
+class SpeculativeSettings(HTTPUpstreamSettings, ModelSettings):
     url: HTTPURL = Field(
         description="base URL of the predictor that checks, with --engine huggingface and "
         "--verify_slots"
+    )
+    context_tokens: int = Field(
+        1024, ge=64, description="tokens of prompt and answer that are drafted for"
     )
     draft_tokens: int = Field(
         0,
