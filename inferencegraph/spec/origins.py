@@ -222,7 +222,7 @@ def _of_mining(spec: Spec) -> Iterator[Row]:
     if part is not None and part.threshold is None:
         yield f"{_VARIABLE}HEM_THRESHOLD", f"{field}.parameters"
     if part is not None and part.config_map is not None:
-        yield f"{_VARIABLE}{part.config_map}", f"{field}.configMap"
+        yield f"name: {part.config_map}", f"{field}.configMap"
     for name in ("sticky", "onBreak", "retries"):
         variable = "ON_BREAK" if name == "onBreak" else name.upper()
         yield f"{_VARIABLE}HEM_{variable}", f"gateway.{name}"
