@@ -1,0 +1,79 @@
+"""Tokens a second that the large model's server serves with all it has, on a core of its own: alone,
+and where smaller models elsewhere draft. Beside each what the curve of its steps says.
+
+The drafts are replayed by the callers, which costs the cloud's core nothing: four tokens a round,
+right as often as is wanted.
+"""
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import pytest
+
+from tests.benchmarks.speculation import load, results
+from tests.benchmarks.speculation.asked import Asked, answered, questions
+from tests.benchmarks.speculation.cloud import cloud
+from tests.benchmarks.speculation.replay import Replay
+from tests.benchmarks.speculation.shapes import written
+from tests.conftest import ServerProcess
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1800)]
+
+ROWS: Final = (1, 4, 8, 16, 32)
+DRAFTED: Final = 4
+ACCEPTANCE: Final = (0.8, 0.5, 0.7, 0.9)  # the first one is that of the targets
+TARGETS: Final = {1: 1.5, 4: 1.5, 8: 1.2}
+LIMIT: Final = 64
+QUESTIONS: Final = 40
+MODELS: Final = ("16M", "long-cloud")
+
+
+@pytest.mark.parametrize("name", MODELS)
+async def test_what_a_core_serves(name: str, tmp_path: Path) -> None:
+    embedded = name.startswith("long")
+    model_dir = f"embedded:{name}" if embedded else str(written(name, tmp_path / "model"))
+    options = ("--verify_slots", str(max(ROWS)), "--max_batch_size", str(max(ROWS)))
+    with cloud(model_dir, tmp_path / "log", *options) as server:
+        found = await measured(server)
+    results.keep(f"capacity-{name}", found)
+    ways = ["cloud-only", *map(str, ACCEPTANCE)]
+    heads = ["rows", *ways, "times at 0.8", "rows a pass", "core", "load's core"]
+    results.table(heads, [shown(rows, found[rows], ways) for rows in ROWS])
+    times = {rows: ratio(found[rows]) for rows in ROWS}
+    assert {rows: times[rows] for rows, aim in TARGETS.items() if times[rows] < aim} == {}
+
+
+async def measured(server: ServerProcess) -> dict[int, dict[str, Any]]:
+    """By rows and way."""
+    async with aiohttp.ClientSession() as session:
+        model = await load.verify_model(session, server.url)
+        ends = frozenset(model.end_tokens)
+        check = load.over_http(session, server.url, model.vocabulary)
+        asked = await answered(questions(QUESTIONS), check, ends, LIMIT)
+    ways = {"cloud-only": load.whole_answers(server.url, LIMIT)}
+    for acceptance in ACCEPTANCE:
+        replay = Replay({each.prompt: each.answer for each in asked}, acceptance, model.vocabulary)
+        given = (replay, DRAFTED, LIMIT, ends, model.vocabulary)
+        ways[str(acceptance)] = load.rounds(server.url, *given)
+    found: dict[int, dict[str, Any]] = {}
+    for rows in ROWS:
+        found[rows] = {}
+        for name, way in ways.items():
+            served = await load.served(way, asked, rows, server.process.pid)
+            found[rows][name] = asdict(served)
+            await asyncio.sleep(0.2)
+    return found
+
+
+def ratio(found: dict[str, Any]) -> float:
+    rate, alone = (found[way]["tokens_per_second"] for way in (str(ACCEPTANCE[0]), "cloud-only"))
+    return float(rate / alone)
+
+
+def shown(rows: int, found: dict[str, Any], ways: list[str]) -> list[Any]:
+    aimed = found[str(ACCEPTANCE[0])]
+    rates = [found[way]["tokens_per_second"] for way in ways]
+    return [rows, *rates, ratio(found), aimed["rows"], aimed["busy"], aimed["load"]]
