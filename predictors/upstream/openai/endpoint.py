@@ -10,6 +10,7 @@ from predictors.errors import ConfigurationError
 from predictors.upstream.settings import Connection, http_url_with_parameters, json_object
 
 AUTHORIZATION = "authorization"
+KEY_HINT = "it refused the key; see --api_key, --api_key_file and --api_key_header"
 PATHS = ("/chat/completions", "/completions")
 
 
@@ -39,6 +40,27 @@ class Endpoint(Connection):
     def extra_fields(self) -> Mapping[str, Any]:
         """Raises ConfigurationError."""
         return json_object(self, "extra_body")
+
+
+class KeyedEndpoint(Endpoint):
+    """What an engine has that asks for answers there."""
+
+    upstream_model: str = Field(
+        "", description="name of the model there; the one that it lists if empty"
+    )
+    api_key: SecretStr | None = Field(
+        None, description="the key; better by environment or --api_key_file"
+    )
+    api_key_file: str = Field("", description="file that holds the key, such as a mounted Secret")
+
+    def key(self) -> str:
+        """Empty where no key is set. Raises ConfigurationError, never with the key."""
+        key = self.api_key.get_secret_value() if self.api_key else ""
+        if key and self.api_key_file:
+            raise ConfigurationError("give one of --api_key and --api_key_file")
+        if self.api_key_file:
+            return read_key(self.api_key_file, "--api_key_file")
+        return check_key(key, "--api_key")
 
 
 def base_url(url: str) -> str:

@@ -1,0 +1,145 @@
+"""Any vLLM server checks drafts, with nothing of ours beside it: greedy answers without penalties.
+
+It remembers no sequence: each round tells all tokens again. See `vllm_ways` for what it is asked.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final, TypeVar
+
+from predictors.contract import Sampling
+from predictors.contract.speculation import (
+    MOST_TOKENS,
+    Round,
+    Verdict,
+    VerifyModel,
+    Whole,
+    tokenizer_fingerprint,
+)
+from predictors.engines.speculative.vllm_agreement import DraftingModel, check_tokens, end_tokens
+from predictors.engines.speculative.vllm_settings import VLLMVerifierSettings
+from predictors.engines.speculative.vllm_ways import COMPLETIONS, WAYS, accepted
+from predictors.errors import HEMError
+from predictors.upstream.attempt import Refusal
+from predictors.upstream.http import HTTPUpstream
+from predictors.upstream.openai.endpoint import KEY_HINT
+
+T = TypeVar("T")
+
+MODELS: Final = "/v1/models"
+SHOWN_MODELS: Final = 10
+NO_PENALTIES: Final = {"repetition_penalty": 1, "presence_penalty": 0, "frequency_penalty": 0}
+
+
+class VLLMVerifier:
+    """`near` is the model that drafts. Raises ConfigurationError for a key, a CA bundle or a proxy
+    that is not valid."""
+
+    def __init__(self, settings: VLLMVerifierSettings, near: DraftingModel) -> None:
+        self._http = HTTPUpstream(
+            settings.url.removesuffix("/v1"),
+            settings,
+            settings.client(),
+            headers=settings.headers_with(settings.key()),
+            refused=_refused,
+            health=MODELS,
+        )
+        self._way = WAYS[settings.vllm_check]
+        self._name = settings.upstream_model
+        self._near = near
+        self._known: VerifyModel | None = None
+
+    @property
+    def url(self) -> str:
+        return self._http.url
+
+    def takes(self, sampling: Sampling) -> str | None:
+        """Why an answer that is drawn so can't be checked here; None where it can."""
+        if not sampling.greedy:
+            return "a vLLM server checks greedy answers only, with temperature 0"
+        for name, without in NO_PENALTIES.items():
+            if (value := getattr(sampling, name)) != without:
+                return f"vLLM's log-probabilities of a prompt know no {name}, and it is {value:g}"
+        return None
+
+    async def model(self) -> VerifyModel:
+        """Raises UpstreamError, where it is no vLLM server or has another tokenizer, too."""
+        name, room = await self._http.get(MODELS, self._listed)
+        await check_tokens(self._post, self.url, name, self._near.tokenizer)
+        ends = await end_tokens(self._post, name, self._near)
+        fingerprint = await asyncio.to_thread(tokenizer_fingerprint, self._near.tokenizer)
+        self._name = name
+        self._known = VerifyModel(
+            tokenizer=fingerprint,
+            vocabulary=self._near.vocabulary,
+            end_tokens=sorted(ends),
+            room=room,
+        )
+        return self._known
+
+    async def check(self, round: Round, whole: Whole, vocabulary: int) -> Verdict:
+        """Raises UpstreamError, Overloaded."""
+        far = self._known
+        assert far is not None, "model() comes first"
+        known = whole.tokens[: round.at]
+        draft = round.draft[: max(far.room - round.at - 1, 0)]  # vLLM adds a token of its own
+        ends = frozenset(far.end_tokens)
+
+        def read(body: Any) -> Verdict:
+            chosen = self._way.chosen(_choices(body, self._name), known, draft)
+            own = accepted(chosen, draft, ends)
+            tokens = [each.token for each in own]
+            same = sum(one == other for one, other in zip(tokens, draft, strict=False))
+            verdict = {
+                "accepted": same,
+                "tokens": tokens,
+                "logprobs": [each.logprob for each in own],
+                "margins": [each.margin for each in own],
+                "cached": _cached(body),
+            }
+            return Verdict.parse(verdict, round, vocabulary)
+
+        fields = self._way.fields(known, draft)
+        return await self._post(COMPLETIONS, {**fields, "model": self._name}, read)
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def _post(self, path: str, body: dict[str, Any], read: Callable[[Any], T]) -> T:
+        return await self._http.post(path, body, read)
+
+    def _listed(self, body: Any) -> tuple[str, int]:
+        """Name and context of the model that is asked. Raises ValueError."""
+        try:
+            cards = {str(card["id"]): card.get("max_model_len") for card in body["data"]}
+        except (KeyError, TypeError, AttributeError):
+            raise ValueError("no list of models, which a vLLM server answers") from None
+        names = ", ".join([*cards][:SHOWN_MODELS]) or "none"
+        name = self._name or (next(iter(cards)) if len(cards) == 1 else "")
+        if name not in cards:
+            raise ValueError(f"a list of models ({names}); choose one with --upstream_model")
+        return name, cards[name] or MOST_TOKENS  # what stands before it may not tell
+
+
+def _choices(body: Any, model: str) -> Any:
+    if not isinstance(body, dict):
+        raise ValueError("no object")
+    if body.get("model") not in (None, model):
+        raise ValueError(f"an answer of the model {body['model']!r:.80}, not of {model!r}")
+    return body.get("choices")
+
+
+def _cached(body: dict[str, Any]) -> int:
+    """vLLM tells where it was started with --enable-prompt-tokens-details."""
+    usage = body.get("usage")
+    details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    return cached if type(cached) is int and cached >= 0 else 0
+
+
+def _refused(refusal: Refusal) -> HEMError:
+    """The caller can mend none of it: what is asked is ours."""
+    if refusal.status in (401, 403):
+        return replace(refusal, reason=KEY_HINT).error()
+    return refusal.error()
