@@ -139,7 +139,10 @@ class SpeculativeEngine(TextEngine):
             while sequence.running:
                 tokens = [*sequence.prompt, *sequence.tokens]
                 whole = Whole.model_construct(
-                    tokens=tokens, prompt=len(sequence.prompt), drawing=drawing
+                    tokens=tokens,
+                    prompt=len(sequence.prompt),
+                    drawing=drawing,
+                    max_tokens=sequence.max_tokens,
                 )
                 draft = await self._drafted(id, sequence, whole)
                 await self._checked(id, sequence, whole, draft, known)
