@@ -1,46 +1,33 @@
-"""Query by query, round by round: the small model drafts, the large one checks.
+"""Query by query: the small model drafts and the large one checks, or one of them answers alone.
 
 torch and transformers are imported when the engine starts.
 """
 
-import asyncio
-import random
-import time
 from collections.abc import AsyncGenerator, Sequence as Rows
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from predictors.contract import Answer, Delta, Query
-from predictors.contract.speculation import (
-    MOST_DRAFTED,
-    Drawing,
-    Likely,
-    Round,
-    VerifyModel,
-    Whole,
-    tokenizer_fingerprint,
-)
-from predictors.engines.base import (
-    CONTINUES,
-    MESSAGES,
-    PENALTIES,
-    RAW,
-    TOKENS,
-    EngineSettings,
-    TextEngine,
-)
+from predictors.contract.speculation import Drawing
+from predictors.engines.base import EngineSettings, TextEngine
 from predictors.engines.checkpoint import check, is_local, resolve
-from predictors.engines.side_by_side import in_turns, side_by_side
+from predictors.engines.openai_api import OpenAIAPIEngine
+from predictors.engines.side_by_side import side_by_side
+from predictors.engines.speculative.alone import FarServer, drafter_alone, goes_on
+from predictors.engines.speculative.drafting import Drafting, load
+from predictors.engines.speculative.metrics import answered, prepare
 from predictors.engines.speculative.pace import Pace
+from predictors.engines.speculative.planning import FAILURES, Plan, Planner
+from predictors.engines.speculative.policy import POLICIES
+from predictors.engines.speculative.runner import Leftovers, Parts, Runner
 from predictors.engines.speculative.settings import SpeculativeSettings
-from predictors.engines.speculative.verifier import RemoteVerifier
-from predictors.errors import ConfigurationError, UpstreamError
+from predictors.engines.speculative.tally import Tally
+from predictors.engines.speculative.verifiers import VERIFIERS
+from predictors.errors import ConfigurationError, HEMError, first_line
+from predictors.upstream.traffic import LINK
 
 if TYPE_CHECKING:
-    from predictors.engines.huggingface.accepting import Drafted
-    from predictors.engines.huggingface.drafting import ModelDrafter
-    from predictors.engines.huggingface.loading import Loaded
     from predictors.engines.huggingface.sequence import Sequence
 
 AT_ONCE: Final = 256  # rows of a request that are answered side by side
@@ -53,135 +40,160 @@ class SpeculativeEngine(TextEngine):
 
     Settings = SpeculativeSettings
     remote = True
-    takes = frozenset({CONTINUES, MESSAGES, PENALTIES, RAW, TOKENS})
+    takes = OpenAIAPIEngine.takes
 
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)
-        self._settings = cast(SpeculativeSettings, settings)
-        self._coupled = self._settings.rule == "coupled"
-        if is_local(self._settings.model_dir):
-            check(resolve(self._settings.model_dir, self._settings.revision, gguf=True))
-        self._far = RemoteVerifier(self._settings.url, self._settings)
-        self._pace = Pace(self._settings.draft_tokens)
-        self._drafter: ModelDrafter | None = None
-        self._model: Loaded | None = None
-        self._known: VerifyModel | None = None
-        self._learning = asyncio.Lock()
+        self._settings = own = cast(SpeculativeSettings, settings)
+        if own.drafter == "model" and is_local(own.model_dir):
+            check(resolve(own.model_dir, own.revision, gguf=True))
+        self._verifier = VERIFIERS[own.verifier](own)
+        self._far = FarServer(own)
+        self._pace = Pace(own.draft_tokens)
+        self._policy = POLICIES[own.policy](own.slower_at_most, self._pace.share)
+        self._leftovers = Leftovers()
+        self._drafting: Drafting | None = None
+        self._planner: Planner | None = None
+
+    async def drafting(self) -> Drafting:
+        """What drafts; for a drafter of your own override it. Raises ConfigurationError."""
+        return await load(self._settings)
 
     async def start(self) -> None:
         """The far side may come later: its model is asked for with the first query."""
-        from predictors.engines.huggingface.drafting import ModelDrafter
-        from predictors.engines.huggingface.loading import load_to_run
-
-        self._model = await asyncio.to_thread(load_to_run, self._settings)
-        if self._model.encoder_decoder:
+        drafting = self._drafting = await self.drafting()
+        if self._settings.on_break == "finish" and not drafting.drafter.answers:
             raise ConfigurationError(
-                f"model_dir {self._settings.model_dir} can't draft: it is an encoder-decoder"
+                f"--on_break 'finish' needs a model that can answer; --drafter "
+                f"{self._settings.drafter!r} has none: set on_break to error"
             )
-        room = min(self._model.context, self._settings.context_tokens)
-        self._drafter = ModelDrafter(self._model, self._settings.max_batch_size, room)
-        await self._drafter.start()
+        self._planner = Planner(self._settings, drafting, self._verifier, self._policy)
+        await drafting.drafter.start()
+        await self._far.start()
+        prepare(self._verifier.url)
 
     async def generate(self, queries: Rows[Query]) -> list[Answer]:
-        sequences = await in_turns(self._sequence(query) for query in queries)
-        await side_by_side(map(self._run, sequences), AT_ONCE)
-        return [sequence.answer() for sequence in sequences]
+        return await side_by_side(map(self._answer, queries), AT_ONCE)
 
     async def stream(self, query: Query) -> AsyncGenerator[Delta]:
         from predictors.engines.huggingface.streaming import Written, as_written
 
-        sequence = await self._sequence(query)
-        written = Written(sequence, "")
-        async with aclosing(as_written(sequence, written, self._run(sequence))) as deltas:
+        plan, tally = await self._begun(query)
+        if plan.sequence is None:
+            deltas = self._far_deltas(query, tally)
+        else:
+            deltas = as_written(plan.sequence, Written(plan.sequence), self._run(plan, tally))
+        async with aclosing(deltas):
             async for delta in deltas:
+                if delta.answer is not None:
+                    delta = replace(delta, answer=self._told(delta.answer, plan, tally))
                 yield delta
 
     def cause_of_death(self) -> str | None:
-        return self._drafter.cause_of_death() if self._drafter is not None else None
+        return self._drafting.drafter.cause_of_death() if self._drafting is not None else None
 
     async def close(self) -> None:
+        await self._leftovers.close()
+        await self._verifier.close()
         await self._far.close()
-        if self._drafter is not None:
-            await self._drafter.close()
+        if self._drafting is not None:
+            await self._drafting.drafter.close()
 
-    async def _sequence(self, query: Query) -> "Sequence":
-        from predictors.engines.huggingface.sequence import Sequence
+    async def _answer(self, query: Query) -> Answer:
+        plan, tally = await self._begun(query)
+        if plan.sequence is None:
+            answer = await self._far_answer(query, tally)
+        else:
+            await self._run(plan, tally)
+            answer = plan.sequence.answer()
+        return self._told(answer, plan, tally)
 
-        far = await self._far_model()
-        assert self._model is not None, "start() comes first"
-        model = replace(self._model, end_tokens=frozenset(far.end_tokens))
-        return await Sequence.of(query, model, min(model.context, far.room - 1))
+    async def _begun(self, query: Query) -> tuple[Plan, Tally]:
+        """The row has a task of its own: what is set here is seen by nobody else."""
+        assert self._planner is not None, "start() comes first"
+        plan = await self._planner.plan(query)
+        tally = Tally(plan.way, plan.reason)
+        LINK.set(tally.link)
+        return plan, tally
 
-    async def _far_model(self) -> VerifyModel:
-        """Raises UpstreamError where it can't be asked, or has another tokenizer."""
-        async with self._learning:
-            if self._known is None:
-                far = await self._far.model()
-                assert self._model is not None, "start() comes first"
-                if far.tokenizer != tokenizer_fingerprint(self._model.tokenizer):
-                    raise UpstreamError(
-                        f"the model at {self._far.url} has another tokenizer than "
-                        f"{self._settings.model_dir}: one can't check the tokens of the other; "
-                        "take models of one family, or route between them"
-                    )
-                self._known = far
-            return self._known
+    async def _run(self, plan: Plan, tally: Tally) -> None:
+        """Until the plan's sequence has ended. Raises HEMError."""
+        sequence, drafter = plan.sequence, self._drafting_().drafter
+        assert sequence is not None
+        coupled = self._settings.rule == "coupled"
+        drawing = Drawing.of(sequence.sampling, sequence.key, coupled=coupled)
+        if plan.far is not None:
+            most = min(self._settings.rounds_in_flight, self._verifier.most_rounds)
+            parts = Parts(drafter, self._verifier, plan.far, self._pace, self._leftovers, most)
+            try:
+                return await Runner(sequence, drawing, parts, tally).to_end()
+            except FAILURES as error:
+                self._broken(sequence.query, error)
+                tally.breaks(first_line(error), begun=bool(sequence.tokens))
+        await drafter_alone(sequence, drawing, drafter)
 
-    async def _run(self, sequence: "Sequence") -> None:
-        """Until it has ended. Raises HEMError."""
-        drafter, far = self._drafter, self._known
-        assert drafter is not None and far is not None
-        id = f"{random.getrandbits(96):024x}"
-        drawing = Drawing.of(sequence.sampling, sequence.key, coupled=self._coupled)
-        drafter.begin(id)
+    async def _far_answer(self, query: Query, tally: Tally) -> Answer:
         try:
-            known = False
-            while sequence.running:
-                tokens = [*sequence.prompt, *sequence.tokens]
-                whole = Whole.model_construct(
-                    tokens=tokens, prompt=len(sequence.prompt), drawing=drawing
-                )
-                draft = await self._drafted(id, sequence, whole)
-                await self._checked(id, sequence, whole, draft, known)
-                known = True
-        finally:
-            drafter.end(id)
+            return await self._far.answer(query)
+        except FAILURES as error:
+            sequence = await self._instead(query, tally, error)
+            await self._alone(sequence)
+            return sequence.answer()
 
-    async def _drafted(self, id: str, sequence: "Sequence", whole: Whole) -> "Drafted":
-        assert self._drafter is not None
-        left = sequence.max_tokens - len(sequence.tokens) - 1  # the far model's own comes behind
-        count = min(self._pace.tokens(), left, MOST_DRAFTED)
-        began = time.perf_counter()
-        draft = await self._drafter.draft(id, whole, count)
-        self._pace.drafted(len(draft.tokens), time.perf_counter() - began)
-        return draft
+    async def _far_deltas(self, query: Query, tally: Tally) -> AsyncGenerator[Delta]:
+        """Where the far server breaks off, the small model goes on with its text."""
+        from predictors.engines.huggingface.streaming import Written, as_written
 
-    async def _checked(
-        self, id: str, sequence: "Sequence", whole: Whole, draft: "Drafted", known: bool
-    ) -> None:
-        assert self._known is not None
-        round = Round(
-            id=id,
-            at=len(whole.tokens),
-            draft=draft.tokens,
-            whole=None if known else whole,
-            drawn_from=_drawn_from(draft),
-        )
-        began = time.perf_counter()
-        verdict = await self._far.check(round, whole, self._known.vocabulary)
-        seconds = time.perf_counter() - began
-        if known:  # the first one computes the prompt
-            self._pace.checked(len(draft.tokens), verdict.accepted, seconds)
-        read = zip(verdict.tokens, verdict.logprobs, verdict.margins, strict=True)
-        for token, logprob, margin in read:
-            sequence.add(token, logprob, margin)
+        text, count = "", 0
+        try:
+            async with aclosing(self._far.stream(query)) as deltas:
+                async for delta in deltas:
+                    text += delta.text
+                    yield delta
+            return
+        except FAILURES as error:
+            if text:
+                count = len(self._drafting_().model.tokenizer.encode(text))
+            sequence = await self._instead(query, tally, error, text, count)
+        rest = as_written(sequence, Written(sequence), self._alone(sequence))
+        async with aclosing(rest):
+            async for delta in rest:
+                if (end := delta.answer) is not None:
+                    tokens = (end.completion_tokens or 0) + count
+                    end = replace(end, text=text + end.text, completion_tokens=tokens)
+                yield replace(delta, answer=end)
 
+    async def _instead(
+        self, query: Query, tally: Tally, error: HEMError, text: str = "", count: int = 0
+    ) -> "Sequence":
+        """For the small model, which goes on with `text` of `count` tokens. Raises the error where
+        that may not be."""
+        assert self._planner is not None
+        self._broken(query, error)
+        rest = goes_on(query, text, count)
+        if rest is None:
+            raise error
+        tally.breaks(first_line(error), begun=bool(text))
+        return await self._planner.own(rest)
 
-def _drawn_from(draft: "Drafted") -> list[Likely] | None:
-    if draft.probabilities is None:
-        return None
-    likely = []
-    for row in draft.probabilities:
-        tokens = row.nonzero()[:, 0]
-        likely.append(Likely(tokens=tokens.tolist(), probabilities=row[tokens].tolist()))
-    return likely
+    async def _alone(self, sequence: "Sequence") -> None:
+        drawing = Drawing.of(sequence.sampling, sequence.key, coupled=True)
+        await drafter_alone(sequence, drawing, self._drafting_().drafter)
+
+    def _broken(self, query: Query, error: HEMError) -> None:
+        """Raises the error where nobody may go on."""
+        assert self._planner is not None
+        self._planner.forget()
+        if not self._planner.finishes(query):
+            raise error
+
+    def _told(self, answer: Answer, plan: Plan, tally: Tally) -> Answer:
+        told = tally.told()
+        if plan.chosen and told.route == plan.way:  # and nothing broke
+            self._policy.took(plan.way, answer)
+        answered(self._verifier.url, told, answer.completion_tokens or 0, self._pace)
+        return replace(answer, speculation=told)
+
+    def _drafting_(self) -> Drafting:
+        assert self._drafting is not None, "start() comes first"
+        return self._drafting
