@@ -10,11 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 import pytest
 
 from tests.benchmarks.speculation import load, results
-from tests.benchmarks.speculation.asked import Asked, answered, questions
+from tests.benchmarks.speculation.asked import answered, questions
 from tests.benchmarks.speculation.cloud import cloud
 from tests.benchmarks.speculation.replay import Replay
 from tests.benchmarks.speculation.shapes import written
@@ -48,7 +47,7 @@ async def test_what_a_core_serves(name: str, tmp_path: Path) -> None:
 
 async def measured(server: ServerProcess) -> dict[int, dict[str, Any]]:
     """By rows and way."""
-    async with aiohttp.ClientSession() as session:
+    async with load.patient_session() as session:
         model = await load.verify_model(session, server.url)
         ends = frozenset(model.end_tokens)
         check = load.over_http(session, server.url, model.vocabulary)

@@ -42,7 +42,9 @@ def questions(count: int) -> list[Asked]:
     return found
 
 
-async def answered(asked: list[Asked], check: Check, ends: frozenset[int], limit: int) -> list[Asked]:
+async def answered(
+    asked: list[Asked], check: Check, ends: frozenset[int], limit: int
+) -> list[Asked]:
     """The same with their answers, at most `limit` tokens of each, one token a pass."""
     places = asyncio.Semaphore(AT_ONCE)
 
@@ -67,7 +69,7 @@ async def sequence(
     id = f"{random.getrandbits(96):024x}"
     known, last = list(prompt), -1
     whole: Whole | None = Whole(
-        tokens=list(prompt), prompt=len(prompt), drawing=DRAWING
+        tokens=list(prompt), prompt=len(prompt), drawing=DRAWING, max_tokens=limit
     )
     while (place := len(known) - len(prompt)) < limit and last not in ends:
         drafted = draft(place)[: limit - place - 1]

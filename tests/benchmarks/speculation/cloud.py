@@ -23,7 +23,9 @@ def cloud(model_dir: str, log: Path, *options: str) -> Iterator[ServerProcess]:
     before = os.sched_getaffinity(0)
     given = ("--model_name", "m", "--model_dir", model_dir, "--threads", "1", *options)
     os.sched_setaffinity(0, CLOUD)
-    server = ServerProcess("predictors", (*given, "--enable_latency_logging", "false"), ONE_THREAD, log)
+    server = ServerProcess(
+        "predictors", (*given, "--enable_latency_logging", "false"), ONE_THREAD, log
+    )
     os.sched_setaffinity(0, REST)
     try:
         server.wait_ready("/v2/models/m/ready", timeout=300)

@@ -1,10 +1,6 @@
 """A cost model of a verify step, fitted to measured ones, and what it says of tokens a second."""
 
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
-
-import numpy as np
-from scipy.optimize import nnls
+from typing import NamedTuple
 
 
 class Step(NamedTuple):

@@ -33,6 +33,9 @@ class Event:
     taken: int = 0
 
 
+# Less than servers keep an idle connection: one that they close just then would lose a request.
+IDLE_SECONDS: Final = 1.0
+
 Answering = Callable[[aiohttp.ClientSession, Asked], AsyncIterator[Event]]
 
 
@@ -70,16 +73,22 @@ async def served(way: Answering, asked: list[Asked], callers: int, process: int)
         after = _used(process), _used(None)
         return (after[0] - before[0]) / SECONDS, (after[1] - before[1]) / SECONDS
 
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    async with patient_session() as session:
         shares = asyncio.ensure_future(watched())
         await asyncio.gather(*(call(session) for _ in range(callers)))
         busy, load = await shares
     return _counted(events, begin, end, busy, load)
 
 
+def patient_session() -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS)
+    return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(None))
+
+
 def _counted(events: list[Event], begin: float, end: float, busy: float, load: float) -> Served:
     tokens = sum(
-        event.tokens * max(0.0, min(event.ended, end) - max(event.began, begin))
+        event.tokens
+        * max(0.0, min(event.ended, end) - max(event.began, begin))
         / max(event.ended - event.began, 1e-9)
         for event in events
     )
@@ -127,8 +136,7 @@ def rounds(
             told = len(draft(place)[: limit - place - 1])
             # Behind a refused token nothing is looked at.
             looked = min(told, verdict.accepted + 1)
-            rows = getattr(verdict, "rows", 1)
-            yield Event(began, ended, len(verdict.tokens), rows, looked, verdict.accepted)
+            yield Event(began, ended, len(verdict.tokens), verdict.rows, looked, verdict.accepted)
             began, place = ended, place + len(verdict.tokens)
 
     return answer

@@ -7,10 +7,11 @@ as it does.
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from predictors.contract.speculation import Whole
-from predictors.engines.huggingface.accepting import Drafted
+from predictors.engines.speculative.base import Drafted, Drafter
 
 FIRST_WORD: Final = 4  # tokens below it are special ones, which nobody drafts by mistake
 
@@ -38,9 +39,10 @@ class Replay:
 
 
 class ReplayDrafter:
-    """In place of `inner`, at its pace."""
+    """In place of `inner`, at its pace: the small model takes each step, and its tokens are
+    thrown away."""
 
-    def __init__(self, inner: Any, replay: Replay) -> None:
+    def __init__(self, inner: Drafter, replay: Replay) -> None:
         self._inner = inner
         self._replay = replay
 
@@ -50,7 +52,8 @@ class ReplayDrafter:
     async def draft(self, id: str, whole: Whole, count: int) -> Drafted:
         drafted = await self._inner.draft(id, whole, count)
         place = len(whole.tokens) - whole.prompt
-        return Drafted(self._replay(whole.tokens[: whole.prompt], place, len(drafted.tokens)))
+        tokens = self._replay(whole.tokens[: whole.prompt], place, len(drafted.tokens))
+        return replace(drafted, tokens=tokens, others=None, logprobs=(), margins=())
 
 
 def _other(token: int, vocabulary: int, chance: random.Random) -> int:
