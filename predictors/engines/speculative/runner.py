@@ -146,8 +146,8 @@ class Runner:
         for task in [task for task in self._waiting if task in done]:
             self._judged(task)
         if self._drafting is not None and self._drafting in done:
-            task, self._drafting = self._drafting, None
-            self._drafted(task.result())
+            drafted, self._drafting = self._drafting.result(), None
+            self._drafted(drafted)
 
     def _drafted(self, drafted: Drafted) -> None:
         """What is known may have grown meanwhile, as far as the draft goes on from it."""
