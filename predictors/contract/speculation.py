@@ -4,8 +4,9 @@ A round is a POST of a Round to PATH, answered by a Verdict, both as JSON. The v
 each sequence: a round tells only what is new, the draft. Where it has forgotten it, as it was
 started again or had no more room, it answers 409, and the draft side tells the whole sequence.
 
-A verdict is what the sequence has from `at` on. So rounds may be told twice, late, in any order, and
-several ahead: what is known is answered without a pass, and only what goes on behind it is checked.
+A verdict is what the sequence has from `at` on. So rounds may be told twice, late, in any order,
+and several ahead: what is known is answered without a pass, and only what goes on behind it is
+checked.
 
 Several rounds under way: the second one has as `pending` what was drafted behind the last known
 token and before its `at`. Say 10 tokens are known, and 1 to 9 are drafted:

@@ -109,8 +109,8 @@ def unchecked(sequence: Remembered, round: Round) -> list[int] | None:
 
 
 def known(sequence: Remembered, round: Round) -> tuple[int, int, int]:
-    """Where the tokens for the round begin and end, and how many of its draft are among them. Raises
-    Forgotten, InvalidRequest."""
+    """Where the tokens for the round begin and end, and how many of its draft are among them.
+    Raises Forgotten, InvalidRequest."""
     tokens = sequence.tokens
     given = [*round.pending, *round.draft]
     same = common(tokens[round.known : round.known + len(given)], given)
