@@ -84,7 +84,7 @@ class Whole(_Said):
     tokens: list[Token] = Field(min_length=1, max_length=MOST_TOKENS)
     prompt: int = Field(ge=1)
     drawing: Drawing
-    max_tokens: int | None = Field(None, ge=1)
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _has_a_prompt(self) -> Self:
@@ -263,7 +263,7 @@ class VerifyModel(_Said):
     vocabulary: int = Field(ge=1)
     end_tokens: list[Token]
     room: int = Field(ge=1)  # tokens of prompt and answer
-    slots: int = Field(1, ge=1)
+    slots: int = Field(default=1, ge=1)
     cost: PassCost | None = None
 
 

@@ -25,7 +25,9 @@ class ModelDrafter:
     """For at most `count` sequences at once; the others get no draft."""
 
     def __init__(self, model: Loaded, count: int, room: int) -> None:
-        self._stepper = Stepper(Slots(model.model, count, min(room, model.context)), count)
+        self._stepper: Stepper[_Draft] = Stepper(
+            Slots(model.model, count, min(room, model.context)), count
+        )
         self._room = min(room, model.context)
         self._free = list(range(count))
         self._known: dict[str, _Known] = {}
