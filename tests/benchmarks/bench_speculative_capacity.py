@@ -1,11 +1,10 @@
-"""Tokens a second that the large model's server serves with all it has, on a core of its own: alone,
-and where smaller models elsewhere draft. Beside each what the curve of its steps says.
+"""Tokens a second that the large model's server serves with all it has, on a core of its own:
+alone, and where smaller models elsewhere draft. Beside each what the curve of its steps says.
 
 The drafts are replayed by the callers, which costs the cloud's core nothing: four tokens a round,
 right as often as is wanted.
 """
 
-import asyncio
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -52,19 +51,18 @@ async def measured(server: ServerProcess) -> dict[int, dict[str, Any]]:
         ends = frozenset(model.end_tokens)
         check = load.over_http(session, server.url, model.vocabulary)
         asked = await answered(questions(QUESTIONS), check, ends, LIMIT)
-    ways = {"cloud-only": load.whole_answers(server.url, LIMIT)}
-    for acceptance in ACCEPTANCE:
-        replay = Replay({each.prompt: each.answer for each in asked}, acceptance, model.vocabulary)
-        given = (replay, DRAFTED, LIMIT, ends, model.vocabulary)
-        ways[str(acceptance)] = load.rounds(server.url, *given)
-    found: dict[int, dict[str, Any]] = {}
-    for rows in ROWS:
-        found[rows] = {}
-        for name, way in ways.items():
-            served = await load.served(way, asked, rows, server.process.pid)
-            found[rows][name] = asdict(served)
-            await asyncio.sleep(0.2)
-    return found
+        ways = {"cloud-only": load.whole_answers(session, server.url, LIMIT)}
+        answers = {each.prompt: each.answer for each in asked}
+        for acceptance in ACCEPTANCE:
+            replay = Replay(answers, acceptance, model.vocabulary)
+            ways[str(acceptance)] = load.rounds(check, replay, DRAFTED, LIMIT, ends)
+        return {
+            rows: {
+                name: asdict(await load.served(way, asked, rows, server.process.pid))
+                for name, way in ways.items()
+            }
+            for rows in ROWS
+        }
 
 
 def ratio(found: dict[str, Any]) -> float:

@@ -1,4 +1,4 @@
-"""One caller, who asks one question after another, over a link: what each way of answering takes."""
+"""One caller, who asks question after question over a link: what each way of answering takes."""
 
 import time
 from collections import Counter

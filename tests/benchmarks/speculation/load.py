@@ -36,7 +36,7 @@ class Event:
 # Less than servers keep an idle connection: one that they close just then would lose a request.
 IDLE_SECONDS: Final = 1.0
 
-Answering = Callable[[aiohttp.ClientSession, Asked], AsyncIterator[Event]]
+Answering = Callable[[Asked], AsyncIterator[Event]]
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,18 @@ class Served:
     load: float
 
 
-async def served(way: Answering, asked: list[Asked], callers: int, process: int) -> Served:
-    """`process`: the cloud's id."""
+async def served(
+    way: Answering, asked: list[Asked], callers: int, process: int | None = None
+) -> Served:
+    """`process`: the cloud's id; None: this one."""
     events: list[Event] = []
     turns = itertools.cycle(asked)
     begin = time.perf_counter() + WARM_SECONDS
     end = begin + SECONDS
 
-    async def call(session: aiohttp.ClientSession) -> None:
+    async def call() -> None:
         while time.perf_counter() < end:
-            async for event in way(session, next(turns)):
+            async for event in way(next(turns)):
                 events.append(event)
                 if event.ended > end:
                     return
@@ -73,10 +75,9 @@ async def served(way: Answering, asked: list[Asked], callers: int, process: int)
         after = _used(process), _used(None)
         return (after[0] - before[0]) / SECONDS, (after[1] - before[1]) / SECONDS
 
-    async with patient_session() as session:
-        shares = asyncio.ensure_future(watched())
-        await asyncio.gather(*(call(session) for _ in range(callers)))
-        busy, load = await shares
+    shares = asyncio.ensure_future(watched())
+    await asyncio.gather(*(call() for _ in range(callers)))
+    busy, load = await shares
     return _counted(events, begin, end, busy, load)
 
 
@@ -105,10 +106,10 @@ def _counted(events: list[Event], begin: float, end: float, busy: float, load: f
     )
 
 
-def whole_answers(url: str, limit: int) -> Answering:
+def whole_answers(session: aiohttp.ClientSession, url: str, limit: int) -> Answering:
     """By the large model alone, each answer in one piece."""
 
-    async def answer(session: aiohttp.ClientSession, asked: Asked) -> AsyncIterator[Event]:
+    async def answer(asked: Asked) -> AsyncIterator[Event]:
         given = {"max_tokens": limit, "temperature": 0, "repetition_penalty": 1}
         body = orjson.dumps(text_request([asked.text], given))
         began = time.perf_counter()
@@ -121,17 +122,16 @@ def whole_answers(url: str, limit: int) -> Answering:
 
 
 def rounds(
-    url: str, replay: Replay, drafted: int, limit: int, ends: frozenset[int], vocabulary: int
+    check: Check, replay: Replay, drafted: int, limit: int, ends: frozenset[int]
 ) -> Answering:
-    """By rounds of so many drafted tokens, which are replayed."""
+    """By rounds of so many drafted tokens, which are replayed, one round of an answer at a time."""
 
-    async def answer(session: aiohttp.ClientSession, asked: Asked) -> AsyncIterator[Event]:
+    async def answer(asked: Asked) -> AsyncIterator[Event]:
         def draft(place: int) -> list[int]:
             return replay(asked.prompt, place, drafted)
 
         began, place = time.perf_counter(), 0
-        checks = over_http(session, url, vocabulary)
-        async for verdict in sequence(asked.prompt, checks, draft, ends, limit):
+        async for verdict in sequence(asked.prompt, check, draft, ends, limit):
             ended = time.perf_counter()
             told = len(draft(place)[: limit - place - 1])
             # Behind a refused token nothing is looked at.

@@ -1,5 +1,5 @@
-"""A drafter that is right as often as is wanted: it replays the verifier's own greedy answer, with a
-seeded share of wrong tokens.
+"""A drafter that is right as often as is wanted: it replays the verifier's own greedy answer, with
+a seeded share of wrong tokens.
 
 It may run a real small model beside that, whose tokens are thrown away: then drafting takes as long
 as it does.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
+from pydantic import BaseModel
 
 from tests.conftest import ROOT
 
@@ -16,11 +17,16 @@ FOLDER: Final = Path(os.environ.get("HEM_BENCH_OUT", ROOT / "results" / "specula
 def keep(name: str, figures: Any) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
-    (FOLDER / f"{name}.json").write_bytes(orjson.dumps(figures, option=options))
+    text = orjson.dumps(figures, default=_plain, option=options)
+    (FOLDER / f"{name}.json").write_bytes(text)
 
 
 def kept(name: str, folder: Path = FOLDER) -> Any:
     return orjson.loads((folder / f"{name}.json").read_bytes())
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, BaseModel) else list(value)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
