@@ -116,8 +116,8 @@ class SpeculativeEngine(TextEngine):
         """Raises UpstreamError where it can't be asked, or has another tokenizer."""
         async with self._learning:
             if self._parts is None:
-                far = await self._verifier.model()
                 assert self._drafting is not None, "start() comes first"
+                far = await self._verifier.model(self._drafting.model)
                 if far.tokenizer != tokenizer_fingerprint(self._drafting.model.tokenizer):
                     raise UpstreamError(
                         f"the model at {self._verifier.url} has another tokenizer than "

@@ -7,9 +7,10 @@ with each special token: vLLM is made to choose it, and tells why it stopped.
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from predictors.engines.side_by_side import side_by_side
+from predictors.engines.speculative.base import DraftingModel
 from predictors.engines.speculative.vllm_ways import COMPLETIONS, GREEDY, generated
 from predictors.errors import UpstreamError
 
@@ -27,17 +28,6 @@ PROBE: Final = (
 )
 
 Post = Callable[[str, dict[str, Any], Callable[[Any], Any]], Awaitable[Any]]
-
-
-class DraftingModel(Protocol):
-    """What is looked at of the model here (see huggingface.loading.Loaded)."""
-
-    @property
-    def tokenizer(self) -> Any: ...
-    @property
-    def vocabulary(self) -> int: ...
-    @property
-    def end_tokens(self) -> frozenset[int]: ...
 
 
 async def check_tokens(post: Post, url: str, model: str, tokenizer: Any) -> None:
