@@ -115,7 +115,8 @@ class VLLMVerifier:
         name = self._name or (next(iter(cards)) if len(cards) == 1 else "")
         if name not in cards:
             raise ValueError(f"a list of models ({names}); choose one with --upstream_model")
-        return name, cards[name] or MOST_TOKENS  # what stands before it may not tell
+        room = cards[name]  # which something between may not pass on
+        return name, room if type(room) is int and room > 0 else MOST_TOKENS
 
 
 def _verdict(own: list[Chosen], drafted: list[int], round: Round, body: Any) -> Verdict:
