@@ -20,7 +20,7 @@ from predictors.contract.speculation import (
 )
 from predictors.engines.speculative.base import DraftingModel
 from predictors.engines.speculative.settings import SpeculativeSettings
-from predictors.engines.speculative.vllm_agreement import check_tokens, end_tokens
+from predictors.engines.speculative.vllm_agreement import end_tokens, same_tokens
 from predictors.engines.speculative.vllm_ways import COMPLETIONS, WAYS, Chosen, accepted
 from predictors.errors import HEMError, InvalidRequest
 from predictors.upstream.attempt import Refusal
@@ -66,14 +66,15 @@ class VLLMVerifier:
         return None
 
     async def model(self, near: DraftingModel) -> VerifyModel:
-        """Raises UpstreamError, where it is no vLLM server or has another tokenizer, too."""
+        """Its `tokenizer` is empty where it is another. Raises UpstreamError, where it is no vLLM
+        server, too."""
         name, room = await self._http.get(MODELS, self._listed)
-        await check_tokens(self._post, self.url, name, near.tokenizer)
-        ends = await end_tokens(self._post, name, near)
+        same = await same_tokens(self._post, self.url, name, near.tokenizer)
+        ends = await end_tokens(self._post, name, near) if same else frozenset()
         fingerprint = await asyncio.to_thread(tokenizer_fingerprint, near.tokenizer)
         self._name = name
         self._known = VerifyModel(
-            tokenizer=fingerprint,
+            tokenizer=fingerprint if same else "",
             vocabulary=near.vocabulary,
             end_tokens=sorted(ends),
             room=room,

@@ -257,11 +257,11 @@ async def test_a_server_that_is_no_vllm_is_said_to_be_none(
             await asking.model(Counting())
 
 
-async def test_another_tokenizer_is_told_by_a_token() -> None:
+async def test_another_tokenizer_is_told_by_a_token(caplog: pytest.LogCaptureFixture) -> None:
     other = CountingTokenizer({37: "cat"})
     async with scripted_vllm(tokenizer=other) as server, verifier(server) as made:
-        with pytest.raises(UpstreamError, match="token 37 is '<37>' here, and 'cat' there"):
-            await made.model(Counting())
+        assert (await made.model(Counting())).tokenizer == ""
+    assert "token 37 is '<37>' here, and 'cat' there" in caplog.text
 
 
 async def test_without_detokenize_the_numbers_of_a_text_are_compared(
@@ -269,13 +269,10 @@ async def test_without_detokenize_the_numbers_of_a_text_are_compared(
 ) -> None:
     async with scripted_vllm(statuses={DETOKENIZE: 404}) as server:
         async with verifier(server) as made:
-            assert (await made.model(Counting())).end_tokens == [END]
-        assert "passes no /detokenize on" in caplog.text
-        server.spoils[COMPLETIONS] = choice(prompt_token_ids=[1, 2, 3])
-        async with verifier(server) as made:
-            with pytest.raises(UpstreamError, match="another tokenizer"):
-                await made.model(Counting())
-        server.spoils[COMPLETIONS] = choice(prompt_token_ids=None)
-        async with verifier(server) as made:
+            assert (await made.model(Counting())).tokenizer
+            assert "passes no /detokenize on" in caplog.text
+            server.spoils[COMPLETIONS] = choice(prompt_token_ids=[1, 2, 3])
+            assert (await made.model(Counting())).tokenizer == ""
+            server.spoils[COMPLETIONS] = choice(prompt_token_ids=None)
             with pytest.raises(UpstreamError, match="no prompt_token_ids"):
                 await made.model(Counting())
