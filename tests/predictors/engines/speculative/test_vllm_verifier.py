@@ -267,12 +267,11 @@ async def test_another_tokenizer_is_told_by_a_token(caplog: pytest.LogCaptureFix
 async def test_without_detokenize_the_numbers_of_a_text_are_compared(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with scripted_vllm(statuses={DETOKENIZE: 404}) as server:
-        async with verifier(server) as made:
-            assert (await made.model(Counting())).tokenizer
-            assert "passes no /detokenize on" in caplog.text
-            server.spoils[COMPLETIONS] = choice(prompt_token_ids=[1, 2, 3])
-            assert (await made.model(Counting())).tokenizer == ""
-            server.spoils[COMPLETIONS] = choice(prompt_token_ids=None)
-            with pytest.raises(UpstreamError, match="no prompt_token_ids"):
-                await made.model(Counting())
+    async with scripted_vllm(statuses={DETOKENIZE: 404}) as server, verifier(server) as made:
+        assert (await made.model(Counting())).tokenizer
+        assert "passes no /detokenize on" in caplog.text
+        server.spoils[COMPLETIONS] = choice(prompt_token_ids=[1, 2, 3])
+        assert (await made.model(Counting())).tokenizer == ""
+        server.spoils[COMPLETIONS] = choice(prompt_token_ids=None)
+        with pytest.raises(UpstreamError, match="no prompt_token_ids"):
+            await made.model(Counting())
