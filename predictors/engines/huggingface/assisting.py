@@ -141,8 +141,6 @@ async def start_assistant(
 
 
 def _settings(settings: HuggingFaceSettings) -> ModelSettings:
-    return ModelSettings(
-        model_dir=settings.assistant_dir,
-        trust_remote_code=settings.trust_remote_code,
-        dtype=settings.dtype,
-    )
+    """It is small: its weights stay as they are."""
+    own = {"model_dir": settings.assistant_dir, "revision": None, "quantization": "none"}
+    return settings.model_copy(update=own)

@@ -49,7 +49,7 @@ class VLLMVerifier:
             health=MODELS,
         )
         self._way = WAYS[settings.vllm_check]
-        self._name = settings.upstream_model
+        self._wanted = self._name = settings.upstream_model
         self._known: VerifyModel | None = None
 
     @property
@@ -113,7 +113,7 @@ class VLLMVerifier:
         except (KeyError, TypeError, AttributeError):
             raise ValueError("no list of models, which a vLLM server answers") from None
         names = ", ".join([*cards][:SHOWN_MODELS]) or "none"
-        name = self._name or (next(iter(cards)) if len(cards) == 1 else "")
+        name = self._wanted or (next(iter(cards)) if len(cards) == 1 else "")
         if name not in cards:
             raise ValueError(f"a list of models ({names}); choose one with --upstream_model")
         room = cards[name]  # which something between may not pass on

@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from predictors.engines.checkpoint import EMBEDDED, PACKAGE, check, resolve
+from predictors.embedded import PREFIX as EMBEDDED
+from predictors.engines.checkpoint import PACKAGE, check, resolve
 from predictors.engines.vllm.failures import Failures
 from predictors.engines.vllm.settings import CPU_KV_CACHE_GIB, VLLMSettings
 from predictors.errors import ConfigurationError, known
