@@ -132,9 +132,10 @@ async def start_verifier(
     await batches.run(probe)
     try:
         drawing = Drawing.of(PROBE.sampling, probe.key, coupled=True)
-        whole = Whole(tokens=probe.prompt, prompt=len(probe.prompt), drawing=drawing)
+        count = len(probe.prompt)
+        whole = Whole(tokens=probe.prompt, prompt=count, drawing=drawing, max_tokens=None)
         drafted = probe.tokens[:-1]
-        round = Round(id="probe", at=len(probe.prompt), draft=drafted, whole=whole)
+        round = Round(id="probe", at=count, draft=drafted, whole=whole)
         verdict = await verifier.check(round)
     except Exception as error:  # transformers raises whatever its parts do
         await verifier.close()

@@ -109,8 +109,8 @@ def unchecked(sequence: Remembered, round: Round) -> list[int] | None:
 
 
 def known(sequence: Remembered, round: Round) -> tuple[int, int, int]:
-    """Where the tokens for the round begin and end, and how many of its draft are among them. Raises
-    Forgotten, InvalidRequest."""
+    """Where the tokens for the round begin and end, and how many of its draft are among them.
+    Raises Forgotten, InvalidRequest."""
     tokens = sequence.tokens
     given = [*round.pending, *round.draft]
     same = common(tokens[round.known : round.known + len(given)], given)
@@ -158,13 +158,11 @@ class Check:
         if draft is None:  # a round before this one, whose caller has left, has answered it
             return None
         missing = sequence.tokens[sequence.cached :]
-        if len(missing) <= PART_TOKENS:
-            self._draft = draft
-            tokens = [*missing, *draft]
-        else:
-            tokens = missing[:PART_TOKENS]
-        self._fed = len(tokens)
-        return Feed(sequence.cached, tokens)
+        if len(missing) > PART_TOKENS:
+            self._fed = PART_TOKENS
+            return Feed(sequence.cached, missing[:PART_TOKENS], read=1)
+        self._draft = draft
+        return Feed(sequence.cached, [*missing, *draft], read=len(draft) + 1)
 
     def checked(self, logits: torch.Tensor) -> Checked | None:
         """None where only a part of the prompt was fed."""
@@ -174,7 +172,7 @@ class Check:
         prompt, answer = whole.tokens[: whole.prompt], sequence.tokens[whole.prompt :]
         place = Place(sequence.sampling, whole.drawing.key, prompt, answer)
         drafted = Drafted(self._draft, self._spread(logits))
-        return Checked(place, drafted, whole.drawing.coupled, logits[-len(self._draft) - 1 :])
+        return Checked(place, drafted, whole.drawing.coupled, logits)
 
     def take(self, logits: torch.Tensor) -> None:
         take_all([self], [logits])
