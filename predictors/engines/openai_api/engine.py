@@ -30,7 +30,7 @@ from predictors.upstream.openai.client import (
     Completions,
     reasons,
 )
-from predictors.upstream.openai.endpoint import KEY_HINT, KeyedEndpoint, base_url
+from predictors.upstream.openai.endpoint import KEY_HINT, Endpoint, Keyed, base_url
 from predictors.upstream.openai.refusals import UnsupportedFields, told
 from predictors.upstream.settings import HTTPUpstreamSettings
 
@@ -39,7 +39,7 @@ SHOWN_MODELS = 10
 NO_LIST = frozenset({404, 405, 501})  # what servers without GET /models answer
 
 
-class OpenAIAPISettings(Dialect, KeyedEndpoint, HTTPUpstreamSettings):
+class OpenAIAPISettings(Dialect, Keyed, Endpoint, HTTPUpstreamSettings):
     url: Annotated[str, AfterValidator(base_url)] = Field(
         "http://127.0.0.1:8000/v1",
         description="base URL, as OpenAI's own /v1; with its parameters, as Azure's ?api-version=",

@@ -7,9 +7,10 @@ with each special token: vLLM is made to choose it, and tells why it stopped.
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from predictors.engines.side_by_side import side_by_side
+from predictors.engines.speculative.base import DraftingModel
 from predictors.engines.speculative.vllm_ways import COMPLETIONS, GREEDY, generated
 from predictors.errors import UpstreamError
 
@@ -29,30 +30,18 @@ PROBE: Final = (
 Post = Callable[[str, dict[str, Any], Callable[[Any], Any]], Awaitable[Any]]
 
 
-class DraftingModel(Protocol):
-    """What is looked at of the model here (see huggingface.loading.Loaded)."""
-
-    @property
-    def tokenizer(self) -> Any: ...
-    @property
-    def vocabulary(self) -> int: ...
-    @property
-    def end_tokens(self) -> frozenset[int]: ...
-
-
-async def check_tokens(post: Post, url: str, model: str, tokenizer: Any) -> None:
-    """Raises UpstreamError where they differ."""
+async def same_tokens(post: Post, url: str, model: str, tokenizer: Any) -> bool:
+    """Raises UpstreamError."""
     try:
         differs = await _first_difference(post, model, tokenizer, 0, len(tokenizer))
     except UpstreamError as error:
         if error.answered not in NOT_PASSED_ON:
             raise
-        return await _check_one_text(post, url, model, tokenizer)
-    if differs is not None:
-        number, here, there = differs
-        raise UpstreamError(
-            f"{_other(url)}: token {number} is {here!r:.40} here, and {there!r:.40} there"
-        )
+        return await _same_text(post, url, model, tokenizer)
+    if differs is None:
+        return True
+    log.warning("of %s token %d is %.40r here, and %.40r there", url, *differs)
+    return False
 
 
 async def _first_difference(
@@ -84,16 +73,17 @@ def _text(body: Any) -> str:
     return str(body["prompt"])
 
 
-async def _check_one_text(post: Post, url: str, model: str, tokenizer: Any) -> None:
+async def _same_text(post: Post, url: str, model: str, tokenizer: Any) -> bool:
     asked = {"model": model, "prompt": PROBE, "max_tokens": 1, "return_token_ids": True}
     here = tokenizer.encode(PROBE)
     if await post(COMPLETIONS, asked, _numbers) != here:
-        raise UpstreamError(_other(url))
+        return False
     log.warning(
         "%s passes no %s on: that it numbers tokens as the model here is known of one text of %d "
         "tokens only",
         *(url, DETOKENIZE, len(here)),
     )
+    return True
 
 
 def _numbers(body: Any) -> list[int]:
@@ -101,13 +91,6 @@ def _numbers(body: Any) -> list[int]:
         return list(body["choices"][0]["prompt_token_ids"])
     except (KeyError, TypeError, IndexError):
         raise ValueError("no prompt_token_ids, which a vLLM server answers") from None
-
-
-def _other(url: str) -> str:
-    return (
-        f"the model at {url} has another tokenizer than the one here: one can't check the tokens "
-        "of the other; take models of one family, or route between them"
-    )
 
 
 async def end_tokens(post: Post, model: str, near: DraftingModel) -> frozenset[int]:

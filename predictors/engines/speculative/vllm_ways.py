@@ -80,11 +80,16 @@ class Prefixes:
 WAYS: Final[Mapping[str, Way]] = {"prompt_logprobs": PromptLogprobs(), "prefixes": Prefixes()}
 
 
-def accepted(chosen: Rows[Chosen], draft: Rows[int], ends: frozenset[int]) -> list[Chosen]:
+def accepted(
+    chosen: Rows[Chosen], draft: Rows[int], ends: frozenset[int], vocabulary: int
+) -> list[Chosen]:
     """The drafted tokens that are the model's own, and its own one behind them; up to one that ends
-    the answer. Raises ValueError where one ends it that is not among `ends`."""
+    the answer. Raises ValueError for one that is none of `vocabulary`, and where one ends the
+    answer that is not among `ends`."""
     taken: list[Chosen] = []
     for place, own in enumerate(chosen):
+        if not 0 <= own.token < vocabulary:
+            raise ValueError(f"token {own.token} is none of {vocabulary}")
         if own.ends is not None and own.ends != (own.token in ends):
             said = "ends" if own.ends else "does not end"
             raise ValueError(f"token {own.token} {said} an answer, which is new")

@@ -14,19 +14,13 @@ KEY_HINT = "it refused the key; see --api_key, --api_key_file and --api_key_head
 PATHS = ("/chat/completions", "/completions")
 
 
-class Endpoint(Connection):
+class KeyHeader(Connection):
+    """How a key is sent."""
+
     api_key_header: str = Field(
         AUTHORIZATION,
         description="header of the key: authorization sends it as a bearer token, api-key (Azure) "
         "and others as it is",
-    )
-    max_tokens_field: str = Field(
-        "",
-        description="max_tokens, or max_completion_tokens as newer models of OpenAI take; by the "
-        "model's name and by what the server says if empty",
-    )
-    extra_body: SecretStr | None = Field(
-        None, description="JSON object of fields to add to each request; null takes one away"
     )
 
     def headers_with(self, key: str) -> dict[str, str]:
@@ -37,13 +31,24 @@ class Endpoint(Connection):
         sent = f"Bearer {key}" if name == AUTHORIZATION else key
         return {**({name: sent} if key else {}), **self.headers()}
 
+
+class Endpoint(KeyHeader):
+    max_tokens_field: str = Field(
+        "",
+        description="max_tokens, or max_completion_tokens as newer models of OpenAI take; by the "
+        "model's name and by what the server says if empty",
+    )
+    extra_body: SecretStr | None = Field(
+        None, description="JSON object of fields to add to each request; null takes one away"
+    )
+
     def extra_fields(self) -> Mapping[str, Any]:
         """Raises ConfigurationError."""
         return json_object(self, "extra_body")
 
 
-class KeyedEndpoint(Endpoint):
-    """What an engine has that asks for answers there."""
+class Keyed(KeyHeader):
+    """Which model is asked for, and by which key."""
 
     upstream_model: str = Field(
         "", description="name of the model there; the one that it lists if empty"
