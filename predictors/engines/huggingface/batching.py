@@ -127,10 +127,10 @@ async def start_verifier(
             "text: leave verify_slots and assistant_dir out"
         )
     verifier = Verifier(model, count, room, batches.apart)
-    await verifier.start()
     probe = await Sequence.of(PROBE, model, batches.context)
     await batches.run(probe)
     try:
+        await verifier.start()
         drawing = Drawing.of(PROBE.sampling, probe.key, coupled=True)
         count = len(probe.prompt)
         whole = Whole(tokens=probe.prompt, prompt=count, drawing=drawing, max_tokens=None)

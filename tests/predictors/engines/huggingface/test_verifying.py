@@ -252,3 +252,10 @@ async def test_whoever_tells_a_whole_with_other_tokens_begins_anew(engine):
         assert said(verdict) == (caller.answer[:4], 1)
     with pytest.raises(Forgotten, match="tokens, not"):
         await engine.check(one.round(9, one.answer[9:11]))
+
+
+async def test_it_says_what_a_pass_costs(engine):
+    model = engine.verify_model()
+    assert (model.slots, model.room) == (SLOTS, 256)
+    assert model.cost is not None and model.cost.seconds(1, 1) > 0
+    assert model.cost.seconds(3, 15) >= model.cost.seconds(3, 3) >= model.cost.seconds(1, 1)
