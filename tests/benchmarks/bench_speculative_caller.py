@@ -13,9 +13,12 @@ from typing import Any, Final
 
 import pytest
 
+from predictors.embedded import directory
+from predictors.embedded.workshop.answering import DirectModel
 from tests.benchmarks.speculation import load, results
 from tests.benchmarks.speculation.asked import GREEDY, Asked, answered, questions
 from tests.benchmarks.speculation.caller import (
+    DRAFTS,
     Figures,
     cloud_only,
     measured,
@@ -48,14 +51,16 @@ async def test_one_caller(tmp_path: Path) -> None:
             asked = await answered(questions(WARM_UP), check, ends, GREEDY.max_tokens)
         with Link(server.host) as link:
             for drafter in DRAFTERS:
+                chance = small_models(asked) if drafter == PAIR else float(drafter)
                 answers = {each.prompt: each.answer for each in asked}
-                replay = (
-                    None if drafter == PAIR else Replay(answers, float(drafter), model.vocabulary)
-                )
+                replay = None
+                if drafter != PAIR:
+                    replay = Replay(answers, chance, model.vocabulary)
                 for round_trip in ROUND_TRIPS:
                     link.round_trip = round_trip / 1000
-                    found = await cell(link, asked, replay, round_trip, drafter)
-                    rows += [row(drafter, round_trip, name, each) for name, each in found.items()]
+                    found = await cell(link, asked, replay, round_trip, chance)
+                    cells = {"drafter": drafter, "chance": chance, "round_trip": round_trip}
+                    rows += [{**cells, **row(name, each)} for name, each in found.items()]
                     results.keep("caller", rows)
                 show([each for each in rows if each["drafter"] == drafter])
     slower = {
@@ -68,7 +73,7 @@ async def test_one_caller(tmp_path: Path) -> None:
 
 
 async def cell(
-    link: Link, asked: list[Asked], replay: Replay | None, round_trip: int, drafter: str
+    link: Link, asked: list[Asked], replay: Replay | None, round_trip: int, chance: float
 ) -> dict[str, Figures]:
     few = asked[:ASKED]
     async with AsyncExitStack() as stack:
@@ -79,17 +84,16 @@ async def cell(
         await measured({"cloud-only": ways["cloud-only"]}, few[:2], link)
         await measured({"always": ways["always"]}, asked[-LEARNING:], link)
         await measured({"latency": ways["latency"]}, asked[:WARM_UP], link)
-        best = await best_length(link, few[:2], replay, round_trip, drafter)
+        best = await best_length(link, few[:2], replay, round_trip, chance)
         ways[f"naive, {best}"] = await enter(naive(link.url, replay, best))
         await measured({"naive": ways[f"naive, {best}"]}, few[:1], link)
         return await measured(ways, few, link)
 
 
 async def best_length(
-    link: Link, asked: list[Asked], replay: Replay | None, round_trip: int, drafter: str
+    link: Link, asked: list[Asked], replay: Replay | None, round_trip: int, chance: float
 ) -> int:
     """Of those tried, which are all that are not far from the best by a rough estimate."""
-    chance = 0.95 if drafter == PAIR else float(drafter)
 
     def expected(count: int) -> float:
         return (1 - chance ** (count + 1)) / (1 - chance) / (round_trip + 5 + count)
@@ -105,10 +109,19 @@ async def best_length(
     return max(rates, key=lambda count: rates[count])
 
 
-def row(drafter: str, round_trip: int, name: str, figures: Figures) -> dict[str, Any]:
+def small_models(asked: list[Asked]) -> float:
+    """The share of the large model's tokens that the small one would say, given those before."""
+    small = DirectModel(directory(DRAFTS))
+    said = [(each.answer, small.next_tokens(each.text, each.answer)) for each in asked]
+    same = [
+        own == other for answer, tokens in said for own, other in zip(answer, tokens, strict=True)
+    ]
+    return sum(same) / len(same)
+
+
+def row(name: str, figures: Figures) -> dict[str, Any]:
     way, _, length = name.partition(", ")
-    said: dict[str, Any] = {"drafter": drafter, "round_trip": round_trip, "way": way}
-    return {**said, "length": int(length or 0), "rate": figures.rate, **asdict(figures)}
+    return {"way": way, "length": int(length or 0), "rate": figures.rate, **asdict(figures)}
 
 
 def show(rows: list[dict[str, Any]]) -> None:

@@ -35,34 +35,41 @@ async def test_what_a_core_serves(name: str, tmp_path: Path) -> None:
     model_dir = f"embedded:{name}" if embedded else str(written(name, tmp_path / "model"))
     options = ("--verify_slots", str(max(ROWS)), "--max_batch_size", str(max(ROWS)))
     with cloud(model_dir, tmp_path / "log", *options) as server:
-        found = await measured(server)
-    results.keep(f"capacity-{name}", found)
+        report = await measured(server)
+    results.keep(f"capacity-{name}", report)
+    found = report["rows"]
     ways = ["cloud-only", *map(str, ACCEPTANCE)]
     heads = ["rows", *ways, "times at 0.8", "rows a pass", "core", "load's core"]
+    print(f"\n{name}: the wire takes {1000 * report['wire']:.2f} ms a round; {report['cost']}")
     results.table(heads, [shown(rows, found[rows], ways) for rows in ROWS])
     times = {rows: ratio(found[rows]) for rows in ROWS}
     assert {rows: times[rows] for rows, aim in TARGETS.items() if times[rows] < aim} == {}
 
 
-async def measured(server: ServerProcess) -> dict[int, dict[str, Any]]:
-    """By rows and way."""
+async def measured(server: ServerProcess) -> dict[str, Any]:
+    """`rows`: by rows and way; `wire`: seconds of a round without its pass; `cost`: of a pass, as
+    the server tells it."""
+    process = server.process.pid
     async with load.patient_session() as session:
         model = await load.verify_model(session, server.url)
         ends = frozenset(model.end_tokens)
         check = load.over_http(session, server.url, model.vocabulary)
         asked = await answered(questions(QUESTIONS), check, ends, LIMIT)
+        wire = await load.wire_seconds(check, asked[0], process)
         ways = {"cloud-only": load.whole_answers(session, server.url, LIMIT)}
         answers = {each.prompt: each.answer for each in asked}
         for acceptance in ACCEPTANCE:
             replay = Replay(answers, acceptance, model.vocabulary)
             ways[str(acceptance)] = load.rounds(check, replay, DRAFTED, LIMIT, ends)
-        return {
-            rows: {
-                name: asdict(await load.served(way, asked, rows, server.process.pid))
-                for name, way in ways.items()
-            }
+        found = {
+            rows: {name: await load.served(way, asked, rows, process) for name, way in ways.items()}
             for rows in ROWS
         }
+    prompt = sum(len(each.prompt) for each in asked) / len(asked)
+    answer = sum(len(each.answer) for each in asked) / len(asked)
+    served = {rows: {name: asdict(each) for name, each in by.items()} for rows, by in found.items()}
+    said = {"wire": wire, "cost": model.cost, "prompt": prompt, "answer": answer}
+    return {"drafted": DRAFTED, **said, "rows": served}
 
 
 def ratio(found: dict[str, Any]) -> float:

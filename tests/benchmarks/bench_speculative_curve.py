@@ -23,7 +23,7 @@ from tests.benchmarks.speculation.shapes import written
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(1200)]
 
-MODELS: Final = ("long-cloud", "16M", "125M")
+MODELS: Final = ("long-edge", "long-cloud", "16M", "125M")
 DECODED: Final = ("long-cloud", "16M")  # their own answers are measured, too
 SHORT, LONG = 8, 40  # tokens: the difference is that of steps without the prompt
 MOST_ERROR: Final = 0.15  # of the fit, median
