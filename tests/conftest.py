@@ -76,16 +76,23 @@ class ServerProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
         ports = ["--http_port", str(self.port), "--grpc_port", str(self.grpc_port)]
-        words, variables = [*arguments, *ports], {**os.environ, **NO_DRAIN, **env}
-        self.process: ForkedProcess | subprocess.Popen[bytes]
-        if can_be_forked(env):
-            self.process = ForkedProcess(module, words, variables, log, ROOT)
-            return
-        with log.open("wb") as out:
-            command = [sys.executable, "-m", module, *words]
-            self.process = subprocess.Popen(
-                command, stdout=out, stderr=out, env=variables, cwd=ROOT
-            )
+        self._words, self._variables = [*arguments, *ports], {**os.environ, **NO_DRAIN, **env}
+        self._module, self._forked = module, can_be_forked(env)
+        self.process = self._started()
+
+    def _started(self) -> "ForkedProcess | subprocess.Popen[bytes]":
+        if self._forked:
+            return ForkedProcess(self._module, self._words, self._variables, self.log, ROOT)
+        with self.log.open("wb") as out:
+            command = [sys.executable, "-m", self._module, *self._words]
+            return subprocess.Popen(command, stdout=out, stderr=out, env=self._variables, cwd=ROOT)
+
+    def restart(self, ready: str) -> None:
+        """Killed, and started again at the same ports."""
+        self.process.kill()
+        self.process.wait()
+        self.process = self._started()
+        self.wait_ready(ready)
 
     @property
     def host(self) -> str:

@@ -4,8 +4,9 @@ A round is a POST of a Round to PATH, answered by a Verdict, both as JSON. The v
 each sequence: a round tells only what is new, the draft. Where it has forgotten it, as it was
 started again or had no more room, it answers 409, and the draft side tells the whole sequence.
 
-A verdict is what the sequence has from `at` on. So rounds may be told twice, late, in any order, and
-several ahead: what is known is answered without a pass, and only what goes on behind it is checked.
+A verdict is what the sequence has from `at` on. So rounds may be told twice, late, in any order,
+and several ahead: what is known is answered without a pass, and only what goes on behind it is
+checked.
 
 Several rounds under way: the second one has as `pending` what was drafted behind the last known
 token and before its `at`. Say 10 tokens are known, and 1 to 9 are drafted:
@@ -83,7 +84,7 @@ class Whole(_Said):
     tokens: list[Token] = Field(min_length=1, max_length=MOST_TOKENS)
     prompt: int = Field(ge=1)
     drawing: Drawing
-    max_tokens: int | None = Field(None, ge=1)
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _has_a_prompt(self) -> Self:
@@ -262,7 +263,7 @@ class VerifyModel(_Said):
     vocabulary: int = Field(ge=1)
     end_tokens: list[Token]
     room: int = Field(ge=1)  # tokens of prompt and answer
-    slots: int = Field(1, ge=1)
+    slots: int = Field(default=1, ge=1)
     cost: PassCost | None = None
 
 

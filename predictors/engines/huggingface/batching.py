@@ -129,10 +129,10 @@ async def start_verifier(
             "whole text: leave verify_slots out"
         )
     verifier = Verifier(model, settings.verify_slots, settings.verify_tokens, batches.apart)
-    await verifier.start()
     probe = await Sequence.of(PROBE, model, batches.context)
     await batches.run(probe)
     try:
+        await verifier.start()
         drawing = Drawing.of(PROBE.sampling, probe.key, coupled=True)
         whole = Whole(tokens=probe.prompt, prompt=len(probe.prompt), drawing=drawing)
         drafted = probe.tokens[:-1]

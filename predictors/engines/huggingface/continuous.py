@@ -11,7 +11,8 @@ and no CUDA graphs; without flash attention the manager would use neither anyway
 A small model's only query runs outside of the batch: see `alone`. Whoever computes there asks the
 manager to pause (`apart`): as long as a pass of the batch takes, transformers notes in the model's
 configuration that attention is not causal, because the batch has a mask of its own, and a pass
-beside it would see tokens that are still to come.
+beside it would see tokens that are still to come. While nobody is in the batch there is no pass of
+it, and nothing to pause: see `turns`.
 """
 
 import asyncio
@@ -40,6 +41,7 @@ from predictors.engines.huggingface.loading import Loaded
 from predictors.engines.huggingface.sampling import Sampler
 from predictors.engines.huggingface.sequence import Sequence, failed, resolve
 from predictors.engines.huggingface.suspects import Breakdown, Suspects
+from predictors.engines.huggingface.turns import Turns
 from predictors.errors import EngineError, first_line
 
 log = logging.getLogger(__name__)
@@ -116,6 +118,7 @@ class ContinuousBatches:
         self.sampler = SequenceSampler()
         self._model = model
         self._present = 0
+        self._turns = Turns()
         self._leave = threading.Event()  # of the sequence that runs alone
         self._batch_size = batch_size
         self._ids = itertools.count()
@@ -174,13 +177,23 @@ class ContinuousBatches:
         """The calling thread has the model, and the batch waits; between two such turns of one
         thread it takes a step. Raises NotPaused."""
         manager = self.manager
-        with contextlib.ExitStack() as stack:
+        if manager is None:
+            raise NotPaused("continuous batching doesn't run")
+        if self._turns.takes(stopped=not manager.is_running()):
             try:
-                if manager is None:
-                    raise RuntimeError("continuous batching doesn't run")
-                stack.enter_context(manager.pause())
+                yield
+            finally:
+                self._turns.gives()
+            return
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._turns.resumed)
+            pause = manager.pause()
+            try:
+                stack.enter_context(pause)
             except RuntimeError as error:
+                stack.pop_all()
                 raise NotPaused(first_line(error)) from error
+            self._turns.paused()
             yield
 
     async def _run_in_batch(self, sequence: Sequence) -> None:
@@ -197,6 +210,10 @@ class ContinuousBatches:
     async def _steps(self, sequence: Sequence, tokens: int) -> None:
         """In the batch, until the sequence has ended or has so many tokens more. Raises Breakdown
         where the batch ended before it, EngineError where it failed itself."""
+        async with self._turns.in_batch():
+            await self._in_batch(sequence, tokens)
+
+    async def _in_batch(self, sequence: Sequence, tokens: int) -> None:
         manager = await self._running()
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
@@ -272,8 +289,10 @@ class ContinuousBatches:
 
     async def _restart(self) -> None:
         try:
-            await asyncio.to_thread(self._stop)
-            await asyncio.to_thread(self._start)
+            self._leave.set()
+            async with self._turns.in_batch():
+                await asyncio.to_thread(self._stop)
+                await asyncio.to_thread(self._start)
         except Exception as error:  # no memory for a new cache, say
             self._failing_since = min(self._failing_since, time.monotonic())
             self._failure = f"continuous batching can't be started again: {first_line(error)}"

@@ -6,6 +6,7 @@ some at a time, and takes some of them back: here a sequence's length is told wi
 that what lies behind it counts for nothing and is overwritten.
 """
 
+import math
 from collections.abc import Sequence as Rows
 from typing import Any
 
@@ -24,31 +25,48 @@ class Slots:
         self._model = model
         self._places = _Places()
         layers = model.config.get_text_config().num_hidden_layers
+        self._adds_masks = "eager" in str(model.config._attn_implementation)
+        self._can_skip = model._supports_logits_to_keep()
         self._cache = Cache([_Layer(self._places, count, room) for _ in range(layers)])
 
     @torch.no_grad()
-    def logits(self, slots: Rows[int], starts: Rows[int], tokens: Rows[Rows[int]]) -> torch.Tensor:
-        """[rows, longest, vocabulary], of which each row's first ones are its own: each sequence's
-        next `tokens`, which come behind `starts` tokens that its slot has. Raises ValueError where
-        a slot has no room for them."""
-        width = max(map(len, tokens))
-        device = self._model.device
-        begin = torch.tensor(starts, device=device)[:, None]
-        places = begin + torch.arange(width, device=device)
+    def logits(
+        self,
+        slots: Rows[int],
+        starts: Rows[int],
+        tokens: Rows[Rows[int]],
+        read: Rows[int] | None = None,
+    ) -> list[torch.Tensor]:
+        """Of each sequence [tokens, vocabulary]: its next `tokens`, which come behind `starts`
+        tokens that its slot has; or of the last `read` of them alone, as logits of a whole prompt
+        are many. Raises ValueError where a slot has no room for them."""
+        counts = [len(row) for row in tokens]
+        width = max(counts)
         length = max(starts) + width
         if length > self.room:
             raise ValueError(f"{length} tokens are more than the {self.room} that a slot holds")
-        self._places.set(torch.tensor(slots, device=device), places, length)
-        padded = [[*row, *[0] * (width - len(row))] for row in tokens]
-        seen = torch.arange(length, device=device) <= places[:, None, :, None]
+        unread = min(map(int.__sub__, counts, read)) if self._can_skip and read is not None else 0
+        places = torch.tensor(starts)[:, None] + torch.arange(width)
+        seen = torch.arange(length) <= places[:, None, :, None]
+        padded = [[*row, *[0] * (width - count)] for row, count in zip(tokens, counts, strict=True)]
+        device = self._model.device
+        places = places.to(device)
+        self._places.set(slots, places, length)
         logits: torch.Tensor = self._model(
             input_ids=torch.tensor(padded, device=device),
-            attention_mask=seen,
+            attention_mask=(self._added(seen) if self._adds_masks else seen).to(device),
             position_ids=places,
             past_key_values=self._cache,
             use_cache=True,
+            **({"logits_to_keep": width - unread} if unread else {}),
         ).logits
-        return logits
+        return [
+            logits[row, count - wanted - unread : count - unread]
+            for row, (count, wanted) in enumerate(zip(counts, read or counts, strict=True))
+        ]
+
+    def _added(self, seen: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(seen.shape, dtype=self._model.dtype).masked_fill_(~seen, -math.inf)
 
     def copy(self, slot: int, to: int, length: int) -> None:
         """The first `length` tokens of one slot, into another."""
@@ -60,14 +78,19 @@ class Slots:
 
 class _Places:
     """Where the tokens of one pass go: `slots` [rows], `places` [rows, width] in them, of which the
-    first `length` are looked at."""
+    first `length` are looked at. Slots that stand side by side need not be copied to be read."""
 
     slots: torch.Tensor
     places: torch.Tensor
     length: int
+    beside: slice | None
 
-    def set(self, slots: torch.Tensor, places: torch.Tensor, length: int) -> None:
-        self.slots, self.places, self.length = slots, places, length
+    def set(self, slots: Rows[int], places: torch.Tensor, length: int) -> None:
+        self.slots = torch.tensor(slots, device=places.device)
+        self.places, self.length = places, length
+        first, count = slots[0], len(slots)
+        together = list(slots) == list(range(first, first + count))
+        self.beside = slice(first, first + count) if together else None
 
 
 class _Layer(CacheLayerMixin):
@@ -107,4 +130,7 @@ class _Layer(CacheLayerMixin):
         """states: [rows, heads, width, size]; returns [rows, heads, length, size]."""
         here = self._places
         table[here.slots[:, None], here.places] = states.transpose(1, 2)
-        return torch.as_tensor(table[here.slots, : here.length]).transpose(1, 2)
+        looked_at = table[:, : here.length]
+        if here.beside is not None:
+            return torch.as_tensor(looked_at[here.beside]).transpose(1, 2)
+        return torch.as_tensor(looked_at.index_select(0, here.slots)).transpose(1, 2)

@@ -28,10 +28,12 @@ CLOSED: Final = "the engine is closed"
 
 
 class Feed(NamedTuple):
-    """`tokens` behind the `start` ones that the slot has."""
+    """`tokens` behind the `start` ones that the slot has. Of the last `read` of them the logits are
+    taken; None: of all."""
 
     start: int
     tokens: list[int]
+    read: int | None = None
 
 
 class Spent(NamedTuple):
@@ -56,7 +58,7 @@ class Work(Protocol):
         ...
 
     def take(self, logits: torch.Tensor) -> None:
-        """[tokens, vocabulary] of what was fed."""
+        """[tokens, vocabulary] of what was fed, as far as it is read."""
         ...
 
 
@@ -170,6 +172,7 @@ class Stepper(Generic[W]):
                 (few if len(feed.tokens) <= FEW_TOKENS else many).append((running, feed))
         _end(done)
         self._running = [running for running, _ in (*few, *many)]
+        few.sort(key=lambda fed: fed[0].work.slot)
         for begin in range(0, len(few), self._rows):
             self._pass(few[begin : begin + self._rows])
         if many:
@@ -183,10 +186,11 @@ class Stepper(Generic[W]):
         began = time.perf_counter()
         try:
             with self._around():
-                logits = self._slots.logits(
+                rows = self._slots.logits(
                     [running.work.slot for running, _ in fed],
                     [feed.start for _, feed in fed],
                     [feed.tokens for _, feed in fed],
+                    [feed.read or len(feed.tokens) for _, feed in fed],
                 )
         except Exception as error:  # out of memory, or anything a model's own code raises
             if len(fed) == 1:
@@ -196,7 +200,6 @@ class Stepper(Generic[W]):
             for one in fed:
                 self._pass([one])
             return
-        rows = [logits[row, : len(feed.tokens)] for row, (_, feed) in enumerate(fed)]
         self._take(fed, rows)
         seconds = time.perf_counter() - began
         tokens = sum(len(feed.tokens) for _, feed in fed)

@@ -1,0 +1,235 @@
+"""What goes wrong between a draft side and the server that checks: the right answer, or an error
+that says what it was."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import orjson
+import pytest
+
+from predictors.contract.query import Sampling
+from predictors.contract.speculation import PATH, Drawing, Round, Verdict, Whole
+from predictors.engines.speculative.settings import SpeculativeSettings
+from predictors.engines.speculative.verifier import RemoteVerifier
+from predictors.errors import HEMError, UpstreamError
+from tests.conftest import ServerProcess, StartServer
+
+READY = "/v2/models/m/ready"
+SLOTS = 2
+LENGTH = 32
+DRAWING = Drawing.of(Sampling(temperature=0.0, repetition_penalty=1.0), 0, coupled=True)
+VOCABULARY = 396
+
+
+@pytest.fixture(scope="module")
+def cloud(start_server: StartServer) -> ServerProcess:
+    given = ["--model_name", "m", "--model_dir", "embedded:long-cloud"]
+    return start_server("predictors", *given, "--verify_slots", str(SLOTS), ready=READY)
+
+
+@contextmanager
+def verifier(url: str, **settings: object) -> Iterator[RemoteVerifier]:
+    given = SpeculativeSettings.model_validate(
+        {"model_dir": "embedded:long-edge", "url": url, **settings}
+    )
+    yield RemoteVerifier(url, given)
+
+
+class Caller:
+    """Greedy, of a prompt of its own. What it drafts is right where it has heard the answer."""
+
+    def __init__(self, number: int, far: RemoteVerifier) -> None:
+        self.prompt = [5 + number, *range(40, 40 + number % 5), 9]
+        self.tokens: list[int] = []
+        self.id = f"caller {number} {time.monotonic_ns()}"
+        self._far = far
+
+    def whole(self) -> Whole:
+        tokens = [*self.prompt, *self.tokens]
+        return Whole(tokens=tokens, prompt=len(self.prompt), drawing=DRAWING, max_tokens=LENGTH)
+
+    async def step(self, draft: list[int]) -> Verdict:
+        whole = self.whole()
+        at, told = len(whole.tokens), None if self.tokens else whole
+        verdict = await self._far.check(
+            Round(id=self.id, at=at, draft=draft, whole=told), whole, VOCABULARY
+        )
+        self.tokens += verdict.tokens
+        return verdict
+
+    async def to_end(self, heard: list[int] | None = None) -> list[int]:
+        while len(self.tokens) < LENGTH:
+            done, left = len(self.tokens), LENGTH - len(self.tokens)
+            draft = heard[done : done + 4] if heard is not None else [7, 8]
+            await self.step(draft[: left - 1])
+        return self.tokens
+
+
+@pytest.fixture(scope="module")
+def answers(cloud: ServerProcess) -> list[list[int]]:
+    """One after another, undisturbed."""
+
+    async def all_() -> list[list[int]]:
+        with verifier(cloud.url) as far:
+            got = [await Caller(number, far).to_end() for number in range(6)]
+            await far.close()
+            return got
+
+    return asyncio.run(all_())
+
+
+@pytest.fixture
+async def far(cloud: ServerProcess) -> AsyncIterator[RemoteVerifier]:
+    with verifier(cloud.url) as far:
+        yield far
+        await far.close()
+
+
+async def test_a_server_that_is_started_again_is_told_the_whole_sequence(
+    cloud: ServerProcess, far: RemoteVerifier, answers: list[list[int]]
+) -> None:
+    caller = Caller(0, far)
+    await caller.step(answers[0][:6])
+    assert 0 < len(caller.tokens) < LENGTH
+    await asyncio.to_thread(cloud.restart, READY)
+    verdict = await caller.step(answers[0][len(caller.tokens) :][:3])
+    assert verdict.cached == 0
+    assert await caller.to_end(answers[0]) == answers[0]
+
+
+async def test_more_callers_than_its_cache_has_room_for_get_their_answers(
+    far: RemoteVerifier, answers: list[list[int]]
+) -> None:
+    async with asyncio.timeout(60):
+        got = await asyncio.gather(*(Caller(n, far).to_end(answers[n]) for n in range(6)))
+    assert list(got) == answers
+
+
+async def test_rounds_out_of_order_and_twice_are_answered_alike(
+    far: RemoteVerifier, answers: list[list[int]]
+) -> None:
+    caller, a = Caller(1, far), answers[1]
+    whole, at = caller.whole(), len(caller.prompt)
+    rounds = [
+        Round(id=caller.id, at=at + len(done), draft=a[len(done) :][:3], pending=done)
+        for done in (a[:0], a[:4], a[:8])
+    ]
+    for order in ([2, 0, 1], [1, 1, 0], [0, 2, 2]):
+        got = await asyncio.gather(*(far.check(rounds[n], whole, VOCABULARY) for n in order))
+        assert [verdict.tokens for verdict in got] == [a[4 * n : 4 * n + 4] for n in order]
+    assert {verdict.passes for verdict in got} == {0}
+
+
+async def test_a_caller_who_leaves_in_the_middle_does_not_hold_up_others(
+    cloud: ServerProcess, far: RemoteVerifier, answers: list[list[int]]
+) -> None:
+    with verifier(cloud.url, timeout=0.05, retries=0) as hasty:
+        long = Round(
+            id="long",
+            at=1000,
+            whole=Whole(tokens=[5, 9] * 500, prompt=1000, drawing=DRAWING),
+        )
+        gone = [
+            hasty.check(long.model_copy(update={"id": f"long {n}"}), long.whole, VOCABULARY)
+            for n in range(8)
+        ]
+        said = await asyncio.gather(*gone, return_exceptions=True)
+        assert any(isinstance(each, HEMError) for each in said)
+        await hasty.close()
+    async with asyncio.timeout(30):
+        assert await Caller(2, far).to_end(answers[2]) == answers[2]
+
+
+@contextmanager
+def scripted(body: bytes, seconds: float = 0.0) -> Iterator[str]:
+    """A server that answers every round so."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            time.sleep(seconds)
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            return None
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+async def told(url: str, **settings: object) -> Verdict:
+    """Of two drafted tokens, by the real client."""
+    whole = Whole(tokens=[1, 2, 3], prompt=2, drawing=DRAWING)
+    with verifier(url, retries=0, **settings) as far:
+        try:
+            return await far.check(Round(id="x", at=3, draft=[4, 5], whole=whole), whole, 50)
+        finally:
+            await far.close()
+
+
+GOOD = {"accepted": 1, "own": 9, "logprobs": [0, -20500], "margins": [10000, 5]}
+
+
+async def test_a_verdict_says_what_is_new_alone() -> None:
+    with scripted(orjson.dumps(GOOD)) as url:
+        verdict = await told(url)
+    assert (verdict.accepted, verdict.tokens) == (1, [4, 9])
+    assert (verdict.logprobs, verdict.margins) == ([0.0, -2.05], [1.0, 0.0005])
+    assert (verdict.cached, verdict.passes) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({**GOOD, "own": 50}, "token 50 is none of 50"),
+        ({**GOOD, "own": -1}, "own"),
+        ({**GOOD, "accepted": 3}, "it takes 3 tokens, but 2 were drafted"),
+        ({**GOOD, "accepted": -1}, "accepted"),
+        ({**GOOD, "logprobs": [0]}, "as many logprobs and margins"),
+        ({**GOOD, "margins": [0, 0, 0]}, "as many logprobs and margins"),
+        ({**GOOD, "logprobs": [0, 1]}, "logprobs.1"),
+        ({**GOOD, "logprobs": [0, None]}, "logprobs.1"),
+        ({**GOOD, "margins": [0, 10001]}, "margins.1"),
+        ({**GOOD, "seconds": -1}, "seconds"),
+        ({**GOOD, "tokens": [4, 9]}, "tokens: Extra inputs"),
+        ({}, "it has no token"),
+        ([GOOD], "valid dictionary"),
+        (b'{"accepted": 1, "own": 9, "logprobs": [0, NaN], "margins": [0, 0]}', "is unusable"),
+        (b"", "is unusable"),
+        (b'{"accepted": 1, "own": 9, "logpr', "is unusable"),
+    ],
+)
+async def test_a_verdict_that_can_not_be_one_is_an_error_that_says_why(
+    body: object, said: str
+) -> None:
+    sent = body if isinstance(body, bytes) else orjson.dumps(body)
+    with scripted(sent) as url, pytest.raises(UpstreamError) as error:
+        await told(url)
+    assert said in str(error.value) and url in str(error.value)
+
+
+async def test_a_server_that_takes_too_long_is_an_error_in_time() -> None:
+    with scripted(orjson.dumps(GOOD), seconds=1.5) as url:
+        began = time.monotonic()
+        with pytest.raises(UpstreamError):
+            await told(url, timeout=0.2)
+    assert time.monotonic() - began < 3.0
+
+
+def test_rounds_and_verdicts_are_short_on_the_wire(cloud: ServerProcess) -> None:
+    whole = Whole(tokens=[5, 9, 7], prompt=3, drawing=DRAWING)
+    first = Round(id="0123456789ab", at=3, draft=[7, 8, 9], whole=whole)
+    httpx.post(f"{cloud.url}{PATH}", content=first.to_json()).raise_for_status()
+    second = Round(id="0123456789ab", at=4, draft=[7, 8, 9, 10]).to_json()
+    verdict = httpx.post(f"{cloud.url}{PATH}", content=second)
+    assert len(second) < 60 and len(verdict.content) < 140, verdict.content
