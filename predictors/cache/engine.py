@@ -16,7 +16,7 @@ from prometheus_client import Counter, Gauge
 from predictors.cache.flights import Answers, Flights, Queries
 from predictors.cache.key import answer_key
 from predictors.cache.store import Store, StoreError, pack, unpack
-from predictors.contract import Answer, Delta, Query, Sampling
+from predictors.contract import EDGE, Answer, Delta, Query, Sampling
 from predictors.contract.chat import finish_of
 from predictors.contract.tensors import TensorRequest, TensorResponse, TensorType
 from predictors.engines.base import TensorEngine, TextEngine
@@ -176,10 +176,11 @@ class CachedEngine(TextEngine):
         return hits
 
     async def _keep(self, answers: Mapping[bytes, Answer]) -> None:
-        if not answers:
+        kept = {key: pack(answer) for key, answer in answers.items() if not _stands_in(answer)}
+        if not kept:
             return
         try:
-            await self._store.write({key: pack(answer) for key, answer in answers.items()})
+            await self._store.write(kept)
         except StoreError as error:
             self._failed("write", error)
         else:
@@ -207,3 +208,8 @@ class CachedTensorEngine(CachedEngine, TensorEngine):
 
     def outputs(self) -> list[TensorType]:
         return cast(TensorEngine, self._engine).outputs()
+
+
+def _stands_in(answer: Answer) -> bool:
+    """Whether a small model answered where a large one would have."""
+    return answer.speculation is not None and answer.speculation.route == EDGE

@@ -8,7 +8,6 @@ and nobody waits for them.
 
 import asyncio
 import random
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -219,7 +218,7 @@ class Runner:
         )
         self._tally.left(count)
         task = asyncio.ensure_future(self._checked(round, whole))
-        self._waiting[task] = _Left(flight, time.perf_counter(), alone and self._told)
+        self._waiting[task] = _Left(flight, _now(), alone and self._told)
         self._told = True
 
     async def _checked(self, round: Round, whole: Whole) -> Verdict:
@@ -241,7 +240,7 @@ class Runner:
         if flight.path[: flight.at] == self._sequence.prompt and not flight.pending:
             self._tally.prompt = max(self._tally.prompt, verdict.seconds)
         else:
-            seconds = time.perf_counter() - left if timed else None
+            seconds = _now() - left if timed else None
             self._parts.pace.checked(len(flight.draft), verdict, seconds)
         self._take(flight, verdict)
 
@@ -288,6 +287,10 @@ class _Left(NamedTuple):
     flight: Flight
     at: float
     timed: bool
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _drop(task: asyncio.Task[Any]) -> None:

@@ -1,6 +1,6 @@
 """What one answer's speculation took: rounds, tokens, passes, bytes, time."""
 
-import time
+import asyncio
 from dataclasses import dataclass, field
 
 from predictors.contract import CLOUD, EDGE
@@ -36,13 +36,13 @@ class Tally:
         self.rounds += 1
         self.drafted += drafted
         if self._open == 0:
-            self._since = time.perf_counter()
+            self._since = asyncio.get_running_loop().time()
         self._open += 1
 
     def came(self, verdict: Verdict | None) -> None:
         self._open -= 1
         if self._open == 0:
-            self._waited += time.perf_counter() - self._since
+            self._waited += asyncio.get_running_loop().time() - self._since
         if verdict is not None:
             self.passes += verdict.passes
             self.computing += verdict.seconds
@@ -50,7 +50,7 @@ class Tally:
     def told(self) -> Speculation:
         waited = self._waited
         if self._open:
-            waited += time.perf_counter() - self._since
+            waited += asyncio.get_running_loop().time() - self._since
         return Speculation(
             route=self.route,
             reason=self.reason,

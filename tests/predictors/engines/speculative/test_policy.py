@@ -1,0 +1,74 @@
+"""Which way a query is answered: by what is measured, and hardly ever by the slower way."""
+
+import pytest
+
+from predictors.contract import Answer
+from predictors.engines.speculative.policy import WARM_UP, Capacity, Latency, Policy, Way
+
+
+def answer(seconds: float, tokens: int = 50) -> Answer:
+    """Its first token takes as long as each other."""
+    each = seconds / tokens
+    return Answer("x", completion_tokens=tokens, time_to_first_token=each, inter_token_latency=each)
+
+
+def ways(policy: Policy, seconds: dict[Way, float], count: int) -> list[Way]:
+    """Of so many queries that take so long."""
+    taken: list[Way] = []
+    for _ in range(count):
+        way, _ = policy.way()
+        policy.took(way, answer(seconds[way]))
+        taken.append(way)
+    return taken
+
+
+def test_the_warm_up_tries_both() -> None:
+    first = ways(Latency(), {"speculative": 1.0, "cloud": 1.0}, WARM_UP)
+    assert first.count("cloud") == 8 and first.count("speculative") == 24
+
+
+@pytest.mark.parametrize("slower", [1.05, 1.5, 4.0, 20.0])
+def test_what_is_slower_costs_less_than_a_twentieth(slower: float) -> None:
+    policy = Latency()
+    seconds: dict[Way, float] = {"speculative": slower, "cloud": 1.0}
+    ways(policy, seconds, WARM_UP)
+    later = ways(policy, seconds, 2000)
+    assert sum(seconds[way] for way in later) / len(later) < 1.05
+    assert "speculative" in later
+
+
+def test_what_is_faster_is_taken_and_both_are_looked_at_again() -> None:
+    policy = Latency()
+    ways(policy, {"speculative": 0.5, "cloud": 1.0}, WARM_UP)
+    later = ways(policy, {"speculative": 0.5, "cloud": 1.0}, 500)
+    assert 0 < later.count("cloud") < 10
+
+
+def test_a_link_that_becomes_fast_is_noticed() -> None:
+    policy = Latency()
+    ways(policy, {"speculative": 2.0, "cloud": 1.0}, 200)
+    ways(policy, {"speculative": 0.5, "cloud": 1.0}, 2000)
+    assert policy.way()[0] == "speculative"
+
+
+def test_the_reason_says_how_much_slower_it_would_be() -> None:
+    policy = Latency()
+    ways(policy, {"speculative": 2.0, "cloud": 1.0}, WARM_UP)
+    assert policy.way() == ("cloud", "speculation takes 2.00 times as long")
+
+
+@pytest.mark.parametrize(
+    ("share", "slower", "way"),
+    [
+        (0.5, 1.2, "speculative"),
+        (1.1, 0.5, "cloud"),
+        (0.5, 1.6, "cloud"),
+        (None, 1.2, "speculative"),
+    ],
+)
+def test_capacity_is_kept_as_long_as_answers_do_not_take_too_long(
+    share: float | None, slower: float, way: Way
+) -> None:
+    policy = Capacity(1.5, lambda: share)
+    ways(policy, {"speculative": slower, "cloud": 1.0}, WARM_UP)
+    assert policy.way()[0] == way
