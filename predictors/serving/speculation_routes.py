@@ -25,7 +25,7 @@ class SpeculationRoutes:
 
     async def model(self, request: Request) -> Response:
         self._check_ready()
-        return JSONResponse(self._engine.verify_model().model_dump())
+        return JSONResponse(self._engine.verify_model().model_dump(exclude_none=True))
 
     async def round(self, request: Request) -> Response:
         try:

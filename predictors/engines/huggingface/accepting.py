@@ -114,7 +114,9 @@ def _said(logits: torch.Tensor, tokens: list[int]) -> tuple[list[float], list[fl
 def _chosen(logits: torch.Tensor, checked: Rows[Checked]) -> list[list[int]]:
     """Of each the tokens of its draft that are taken, and the model's own one."""
     rows = [row for each in checked for row in places(each.place, each.draft.tokens)]
-    scores = Penalties().applied(logits.clone(), rows)  # type: ignore[arg-type]
+    penalised = any(_penalises(each.place.sampling) for each in checked)
+    scores = logits.clone() if penalised else logits  # what is said is the model's own
+    scores = Penalties().applied(scores, rows)  # type: ignore[arg-type]
     drawn = draw(scores, rows).tolist()  # type: ignore[arg-type]
     chosen, begin = [], 0
     for each in checked:
@@ -126,6 +128,11 @@ def _chosen(logits: torch.Tensor, checked: Rows[Checked]) -> list[list[int]]:
             spread = distribution(scores[here], rows[here])  # type: ignore[arg-type]
             chosen.append(_kept(spread, rows[here], each.draft))
     return chosen
+
+
+def _penalises(sampling: Sampling) -> bool:
+    added = sampling.presence_penalty or sampling.frequency_penalty
+    return sampling.repetition_penalty != 1.0 or bool(added)
 
 
 def _same(own: list[int], draft: Rows[int]) -> list[int]:

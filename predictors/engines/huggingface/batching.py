@@ -127,15 +127,15 @@ async def start_verifier(
             "text: leave verify_slots and assistant_dir out"
         )
     verifier = Verifier(model, count, room, batches.apart)
-    await verifier.start()
     probe = await Sequence.of(PROBE, model, batches.context)
     await batches.run(probe)
     try:
+        await verifier.start()
         drawing = Drawing.of(PROBE.sampling, probe.key, coupled=True)
-        count = len(probe.prompt)
-        whole = Whole(tokens=probe.prompt, prompt=count, drawing=drawing, max_tokens=None)
+        at = len(probe.prompt)
+        whole = Whole(tokens=probe.prompt, prompt=at, drawing=drawing, max_tokens=None)
         drafted = probe.tokens[:-1]
-        round = Round(id="probe", at=count, draft=drafted, whole=whole)
+        round = Round(id="probe", at=at, draft=drafted, whole=whole)
         verdict = await verifier.check(round)
     except Exception as error:  # transformers raises whatever its parts do
         await verifier.close()

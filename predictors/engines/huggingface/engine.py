@@ -101,6 +101,7 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
             end_tokens=sorted(self.loaded.end_tokens),
             room=self.verifier.room,
             slots=self.verifier.count,
+            cost=self.verifier.cost,
         )
 
     async def check(self, round: Round) -> Verdict:

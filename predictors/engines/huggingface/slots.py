@@ -25,6 +25,7 @@ class Slots:
         self._model = model
         self._places = _Places()
         layers = model.config.get_text_config().num_hidden_layers
+        self._adds_masks = "eager" in str(model.config._attn_implementation)
         self._can_skip = model._supports_logits_to_keep()
         self._cache = Cache([_Layer(self._places, count, room) for _ in range(layers)])
 
@@ -46,15 +47,14 @@ class Slots:
             raise ValueError(f"{length} tokens are more than the {self.room} that a slot holds")
         unread = min(map(int.__sub__, counts, read)) if self._can_skip and read is not None else 0
         places = torch.tensor(starts)[:, None] + torch.arange(width)
-        behind = torch.arange(length) > places[:, None, :, None]
-        mask = torch.zeros(behind.shape, dtype=self._model.dtype).masked_fill_(behind, -math.inf)
+        seen = torch.arange(length) <= places[:, None, :, None]
         padded = [[*row, *[0] * (width - count)] for row, count in zip(tokens, counts, strict=True)]
         device = self._model.device
         places = places.to(device)
         self._places.set(slots, places, length)
         logits: torch.Tensor = self._model(
             input_ids=torch.tensor(padded, device=device),
-            attention_mask=mask.to(device),
+            attention_mask=(self._added(seen) if self._adds_masks else seen).to(device),
             position_ids=places,
             past_key_values=self._cache,
             use_cache=True,
@@ -71,6 +71,9 @@ class Slots:
             if layer.is_initialized:
                 for table in (layer.keys, layer.values):
                     table[to, :length] = table[slot, :length]
+
+    def _added(self, seen: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(seen.shape, dtype=self._model.dtype).masked_fill_(~seen, -math.inf)
 
 
 class _Places:

@@ -4,6 +4,7 @@ What a round asks is answered from what is known, where that is enough. Else its
 the model, and more is known.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence as Rows
 from contextlib import AbstractContextManager, nullcontext
@@ -11,9 +12,10 @@ from typing import Final
 
 import torch
 
-from predictors.contract.speculation import Forgotten, Round, Verdict
+from predictors.contract.speculation import Forgotten, PassCost, Round, Verdict
 from predictors.engines.huggingface.accepting import Accepted, Checked, Drafted, Place, accept_all
 from predictors.engines.huggingface.loading import Loaded
+from predictors.engines.huggingface.pass_cost import measured
 from predictors.engines.huggingface.remembering import Memory, Remembered, common
 from predictors.engines.huggingface.slots import Slots
 from predictors.engines.huggingface.stepping import FEW_TOKENS, Feed, Spent, Stepper
@@ -37,12 +39,20 @@ class Verifier:
         self.count = count
         self._model = model
         # Some drafted tokens may go beyond the end, to be taken back.
-        slots = Slots(model.model, count, self.room + FEW_TOKENS)
-        self.stepper = Stepper[Check](slots, count, around, take_all)
+        self._slots = Slots(model.model, count, self.room + FEW_TOKENS)
+        self._around = around
+        self.cost: PassCost | None = None  # after the start
+        self.stepper = Stepper[Check](self._slots, count, around, take_all)
         self._memory = Memory(count)
 
     async def start(self) -> None:
+        """Raises whatever the model does."""
+        self.cost = await asyncio.to_thread(self._measured)
         self.stepper.start()
+
+    def _measured(self) -> PassCost:
+        with self._around():
+            return measured(self._slots)
 
     async def close(self) -> None:
         await self.stepper.close()

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from predictors.contract import Query, Sampling
 from predictors.contract.speculation import Drawing, Forgotten, Round, Verdict, Whole
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.engines.huggingface.sequence import Sequence
-from predictors.errors import InvalidRequest
+from predictors.errors import EngineError, InvalidRequest
 from tests.predictors.engines.huggingface.tiny_llama import write_tiny_llama
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -252,3 +252,34 @@ async def test_whoever_tells_a_whole_with_other_tokens_begins_anew(engine):
         assert said(verdict) == (caller.answer[:4], 1)
     with pytest.raises(Forgotten, match="tokens, not"):
         await engine.check(one.round(9, one.answer[9:11]))
+
+
+async def test_it_says_what_a_pass_costs(engine):
+    model = engine.verify_model()
+    assert (model.slots, model.room) == (SLOTS, 256)
+    assert model.cost is not None and model.cost.seconds(1, 1) > 0
+    assert model.cost.seconds(3, 15) >= model.cost.seconds(3, 3) >= model.cost.seconds(1, 1)
+
+
+async def test_a_sequence_over_which_the_model_fails_fails_alone(engine):
+    one, other = await callers(engine, 2)
+    poisoned = 200
+    one.prompt = [*one.prompt, poisoned]
+    assert poisoned not in [*other.prompt, *other.answer]
+    weights = engine.loaded.model.get_input_embeddings().weight.data
+    before = weights[poisoned].clone()
+    weights[poisoned] = float("nan")
+    try:
+        failed, fine = await asyncio.gather(
+            engine.check(one.round(0, [3, 4], told=True)),
+            engine.check(other.round(0, other.answer[:2], told=True)),
+            return_exceptions=True,
+        )
+    finally:
+        weights[poisoned] = before
+    assert isinstance(failed, EngineError) and "NaN" in str(failed)
+    assert said(fine) == (other.answer[:3], 1)
+    # What was computed of it is not taken for good later.
+    again = await engine.check(one.round(0, [3, 4], told=True))
+    fresh = replace(one, id="fresh")
+    assert again.tokens == (await engine.check(fresh.round(0, [3, 4], told=True))).tokens
