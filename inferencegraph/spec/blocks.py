@@ -54,7 +54,7 @@ class HuggingFaceConfig(EngineConfig):
     verify_tokens: int | None = Field(default=None, ge=64)
     assistant_dir: str | None = None
     assistant_slots: int | None = Field(default=None, ge=1, le=256)
-    assistant_tokens: int | None = Field(default=None, ge=0)
+    assistant_tokens: int | None = Field(default=None, ge=0, le=64)
 
 
 class VLLMConfig(EngineConfig):

@@ -132,10 +132,10 @@ async def start_verifier(
     try:
         await verifier.start()
         drawing = Drawing.of(PROBE.sampling, probe.key, coupled=True)
-        count = len(probe.prompt)
-        whole = Whole(tokens=probe.prompt, prompt=count, drawing=drawing, max_tokens=None)
+        at = len(probe.prompt)
+        whole = Whole(tokens=probe.prompt, prompt=at, drawing=drawing, max_tokens=None)
         drafted = probe.tokens[:-1]
-        round = Round(id="probe", at=count, draft=drafted, whole=whole)
+        round = Round(id="probe", at=at, draft=drafted, whole=whole)
         verdict = await verifier.check(round)
     except Exception as error:  # transformers raises whatever its parts do
         await verifier.close()

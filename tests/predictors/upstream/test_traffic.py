@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY
 
 from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.settings import Limits
+from predictors.upstream.traffic import LINK, Link
 
 ANSWER = b'{"answer": "' + b"x" * 5000 + b'"}'
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
@@ -52,3 +53,23 @@ async def test_every_byte_of_heads_and_bodies_is_counted() -> None:
         assert counted(url, "received") == seen["received"]
         assert abs(counted(url, "sent") - seen["sent"]) <= 0.03 * seen["sent"]
         assert seen["sent"] > 1000
+
+
+async def test_bytes_count_for_the_answer_whose_call_they_are_of() -> None:
+    """Whoever opened the connection."""
+    seen = {"sent": 0, "received": 0}
+
+    async def ask(upstream: HTTPUpstream) -> Link:
+        link = Link()
+        LINK.set(link)
+        await upstream.post("/v1/x", {}, dict)
+        return link
+
+    async with counting_server(seen) as url:
+        upstream = HTTPUpstream(url, Limits(timeout=5))
+        try:
+            links = [await asyncio.ensure_future(ask(upstream)) for _ in range(3)]
+        finally:
+            await upstream.close()
+    assert [link.received for link in links] == [seen["received"] / 3] * 3
+    assert links[0].sent == links[1].sent == links[2].sent > 0
