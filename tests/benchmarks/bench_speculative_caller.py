@@ -3,7 +3,9 @@ cloud's model and bytes for each token, by the cloud alone (streamed), by drafti
 turns, and by ours.
 
 `pair`: what the long pair's small model drafts, as it is. A number: its drafts are thrown away,
-when it has computed them, for the large model's own answer with that share of right tokens.
+when it has computed them, for the large model's own answer with that share of right tokens; of the
+wrong ones the second choice is right every other time. `one way`: ours with `--branches 0`, where
+nothing is drafted behind second choices.
 """
 
 from contextlib import AsyncExitStack
@@ -36,9 +38,10 @@ PAIR: Final = "pair"
 DRAFTERS: Final = (PAIR, "0.5", "0.7", "0.9")
 LENGTHS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # that naive may draft
 NEAR: Final = 0.8  # of the best rate expected: lengths below it are not tried
+SECOND: Final = 0.5  # of the replayed wrong tokens whose second choice is right
 WARM_UP: Final = 32  # requests, of policy `latency`
-LEARNING: Final = 6  # of `always`, which learns pace and link from them
-ASKED: Final = 8  # of each way
+LEARNING: Final = 5  # of `always`, which learns pace and link from them
+ASKED: Final = 6  # of each way
 
 
 async def test_one_caller(tmp_path: Path) -> None:
@@ -55,7 +58,7 @@ async def test_one_caller(tmp_path: Path) -> None:
                 answers = {each.prompt: each.answer for each in asked}
                 replay = None
                 if drafter != PAIR:
-                    replay = Replay(answers, chance, model.vocabulary)
+                    replay = Replay(answers, chance, model.vocabulary, SECOND)
                 for round_trip in ROUND_TRIPS:
                     link.round_trip = round_trip / 1000
                     found = await cell(link, asked, replay, round_trip, chance)
@@ -80,9 +83,12 @@ async def cell(
         enter = stack.enter_async_context
         ways = {"cloud-only": await enter(cloud_only(link.url))}
         ways["always"] = await enter(speculative(link.url, replay, policy="always"))
+        options = {"policy": "always", "branches": 0}
+        ways["one way"] = await enter(speculative(link.url, replay, **options))
         ways["latency"] = await enter(speculative(link.url, replay, policy="latency"))
         await measured({"cloud-only": ways["cloud-only"]}, few[:2], link)
-        await measured({"always": ways["always"]}, asked[-LEARNING:], link)
+        learning = {name: ways[name] for name in ("always", "one way")}
+        await measured(learning, asked[-LEARNING:], link)
         await measured({"latency": ways["latency"]}, asked[:WARM_UP], link)
         best = await best_length(link, few[:2], replay, round_trip, chance)
         ways[f"naive, {best}"] = await enter(naive(link.url, replay, best))

@@ -8,7 +8,7 @@ as it does.
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from predictors.contract.speculation import Whole
 from predictors.engines.speculative.base import Drafted, Drafter
@@ -18,24 +18,42 @@ FIRST_WORD: Final = 4  # tokens below it are special ones, which nobody drafts b
 Prompt = tuple[int, ...]
 
 
+class Place(NamedTuple):
+    token: int  # that is drafted
+    other: int  # the drafter's second choice
+
+
 class Replay:
     """What to draft in each place of known answers. A place is wrong with probability 1 -
-    `acceptance`, whatever stands in the others, and always or never."""
+    `acceptance`, whatever stands in the others, and always or never. There the second choice is
+    right with probability `second`."""
 
     def __init__(
-        self, answers: Mapping[Prompt, Sequence[int]], acceptance: float, vocabulary: int
+        self,
+        answers: Mapping[Prompt, Sequence[int]],
+        acceptance: float,
+        vocabulary: int,
+        second: float = 0.0,
     ) -> None:
-        self._drafts = {
-            prompt: [
-                token if chance.random() < acceptance else _other(token, vocabulary, chance)
-                for token in answer
-            ]
+        self._acceptance, self._second, self._vocabulary = acceptance, second, vocabulary
+        self._places = {
+            prompt: [self._place(token, chance) for token in answer]
             for prompt, answer in answers.items()
             for chance in [random.Random(repr(prompt))]
         }
 
     def __call__(self, prompt: Sequence[int], place: int, count: int) -> list[int]:
-        return self._drafts[tuple(prompt)][place : place + count]
+        return [each.token for each in self.places(prompt, place, count)]
+
+    def places(self, prompt: Sequence[int], place: int, count: int) -> list[Place]:
+        return self._places[tuple(prompt)][place : place + count]
+
+    def _place(self, token: int, chance: random.Random) -> Place:
+        right, second = chance.random() < self._acceptance, chance.random() < self._second
+        wrong = _other(token, self._vocabulary, chance)
+        if right:
+            return Place(token, wrong)
+        return Place(wrong, token if second else _other(token, self._vocabulary, chance))
 
 
 class ReplayDrafter:
@@ -50,10 +68,17 @@ class ReplayDrafter:
         return getattr(self._inner, name)
 
     async def draft(self, id: str, whole: Whole, count: int) -> Drafted:
-        drafted = await self._inner.draft(id, whole, count)
+        return self._replayed(whole, await self._inner.draft(id, whole, count))
+
+    async def branch(self, id: str, wholes: Sequence[Whole], count: int) -> list[Drafted]:
+        drafts = await self._inner.branch(id, wholes, count)
+        return [self._replayed(*each) for each in zip(wholes, drafts, strict=False)]
+
+    def _replayed(self, whole: Whole, drafted: Drafted) -> Drafted:
         place = len(whole.tokens) - whole.prompt
-        tokens = self._replay(whole.tokens[: whole.prompt], place, len(drafted.tokens))
-        return replace(drafted, tokens=tokens, others=None, logprobs=(), margins=())
+        places = self._replay.places(whole.tokens[: whole.prompt], place, len(drafted.tokens))
+        tokens, others = [each.token for each in places], [each.other for each in places]
+        return replace(drafted, tokens=tokens, others=others, logprobs=(), margins=())
 
 
 def _other(token: int, vocabulary: int, chance: random.Random) -> int:
