@@ -49,9 +49,11 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, CLOUD)
     try:
-        with running(model_dir, "m", folder / "log", *OPTIONS) as url:
-            os.sched_setaffinity(0, REST)
-            yield url
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("VLLM_CPU_OMP_THREADS_BIND", ",".join(map(str, CLOUD)))
+            with running(model_dir, "m", folder / "log", *OPTIONS) as url:
+                os.sched_setaffinity(0, REST)
+                yield url
     finally:
         os.sched_setaffinity(0, before)
 

@@ -50,10 +50,15 @@ class Replay:
 
     def _place(self, token: int, chance: random.Random) -> Place:
         right, second = chance.random() < self._acceptance, chance.random() < self._second
-        wrong = _other(token, self._vocabulary, chance)
+        wrong, other = self._others(token, chance)
         if right:
             return Place(token, wrong)
-        return Place(wrong, token if second else _other(token, self._vocabulary, chance))
+        return Place(wrong, token if second else other)
+
+    def _others(self, token: int, chance: random.Random) -> list[int]:
+        """Two wrong ones."""
+        chosen = chance.sample(range(FIRST_WORD, self._vocabulary), 3)
+        return [each for each in chosen if each != token][:2]
 
 
 class ReplayDrafter:
@@ -79,10 +84,3 @@ class ReplayDrafter:
         places = self._replay.places(whole.tokens[: whole.prompt], place, len(drafted.tokens))
         tokens, others = [each.token for each in places], [each.other for each in places]
         return replace(drafted, tokens=tokens, others=others, logprobs=(), margins=())
-
-
-def _other(token: int, vocabulary: int, chance: random.Random) -> int:
-    while True:
-        other = chance.randrange(FIRST_WORD, vocabulary)
-        if other != token:
-            return other
