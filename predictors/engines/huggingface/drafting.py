@@ -140,7 +140,7 @@ class _Draft:
         self._fed = tokens[start : start + PART_TOKENS]
         if math.isnan(self._since) and len(self._fed) <= FEW_TOKENS:
             self._since = time.perf_counter()
-        return Feed(start, self._fed)
+        return Feed(start, self._fed, 1)
 
     def take(self, logits: torch.Tensor) -> None:
         self._cached += self._fed

@@ -1,11 +1,11 @@
 """Other ways on, drafted before anybody knows that they are needed.
 
 While rounds are under way the drafter has time. A drafted token that is refused is often replaced
-by the drafter's second choice; so what would come behind that is drafted, too, and leaves as a round
-of its own, whose draft begins in the refused token's place. Where the large model says that token,
-the round goes on behind it at once, without the link's round trip; where not, it is answered
-without a pass. (Trees of drafts, as in SpecInfer, arXiv 2305.09781, have both ways in one pass; here
-the verify side knows which way it is before the second round is looked at.)
+by the drafter's second choice; so what would come behind that is drafted, too, and leaves as a
+round of its own, whose draft begins in the refused token's place. Where the large model says that
+token, the round goes on behind it at once, without the link's round trip; where not, it is answered
+without a pass. (Trees of drafts, as in SpecInfer, arXiv 2305.09781, have both ways in one pass;
+here the verify side knows which way it is before the second round is looked at.)
 """
 
 from dataclasses import dataclass, field

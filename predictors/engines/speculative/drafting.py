@@ -36,7 +36,9 @@ async def load(settings: SpeculativeSettings) -> Drafting:
             f"model_dir {settings.model_dir} can't draft: it is an encoder-decoder"
         )
     room = min(model.context, settings.context_tokens)
-    return Drafting(model, ModelDrafter(model, settings.max_batch_size, room, settings.branches))
+    # A round for a way that nobody needs costs the far server no pass, but a request.
+    branches = 0 if settings.policy == "capacity" else settings.branches
+    return Drafting(model, ModelDrafter(model, settings.max_batch_size, room, branches))
 
 
 def tokenizer_alone(settings: SpeculativeSettings) -> "Loaded":

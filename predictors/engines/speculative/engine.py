@@ -49,7 +49,7 @@ class SpeculativeEngine(TextEngine):
             check(resolve(own.model_dir, own.revision, gguf=True))
         self._verifier = VERIFIERS[own.verifier](own)
         self._far = FarServer(own)
-        self._pace = Pace(own.draft_tokens)
+        self._pace = Pace(own.draft_tokens, spares=own.policy == "capacity")
         self._policy = POLICIES[own.policy](own.slower_at_most, self._pace.share)
         self._leftovers = Leftovers()
         self._drafting: Drafting | None = None

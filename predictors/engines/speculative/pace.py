@@ -84,16 +84,31 @@ def best_block(costs: Costs) -> int:
     return max(lengths or [MOST_IN_TURNS], key=lambda block: without_waiting(costs, block))
 
 
+def cheapest_block(taken: float, cost: PassCost | None, rows: float) -> int:
+    """The length that costs the verify side the least computing a token, with so many sequences in
+    each pass; where it does not tell what a pass costs, the least passes, but for a twentieth."""
+
+    def seconds(block: int) -> float:
+        each = 1.0 if cost is None else cost.fixed / rows + cost.row + cost.token * (block + 1)
+        return passes_a_token(taken, block) * each
+
+    least = min(map(seconds, range(1, MOST_IN_TURNS + 1)))
+    return next(block for block in range(1, MOST_IN_TURNS + 1) if seconds(block) <= 1.05 * least)
+
+
 @dataclass(slots=True)
 class Pace:
-    """Of one engine: all its sequences have the same link and the same models."""
+    """Of one engine: all its sequences have the same link and the same models. `spares` the verify
+    side's computing, and not the time of an answer."""
 
     fixed: int = 0
+    spares: bool = False
     far_cost: PassCost | None = None  # as the verify side tells it
     taken: Mean = field(default_factory=lambda: Mean(0.01))
     link: Mean = field(default_factory=Mean)
     check: Mean = field(default_factory=Mean)
     step: Mean = field(default_factory=Mean)
+    rows: Mean = field(default_factory=Mean)  # sequences in a pass
     second: Mean = field(default_factory=lambda: Mean(0.02))  # choices that were right
     spent: Mean = field(default_factory=Mean)
     alone: Mean = field(default_factory=Mean)
@@ -113,6 +128,7 @@ class Pace:
         under way, or a prompt was computed."""
         if verdict.passes == 1:
             self.check.add(verdict.seconds)
+            self.rows.add(verdict.rows)
             if (cost := self.far_cost) is not None:
                 self.alone.add(cost.fixed / verdict.rows + cost.row + cost.token)
             elif drafted == 0:
@@ -156,10 +172,15 @@ class Pace:
             return FIRST
         news, best = self._best.get(in_turns, (-1, 0))
         if news != self._news:
-            best = self._best_in_turns() if in_turns else best_block(self.costs)
+            best = self._best_in_turns() if in_turns else self._best_ahead()
             self._best[in_turns] = self._news, best
         return min(best, MOST_DRAFTED)
 
     def _best_in_turns(self) -> int:
         costs = self.costs
         return max(range(MOST_IN_TURNS + 1), key=lambda count: in_turns(costs, count))
+
+    def _best_ahead(self) -> int:
+        if self.spares:
+            return cheapest_block(self.taken.value, self.far_cost, max(self.rows.value, 1.0))
+        return best_block(self.costs)

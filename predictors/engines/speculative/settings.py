@@ -40,18 +40,18 @@ class SpeculativeSettings(VLLMVerifierSettings, HTTPUpstreamSettings, ModelSetti
         "drafts, checks and the link take",
     )
     rounds_in_flight: int = Field(
-        16,
+        24,
         ge=1,
         le=64,
         description="rounds of one answer that may be under way; 1: draft, wait, and draft again. "
         "By the rule rejection it is always 1",
     )
     branches: int = Field(
-        0,
+        4,
         ge=0,
         le=64,
         description="other ways on, in place of tokens that may be refused, that are drafted for "
-        "at once, all answers together; 0: none",
+        "at once, all answers together; 0: none, as with policy capacity",
     )
     policy: Literal["latency", "capacity", "always"] = Field(
         "latency",

@@ -33,7 +33,7 @@ def cloud(start_server: StartServer) -> ServerProcess:
 @pytest.fixture(scope="module")
 def edge(start_server: StartServer, cloud: ServerProcess) -> ServerProcess:
     given = ["--model_name", "m", "--engine", "speculative", "--model_dir", "embedded:long-edge"]
-    given += ["--url", cloud.url, "--policy", "always", "--branches", "4"]
+    given += ["--url", cloud.url, "--policy", "always"]
     return start_server("predictors", *given, ready="/v2/models/m/ready")
 
 
@@ -278,7 +278,7 @@ async def test_the_far_servers_own_stream_that_breaks_is_ended_by_the_small_mode
         started(url, on_break="finish") as engine,
     ):
         # So many tokens are not checked: it is asked alone.
-        asked = query(questions(1)[0], max_tokens=1000)
+        asked = query(questions(1)[0], max_tokens=1020)
         deltas = [delta async for delta in engine.stream(asked)]
     told = deltas[-1].answer
     assert told is not None and told.speculation is not None

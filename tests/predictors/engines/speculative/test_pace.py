@@ -8,6 +8,7 @@ from predictors.engines.speculative.pace import (
     Mean,
     Pace,
     best_block,
+    cheapest_block,
     in_turns,
     passes_a_token,
     without_waiting,
@@ -49,6 +50,14 @@ def test_a_block_costs_few_passes_and_is_longer_where_a_round_costs_more() -> No
     slow = Costs(link=0.05, check=0.02, step=0.004, taken=0.95)
     assert passes_a_token(0.95, best_block(quick)) <= 0.5
     assert best_block(quick) < best_block(slow)
+
+
+def test_the_cheapest_block_is_short_where_tokens_cost_as_much_as_passes() -> None:
+    by_memory = PassCost(fixed=0.01, row=0.0, token=0.0)
+    by_arithmetic = PassCost(fixed=0.0, row=0.0, token=0.01)
+    assert cheapest_block(0.8, by_memory, 1) > 8
+    assert cheapest_block(0.8, by_arithmetic, 1) == 1
+    assert cheapest_block(0.8, None, 1) > 8
 
 
 def test_a_mean_forgets_and_begins_evenly() -> None:
