@@ -126,7 +126,9 @@ async def test_answers_are_the_large_model_s(
     wrong = []
     for prefix in ("", "long-"):
         with serve(start_server, f"{prefix}cloud", tmp_path / f"{prefix}log") as url:
-            given = {"verifier": verifier, "vllm_check": way, "policy": "always"}
+            # A busy machine is not to be taken for a server that hangs.
+            given: dict[str, Any] = {"verifier": verifier, "vllm_check": way, "policy": "always"}
+            given |= {"health_timeout": 0, "timeout": 600}
             edge = SpeculativeEngine(
                 SpeculativeSettings(
                     url=url, model_dir=f"embedded:{prefix}edge", max_batch_size=AT_ONCE, **given
