@@ -39,6 +39,7 @@ DRAFTERS: Final = (PAIR, "0.5", "0.7", "0.9")
 LENGTHS: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # that naive may draft
 NEAR: Final = 0.8  # of the best rate expected: lengths below it are not tried
 SECOND: Final = 0.5  # of the replayed wrong tokens whose second choice is right
+PAIRS_SECOND: Final = 0.92  # of the small model's own (docs/engines/speculative.md)
 WARM_UP: Final = 32  # requests, of policy `latency`
 LEARNING: Final = 5  # of `always`, which learns pace and link from them
 ASKED: Final = 6  # of each way
@@ -63,6 +64,7 @@ async def test_one_caller(tmp_path: Path) -> None:
                     link.round_trip = round_trip / 1000
                     found = await cell(link, asked, replay, round_trip, chance)
                     cells = {"drafter": drafter, "chance": chance, "round_trip": round_trip}
+                    cells["second"] = PAIRS_SECOND if drafter == PAIR else SECOND
                     rows += [{**cells, **row(name, each)} for name, each in found.items()]
                     results.keep("caller", rows)
                 show([each for each in rows if each["drafter"] == drafter])

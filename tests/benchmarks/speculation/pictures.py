@@ -12,8 +12,7 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator, ScalarFormatter
-from PIL import Image
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, ScalarFormatter
 
 from predictors.contract.speculation import PassCost
 from tests.benchmarks.speculation.predicted import OneCaller, capacity
@@ -22,9 +21,10 @@ from tests.conftest import ROOT
 
 # Okabe and Ito's, which people who see few colours tell apart.
 WAYS: Final = {
-    "cloud-only": ("the cloud alone, streamed", "#444444", "o"),
-    "naive": ("naive: draft, wait, check", "#E69F00", "s"),
-    "always": ("ours, always drafting", "#0072B2", "D"),
+    "cloud-only": ("cloud alone", "#444444", "o"),
+    "naive": ("naive", "#E69F00", "s"),
+    "always": ("ours, always", "#0072B2", "D"),
+    "one way": ("ours, no other ways", "#56B4E9", "v"),
     "latency": ("ours, policy latency", "#009E73", "^"),
 }
 SHARES: Final = {
@@ -38,7 +38,6 @@ MODELS: Final = {"16M": "16 million parameters", "long-cloud": "the long pair's,
 INK, FAINT, GRID = "#222222", "#767676", "#e4e4e4"
 DASHED: Final = (0, (4, 2.5))
 DPI: Final = 130
-COLOURS: Final = 64
 AIMS: Final = {1: 1.5, 4: 1.5, 8: 1.2}
 
 
@@ -113,7 +112,7 @@ def draw_capacity(path: Path) -> None:
                 [rows / 1.2, rows * 1.2], [aim, aim], color="#0072B2", linewidth=3, alpha=0.45
             )
         above.set_title(title, loc="left", fontsize=10.5, color=INK)
-        below.set_xlabel("requests at once: rows a forward")
+        below.set_xlabel("requests at once")
         for place in (above, below):
             _log2(place, counts)
             place.set_ylim(bottom=0)
@@ -143,7 +142,9 @@ def draw_curve(path: Path) -> None:
             place.plot(tokens, said, color=colour, linewidth=1.3, linestyle=DASHED, label=label)
         place.set_yscale("log")
         _log2(place, tokens)
+        place.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         place.yaxis.set_major_formatter(ScalarFormatter())
+        place.yaxis.set_minor_formatter(NullFormatter())
         error = f"fit: {curve['fit'][1]:.0%} off (median)"
         place.set_title(f"{title}\n{error}", loc="left", fontsize=10, color=INK)
         place.set_xlabel("tokens checked of each")
@@ -168,7 +169,10 @@ def _expected(model: OneCaller, row: dict[str, Any]) -> float:
         return model.cloud_only(link)
     if row["way"] == "naive":
         return model.naive(link, taken, row["length"])
-    return model.always(link, taken) if row["way"] == "always" else model.latency(link, taken)
+    second = 0.0 if row["way"] == "one way" else row["second"]
+    if row["way"] == "latency":
+        return model.latency(link, taken, second)
+    return model.always(link, taken, second)
 
 
 def _cost(curve: dict[str, Any]) -> PassCost:
@@ -206,10 +210,7 @@ def _legend(figure: Figure, ways: dict[str, tuple[str, str, str]], *more: Line2D
 
 
 def _save(figure: Figure, path: Path) -> None:
-    """With few colours, as a small file."""
     figure.savefig(path, dpi=DPI)
-    picture = Image.open(path).convert("RGB")
-    picture.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size} bytes")
 
 

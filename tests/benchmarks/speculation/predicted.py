@@ -35,13 +35,16 @@ class OneCaller:
         costs = self._costs(link, taken, drafted)
         return self._of(self._answer / in_turns(costs, drafted), 0.0)
 
-    def always(self, link: float, taken: float) -> float:
-        block = best_block(self._costs(link, taken, 8))
-        costs = self._costs(link, taken, block)
-        return self._of(self._answer / without_waiting(costs, best_block(costs)), 0.0)
+    def always(self, link: float, taken: float, second: float) -> float:
+        """Where a refused token's second choice is right, with the chance `second`, what comes
+        behind it was sent already, and the link is not waited for."""
+        waited = link * (1 - second)
+        block = best_block(self._costs(waited, taken, 8))
+        costs = self._costs(waited, taken, block)
+        return self._of(self._answer / without_waiting(costs, block), link)
 
-    def latency(self, link: float, taken: float) -> float:
-        return max(self.cloud_only(link), self.always(link, taken))
+    def latency(self, link: float, taken: float, second: float) -> float:
+        return max(self.cloud_only(link), self.always(link, taken, second))
 
     def _of(self, seconds: float, link: float) -> float:
         return self._answer / (seconds + link + self._begin + ROUND_SECONDS)
