@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, ScalarFormatter
+from PIL import Image
 
-from predictors.contract.speculation import PassCost
-from tests.benchmarks.speculation.predicted import OneCaller, capacity
+from tests.benchmarks.speculation.predicted import capacity, cost_of, one_caller
 from tests.benchmarks.speculation.results import kept
 from tests.conftest import ROOT
 
@@ -38,6 +38,7 @@ MODELS: Final = {"16M": "16 million parameters", "long-cloud": "the long pair's,
 INK, FAINT, GRID = "#222222", "#767676", "#e4e4e4"
 DASHED: Final = (0, (4, 2.5))
 DPI: Final = 130
+COLOURS: Final = 160
 AIMS: Final = {1: 1.5, 4: 1.5, 8: 1.2}
 
 
@@ -50,7 +51,7 @@ def main(folder: Path) -> None:
 
 def draw_link(path: Path) -> None:
     rows = kept("caller")
-    expected = _one_caller(rows)
+    model = one_caller(rows)
     figure = Figure(figsize=(10.2, 7.4), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True)
     drafters = list(dict.fromkeys(row["drafter"] for row in rows))
@@ -68,7 +69,7 @@ def draw_link(path: Path) -> None:
                 markeredgecolor="white",
                 zorder=4,
             )
-            said = [_expected(expected, row) for row in mine]
+            said = [model.expected(row) for row in mine]
             place.plot(trips, said, color=colour, linewidth=1.5, linestyle=DASHED, zorder=3)
         chance = next(row["chance"] for row in rows if row["drafter"] == drafter)
         whose = "the long pair's own drafts" if drafter == "pair" else "replayed drafts"
@@ -89,7 +90,7 @@ def draw_capacity(path: Path) -> None:
     axes = figure.subplots(2, len(MODELS), sharex=True)
     for column, (name, title) in enumerate(MODELS.items()):
         report, curve = kept(f"capacity-{name}"), kept(f"curve-{name}")
-        said = capacity(report, _cost(curve), curve["decode"])
+        said = capacity(report, cost_of(curve), curve["decode"])
         counts = [int(rows) for rows in report["rows"]]
         above, below = axes[0][column], axes[1][column]
         _frame(above)
@@ -130,7 +131,7 @@ def draw_curve(path: Path) -> None:
     axes = figure.subplots(1, len(names))
     for place, (name, title) in zip(axes, names.items(), strict=True):
         curve = kept(f"curve-{name}")
-        cost = _cost(curve)
+        cost = cost_of(curve)
         _frame(place)
         counts = sorted({step[0] for step in curve["steps"]})
         for colour, rows in zip(colours, counts, strict=False):
@@ -152,31 +153,6 @@ def draw_curve(path: Path) -> None:
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncol=6, frameon=False, fontsize=9)
     _save(figure, path)
-
-
-def _one_caller(rows: list[dict[str, Any]]) -> OneCaller:
-    curve, small = kept("curve-long-cloud"), kept("curve-long-edge")
-    capacities = kept("capacity-long-cloud")
-    answer = rows[0]["tokens"] / rows[0]["answers"]
-    decode = next(seconds for count, _, seconds in curve["decode"] if count == 1)
-    step = next(each[2] for each in small["steps"] if each[:2] == [1, 1])
-    return OneCaller(_cost(curve), decode, step, answer, capacities["prompt"])
-
-
-def _expected(model: OneCaller, row: dict[str, Any]) -> float:
-    link, taken = row["round_trip"] / 1000, row["chance"]
-    if row["way"] == "cloud-only":
-        return model.cloud_only(link)
-    if row["way"] == "naive":
-        return model.naive(link, taken, row["length"])
-    second = 0.0 if row["way"] == "one way" else row["second"]
-    if row["way"] == "latency":
-        return model.latency(link, taken, second)
-    return model.always(link, taken, second)
-
-
-def _cost(curve: dict[str, Any]) -> PassCost:
-    return PassCost.model_validate(curve["fit"][0])
 
 
 def _rate(report: dict[str, Any], rows: int, way: str) -> float:
@@ -210,7 +186,10 @@ def _legend(figure: Figure, ways: dict[str, tuple[str, str, str]], *more: Line2D
 
 
 def _save(figure: Figure, path: Path) -> None:
+    """With few colours, as a small file."""
     figure.savefig(path, dpi=DPI)
+    picture = Image.open(path).convert("RGB")
+    picture.quantize(COLOURS, method=Image.Quantize.FASTOCTREE).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size} bytes")
 
 

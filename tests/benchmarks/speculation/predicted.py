@@ -13,6 +13,7 @@ from predictors.engines.speculative.pace import (
     without_waiting,
 )
 from tests.benchmarks.speculation.cost import tokens_a_round
+from tests.benchmarks.speculation.results import kept
 
 
 class OneCaller:
@@ -46,11 +47,36 @@ class OneCaller:
     def latency(self, link: float, taken: float, second: float) -> float:
         return max(self.cloud_only(link), self.always(link, taken, second))
 
+    def expected(self, row: Mapping[str, Any]) -> float:
+        """Of a cell that the benchmark measured."""
+        link, taken = row["round_trip"] / 1000, row["chance"]
+        if row["way"] == "cloud-only":
+            return self.cloud_only(link)
+        if row["way"] == "naive":
+            return self.naive(link, taken, row["length"])
+        if row["way"] == "latency":
+            return self.latency(link, taken, row["second"])
+        return self.always(link, taken, 0.0 if row["way"] == "one way" else row["second"])
+
     def _of(self, seconds: float, link: float) -> float:
         return self._answer / (seconds + link + self._begin + ROUND_SECONDS)
 
     def _costs(self, link: float, taken: float, drafted: int) -> Costs:
         return Costs(link, self._check.seconds(1, drafted + 1), self._step, taken)
+
+
+def one_caller(rows: Sequence[Mapping[str, Any]]) -> OneCaller:
+    """By the kept curves of the long pair."""
+    curve, small = kept("curve-long-cloud"), kept("curve-long-edge")
+    answer = rows[0]["tokens"] / rows[0]["answers"]
+    decode = next(seconds for count, _, seconds in curve["decode"] if count == 1)
+    step = next(each[2] for each in small["steps"] if each[:2] == [1, 1])
+    prompt = kept("capacity-long-cloud")["prompt"]
+    return OneCaller(cost_of(curve), decode, step, answer, prompt)
+
+
+def cost_of(curve: Mapping[str, Any]) -> PassCost:
+    return PassCost.model_validate(curve["fit"][0])
 
 
 def capacity(
