@@ -55,6 +55,11 @@ class Chain:
         return [*self.known, *self.ahead]
 
     @property
+    def waits(self) -> bool:
+        """Whether a verdict is to come that may tell something."""
+        return any(flight.verdict is None for flight in self.flights)
+
+    @property
     def unsent(self) -> int:
         """How many of those ahead can leave: those in no round that is under way, as far as a round
         can say what is pending before them."""

@@ -52,6 +52,7 @@ class SpeculativeEngine(TextEngine):
         self._pace = Pace(own.draft_tokens, spares=own.policy == "capacity")
         self._policy = POLICIES[own.policy](own.slower_at_most, self._pace.share)
         self._leftovers = Leftovers()
+        self._running = 0  # answers that are speculated for
         self._drafting: Drafting | None = None
         self._planner: Planner | None = None
 
@@ -123,14 +124,23 @@ class SpeculativeEngine(TextEngine):
         coupled = self._settings.rule == "coupled"
         drawing = Drawing.of(sequence.sampling, sequence.key, coupled=coupled)
         if plan.far is not None:
-            most = min(self._settings.rounds_in_flight, self._verifier.most_rounds)
+            self._running += 1
+            most = self._most_rounds()
             parts = Parts(drafter, self._verifier, plan.far, self._pace, self._leftovers, most)
             try:
                 return await Runner(sequence, drawing, parts, tally).to_end()
             except FAILURES as error:
                 self._broken(sequence.query, error)
                 tally.breaks(first_line(error), begun=bool(sequence.tokens))
+            finally:
+                self._running -= 1
         await drafter_alone(sequence, drawing, drafter)
+
+    def _most_rounds(self) -> int:
+        """Of one answer: rounds that would wait here for a connection gain nothing."""
+        places = self._settings.max_concurrency // self._running
+        most = min(self._settings.rounds_in_flight, self._verifier.most_rounds, places)
+        return max(most, 1)
 
     async def _far_answer(self, query: Query, tally: Tally) -> Answer:
         try:

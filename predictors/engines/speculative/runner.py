@@ -125,7 +125,7 @@ class Runner:
             count = min(self._parts.pace.block(len(chain.ahead), self._most), self._room)
             if count > 0:
                 self._draft(count)
-        if self._drafting is None and self._branches is None and not chain.flights:
+        if self._drafting is None and self._branches is None and not chain.waits:
             self._send(0)
 
     @property
@@ -232,10 +232,8 @@ class Runner:
 
     def _judged(self, task: asyncio.Task[Verdict]) -> None:
         flight, left, timed = self._waiting.pop(task)
-        if flight not in self._chain.flights:  # nobody cares
-            if not task.cancelled():
-                task.exception()
-            return
+        if flight not in self._chain.flights or self._sequence.ended:  # nobody cares
+            return _read(task)
         verdict = task.result()
         if flight.path[: flight.at] == self._sequence.prompt and not flight.pending:
             self._tally.prompt = max(self._tally.prompt, verdict.seconds)

@@ -37,7 +37,7 @@ def verifier(url: str, **settings: object) -> Iterator[RemoteVerifier]:
     given = SpeculativeSettings.model_validate(
         {"model_dir": "embedded:long-edge", "url": url, **settings}
     )
-    yield RemoteVerifier(url, given)
+    yield RemoteVerifier(given)
 
 
 class Caller:
