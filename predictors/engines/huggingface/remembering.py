@@ -97,21 +97,22 @@ class Memory:
             self._tell()
 
     async def _remembered(self, id: str, whole: Whole) -> Remembered:
-        slot = await self._slot()
-        if (known := self._sequences.get(id)) is not None:  # by another round of it
-            self._free.append(slot)
-            self._tell()
-            return known
+        slot = await self._slot(id)
+        if slot is None:
+            return self._sequences[id]
         sequence = self._sequences[id] = Remembered.of(slot, whole)
         return sequence
 
-    async def _slot(self) -> int:
+    async def _slot(self, id: str) -> int | None:
+        """None where another round of the sequence has one by then."""
         news = asyncio.Event()
         self._queue.append(news)
         try:
             while True:
                 wait = None
                 if self._queue[0] is news:
+                    if id in self._sequences:
+                        return None
                     slot, wait = self._room()
                     if slot is not None:
                         return slot
