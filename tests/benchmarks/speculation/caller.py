@@ -1,5 +1,6 @@
 """One caller, who asks question after question over a link: what each way of answering takes."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from tests.benchmarks.speculation.asked import GREEDY, Asked
 from tests.benchmarks.speculation.link import Link
 from tests.benchmarks.speculation.replay import Replay, ReplayDrafter
 
+# Seconds until nothing of the last answer is under way: rounds that nobody waits for any more.
+SETTLED: Final = 0.1
 DRAFTS: Final = "embedded:long-edge"
 
 
@@ -78,6 +81,7 @@ async def measured(
     found = {name: Figures() for name in ways}
     for question in asked:
         for name, way in ways.items():
+            await asyncio.sleep(SETTLED + link.round_trip)
             sent, received = link.bytes
             began = time.perf_counter()
             told = await way(question)

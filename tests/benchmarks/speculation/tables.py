@@ -45,32 +45,36 @@ def _steps(steps: list[list[float]], decode: dict[int, float]) -> None:
 
 
 def caller_table() -> None:
+    """Measured tokens a second, and in brackets what the cost model says; then what they took."""
     rows = kept("caller")
     model = one_caller(rows)
-    heads = ["drafts", "round trip, ms", "way", "tokens/s", "predicted", "times naive"]
-    heads += ["times the cloud alone", "passes a token", "bytes a token", "drafted a token"]
-    table([*heads, "by the cloud alone"], [_caller_row(row, rows, model) for row in rows])
+    cells: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in rows:
+        cells.setdefault((row["drafter"], row["round_trip"]), {})[row["way"]] = row
+    ways = ("cloud-only", "naive", "one way", "always", "latency")
+    heads = ["drafts", "round trip", *ways, "fell back", "always / naive", "latency / cloud-only"]
+    table(heads, [[*cell, *_rates(by, ways, model)] for cell, by in cells.items()])
+    drafting = ways[:-1]
+    heads = ["drafts", "round trip", *(f"passes, {way}" for way in drafting)]
+    heads += [f"bytes, {way}" for way in drafting]
+    table(heads, [[*cell, *_costs(by, drafting)] for cell, by in cells.items()])
 
 
-def _caller_row(row: dict[str, Any], rows: list[dict[str, Any]], model: Any) -> list[Any]:
-    beside = {
-        other["way"]: other["rate"]
-        for other in rows
-        if (other["drafter"], other["round_trip"]) == (row["drafter"], row["round_trip"])
-    }
-    way = f"naive, {row['length']} tokens" if row["length"] else row["way"]
-    return [
-        row["drafter"],
-        row["round_trip"],
-        way,
-        row["rate"],
-        model.expected(row),
-        row["rate"] / beside["naive"],
-        row["rate"] / beside["cloud-only"],
-        row["passes"] / row["tokens"],
-        (row["sent"] + row["received"]) / row["tokens"],
-        row["drafted"] / row["tokens"],
-        f"{row['routes'].get('cloud', 0) / row['answers']:.0%}",
+def _rates(by: dict[str, Any], ways: tuple[str, ...], model: Any) -> list[str]:
+    shown = [f"{by[way]['rate']:.0f} ({model.expected(by[way]):.0f})" for way in ways]
+    shown[1] += f", k = {by['naive']['length']}"
+    latency = by["latency"]
+    fell = latency["routes"].get("cloud", 0) / latency["answers"]
+    ratios = (("always", "naive"), ("latency", "cloud-only"))
+    times = [f"{by[one]['rate'] / by[other]['rate']:.2f}" for one, other in ratios]
+    return [*shown, f"{fell:.0%}", *times]
+
+
+def _costs(by: dict[str, Any], ways: tuple[str, ...]) -> list[str]:
+    passes = [f"{by[way]['passes'] / by[way]['tokens']:.2f}" for way in ways]
+    sent = [by[way]["sent"] + by[way]["received"] for way in ways]
+    return passes + [
+        f"{count / by[way]['tokens']:.0f}" for count, way in zip(sent, ways, strict=True)
     ]
 
 
