@@ -54,6 +54,14 @@ class HuggingFaceConfig(EngineConfig):
     verify_tokens: int | None = Field(default=None, ge=64)
 
 
+class SpeculativeConfig(UpstreamConfig, HuggingFaceConfig):
+    """The small model, as for huggingface, and how the cloud checks what it drafts."""
+
+    draft_tokens: int | None = Field(default=None, ge=0, le=64)
+    rule: Literal["coupled", "rejection"] | None = None
+    context_tokens: int | None = Field(default=None, ge=64)
+
+
 class VLLMConfig(EngineConfig):
     revision: str | None = None
     trust_remote_code: bool | None = None

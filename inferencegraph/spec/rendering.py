@@ -16,6 +16,8 @@ from inferencegraph.spec.resolve import (
     claim_of,
     claim_warnings,
     images_of,
+    is_joint,
+    joined,
     located,
     mining_of,
     model_of,
@@ -106,7 +108,10 @@ def resolved(
     timeouts = faults.get(lambda: timeouts_of(spec))
     sites = (faults.get(lambda: sites_of(name, small)) or []) if small else []
     if small is not None:
-        edge = faults.get(lambda: model_of(small, spec, EDGE, EDGE_FIELD, models, metadata, own))
+        joint = large is not None and is_joint(small, folder)
+        edge = faults.get(
+            lambda: model_of(small, spec, EDGE, EDGE_FIELD, models, metadata, own, joint)
+        )
         claims.append(faults.get(lambda: claim_of(small, EDGE_FIELD)))
     if large is not None:
         cloud = faults.get(lambda: model_of(large, spec, CLOUD, CLOUD_FIELD, models, metadata, own))
@@ -117,6 +122,8 @@ def resolved(
         mining = faults.get(
             lambda: mining_of(small.hard_example_mining, spec, not text, field, folder)
         )
+        if mining is not None and mining.joint:
+            edge, cloud = faults.get(lambda: joined(edge, cloud, small, large)) or (None, None)
     elif small is not None and small.hard_example_mining is not None:
         faults.get(_mines_for_nobody)
     forwards = large is not None and (small is not None or isinstance(cloud, CloudAPI | None))

@@ -1,6 +1,8 @@
 """The HEM transformer as a server: it mines a query or an answer, and says where the request goes.
 
 transformer        the two kserve models, one for each mining mode, and their metrics
+self_design        the one of the mode self-design, where a strategy asks the cloud
+build              which of them, from settings
 decision           scores, guards and the caller's wish become a route: `score > threshold` is here
 clients            who calls, for guards that count by client
 answer_batch       the edge model's V2 response as an answer-stage algorithm sees it
