@@ -10,6 +10,25 @@ from predictors.contract.names import CACHED, FP32_MAX, INT32, SERVED_BY, TELEME
 
 
 @dataclass(frozen=True, slots=True)
+class Speculation:
+    """How one answer came about where a small model drafts for a large one elsewhere. `route` is
+    `speculative`, `cloud` (the large one alone) or `edge` (the small one alone, or from where the
+    link broke on), `reason` why it is not `speculative`, in a few words. `accepted_tokens` are
+    those of the drafted ones that are in the answer; `link_seconds` the time that rounds were under
+    way, less the verify side's computing."""
+
+    route: str
+    reason: str = ""
+    draft_rounds: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+    cloud_passes: int = 0
+    link_bytes_sent: int = 0
+    link_bytes_received: int = 0
+    link_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One row of a response; telemetry that the engine can't give is None, never invented.
 
@@ -30,6 +49,7 @@ class Answer:
     served_by: str | None = None
     cached: bool = False
     cached_tokens: int | None = None
+    speculation: Speculation | None = None
 
 
 def parse_answers(response: Any) -> list[Answer]:

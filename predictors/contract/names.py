@@ -38,6 +38,18 @@ TELEMETRY: Final[Mapping[str, str]] = {
     "min_logprob": "FP32",
     "mean_margin": "FP32",
 }
+# Of an answer that a small model may have drafted for a large one: each is [N], too.
+SPECULATION_TELEMETRY: Final[Mapping[str, str]] = {
+    "draft_rounds": "INT32",
+    "drafted_tokens": "INT32",
+    "accepted_tokens": "INT32",
+    "cloud_passes": "INT32",
+    "link_bytes_sent": "INT32",
+    "link_bytes_received": "INT32",
+    "link_seconds": "FP32",
+}
+SPECULATION: Final = "speculation"  # parameter: cloud, edge or speculative
+SPECULATION_REASON: Final = "speculation_reason"  # why it was not, or not to its end
 INT32: Final = range(-(2**31), 2**31)
 INT64: Final = range(-(2**63), 2**63)
 FP32_MAX: Final = 3.4028234663852886e38

@@ -3,9 +3,22 @@
 A round is a POST of a Round to PATH, answered by a Verdict, both as JSON. The verify side remembers
 each sequence: a round tells only what is new, the draft. Where it has forgotten it, as it was
 started again or had no more room, it answers 409, and the draft side tells the whole sequence.
+
+A verdict is what the sequence has from `at` on. So rounds may be told twice, late, in any order, and
+several ahead: what is known is answered without a pass, and only what goes on behind it is checked.
+
+Several rounds under way: the second one has as `pending` what was drafted behind the last known
+token and before its `at`. Say 10 tokens are known, and 1 to 9 are drafted:
+
+    {at: 10, draft: [1, 2, 3, 4]}
+    {at: 15, draft: [6, 7, 8, 9], pending: [1, 2, 3, 4, 5]}    5: a guess of the model's own one
+
+Where the model says otherwise before `at`, the second verdict has no tokens, and costs no pass. By
+the rule `rejection` what is drawn depends on the draft, and one round is under way at a time.
 """
 
 import hashlib
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self
 
 import orjson
@@ -21,9 +34,11 @@ PATH: Final = "/v1/speculative/rounds"
 MODEL_PATH: Final = "/v1/speculative/model"
 MOST_DRAFTED: Final = 64
 MOST_TOKENS: Final = 1 << 20
+PARTS: Final = 10_000  # of a nat, and of a probability, that a verdict tells
 _UNIT: Final = 1e-3  # how far probabilities may be from a sum of 1
 
 Token = Annotated[int, Field(ge=0, lt=1 << 31)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -61,11 +76,14 @@ _OF_SAMPLING: Final = tuple(name for name in Drawing.model_fields if name not in
 
 
 class Whole(_Said):
-    """A sequence from its beginning: its `tokens`, the first `prompt` of which are the prompt."""
+    """A sequence from its beginning: its `tokens`, the first `prompt` of which are the prompt, and
+    none of which is a draft that no verdict has taken. Of an answer of `max_tokens` the verify side
+    knows that nothing comes behind it."""
 
     tokens: list[Token] = Field(min_length=1, max_length=MOST_TOKENS)
     prompt: int = Field(ge=1)
     drawing: Drawing
+    max_tokens: int | None = Field(None, ge=1)
 
     @model_validator(mode="after")
     def _has_a_prompt(self) -> Self:
@@ -90,30 +108,44 @@ class Likely(_Said):
 
 
 class Round(_Said):
-    """Of the sequence `id`, of which both sides know `at` tokens: the `draft` behind them. Without
-    `whole` the verify side remembers it. `drawn_from`: of each drafted token, for sequences that
-    are not coupled; without it each was certain."""
+    """Of the sequence `id`: the `draft` behind its first `at` tokens. The last ones of these may be
+    `pending`: drafted, and told in earlier rounds that are still under way. Without `whole`, which
+    is what comes before them, the verify side remembers it. `drawn_from`: of each drafted token,
+    for sequences that are not coupled; without it each was certain."""
 
     id: str = Field(min_length=1, max_length=128)
     at: int = Field(ge=1)
-    draft: list[Token] = Field(max_length=MOST_DRAFTED)
+    draft: list[Token] = Field(default=[], max_length=MOST_DRAFTED)
+    pending: list[Token] = Field(default=[], max_length=MOST_DRAFTED)
     whole: Whole | None = None
     drawn_from: list[Likely] | None = None
 
+    @property
+    def known(self) -> int:
+        """How many tokens both sides are sure of."""
+        return self.at - len(self.pending)
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.whole is not None and len(self.whole.tokens) != self.at:
-            raise ValueError(f"at is {self.at}, but the whole has {len(self.whole.tokens)} tokens")
+        if self.known < 1:
+            raise ValueError(f"at is {self.at}, but {len(self.pending)} tokens are pending")
+        if self.whole is not None and len(self.whole.tokens) != self.known:
+            raise ValueError(
+                f"{self.known} tokens are known, but the whole has {len(self.whole.tokens)}"
+            )
         if self.drawn_from is not None and len(self.drawn_from) != len(self.draft):
             raise ValueError("drawn_from is needed of each drafted token, or of none")
         return self
 
     def told(self, whole: Whole) -> "Round":
-        """The same with the whole sequence."""
+        """The same with the whole sequence, whose tokens are the `known` ones."""
         return self.model_copy(update={"whole": whole})
 
     def to_json(self) -> bytes:
-        return orjson.dumps(self.model_dump(exclude_none=True))
+        said = self.model_dump(exclude_defaults=True)
+        for likely in said.get("drawn_from", ()):
+            likely["probabilities"] = [_short(each) for each in likely["probabilities"]]
+        return orjson.dumps(said)
 
     @classmethod
     def parse(cls, body: Any) -> Self:
@@ -124,54 +156,124 @@ class Round(_Said):
             raise InvalidRequest(_first(error)) from None
 
 
-class Verdict(_Said):
-    """The first `accepted` tokens of the draft are taken, and the model's own one stands behind
-    them, the last of `tokens`; it lacks where a taken one ends the answer. `logprobs` (nats) and
-    `margins` are of each. `cached`: how many tokens before the draft were not computed again."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the sequence has from the round's `at` on: the first `accepted` tokens of the draft are
+    taken, and the model's own one stands behind them, the last of `tokens`; it lacks where a taken
+    one ends the answer. No tokens at all: what was pending was not taken.
 
-    accepted: int = Field(ge=0, le=MOST_DRAFTED)
-    tokens: list[Token] = Field(min_length=1, max_length=MOST_DRAFTED + 1)
-    logprobs: list[Annotated[float, Field(le=0, allow_inf_nan=False)]]
-    margins: list[Probability]
-    cached: int = Field(ge=0)
+    `logprobs` (nats) and `margins` are of each. `cached`: how many tokens before the draft were not
+    computed again. `passes` of the model were made for this round, the last one together with those
+    of other sequences, `rows` in all. `seconds`: its share of computing them; `held`: from its
+    arrival to the verdict's leaving, the wait for others included."""
 
-    @model_validator(mode="after")
-    def _counts(self) -> Self:
-        count = len(self.tokens)
-        if not count == len(self.logprobs) == len(self.margins):
-            raise ValueError("as many logprobs and margins as tokens are needed")
-        if not self.accepted <= count <= self.accepted + 1:
-            raise ValueError(f"{self.accepted} are taken, but there are {count} tokens")
-        return self
+    accepted: int
+    tokens: list[int]
+    logprobs: list[float]
+    margins: list[float]
+    cached: int
+    passes: int = 1
+    seconds: float = 0.0
+    held: float = 0.0
+    rows: int = 1
+
+    def to_json(self, round: Round) -> bytes:
+        """Without what the draft side knows, and what is as usual."""
+        return orjson.dumps(_Verdict.of(self, round).model_dump(exclude_defaults=True))
 
     @classmethod
     def parse(cls, body: Any, round: Round, vocabulary: int) -> Self:
         """Of an answer to `round`. Raises ValueError for what can't be one."""
         try:
-            verdict = cls.model_validate(body)
+            said = _Verdict.model_validate(body)
         except ValidationError as error:
             raise ValueError(_first(error)) from None
-        taken = verdict.accepted
-        if verdict.tokens[:taken] != round.draft[:taken] or taken > len(round.draft):
-            raise ValueError("it takes other tokens than were drafted")
-        if max(verdict.tokens) >= vocabulary:
-            raise ValueError(f"token {max(verdict.tokens)} is none of {vocabulary}")
-        return verdict
+        taken = said.accepted
+        if taken > len(round.draft):
+            raise ValueError(f"it takes {taken} tokens, but {len(round.draft)} were drafted")
+        own = [] if said.own is None else [said.own]
+        if own and own[0] >= vocabulary:
+            raise ValueError(f"token {own[0]} is none of {vocabulary}")
+        tokens = [*round.draft[:taken], *own]
+        if not len(tokens) == len(said.logprobs) == len(said.margins):
+            raise ValueError("as many logprobs and margins as tokens are needed")
+        if not tokens and not round.pending:
+            raise ValueError("it has no token")
+        return cls(
+            accepted=taken,
+            tokens=tokens,
+            logprobs=[value / PARTS for value in said.logprobs],
+            margins=[value / PARTS for value in said.margins],
+            cached=round.at - 1 if said.cached is None else said.cached,
+            passes=said.passes,
+            seconds=said.seconds,
+            held=said.held,
+            rows=said.rows,
+        )
+
+
+class _Verdict(_Said):
+    """On the wire: `own` is the model's own token, `logprobs` and `margins` are counted in PARTS,
+    and `cached` is told where more than the last token before the draft was computed."""
+
+    accepted: int = Field(0, ge=0, le=MOST_DRAFTED)
+    own: Token | None = None
+    logprobs: list[Annotated[int, Field(le=0)]] = []
+    margins: list[Annotated[int, Field(ge=0, le=PARTS)]] = []
+    cached: int | None = Field(None, ge=0)
+    passes: int = Field(1, ge=0)
+    seconds: Seconds = 0.0
+    held: Seconds = 0.0
+    rows: int = Field(1, ge=0)
+
+    @classmethod
+    def of(cls, verdict: Verdict, round: Round) -> Self:
+        behind = verdict.tokens[verdict.accepted :]
+        return cls.model_construct(
+            accepted=verdict.accepted,
+            own=behind[0] if behind else None,
+            logprobs=[int(value * PARTS - 0.5) for value in verdict.logprobs],
+            margins=[int(value * PARTS + 0.5) for value in verdict.margins],
+            cached=None if verdict.cached == round.at - 1 else verdict.cached,
+            passes=verdict.passes,
+            seconds=float(f"{verdict.seconds:.3g}"),
+            held=float(f"{verdict.held:.3g}"),
+            rows=verdict.rows,
+        )
+
+
+class PassCost(_Said):
+    """Seconds of a pass: `fixed`, and for each `row` and each `token` in it."""
+
+    fixed: float = Field(ge=0, allow_inf_nan=False)
+    row: float = Field(ge=0, allow_inf_nan=False)
+    token: float = Field(ge=0, allow_inf_nan=False)
+
+    def seconds(self, rows: int, tokens: int) -> float:
+        """`tokens` of all rows together."""
+        return self.fixed + self.row * rows + self.token * tokens
 
 
 class VerifyModel(_Said):
-    """What a verify side says of its model. `tokenizer`: see `tokenizer_fingerprint`."""
+    """What a verify side says of its model. `tokenizer`: see `tokenizer_fingerprint`. `slots`: how
+    many sequences it remembers. `cost`: as it was measured at the start."""
 
     tokenizer: str
     vocabulary: int = Field(ge=1)
     end_tokens: list[Token]
     room: int = Field(ge=1)  # tokens of prompt and answer
+    slots: int = Field(1, ge=1)
+    cost: PassCost | None = None
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:
     """Of a tokenizer of transformers: equal ones number the same tokens alike."""
     rows = sorted((number, token) for token, number in tokenizer.get_vocab().items())
     return hashlib.sha256(orjson.dumps(rows)).hexdigest()
+
+
+def _short(probability: float) -> float:
+    return float(f"{probability:.6g}")
 
 
 def _first(error: ValidationError) -> str:

@@ -30,10 +30,11 @@ class SpeculationRoutes:
     async def round(self, request: Request) -> Response:
         try:
             self._check_ready()
-            verdict = await self._engine.check(Round.parse(_body(await request.body())))
+            round = Round.parse(_body(await request.body()))
+            verdict = await self._engine.check(round)
         except HEMError as error:
             return JSONResponse({"error": str(error)}, error.status)
-        return Response(orjson.dumps(verdict.model_dump()), media_type="application/json")
+        return Response(verdict.to_json(round), media_type="application/json")
 
 
 def _body(body: bytes) -> object:

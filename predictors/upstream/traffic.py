@@ -1,6 +1,9 @@
 """Bytes to and from each server that is called, heads included: what the link between both carries,
 apart from TLS and TCP."""
 
+from contextvars import ContextVar
+from dataclasses import dataclass
+
 import httpx
 from prometheus_client import Counter
 
@@ -11,6 +14,17 @@ BYTES = Counter(
 )
 _LINE = len(" HTTP/1.1\r\n") + 1  # a request's first line, beside its method and target
 _FIELD = len(": \r\n")
+
+
+@dataclass(slots=True)
+class Link:
+    """The same bytes, of the calls for one answer."""
+
+    sent: int = 0
+    received: int = 0
+
+
+LINK: ContextVar[Link | None] = ContextVar("link", default=None)
 
 
 class Traffic:
@@ -24,9 +38,13 @@ class Traffic:
         head = len(request.method) + len(request.url.raw_path) + _LINE
         head += sum(len(name) + len(value) + _FIELD for name, value in request.headers.raw) + 2
         self._sent.inc(head + len(content or b""))
+        if (link := LINK.get()) is not None:
+            link.sent += head + len(content or b"")
 
     def received(self, count: int) -> None:
         self._received.inc(count)
+        if (link := LINK.get()) is not None:
+            link.received += count
 
     def message(self, sent: int, received: int) -> None:
         """Of a gRPC call: the bytes of both messages."""

@@ -16,6 +16,7 @@ sum to 1 (Leviathan, Kalman and Matias, arXiv 2211.17192, algorithm 1; Chen et a
 draft. More of a drafter's tokens are taken than by any other rule.
 """
 
+import itertools
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -25,6 +26,8 @@ import torch
 from predictors.contract import Sampling
 from predictors.engines.huggingface.drawing import distribution, draw, uniforms
 from predictors.engines.huggingface.penalties import Penalties
+from predictors.engines.huggingface.sequence import NAN
+from predictors.errors import EngineError
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +59,15 @@ class Drafted(NamedTuple):
     probabilities: torch.Tensor | None = None
 
 
+class Checked(NamedTuple):
+    """A draft, and the `logits` [drafted + 1, vocabulary] behind each beginning of it."""
+
+    place: Place
+    draft: Drafted
+    coupled: bool
+    logits: torch.Tensor
+
+
 def places(place: Place, draft: Rows[int]) -> list[Place]:
     """Behind each beginning of the draft, none and all of it included."""
     begun = [[*place.tokens, *draft[:count]] for count in range(len(draft) + 1)]
@@ -63,21 +75,57 @@ def places(place: Place, draft: Rows[int]) -> list[Place]:
 
 
 def accept(logits: torch.Tensor, place: Place, draft: Drafted, *, coupled: bool) -> Accepted:
-    """`logits` [drafted + 1, vocabulary]: behind each beginning of the draft; nobody may need them
-    any more."""
-    logits = logits.float()
-    logprobs = logits.log_softmax(-1)
-    rows = places(place, draft.tokens)
-    scores = Penalties().applied(logits, rows)  # type: ignore[arg-type]
-    if coupled or place.sampling.greedy:
-        tokens = _same(draw(scores, rows).tolist(), draft.tokens)  # type: ignore[arg-type]
-    else:
-        tokens = _kept(distribution(scores, rows), rows, draft)  # type: ignore[arg-type]
-    read = logprobs[: len(tokens)]
-    chosen = read.gather(-1, torch.tensor(tokens, device=read.device)[:, None])[:, 0]
-    best = read.topk(2, dim=-1).values.exp()
-    margins = best[:, 0] - best[:, 1]
-    return Accepted(len(tokens) - 1, tokens, chosen.tolist(), margins.tolist())
+    """`logits` [drafted + 1, vocabulary]: behind each beginning of the draft."""
+    return accept_all([Checked(place, draft, coupled, logits)])[0]
+
+
+def accept_all(checked: Rows[Checked]) -> list[Accepted]:
+    """Of each its own, computed together. Raises EngineError for logits that are NaN."""
+    if not checked:
+        return []
+    logits = torch.cat([each.logits for each in checked]).float()
+    chosen = _chosen(logits, checked)
+    counts = [len(each.draft.tokens) + 1 for each in checked]
+    begins = [0, *itertools.accumulate(counts)]
+    kept = [
+        begin + row for begin, own in zip(begins, chosen, strict=False) for row in range(len(own))
+    ]
+    tokens = [token for own in chosen for token in own]
+    logprobs, margins = _said(logits[torch.tensor(kept, device=logits.device)], tokens)
+    ends = [0, *itertools.accumulate(map(len, chosen))]
+    return [
+        Accepted(len(own) - 1, own, logprobs[begin:end], margins[begin:end])
+        for own, (begin, end) in zip(chosen, itertools.pairwise(ends), strict=True)
+    ]
+
+
+def _said(logits: torch.Tensor, tokens: list[int]) -> tuple[list[float], list[float]]:
+    """Log-probability (nats) and margin of each of the tokens at its place."""
+    total = logits.logsumexp(-1)
+    own = logits.gather(-1, torch.tensor(tokens, device=logits.device)[:, None])[:, 0] - total
+    best = (logits.topk(2, dim=-1).values - total[:, None]).exp_()
+    said = torch.stack([own.clamp_(max=0), best[:, 0] - best[:, 1]])
+    if bool(said.isnan().any()):
+        raise EngineError(NAN)
+    logprobs, margins = said.tolist()
+    return logprobs, margins
+
+
+def _chosen(logits: torch.Tensor, checked: Rows[Checked]) -> list[list[int]]:
+    """Of each the tokens of its draft that are taken, and the model's own one."""
+    rows = [row for each in checked for row in places(each.place, each.draft.tokens)]
+    scores = Penalties().applied(logits.clone(), rows)  # type: ignore[arg-type]
+    drawn = draw(scores, rows).tolist()  # type: ignore[arg-type]
+    chosen, begin = [], 0
+    for each in checked:
+        here = slice(begin, begin + len(each.draft.tokens) + 1)
+        begin = here.stop
+        if each.coupled or each.place.sampling.greedy:
+            chosen.append(_same(drawn[here], each.draft.tokens))
+        else:
+            spread = distribution(scores[here], rows[here])  # type: ignore[arg-type]
+            chosen.append(_kept(spread, rows[here], each.draft))
+    return chosen
 
 
 def _same(own: list[int], draft: Rows[int]) -> list[int]:

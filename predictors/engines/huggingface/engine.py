@@ -90,6 +90,7 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
             vocabulary=self.loaded.vocabulary,
             end_tokens=sorted(self.loaded.end_tokens),
             room=self.verifier.room,
+            slots=self.verifier.count,
         )
 
     async def check(self, round: Round) -> Verdict:

@@ -50,6 +50,13 @@ class Slots:
         ).logits
         return logits
 
+    def copy(self, slot: int, to: int, length: int) -> None:
+        """The first `length` tokens of one slot, into another."""
+        for layer in self._cache.layers:
+            if layer.is_initialized:
+                for table in (layer.keys, layer.values):
+                    table[to, :length] = table[slot, :length]
+
 
 class _Places:
     """Where the tokens of one pass go: `slots` [rows], `places` [rows, width] in them, of which the

@@ -9,9 +9,10 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence as Rows
 from contextlib import AbstractContextManager, nullcontext
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import torch
 
@@ -33,6 +34,18 @@ class Feed(NamedTuple):
     tokens: list[int]
 
 
+class Spent(NamedTuple):
+    """On one work: `passes`, the last one together with others, `rows` in all; `seconds` are its
+    share of them, by tokens."""
+
+    passes: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+
+    def and_(self, more: "Spent") -> "Spent":
+        return Spent(self.passes + more.passes, more.rows or self.rows, self.seconds + more.seconds)
+
+
 class Work(Protocol):
     """Of one sequence. Its methods are called in the stepper's thread."""
 
@@ -47,32 +60,40 @@ class Work(Protocol):
         ...
 
 
-class _Running:
-    def __init__(self, work: Work, done: asyncio.Future[None]) -> None:
+W = TypeVar("W", bound=Work)
+# All works of a pass, and of each its logits. Where it raises, none has taken anything.
+Together: TypeAlias = Callable[[Rows[W], Rows[torch.Tensor]], None]
+
+
+class _Running(Generic[W]):
+    def __init__(self, work: W, done: asyncio.Future[None]) -> None:
         self.work = work
-        self._loop = asyncio.get_running_loop()
-        self._done = done
+        self.loop = asyncio.get_running_loop()
+        self.done = done
+        self.spent = Spent()
         self.cancelled = False
 
     def end(self, failure: str | None = None) -> None:
-        self._loop.call_soon_threadsafe(resolve, self._done, failure)
+        self.loop.call_soon_threadsafe(resolve, self.done, failure)
 
 
-class Stepper:
+class Stepper(Generic[W]):
     """At most `rows` of them in one pass. `around` is entered for each, as others may use the
-    model, too."""
+    model, too. `together`: takes all logits of a pass at once, in place of each work's `take`."""
 
     def __init__(
         self,
         slots: Slots,
         rows: int,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
+        together: Together[W] | None = None,
     ) -> None:
         self._slots = slots
         self._rows = rows
         self._around = around
-        self._arriving: queue.SimpleQueue[_Running | None] = queue.SimpleQueue()
-        self._running: list[_Running] = []
+        self._together = together
+        self._arriving: queue.SimpleQueue[_Running[W] | None] = queue.SimpleQueue()
+        self._running: list[_Running[W]] = []
         self._closed = False
         self._death: str | None = None
         self._thread = threading.Thread(target=self._live, daemon=True, name="step")
@@ -80,7 +101,7 @@ class Stepper:
     def start(self) -> None:
         self._thread.start()
 
-    async def run(self, work: Work) -> None:
+    async def run(self, work: W) -> Spent:
         """Until it is done. Cancelled, it is left alone after the pass that it is in. Raises
         EngineError where the model, or the work itself, fails."""
         if self._closed or self._death:
@@ -90,10 +111,11 @@ class Stepper:
         if self._death:  # it ended meanwhile, and looks at nothing any more
             running.end(self._death)
         try:
-            await running._done
+            await running.done
         except asyncio.CancelledError:
             running.cancelled = True
             raise
+        return running.spent
 
     def cause_of_death(self) -> str | None:
         return self._death
@@ -131,33 +153,34 @@ class Stepper:
             running.end(cause)
 
     def _step(self) -> None:
-        few: list[tuple[_Running, Feed]] = []
-        many: list[tuple[_Running, Feed]] = []
+        few: list[_Fed[W]] = []
+        many: list[_Fed[W]] = []
+        done: list[_Running[W]] = []
         for running in self._running:
-            if (feed := self._feed(running)) is not None:
+            if running.cancelled:
+                continue
+            try:
+                feed = running.work.feed()
+            except Exception as error:
+                running.end(first_line(error))
+                continue
+            if feed is None:
+                done.append(running)
+            else:
                 (few if len(feed.tokens) <= FEW_TOKENS else many).append((running, feed))
+        _end(done)
         self._running = [running for running, _ in (*few, *many)]
         for begin in range(0, len(few), self._rows):
             self._pass(few[begin : begin + self._rows])
         if many:
             self._pass(many[:1])
-            self._running.remove(many[0][0])  # the others are first, next time
-            self._running.append(many[0][0])
+            if many[0][0] in self._running:  # the others are first, next time
+                self._running.remove(many[0][0])
+                self._running.append(many[0][0])
 
-    def _feed(self, running: _Running) -> Feed | None:
-        if running.cancelled:
-            return None
-        try:
-            feed = running.work.feed()
-        except Exception as error:
-            running.end(first_line(error))
-            return None
-        if feed is None:
-            running.end()
-        return feed
-
-    def _pass(self, fed: list[tuple[_Running, Feed]]) -> None:
+    def _pass(self, fed: "list[_Fed[W]]") -> None:
         """Where it fails each goes through it alone, and those fail over whom it did."""
+        began = time.perf_counter()
         try:
             with self._around():
                 logits = self._slots.logits(
@@ -168,17 +191,52 @@ class Stepper:
         except Exception as error:  # out of memory, or anything a model's own code raises
             if len(fed) == 1:
                 log.exception("a sequence failed")
-                self._end(fed[0][0], first_line(error))
+                self._drop(fed[0][0], first_line(error))
                 return
             for one in fed:
                 self._pass([one])
             return
-        for row, (running, feed) in enumerate(fed):
-            try:
-                running.work.take(logits[row, : len(feed.tokens)])
-            except Exception as error:
-                self._end(running, first_line(error))
+        rows = [logits[row, : len(feed.tokens)] for row, (_, feed) in enumerate(fed)]
+        self._take(fed, rows)
+        seconds = time.perf_counter() - began
+        tokens = sum(len(feed.tokens) for _, feed in fed)
+        for running, feed in fed:
+            share = seconds * len(feed.tokens) / tokens
+            running.spent = running.spent.and_(Spent(1, len(fed), share))
 
-    def _end(self, running: _Running, failure: str) -> None:
+    def _take(self, fed: "list[_Fed[W]]", rows: list[torch.Tensor]) -> None:
+        if self._together is not None:
+            try:
+                self._together([running.work for running, _ in fed], rows)
+            except Exception as error:
+                if len(fed) == 1:
+                    log.exception("a sequence failed")
+                    self._drop(fed[0][0], first_line(error))
+                    return
+                for one, row in zip(fed, rows, strict=True):
+                    self._take([one], [row])
+            return
+        for (running, _), row in zip(fed, rows, strict=True):
+            try:
+                running.work.take(row)
+            except Exception as error:
+                self._drop(running, first_line(error))
+
+    def _drop(self, running: _Running[W], failure: str) -> None:
         running.end(failure)
         self._running.remove(running)
+
+
+_Fed: TypeAlias = tuple[_Running[W], Feed]
+
+
+def _end(done: "list[_Running[W]]") -> None:
+    """All of a pass at once: each call wakes the loop up."""
+    for loop in {running.loop for running in done}:
+        ended = [running.done for running in done if running.loop is loop]
+        loop.call_soon_threadsafe(_resolve, ended)
+
+
+def _resolve(done: list[asyncio.Future[None]]) -> None:
+    for each in done:
+        resolve(each, None)

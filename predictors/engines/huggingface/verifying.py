@@ -1,40 +1,25 @@
 """The verify side of speculative decoding: sequences whose drafts the model checks, many in a pass.
 
-A sequence has a slot of the cache while there is room. The one that was idle for longest makes room
-for another, and is forgotten: its draft side tells it again, whole, and nothing is lost but the
-time to compute it.
+What a round asks is answered from what is known, where that is enough. Else its draft goes through
+the model, and more is known.
 """
 
-import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Sequence as Rows
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import torch
 
-from predictors.contract.speculation import Forgotten, Round, Verdict, Whole
-from predictors.engines.huggingface.accepting import Accepted, Drafted, Place, accept
+from predictors.contract.speculation import Forgotten, Round, Verdict
+from predictors.engines.huggingface.accepting import Accepted, Checked, Drafted, Place, accept_all
 from predictors.engines.huggingface.loading import Loaded
+from predictors.engines.huggingface.remembering import Memory, Remembered, common
 from predictors.engines.huggingface.slots import Slots
-from predictors.engines.huggingface.stepping import FEW_TOKENS, Feed, Stepper
+from predictors.engines.huggingface.stepping import FEW_TOKENS, Feed, Spent, Stepper
 from predictors.errors import ContextTooLong, InvalidRequest
 
 PART_TOKENS: Final = 256  # of a prompt that go through the model at once
-
-
-@dataclass(slots=True, eq=False)
-class _Sequence:
-    """`tokens` both sides know, of which `cached` are in the slot. `last` answers a round that is
-    told twice, as its answer was lost."""
-
-    slot: int
-    tokens: list[int]
-    whole: Whole
-    cached: int = 0
-    last: tuple[Round, Verdict] | None = None
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Verifier:
@@ -49,12 +34,12 @@ class Verifier:
     ) -> None:
         """`around`: see Stepper."""
         self.room = min(room, model.context)
+        self.count = count
         self._model = model
         # Some drafted tokens may go beyond the end, to be taken back.
-        self.stepper = Stepper(Slots(model.model, count, self.room + FEW_TOKENS), count, around)
-        self._free = list(range(count))
-        self._sequences: OrderedDict[str, _Sequence] = OrderedDict()
-        self._left = asyncio.Condition()
+        slots = Slots(model.model, count, self.room + FEW_TOKENS)
+        self.stepper = Stepper[Check](slots, count, around, take_all)
+        self._memory = Memory(count)
 
     async def start(self) -> None:
         self.stepper.start()
@@ -65,38 +50,39 @@ class Verifier:
     async def check(self, round: Round) -> Verdict:
         """Raises Forgotten, ContextTooLong, InvalidRequest for what can't be, EngineError where the
         model fails."""
+        arrived = time.perf_counter()
         self._require(round)
-        async with self._held(round) as sequence:
-            if sequence.last is not None and _same(sequence.last[0], round):
-                return sequence.last[1]
-            if len(sequence.tokens) != round.at:
-                raise Forgotten(f"{round.id} has {len(sequence.tokens)} tokens, not {round.at}")
-            cached = sequence.cached
-            work = _Check(sequence, round)
-            await self.stepper.run(work)
-            got = work.accepted
-            assert got is not None
-            tokens = self._ended(got)
-            sequence.tokens += tokens
-            verdict = Verdict(
-                accepted=min(got.drafted, len(tokens)),
-                tokens=tokens,
-                logprobs=[min(value, 0.0) for value in got.logprobs[: len(tokens)]],
-                margins=got.margins[: len(tokens)],
-                cached=cached,
-            )
-            sequence.last = (round, verdict)
-            return verdict
+        async with self._memory.held(round) as sequence:
+            sequence.waiting.append(round)
+            try:
+                async with sequence.turn:
+                    return await self._answered(sequence, round, arrived)
+            finally:
+                sequence.waiting.remove(round)
 
-    def _ended(self, got: Accepted) -> list[int]:
-        """Up to a token that ends the answer."""
-        for place, token in enumerate(got.tokens):
-            if token in self._model.end_tokens:
-                return got.tokens[: place + 1]
-        return got.tokens
+    async def _answered(self, sequence: Remembered, round: Round, arrived: float) -> Verdict:
+        if round.whole is not None and not sequence.agrees(round.whole):
+            sequence.begin(round.whole)
+        cached, spent = min(sequence.cached, round.at - 1), Spent()
+        while unchecked(sequence, round) is not None:
+            more = await self.stepper.run(Check(sequence, _longest(sequence, round), self._model))
+            spent = spent.and_(more)
+        start, end, accepted = known(sequence, round)
+        said = sequence.said[start - sequence.told : end - sequence.told]
+        return Verdict(
+            accepted=accepted,
+            tokens=sequence.tokens[start:end],
+            logprobs=[logprob for logprob, _ in said],
+            margins=[margin for _, margin in said],
+            cached=cached,
+            passes=spent.passes,
+            rows=max(spent.rows, 1),
+            seconds=spent.seconds,
+            held=time.perf_counter() - arrived,
+        )
 
     def _require(self, round: Round) -> None:
-        told = [*round.draft, *(round.whole.tokens if round.whole else [])]
+        told = [*round.draft, *round.pending, *(round.whole.tokens if round.whole else [])]
         told += [token for likely in round.drawn_from or [] for token in likely.tokens]
         if told and max(told) >= self._model.vocabulary:
             raise InvalidRequest(
@@ -108,88 +94,133 @@ class Verifier:
                 f"{self.room} that are checked here"
             )
 
-    @asynccontextmanager
-    async def _held(self, round: Round) -> AsyncIterator[_Sequence]:
-        """One round of a sequence at a time. Raises Forgotten."""
-        sequence = self._sequences.get(round.id)
-        if round.whole is not None and (sequence is None or sequence.tokens != round.whole.tokens):
-            sequence = await self._remembered(round.id, round.whole)
-        if sequence is None:
-            raise Forgotten(f"{round.id} is not known here")
-        async with sequence.turn:
-            self._sequences.move_to_end(round.id)
-            try:
-                yield sequence
-            finally:
-                async with self._left:
-                    self._left.notify_all()
 
-    async def _remembered(self, id: str, whole: Whole) -> _Sequence:
-        """In place of what was known of it, or of the one that was idle for longest."""
-        async with self._left:
-            while (slot := self._slot(id)) is None:
-                await self._left.wait()
-        sequence = self._sequences[id] = _Sequence(slot, list(whole.tokens), whole)
-        return sequence
-
-    def _slot(self, id: str) -> int | None:
-        """None while all are busy."""
-        if (known := self._sequences.get(id)) is not None and not known.turn.locked():
-            return known.slot
-        if self._free:
-            return self._free.pop()
-        for other, sequence in self._sequences.items():
-            if not sequence.turn.locked():
-                del self._sequences[other]
-                return sequence.slot
+def unchecked(sequence: Remembered, round: Round) -> list[int] | None:
+    """What the round has behind all that is known, an empty draft included; None where it is
+    answered by that. Raises Forgotten."""
+    tokens = sequence.tokens
+    if len(tokens) < round.known:
+        raise Forgotten(f"{round.id} has {len(tokens)} tokens, not {round.known}")
+    if sequence.ended:
         return None
+    given = [*round.pending, *round.draft]
+    behind = len(tokens) - round.known
+    return given[behind:] if tokens[round.known :] == given[:behind] else None
 
 
-class _Check:
+def known(sequence: Remembered, round: Round) -> tuple[int, int, int]:
+    """Where the tokens for the round begin and end, and how many of its draft are among them. Raises
+    Forgotten, InvalidRequest."""
+    tokens = sequence.tokens
+    given = [*round.pending, *round.draft]
+    same = common(tokens[round.known : round.known + len(given)], given)
+    accepted = same - len(round.pending)
+    if accepted < 0:
+        return round.at, round.at, 0
+    end = min(round.at + accepted + 1, len(tokens))
+    if end <= round.at and not round.pending:
+        raise InvalidRequest(f"the answer of {round.id} has ended before token {round.at}")
+    if end > round.at and round.at < sequence.told:
+        raise Forgotten(f"{round.id} is known from token {sequence.told} on, not {round.at}")
+    return round.at, end, accepted
+
+
+def _longest(sequence: Remembered, round: Round) -> Round:
+    """Of the rounds that wait, the one that the pass for this one answers, too: with several under
+    way, each of them goes on where the last one ended."""
+    if not sequence.whole.drawing.coupled:
+        return round
+    best, most = round, unchecked(sequence, round) or []
+    for other in sequence.waiting:
+        if len(sequence.tokens) >= other.known:
+            behind = unchecked(sequence, other)
+            if behind is not None and len(behind) > len(most) == common(behind, most):
+                best, most = other, behind
+    return best
+
+
+class Check:
     """One round in the stepper's thread."""
 
-    def __init__(self, sequence: _Sequence, round: Round) -> None:
+    def __init__(self, sequence: Remembered, round: Round, model: Loaded) -> None:
         self.slot = sequence.slot
-        self.accepted: Accepted | None = None
         self._sequence = sequence
-        self._draft = round
+        self._round = round
+        self._model = model
+        self._draft: list[int] | None = None  # in what was fed
         self._fed = 0
 
     def feed(self) -> Feed | None:
-        if self.accepted is not None:
+        if self._draft is not None:
             return None
         sequence = self._sequence
-        known = sequence.tokens[sequence.cached :]
-        last = len(known) <= PART_TOKENS
-        tokens = [*known, *self._draft.draft] if last else known[:PART_TOKENS]
+        draft = unchecked(sequence, self._round)
+        if draft is None:  # a round before this one, whose caller has left, has answered it
+            return None
+        missing = sequence.tokens[sequence.cached :]
+        if len(missing) <= PART_TOKENS:
+            self._draft = draft
+            tokens = [*missing, *draft]
+        else:
+            tokens = missing[:PART_TOKENS]
         self._fed = len(tokens)
         return Feed(sequence.cached, tokens)
 
+    def checked(self, logits: torch.Tensor) -> Checked | None:
+        """None where only a part of the prompt was fed."""
+        if self._draft is None:
+            return None
+        sequence, whole = self._sequence, self._sequence.whole
+        prompt, answer = whole.tokens[: whole.prompt], sequence.tokens[whole.prompt :]
+        place = Place(sequence.sampling, whole.drawing.key, prompt, answer)
+        drafted = Drafted(self._draft, self._spread(logits))
+        return Checked(place, drafted, whole.drawing.coupled, logits[-len(self._draft) - 1 :])
+
     def take(self, logits: torch.Tensor) -> None:
-        sequence, draft = self._sequence, self._draft.draft
-        left = len(sequence.tokens) + len(draft) - sequence.cached
-        if self._fed < left:
+        take_all([self], [logits])
+
+    def keep(self, got: Accepted | None) -> None:
+        sequence = self._sequence
+        if got is None:
             sequence.cached += self._fed
             return
-        whole = sequence.whole
-        prompt, answer = whole.tokens[: whole.prompt], sequence.tokens[whole.prompt :]
-        place = Place(whole.drawing.sampling(), whole.drawing.key, prompt, answer)
-        drafted = Drafted(draft, _spread(self._draft, logits))
-        own = logits[-len(draft) - 1 :].clone()
-        self.accepted = accept(own, place, drafted, coupled=whole.drawing.coupled)
+        tokens = self._ended(got.tokens)
         # Of the model's own token nothing is cached yet.
-        sequence.cached = len(sequence.tokens) + self.accepted.drafted
+        sequence.cached = len(sequence.tokens) + min(got.drafted, len(tokens))
+        told = zip(got.logprobs, got.margins, strict=True)
+        sequence.said += list(told)[: len(tokens)]
+        sequence.tokens += tokens
+
+    def _ended(self, tokens: list[int]) -> list[int]:
+        """Up to a token that ends the answer."""
+        sequence, whole = self._sequence, self._sequence.whole
+        for place, token in enumerate(tokens):
+            if token in self._model.end_tokens:
+                tokens = tokens[: place + 1]
+                sequence.ended = True
+                break
+        if whole.max_tokens is not None:
+            left = whole.prompt + whole.max_tokens - len(sequence.tokens)
+            if left <= len(tokens):
+                sequence.ended = True
+                return tokens[: max(left, 0)]
+        return tokens
+
+    def _spread(self, like: torch.Tensor) -> torch.Tensor | None:
+        """[drafted, vocabulary]"""
+        if self._round.drawn_from is None or not self._draft:
+            return None
+        rows = self._round.drawn_from[-len(self._draft) :]
+        spread = like.new_zeros(len(rows), like.shape[-1], dtype=torch.float32)
+        for row, likely in zip(spread, rows, strict=True):
+            tokens = torch.tensor(likely.tokens, device=row.device)
+            row[tokens] = row.new_tensor(likely.probabilities)
+        return spread
 
 
-def _spread(round: Round, like: torch.Tensor) -> torch.Tensor | None:
-    """[drafted, vocabulary]"""
-    if round.drawn_from is None:
-        return None
-    spread = like.new_zeros(len(round.draft), like.shape[-1], dtype=torch.float32)
-    for row, likely in zip(spread, round.drawn_from, strict=True):
-        row[torch.tensor(likely.tokens, device=row.device)] = row.new_tensor(likely.probabilities)
-    return spread
-
-
-def _same(one: Round, other: Round) -> bool:
-    return (one.at, one.draft) == (other.at, other.draft)
+def take_all(checks: Rows[Check], logits: Rows[torch.Tensor]) -> None:
+    """Of one pass: of each its own [tokens, vocabulary]."""
+    asked = [check.checked(rows) for check, rows in zip(checks, logits, strict=True)]
+    got = iter(accept_all([each for each in asked if each is not None]))
+    for check, each in zip(checks, asked, strict=True):
+        check.keep(None if each is None else next(got))

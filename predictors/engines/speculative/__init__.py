@@ -1,10 +1,15 @@
 """Speculative decoding across a link: a small model here drafts, a large one elsewhere checks, and
 the answer is the large one's.
 
-settings  of the engine
-verifier  the server that checks drafts, by contract.speculation
-pace      how many tokens to draft
-engine    query by query, round by round
+settings   of the engine
+base       the seams: who drafts, who checks
+drafting   the drafter that the settings name; lookup is one without a model
+verifiers  what checks, by name; verifier is a predictor of ours
+chain      what is known of a sequence, drafted behind it, and under way
+runner     one sequence to its end
+pace       how many tokens to draft, and how far ahead
+tally      what it took
+engine     query by query
 """
 
 from predictors.engines.speculative.engine import SpeculativeEngine

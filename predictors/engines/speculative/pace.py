@@ -1,62 +1,145 @@
-"""How many tokens to draft: as many as give the most tokens a second.
+"""How many tokens to draft, and how far ahead: a model of what a round costs.
 
 With a chance a that a drafted token is taken where all before it were, k drafted ones give
-(1 - a^(k + 1)) / (1 - a) tokens a round (Leviathan et al., arXiv 2211.17192, equation 1), which
-takes the round trip, the check, and k steps of the drafter.
+(1 - a^(k + 1)) / (1 - a) tokens a round (Leviathan et al., arXiv 2211.17192, equation 1). Drafted
+and waited for in turns, a round takes the link, the check, and k steps of the drafter.
+
+With rounds under way all the time a refused token is heard of at the end of the block that holds
+it: R + V + b s after the drafter began, and max(b s, V) later for each block of b tokens before it
+(link R, a check V, a step s). 1 / (1 - a) tokens come of that, by 1 + a^(b + 1) / (1 - a^b) passes:
+the first block's pass gives at most b + 1 tokens, each further one b, as the large model's own token
+is guessed by the next block.
 """
 
 from dataclasses import dataclass, field
 from typing import Final
 
-MOST: Final = 24
-WEIGHT: Final = 0.1  # of the newest round in a mean that forgets
+from predictors.contract.speculation import MOST_DRAFTED, Verdict
+
+MOST_IN_TURNS: Final = 32
+MOST_AHEAD: Final = 96  # tokens: what a round may have pending, and a block
 FIRST: Final = 4
 FIRST_ROUNDS: Final = 4
 HIGHEST: Final = 0.995
+# Tokens are drafted ahead as long as all before them are taken with this chance.
+UNLIKELY: Final = 0.05
+# Passes a token that a block's length may cost, or so many times what the longest costs.
+PASSES: Final = 0.45
+MORE_PASSES: Final = 1.2
+# What a round costs both sides beside the link and the pass: a request of HTTP, of a Python server.
+ROUND_SECONDS: Final = 0.0015
 
 
 @dataclass(slots=True)
 class Mean:
-    """That forgets: exponentially weighted, the first ones evenly."""
+    """That forgets: the newest value weighs `weight`, the first ones all alike."""
 
+    weight: float = 0.1
     value: float = 0.0
     count: int = 0
 
-    def add(self, value: float) -> None:
-        self.count += 1
-        self.value += (value - self.value) * max(WEIGHT, 1 / self.count)
+    def add(self, value: float, times: int = 1) -> None:
+        for _ in range(times):
+            self.count += 1
+            self.value += (value - self.value) * max(self.weight, 1 / self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Seconds: of the `link` there and back, of a check whose tokens are drafted `check_tokens` at
+    a time, of a `step` of the drafter. `taken`: the chance that a token is."""
+
+    link: float
+    check: float
+    step: float
+    taken: float
+
+
+def in_turns(costs: Costs, count: int) -> float:
+    """Tokens a second where `count` are drafted, then checked, then waited for."""
+    a = min(costs.taken, HIGHEST)
+    tokens = (1 - a ** (count + 1)) / (1 - a)
+    return tokens / (costs.link + costs.check + ROUND_SECONDS + count * costs.step)
+
+
+def passes_a_token(taken: float, block: int) -> float:
+    """Of blocks under way all the time."""
+    a = min(taken, HIGHEST)
+    return (1 - a) * (1 + a ** (block + 1) / (1 - a**block))
+
+
+def without_waiting(costs: Costs, block: int) -> float:
+    """Tokens a second with blocks under way all the time."""
+    a = min(costs.taken, HIGHEST)
+    later = a ** (block + 1) / (1 - a**block)  # further blocks before the one that is refused
+    busy = max(block * costs.step, costs.check + ROUND_SECONDS)
+    seconds = costs.link + costs.check + ROUND_SECONDS + block * costs.step + later * busy
+    return 1 / (1 - a) / seconds
+
+
+def best_block(costs: Costs) -> int:
+    """The length that gives most tokens a second, of those that cost few passes."""
+    allowed = max(PASSES, MORE_PASSES * (1 - min(costs.taken, HIGHEST)))
+    lengths = [b for b in range(1, MOST_IN_TURNS + 1) if passes_a_token(costs.taken, b) <= allowed]
+    return max(lengths or [MOST_IN_TURNS], key=lambda block: without_waiting(costs, block))
 
 
 @dataclass(slots=True)
 class Pace:
-    """Of one engine: all its sequences have the same link and the same models. Seconds."""
+    """Of one engine: all its sequences have the same link and the same models."""
 
     fixed: int = 0
-    taken: Mean = field(default_factory=Mean)  # chance that a drafted token is taken
-    round: Mean = field(default_factory=Mean)  # from a round's leaving to its verdict
-    step: Mean = field(default_factory=Mean)  # of the drafter, a token
+    taken: Mean = field(default_factory=lambda: Mean(0.01))
+    link: Mean = field(default_factory=Mean)
+    check: Mean = field(default_factory=Mean)
+    step: Mean = field(default_factory=Mean)
+    _best: dict[bool, tuple[int, int]] = field(default_factory=dict)  # at which count of news, what
+    _news: int = 0
 
-    def drafted(self, tokens: int, seconds: float) -> None:
-        if tokens:
+    @property
+    def costs(self) -> Costs:
+        return Costs(self.link.value, self.check.value, self.step.value, self.taken.value)
+
+    def drafted(self, tokens: int, seconds: float | None) -> None:
+        if tokens and seconds is not None:
             self.step.add(seconds / tokens)
 
-    def checked(self, drafted: int, taken: int, seconds: float) -> None:
-        """Of the tokens that were looked at, the first one that was not taken is the last."""
-        self.round.add(seconds)
-        for _ in range(taken):
-            self.taken.add(1.0)
-        if taken < drafted:
-            self.taken.add(0.0)
+    def checked(self, verdict: Verdict, seconds: float | None) -> None:
+        """`seconds` from a round's leaving to its verdict; None where others of the sequence were
+        under way, or a prompt was computed."""
+        if verdict.passes == 1:
+            self.check.add(verdict.seconds)
+        if seconds is not None:
+            self.link.add(max(0.0, seconds - max(verdict.held, verdict.seconds)))
+            self._news += 1
 
-    def tokens(self) -> int:
-        if self.fixed:
-            return self.fixed
-        if self.round.count < FIRST_ROUNDS:
+    def judged(self, taken: int, refused: int) -> None:
+        """Drafted tokens that were looked at."""
+        self.taken.add(1.0, taken)
+        self.taken.add(0.0, refused)
+
+    def block(self, ahead: int, most_rounds: int) -> int:
+        """How many tokens to draft now behind those `ahead`; 0: none."""
+        if most_rounds == 1:
+            return self.fixed or self._known(in_turns=True)
+        if ahead >= MOST_AHEAD or self._unlikely(ahead):
+            return 0
+        return self.fixed or self._known(in_turns=False)
+
+    def _unlikely(self, ahead: int) -> bool:
+        known = self.taken.count >= FIRST_ROUNDS
+        return known and min(self.taken.value, HIGHEST) ** ahead < UNLIKELY
+
+    def _known(self, *, in_turns: bool) -> int:
+        """The best length by what is known by now; worked out once for all that ask meanwhile."""
+        if self.link.count < FIRST_ROUNDS:
             return FIRST
-        return max(range(MOST + 1), key=self.rate)
+        news, best = self._best.get(in_turns, (-1, 0))
+        if news != self._news:
+            best = self._best_in_turns() if in_turns else best_block(self.costs)
+            self._best[in_turns] = self._news, best
+        return min(best, MOST_DRAFTED)
 
-    def rate(self, count: int) -> float:
-        """Tokens a second with so many drafted."""
-        chance = min(self.taken.value, HIGHEST)
-        tokens = (1 - chance ** (count + 1)) / (1 - chance)
-        return tokens / (self.round.value + count * self.step.value)
+    def _best_in_turns(self) -> int:
+        costs = self.costs
+        return max(range(MOST_IN_TURNS + 1), key=lambda count: in_turns(costs, count))

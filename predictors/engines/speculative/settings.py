@@ -1,4 +1,4 @@
-"""Options of the engine: the model that drafts, and the server that checks."""
+"""Options of the engine: what drafts, and the server that checks."""
 
 from typing import Literal
 
@@ -11,9 +11,21 @@ from predictors.upstream.settings import HTTPURL, HTTPUpstreamSettings
 
 class SpeculativeSettings(HTTPUpstreamSettings, ModelSettings):
     url: HTTPURL = Field(
-        description="base URL of the predictor that checks, with --engine huggingface and "
+        description="base URL of the server that checks; a predictor with --engine huggingface and "
         "--verify_slots"
     )
+    verifier: Literal["predictor"] = Field(
+        "predictor", description="what it is: predictor (one of ours)"
+    )
+    drafter: Literal["model", "prompt-lookup"] = Field(
+        "model",
+        description="model: the one of model_dir; prompt-lookup: what stood behind the same tokens "
+        "before, in prompt and answer, for which only the tokenizer of model_dir is read",
+    )
+    lookup_longest: int = Field(
+        4, ge=1, le=16, description="prompt-lookup: most tokens that have to be the same"
+    )
+    lookup_shortest: int = Field(2, ge=1, le=16, description="and fewest")
     context_tokens: int = Field(
         1024, ge=64, description="tokens of prompt and answer that are drafted for"
     )
@@ -21,8 +33,22 @@ class SpeculativeSettings(HTTPUpstreamSettings, ModelSettings):
         0,
         ge=0,
         le=MOST_DRAFTED,
-        description="tokens to draft in each round; 0: by how many were taken, and how long a "
-        "round takes",
+        description="tokens to draft in each round; 0: by how many were taken, and how long drafts, "
+        "checks and the link take",
+    )
+    rounds_in_flight: int = Field(
+        16,
+        ge=1,
+        le=64,
+        description="rounds of one answer that may be under way; 1: draft, wait, and draft again. "
+        "By the rule rejection it is always 1",
+    )
+    branches: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="other ways on, in place of tokens that may be refused, that are drafted for at "
+        "once, all answers together; 0: none",
     )
     rule: Literal["coupled", "rejection"] = Field(
         "coupled",

@@ -1,9 +1,10 @@
-"""The server that checks drafts."""
+"""A predictor of ours that checks drafts."""
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
+from predictors.contract import Sampling
 from predictors.contract.speculation import (
     MODEL_PATH,
     PATH,
@@ -13,18 +14,22 @@ from predictors.contract.speculation import (
     VerifyModel,
     Whole,
 )
-from predictors.errors import HEMError
+from predictors.engines.speculative.settings import SpeculativeSettings
+from predictors.errors import HEMError, UpstreamError
 from predictors.upstream.attempt import Refusal
 from predictors.upstream.http import HTTPUpstream
-from predictors.upstream.settings import HTTPUpstreamSettings
+
+MOST_ROUNDS: Final = 64
 
 
 class RemoteVerifier:
     """Raises ConfigurationError for a CA bundle or a proxy that is not valid."""
 
-    def __init__(self, url: str, settings: HTTPUpstreamSettings) -> None:
+    def __init__(self, settings: SpeculativeSettings) -> None:
+        # By rejection each round's draws depend on how the one before it ended.
+        self.most_rounds = MOST_ROUNDS if settings.rule == "coupled" else 1
         self._http = HTTPUpstream(
-            url,
+            settings.url,
             settings,
             settings.client(),
             headers=settings.headers(),
@@ -37,20 +42,23 @@ class RemoteVerifier:
         return self._http.url
 
     async def model(self) -> VerifyModel:
-        """Raises UpstreamError."""
         return await self._http.get(MODEL_PATH, _model)
 
-    async def check(self, round: Round, whole: Whole, vocabulary: int) -> Verdict:
-        """`whole` is told where the server has forgotten the sequence. A round may be told twice:
-        the server answers both alike. Raises InvalidRequest, UpstreamError, Overloaded."""
+    def takes(self, sampling: Sampling) -> str | None:
+        return None
 
+    async def check(self, round: Round, whole: Whole, vocabulary: int) -> Verdict:
         def read(body: Any) -> Verdict:
             return Verdict.parse(body, round, vocabulary)
 
         try:
             return await self._http.post(PATH, round.to_json(), read)
         except Forgotten:
+            pass
+        try:
             return await self._http.post(PATH, round.told(whole).to_json(), read)
+        except Forgotten as error:
+            raise UpstreamError(f"{self.url} forgets what it was just told: {error}") from None
 
     async def close(self) -> None:
         await self._http.close()

@@ -1,0 +1,243 @@
+"""One sequence to its end: drafts on while earlier drafts are checked.
+
+Each block of drafted tokens leaves at once. Verdicts come in any order. Where a token is refused,
+what was built on it is dropped, and drafting goes on from the large model's own token: rounds that
+are still under way behind a refused token cost the verify side no pass (see contract.speculation),
+and nobody waits for them.
+"""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from predictors.contract.speculation import (
+    MOST_DRAFTED,
+    Drawing,
+    Likely,
+    Round,
+    Verdict,
+    VerifyModel,
+    Whole,
+)
+from predictors.engines.speculative.base import Drafted, Drafter, Verifier
+from predictors.engines.speculative.chain import Chain, Flight
+from predictors.engines.speculative.pace import Pace
+from predictors.engines.speculative.tally import Tally
+from predictors.upstream.traffic import LINK
+
+if TYPE_CHECKING:
+    from predictors.engines.huggingface.sequence import Sequence
+
+LAST_WAIT_SECONDS: Final = 5.0
+
+
+@dataclass(slots=True)
+class Parts:
+    """What all sequences of an engine share. `most_rounds` of one may be under way."""
+
+    drafter: Drafter
+    verifier: Verifier
+    far: VerifyModel
+    pace: Pace
+    leftovers: "Leftovers"
+    most_rounds: int
+
+
+class Leftovers:
+    """Rounds that nobody waits for any more: broken off they would cost their connections."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Verdict]] = set()
+
+    def add(self, task: asyncio.Task[Verdict]) -> None:
+        if not task.done():
+            self._tasks.add(task)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[Verdict]) -> None:
+        self._tasks.discard(task)
+        _read(task)
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=LAST_WAIT_SECONDS)
+
+
+class Runner:
+    """Of `sequence`, drawn by `drawing`, and checked by `verifier`, whose model is `far`."""
+
+    def __init__(
+        self,
+        sequence: "Sequence",
+        drawing: Drawing,
+        parts: Parts,
+        tally: Tally,
+    ) -> None:
+        self._sequence = sequence
+        self._drawing = drawing
+        self._parts = parts
+        self._ends = frozenset(parts.far.end_tokens)
+        self._tally = tally
+        self._most = parts.most_rounds if drawing.coupled else 1
+        self._id = f"{random.getrandbits(96):024x}"
+        self._chain = Chain([*sequence.prompt, *sequence.tokens])
+        self._waiting: dict[asyncio.Task[Verdict], _Left] = {}
+        self._drafting: asyncio.Task[Drafted] | None = None
+        self._behind: list[int] = []  # what is drafted now stands behind these
+        self._silent = False  # the drafter has nothing to say here
+        self._told = False  # the verify side has the sequence
+        self._drawn_from: list[Likely] | None = None
+
+    async def to_end(self) -> None:
+        """Raises HEMError; then the sequence has what was checked by then."""
+        drafter = self._parts.drafter
+        drafter.begin(self._id)
+        try:
+            if self._most > 1:
+                self._send(0)  # the prompt is computed while the first block is drafted
+            while self._sequence.running:
+                self._go_on()
+                await self._news()
+        finally:
+            await self._break_off()
+            drafter.end(self._id)
+            for task in self._waiting:
+                self._parts.leftovers.add(task)
+            self._tally.accepted += self._chain.taken
+
+    def _go_on(self) -> None:
+        """Drafts where that is worth it, and sends what is drafted; a round without a draft where
+        nothing else goes on."""
+        chain = self._chain
+        while (count := chain.unsent) and len(chain.flights) < self._most:
+            self._send(count)
+        if self._drafting is None and not self._silent and len(chain.flights) < self._most:
+            count = min(self._parts.pace.block(len(chain.ahead), self._most), self._room)
+            if count > 0:
+                self._draft(count)
+        if self._drafting is None and not chain.flights:
+            self._send(0)
+
+    @property
+    def _room(self) -> int:
+        """Tokens that may still be drafted: the far model's own comes behind."""
+        sequence, ahead = self._sequence, self._chain.ahead
+        if ahead and ahead[-1] in self._ends:
+            return 0
+        left = sequence.max_tokens - len(sequence.tokens) - len(ahead) - 1
+        return min(left, MOST_DRAFTED)
+
+    def _draft(self, count: int) -> None:
+        self._behind = self._chain.path
+        whole = self._whole(self._behind)
+        self._drafting = asyncio.ensure_future(self._parts.drafter.draft(self._id, whole, count))
+
+    async def _news(self) -> None:
+        tasks: set[asyncio.Task[Any]] = set(self._waiting)
+        if self._drafting is not None:
+            tasks.add(self._drafting)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in [task for task in self._waiting if task in done]:
+            self._judged(task)
+        if self._drafting is not None and self._drafting in done:
+            task, self._drafting = self._drafting, None
+            self._drafted(task.result())
+
+    def _drafted(self, drafted: Drafted) -> None:
+        """What is known may have grown meanwhile, as far as the draft goes on from it."""
+        self._parts.pace.drafted(len(drafted.tokens), drafted.seconds)
+        self._silent = not drafted.tokens
+        self._drawn_from = drafted.drawn_from
+        path = [*self._behind, *self._up_to_an_end(drafted.tokens)]
+        chain = self._chain
+        if path[: len(chain.path)] == chain.path:
+            chain.ahead = path[len(chain.known) :]
+
+    def _up_to_an_end(self, tokens: list[int]) -> list[int]:
+        ends = [place for place, token in enumerate(tokens) if token in self._ends]
+        return tokens[: ends[0] + 1] if ends else tokens
+
+    def _send(self, count: int) -> None:
+        chain = self._chain
+        alone = not chain.flights
+        flight = chain.leaves(count)
+        whole = self._whole(flight.path[: flight.known])
+        round = Round.model_construct(
+            id=self._id,
+            at=flight.at,
+            draft=flight.draft,
+            pending=flight.pending,
+            whole=None if self._told else whole,
+            drawn_from=self._drawn_from[:count] if self._drawn_from and count else None,
+        )
+        self._tally.left(count)
+        task = asyncio.ensure_future(self._checked(round, whole))
+        self._waiting[task] = _Left(flight, time.perf_counter(), alone and self._told)
+        self._told = True
+
+    async def _checked(self, round: Round, whole: Whole) -> Verdict:
+        LINK.set(self._tally.link)
+        verdict: Verdict | None = None
+        try:
+            verdict = await self._parts.verifier.check(round, whole, self._parts.far.vocabulary)
+            return verdict
+        finally:
+            self._tally.came(verdict)
+
+    def _judged(self, task: asyncio.Task[Verdict]) -> None:
+        flight, left, timed = self._waiting.pop(task)
+        if flight not in self._chain.flights:  # nobody cares
+            if not task.cancelled():
+                task.exception()
+            return
+        verdict = task.result()
+        seconds = time.perf_counter() - left if timed else None
+        self._parts.pace.checked(verdict, seconds)
+        self._take(flight, verdict)
+
+    def _take(self, flight: Flight, verdict: Verdict) -> None:
+        chain, pace = self._chain, self._parts.pace
+        taken, refused = chain.taken, chain.refused
+        for token, logprob, margin in chain.judged(flight, verdict):
+            self._silent = False
+            self._sequence.add(token, logprob, margin)
+            if self._sequence.ended:
+                break
+        pace.judged(chain.taken - taken, chain.refused - refused)
+        if self._drafting is not None and chain.path[: len(self._behind)] != self._behind:
+            task, self._drafting = self._drafting, None
+            task.cancel()
+            task.add_done_callback(_read)
+
+    async def _break_off(self) -> None:
+        if self._drafting is not None:
+            self._drafting.cancel()
+            await asyncio.wait([self._drafting])
+            _read(self._drafting)
+
+    def _whole(self, tokens: list[int]) -> Whole:
+        sequence = self._sequence
+        return Whole.model_construct(
+            tokens=tokens,
+            prompt=len(sequence.prompt),
+            drawing=self._drawing,
+            max_tokens=sequence.max_tokens,
+        )
+
+
+class _Left(NamedTuple):
+    """A round, when it left, and whether the time until its verdict tells of the link."""
+
+    flight: Flight
+    at: float
+    timed: bool
+
+
+def _read(task: asyncio.Task[Any]) -> None:
+    """Of a task whose end nobody waits for: else Python complains that its error is not read."""
+    if not task.cancelled():
+        task.exception()
