@@ -19,6 +19,10 @@ ANSWER_STAGE: Final = "inference-then-mining"
 MINING_MODES: Final = (QUERY_STAGE, ANSWER_STAGE)
 SELF_DESIGN: Final = "self-design"
 MODES: Final = (*MINING_MODES, SELF_DESIGN)
+# Where only the two of mining will do.
+OF_A_STRATEGY: Final = (
+    f"{SELF_DESIGN} is code of yours there: write it as a strategy of a spec (docs/self-design.md)"
+)
 
 # The Secret with the keys of the gateway's callers.
 GATEWAY_KEYS: Final = "kserve-hem-gateway-keys"

@@ -90,8 +90,7 @@ def mining_of(
 
 @dataclass(frozen=True, slots=True)
 class _Algorithm:
-    """As the spec has it. `name` None: a strategy has none beside it; `stage` None: nobody knows.
-    """
+    """As the spec has it. `name` None: a strategy has none beside it; `stage` None: nobody knows."""
 
     name: str | None
     stage: str | None
