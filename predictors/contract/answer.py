@@ -6,19 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from predictors.contract.names import CACHED, FP32_MAX, INT32, SERVED_BY, TELEMETRY, TEXT_OUTPUT
+from predictors.contract.names import (
+    CACHED,
+    FP32_MAX,
+    INT32,
+    SERVED_BY,
+    TELEMETRY,
+    TEXT_OUTPUT,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Speculation:
     """How one answer came about where a small model drafts for a large one elsewhere. `route` is
     `speculative`, `cloud` (the large one alone) or `edge` (the small one alone, or from where the
-    link broke on), `reason` why it is not `speculative`, in a few words. `accepted_tokens` are
-    those of the drafted ones that are in the answer; `link_seconds` the time that rounds were under
-    way, less the verify side's computing."""
+    link broke on), `reason` why it is not `speculative`, in a few words; `continues` is `cloud`
+    where the small one goes on with what the large one began. `accepted_tokens` are those of the
+    drafted ones that are in the answer; `link_seconds` the time that rounds were under way, less
+    the verify side's computing."""
 
     route: str
     reason: str = ""
+    continues: str = ""
     draft_rounds: int = 0
     drafted_tokens: int = 0
     accepted_tokens: int = 0

@@ -33,6 +33,8 @@ from predictors.contract import (
     parse_texts,
     plain_parameters,
 )
+from predictors.contract.answer import Speculation
+from predictors.contract.names import SPECULATION, SPECULATION_REASON, SPECULATION_TELEMETRY
 from predictors.contract.tensors import (
     BYTES,
     FP16,
@@ -50,6 +52,7 @@ from predictors.errors import HEMError, InvalidRequest, known
 # Parameters of the V2 binary extension, which a JSON request doesn't have.
 BINARY_PARAMETERS: Final = frozenset({"binary_data", "binary_data_output", "binary_data_size"})
 TEXT_OUTPUTS: Final = {TEXT_OUTPUT: BYTES, **TELEMETRY}  # name -> V2 datatype; each is [N]
+_ALL_OUTPUTS: Final = {**TEXT_OUTPUTS, **SPECULATION_TELEMETRY}
 # Fields of V2's InferParameter that kserve's copy of the protocol lacks, and Triton's has.
 DOUBLE_PARAM: Final = 4
 UINT64_PARAM: Final = 5
@@ -156,7 +159,7 @@ def decode_request(request: InferRequest, defaults: Sampling) -> list[Query]:
     for tensor in request.inputs:
         if tensor.name != TEXT_INPUT:
             raise InvalidRequest(f"unknown input {tensor.name!r}; this model takes {TEXT_INPUT!r}")
-    wanted_outputs(request, TEXT_OUTPUTS)
+    wanted_outputs(request, _ALL_OUTPUTS)
     sampling = parse_sampling(request_parameters(request), defaults)
     return [Query(text, sampling) for text in texts]
 
@@ -164,9 +167,10 @@ def decode_request(request: InferRequest, defaults: Sampling) -> list[Query]:
 def encode_answers(
     request: InferRequest, answers: Sequence[Answer], model_name: str
 ) -> InferResponse:
-    """The response: text, the telemetry that every row has, `served_by`, `cached`, and the
-    request's `hem_*`; of the outputs only those that the request names, if it names any."""
-    wanted = wanted_outputs(request, TEXT_OUTPUTS)
+    """The response: text, the telemetry that every row has, `served_by`, `cached`, how it came
+    about where a small model drafts, and the request's `hem_*`; of the outputs only those that the
+    request names, if it names any."""
+    wanted = wanted_outputs(request, _ALL_OUTPUTS)
     columns = {name: [getattr(answer, name) for answer in answers] for name in TELEMETRY}
     columns = {TEXT_OUTPUT: [answer.text for answer in answers], **columns}
     outputs = [
@@ -174,12 +178,28 @@ def encode_answers(
         for name, column in columns.items()
         if name in wanted and (name == TEXT_OUTPUT or all(is_telemetry(name, v) for v in column))
     ]
+    told = [answer.speculation for answer in answers if answer.speculation is not None]
+    if len(told) == len(answers):
+        outputs += [
+            InferOutput(name, [len(told)], datatype, [getattr(each, name) for each in told])
+            for name, datatype in SPECULATION_TELEMETRY.items()
+            if name in wanted
+        ]
     parameters = {
         **hem_parameters(request_parameters(request)),
         SERVED_BY: answers[0].served_by or model_name,
         CACHED: all(answer.cached for answer in answers),
+        **_speculation(told),
     }
     return build_response(request, outputs, parameters, model_name)
+
+
+def _speculation(told: Sequence[Speculation]) -> dict[str, str]:
+    """Of several rows all that occur."""
+    routes = ",".join(sorted({each.route for each in told}))
+    reasons = "; ".join(sorted({each.reason for each in told if each.reason}))
+    said = {SPECULATION: routes, SPECULATION_REASON: reasons}
+    return {name: value for name, value in said.items() if value}
 
 
 def decode_tensors(request: InferRequest) -> TensorRequest:

@@ -5,6 +5,8 @@ from typing import Any, Final
 
 # Of a choice: telemetry of V2, as far as it is of the answer and not of the call.
 TELEMETRY_FIELD: Final = "telemetry"
+# Of an answer: how it came about.
+HEM_FIELD: Final = "hem"
 SIGNALS: Final = ("mean_logprob", "min_logprob", "mean_margin")
 
 # Fields of requests; they are passed on as they are.

@@ -7,7 +7,7 @@ import math
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final, Protocol, TypeVar
 
 import orjson
@@ -22,11 +22,11 @@ from openai.types.chat.chat_completion_chunk import (
 from openai.types.chat.chat_completion_message import ChatCompletionMessage
 from openai.types.chat.chat_completion_token_logprob import TopLogprob
 from openai.types.completion_choice import Logprobs
-from openai.types.completion_usage import PromptTokensDetails
+from openai.types.completion_usage import CompletionTokensDetails, PromptTokensDetails
 
 from predictors.contract.answer import Answer, is_telemetry
 from predictors.contract.chat import Delta, ScoredToken
-from predictors.contract.openai.fields import SIGNALS, TELEMETRY_FIELD
+from predictors.contract.openai.fields import HEM_FIELD, SIGNALS, TELEMETRY_FIELD
 from predictors.contract.query import Query
 
 T = TypeVar("T")
@@ -97,7 +97,23 @@ class _Writer:
         cached = [each.cached_tokens for each in prompts.values() if each.cached_tokens is not None]
         if cached:
             usage.prompt_tokens_details = PromptTokensDetails(cached_tokens=sum(cached))
+        told = [each.speculation for each in self._answers.values() if each.speculation]
+        if told:
+            accepted = sum(each.accepted_tokens for each in told)
+            usage.completion_tokens_details = CompletionTokensDetails(
+                accepted_prediction_tokens=accepted,
+                rejected_prediction_tokens=sum(each.drafted_tokens for each in told) - accepted,
+            )
         return usage
+
+    def _hem(self, delta: Delta) -> dict[str, Any]:
+        """An extra object behind an answer that a small model may have drafted: how it came
+        about."""
+        if delta.answer is None or delta.answer.speculation is None:
+            return {}
+        told = asdict(delta.answer.speculation)
+        told = {"speculation": told.pop("route"), **told}
+        return {HEM_FIELD: {name: value for name, value in told.items() if value != ""}}
 
 
 class ChatWriter(_Writer):
@@ -135,7 +151,7 @@ class ChatWriter(_Writer):
             **scored,
             **self._telemetry(index, delta),
         )
-        return self._chunk(choices=[choice])
+        return self._chunk(choices=[choice], **self._hem(delta))
 
     def _text_alone(self, index: int, text: str) -> str | None:
         """Nearly all parts of a stream are the same but for their text."""
@@ -156,7 +172,11 @@ class ChatWriter(_Writer):
     def whole(self, answers: Sequence[Sequence[Delta]]) -> str:
         choices = [self._choice(index, deltas) for index, deltas in enumerate(answers)]
         completion = ChatCompletion(
-            object="chat.completion", choices=choices, usage=self._usage(), **self._about
+            object="chat.completion",
+            choices=choices,
+            usage=self._usage(),
+            **self._about,
+            **self._hem(answers[0][-1]),
         )
         return completion.model_dump_json(exclude_unset=True)
 
@@ -196,14 +216,14 @@ class CompletionWriter(_Writer):
     def event(self, index: int, delta: Delta) -> str | None:
         if not (delta.text or delta.tokens or delta.finish_reason):
             return None
-        return self._completion(choices=[self._choice(index, [delta])])
+        return self._completion(choices=[self._choice(index, [delta])], **self._hem(delta))
 
     def usage(self) -> str:
         return self._completion(choices=[], usage=self._usage())
 
     def whole(self, answers: Sequence[Sequence[Delta]]) -> str:
         choices = [self._choice(index, deltas) for index, deltas in enumerate(answers)]
-        return self._completion(choices=choices, usage=self._usage())
+        return self._completion(choices=choices, usage=self._usage(), **self._hem(answers[0][-1]))
 
     def _choice(self, index: int, deltas: Sequence[Delta]) -> CompletionChoice:
         deltas = [self._noted(index, delta) for delta in deltas]

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import Sequence as Rows
 from typing import Final, NamedTuple
 
@@ -36,11 +37,16 @@ class ModelDrafter:
         self._room = min(room, model.context)
         self._vocabulary = model.vocabulary
         slots = Slots(model.model, count + branches, self._room)
-        self._stepper = Stepper(slots, count + branches)
+        self._stepper = Stepper[_Draft](slots, count + branches)
         self._slots = slots
         self._free = list(range(count))
         self._spare = list(range(count, count + branches))
         self._known: dict[str, _Known] = {}
+        self._waiting: deque[tuple[str, asyncio.Future[None]]] = deque()
+
+    @property
+    def full(self) -> bool:
+        return not self._free
 
     async def start(self) -> None:
         self._stepper.start()
@@ -58,6 +64,17 @@ class ModelDrafter:
     def end(self, id: str) -> None:
         if (known := self._known.pop(id, None)) is not None:
             self._free.append(known.slot)
+        while self._waiting and self._free:
+            other, placed = self._waiting.popleft()
+            if not placed.done():
+                self.begin(other)
+                placed.set_result(None)
+
+    async def place(self, id: str) -> None:
+        if id not in self._known:
+            placed = asyncio.get_running_loop().create_future()
+            self._waiting.append((id, placed))
+            await placed
 
     async def draft(self, id: str, whole: Whole, count: int) -> Drafted:
         known = self._known.get(id)

@@ -39,6 +39,11 @@ class Drafter(Protocol):
     answers: bool
     branches: int
 
+    @property
+    def full(self) -> bool:
+        """Whether a further sequence would get no drafts."""
+        ...
+
     async def start(self) -> None: ...
 
     def begin(self, id: str) -> None:
@@ -46,6 +51,10 @@ class Drafter(Protocol):
         ...
 
     def end(self, id: str) -> None: ...
+
+    async def place(self, id: str) -> None:
+        """Waits until there is room for it: before that it may get no drafts."""
+        ...
 
     async def draft(self, id: str, whole: Whole, count: int) -> Drafted:
         """At most `count` tokens behind `whole`; fewer, or none, where it has no more. It goes back

@@ -1,34 +1,31 @@
-"""Query by query: the small model drafts, the large one checks.
+"""Query by query: the small model drafts and the large one checks, or one of them answers alone.
 
 torch and transformers are imported when the engine starts.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence as Rows
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from predictors.contract import Answer, Delta, Query
-from predictors.contract.speculation import Drawing, VerifyModel, tokenizer_fingerprint
-from predictors.engines.base import (
-    CONTINUES,
-    MESSAGES,
-    PENALTIES,
-    RAW,
-    TOKENS,
-    EngineSettings,
-    TextEngine,
-)
+from predictors.contract.speculation import Drawing
+from predictors.engines.base import EngineSettings, TextEngine
 from predictors.engines.checkpoint import check, is_local, resolve
-from predictors.engines.side_by_side import in_turns, side_by_side
+from predictors.engines.openai_api import OpenAIAPIEngine
+from predictors.engines.side_by_side import side_by_side
+from predictors.engines.speculative.alone import FarServer, drafter_alone, goes_on
 from predictors.engines.speculative.drafting import Drafting, load
+from predictors.engines.speculative.metrics import answered, prepare
 from predictors.engines.speculative.pace import Pace
+from predictors.engines.speculative.planning import FAILURES, Plan, Planner
+from predictors.engines.speculative.policy import POLICIES
 from predictors.engines.speculative.runner import Leftovers, Parts, Runner
 from predictors.engines.speculative.settings import SpeculativeSettings
 from predictors.engines.speculative.tally import Tally
 from predictors.engines.speculative.verifiers import VERIFIERS
-from predictors.errors import UpstreamError
+from predictors.errors import ConfigurationError, HEMError, first_line
+from predictors.upstream.traffic import LINK
 
 if TYPE_CHECKING:
     from predictors.engines.huggingface.sequence import Sequence
@@ -43,19 +40,20 @@ class SpeculativeEngine(TextEngine):
 
     Settings = SpeculativeSettings
     remote = True
-    takes = frozenset({CONTINUES, MESSAGES, PENALTIES, RAW, TOKENS})
+    takes = OpenAIAPIEngine.takes
 
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)
-        self._settings = cast(SpeculativeSettings, settings)
-        if self._settings.drafter == "model" and is_local(self._settings.model_dir):
-            check(resolve(self._settings.model_dir, self._settings.revision, gguf=True))
-        self._verifier = VERIFIERS[self._settings.verifier](self._settings)
-        self._pace = Pace(self._settings.draft_tokens)
+        self._settings = own = cast(SpeculativeSettings, settings)
+        if own.drafter == "model" and is_local(own.model_dir):
+            check(resolve(own.model_dir, own.revision, gguf=True))
+        self._verifier = VERIFIERS[own.verifier](own)
+        self._far = FarServer(own)
+        self._pace = Pace(own.draft_tokens)
+        self._policy = POLICIES[own.policy](own.slower_at_most, self._pace.share)
         self._leftovers = Leftovers()
         self._drafting: Drafting | None = None
-        self._parts: Parts | None = None
-        self._learning = asyncio.Lock()
+        self._planner: Planner | None = None
 
     async def drafting(self) -> Drafting:
         """What drafts; for a drafter of your own override it. Raises ConfigurationError."""
@@ -63,23 +61,32 @@ class SpeculativeEngine(TextEngine):
 
     async def start(self) -> None:
         """The far side may come later: its model is asked for with the first query."""
-        self._drafting = await self.drafting()
-        await self._drafting.drafter.start()
+        drafting = self._drafting = await self.drafting()
+        if self._settings.on_break == "finish" and not drafting.drafter.answers:
+            raise ConfigurationError(
+                f"--on_break 'finish' needs a model that can answer; --drafter "
+                f"{self._settings.drafter!r} has none: set on_break to error"
+            )
+        self._planner = Planner(self._settings, drafting, self._verifier, self._policy)
+        await drafting.drafter.start()
+        await self._far.start()
+        prepare(self._verifier.url)
 
     async def generate(self, queries: Rows[Query]) -> list[Answer]:
-        sequences = await in_turns(self._sequence(query) for query in queries)
-        return await side_by_side(map(self._answer, sequences), AT_ONCE)
+        return await side_by_side(map(self._answer, queries), AT_ONCE)
 
     async def stream(self, query: Query) -> AsyncGenerator[Delta]:
         from predictors.engines.huggingface.streaming import Written, as_written
 
-        sequence = await self._sequence(query)
-        tally = Tally()
-        written = Written(sequence, "")
-        async with aclosing(as_written(sequence, written, self._run(sequence, tally))) as deltas:
+        plan, tally = await self._begun(query)
+        if plan.sequence is None:
+            deltas = self._far_deltas(query, tally)
+        else:
+            deltas = as_written(plan.sequence, Written(plan.sequence), self._run(plan, tally))
+        async with aclosing(deltas):
             async for delta in deltas:
                 if delta.answer is not None:
-                    delta = replace(delta, answer=replace(delta.answer, speculation=tally.told()))
+                    delta = replace(delta, answer=self._told(delta.answer, plan, tally))
                 yield delta
 
     def cause_of_death(self) -> str | None:
@@ -88,44 +95,105 @@ class SpeculativeEngine(TextEngine):
     async def close(self) -> None:
         await self._leftovers.close()
         await self._verifier.close()
+        await self._far.close()
         if self._drafting is not None:
             await self._drafting.drafter.close()
 
-    async def _answer(self, sequence: "Sequence") -> Answer:
-        tally = Tally()
-        await self._run(sequence, tally)
-        return replace(sequence.answer(), speculation=tally.told())
+    async def _answer(self, query: Query) -> Answer:
+        plan, tally = await self._begun(query)
+        if plan.sequence is None:
+            answer = await self._far_answer(query, tally)
+        else:
+            await self._run(plan, tally)
+            answer = plan.sequence.answer()
+        return self._told(answer, plan, tally)
 
-    async def _run(self, sequence: "Sequence", tally: Tally) -> None:
-        """Until it has ended. Raises HEMError."""
-        parts = self._parts
-        assert parts is not None
+    async def _begun(self, query: Query) -> tuple[Plan, Tally]:
+        """The row has a task of its own: what is set here is seen by nobody else."""
+        assert self._planner is not None, "start() comes first"
+        plan = await self._planner.plan(query)
+        tally = Tally(plan.way, plan.reason)
+        LINK.set(tally.link)
+        return plan, tally
+
+    async def _run(self, plan: Plan, tally: Tally) -> None:
+        """Until the plan's sequence has ended. Raises HEMError."""
+        sequence, drafter = plan.sequence, self._drafting_().drafter
+        assert sequence is not None
         coupled = self._settings.rule == "coupled"
         drawing = Drawing.of(sequence.sampling, sequence.key, coupled=coupled)
-        await Runner(sequence, drawing, parts, tally).to_end()
+        if plan.far is not None:
+            most = min(self._settings.rounds_in_flight, self._verifier.most_rounds)
+            parts = Parts(drafter, self._verifier, plan.far, self._pace, self._leftovers, most)
+            try:
+                return await Runner(sequence, drawing, parts, tally).to_end()
+            except FAILURES as error:
+                self._broken(sequence.query, error)
+                tally.breaks(first_line(error), begun=bool(sequence.tokens))
+        await drafter_alone(sequence, drawing, drafter)
 
-    async def _sequence(self, query: Query) -> "Sequence":
-        from predictors.engines.huggingface.sequence import Sequence
+    async def _far_answer(self, query: Query, tally: Tally) -> Answer:
+        try:
+            return await self._far.answer(query)
+        except FAILURES as error:
+            sequence = await self._instead(query, tally, error)
+            await self._alone(sequence)
+            return sequence.answer()
 
-        far = await self._far_model()
+    async def _far_deltas(self, query: Query, tally: Tally) -> AsyncGenerator[Delta]:
+        """Where the far server breaks off, the small model goes on with its text."""
+        from predictors.engines.huggingface.streaming import Written, as_written
+
+        text, count = "", 0
+        try:
+            async with aclosing(self._far.stream(query)) as deltas:
+                async for delta in deltas:
+                    text += delta.text
+                    yield delta
+            return
+        except FAILURES as error:
+            if text:
+                count = len(self._drafting_().model.tokenizer.encode(text))
+            sequence = await self._instead(query, tally, error, text, count)
+        rest = as_written(sequence, Written(sequence), self._alone(sequence))
+        async with aclosing(rest):
+            async for delta in rest:
+                if (end := delta.answer) is not None:
+                    tokens = (end.completion_tokens or 0) + count
+                    end = replace(end, text=text + end.text, completion_tokens=tokens)
+                yield replace(delta, answer=end)
+
+    async def _instead(
+        self, query: Query, tally: Tally, error: HEMError, text: str = "", count: int = 0
+    ) -> "Sequence":
+        """For the small model, which goes on with `text` of `count` tokens. Raises the error where
+        that may not be."""
+        assert self._planner is not None
+        self._broken(query, error)
+        rest = goes_on(query, text, count)
+        if rest is None:
+            raise error
+        tally.breaks(first_line(error), begun=bool(text))
+        return await self._planner.own(rest)
+
+    async def _alone(self, sequence: "Sequence") -> None:
+        drawing = Drawing.of(sequence.sampling, sequence.key, coupled=True)
+        await drafter_alone(sequence, drawing, self._drafting_().drafter)
+
+    def _broken(self, query: Query, error: HEMError) -> None:
+        """Raises the error where nobody may go on."""
+        assert self._planner is not None
+        self._planner.forget()
+        if not self._planner.finishes(query):
+            raise error
+
+    def _told(self, answer: Answer, plan: Plan, tally: Tally) -> Answer:
+        told = tally.told()
+        if plan.chosen and told.route == plan.way:  # and nothing broke
+            self._policy.took(plan.way, answer)
+        answered(self._verifier.url, told, answer.completion_tokens or 0, self._pace)
+        return replace(answer, speculation=told)
+
+    def _drafting_(self) -> Drafting:
         assert self._drafting is not None, "start() comes first"
-        model = replace(self._drafting.model, end_tokens=frozenset(far.end_tokens))
-        return await Sequence.of(query, model, min(model.context, far.room - 1))
-
-    async def _far_model(self) -> VerifyModel:
-        """Raises UpstreamError where it can't be asked, or has another tokenizer."""
-        async with self._learning:
-            if self._parts is None:
-                far = await self._verifier.model()
-                assert self._drafting is not None, "start() comes first"
-                if far.tokenizer != tokenizer_fingerprint(self._drafting.model.tokenizer):
-                    raise UpstreamError(
-                        f"the model at {self._verifier.url} has another tokenizer than "
-                        f"{self._settings.model_dir}: one can't check the tokens of the other; "
-                        "take models of one family, or route between them"
-                    )
-                most = min(self._settings.rounds_in_flight, self._verifier.most_rounds)
-                self._parts = Parts(
-                    self._drafting.drafter, self._verifier, far, self._pace, self._leftovers, most
-                )
-            return self._parts.far
+        return self._drafting

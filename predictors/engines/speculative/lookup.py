@@ -27,6 +27,7 @@ class PromptLookup:
 
     answers = False
     branches = 0
+    full = False
 
     def __init__(self, longest: int, shortest: int) -> None:
         self._sizes = range(longest, shortest - 1, -1)
@@ -46,6 +47,9 @@ class PromptLookup:
 
     def end(self, id: str) -> None:
         self._known.pop(id, None)
+
+    async def place(self, id: str) -> None:
+        return None
 
     async def branch(self, id: str, wholes: Rows[Whole], count: int) -> list[Drafted]:
         return [Drafted([]) for _ in wholes]

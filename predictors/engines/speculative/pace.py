@@ -6,15 +6,15 @@ and waited for in turns, a round takes the link, the check, and k steps of the d
 
 With rounds under way all the time a refused token is heard of at the end of the block that holds
 it: R + V + b s after the drafter began, and max(b s, V) later for each block of b tokens before it
-(link R, a check V, a step s). 1 / (1 - a) tokens come of that, by 1 + a^(b + 1) / (1 - a^b) passes:
-the first block's pass gives at most b + 1 tokens, each further one b, as the large model's own token
-is guessed by the next block.
+(link R, a check V, a step s). 1 / (1 - a) tokens come of that, by 1 + a^(b + 1) / (1 - a^b)
+passes: the first block's pass gives at most b + 1 tokens, each further one b, as the large model's
+own token is guessed by the next block.
 """
 
 from dataclasses import dataclass, field
 from typing import Final
 
-from predictors.contract.speculation import MOST_DRAFTED, Verdict
+from predictors.contract.speculation import MOST_DRAFTED, PassCost, Verdict
 
 MOST_IN_TURNS: Final = 32
 MOST_AHEAD: Final = 96  # tokens: what a round may have pending, and a block
@@ -89,10 +89,13 @@ class Pace:
     """Of one engine: all its sequences have the same link and the same models."""
 
     fixed: int = 0
+    far_cost: PassCost | None = None  # as the verify side tells it
     taken: Mean = field(default_factory=lambda: Mean(0.01))
     link: Mean = field(default_factory=Mean)
     check: Mean = field(default_factory=Mean)
     step: Mean = field(default_factory=Mean)
+    spent: Mean = field(default_factory=Mean)
+    alone: Mean = field(default_factory=Mean)
     _best: dict[bool, tuple[int, int]] = field(default_factory=dict)  # at which count of news, what
     _news: int = 0
 
@@ -104,11 +107,15 @@ class Pace:
         if tokens and seconds is not None:
             self.step.add(seconds / tokens)
 
-    def checked(self, verdict: Verdict, seconds: float | None) -> None:
+    def checked(self, drafted: int, verdict: Verdict, seconds: float | None) -> None:
         """`seconds` from a round's leaving to its verdict; None where others of the sequence were
         under way, or a prompt was computed."""
         if verdict.passes == 1:
             self.check.add(verdict.seconds)
+            if (cost := self.far_cost) is not None:
+                self.alone.add(cost.fixed / verdict.rows + cost.row + cost.token)
+            elif drafted == 0:
+                self.alone.add(verdict.seconds)
         if seconds is not None:
             self.link.add(max(0.0, seconds - max(verdict.held, verdict.seconds)))
             self._news += 1
@@ -117,6 +124,18 @@ class Pace:
         """Drafted tokens that were looked at."""
         self.taken.add(1.0, taken)
         self.taken.add(0.0, refused)
+
+    def answered(self, tokens: int, computing: float) -> None:
+        """Of an answer, without its prompt: seconds of the verify side's computing."""
+        if tokens:
+            self.spent.add(computing / tokens)
+
+    def share(self) -> float | None:
+        """Of what the verify side computes for a token alone, what speculation costs it; None while
+        that is not known."""
+        if not self.spent.count or not self.alone.count or self.alone.value <= 0:
+            return None
+        return self.spent.value / self.alone.value
 
     def block(self, ahead: int, most_rounds: int) -> int:
         """How many tokens to draft now behind those `ahead`; 0: none."""

@@ -94,7 +94,7 @@ class Runner:
 
     async def to_end(self) -> None:
         """Raises HEMError; then the sequence has what was checked by then."""
-        drafter = self._parts.drafter
+        drafter, self._parts.pace.far_cost = self._parts.drafter, self._parts.far.cost
         drafter.begin(self._id)
         try:
             if self._most > 1:
@@ -107,7 +107,9 @@ class Runner:
             drafter.end(self._id)
             for task in self._waiting:
                 self._parts.leftovers.add(task)
-            self._tally.accepted += self._chain.taken
+            tally, tokens = self._tally, len(self._sequence.tokens)
+            tally.accepted += self._chain.taken
+            self._parts.pace.answered(tokens - 1, tally.computing - tally.prompt)
 
     def _go_on(self) -> None:
         """Drafts where that is worth it, and sends what is drafted; a round without a draft where
@@ -195,8 +197,11 @@ class Runner:
                 task.exception()
             return
         verdict = task.result()
-        seconds = time.perf_counter() - left if timed else None
-        self._parts.pace.checked(verdict, seconds)
+        if flight.path[: flight.at] == self._sequence.prompt and not flight.pending:
+            self._tally.prompt = max(self._tally.prompt, verdict.seconds)
+        else:
+            seconds = time.perf_counter() - left if timed else None
+            self._parts.pace.checked(len(flight.draft), verdict, seconds)
         self._take(flight, verdict)
 
     def _take(self, flight: Flight, verdict: Verdict) -> None:

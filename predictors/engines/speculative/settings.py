@@ -33,8 +33,8 @@ class SpeculativeSettings(HTTPUpstreamSettings, ModelSettings):
         0,
         ge=0,
         le=MOST_DRAFTED,
-        description="tokens to draft in each round; 0: by how many were taken, and how long drafts, "
-        "checks and the link take",
+        description="tokens to draft in each round; 0: by how many were taken, and how long "
+        "drafts, checks and the link take",
     )
     rounds_in_flight: int = Field(
         16,
@@ -47,8 +47,24 @@ class SpeculativeSettings(HTTPUpstreamSettings, ModelSettings):
         0,
         ge=0,
         le=64,
-        description="other ways on, in place of tokens that may be refused, that are drafted for at "
-        "once, all answers together; 0: none",
+        description="other ways on, in place of tokens that may be refused, that are drafted for "
+        "at once, all answers together; 0: none",
+    )
+    policy: Literal["latency", "capacity", "always"] = Field(
+        "latency",
+        description="when it speculates; latency: where that is faster than the far server alone; "
+        "capacity: where it costs the far server less; always: wherever it can",
+    )
+    slower_at_most: float = Field(
+        1.5,
+        gt=0,
+        description="policy capacity: how many times as long as the far server alone an answer may "
+        "take",
+    )
+    on_break: Literal["finish", "error"] = Field(
+        "error",
+        description="where the far server fails: finish: the small model ends the answer alone, "
+        "and the answer says so; error: the answer fails",
     )
     rule: Literal["coupled", "rejection"] = Field(
         "coupled",

@@ -2,30 +2,35 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import Final
 
+from predictors.contract import CLOUD, EDGE
 from predictors.contract.answer import Speculation
 from predictors.contract.speculation import Verdict
 from predictors.upstream.traffic import Link
-
-SPECULATIVE: Final = "speculative"
 
 
 @dataclass(slots=True)
 class Tally:
     """`route`: who answered, at the end; `reason` why, where it was not by speculation alone."""
 
-    route: str = SPECULATIVE
+    route: str
     reason: str = ""
+    continues: str = ""
     rounds: int = 0
     drafted: int = 0
     accepted: int = 0
     passes: int = 0
     computing: float = 0.0  # seconds of the verify side
+    prompt: float = 0.0  # those of the first round, which computes the prompt
     link: Link = field(default_factory=Link)
     _open: int = 0
     _since: float = 0.0
     _waited: float = 0.0
+
+    def breaks(self, reason: str, *, begun: bool) -> None:
+        """The far server failed, and the small model goes on."""
+        self.route, self.reason = EDGE, reason
+        self.continues = CLOUD if begun else ""
 
     def left(self, drafted: int) -> None:
         self.rounds += 1
@@ -49,6 +54,7 @@ class Tally:
         return Speculation(
             route=self.route,
             reason=self.reason,
+            continues=self.continues,
             draft_rounds=self.rounds,
             drafted_tokens=self.drafted,
             accepted_tokens=self.accepted,

@@ -101,6 +101,7 @@ class ScriptedDrafter:
     seed: int = 0
     answers: bool = True
     branches: int = 0
+    full: bool = False
 
     async def start(self) -> None:
         return None
@@ -115,6 +116,9 @@ class ScriptedDrafter:
         return None
 
     def end(self, id: str) -> None:
+        return None
+
+    async def place(self, id: str) -> None:
         return None
 
     async def draft(self, id: str, whole: Whole, count: int) -> Drafted:

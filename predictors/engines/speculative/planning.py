@@ -1,0 +1,142 @@
+"""Who answers a query, and why: by speculation, the far server alone, or the small model alone."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from predictors.contract import Query
+from predictors.contract.speculation import VerifyModel, tokenizer_fingerprint
+from predictors.engines.speculative.base import Verifier
+from predictors.engines.speculative.drafting import Drafting
+from predictors.engines.speculative.policy import CLOUD, SPECULATIVE, Policy
+from predictors.engines.speculative.settings import SpeculativeSettings
+from predictors.errors import (
+    ContextTooLong,
+    InvalidRequest,
+    Overloaded,
+    UpstreamError,
+    first_line,
+)
+from predictors.upstream.ledger.decision import DECISION
+
+if TYPE_CHECKING:
+    from predictors.engines.huggingface.sequence import Sequence
+
+EDGE: Final = "edge"
+MISSING: Final = "hem_route"
+FAILURES: Final = (UpstreamError, Overloaded)  # of the link, or of the server behind it
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`sequence` is None where the far server answers alone. `chosen`: by the policy, which learns
+    from it."""
+
+    way: str
+    reason: str = ""
+    sequence: "Sequence | None" = None
+    far: VerifyModel | None = None
+    chosen: bool = False
+
+
+class Planner:
+    def __init__(
+        self, settings: SpeculativeSettings, drafting: Drafting, verifier: Verifier, policy: Policy
+    ) -> None:
+        self._settings = settings
+        self._drafting = drafting
+        self._verifier = verifier
+        self._policy = policy
+        self._far: VerifyModel | None = None
+        self._other = ""  # why the far model's tokens are not ours
+        self._learning = asyncio.Lock()
+
+    async def plan(self, query: Query) -> Plan:
+        """Raises HEMError."""
+        if DECISION.get().get("route") == EDGE:
+            return await self._edge(query)
+        if reason := unspeculated(query):
+            return Plan(CLOUD, reason)
+        try:
+            far = await self._far_model()
+        except FAILURES as error:
+            if not self.finishes(query):
+                raise
+            return Plan(EDGE, first_line(error), await self.own(query))
+        if self._other:
+            if self._settings.policy == "always":
+                raise UpstreamError(self._other)
+            return Plan(CLOUD, self._other)
+        if reason := self._verifier.takes(query.sampling):
+            return Plan(CLOUD, reason)
+        sequence = await self._sequence(query, far)
+        if sequence is None:
+            return Plan(CLOUD, f"it may be longer than the {far.room} tokens that are checked")
+        if self._settings.policy != "always" and self._drafting.drafter.full:
+            return Plan(CLOUD, "as many answers are drafted as may be at once")
+        way, reason = self._policy.way()
+        speculates = way == SPECULATIVE
+        return Plan(way, reason, sequence if speculates else None, far, chosen=True)
+
+    def finishes(self, query: Query) -> bool:
+        """Whether the small model may answer, or go on, where the far server fails."""
+        return self._settings.on_break == "finish" and not unspeculated(query)
+
+    async def own(self, query: Query) -> "Sequence":
+        """As the small model answers it alone. Raises InvalidRequest."""
+        from predictors.engines.huggingface.sequence import Sequence
+
+        room = min(self._drafting.model.context, self._settings.context_tokens)
+        return await Sequence.of(query, self._drafting.model, room)
+
+    def forget(self) -> None:
+        """The far server failed: it may come back with another model."""
+        self._far = None
+
+    async def _edge(self, query: Query) -> Plan:
+        if not self._drafting.drafter.answers:
+            raise InvalidRequest(
+                f"{MISSING} is {EDGE!r}, but there is no model here that answers alone: "
+                f"--drafter is {self._settings.drafter!r}"
+            )
+        if reason := unspeculated(query):
+            raise InvalidRequest(f"{MISSING} is {EDGE!r}, where nobody can answer this: {reason}")
+        return Plan(EDGE, MISSING, await self.own(query))
+
+    async def _sequence(self, query: Query, far: VerifyModel) -> "Sequence | None":
+        """None where its answer may be longer than what the far side checks: cut short it would be
+        another one."""
+        from predictors.engines.huggingface.sequence import Sequence
+
+        model = replace(self._drafting.model, end_tokens=frozenset(far.end_tokens))
+        try:
+            sequence = await Sequence.of(query, model, far.room - 1)
+        except ContextTooLong:
+            return None
+        return sequence if sequence.max_tokens == query.sampling.max_tokens else None
+
+    async def _far_model(self) -> VerifyModel:
+        """Raises UpstreamError where it can't be asked."""
+        async with self._learning:
+            if self._far is None:
+                far = await self._verifier.model()
+                same = far.tokenizer == tokenizer_fingerprint(self._drafting.model.tokenizer)
+                self._other = "" if same else self._said()
+                self._far = far
+            return self._far
+
+    def _said(self) -> str:
+        return (
+            f"the model at {self._verifier.url} has another tokenizer than "
+            f"{self._settings.model_dir}: one can't check the tokens of the other; "
+            "take models of one family, or route between them"
+        )
+
+
+def unspeculated(query: Query) -> str:
+    """Why this query can't be speculated for, whatever the models; empty where it can."""
+    if query.options:
+        return f"no drafts are checked for {', '.join(sorted(query.options))}"
+    if query.echo or query.top_logprobs is not None:
+        return "verdicts have no log-probabilities of other tokens"
+    return ""
