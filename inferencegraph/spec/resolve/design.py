@@ -21,6 +21,7 @@ ENGINE: Final = "speculative"
 CHECKS: Final = "huggingface"
 _OVER_V2: Final = "kserve"
 _VLLM: Final = "openai_api"
+_LOOKUP: Final = "prompt-lookup"  # a drafter that is no model, and can't end an answer
 # Sequences that the cloud remembers between rounds, of all sites together.
 VERIFY_SLOTS: Final = 16
 
@@ -115,7 +116,8 @@ def joined(
             "spec.edgeWorker.sampling",
             "is not the cloudWorker's, and one predictor answers for both: say it once, or alike",
         )
-    words = ["--on_break=finish", *_verifier(cloud)]
+    drafts_alone = (edge.config.values if edge.config else {}).get("drafter") != _LOOKUP
+    words = [*(["--on_break=finish"] if drafts_alone else []), *_verifier(cloud)]
     arguments = (*unless_filed(words, edge.config), *edge.arguments)
     return replace(edge, arguments=arguments), _checking(cloud)
 

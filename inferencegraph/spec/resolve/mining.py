@@ -90,7 +90,8 @@ def mining_of(
 
 @dataclass(frozen=True, slots=True)
 class _Algorithm:
-    """As the spec has it. `name` None: a strategy has none beside it; `stage` None: nobody knows."""
+    """As the spec has it. `name` None: a strategy has none beside it; `stage` None: that is not
+    known."""
 
     name: str | None
     stage: str | None
