@@ -59,6 +59,7 @@ class Served:
             "served_by": self.attempt.model,
             **({"degraded": degraded} if degraded else {}),
             **({"continues": self.continues} if self.continues else {}),
+            **self.attempt.speculation,
             **self.chat.account.as_json(self.attempt),
         }
 

@@ -198,7 +198,9 @@ def test_network_policies_let_the_edge_ask_the_cloud_and_no_uplink() -> None:
 
 
 def test_network_policies_let_the_edge_out_to_an_api() -> None:
-    document = designed("speculative", cloud={"model": {"name": "m", "url": "https://a.example/v1"}})
+    document = designed(
+        "speculative", cloud={"model": {"name": "m", "url": "https://a.example/v1"}}
+    )
     document["spec"]["networkPolicies"] = {}
     made = read(document)
     egress = by_name(made)["NetworkPolicy/shop-edge-predictor"]["spec"]["egress"]
