@@ -1,4 +1,4 @@
-"""Both examples of self-design as `hem up` runs them: V2 through the graph, and chats in streams."""
+"""Both examples of self-design as `hem up` runs them: V2 through the graph, chats in streams."""
 
 import json
 from collections.abc import Iterator

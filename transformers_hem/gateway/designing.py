@@ -1,4 +1,4 @@
-"""What a strategy of the mode self-design asks the cloud in a chat: another body than the caller's."""
+"""What a strategy of the mode self-design asks the cloud in a chat, in place of its body."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
