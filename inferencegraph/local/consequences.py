@@ -48,7 +48,7 @@ def if_far_side_fails(plan: Plan, component: Component) -> str:
 
 def _ends_alone(component: Component) -> bool:
     """Whether its small model answers where the large one, which it drafts for, is lost."""
-    return {"--engine=speculative", "--on_break=finish"} <= set(component.command)
+    return component.asks_the_cloud and "--on_break=finish" in component.command
 
 
 def if_failing(plan: Plan, service: str) -> str:

@@ -64,6 +64,11 @@ class Component:
         return self.environment.get("HEM_SITE") or named
 
     @property
+    def asks_the_cloud(self) -> bool:
+        """Whether it is an edge model whose engine does that itself."""
+        return "--engine=speculative" in self.command
+
+    @property
     def page(self) -> str | None:
         """Where its gateway's page is, where that is on: as transformers_hem.gateway does."""
         chosen = self.environment.get("HEM_UI") or "auto"

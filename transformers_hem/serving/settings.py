@@ -307,6 +307,11 @@ def build_decider(settings: HEMSettings, making: Making | None = None) -> Decide
     taken = take_threshold(kind, values)
     parameters = parse(name, kind, values)
     algorithm = making.algorithm(kind, parameters)
+    if strategy is not None and (tokens := algorithm.prefix_tokens) is not None:
+        raise ConfigurationError(
+            f"{name} decides on {the_first(tokens)} of an answer, and the strategy {strategy_name} "
+            "looks at whole ones: take a router that does, too"
+        )
     return Decider(
         name,
         algorithm,

@@ -7,6 +7,7 @@ import pytest
 
 from predictors.errors import ConfigurationError, EngineError
 from transformers_hem.algorithms.base import Batch
+from transformers_hem.reload.in_force import decides_at
 from transformers_hem.serving.decision import Decider
 from transformers_hem.serving.settings import HEMSettings, build_decider
 from transformers_hem.strategies import STRATEGIES
@@ -152,6 +153,14 @@ def test_one_that_asks_no_text_is_an_error_that_names_it(name: str) -> None:
             {"strategy": "speculative", "algorithm": "ConfidenceRouter"},
             "speculative is asked before the edge answers, and ConfidenceRouter mines the answer",
         ),
+        (
+            {
+                "strategy": "refine",
+                "algorithm": "ConfidenceRouter",
+                "parameters": '{"prefix_tokens": "16"}',
+            },
+            "ConfidenceRouter decides on the first 16 tokens of an answer, and the strategy refine",
+        ),
         ({"strategy": "refine", "MINING_MODE": None}, "HEM_STRATEGY 'refine' is of MINING_MODE"),
     ],
 )
@@ -160,6 +169,13 @@ def test_settings_that_contradict_each_other_are_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=fault):
         designed(**settings)
+
+
+def test_a_stream_is_never_decided_by_its_beginning() -> None:
+    decider = designed(strategy="refine")
+    assert (decides_at(None, decider), decides_at("end", decider)) == ("end", "end")
+    with pytest.raises(ConfigurationError, match="HEM_DECIDE_AT is sentence, but the strategy"):
+        decides_at("sentence", decider)
 
 
 def test_an_algorithm_of_either_stage_may_stand_beside_one_that_sees_the_answer() -> None:
