@@ -35,7 +35,7 @@ from transformers_hem.guards.settings import read_guards
 from transformers_hem.labels.prefixes import the_first
 from transformers_hem.reload.making import Making
 from transformers_hem.serving.decision import BatchPolicy, Decider, Unscored
-from transformers_hem.strategies import STRATEGIES
+from transformers_hem.serving.designs import build_strategy, refuse_algorithm
 from transformers_hem.strategies.base import Strategy
 
 logger = logging.getLogger("kserve.hem")
@@ -280,7 +280,9 @@ def build_decider(settings: HEMSettings, making: Making | None = None) -> Decide
         raise ConfigurationError(
             f"HEM_ALGORITHM is {settings.algorithm!r}, but HEM_PARAMETERS names {named!r}"
         )
-    strategy_name, strategy = build_strategy(settings)
+    designs = settings.mining_mode == SELF_DESIGN
+    strategy = build_strategy(designs, settings.strategy, settings.strategy_parameters)
+    strategy_name = settings.strategy or ""
     blocks = read_guards(settings.guards)
     name = settings.algorithm or named
     if strategy is not None and _has_no_algorithm(name, settings):
@@ -346,52 +348,13 @@ def _has_no_algorithm(name: str | None, settings: HEMSettings) -> bool:
     return True
 
 
-def build_strategy(settings: HEMSettings) -> tuple[str, Strategy | None]:
-    """Its name, and the strategy of MINING_MODE self-design; empty and None of another mode. Raises
-    ConfigurationError."""
-    name, designs = settings.strategy, settings.mining_mode == SELF_DESIGN
-    if not designs:
-        if name or settings.strategy_parameters:
-            raise ConfigurationError(
-                f"HEM_STRATEGY {name or settings.strategy_parameters!r} is of MINING_MODE "
-                f"{SELF_DESIGN}; set that, or unset this"
-            )
-        return "", None
-    if not name:
-        raise ConfigurationError(
-            f"MINING_MODE {SELF_DESIGN} needs HEM_STRATEGY: {', '.join(STRATEGIES.names())}, or "
-            "package.module:Class of your own"
-        )
-    kind = strategy_kind(name, f"HEM_STRATEGY {name!r}")
-    named, values = read_parameters(settings.strategy_parameters, "HEM_STRATEGY_PARAMETERS")
-    if named not in (None, name):
-        raise ConfigurationError(
-            f"HEM_STRATEGY is {name!r}, but HEM_STRATEGY_PARAMETERS names {named!r}"
-        )
-    return name, kind(parse(name, kind, values))
-
-
-def strategy_kind(name: str, source: str) -> type[Strategy]:
-    """Of the table, or a class of the user's own by its path. Raises ConfigurationError."""
-    return STRATEGIES.load_own(name, source) if ":" in name else STRATEGIES.load(name)
-
-
-def refuse_algorithm(name: str, stage: Stage, strategy_name: str, kind: type[Strategy]) -> None:
-    """One that needs an answer before there is one. Raises ConfigurationError."""
-    if kind.stage == "query" and stage == "answer":
-        raise ConfigurationError(
-            f"the strategy {strategy_name} is asked before the edge answers, and {name} mines the "
-            "answer: take an algorithm that mines the query"
-        )
-
-
 def _refuse_misfits(
     settings: HEMSettings, name: str, kind: type[Algorithm], strategy: Strategy | None
 ) -> None:
     if settings.router is not None and "router" not in kind.Parameters.model_fields:
         raise ConfigurationError(f"HEM_ROUTER is set, but {name} takes no router")
     if strategy is not None:
-        return refuse_algorithm(name, kind.stage, settings.strategy or "", type(strategy))
+        return refuse_algorithm(name, kind.stage, settings.strategy or "", strategy)
     if settings.mining_mode not in (None, MODES[kind.stage]):
         raise ConfigurationError(
             f"MINING_MODE {settings.mining_mode} contradicts HEM_ALGORITHM {name}, which mines "
