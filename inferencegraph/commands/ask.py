@@ -102,6 +102,8 @@ def _text(reply: "Reply") -> str:
         about.append(f"score {float(facts['score']):.2f}{beside}")
     if hem.get(contract.HEM_ALGORITHM):
         about.append(str(hem[contract.HEM_ALGORITHM]))
+    if hem.get(contract.HEM_STRATEGY) not in (None, hem.get(contract.HEM_ALGORITHM)):
+        about.append(f"strategy {hem[contract.HEM_STRATEGY]}")
     if facts["served_by"]:
         about.append(f"served by {facts['served_by']}")
     about.append(f"{reply.seconds * 1000:.0f} ms")

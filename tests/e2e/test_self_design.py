@@ -152,6 +152,8 @@ def test_the_api_is_asked_with_the_draft_and_its_answer_comes_back(
     answer = refining.ask("What is 12 + 7?").json()
     assert text_of(answer) == "refined"
     assert answer["parameters"]["hem_strategy"] == "refine"
+    shown = hem("ask", "What is 12 + 7?", "--url", refining.url).stdout
+    assert "ConfidenceRouter · strategy refine · served by big" in shown
     prompt = api.asked[-1]["messages"][-1]["content"]
     assert prompt.startswith("What is 12 + 7?") and "<draft>" in prompt
     text, told = streamed(refining, "What is 12 + 7?")
