@@ -47,7 +47,7 @@ def streamed(stack: RunningHem, text: str, model: str = "qa") -> tuple[str, dict
         json.loads(line[6:]) for line in reply.text.splitlines() if line.startswith("data: {")
     ]
     parts = [c["delta"].get("content") or "" for e in events for c in e["choices"]]
-    assert len(events) > 3 and reply.text.rstrip().endswith("[DONE]")
+    assert len(events) > 1 and reply.text.rstrip().endswith("[DONE]")
     return "".join(parts), next(each["hem"] for each in events if "hem" in each)
 
 
@@ -79,12 +79,12 @@ def test_answers_are_the_large_models_and_say_how_they_came_about(joint: Running
 def test_a_chat_streams_what_v2_answers(joint: RunningHem) -> None:
     text, told = streamed(joint, QUESTIONS[0])
     assert text == text_of(joint.ask(QUESTIONS[0]).json())
+    assert 1 < told["draft_rounds"]
     assert (told["route"], told["strategy"], told["speculation"]) == (
         "cloud",
         "speculative",
         "speculative",
     )
-    assert told["draft_rounds"] > 0
 
 
 def test_hem_ask_shows_what_was_drafted_and_taken(joint: RunningHem) -> None:
