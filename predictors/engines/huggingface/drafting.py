@@ -95,8 +95,7 @@ class ModelDrafter:
             most = min(count, self._room - len(whole.tokens))
             works.append(_Draft(own, whole, max(most, 0), like=(self._slots, known)))
         try:
-            for running in [asyncio.ensure_future(self._stepper.run(work)) for work in works]:
-                await running
+            await asyncio.gather(*(self._stepper.run(work) for work in works))
         finally:
             self._spare += [work.slot for work in works]
         return [work.drafted() for work in works]

@@ -189,8 +189,8 @@ class SpeculativeEngine(TextEngine):
 
     def _told(self, answer: Answer, plan: Plan, tally: Tally) -> Answer:
         told = tally.told()
-        if plan.chosen and told.route == plan.way:  # and nothing broke
-            self._policy.took(plan.way, answer)
+        if plan.chosen is not None and told.route == plan.way:  # and nothing broke
+            self._policy.took(plan.chosen, answer)
         answered(self._verifier.url, told, answer.completion_tokens or 0, self._pace)
         return replace(answer, speculation=told)
 

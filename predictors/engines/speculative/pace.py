@@ -94,6 +94,7 @@ class Pace:
     link: Mean = field(default_factory=Mean)
     check: Mean = field(default_factory=Mean)
     step: Mean = field(default_factory=Mean)
+    second: Mean = field(default_factory=lambda: Mean(0.02))  # choices that were right
     spent: Mean = field(default_factory=Mean)
     alone: Mean = field(default_factory=Mean)
     _best: dict[bool, tuple[int, int]] = field(default_factory=dict)  # at which count of news, what

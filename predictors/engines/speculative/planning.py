@@ -8,7 +8,7 @@ from predictors.contract import Query
 from predictors.contract.speculation import VerifyModel, tokenizer_fingerprint
 from predictors.engines.speculative.base import Verifier
 from predictors.engines.speculative.drafting import Drafting
-from predictors.engines.speculative.policy import CLOUD, SPECULATIVE, Policy
+from predictors.engines.speculative.policy import CLOUD, SPECULATIVE, Policy, Way
 from predictors.engines.speculative.settings import SpeculativeSettings
 from predictors.errors import (
     ContextTooLong,
@@ -36,7 +36,7 @@ class Plan:
     reason: str = ""
     sequence: "Sequence | None" = None
     far: VerifyModel | None = None
-    chosen: bool = False
+    chosen: Way | None = None
 
 
 class Planner:
@@ -67,8 +67,8 @@ class Planner:
             if self._settings.policy == "always":
                 raise UpstreamError(self._other)
             return Plan(CLOUD, self._other)
-        if reason := self._verifier.takes(query.sampling):
-            return Plan(CLOUD, reason)
+        if untaken := self._verifier.takes(query.sampling):
+            return Plan(CLOUD, untaken)
         sequence = await self._sequence(query, far)
         if sequence is None:
             return Plan(CLOUD, f"it may be longer than the {far.room} tokens that are checked")
@@ -76,7 +76,7 @@ class Planner:
             return Plan(CLOUD, "as many answers are drafted as may be at once")
         way, reason = self._policy.way()
         speculates = way == SPECULATIVE
-        return Plan(way, reason, sequence if speculates else None, far, chosen=True)
+        return Plan(way, reason, sequence if speculates else None, far, chosen=way)
 
     def finishes(self, query: Query) -> bool:
         """Whether the small model may answer, or go on, where the far server fails."""

@@ -65,7 +65,7 @@ class Speeds:
             return CLOUD if self.queries % WARM_UP_ALONE == 0 else SPECULATIVE
         for way in (SPECULATIVE, CLOUD):
             if not self.of(way).known:
-                return way  # type: ignore[return-value]
+                return way
         return None
 
     def slowdown(self) -> float:

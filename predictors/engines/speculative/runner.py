@@ -22,6 +22,7 @@ from predictors.contract.speculation import (
     Whole,
 )
 from predictors.engines.speculative.base import Drafted, Drafter, Verifier
+from predictors.engines.speculative.branching import Branching, Way
 from predictors.engines.speculative.chain import Chain, Flight
 from predictors.engines.speculative.pace import Pace
 from predictors.engines.speculative.tally import Tally
@@ -86,6 +87,9 @@ class Runner:
         self._id = f"{random.getrandbits(96):024x}"
         self._chain = Chain([*sequence.prompt, *sequence.tokens])
         self._waiting: dict[asyncio.Task[Verdict], _Left] = {}
+        self._branching = Branching(parts.pace.second)
+        self._branches: asyncio.Task[list[Drafted]] | None = None
+        self._ways: list[Way] = []
         self._drafting: asyncio.Task[Drafted] | None = None
         self._behind: list[int] = []  # what is drafted now stands behind these
         self._silent = False  # the drafter has nothing to say here
@@ -117,11 +121,12 @@ class Runner:
         chain = self._chain
         while (count := chain.unsent) and len(chain.flights) < self._most:
             self._send(count)
-        if self._drafting is None and not self._silent and len(chain.flights) < self._most:
+        idle = self._drafting is None and self._branches is None
+        if idle and not self._silent and len(chain.flights) < self._most and not self._branch():
             count = min(self._parts.pace.block(len(chain.ahead), self._most), self._room)
             if count > 0:
                 self._draft(count)
-        if self._drafting is None and not chain.flights:
+        if self._drafting is None and self._branches is None and not chain.flights:
             self._send(0)
 
     @property
@@ -138,16 +143,48 @@ class Runner:
         whole = self._whole(self._behind)
         self._drafting = asyncio.ensure_future(self._parts.drafter.draft(self._id, whole, count))
 
+    def _branch(self) -> bool:
+        """Whether other ways on are drafted for now."""
+        drafter, pace, chain = self._parts.drafter, self._parts.pace, self._chain
+        if not drafter.branches or self._most == 1 or chain.unsent:
+            return False
+        most = min(drafter.branches, self._most - len(chain.flights))
+        ways = self._branching.best(chain.known, chain.ahead, pace.taken.value, most)
+        count = min(pace.block(0, self._most), self._room + len(chain.ahead))
+        if not ways or count < 1:
+            return False
+        self._ways = ways
+        self._branching.left(ways, chain.path)
+        wholes = [self._whole(way.path) for way in ways]
+        self._branches = asyncio.ensure_future(drafter.branch(self._id, wholes, count))
+        return True
+
+    def _branched(self, drafts: list[Drafted]) -> None:
+        chain, sequence = self._chain, self._sequence
+        longest = len(sequence.prompt) + sequence.max_tokens - 1
+        for way, drafted in zip(self._ways, drafts, strict=False):
+            tokens = self._up_to_an_end(drafted.tokens)
+            path = [*way.path, *tokens][:longest]
+            if path[: len(chain.known)] != chain.known or way.at < len(chain.known):
+                continue
+            self._branching.drafted(len(way.path), tokens, drafted.others)
+            self._fly(chain.branches(path, way.at))
+
     async def _news(self) -> None:
         tasks: set[asyncio.Task[Any]] = set(self._waiting)
         if self._drafting is not None:
             tasks.add(self._drafting)
+        if self._branches is not None:
+            tasks.add(self._branches)
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in [task for task in self._waiting if task in done]:
             self._judged(task)
         if self._drafting is not None and self._drafting in done:
-            task, self._drafting = self._drafting, None
-            self._drafted(task.result())
+            drafted, self._drafting = self._drafting.result(), None
+            self._drafted(drafted)
+        if self._branches is not None and self._branches in done:
+            branches, self._branches = self._branches.result(), None
+            self._branched(branches)
 
     def _drafted(self, drafted: Drafted) -> None:
         """What is known may have grown meanwhile, as far as the draft goes on from it."""
@@ -155,6 +192,7 @@ class Runner:
         self._silent = not drafted.tokens
         self._drawn_from = drafted.drawn_from
         path = [*self._behind, *self._up_to_an_end(drafted.tokens)]
+        self._branching.drafted(len(self._behind), drafted.tokens, drafted.others)
         chain = self._chain
         if path[: len(chain.path)] == chain.path:
             chain.ahead = path[len(chain.known) :]
@@ -164,9 +202,12 @@ class Runner:
         return tokens[: ends[0] + 1] if ends else tokens
 
     def _send(self, count: int) -> None:
-        chain = self._chain
-        alone = not chain.flights
-        flight = chain.leaves(count)
+        """A round of the next `count` tokens ahead."""
+        alone = not self._chain.flights
+        self._fly(self._chain.leaves(count), alone=alone)
+
+    def _fly(self, flight: Flight, *, alone: bool = False) -> None:
+        count = len(flight.path) - flight.at
         whole = self._whole(flight.path[: flight.known])
         round = Round.model_construct(
             id=self._id,
@@ -207,22 +248,29 @@ class Runner:
     def _take(self, flight: Flight, verdict: Verdict) -> None:
         chain, pace = self._chain, self._parts.pace
         taken, refused = chain.taken, chain.refused
+        ahead, begin = list(chain.ahead), len(chain.known)
         for token, logprob, margin in chain.judged(flight, verdict):
             self._silent = False
             self._sequence.add(token, logprob, margin)
             if self._sequence.ended:
                 break
         pace.judged(chain.taken - taken, chain.refused - refused)
+        if chain.refused > refused and (place := chain.taken - taken) < len(ahead):
+            said = chain.known[begin + place : begin + place + 1]
+            if said:
+                self._branching.refused(begin + place, ahead[place], said[0])
         if self._drafting is not None and chain.path[: len(self._behind)] != self._behind:
-            task, self._drafting = self._drafting, None
-            task.cancel()
-            task.add_done_callback(_read)
+            _drop(self._drafting)
+            self._drafting = None
+        if self._branches is not None and chain.refused > refused:
+            _drop(self._branches)
+            self._branches = None
 
     async def _break_off(self) -> None:
-        if self._drafting is not None:
-            self._drafting.cancel()
-            await asyncio.wait([self._drafting])
-            _read(self._drafting)
+        for task in filter(None, (self._drafting, self._branches)):
+            task.cancel()
+            await asyncio.wait([task])
+            _read(task)
 
     def _whole(self, tokens: list[int]) -> Whole:
         sequence = self._sequence
@@ -240,6 +288,11 @@ class _Left(NamedTuple):
     flight: Flight
     at: float
     timed: bool
+
+
+def _drop(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    task.add_done_callback(_read)
 
 
 def _read(task: asyncio.Task[Any]) -> None:

@@ -27,7 +27,7 @@ def edge(
     request: pytest.FixtureRequest, start_server: StartServer, cloud: ServerProcess
 ) -> ServerProcess:
     given = ["--model_name", "m", "--engine", "speculative", "--model_dir", "embedded:long-edge"]
-    given += ["--url", cloud.url, "--rule", request.param]
+    given += ["--url", cloud.url, "--rule", request.param, "--policy", "always"]
     return start_server("predictors", *given, ready="/v2/models/m/ready")
 
 
@@ -123,7 +123,9 @@ def test_a_model_with_another_tokenizer_can_not_check(
     start_server: StartServer, cloud: ServerProcess
 ) -> None:
     given = ["--model_name", "m", "--engine", "speculative", "--model_dir", "embedded:edge"]
-    other = start_server("predictors", *given, "--url", cloud.url, ready="/v2/models/m/ready")
+    other = start_server(
+        "predictors", *given, "--url", cloud.url, "--policy", "always", ready="/v2/models/m/ready"
+    )
     answer = httpx.post(
         f"{other.url}/v1/chat/completions",
         json={"model": "m", "messages": [{"role": "user", "content": "1 + 1?"}]},
