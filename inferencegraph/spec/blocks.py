@@ -57,6 +57,9 @@ class HuggingFaceConfig(ModelConfig):
     kv_cache_tokens: int | None = Field(default=None, ge=64)
     verify_slots: int | None = Field(default=None, ge=0, le=1024)
     verify_tokens: int | None = Field(default=None, ge=64)
+    assistant_dir: str | None = None
+    assistant_slots: int | None = Field(default=None, ge=1, le=256)
+    assistant_tokens: int | None = Field(default=None, ge=0)
 
 
 class SpeculativeConfig(UpstreamConfig, ModelConfig):

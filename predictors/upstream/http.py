@@ -168,7 +168,7 @@ class HTTPUpstream:
         ):
             carry(request)
             self._traffic.sent(request, content)
-            token = RECEIVED.set(sent.counting(self._traffic.received))
+            token = RECEIVED.set(sent.counting(self._traffic.receiver()))
             try:
                 return await attempt(
                     self._client,

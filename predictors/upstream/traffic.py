@@ -1,6 +1,7 @@
 """Bytes to and from each server that is called, heads included: what the link between both carries,
 apart from TLS and TCP."""
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ LINK: ContextVar[Link | None] = ContextVar("link", default=None)
 
 
 class Traffic:
-    """With one server, whose calls run with upstream.arrival's RECEIVED set to `received`."""
+    """With one server, whose calls run with upstream.arrival's RECEIVED set to a `receiver`."""
 
     def __init__(self, upstream: str) -> None:
         self._sent = BYTES.labels(upstream, "sent")
@@ -41,10 +42,17 @@ class Traffic:
         if (link := LINK.get()) is not None:
             link.sent += head + len(content or b"")
 
-    def received(self, count: int) -> None:
-        self._received.inc(count)
-        if (link := LINK.get()) is not None:
-            link.received += count
+    def receiver(self) -> Callable[[int], None]:
+        """Counts what comes for the call that runs. A connection that another call has opened tells
+        of its bytes where that one ran, so the link is looked up here."""
+        link = LINK.get()
+
+        def received(count: int) -> None:
+            self._received.inc(count)
+            if link is not None:
+                link.received += count
+
+        return received
 
     def message(self, sent: int, received: int) -> None:
         """Of a gRPC call: the bytes of both messages."""

@@ -115,20 +115,18 @@ async def start_scorer(model: Loaded, batches: Batches) -> PromptScorer | None:
 
 
 async def start_verifier(
-    model: Loaded, batches: Batches, settings: HuggingFaceSettings
-) -> Verifier | None:
-    """None where none is asked for. Raises ConfigurationError where the model can't check drafts:
-    an encoder-decoder, one that keeps a state, or sees a window alone."""
-    if settings.verify_slots == 0:
-        return None
+    model: Loaded, batches: Batches, model_dir: str, count: int, room: int
+) -> Verifier:
+    """For drafts of `count` sequences of at most `room` tokens. Raises ConfigurationError where the
+    model can't check drafts: an encoder-decoder, one that keeps a state, or sees a window alone."""
     text = model.model.config.get_text_config()
     kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
     if model.encoder_decoder or model.model._is_stateful or kinds != {"full_attention"}:
         raise ConfigurationError(
-            f"model_dir {settings.model_dir} can't check drafts, as not all of its layers see the "
-            "whole text: leave verify_slots out"
+            f"model_dir {model_dir} can't check drafts, as not all of its layers see the whole "
+            "text: leave verify_slots and assistant_dir out"
         )
-    verifier = Verifier(model, settings.verify_slots, settings.verify_tokens, batches.apart)
+    verifier = Verifier(model, count, room, batches.apart)
     await verifier.start()
     probe = await Sequence.of(PROBE, model, batches.context)
     await batches.run(probe)
@@ -141,13 +139,13 @@ async def start_verifier(
     except Exception as error:  # transformers raises whatever its parts do
         await verifier.close()
         raise ConfigurationError(
-            f"model_dir {settings.model_dir} can't check drafts: {first_line(error)}"
+            f"model_dir {model_dir} can't check drafts: {first_line(error)}"
         ) from error
     pairs = zip(probe.logprobs, verdict.logprobs, strict=False)
     if any(abs(one - other) > _tolerance(model) for one, other in pairs):
         await verifier.close()
         raise ConfigurationError(
-            f"model_dir {settings.model_dir} can't check drafts: its probabilities there are not "
+            f"model_dir {model_dir} can't check drafts: its probabilities there are not "
             "those of its answers"
         )
     return verifier

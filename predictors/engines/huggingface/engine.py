@@ -34,6 +34,7 @@ from predictors.engines.huggingface.streaming import Written, as_written
 from predictors.engines.side_by_side import in_turns, side_by_side
 
 if TYPE_CHECKING:
+    from predictors.engines.huggingface.assisting import Assistant
     from predictors.engines.huggingface.batching import Batches
     from predictors.engines.huggingface.loading import Loaded
     from predictors.engines.huggingface.scoring import PromptScorer
@@ -44,8 +45,8 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
     """A model of transformers that generates text, on the GPU where there is one.
 
     `loaded` (the model) and `batches` (what runs its queries) are None before the start, and so are
-    `scorer` (what scores prompts), which not every model has, and `verifier`. The constructor
-    raises ConfigurationError where a model directory on this machine is not whole.
+    `scorer` (what scores prompts), which not every model has, `verifier` and `assistant`. The
+    constructor raises ConfigurationError where a model directory on this machine is not whole.
     """
 
     Settings = HuggingFaceSettings
@@ -60,11 +61,14 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
         self.batches: Batches | None = None
         self.scorer: PromptScorer | None = None
         self.verifier: Verifier | None = None
-        if is_local(settings.model_dir):
-            check(resolve(settings.model_dir, settings.revision, gguf=True))
+        self.assistant: Assistant | None = None
+        for directory in filter(None, (settings.model_dir, settings.assistant_dir)):
+            if is_local(directory):
+                check(resolve(directory, settings.revision, gguf=True))
 
     async def start(self) -> None:
         self.loaded = await asyncio.to_thread(self._load)
+        from predictors.engines.huggingface.assisting import start_assistant
         from predictors.engines.huggingface.batching import (
             start_batches,
             start_scorer,
@@ -77,7 +81,13 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
             self.takes -= {ECHO}
         if self.loaded.encoder_decoder:  # its decoder begins each answer anew
             self.takes -= {CONTINUES}
-        self.verifier = await start_verifier(self.loaded, self.batches, self._settings)
+        given = self._settings
+        if given.verify_slots:
+            self.verifier = await start_verifier(
+                self.loaded, self.batches, given.model_dir, given.verify_slots, given.verify_tokens
+            )
+        if given.assistant_dir:
+            self.assistant = await start_assistant(self.loaded, self.batches, given)
 
     @property
     def checks_drafts(self) -> bool:
@@ -102,7 +112,8 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
         assert model is not None and batches is not None, "start() comes first"
         context = batches.context
         sequences = await in_turns(Sequence.of(query, model, context) for query in queries)
-        await side_by_side(map(batches.run, sequences), self._rows_at_once)
+        run = (self.assistant or batches).run
+        await side_by_side(map(run, sequences), self._rows_at_once)
         return [sequence.answer() for sequence in sequences]
 
     async def stream(self, query: Query) -> AsyncGenerator[Delta]:
@@ -119,7 +130,8 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
         if sequence.ended:
             yield written.rest()
             return
-        async with aclosing(as_written(sequence, written, batches.run(sequence))) as deltas:
+        run = (self.assistant or batches).run(sequence)
+        async with aclosing(as_written(sequence, written, run)) as deltas:
             async for delta in deltas:
                 yield delta
 
@@ -129,9 +141,13 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
     def cause_of_death(self) -> str | None:
         if self.verifier is not None and (cause := self.verifier.stepper.cause_of_death()):
             return cause
+        if self.assistant is not None and (cause := self.assistant.cause_of_death()):
+            return cause
         return self.batches.cause_of_death() if self.batches is not None else None
 
     async def close(self) -> None:
+        if self.assistant is not None:
+            await self.assistant.close()
         if self.verifier is not None:
             await self.verifier.close()
         if self.scorer is not None:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from predictors.contract.speculation import MOST_DRAFTED
 from predictors.settings import EngineSettings
 
 CPU_CACHE_TOKENS = 8192
@@ -52,4 +53,21 @@ class HuggingFaceSettings(ModelSettings):
     )
     verify_tokens: int = Field(
         1024, ge=64, description="tokens of prompt and answer that one of them may have"
+    )
+    assistant_dir: str = Field(
+        "",
+        description="a smaller model with the same tokenizer, in the same process, that drafts "
+        "answers; they stay the same; none if empty",
+    )
+    assistant_slots: int = Field(
+        4,
+        ge=1,
+        le=256,
+        description="queries up to which it drafts; where more run, all of them go without",
+    )
+    assistant_tokens: int = Field(
+        0,
+        ge=0,
+        le=MOST_DRAFTED,
+        description="tokens to draft in each round; 0: by how many were taken",
     )

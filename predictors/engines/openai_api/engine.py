@@ -5,7 +5,7 @@ from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import Annotated, Any, cast
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field
 
 from predictors.contract import Answer, Delta, Query
 from predictors.contract.openai.fields import OPTIONS
@@ -20,7 +20,7 @@ from predictors.engines.base import (
     TextEngine,
 )
 from predictors.engines.side_by_side import side_by_side
-from predictors.errors import Cause, ConfigurationError, HEMError, UpstreamError
+from predictors.errors import Cause, HEMError, UpstreamError
 from predictors.upstream.attempt import Refusal, unread
 from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.openai.bodies import APIS, Dialect, api_of, request_body
@@ -30,37 +30,20 @@ from predictors.upstream.openai.client import (
     Completions,
     reasons,
 )
-from predictors.upstream.openai.endpoint import Endpoint, base_url, check_key, read_key
+from predictors.upstream.openai.endpoint import KEY_HINT, Endpoint, Keyed, base_url
 from predictors.upstream.openai.refusals import UnsupportedFields, told
 from predictors.upstream.settings import HTTPUpstreamSettings
 
-KEY_HINT = "it refused the key; see --api_key, --api_key_file and --api_key_header"
 MODELS = "/models"
 SHOWN_MODELS = 10
 NO_LIST = frozenset({404, 405, 501})  # what servers without GET /models answer
 
 
-class OpenAIAPISettings(Dialect, Endpoint, HTTPUpstreamSettings):
+class OpenAIAPISettings(Dialect, Keyed, Endpoint, HTTPUpstreamSettings):
     url: Annotated[str, AfterValidator(base_url)] = Field(
         "http://127.0.0.1:8000/v1",
         description="base URL, as OpenAI's own /v1; with its parameters, as Azure's ?api-version=",
     )
-    upstream_model: str = Field(
-        "", description="name of the model there; the one that it lists if empty"
-    )
-    api_key: SecretStr | None = Field(
-        None, description="the key; better by environment or --api_key_file"
-    )
-    api_key_file: str = Field("", description="file that holds the key, such as a mounted Secret")
-
-    def key(self) -> str:
-        """Empty where no key is set. Raises ConfigurationError, never with the key."""
-        key = self.api_key.get_secret_value() if self.api_key else ""
-        if key and self.api_key_file:
-            raise ConfigurationError("give one of --api_key and --api_key_file")
-        if self.api_key_file:
-            return read_key(self.api_key_file, "--api_key_file")
-        return check_key(key, "--api_key")
 
 
 class OpenAIAPIEngine(TextEngine):

@@ -4,7 +4,8 @@ the answer is the large one's.
 settings   of the engine
 base       the seams: who drafts, who checks
 drafting   the drafter that the settings name; lookup is one without a model
-verifiers  what checks, by name; verifier is a predictor of ours
+verifiers  what checks, by name: verifier is a predictor of ours, vllm_verifier a vLLM server, which
+           is asked in vllm_ways, and whose tokens are compared in vllm_agreement
 chain      what is known of a sequence, drafted behind it, and under way
 runner     one sequence to its end
 pace       how many tokens to draft, and how far ahead

@@ -13,6 +13,7 @@ from predictors.contract.speculation import Drawing, Whole
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
 from predictors.engines.speculative.base import Drafter
 from predictors.engines.speculative.settings import SpeculativeSettings
+from predictors.upstream.openai.endpoint import Keyed
 from predictors.upstream.settings import HTTPUpstreamSettings
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class FarServer:
     streams, as that tells how fast it is."""
 
     def __init__(self, settings: SpeculativeSettings) -> None:
-        link = {name: getattr(settings, name) for name in HTTPUpstreamSettings.model_fields}
+        names = {**HTTPUpstreamSettings.model_fields, **Keyed.model_fields}
+        link = {name: getattr(settings, name) for name in names}
         base = settings.url.removesuffix(OPENAI)
         options = OpenAIAPISettings.model_construct(
             **link, url=base + OPENAI, top_logprobs=0, stream=True

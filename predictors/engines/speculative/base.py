@@ -6,7 +6,7 @@ own: a class and one line in `verifiers`.
 
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from predictors.contract import Sampling
 from predictors.contract.speculation import Likely, Round, Verdict, VerifyModel, Whole
@@ -29,6 +29,19 @@ class Drafted:
     drawn_from: list[Likely] | None = None
     logprobs: Rows[float] = ()
     margins: Rows[float] = ()
+
+
+class DraftingModel(Protocol):
+    """What a verifier looks at of the model that drafts (see huggingface.loading.Loaded)."""
+
+    @property
+    def tokenizer(self) -> Any: ...
+
+    @property
+    def vocabulary(self) -> int: ...
+
+    @property
+    def end_tokens(self) -> frozenset[int]: ...
 
 
 class Drafter(Protocol):
@@ -80,8 +93,8 @@ class Verifier(Protocol):
     @property
     def url(self) -> str: ...
 
-    async def model(self) -> VerifyModel:
-        """Raises UpstreamError."""
+    async def model(self, near: DraftingModel) -> VerifyModel:
+        """Of the server, for the drafts of `near`. Raises UpstreamError."""
         ...
 
     def takes(self, sampling: Sampling) -> str | None:

@@ -119,7 +119,7 @@ class Planner:
         """Raises UpstreamError where it can't be asked."""
         async with self._learning:
             if self._far is None:
-                far = await self._verifier.model()
+                far = await self._verifier.model(self._drafting.model)
                 same = far.tokenizer == tokenizer_fingerprint(self._drafting.model.tokenizer)
                 self._other = "" if same else self._said()
                 self._far = far

@@ -6,16 +6,19 @@ from pydantic import Field
 
 from predictors.contract.speculation import MOST_DRAFTED
 from predictors.engines.huggingface.settings import ModelSettings
+from predictors.engines.speculative.vllm_settings import VLLMVerifierSettings
 from predictors.upstream.settings import HTTPURL, HTTPUpstreamSettings
 
 
-class SpeculativeSettings(HTTPUpstreamSettings, ModelSettings):
+class SpeculativeSettings(VLLMVerifierSettings, HTTPUpstreamSettings, ModelSettings):
     url: HTTPURL = Field(
-        description="base URL of the server that checks; a predictor with --engine huggingface and "
-        "--verify_slots"
+        description="base URL of the server that checks: a predictor with --engine huggingface and "
+        "--verify_slots, or a vLLM server"
     )
-    verifier: Literal["predictor"] = Field(
-        "predictor", description="what it is: predictor (one of ours)"
+    verifier: Literal["predictor", "vllm"] = Field(
+        "predictor",
+        description="what it is: predictor (one of ours), or vllm (its OpenAI server, for greedy "
+        "answers without penalties)",
     )
     drafter: Literal["model", "prompt-lookup"] = Field(
         "model",

@@ -14,6 +14,7 @@ from predictors.contract.speculation import (
     VerifyModel,
     Whole,
 )
+from predictors.engines.speculative.base import DraftingModel
 from predictors.engines.speculative.settings import SpeculativeSettings
 from predictors.errors import HEMError, UpstreamError
 from predictors.upstream.attempt import Refusal
@@ -41,7 +42,7 @@ class RemoteVerifier:
     def url(self) -> str:
         return self._http.url
 
-    async def model(self) -> VerifyModel:
+    async def model(self, near: DraftingModel) -> VerifyModel:
         return await self._http.get(MODEL_PATH, _model)
 
     def takes(self, sampling: Sampling) -> str | None:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from predictors.engines.checkpoint import check, resolve
+from predictors.engines.checkpoint import EMBEDDED, PACKAGE, check, resolve
 from predictors.engines.vllm.failures import Failures
 from predictors.engines.vllm.settings import CPU_KV_CACHE_GIB, VLLMSettings
 from predictors.errors import ConfigurationError, known
@@ -47,6 +47,7 @@ SAME_NAME = (
 # the library that suits it best: one that says yes to what the chosen one ignores.
 STRUCTURED_OUTPUTS = "xgrammar"
 ZEROING = "predictors.engines.vllm.scheduling.ZeroingScheduler"
+SHIPPED = (EMBEDDED, PACKAGE)
 OURS = {*SAME_NAME, "model", "revision", "dtype", "device_ids", "speculative_config", "runner"}
 
 
@@ -75,7 +76,7 @@ def _arguments(settings: VLLMSettings, path: Path, failures: Failures) -> AsyncE
         # Not among SAME_NAME: engine_args may say it as well, as it did before it had an option.
         "data_parallel_size": settings.data_parallel_size,
         "device_ids": settings.device_ids or None,
-        "speculative_config": settings.speculative_config or None,
+        "speculative_config": _speculative(settings),
         "scheduler_cls": ZEROING if current_platform.is_cpu() else None,
         "structured_outputs_config": StructuredOutputsConfig(backend=STRUCTURED_OUTPUTS),
         **{name: value for name, value in same.items() if value is not None},
@@ -85,6 +86,16 @@ def _arguments(settings: VLLMSettings, path: Path, failures: Failures) -> AsyncE
         config = failures.logging_config(DEFAULT_LOGGING_CONFIG)
         arguments["logging_config"] = LoggingConfig(pylogging_config_file=str(config))
     return AsyncEngineArgs(**arguments)
+
+
+def _speculative(settings: VLLMSettings) -> dict[str, Any] | None:
+    """A shipped model that drafts is found as `model_dir` is; of all else vLLM takes care."""
+    config = dict(settings.speculative_config)
+    if isinstance(given := config.get("model"), str) and given.startswith(SHIPPED):
+        path = resolve(given, None)
+        check(path)
+        config["model"] = str(path)
+    return config or None
 
 
 def _check_names(engine_args: dict[str, Any]) -> None:

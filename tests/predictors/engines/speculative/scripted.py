@@ -37,7 +37,7 @@ class ScriptedVerifier:
 
     url = "http://scripted"
 
-    async def model(self) -> VerifyModel:
+    async def model(self, near: object = None) -> VerifyModel:
         return VerifyModel(tokenizer="t", vocabulary=VOCABULARY, end_tokens=[END], room=4096)
 
     def takes(self, sampling: Sampling) -> str | None:
