@@ -76,6 +76,7 @@ class SpeculativeConfig(UpstreamConfig, ModelConfig):
     slower_at_most: float | None = Field(default=None, gt=0)
     on_break: Literal["finish", "error"] | None = None
     rule: Literal["coupled", "rejection"] | None = None
+    vllm_rounds: int | None = Field(default=None, ge=1, le=64)
     vllm_check: Literal["prompt_logprobs", "prefixes"] | None = None
     api_key_header: str | None = None
 

@@ -28,6 +28,7 @@ from inferencegraph.spec.resolve import (
     timeouts_of,
     with_one_file,
 )
+from inferencegraph.spec.resolve.design import VLLM_CHECKS
 from inferencegraph.spec.resolve.images import ConfigMaps
 from inferencegraph.spec.service import LLMJointInferenceService, Spec
 from inferencegraph.spec.sources import ModelSource
@@ -83,6 +84,24 @@ def image_warnings(setup: Setup) -> list[Finding]:
             "which stays; name one made FROM ours, or take an engine that asks a server",
         )
         for engine, image in found.items()
+    ]
+
+
+def design_warnings(setup: Setup) -> list[Finding]:
+    """Where the cloud could check drafts, and none will come."""
+    edge, joint = setup.edge, setup.mining is not None and setup.mining.joint
+    if not joint or edge is None or VLLM_CHECKS not in edge.arguments:
+        return []
+    sampling = edge.sampling
+    if sampling.greedy and sampling.repetition_penalty == 1:
+        return []
+    return [
+        warning(
+            f"{EDGE_FIELD}.sampling",
+            "a vLLM server checks drafts of greedy answers without penalties alone, so by these "
+            "defaults the cloud would answer without any: write temperature: 0 and "
+            "repetitionPenalty: 1",
+        )
     ]
 
 

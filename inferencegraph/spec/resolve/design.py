@@ -21,6 +21,7 @@ ENGINE: Final = "speculative"
 CHECKS: Final = "huggingface"
 _OVER_V2: Final = "kserve"
 _VLLM: Final = "openai_api"
+VLLM_CHECKS: Final = "--verifier=vllm"
 _LOOKUP: Final = "prompt-lookup"  # a drafter that is no model, and can't end an answer
 # Sequences that the cloud remembers between rounds, of all sites together.
 VERIFY_SLOTS: Final = 16
@@ -125,7 +126,7 @@ def joined(
 def _verifier(cloud: Far) -> list[str]:
     """What checks drafts there, where it is no predictor of ours."""
     ours = isinstance(cloud, Model) or (isinstance(cloud, CloudAPI) and cloud.engine == _OVER_V2)
-    return [] if ours else ["--verifier=vllm"]
+    return [] if ours else [VLLM_CHECKS]
 
 
 def _checking(cloud: Far) -> Far:

@@ -140,6 +140,15 @@ def test_a_vllm_server_at_a_url_checks_with_its_key() -> None:
     assert not errors_of(read(document))
 
 
+@pytest.mark.parametrize("penalty", [1.0, 1.1])
+def test_a_vllm_server_that_would_get_no_drafts_is_warned_of(penalty: float) -> None:
+    document = designed("speculative", cloud={"model": VLLM})
+    document["spec"]["edgeWorker"]["sampling"] = {"temperature": 0, "repetitionPenalty": penalty}
+    warned = [each for each in told(read(document), "warning") if "greedy" in each]
+    assert len(warned) == (penalty != 1)
+    assert not told(read(designed("speculative")), "warning")
+
+
 def test_blocks_of_both_engines_are_files_that_win_over_the_defaults() -> None:
     document = designed("speculative")
     block = {"speculativeConfig": {"draftTokens": 5, "onBreak": "error"}}
