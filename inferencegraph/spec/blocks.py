@@ -59,7 +59,7 @@ class HuggingFaceConfig(ModelConfig):
     verify_tokens: int | None = Field(default=None, ge=64)
     assistant_dir: str | None = None
     assistant_slots: int | None = Field(default=None, ge=1, le=256)
-    assistant_tokens: int | None = Field(default=None, ge=0)
+    assistant_tokens: int | None = Field(default=None, ge=0, le=64)
 
 
 class SpeculativeConfig(UpstreamConfig, ModelConfig):
