@@ -227,6 +227,16 @@ async def test_a_joint_edge_is_told_the_route(
     assert texts(answer) == [f"answer to {texts(body)[0]}"]
 
 
+@pytest.mark.parametrize(("algorithm", "route"), [("EdgeOnly", "edge"), ("CloudOnly", "cloud")])
+async def test_an_algorithm_beside_it_says_which_queries_a_joint_edge_drafts_for(
+    hem: Designed, algorithm: str, route: str
+) -> None:
+    answer = await infer(hem.model("speculative", algorithm), request("logprob -1"))
+    assert [body["parameters"]["hem_route"] for body in hem.asked()] == [route]
+    assert reasons(answer) == (route, "algorithm")
+    assert answer["parameters"]["hem_algorithm"] == algorithm
+
+
 @pytest.fixture(scope="module")
 def edge() -> Any:
     with running() as server:
