@@ -143,7 +143,9 @@ def test_a_vllm_server_at_a_url_checks_with_its_key() -> None:
 @pytest.mark.parametrize("penalty", [1.0, 1.1])
 def test_a_vllm_server_that_would_get_no_drafts_is_warned_of(penalty: float) -> None:
     document = designed("speculative", cloud={"model": VLLM})
+    del document["spec"]["cloudWorker"]["sampling"]
     document["spec"]["edgeWorker"]["sampling"] = {"temperature": 0, "repetitionPenalty": penalty}
+    assert not told(read(document), "error")
     warned = [each for each in told(read(document), "warning") if "greedy" in each]
     assert len(warned) == (penalty != 1)
     assert not told(read(designed("speculative")), "warning")
