@@ -14,6 +14,7 @@ from transformers_hem.serving.settings import (
     warn_of_a_prefix,
     warn_of_a_shipped_router,
 )
+from transformers_hem.strategies import STRATEGIES
 
 EXAMPLE = """examples:
   mine the query, as a graph's first step:
@@ -37,13 +38,15 @@ def main() -> None:
     from predictors.serving.server import serve
     from transformers_hem.gateway.build import build_gateway
     from transformers_hem.gateway.cors import read_origins
-    from transformers_hem.serving.transformer import build_model
+    from transformers_hem.serving.build import build_model
+    from transformers_hem.serving.transformer import InferenceThenMining
 
     parser = argparse.ArgumentParser(
         prog="python -m transformers_hem",
         usage="%(prog)s --model_name NAME [--predictor_host HOST:PORT] [options]",
         description="The hard-example mining (HEM) transformer. "
-        f"Algorithms: {', '.join(ALGORITHMS.names())}.",
+        f"Algorithms: {', '.join(ALGORITHMS.names())}. "
+        f"Strategies: {', '.join(STRATEGIES.names())}.",
         epilog=f"{_environment()}\n\n{EXAMPLE}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[model_server.parser],
@@ -60,7 +63,7 @@ def main() -> None:
     serve(
         model,
         settings,
-        cancel_on_disconnect=decider.algorithm.stage == "answer",
+        cancel_on_disconnect=isinstance(model, InferenceThenMining),
         origins=read_origins(settings.cors_origins),
     )
 

@@ -11,6 +11,8 @@ from typing import Any, Final, Literal
 from prometheus_client import Counter, Histogram
 
 from predictors.contract import CLOUD, EDGE
+from predictors.contract.names import SPECULATION, SPECULATION_REASON, SPECULATION_TELEMETRY
+from predictors.contract.openai.fields import HEM_FIELD
 from predictors.contract.usage import Usage, parse_usage
 from predictors.errors import HEMError, InvalidRequest, Overloaded, UpstreamError
 from predictors.metric_names import Names
@@ -70,6 +72,7 @@ class Attempt:
     is the status or the cause of one that failed, `unused`: before a model did anything.
     `admission` is what guards hold of one to the cloud. `redacted`: how many private items of each
     kind it had placeholders for, `verdicts` what guards of privacy said of it, for the ledger.
+    `speculation`: how the answer came about, where a small model drafts for a large one.
     """
 
     route: Route
@@ -83,6 +86,7 @@ class Attempt:
     unused: bool = False
     redacted: Mapping[str, int] = field(default_factory=dict)
     verdicts: str = ""
+    speculation: Mapping[str, Any] = field(default_factory=dict)
     streams: bool = False
     asked_at: float = 0.0  # time.perf_counter(), as are those when its caller got a part of it
     first_at: float = 0.0
@@ -96,6 +100,9 @@ class Attempt:
         """Of a whole answer, or of one event."""
         if model := body.get("model"):
             self.served = str(model)
+        told = body.get(HEM_FIELD)
+        if isinstance(told, dict) and SPECULATION in told:
+            self.speculation = speculation_of(told)
         if usage := body.get("usage"):
             self.usage = parse_usage(usage) or self.usage
         if self.usage is not None:
@@ -164,6 +171,13 @@ class Attempt:
     def counted(self) -> Usage:
         """Where the server did not tell, each part of the text counts as one token."""
         return self.usage or Usage(completion_tokens=self.parts)
+
+
+def speculation_of(told: Mapping[str, Any]) -> dict[str, Any]:
+    """By V2's names, of the object beside an answer of the engine that drafts."""
+    reason = {SPECULATION_REASON: told["reason"]} if told.get("reason") else {}
+    numbers = {name: told[name] for name in SPECULATION_TELEMETRY if name in told}
+    return {SPECULATION: told[SPECULATION], **reason, **numbers}
 
 
 def _is_unused(error: HEMError) -> bool:

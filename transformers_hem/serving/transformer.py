@@ -1,11 +1,9 @@
 """The HEM transformer as kserve models, one per mining mode, and what Prometheus sees of it."""
 
-import argparse
 import asyncio
 import contextlib
 import logging
 import math
-import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +12,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI
 from grpc_interceptor.exceptions import Unimplemented
-from kserve import InferOutput, InferRequest, InferResponse, model_server
+from kserve import InferOutput, InferRequest, InferResponse
 from kserve.model import InferenceVerb
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -37,11 +35,11 @@ from predictors.contract.codec import (
     wanted_outputs,
     without,
 )
-from predictors.errors import ConfigurationError, HEMError, InvalidRequest, NotReady
+from predictors.errors import HEMError, InvalidRequest, NotReady
 from predictors.serving.life import ServedModel
 from predictors.tracing.genai import decided
 from predictors.tracing.spans import Span, span
-from predictors.upstream.redaction import shown_url, unrepeated
+from predictors.upstream.redaction import unrepeated
 from transformers_hem.algorithms.base import Batch, ExtraAnswers, Leaving, Route
 from transformers_hem.gateway.routes import Gateway
 from transformers_hem.guards.admission import Going, KeptAtEdge, usage_of_texts
@@ -49,13 +47,10 @@ from transformers_hem.reload.reloading import Reloading
 from transformers_hem.reload.routes import AdminRoutes
 from transformers_hem.serving.answer_batch import answer_batch, named_outputs
 from transformers_hem.serving.clients import client_of
-from transformers_hem.serving.decision import DECIDED, Decider, Decision
+from transformers_hem.serving.decision import DECIDED, Asking, Decider, Decision
 from transformers_hem.serving.leaving import is_made, leaving_request
 from transformers_hem.serving.predictor_client import (
     PredictorClient,
-    PredictorRefused,
-    add_ready_routes,
-    answer_refusal,
 )
 from transformers_hem.serving.samples import sample_answers
 
@@ -157,7 +152,9 @@ class HEMTransformer(ServedModel):
         prefer: Route | None,
         request: InferRequest,
         headers: Headers | None,
+        asking: Asking | None = None,
     ) -> Decision:
+        """`asking`: what the algorithm's decision for the cloud becomes, and what leaves by it."""
         started = time.perf_counter()
         with span("hem mine", {}) as mining:
             decision = decider.overrule(batch, prefer)
@@ -165,6 +162,8 @@ class HEMTransformer(ServedModel):
                 extra = decider.algorithm.sampling
                 more = await self._with_samples(extra, batch, request, headers) if extra else batch
                 decision = await judged(decider, more)
+                if asking is not None and decision.route == CLOUD:
+                    decision, batch = asking(decision)
             if decision.route == CLOUD:
                 decision = await _admitted(decider, decision, batch, prefer, request)
             _describe(mining, decision, batch)
@@ -180,9 +179,10 @@ class HEMTransformer(ServedModel):
         prefer: Route | None,
         request_id: str | None = None,
         sticky: bool = False,
+        asking: Asking | None = None,
     ) -> Decision:
         """For the gateway, which has no V2 request."""
-        return await self.pinned(self.decider).mine(batch, prefer, request_id, sticky)
+        return await self.pinned(self.decider).mine(batch, prefer, request_id, sticky, asking)
 
     def pinned(self, decider: Decider) -> "Pinned":
         return Pinned(decider)
@@ -261,12 +261,15 @@ class Pinned:
         prefer: Route | None,
         request_id: str | None = None,
         sticky: bool = False,
+        asking: Asking | None = None,
     ) -> Decision:
         started = time.perf_counter()
         with span("hem mine", {}) as mining:
             decision = self.decider.overrule(batch, prefer, sticky)
             if decision is None:
                 decision = await judged(self.decider, batch)
+                if asking is not None and decision.route == CLOUD:
+                    decision, batch = asking(decision)
             _describe(mining, decision, batch)
         _tell(decision, batch, _logged_id(self.decider, decision, request_id), started)
         return decision
@@ -388,10 +391,20 @@ class InferenceThenMining(HEMTransformer):
             response = await self._predictor.infer(body, headers or {})
             batch = replace(answer_batch(response, texts), leaving=leaving, client=client)
             decision = await self._mine(decider, batch, prefer, payload, headers)
+        return self._answered(payload, response, parameters, decision.parameters())
+
+    def _answered(
+        self,
+        payload: InferRequest,
+        response: dict[str, Any],
+        parameters: Mapping[str, Any],
+        decided: Mapping[str, Any],
+    ) -> bytes | InferResponse:
+        """The predictor's response with the decision, as the client wants it."""
         response["parameters"] = {
             **hem_parameters(parameters),
             **without(response.get("parameters") or {}, DECIDED),
-            **decision.parameters(),
+            **decided,
         }
         if payload.request_outputs:
             named = named_outputs(response)
@@ -412,37 +425,3 @@ class InferenceThenMining(HEMTransformer):
         parameters = without(request_parameters(request), DECIDED)
         samples = await sample_answers(self._predictor, batch.texts, parameters, extra, headers)
         return replace(batch, samples=samples)
-
-
-def build_model(
-    options: argparse.Namespace, decider: Decider, verify: ssl.SSLContext | str = ""
-) -> HEMTransformer:
-    """The model of the algorithm's stage. `options` are kserve's; their `predictor_*` say where the
-    answer stage finds its predictor, and `verify` is of TLS to it. Raises ConfigurationError where
-    they don't fit the stage."""
-    if decider.algorithm.stage == "query":
-        if options.predictor_host:
-            raise ConfigurationError(
-                f"--predictor_host {shown_url(options.predictor_host)!r}: {decider.name} mines the "
-                "query and calls no predictor; run HEM as the predictor of an InferenceService of "
-                "its own"
-            )
-        return MiningThenInference(options.model_name, decider)
-    if not options.predictor_host:
-        raise ConfigurationError(
-            f"--predictor_host is required: {decider.name} mines the answer of the predictor there"
-        )
-    if options.predictor_protocol == "grpc-v2":
-        raise ConfigurationError("--predictor_protocol grpc-v2: HEM asks its predictor by REST, v2")
-    scheme = "https" if options.predictor_use_ssl else "http"
-    predictor = PredictorClient(
-        f"{scheme}://{options.predictor_host}",
-        options.model_name,
-        float(options.predictor_request_timeout_seconds),
-        verify,
-    )
-    model_server.args.enable_predictor_health_check = False  # add_ready_routes does it better
-    model_server.app.add_exception_handler(PredictorRefused, answer_refusal)
-    model = InferenceThenMining(options.model_name, decider, predictor)
-    add_ready_routes(model_server.app, options.model_name, model.require_ready)
-    return model
