@@ -82,7 +82,7 @@ bench: $(VENV)/.dev
 	$(BIN)/pytest tests/benchmarks -m benchmark -s
 
 bench-vllm: $(VLLM)/.engine
-	$(VLLM)/bin/pytest tests/benchmarks/bench_vllm.py -m benchmark -s
+	$(VLLM)/bin/pytest tests/benchmarks/bench_vllm.py tests/benchmarks/bench_speculative_vllm.py -m benchmark -s
 
 soak: $(VENV)/.dev
 	$(BIN)/pytest tests/soak tests/fuzz -m soak -s

@@ -1,0 +1,100 @@
+"""What the fitted cost model says of the measured cells, by the formulas with which the engine
+decides (see `predictors.engines.speculative.pace`)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from predictors.contract.speculation import PassCost
+from predictors.engines.speculative.pace import (
+    ROUND_SECONDS,
+    Costs,
+    best_block,
+    in_turns,
+    without_waiting,
+)
+from tests.benchmarks.speculation.cost import tokens_a_round
+from tests.benchmarks.speculation.results import kept
+
+
+class OneCaller:
+    """Tokens a second over a link. `check`: of the large model's curve; `decode`: seconds of a step
+    of its own answers; `step`: of the small model; `answer` and `prompt`: tokens."""
+
+    def __init__(
+        self, check: PassCost, decode: float, step: float, answer: float, prompt: float
+    ) -> None:
+        self._check = check
+        self._decode = decode
+        self._step = step
+        self._answer = answer
+        self._begin = check.seconds(1, round(prompt))
+
+    def cloud_only(self, link: float) -> float:
+        return self._of(self._answer * self._decode, link)
+
+    def naive(self, link: float, taken: float, drafted: int) -> float:
+        costs = self._costs(link, taken, drafted)
+        return self._of(self._answer / in_turns(costs, drafted), 0.0)
+
+    def always(self, link: float, taken: float, second: float) -> float:
+        """Where a refused token's second choice is right, with the chance `second`, what comes
+        behind it was sent already, and the link is not waited for."""
+        waited = link * (1 - second)
+        block = best_block(self._costs(waited, taken, 8))
+        costs = self._costs(waited, taken, block)
+        return self._of(self._answer / without_waiting(costs, block), link)
+
+    def latency(self, link: float, taken: float, second: float) -> float:
+        return max(self.cloud_only(link), self.always(link, taken, second))
+
+    def expected(self, row: Mapping[str, Any]) -> float:
+        """Of a cell that the benchmark measured."""
+        link, taken = row["round_trip"] / 1000, row["chance"]
+        if row["way"] == "cloud-only":
+            return self.cloud_only(link)
+        if row["way"] == "naive":
+            return self.naive(link, taken, row["length"])
+        if row["way"] == "latency":
+            return self.latency(link, taken, row["second"])
+        return self.always(link, taken, 0.0 if row["way"] == "one way" else row["second"])
+
+    def _of(self, seconds: float, link: float) -> float:
+        return self._answer / (seconds + link + self._begin + ROUND_SECONDS)
+
+    def _costs(self, link: float, taken: float, drafted: int) -> Costs:
+        return Costs(link, self._check.seconds(1, drafted + 1), self._step, taken)
+
+
+def one_caller(rows: Sequence[Mapping[str, Any]]) -> OneCaller:
+    """By the kept curves of the long pair."""
+    curve, small = kept("curve-long-cloud"), kept("curve-long-edge")
+    answer = rows[0]["tokens"] / rows[0]["answers"]
+    decode = next(seconds for count, _, seconds in curve["decode"] if count == 1)
+    step = next(each[2] for each in small["steps"] if each[:2] == [1, 1])
+    prompt = kept("capacity-long-cloud")["prompt"]
+    return OneCaller(cost_of(curve), decode, step, answer, prompt)
+
+
+def cost_of(curve: Mapping[str, Any]) -> PassCost:
+    return PassCost.model_validate(curve["fit"][0])
+
+
+def capacity(
+    report: Mapping[str, Any], cost: PassCost, decode: Sequence[Sequence[float]]
+) -> dict[str, dict[int, float]]:
+    """Tokens a second by way and rows. For `cloud-only` what `decode`, steps of the model's own
+    answers, say; for the others what the curve says, and what a round costs on the wire."""
+    answer, prompt, drafted = report["answer"], report["prompt"], report["drafted"]
+    steps = {int(rows): seconds for rows, _, seconds in decode}
+    begin = prompt * cost.token + cost.row
+    found: dict[str, dict[int, float]] = {}
+    for rows, ways in report["rows"].items():
+        count = int(rows)
+        for way in ways:
+            if way == "cloud-only":
+                passes, each = answer, steps[count] / count
+            else:
+                passes = answer / tokens_a_round(float(way), drafted)
+                each = cost.seconds(count, count * (drafted + 1)) / count + report["wire"]
+            found.setdefault(way, {})[count] = answer / (passes * each + begin)
+    return found
