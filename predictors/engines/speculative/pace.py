@@ -89,8 +89,13 @@ def cheapest_block(taken: float, cost: PassCost | None, rows: float) -> int:
     each pass; where it does not tell what a pass costs, the least passes, but for a twentieth."""
 
     def seconds(block: int) -> float:
-        each = 1.0 if cost is None else cost.fixed / rows + cost.row + cost.token * (block + 1)
-        return passes_a_token(taken, block) * each
+        passes = passes_a_token(taken, block)
+        if cost is None:
+            return passes
+        # The first pass of several looks at a token more: where a draft begins is in no cache.
+        first = 1 - min(taken, HIGHEST)
+        tokens = passes * block + first
+        return passes * (cost.fixed / rows + cost.row) + tokens * cost.token
 
     least = min(map(seconds, range(1, MOST_IN_TURNS + 1)))
     return next(block for block in range(1, MOST_IN_TURNS + 1) if seconds(block) <= 1.05 * least)
