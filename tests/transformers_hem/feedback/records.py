@@ -4,7 +4,7 @@ import time
 import uuid
 from typing import Any
 
-from transformers_hem.feedback.records import Decided, Feedback
+from transformers_hem.feedback.records import SAID, Decided, Feedback
 
 
 def decided(request_id: str, **fields: Any) -> Decided:
@@ -40,4 +40,6 @@ def said(request_id: str, **fields: Any) -> Feedback:
         "at": time.time(),
         "client": "c1",
     }
-    return Feedback(**{**usual, **(fields or {"thumb_up": True})})
+    if not fields.keys() & set(SAID):
+        fields["thumb_up"] = True
+    return Feedback(**{**usual, **fields})

@@ -57,7 +57,7 @@ async def kept_in_time(writer: Writer, unit: Unit) -> None:
 async def test_a_second_process_is_refused_with_the_reason_until_the_first_ends(path: Path) -> None:
     first, second = writer_of(path), writer_of(path)
     await first.keep(pair("r1"))
-    with pytest.raises(Unusable, match="another process.*PostgreSQL"):
+    with pytest.raises(Unusable, match=r"another process.*PostgreSQL"):
         await second.keep(pair("r2"))
     await asyncio.to_thread(first.close)
     await kept_in_time(second, pair("r2"))
@@ -148,7 +148,7 @@ async def test_a_full_disk_refuses_and_what_was_acknowledged_is_there(tmp_path: 
         await writer.keep(pair("r1"))
         disk.fill()
         acknowledged = {"r1"}
-        with pytest.raises(Unusable, match="full|disk I/O"):
+        with pytest.raises(Unusable, match=r"full|disk I/O"):
             for number in range(2, 1000):
                 long = decided(f"r{number}", query="long " * 2000)
                 await writer.keep(Unit((long,), (said(f"r{number}"),)))
