@@ -117,10 +117,9 @@ def report(
     from predictors.upstream.ledger.verify import Broken
 
     priced = read_prices(prices) if prices else None
+    begin = None if since is None else read_time(since, "--since")
     try:
-        made = reported(
-            path, by, read_time(since, "--since") if since else None, priced, *_after(after)
-        )
+        made = reported(path, by, begin, priced, *_after(after))
     except Broken as broken:
         _broken(broken)
     currency = priced.currency if priced else None

@@ -19,7 +19,7 @@ _MOST_BYTES: Final = 2**40  # of an export, which is never whole in memory
 
 
 class FeedbackClient:
-    """`url` is the server's, or its gateway's, which ends in /v1. `key` is struck out of whatever it
+    """`url` is the server's, or its gateway's, which ends in /v1. `key` is struck out of what it
     answers."""
 
     def __init__(self, url: str, key: str = "", named: str = "--url") -> None:
