@@ -9,14 +9,17 @@ from transformers_hem.feedback.place import Place
 from transformers_hem.feedback.recorder import Recorder
 from transformers_hem.feedback.room import Retention
 from transformers_hem.feedback.routes import FeedbackRoutes
+from transformers_hem.feedback.shadow import Shadow
 from transformers_hem.feedback.writer import Writer
+from transformers_hem.labels.scorers.options import make_scorer
 from transformers_hem.reload.in_force import Current
 from transformers_hem.serving.settings import HEMSettings
 
 
 class Collecting:
     def __init__(self, settings: HEMSettings, place: Place, current: Current) -> None:
-        """Begins to open the store, in a thread: a server answers without it."""
+        """Begins to open the store, in a thread: a server answers without it. Raises
+        ConfigurationError for a scorer that there is not."""
         keeps_text = settings.feedback_text == "on"
         retention = Retention(settings.feedback_days, settings.feedback_rows)
 
@@ -25,6 +28,12 @@ class Collecting:
 
         self._writer = Writer(open_it, retention.tidy)
         self.recorder = Recorder(self._writer, settings.origin, keeps_text=keeps_text)
+        self.shadow: Shadow | None = None
+        if settings.feedback_shadow:
+            name = settings.feedback_scorer
+            scorer = make_scorer(name, ())
+            share = settings.feedback_shadow
+            self.shadow = Shadow(self._writer, settings.origin, share, name, scorer, set())
         self._routes = FeedbackRoutes(
             self._writer,
             place,
@@ -39,4 +48,6 @@ class Collecting:
         self._routes.add_to(app)
 
     async def close(self) -> None:
+        if self.shadow is not None:
+            await self.shadow.close()
         await asyncio.to_thread(self._writer.close)
