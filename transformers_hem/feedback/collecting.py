@@ -4,8 +4,11 @@ import asyncio
 
 from fastapi import FastAPI
 
-from transformers_hem.feedback.opening import Database, open_database
+from predictors.upstream.openai.endpoint import read_key
+from transformers_hem.feedback.database import Database
+from transformers_hem.feedback.opening import open_database
 from transformers_hem.feedback.place import Place
+from transformers_hem.feedback.pushing import Pusher
 from transformers_hem.feedback.recorder import Recorder
 from transformers_hem.feedback.room import Retention
 from transformers_hem.feedback.routes import FeedbackRoutes
@@ -43,6 +46,12 @@ class Collecting:
             keeps_text=keeps_text,
         )
         self._writer.start()
+        self._pusher: Pusher | None = None
+        if settings.feedback_push:
+            key_file = settings.feedback_push_key_file
+            key = read_key(key_file, "HEM_FEEDBACK_PUSH_KEY_FILE") if key_file else ""
+            self._pusher = Pusher(place, self._writer, settings.feedback_push, key)
+            self._pusher.start()
 
     def add_to(self, app: FastAPI) -> None:
         self._routes.add_to(app)
@@ -50,4 +59,6 @@ class Collecting:
     async def close(self) -> None:
         if self.shadow is not None:
             await self.shadow.close()
+        if self._pusher is not None:
+            await asyncio.to_thread(self._pusher.close)
         await asyncio.to_thread(self._writer.close)

@@ -39,6 +39,6 @@ SHADOW = Counter(
 )
 SIGNALS = Counter(
     "hem_feedback_signals_total",
-    "What happened and says something of an answer: same_answer, retry, re_ask, degrade.",
+    "What happened and says something of the answer before: retry, re_ask.",
     ["signal"],
 )

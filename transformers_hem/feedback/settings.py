@@ -45,6 +45,14 @@ class FeedbackSettings(BaseModel):
         description="feedback, gateway: what scores both, as `hem label --scorer` names it; where "
         "it needs a reference that is the cloud's answer (default: token_f1)",
     )
+    feedback_push: str = Field(
+        default="",
+        description="feedback: base URL of a central HEM server, to which what is kept here in a "
+        "file is sent on as soon as it can be reached",
+    )
+    feedback_push_key_file: str = Field(
+        default="", description="feedback: file with the key of an admin there"
+    )
     feedback_origin: str = Field(
         default="",
         max_length=64,

@@ -49,7 +49,9 @@ async def shadowed(
 
 
 def answering(model: str, *parts: str) -> Any:
-    return lambda body: streamed(model, *parts) if body.get("stream") else whole(model, "".join(parts))
+    return lambda body: (
+        streamed(model, *parts) if body.get("stream") else whole(model, "".join(parts))
+    )
 
 
 async def ended(service: Collecting) -> None:
