@@ -219,7 +219,11 @@ class Writer:
     def _do(self, job: _Job, work: Callable[[Database], Any]) -> None:
         result: Any
         try:
-            result = work(self._ready())
+            database = self._ready()
+        except Unusable as error:
+            return _answer([job], [error])
+        try:
+            result = work(database)
         except HEMError as error:
             result = self._unusable(error) if isinstance(error, Unusable) else error
         except Exception as error:
