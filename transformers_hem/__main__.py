@@ -36,6 +36,7 @@ def main() -> None:
     from kserve import model_server
 
     from predictors.serving.server import serve
+    from transformers_hem.feedback.build import build_feedback
     from transformers_hem.gateway.build import build_gateway
     from transformers_hem.gateway.cors import read_origins
     from transformers_hem.serving.build import build_model
@@ -56,7 +57,8 @@ def main() -> None:
     model = build_model(options, decider, settings.verifies())
     model.client_header = settings.client_header
     model.follow(reloading)
-    model.gateway = build_gateway(settings, options, model, reloading.current)
+    model.feedback = build_feedback(settings, reloading.current)
+    model.gateway = build_gateway(settings, options, model, reloading.current, model.feedback)
     warn_of_a_shipped_router(decider)
     warn_of_a_prefix(decider)
     # The decision on a query takes less time than a task that watches for its cancellation.

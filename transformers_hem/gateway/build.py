@@ -1,6 +1,7 @@
 """A gateway from settings. Raises ConfigurationError for what can't be one."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from predictors.contract import CLOUD, EDGE
 from predictors.errors import ConfigurationError
@@ -15,14 +16,21 @@ from transformers_hem.gateway.sticky import Sticky
 from transformers_hem.reload.in_force import Current
 from transformers_hem.serving.settings import HEMSettings
 
+if TYPE_CHECKING:
+    from transformers_hem.feedback.collecting import Collecting
+
 MAX_STREAMS = 2048  # at once to one side; more wait
 
 
 def build_gateway(
-    settings: HEMSettings, options: argparse.Namespace, miner: Miner, current: Current
+    settings: HEMSettings,
+    options: argparse.Namespace,
+    miner: Miner,
+    current: Current,
+    feedback: "Collecting | None" = None,
 ) -> Gateway | None:
     """None where the settings name no two sides. `options` are kserve's: their `predictor_*` are
-    the edge of the answer stage."""
+    the edge of the answer stage. `feedback` keeps decisions."""
     edge_url, cloud_url = settings.edge_url, settings.cloud_url
     if not (edge_url or cloud_url):
         return None
@@ -80,6 +88,8 @@ def build_gateway(
         whole_conversation=settings.conversation == "whole",
         patience=settings.first_event_seconds,
         client_header=settings.client_header,
+        recorder=feedback.recorder if feedback else None,
+        shadow=feedback.shadow if feedback else None,
         page=settings.ui == "on" or (settings.ui == "auto" and settings.listens_here),
     )
 

@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from predictors.contract import CLOUD
 from predictors.contract.openai.errors import InvalidField
@@ -13,6 +13,9 @@ from transformers_hem.gateway.account import Account, Attempt
 from transformers_hem.gateway.first_answer import FirstAnswer
 from transformers_hem.gateway.options import OnBreak
 from transformers_hem.serving.decision import Decision
+
+if TYPE_CHECKING:
+    from transformers_hem.feedback.heard import Heard
 
 REQUEST_ID: Final = "x-request-id"
 ON_BREAK: Final = "x-hem-on-break"
@@ -64,7 +67,8 @@ class Chat:
     answer where that is mined. `asked` is
     what a strategy asks the cloud in place of the body. `degraded` is why
     the cloud failed for which the edge stands in. `insists`: all sides that may answer are believed
-    to be down, and asked nevertheless."""
+    to be down, and asked nevertheless. `private`: something in it is. `heard`: what its caller got,
+    where that is compared."""
 
     path: str
     body: Mapping[str, Any]
@@ -81,6 +85,8 @@ class Chat:
     decision: Decision | None = None
     degraded: str = ""
     insists: bool = False
+    private: bool = False
+    heard: "Heard | None" = None
 
     @property
     def batch(self) -> Batch:
