@@ -42,7 +42,7 @@ from tests.benchmarks.lifelong_tables import (
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3 * 3600)]
 
 ORDERS = range(10)
-ATTACKED = range(10)
+ATTACKED = range(3)
 PLOT = "LIFELONG_PLOT"
 PUBLIC_USE, EMBEDDED_USE, ATTACKED_USE = Use(block=3000), Use(block=334), Use(block=1334)
 PLAYED: dict[str, list[dict[str, Any]]] = {}
