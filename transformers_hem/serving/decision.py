@@ -104,10 +104,13 @@ class Decider:
         guards: Mapping[str, Guard] | None = None,
         scored_characters: int = SCORED_CHARACTERS,
         router: str | None = None,
+        router_version: int | None = None,
     ) -> None:
-        """`router`: the name or path of the trained router that the algorithm reads."""
+        """`router`: the name or path of the trained router that the algorithm reads, and its
+        version where that is a folder of versions."""
         self.name = name
         self.router = router
+        self.router_version = router_version
         self.algorithm = algorithm
         self.threshold = threshold
         self.policy: BatchPolicy = policy

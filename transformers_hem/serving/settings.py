@@ -27,6 +27,7 @@ from transformers_hem.guards import GUARDS
 from transformers_hem.guards.settings import read_guards
 from transformers_hem.labels.prefixes import the_first
 from transformers_hem.reload.making import Making
+from transformers_hem.routers.directory import version_of
 from transformers_hem.serving.decision import BatchPolicy, Decider
 
 logger = logging.getLogger("kserve.hem")
@@ -58,7 +59,8 @@ class HEMSettings(ServerSettings, BaseSettings):
     )
     router: str | None = Field(
         default=None,
-        description="router directory, /mnt/models with storageUri, or embedded:linear",
+        description="router directory, a folder of versions as `hem retrain` keeps it, /mnt/models "
+        "with storageUri, or embedded:linear",
     )
     threshold: float | None = Field(
         default=None,
@@ -262,7 +264,9 @@ def build_decider(settings: HEMSettings, making: Making | None = None) -> Decide
         raise ConfigurationError(
             f"HEM_ALGORITHM is {settings.algorithm!r}, but HEM_PARAMETERS names {named!r}"
         )
-    name = settings.algorithm or named or DEFAULT_ALGORITHM
+    router = values.get("router", settings.router or "")
+    version = version_of(router) if isinstance(router, str) else None
+    name = settings.algorithm or named or (version and version.algorithm) or DEFAULT_ALGORITHM
     blocks = read_guards(settings.guards)
     if name in GUARDS.names():  # Ianvs calls it an algorithm: the edge answers unless it objects
         name, values, blocks = "EdgeOnly", {}, {name: values, **blocks}
@@ -274,9 +278,11 @@ def build_decider(settings: HEMSettings, making: Making | None = None) -> Decide
     _refuse_misfits(settings, name, kind)
     if settings.router is not None:
         values.setdefault("router", settings.router)
+    if version:
+        values["router"] = str(version.directory)  # this one, whatever comes into force meanwhile
     taken = take_threshold(kind, values)
     parameters = parse(name, kind, values)
-    algorithm = making.algorithm(kind, parameters)
+    algorithm = making.algorithm(kind, parameters, [version.pointer] if version else [])
     return Decider(
         name,
         algorithm,
@@ -284,7 +290,8 @@ def build_decider(settings: HEMSettings, making: Making | None = None) -> Decide
         settings.batch_policy,
         {guard: making.guard(guard, own, dict(settings)) for guard, own in blocks.items()},
         settings.scored_characters,
-        router=getattr(parameters, "router", None),
+        router=router if version else getattr(parameters, "router", None),
+        router_version=version.number if version else None,
     )
 
 
