@@ -1,0 +1,165 @@
+"""The whole of a retraining: lock, set, training, comparison, calibration, switch."""
+
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from predictors.errors import ConfigurationError
+from transformers_hem.algorithms.base import Algorithm
+from transformers_hem.retraining.challenger import (
+    open_for_queries,
+    recalibrate,
+    scores_of,
+    train,
+)
+from transformers_hem.retraining.gathering import Gathered, gather
+from transformers_hem.retraining.judging import Verdict, curve_of, judge
+from transformers_hem.retraining.outcome import Outcome
+from transformers_hem.retraining.wanted import Wanted, target_of
+from transformers_hem.retraining.windows import Windows, divide
+from transformers_hem.routers.directory import algorithm_of
+from transformers_hem.routers.fingerprints import read_fingerprints
+from transformers_hem.versions.folder import Versions, now_utc
+from transformers_hem.versions.locks import RETRAIN, held
+from transformers_hem.versions.record import Origin
+
+Told = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Clock:
+    """Tells what is being done, and notes how long it took."""
+
+    told: Told
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str, doing: str) -> Iterator[None]:
+        self.told(doing)
+        began = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - began, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The version in force; a folder without one has none."""
+
+    number: int
+    router: str
+    algorithm: Algorithm
+
+
+def retrain(wanted: Wanted, told: Told = lambda doing: None) -> Outcome:
+    """Promotes a challenger that is better than the version in force, or says why not. Raises
+    ConfigurationError, and then nothing has changed: LockedError where another one is at it."""
+    versions = Versions.at(wanted.folder)
+    with (
+        held(wanted.folder, RETRAIN, "a retraining"),
+        tempfile.TemporaryDirectory(prefix="hem-retrain-") as scratch,
+    ):
+        return _Retraining(wanted, versions, Path(scratch) / "challenger", Clock(told)).run()
+
+
+class _Retraining:
+    def __init__(self, wanted: Wanted, versions: Versions, out: Path, clock: Clock) -> None:
+        self._wanted, self._versions, self._out, self._clock = wanted, versions, out, clock
+        self._champion = _champion(versions)
+
+    def run(self) -> Outcome:
+        wanted, clock = self._wanted, self._clock
+        with clock.step("set", "reading rows"):
+            gathered = gather(wanted.base, wanted.store)
+            windows = self._windows(gathered)
+        name = wanted.algorithm or self._algorithm()
+        with clock.step("training", f"training {name} on {len(windows.learned)} rows"):
+            training = train(windows.learned, name, wanted.parameters, self._out, wanted.seed)
+        found = Outcome(
+            promoted=False,
+            why="",
+            champion=self._champion.number if self._champion else None,
+            dry_run=wanted.dry_run,
+            at=now_utc(),
+            algorithm=name,
+            rows=gathered.rows,
+            learned=len(windows.learned),
+            held_out=len(windows.held_out),
+            training=dict(training),
+        )
+        try:
+            found = self._decided(found, windows)
+        except ConfigurationError as error:  # of the promise: the challenger is of no use
+            found = replace(found, why=str(error))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        return replace(found, seconds=clock.seconds, peak_mebibytes=peak)
+
+    def _decided(self, found: Outcome, windows: Windows) -> Outcome:
+        """Raises ConfigurationError where the window can't support a promise, or the challenger
+        can't be loaded."""
+        wanted, clock = self._wanted, self._clock
+        with clock.step("comparison", f"comparing on {len(windows.held_out)} newest pairs"):
+            challenger = scores_of(open_for_queries(str(self._out)), windows.held_out.queries)
+            verdict = self._verdict(windows, challenger)
+        found = replace(found, compared=verdict.facts, curves=verdict.curves, why=verdict.why)
+        with clock.step("calibration", "calibrating"):
+            calibrated = self._champion.algorithm.calibrated if self._champion else None
+            target, confidence = target_of(wanted, calibrated.calibration if calibrated else None)
+            chosen = recalibrate(
+                str(self._out), windows.held_out, challenger, target, confidence
+            )
+        found = replace(found, promise=chosen.promise)
+        if not verdict.better or wanted.dry_run:
+            return found
+        with clock.step("switch", "switching"):
+            version = self._versions.promote(
+                str(self._out),
+                Origin(how="retrained", training=_trained(found), compared=verdict.facts),
+                verdict.why,
+                found.champion,
+                keep=wanted.keep,
+            )
+        return replace(found, promoted=True, version=version.number)
+
+    def _windows(self, gathered: Gathered) -> Windows:
+        wanted = self._wanted
+        known = read_fingerprints(self._champion.router) if self._champion else None
+        return divide(
+            gathered.seen, wanted.held_out, wanted.least, known or frozenset(), wanted.limit, wanted.seed
+        )
+
+    def _verdict(self, windows: Windows, challenger: Any) -> Verdict:
+        pairs = windows.held_out
+        if self._champion is None:
+            curves = {"challenger": curve_of(challenger, pairs)}
+            return Verdict(True, "there was no version before", {}, curves)
+        champion = scores_of(self._champion.algorithm, pairs.queries)
+        return judge(pairs, champion, challenger, self._wanted.seed)
+
+    def _algorithm(self) -> str:
+        if self._champion is None:
+            return "LinearRouter"
+        return algorithm_of(Path(self._champion.router))
+
+
+def _champion(versions: Versions) -> Champion | None:
+    """Raises ConfigurationError."""
+    if (number := versions.current) is None:
+        return None
+    router = str(versions.directory(number))
+    return Champion(number, router, open_for_queries(router))
+
+
+def _trained(found: Outcome) -> dict[str, Any]:
+    """As the version's record keeps it."""
+    return {
+        "rows": found.rows,
+        "learned": found.learned,
+        "held_out": found.held_out,
+        "algorithm": found.algorithm,
+        **found.training,
+    }

@@ -1,0 +1,1 @@
+"""Whether the version in force keeps its promise, by what came back since."""
