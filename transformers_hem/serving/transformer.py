@@ -58,6 +58,7 @@ from transformers_hem.serving.predictor_client import (
     answer_refusal,
 )
 from transformers_hem.serving.samples import sample_answers
+from transformers_hem.serving.versions import SERVED
 
 logger = logging.getLogger("kserve.hem")
 
@@ -112,7 +113,9 @@ class HEMTransformer(ServedModel):
     def follow(self, reloading: Reloading) -> None:
         """What is in force from now on."""
         self._reloading = reloading
+        SERVED.set(self.decider)
         reloading.on_change(lambda now: self._watch_drift(now.decider))
+        reloading.on_change(lambda now: SERVED.set(now.decider))
 
     def _watch_drift(self, decider: Decider) -> None:
         if decider.drift:  # computed when Prometheus asks
