@@ -35,6 +35,7 @@ def main() -> None:
     from kserve import model_server
 
     from predictors.serving.server import serve
+    from transformers_hem.feedback.build import build_feedback
     from transformers_hem.gateway.build import build_gateway
     from transformers_hem.gateway.cors import read_origins
     from transformers_hem.serving.transformer import build_model
@@ -53,7 +54,9 @@ def main() -> None:
     model = build_model(options, decider, settings.verifies())
     model.client_header = settings.client_header
     model.follow(reloading)
-    model.gateway = build_gateway(settings, options, model, reloading.current)
+    model.feedback = build_feedback(settings, reloading.current)
+    recorder = model.feedback.recorder if model.feedback else None
+    model.gateway = build_gateway(settings, options, model, reloading.current, recorder)
     warn_of_a_shipped_router(decider)
     warn_of_a_prefix(decider)
     # The decision on a query takes less time than a task that watches for its cancellation.

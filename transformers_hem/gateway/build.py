@@ -1,6 +1,7 @@
 """A gateway from settings. Raises ConfigurationError for what can't be one."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from predictors.contract import CLOUD, EDGE
 from predictors.errors import ConfigurationError
@@ -14,14 +15,21 @@ from transformers_hem.gateway.sticky import Sticky
 from transformers_hem.reload.in_force import Current
 from transformers_hem.serving.settings import HEMSettings
 
+if TYPE_CHECKING:
+    from transformers_hem.feedback.recorder import Recorder
+
 MAX_STREAMS = 2048  # at once to one side; more wait
 
 
 def build_gateway(
-    settings: HEMSettings, options: argparse.Namespace, miner: Miner, current: Current
+    settings: HEMSettings,
+    options: argparse.Namespace,
+    miner: Miner,
+    current: Current,
+    recorder: "Recorder | None" = None,
 ) -> Gateway | None:
     """None where the settings name no two sides. `options` are kserve's: their `predictor_*` are
-    the edge of the answer stage."""
+    the edge of the answer stage. `recorder` keeps decisions, for feedback."""
     edge_url, cloud_url = settings.edge_url, settings.cloud_url
     if not (edge_url or cloud_url):
         return None
@@ -67,6 +75,7 @@ def build_gateway(
         whole_conversation=settings.conversation == "whole",
         patience=settings.first_event_seconds,
         client_header=settings.client_header,
+        recorder=recorder,
         page=settings.ui == "on" or (settings.ui == "auto" and settings.listens_here),
     )
 

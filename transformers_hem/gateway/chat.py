@@ -62,7 +62,7 @@ class Chat:
     conversation that it belongs to, all that would leave the edge, who calls, and the edge's
     answer where that is mined. `degraded` is why
     the cloud failed for which the edge stands in. `insists`: all sides that may answer are believed
-    to be down, and asked nevertheless."""
+    to be down, and asked nevertheless. `private`: something in it is."""
 
     path: str
     body: Mapping[str, Any]
@@ -78,6 +78,7 @@ class Chat:
     decision: Decision | None = None
     degraded: str = ""
     insists: bool = False
+    private: bool = False
 
     @property
     def batch(self) -> Batch:

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from fastapi import FastAPI, Request
@@ -42,6 +42,9 @@ from transformers_hem.serving.clients import client_of
 from transformers_hem.serving.decision import Decision
 from transformers_hem.serving.leaving import leaving_chat
 
+if TYPE_CHECKING:  # SQLAlchemy, where nothing may be kept
+    from transformers_hem.feedback.recorder import Recorder
+
 logger = logging.getLogger("kserve.hem")
 
 
@@ -74,6 +77,7 @@ class Gateway(OpenAIPaths):
         whole_conversation: bool = False,
         patience: float = 15.0,
         client_header: str = "",
+        recorder: "Recorder | None" = None,
         page: bool = False,
     ) -> None:
         super().__init__(*site.models)
@@ -91,6 +95,7 @@ class Gateway(OpenAIPaths):
         self._whole_conversation = whole_conversation
         self._patience = patience
         self._client_header = client_header
+        self._recorder = recorder
         self._page: Page | None = None
         if page:
             self._page = Page(
@@ -197,8 +202,12 @@ class Gateway(OpenAIPaths):
             if chat.account.answered_by(CLOUD):
                 self._sticky.remember(chat.conversation)
             chat.account.close()
-            if self._observer is not None:
-                self._observer(finished_chat(chat, began, outlet.said_at, status))
+            if self._observer is not None or self._recorder is not None:
+                finished = finished_chat(chat, began, outlet.said_at, status)
+                if self._observer is not None:
+                    self._observer(finished)
+                if self._recorder is not None:
+                    self._recorder.finished(answering.miner.decider, chat, finished)
 
     def outlet(self, chat: Chat, send: Send) -> Outlet:
         return Outlet(send, streams=chat.streams, patience=self._patience)
@@ -219,6 +228,7 @@ class _Passed(Response):
         named = {REQUEST_ID: chat.headers[REQUEST_ID]}
         outlet = self._gateway.outlet(chat, _with_headers(send, named))
         private = self._answering.miner.decider.is_anything_private(chat.batch)
+        chat.private = private
         told = (forwarded_headers(chat.headers), tenant(self._caller.tenant), unrepeated(private))
         with told[0], told[1], told[2]:
             try:

@@ -21,6 +21,7 @@ from transformers_hem.algorithms.parameters import (
     read_parameters,
     take_threshold,
 )
+from transformers_hem.feedback.settings import FeedbackSettings
 from transformers_hem.gateway.options import UI, DecideAt, OnBreak, read_decide_at
 from transformers_hem.gateway.sticky import StickyBy
 from transformers_hem.guards import GUARDS
@@ -42,7 +43,7 @@ DEFAULT_ALGORITHM = "LinearRouter"
 DEFAULT_THRESHOLD = 0.5
 
 
-class HEMSettings(ServerSettings, BaseSettings):
+class HEMSettings(FeedbackSettings, ServerSettings, BaseSettings):
     """Every field is `HEM_<FIELD>`, apart from MINING_MODE; the description is in `--help`."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(

@@ -7,9 +7,10 @@ import logging
 import math
 import ssl
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import FastAPI
@@ -43,6 +44,7 @@ from predictors.tracing.genai import decided
 from predictors.tracing.spans import Span, span
 from predictors.upstream.redaction import shown_url, unrepeated
 from transformers_hem.algorithms.base import Batch, ExtraAnswers, Leaving, Route
+from transformers_hem.feedback.build import add_refusal
 from transformers_hem.gateway.routes import Gateway
 from transformers_hem.guards.admission import Going, KeptAtEdge, usage_of_texts
 from transformers_hem.reload.reloading import Reloading
@@ -59,6 +61,9 @@ from transformers_hem.serving.predictor_client import (
 )
 from transformers_hem.serving.samples import sample_answers
 from transformers_hem.serving.versions import SERVED
+
+if TYPE_CHECKING:  # SQLAlchemy, where nothing may be kept
+    from transformers_hem.feedback.collecting import Collecting
 
 logger = logging.getLogger("kserve.hem")
 
@@ -100,6 +105,7 @@ class HEMTransformer(ServedModel):
         super().__init__(name)
         self._decider = decider
         self.gateway: Gateway | None = None
+        self.feedback: Collecting | None = None
         self.client_header = ""
         self._reloading: Reloading | None = None
         self._watch_drift(decider)
@@ -172,9 +178,13 @@ class HEMTransformer(ServedModel):
                 decision = await _admitted(decider, decision, batch, prefer, request)
             _describe(mining, decision, batch)
         request_id = (headers or {}).get("x-request-id") or request.id
+        if request_id is None and self.feedback is not None:
+            request.id = request_id = uuid.uuid4().hex  # the answer's id, which feedback names
         _tell(decision, batch, _logged_id(decider, decision, request_id), started)
         if self.gateway is not None:
             self.gateway.decided(decision, time.perf_counter() - started)
+        if self.feedback is not None:
+            self.feedback.recorder.decided(decider, decision, batch, request_id)
         return decision
 
     async def mine(
@@ -195,6 +205,16 @@ class HEMTransformer(ServedModel):
             self.gateway.add_to(app)
         if self._reloading is not None:
             AdminRoutes(self._reloading).add_to(app)
+        if self.feedback is not None:
+            self.feedback.add_to(app)
+        else:
+            add_refusal(app)
+
+    async def _close_all(self) -> None:
+        if self.gateway is not None:
+            await self.gateway.close()
+        if self.feedback is not None:
+            await self.feedback.close()
 
     def add_outer_layers(self, app: FastAPI) -> None:
         if self.gateway is not None:
@@ -314,8 +334,7 @@ class MiningThenInference(HEMTransformer):
     """A graph's `mine` step: answers the V2 request itself, annotated with the decision."""
 
     async def close(self) -> None:
-        if self.gateway is not None:
-            await self.gateway.close()
+        await self._close_all()
 
     def get_output_types(self) -> list[dict[str, Any]]:
         """Empty: the answer is the request."""
@@ -368,8 +387,7 @@ class InferenceThenMining(HEMTransformer):
         await self._predictor.require_ready()
 
     async def close(self) -> None:
-        if self.gateway is not None:
-            await self.gateway.close()
+        await self._close_all()
         await self._predictor.close()
 
     async def predict(

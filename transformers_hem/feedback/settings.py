@@ -1,0 +1,46 @@
+"""HEM_FEEDBACK_*: where feedback is kept, for how long, and what of it."""
+
+import socket
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+_DAYS = 90.0
+_ROWS = 1_000_000
+
+
+class FeedbackSettings(BaseModel):
+    """Fields of HEM's settings."""
+
+    feedback_store: str = Field(
+        default="",
+        description="feedback: where it is kept, with the decisions that it is about: a file "
+        "(SQLite, of one replica), or postgresql://USER@HOST/DATABASE (default: nothing is kept)",
+    )
+    feedback_text: Literal["off", "on"] = Field(
+        default="off",
+        description="feedback: whether queries and corrected answers are kept as text; else "
+        "hashes, and what a LinearRouter sees (default: off)",
+    )
+    feedback_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        default=_DAYS, description=f"feedback: what is older goes (default: {_DAYS:g})"
+    )
+    feedback_rows: Annotated[int, Field(ge=1)] = Field(
+        default=_ROWS,
+        description="feedback: most decisions, and most feedbacks, that are kept; the oldest go "
+        f"(default: {_ROWS})",
+    )
+    feedback_sync: Literal["full", "normal"] = Field(
+        default="full",
+        description="feedback: full: in a file it also survives a power cut; normal: it survives "
+        "the process alone (default: full)",
+    )
+    feedback_origin: str = Field(
+        default="",
+        max_length=64,
+        description="feedback: what tells this server from others (default: the host's name)",
+    )
+
+    @property
+    def origin(self) -> str:
+        return self.feedback_origin or socket.gethostname()[:64]
