@@ -32,6 +32,7 @@ def _sentences(outcome: "Outcome") -> list[str]:
         f"{outcome.algorithm} learned from {outcome.learned} rows, compared on the newest "
         f"{outcome.held_out} pairs ({_rows(outcome.rows)})"
     ]
+    lines += [f"left out {count}: {why}" for why, count in outcome.left_out.items()]
     if outcome.promise:
         lines.append(f"it promises {outcome.promise}")
     if outcome.promoted:

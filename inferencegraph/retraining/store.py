@@ -28,17 +28,6 @@ def write_report(folder: Path, outcome: Outcome, copy: Path | None) -> Path:
     return place / PAGE
 
 
-def last_outcome(folder: Path) -> dict[str, object] | None:
-    """Of the last retraining; None where there was none, or its facts can't be read."""
-    for place in reversed(_all(folder / REPORTS)):
-        try:
-            found = json.loads((place / FACTS).read_bytes())
-        except (OSError, ValueError):
-            continue
-        return found if isinstance(found, dict) else None
-    return None
-
-
 def _new(reports: Path, at: str) -> Path:
     name = at.replace(":", "").replace("-", "").partition("+")[0]
     place, number = reports / name, 1

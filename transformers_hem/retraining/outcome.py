@@ -19,6 +19,7 @@ class Outcome:
     algorithm: str = ""
     promise: str | None = None
     rows: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
     learned: int = 0
     held_out: int = 0
     compared: dict[str, Any] = field(default_factory=dict)

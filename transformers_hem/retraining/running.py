@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Algorithm
+from transformers_hem.arrays import Floats
 from transformers_hem.retraining.challenger import (
     open_for_queries,
     recalibrate,
@@ -18,7 +19,7 @@ from transformers_hem.retraining.challenger import (
     train,
 )
 from transformers_hem.retraining.gathering import Gathered, gather
-from transformers_hem.retraining.judging import Verdict, curve_of, judge
+from transformers_hem.retraining.judging import Judgement, judge, unopposed
 from transformers_hem.retraining.outcome import Outcome
 from transformers_hem.retraining.wanted import Wanted, target_of
 from transformers_hem.retraining.windows import Windows, divide
@@ -27,8 +28,11 @@ from transformers_hem.routers.fingerprints import read_fingerprints
 from transformers_hem.versions.folder import Versions, now_utc
 from transformers_hem.versions.locks import RETRAIN, held
 from transformers_hem.versions.record import Origin
+from transformers_hem.versions.told import RETRAINED, tell
 
 Told = Callable[[str], None]
+DEFAULT_THRESHOLD: Final = 0.5  # where a router brings none, as a server has it
+HIDDEN: Final = "LinearRouter"  # which learns from the features that a store keeps, without texts
 
 
 @dataclass(slots=True)
@@ -73,10 +77,10 @@ class _Retraining:
 
     def run(self) -> Outcome:
         wanted, clock = self._wanted, self._clock
-        with clock.step("set", "reading rows"):
-            gathered = gather(wanted.base, wanted.store)
-            windows = self._windows(gathered)
         name = wanted.algorithm or self._algorithm()
+        with clock.step("set", "reading rows"):
+            gathered = gather(wanted.base, wanted.store, hidden=name == HIDDEN)
+            windows = self._windows(gathered)
         with clock.step("training", f"training {name} on {len(windows.learned)} rows"):
             training = train(windows.learned, name, wanted.parameters, self._out, wanted.seed)
         found = Outcome(
@@ -87,6 +91,7 @@ class _Retraining:
             at=now_utc(),
             algorithm=name,
             rows=gathered.rows,
+            left_out=gathered.left_out,
             learned=len(windows.learned),
             held_out=len(windows.held_out),
             training=dict(training),
@@ -96,7 +101,10 @@ class _Retraining:
         except ConfigurationError as error:  # of the promise: the challenger is of no use
             found = replace(found, why=str(error))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        return replace(found, seconds=clock.seconds, peak_mebibytes=peak)
+        found = replace(found, seconds=clock.seconds, peak_mebibytes=peak)
+        if not wanted.dry_run:
+            tell(wanted.folder, RETRAINED, found.as_json())
+        return found
 
     def _decided(self, found: Outcome, windows: Windows) -> Outcome:
         """Raises ConfigurationError where the window can't support a promise, or the challenger
@@ -104,8 +112,8 @@ class _Retraining:
         wanted, clock = self._wanted, self._clock
         with clock.step("comparison", f"comparing on {len(windows.held_out)} newest pairs"):
             challenger = scores_of(open_for_queries(str(self._out)), windows.held_out.queries)
-            verdict = self._verdict(windows, challenger)
-        found = replace(found, compared=verdict.facts, curves=verdict.curves, why=verdict.why)
+            judged = self._judged(windows, challenger)
+        found = replace(found, compared=judged.facts, curves=judged.curves, why=judged.why)
         with clock.step("calibration", "calibrating"):
             calibrated = self._champion.algorithm.calibrated if self._champion else None
             target, confidence = target_of(wanted, calibrated.calibration if calibrated else None)
@@ -113,13 +121,13 @@ class _Retraining:
                 str(self._out), windows.held_out, challenger, target, confidence
             )
         found = replace(found, promise=chosen.promise)
-        if not verdict.better or wanted.dry_run:
+        if not judged.better or wanted.dry_run:
             return found
         with clock.step("switch", "switching"):
             version = self._versions.promote(
                 str(self._out),
-                Origin(how="retrained", training=_trained(found), compared=verdict.facts),
-                verdict.why,
+                Origin(how="retrained", training=_trained(found), compared=judged.facts),
+                judged.why,
                 found.champion,
                 keep=wanted.keep,
             )
@@ -132,17 +140,22 @@ class _Retraining:
             gathered.seen, wanted.held_out, wanted.least, known or frozenset(), wanted.limit, wanted.seed
         )
 
-    def _verdict(self, windows: Windows, challenger: Any) -> Verdict:
-        pairs = windows.held_out
-        if self._champion is None:
-            curves = {"challenger": curve_of(challenger, pairs)}
-            return Verdict(True, "there was no version before", {}, curves)
-        champion = scores_of(self._champion.algorithm, pairs.queries)
-        return judge(pairs, champion, challenger, self._wanted.seed)
+    def _judged(self, windows: Windows, challenger: Floats) -> Judgement:
+        pairs, champion = windows.held_out, self._champion
+        if champion is None:
+            return unopposed(pairs, challenger)
+        threshold = champion.algorithm.default_threshold
+        return judge(
+            pairs,
+            scores_of(champion.algorithm, pairs.queries),
+            DEFAULT_THRESHOLD if threshold is None else threshold,
+            challenger,
+            self._wanted.seed,
+        )
 
     def _algorithm(self) -> str:
         if self._champion is None:
-            return "LinearRouter"
+            return HIDDEN
         return algorithm_of(Path(self._champion.router))
 
 
@@ -157,9 +170,9 @@ def _champion(versions: Versions) -> Champion | None:
 def _trained(found: Outcome) -> dict[str, Any]:
     """As the version's record keeps it."""
     return {
+        **found.training,
         "rows": found.rows,
         "learned": found.learned,
         "held_out": found.held_out,
         "algorithm": found.algorithm,
-        **found.training,
     }

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -36,6 +37,7 @@ from transformers_hem.algorithms.base import (
 from transformers_hem.calibration.drift import ScoreDrift
 from transformers_hem.guards.admission import Admission, Going, admit, announce
 from transformers_hem.guards.base import Guard, Redacted
+from transformers_hem.routers.directory import place_of
 
 logger = logging.getLogger("kserve.hem")
 
@@ -120,6 +122,13 @@ class Decider:
             announce(guard)
         scores = algorithm.calibrated.scores if algorithm.calibrated else None
         self.drift = ScoreDrift(name, scores) if scores else None
+
+    @property
+    def router_directory(self) -> Path | None:
+        """Of the version that was loaded; None where the router is no folder of versions."""
+        if self.router is None or self.router_version is None:
+            return None
+        return place_of(self.router) / str(self.router_version)
 
     @property
     def private_guards(self) -> dict[str, Guard]:
