@@ -66,9 +66,9 @@ def retrain(
         ),
     ] = None,
     held_out: Annotated[
-        float, typer.Option(min=0.01, max=0.9, help="Share of the pairs to compare on, the newest.")
-    ] = 0.2,
-    least: Annotated[int, typer.Option(min=20, help="Pairs to compare on, at least.")] = 200,
+        float, typer.Option(min=0.01, max=0.9, help="Share of the rows to compare on, the newest.")
+    ] = 0.25,
+    least: Annotated[int, typer.Option(min=20, help="Rows to compare on, at least.")] = 100,
     max_quality_loss: Annotated[
         float | None,
         typer.Option(

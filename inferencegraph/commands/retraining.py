@@ -30,7 +30,7 @@ def retrain(wanted: Wanted, report: Path | None, as_json: bool) -> None:
 def _sentences(outcome: "Outcome") -> list[str]:
     lines = [
         f"{outcome.algorithm} learned from {outcome.learned} rows, compared on the newest "
-        f"{outcome.held_out} pairs ({_rows(outcome.rows)})"
+        f"{outcome.held_out}, {outcome.pairs} of them pairs ({_rows(outcome.rows)})"
     ]
     lines += [f"left out {count}: {why}" for why, count in outcome.left_out.items()]
     if outcome.promise:

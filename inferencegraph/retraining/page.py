@@ -25,7 +25,7 @@ def page(outcome: Outcome, versions: Versions) -> str:
     )
     try:
         require_charts()
-        picture, lacking = (_curves(outcome) if outcome.curves else None), ""
+        picture, lacking = (_curves(outcome) if any(outcome.curves.values()) else None), ""
     except ConfigurationError as fault:
         picture, lacking = None, str(fault)
     pointer = versions.pointer

@@ -22,18 +22,19 @@ BATCH: Final = 500  # rows; the bets on one take a number for each threshold
 
 @dataclass(frozen=True, slots=True)
 class MaxQualityLossAnyTime(MaxQualityLoss):
+    """Of rows in the order in which they came."""
+
     def promise(self, sample: Sample, stage: Stage, confidence: float) -> tuple[float, str]:
         """Raises ConfigurationError."""
         labels = self.require_labels(sample)
         width = self.width(sample.path, labels)
         losses = labels.cloud - labels.edge
-        order = np.random.default_rng(0).permutation(len(losses))
         # Those that differ on these rows, which their labels have no part in.
         counts = np.searchsorted(np.sort(sample.scores), GRID, side="right")
         thresholds = GRID[np.diff(counts, prepend=-1) > 0]
         search = ThresholdSearch(thresholds, self.limit / width, confidence)
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
+        for start in range(0, len(losses), BATCH):
+            rows = slice(start, start + BATCH)
             search.add(sample.scores[rows], losses[rows] / width)
         threshold = float(thresholds[search.kept - 1]) if search.kept else -1.0
         easy = sample.scores <= threshold

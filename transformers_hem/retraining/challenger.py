@@ -15,13 +15,14 @@ from transformers_hem.calibration.config import Calibration, ScoreSpread
 from transformers_hem.calibration.curve import routing_curve
 from transformers_hem.calibration.sample import Sample
 from transformers_hem.calibration.targets import Target
-from transformers_hem.lifelong.labelling import labels_of
+from transformers_hem.lifelong.labelling import fingerprint, labels_of
 from transformers_hem.lifelong.observations import Observations
+from transformers_hem.retraining.windows import Divided
 from transformers_hem.routers.base import Metrics
 from transformers_hem.routers.scoring import open_router
 from transformers_hem.routers.training import LEARNERS
 
-WINDOW = Path("the newest pairs")  # in errors about them
+WINDOW = Path("the newest rows")  # in errors about them
 
 
 def train(
@@ -50,16 +51,26 @@ def scores_of(algorithm: Algorithm, queries: list[str]) -> Floats:
     return np.where(np.isnan(scores), np.inf, scores)
 
 
-def recalibrate(
-    router: str, held_out: Observations, scores: Floats, target: Target, confidence: float
-) -> Calibration:
-    """Writes the threshold into `router`, which learned nothing of these rows. Raises
+def recalibrate(router: str, rows: Divided, target: Target, confidence: float) -> Calibration:
+    """Writes the threshold into `router`, which learned nothing of the held-out rows. Raises
     ConfigurationError where they can't support the promise."""
-    labels = labels_of(held_out)
-    rows = [{"query": query} for query in held_out.queries]
-    sample = Sample(WINDOW, rows, scores, labels, labels.sha256)
-    calibration = calibrate(open_router(router), sample, target, confidence)
-    curve = routing_curve(scores, labels, "calibration", calibration.threshold)
-    spread = ScoreSpread.of(scores[scores <= 1])
-    write_calibration(router, calibration, spread, None, curve)
+    algorithm = open_router(router)
+    sample = _sample(algorithm, rows.held_out if target.name == "edge_ratio" else rows.pairs)
+    calibration = calibrate(algorithm, sample, target, confidence)
+    scores = sample.scores
+    curve = routing_curve(scores, sample.labels, "calibration", calibration.threshold)
+    write_calibration(router, calibration, ScoreSpread.of(scores[scores <= 1]), None, curve)
     return calibration
+
+
+def _sample(algorithm: Algorithm, rows: Observations) -> Sample:
+    """Raises ConfigurationError where there are none."""
+    if not len(rows):
+        raise ConfigurationError(
+            "none of the newest rows has both sides seen, without which no quality can be promised: "
+            "turn shadow evaluation on, or promise an --edge-ratio"
+        )
+    found = [{"query": query} for query in rows.queries]
+    labels = labels_of(rows) if rows.paired.all() else None
+    scores = scores_of(algorithm, rows.queries)
+    return Sample(WINDOW, found, scores, labels, fingerprint(rows))

@@ -26,9 +26,11 @@ _KINDS: Final[dict[str, Kind]] = {"user": "explicit", "signal": "implicit", "sha
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """`rows` says how many there are of each kind, `left_out` why others could not be used."""
+    """The first `base` of them are base rows. `rows` says how many there are of each kind,
+    `left_out` why others could not be used."""
 
     seen: Observations
+    base: int
     rows: dict[str, int]
     left_out: dict[str, int]
 
@@ -37,6 +39,7 @@ def gather(base: Sequence[Path], store: str, *, hidden: bool) -> Gathered:
     """`hidden`: the learner takes queries of which only a LinearRouter's features were kept.
     Raises ConfigurationError."""
     rows = [*of_base(base)]
+    labelled = len(rows)
     left_out: Counter[str] = Counter()
     for example in read_store(store):
         row = of_example(example, hidden=hidden)
@@ -48,7 +51,7 @@ def gather(base: Sequence[Path], store: str, *, hidden: bool) -> Gathered:
         told = ", ".join(f"{count}: {why}" for why, count in left_out.items())
         raise ConfigurationError(f"there is nothing to learn from{f' ({told})' if told else ''}")
     counts = Counter(row.kind for row in rows)
-    return Gathered(Observations.of(rows), dict(counts), dict(left_out))
+    return Gathered(Observations.of(rows), labelled, dict(counts), dict(left_out))
 
 
 def of_base(files: Sequence[Path]) -> Iterator[Observation]:

@@ -1,4 +1,4 @@
-"""Champion against challenger on the newest pairs."""
+"""Champion against challenger on the newest rows, for the record and the report."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -6,9 +6,11 @@ from typing import Any, Final
 import numpy as np
 
 from transformers_hem.arrays import Floats
-from transformers_hem.evaluation.quality import curve, gap_recovered
-from transformers_hem.lifelong.contest import Difference, Judged, contest
+from transformers_hem.evaluation.quality import curve
+from transformers_hem.lifelong.challenge import judge as judged
+from transformers_hem.lifelong.contest import Difference
 from transformers_hem.lifelong.observations import Observations
+from transformers_hem.retraining.windows import Divided
 
 POINTS: Final = 60
 
@@ -25,18 +27,12 @@ class Judgement:
 
 
 def judge(
-    pairs: Observations, champion: Floats, threshold: float, challenger: Floats, seed: int
+    rows: Divided, champion: Floats, threshold: float, challenger: Floats, seed: int
 ) -> Judgement:
-    """`threshold`: the one that the champion serves with."""
-    verdict = contest(
-        Judged(champion, challenger, threshold, pairs.outcomes, len(pairs)), seed=seed
-    )
+    """By scores [N] of the held-out rows; `threshold` is the one that the champion serves with."""
+    verdict = judged(rows.learned, rows.held_out, champion, challenger, threshold, seed)
     both = {"champion": champion, "challenger": challenger}
-    facts: dict[str, Any] = {
-        f"{name}_apgr": _rounded(gap_recovered(scores, *pairs.outcomes.T))
-        for name, scores in both.items()
-    }
-    facts |= {"rows": verdict.rows, "pairs": verdict.pairs}
+    facts: dict[str, Any] = {"rows": verdict.rows, "pairs": verdict.pairs}
     for name, found in (("apgr", verdict.apgr), ("cost", verdict.cost)):
         if found is not None:
             facts |= _difference(name, found)
@@ -44,21 +40,25 @@ def judge(
     if verdict.apgr is not None:
         gain = verdict.apgr
         told += f" ({gain.mean:+.4f} of APGR, {gain.low:+.4f} to {gain.high:+.4f})"
-    curves = {name: curve_of(scores, pairs) for name, scores in both.items()}
+    curves = {name: curve_of(scores, rows.held_out) for name, scores in both.items()}
     return Judgement(verdict.promote, told, facts, curves)
 
 
-def unopposed(pairs: Observations, challenger: Floats) -> Judgement:
+def unopposed(rows: Divided, challenger: Floats) -> Judgement:
     """Where there is no version yet."""
-    curves = {"challenger": curve_of(challenger, pairs)}
+    curves = {"challenger": curve_of(challenger, rows.held_out)}
     return Judgement(True, "there was no version before", {}, curves)
 
 
-def curve_of(scores: Floats, pairs: Observations) -> list[tuple[float, float]]:
-    edge, cloud = pairs.outcomes.T
-    quality = curve(scores, edge, cloud)
-    at = np.unique(np.linspace(0, len(scores), POINTS + 1).astype(int))[::-1]
-    return [(float(1 - i / len(scores)), float(quality[i])) for i in at]
+def curve_of(scores: Floats, rows: Observations) -> list[tuple[float, float]]:
+    """Of the rows of which both sides were seen; empty where there are none."""
+    paired = np.flatnonzero(rows.paired)
+    if not len(paired):
+        return []
+    edge, cloud = rows.outcomes[paired].T
+    quality = curve(scores[paired], edge, cloud)
+    at = np.unique(np.linspace(0, len(paired), POINTS + 1).astype(int))[::-1]
+    return [(float(1 - i / len(paired)), float(quality[i])) for i in at]
 
 
 def _difference(name: str, found: Difference) -> dict[str, float | None]:

@@ -22,6 +22,7 @@ class Outcome:
     left_out: dict[str, int] = field(default_factory=dict)
     learned: int = 0
     held_out: int = 0
+    pairs: int = 0
     compared: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)

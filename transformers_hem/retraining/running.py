@@ -22,7 +22,7 @@ from transformers_hem.retraining.gathering import Gathered, gather
 from transformers_hem.retraining.judging import Judgement, judge, unopposed
 from transformers_hem.retraining.outcome import Outcome
 from transformers_hem.retraining.wanted import Wanted, target_of
-from transformers_hem.retraining.windows import Windows, divide
+from transformers_hem.retraining.windows import Divided, divide
 from transformers_hem.routers.directory import algorithm_of
 from transformers_hem.routers.fingerprints import read_fingerprints
 from transformers_hem.versions.folder import Versions, now_utc
@@ -80,9 +80,9 @@ class _Retraining:
         name = wanted.algorithm or self._algorithm()
         with clock.step("set", "reading rows"):
             gathered = gather(wanted.base, wanted.store, hidden=name == HIDDEN)
-            windows = self._windows(gathered)
-        with clock.step("training", f"training {name} on {len(windows.learned)} rows"):
-            training = train(windows.learned, name, wanted.parameters, self._out, wanted.seed)
+            rows = self._divided(gathered)
+        with clock.step("training", f"training {name} on {len(rows.learned)} rows"):
+            training = train(rows.learned, name, wanted.parameters, self._out, wanted.seed)
         found = Outcome(
             promoted=False,
             why="",
@@ -92,12 +92,13 @@ class _Retraining:
             algorithm=name,
             rows=gathered.rows,
             left_out=gathered.left_out,
-            learned=len(windows.learned),
-            held_out=len(windows.held_out),
+            learned=len(rows.learned),
+            held_out=len(rows.held_out),
+            pairs=len(rows.pairs),
             training=dict(training),
         )
         try:
-            found = self._decided(found, windows)
+            found = self._decided(found, rows)
         except ConfigurationError as error:  # of the promise: the challenger is of no use
             found = replace(found, why=str(error))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -106,20 +107,18 @@ class _Retraining:
             tell(wanted.folder, RETRAINED, found.as_json())
         return found
 
-    def _decided(self, found: Outcome, windows: Windows) -> Outcome:
+    def _decided(self, found: Outcome, rows: Divided) -> Outcome:
         """Raises ConfigurationError where the window can't support a promise, or the challenger
         can't be loaded."""
         wanted, clock = self._wanted, self._clock
-        with clock.step("comparison", f"comparing on {len(windows.held_out)} newest pairs"):
-            challenger = scores_of(open_for_queries(str(self._out)), windows.held_out.queries)
-            judged = self._judged(windows, challenger)
+        with clock.step("comparison", f"comparing on the newest {len(rows.held_out)} rows"):
+            challenger = scores_of(open_for_queries(str(self._out)), rows.held_out.queries)
+            judged = self._judged(rows, challenger)
         found = replace(found, compared=judged.facts, curves=judged.curves, why=judged.why)
         with clock.step("calibration", "calibrating"):
             calibrated = self._champion.algorithm.calibrated if self._champion else None
             target, confidence = target_of(wanted, calibrated.calibration if calibrated else None)
-            chosen = recalibrate(
-                str(self._out), windows.held_out, challenger, target, confidence
-            )
+            chosen = recalibrate(str(self._out), rows, target, confidence)
         found = replace(found, promise=chosen.promise)
         if not judged.better or wanted.dry_run:
             return found
@@ -133,21 +132,27 @@ class _Retraining:
             )
         return replace(found, promoted=True, version=version.number)
 
-    def _windows(self, gathered: Gathered) -> Windows:
+    def _divided(self, gathered: Gathered) -> Divided:
         wanted = self._wanted
         known = read_fingerprints(self._champion.router) if self._champion else None
         return divide(
-            gathered.seen, wanted.held_out, wanted.least, known or frozenset(), wanted.limit, wanted.seed
+            gathered.seen,
+            gathered.base,
+            wanted.held_out,
+            wanted.least,
+            known or frozenset(),
+            wanted.limit,
+            wanted.seed,
         )
 
-    def _judged(self, windows: Windows, challenger: Floats) -> Judgement:
-        pairs, champion = windows.held_out, self._champion
+    def _judged(self, rows: Divided, challenger: Floats) -> Judgement:
+        champion = self._champion
         if champion is None:
-            return unopposed(pairs, challenger)
+            return unopposed(rows, challenger)
         threshold = champion.algorithm.default_threshold
         return judge(
-            pairs,
-            scores_of(champion.algorithm, pairs.queries),
+            rows,
+            scores_of(champion.algorithm, rows.held_out.queries),
             DEFAULT_THRESHOLD if threshold is None else threshold,
             challenger,
             self._wanted.seed,
@@ -174,5 +179,6 @@ def _trained(found: Outcome) -> dict[str, Any]:
         "rows": found.rows,
         "learned": found.learned,
         "held_out": found.held_out,
+        "pairs": found.pairs,
         "algorithm": found.algorithm,
     }

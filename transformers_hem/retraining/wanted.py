@@ -13,8 +13,8 @@ from transformers_hem.versions.folder import KEEP
 
 QUALITY_LOSS: Final = 0.05
 CONFIDENCE: Final = 0.9
-HELD_OUT: Final = 0.2
-LEAST: Final = 200  # pairs of the window: fewer promise nothing that is worth it
+HELD_OUT: Final = 0.25
+LEAST: Final = 100  # rows of the window, as a contest needs them
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Wanted:
     empty where there is none.
 
     `algorithm`, `target` and `confidence` are by default those of the version in force. The newest
-    `held_out` share of the pairs, at least `least`, is the window: nothing is learned from it.
-    `limit`: at most so many rows are learned from, the newest and a draw of the others.
+    `held_out` share of the rows, which has to be at least `least`, is not learned from. `limit`: at
+    most so many rows are learned from, the newest and a draw of the others.
     """
 
     folder: Path

@@ -1,49 +1,59 @@
 """Which rows a challenger learns from, and on which ones it is compared and calibrated."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from predictors.errors import ConfigurationError
 from transformers_hem.arrays import Indices
+from transformers_hem.lifelong.challenge import Round, prepared
 from transformers_hem.lifelong.observations import Observations
+from transformers_hem.lifelong.recalibration import plain_sample
+from transformers_hem.lifelong.windows import windows
 from transformers_hem.routers.fingerprints import fingerprint
+
+LEAST_USED: Final = 400  # rows that came back from use; with fewer, base rows are held out, too
 
 
 @dataclass(frozen=True, slots=True)
-class Windows:
-    """`held_out` are the newest pairs whose both sides somebody saw whom one trusts, without those
-    that the champion was trained on; `learned` is all the rest, apart from their queries."""
+class Divided:
+    """`held_out` are the newest rows, without queries that the champion has learned; `learned` is
+    all else. `pairs` of the held-out rows, in the order of time, are a plain sample of the traffic
+    of which both sides were seen."""
 
     learned: Observations
     held_out: Observations
+    pairs: Observations
 
 
 def divide(
     seen: Observations,
+    base: int,
     share: float,
     least: int,
     known: frozenset[bytes],
     limit: int | None = None,
     seed: int = 0,
-) -> Windows:
-    """`share` of the pairs is held out, at least `least`; `known` are fingerprints of the champion's
-    queries; `limit` is of the rows to learn from. Raises ConfigurationError where there are too
-    few pairs."""
-    prints = [fingerprint(query) for query in seen.queries]
-    pairs = np.flatnonzero(seen.paired & seen.trusted)
-    pairs = pairs[np.argsort(seen.times[pairs], kind="stable")]
-    new = np.array([i for i in pairs if prints[i] not in known], dtype=np.int64)
-    if len(new) < least:
+) -> Divided:
+    """The first `base` rows are base data, in their order. `share` of what came back from use is
+    held out; `known` are fingerprints of the champion's queries; `limit` is of the rows to learn
+    from. Raises ConfigurationError where less than `least` are left to compare on."""
+    used = np.arange(base, len(seen))
+    seen = prepared(seen, used, Round(seed=seed))
+    if len(used) < LEAST_USED:
+        used = np.arange(len(seen))
+    parts = windows(seen, used, share)
+    prints = (fingerprint(seen.queries[i]) for i in parts.held_out)
+    new = np.array([print not in known for print in prints], dtype=bool)
+    held_out = seen.subset(parts.held_out[new])
+    if len(held_out) < least:
         raise ConfigurationError(
-            f"{len(new)} queries of which both sides were seen, and which the version in force was "
-            f"not trained on, are too few to compare on; at least {least} are needed. Shadow "
-            "evaluation brings them, and --data"
+            f"{len(held_out)} newest rows that the version in force was not trained on are too few "
+            f"to compare on; at least {least} are needed, of {share:.0%} that are held out"
         )
-    held_out = new[-max(least, int(np.ceil(share * len(pairs)))) :]
-    names = {prints[i] for i in held_out}
-    left = np.array([i for i, name in enumerate(prints) if name not in names], dtype=np.int64)
-    return Windows(seen.subset(_drawn(left, seen, limit, seed)), seen.subset(held_out))
+    learned = seen.subset(_drawn(parts.train, seen, limit, seed))
+    return Divided(learned, held_out, held_out.subset(plain_sample(held_out)))
 
 
 def _drawn(rows: Indices, seen: Observations, limit: int | None, seed: int) -> Indices:

@@ -92,7 +92,7 @@ def test_the_first_version_is_compared_with_nothing(tmp_path: Path) -> None:
 def test_a_promise_that_the_rows_do_not_support_leaves_the_old_one(
     versions: Versions, tmp_path: Path
 ) -> None:
-    few = write_rows(tmp_path / "few.jsonl", queries(260, 4))
+    few = write_rows(tmp_path / "few.jsonl", queries(600, 4))
     found = retrain(Wanted(versions.folder, (few,), target=MaxQualityLossAnyTime(0.002)))
     assert not found.promoted and versions.current == 1
     assert "can't promise" in found.why
@@ -100,7 +100,7 @@ def test_a_promise_that_the_rows_do_not_support_leaves_the_old_one(
 
 def test_too_few_pairs_are_told(versions: Versions, tmp_path: Path) -> None:
     few = write_rows(tmp_path / "few.jsonl", queries(50, 4))
-    with pytest.raises(ConfigurationError, match="50 queries .* are too few to compare on"):
+    with pytest.raises(ConfigurationError, match="10 newest rows .* are too few to compare on"):
         retrain(Wanted(folder=versions.folder, base=(few,)))
 
 
@@ -109,8 +109,8 @@ def test_what_the_champion_learned_is_not_what_it_is_compared_on(
 ) -> None:
     known = queries(80, 1)  # the queries that it was trained on
     rows = write_rows(tmp_path / "rows.jsonl", [*queries(150, 5), *known])
-    with pytest.raises(ConfigurationError, match="150 queries of which both sides were seen"):
-        retrain(Wanted(folder=versions.folder, base=(rows,)))
+    with pytest.raises(ConfigurationError, match="35 newest rows that the version in force"):
+        retrain(Wanted(folder=versions.folder, base=(rows,), held_out=0.5))
 
 
 def test_one_retrains_at_a_time(versions: Versions, wanted: Wanted) -> None:
