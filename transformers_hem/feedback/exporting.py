@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 import orjson
-from sqlalchemy.exc import SQLAlchemyError
 
-from predictors.errors import InvalidRequest, first_line
-from transformers_hem.feedback.faults import Unusable
-from transformers_hem.feedback.opening import reading_engine
+from predictors.errors import InvalidRequest
 from transformers_hem.feedback.place import Place
-from transformers_hem.feedback.reading import Example, examples
+from transformers_hem.feedback.reading import Example, examples, reading
 
 _LINES: Final = 200  # of one chunk
 
@@ -43,26 +40,16 @@ class Asked:
 
 def exported(place: Place, asked: Asked) -> Iterator[bytes]:
     """Some lines at a time. Raises HEMError as it goes."""
-    engine = reading_engine(place)
-    try:
-        with engine.connect() as connection:
-            lines: list[bytes] = []
-            for example in examples(connection, asked.since, asked.until):
-                if asked.wants(example):
-                    lines.append(orjson.dumps(example.as_json(), option=orjson.OPT_APPEND_NEWLINE))
-                if len(lines) == _LINES:
-                    yield b"".join(lines)
-                    lines.clear()
-            if lines:
+    with reading(place) as connection:
+        lines: list[bytes] = []
+        for example in examples(connection, asked.since, asked.until):
+            if asked.wants(example):
+                lines.append(orjson.dumps(example.as_json(), option=orjson.OPT_APPEND_NEWLINE))
+            if len(lines) == _LINES:
                 yield b"".join(lines)
-    except SQLAlchemyError as error:
-        raise Unusable(f"the store {place.shown}: {_why(error)}") from None
-    finally:
-        engine.dispose()
-
-
-def _why(error: SQLAlchemyError) -> str:
-    return first_line(getattr(error, "orig", None) or error)
+                lines.clear()
+        if lines:
+            yield b"".join(lines)
 
 
 def _seconds(name: str, text: str) -> float:

@@ -152,7 +152,7 @@ def _where(
 
 def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     if rows:
-        connection.execute(insert(table), rows)
+        connection.execute(insert(table).inline(), rows)  # their numbers are nobody's concern
 
 
 def _batched(values: Iterable[T]) -> Iterator[list[T]]:

@@ -4,6 +4,7 @@ of `hem feedback push`."""
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -18,6 +19,10 @@ R = TypeVar("R", Decided, Feedback)
 
 MOST: Final = 1000  # records of one body
 _TABLES: Final = {"decisions": DECISIONS, "feedback": FEEDBACK}
+_FIELDS: Final = {
+    "decisions": {each.name for each in fields(Decided)},
+    "feedback": {each.name for each in fields(Feedback)},
+}
 _DECISIONS: Final = TypeAdapter(list[Decided])
 _FEEDBACK: Final = TypeAdapter(list[Feedback])
 _TEXTS: Final = ("query", "answer")
@@ -58,6 +63,8 @@ def _records(
     name: str, kind: TypeAdapter[list[R]], rows: list[dict[str, Any]], keeps_text: bool
 ) -> list[R]:
     for number, row in enumerate(rows):
+        if others := sorted(row.keys() - _FIELDS[name]):
+            raise InvalidRequest(f"{name}[{number}]: {others[0]!r} is not known")
         _check_lengths(name, number, row)
         if row.get("features") is not None:
             row["features"] = _bytes(row["features"], f"{name}[{number}].features")

@@ -2,14 +2,20 @@
 
 import base64
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from predictors.contract import EDGE
+from predictors.errors import first_line
 from transformers_hem.algorithms.base import Route
+from transformers_hem.feedback.faults import Unusable
+from transformers_hem.feedback.opening import reading_engine
+from transformers_hem.feedback.place import Place
 from transformers_hem.feedback.records import Decided, Feedback
 from transformers_hem.feedback.tables import DECISIONS, FEEDBACK
 
@@ -75,6 +81,21 @@ class Example:
         }
 
 
+@contextmanager
+def reading(place: Place) -> Iterator[Connection]:
+    """Of a store that another process may write meanwhile. Raises Unusable where it can't be read,
+    also for what goes wrong inside."""
+    engine = reading_engine(place)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        why = first_line(getattr(error, "orig", None) or error)
+        raise Unusable(f"the store {place.shown}: {why}") from None
+    finally:
+        engine.dispose()
+
+
 def quality_of(said: Feedback) -> float | None:
     """Of the answer that was served, in [0, 1]: what is surest counts."""
     if said.corrected:
@@ -92,28 +113,40 @@ def examples(
     """In the order of the decisions' numbers, of feedback that came in [since, until). Feedback
     whose decision is not here is left out. Where several decisions have a request's id it is of
     the one of the same client, that was before it, and nearest to it."""
-    of = DECISIONS.alias("of")
-    nearest = (
-        select(of.c.id)
-        .where(of.c.request_id == FEEDBACK.c.request_id)
-        .order_by(
-            case((of.c.client == FEEDBACK.c.client, 0), else_=1),
-            case((of.c.at <= FEEDBACK.c.at, 0), else_=1),
-            func.abs(of.c.at - FEEDBACK.c.at),
-        )
-        .limit(1)
-        .scalar_subquery()
+    nearest = func.row_number().over(
+        partition_by=FEEDBACK.c.id,
+        order_by=(
+            case((DECISIONS.c.client == FEEDBACK.c.client, 0), else_=1),
+            case((DECISIONS.c.at <= FEEDBACK.c.at, 0), else_=1),
+            func.abs(DECISIONS.c.at - FEEDBACK.c.at),
+            DECISIONS.c.id,
+        ),
     )
-    asked = select(DECISIONS, FEEDBACK).join_from(FEEDBACK, DECISIONS, DECISIONS.c.id == nearest)
-    if since is not None:
-        asked = asked.where(FEEDBACK.c.at >= since)
-    if until is not None:
-        asked = asked.where(FEEDBACK.c.at < until)
-    asked = asked.order_by(DECISIONS.c.id, FEEDBACK.c.at, FEEDBACK.c.key)
-    rows = connection.execution_options(yield_per=_AT_ONCE).execute(asked)
+    of_request = DECISIONS.c.request_id == FEEDBACK.c.request_id
+    pairs = (
+        select(DECISIONS.c.id.label("decided"), FEEDBACK.c.id.label("said"), nearest.label("rank"))
+        .join_from(FEEDBACK, DECISIONS, of_request)
+        .where(*_between(since, until))
+        .subquery()
+    )
+    asked = (
+        select(DECISIONS, FEEDBACK)
+        .join_from(pairs, DECISIONS, DECISIONS.c.id == pairs.c.decided)
+        .join(FEEDBACK, FEEDBACK.c.id == pairs.c.said)
+        .where(pairs.c.rank == 1)
+        .order_by(DECISIONS.c.id, FEEDBACK.c.at, FEEDBACK.c.key)
+    )
+    rows = connection.execute(asked.execution_options(yield_per=_AT_ONCE))
     split = len(DECISIONS.c)
     for _, group in groupby(rows, key=lambda row: row[0]):
         yield from _newest(list(group), split)
+
+
+def _between(since: float | None, until: float | None) -> Iterator[Any]:
+    if since is not None:
+        yield FEEDBACK.c.at >= since
+    if until is not None:
+        yield FEEDBACK.c.at < until
 
 
 def _newest(rows: list[Row[Any]], split: int) -> list[Example]:

@@ -63,7 +63,7 @@ class Forgetting:
                 found = connection.execute(
                     delete(table).where(table.c.id.in_(some.scalar_subquery()))
                 )
-                counts[table.name] = found.rowcount
+                counts[str(table.name)] = found.rowcount
                 if found.rowcount == AT_ONCE:
                     break
         metrics.DELETED.labels("asked").inc(sum(counts.values()))
@@ -93,7 +93,7 @@ def counted(database: Database) -> dict[str, Any]:
         for table in _TABLES:
             asked = select(func.count(), func.min(table.c.at), func.max(table.c.at))
             rows, first, last = connection.execute(asked.select_from(table)).one()
-            found[table.name] = {"rows": rows, "first": first, "last": last}
+            found[str(table.name)] = {"rows": rows, "first": first, "last": last}
         there = select(DECISIONS.c.request_id).where(
             DECISIONS.c.request_id == FEEDBACK.c.request_id
         )

@@ -114,16 +114,20 @@ class SQLite(Database):
 
     def freed(self) -> None:
         """SQLite writes zeros over them (secure_delete); the log has them until it begins anew."""
-        with suppress(DBAPIError):
-            self._connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._connection.rollback()
+        driver: Any = self._connection.connection.dbapi_connection
+        with suppress(sqlite3.Error):  # who reads just now keeps the log: the next one does it
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._seen = _stamp(self._path)
 
     def close(self) -> None:
+        if self._connection.closed:
+            return
         if _stamp(self._path) == self._seen:
             self._connection.close()
         else:
             _abandon(self._connection)
+            self._connection.detach()
+            self._connection.close()
         self._lock.close()
 
     def _prepare(self, new: bool) -> None:
@@ -131,7 +135,8 @@ class SQLite(Database):
             if not is_current(self._connection):
                 self._connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION}")
                 migrate(self._connection)
-            facts = dict(self._connection.execute(select(FACTS.c.name, FACTS.c.value)).tuples())
+            found = self._connection.execute(select(FACTS.c.name, FACTS.c.value))
+            facts = {name: value for name, value in found}
             if STORE not in facts:
                 facts |= {STORE: uuid.uuid4().hex, COMMITS: "0"}
                 rows = [{"name": name, "value": facts[name]} for name in (STORE, COMMITS)]
