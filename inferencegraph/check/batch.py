@@ -21,8 +21,11 @@ _DESCRIPTORS: Final = (
     *("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"),
 )
 _EVERY: Final = re.compile(r"@every (\d+(\.\d+)?(h|m|s|ms))+")
-_MONTHS: Final = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_DAYS: Final = "sun mon tue wed thu fri sat".split()
+_MONTHS: Final = (
+    *("jan", "feb", "mar", "apr", "may", "jun"),
+    *("jul", "aug", "sep", "oct", "nov", "dec"),
+)
+_DAYS: Final = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 # Name, lowest, highest, names by their numbers.
 _FIELDS: Final[tuple[tuple[str, int, int, dict[str, int]], ...]] = (
     ("minute", 0, 59, {}),
@@ -45,9 +48,7 @@ def check_cron_job(content: Mapping[str, Any], others: Others) -> Iterator[Findi
         yield error("spec.schedule", "is missing, but required; such as '0 3 * * *'")
     elif isinstance(schedule, str) and (fault := schedule_fault(schedule)):
         yield error("spec.schedule", fault)
-    yield from check_choices(
-        spec, "spec", {"concurrencyPolicy": ("Allow", "Forbid", "Replace")}
-    )
+    yield from check_choices(spec, "spec", {"concurrencyPolicy": ("Allow", "Forbid", "Replace")})
     counts = ("startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
     yield from check_ranges(spec, "spec", dict.fromkeys(counts, (0, _MOST)))
     job = mapping(mapping(spec.get("jobTemplate")).get("spec"))
@@ -69,7 +70,9 @@ def _check_job(spec: Part) -> Iterator[Finding]:
     pod = mapping(mapping(spec.get("template")).get("spec"))
     restarts = pod.get("restartPolicy")
     if restarts is None:
-        yield error("template.spec.restartPolicy", f"is missing; a Job's is {' or '.join(_RESTARTS)}")
+        yield error(
+            "template.spec.restartPolicy", f"is missing; a Job's is {' or '.join(_RESTARTS)}"
+        )
     elif restarts not in _RESTARTS:
         yield unknown("template.spec.restartPolicy", "policy of a Job's pod", restarts, _RESTARTS)
     # What a Deployment's pod may not have, or has to have.
@@ -90,8 +93,8 @@ def schedule_fault(schedule: str) -> str:
     if len(words) != len(_FIELDS):
         names = ", ".join(name for name, *_ in _FIELDS)
         return f"{schedule!r} has {len(words)} fields; it needs {len(_FIELDS)}: {names}"
-    for word, (name, low, high, names) in zip(words, _FIELDS, strict=True):
-        if not all(_is_range(part, low, high, names) for part in word.split(",")):
+    for word, (name, low, high, numbers) in zip(words, _FIELDS, strict=True):
+        if not all(_is_range(part, low, high, numbers) for part in word.split(",")):
             return f"{word!r} can't be the {name}: {low} to {high}, as 3, 1-5, 1,15 or */10"
     return ""
 

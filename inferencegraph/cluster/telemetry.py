@@ -34,7 +34,8 @@ class Figures:
     """Sums since the pods started. `drift`: the indexes of all replicas, NaN where a replica has
     too few scores. `costs`: by currency and route. `calls`: of models by the gateway, by outcome;
     `asked`, `retried` and `refused`: of the cloud by the uplink. `versions` of the router that the
-    replicas have in force; of that `promised` and `live` quality loss, None where nobody has told."""
+    replicas have in force; of that `promised` and `live` quality loss, None where nobody has
+    told."""
 
     decisions: Sums = field(default_factory=_sums)
     drift: list[float] = field(default_factory=list)

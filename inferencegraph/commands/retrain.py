@@ -65,9 +65,14 @@ def retrain(
             show_default=False,
         ),
     ] = None,
-    held_out: Annotated[
-        float, typer.Option(min=0.01, max=0.9, help="Share of the rows to compare on, the newest.")
-    ] = 0.25,
+    newest: Annotated[
+        float,
+        typer.Option(
+            min=0.01,
+            max=1,
+            help="Share of the rows, the newest, of which half the queries are held out.",
+        ),
+    ] = 0.5,
     least: Annotated[int, typer.Option(min=20, help="Rows to compare on, at least.")] = 100,
     max_quality_loss: Annotated[
         float | None,
@@ -160,7 +165,7 @@ def retrain(
             parameters=training_parameters(setting or [], encoder),
             target=_target(max_quality_loss, edge_ratio),
             confidence=confidence,
-            held_out=held_out,
+            newest=newest,
             least=least,
             limit=limit,
             seed=seed,

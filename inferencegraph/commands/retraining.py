@@ -29,8 +29,8 @@ def retrain(wanted: Wanted, report: Path | None, as_json: bool) -> None:
 
 def _sentences(outcome: "Outcome") -> list[str]:
     lines = [
-        f"{outcome.algorithm} learned from {outcome.learned} rows, compared on the newest "
-        f"{outcome.held_out}, {outcome.pairs} of them pairs ({_rows(outcome.rows)})"
+        f"{outcome.algorithm} learned from {outcome.learned} rows, compared on "
+        f"{outcome.held_out} newer ones, {outcome.pairs} of them pairs ({_rows(outcome.rows)})"
     ]
     lines += [f"left out {count}: {why}" for why, count in outcome.left_out.items()]
     if outcome.promise:
@@ -54,7 +54,9 @@ def add(versions: Versions, router: str, first: bool, keep: int, as_json: bool) 
     before = versions.current
     if first and before is not None:
         version = versions.read(before)
-        _tell(_facts(version), [f"version {before} is in force already; nothing was added"], as_json)
+        _tell(
+            _facts(version), [f"version {before} is in force already; nothing was added"], as_json
+        )
         return
     why = f"{router}, added by hand"
     version = versions.promote(router, Origin(how="added"), why, before, how="added", keep=keep)
@@ -88,7 +90,8 @@ def list_versions(versions: Versions, as_json: bool) -> None:
 def _line(version: Version, current: bool) -> str:
     mark = "*" if current else " "
     promise = version.promise or "no promise"
-    return f"{mark} {version.number}  {version.made}  {version.algorithm}, {version.origin.how}: {promise}"
+    about = f"{version.algorithm}, {version.origin.how}: {promise}"
+    return f"{mark} {version.number}  {version.made}  {about}"
 
 
 def _facts(version: Version) -> dict[str, Any]:

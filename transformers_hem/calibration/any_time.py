@@ -1,8 +1,8 @@
 """The promise of a quality loss that holds however often somebody retrains, and looks.
 
-`quality_loss.py` is for a number of rows that is fixed before. Who retrains each night, and promotes
-when the rows are enough, stops at a time that the rows have chosen; the bets of `threshold_search.py`
-hold at all times at once.
+`quality_loss.py` is for a number of rows that is fixed before. Who retrains each night, and
+promotes when the rows are enough, stops at a time that the rows have chosen; the bets of
+`threshold_search.py` hold at all times at once.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
-"""`hem retrain`: the work. A challenger is trained on what came back, and takes the champion's place
-where it is proven better.
+"""`hem retrain`: the work. A challenger is trained on what came back, and takes the champion's
+place where it is proven better.
 
 wanted      what is asked
 gathering   rows of base data and of a store of feedback, as observations

@@ -39,8 +39,9 @@ def open_for_queries(router: str) -> Algorithm:
     algorithm = open_router(router)
     if algorithm.stage != "query":
         raise ConfigurationError(
-            f"{router} is a {type(algorithm).__name__}, which mines the {algorithm.stage}; feedback "
-            "says nothing of an answer's signals, so only routers that mine queries are retrained"
+            f"{router} is a {type(algorithm).__name__}, which mines the {algorithm.stage}; "
+            "feedback says nothing of an answer's signals, so only routers that mine queries are "
+            "retrained"
         )
     return algorithm
 
@@ -67,8 +68,8 @@ def _sample(algorithm: Algorithm, rows: Observations) -> Sample:
     """Raises ConfigurationError where there are none."""
     if not len(rows):
         raise ConfigurationError(
-            "none of the newest rows has both sides seen, without which no quality can be promised: "
-            "turn shadow evaluation on, or promise an --edge-ratio"
+            "none of the newest rows has both sides seen, without which no quality can be "
+            "promised: turn shadow evaluation on, or promise an --edge-ratio"
         )
     found = [{"query": query} for query in rows.queries]
     labels = labels_of(rows) if rows.paired.all() else None

@@ -50,7 +50,7 @@ def gather(base: Sequence[Path], store: str, *, hidden: bool) -> Gathered:
     if not rows:
         told = ", ".join(f"{count}: {why}" for why, count in left_out.items())
         raise ConfigurationError(f"there is nothing to learn from{f' ({told})' if told else ''}")
-    counts = Counter(row.kind for row in rows)
+    counts: Counter[str] = Counter(row.kind for row in rows)
     return Gathered(Observations.of(rows), labelled, dict(counts), dict(left_out))
 
 
@@ -130,7 +130,9 @@ def of_example(example: "Example", *, hidden: bool) -> Observation | str:
         return NO_SIDE
     if kind == "shadow" and (edge is None or cloud is None):
         return NO_SIDE
-    query = decided.query or (hidden_query(decided.query_hash, decided.features) if hidden else None)
+    query = decided.query or (
+        hidden_query(decided.query_hash, decided.features) if hidden else None
+    )
     if query is None:
         return NO_TEXT
     return Observation(query, edge, cloud, kind, _propensity(example), decided.at, said.client)

@@ -1,9 +1,9 @@
 """How much quality the version in force loses against cloud-only, by what came back since.
 
-Of queries that the edge answered some were sent to the cloud as well, drawn by chance: shadow pairs.
-Their mean of cloud - edge, times the share that the edge answered, is the loss of all queries, as
-those that the cloud answered lose nothing. The interval is a confidence sequence, and the alarm a
-bet: both may be looked at after each pair, as often as one likes.
+Of queries that the edge answered some were sent to the cloud as well, drawn by chance: shadow
+pairs. Their mean of cloud - edge, times the share that the edge answered, is the loss of all
+queries, as those that the cloud answered lose nothing. The interval is a confidence sequence, and
+the alarm a bet: both may be looked at after each pair, as often as one likes.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ LEAST: Final = 30  # pairs; fewer say nothing
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """`loss` is between `low` and `high`; all are in units of the labels, from 0 to 1. `broken`: what
-    was promised is refuted."""
+    """`loss` is between `low` and `high`; all are in units of the labels, from 0 to 1. `broken`:
+    what was promised is refuted."""
 
     pairs: int
     queries: int

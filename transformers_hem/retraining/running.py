@@ -111,7 +111,7 @@ class _Retraining:
         """Raises ConfigurationError where the window can't support a promise, or the challenger
         can't be loaded."""
         wanted, clock = self._wanted, self._clock
-        with clock.step("comparison", f"comparing on the newest {len(rows.held_out)} rows"):
+        with clock.step("comparison", f"comparing on {len(rows.held_out)} held-out rows"):
             challenger = scores_of(open_for_queries(str(self._out)), rows.held_out.queries)
             judged = self._judged(rows, challenger)
         found = replace(found, compared=judged.facts, curves=judged.curves, why=judged.why)
@@ -138,7 +138,7 @@ class _Retraining:
         return divide(
             gathered.seen,
             gathered.base,
-            wanted.held_out,
+            wanted.newest,
             wanted.least,
             known or frozenset(),
             wanted.limit,

@@ -9,11 +9,11 @@ from predictors.errors import ConfigurationError
 from transformers_hem.calibration.any_time import MaxQualityLossAnyTime
 from transformers_hem.calibration.config import Calibration
 from transformers_hem.calibration.targets import EdgeRatio, Target
+from transformers_hem.lifelong.windows import NEWEST
 from transformers_hem.versions.folder import KEEP
 
 QUALITY_LOSS: Final = 0.05
 CONFIDENCE: Final = 0.9
-HELD_OUT: Final = 0.25
 LEAST: Final = 100  # rows of the window, as a contest needs them
 
 
@@ -22,9 +22,9 @@ class Wanted:
     """`folder` has the versions. `base` are files of labelled rows, `store` is a store of feedback,
     empty where there is none.
 
-    `algorithm`, `target` and `confidence` are by default those of the version in force. The newest
-    `held_out` share of the rows, which has to be at least `least`, is not learned from. `limit`: at
-    most so many rows are learned from, the newest and a draw of the others.
+    `algorithm`, `target` and `confidence` are by default those of the version in force. Of the
+    `newest` share of the rows a part is held out, of at least `least` rows. `limit`: at most so
+    many rows are learned from, the newest and a draw of the others.
     """
 
     folder: Path
@@ -34,7 +34,7 @@ class Wanted:
     parameters: Mapping[str, str] = field(default_factory=dict)
     target: Target | None = None
     confidence: float | None = None
-    held_out: float = HELD_OUT
+    newest: float = NEWEST
     least: int = LEAST
     limit: int | None = None
     seed: int = 0

@@ -1,8 +1,8 @@
-"""Whether the version in force keeps its promise, by what came back since it came into force; where it
-doesn't, the version before takes its place.
+"""Whether the version in force keeps its promise, by what came back since it came into force;
+where it doesn't, the version before takes its place.
 
-It runs by itself, as `hem retrain --check`, every few minutes: one process decides for all replicas of
-HEM, and none of them has to be able to write.
+It runs by itself, as `hem retrain --check`, every few minutes: one process decides for all replicas
+of HEM, and none of them has to be able to write.
 """
 
 from collections.abc import Iterator

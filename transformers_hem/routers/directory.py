@@ -19,8 +19,7 @@ from safetensors.numpy import load
 from predictors.errors import ConfigurationError, first_fault
 from transformers_hem import embedded
 from transformers_hem.calibration.config import CalibratedConfig
-from transformers_hem.versions.pointer import FILE as POINTER
-from transformers_hem.versions.pointer import VERSION_FILE, in_force, is_versions
+from transformers_hem.versions.pointer import FILE as POINTER, VERSION_FILE, in_force, is_versions
 
 CONFIG_FILE = "config.json"
 

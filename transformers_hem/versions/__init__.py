@@ -12,8 +12,8 @@ disk       files and folders that are there whole or not at all, also after kill
 locks      one retrain at a time, one switch at a time
 folder     adds, switches, rolls back, deletes the oldest
 
-Only who writes takes locks; a HEM server reads, and may have the folder mounted read-only. Every change
-is a rename of what is already on the disk, so that a reader finds the old or the new, at any
+Only who writes takes locks; a HEM server reads, and may have the folder mounted read-only. Every
+change is a rename of what is already on the disk, so that a reader finds the old or the new, at any
 moment, and so does who comes after a crash. A file is the pointer, not a link: volumes of object
 stores have no links.
 """

@@ -77,8 +77,8 @@ class Versions:
         keep: int = KEEP,
     ) -> Version:
         """A copy of `router` becomes the next version, and the one in force in place of
-        `instead_of`. Raises ConfigurationError, and then all stays as it was: where it can't be loaded,
-        and where another version has come into force meanwhile."""
+        `instead_of`. Raises ConfigurationError, and then all stays as it was: where it can't be
+        loaded, and where another version has come into force meanwhile."""
         with held(self.folder, SWITCH, "a switch", SWITCH_SECONDS):
             disk.sweep(self.folder)
             if (now := self.current) != instead_of:

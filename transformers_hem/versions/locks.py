@@ -1,7 +1,7 @@
 """Locks of a folder of versions, held by flock: the kernel frees those of a process that died.
 
-A number of a process says nothing to another container, so nothing is concluded from what is written
-in the file: it is for people. NFS 4 has flock; where a volume has none, that is an error.
+A number of a process says nothing to another container, so nothing is concluded from what is
+written in the file: it is for people. NFS 4 has flock; where a volume has none, that is an error.
 """
 
 import fcntl

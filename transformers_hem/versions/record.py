@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from predictors.errors import ConfigurationError, first_fault
 from transformers_hem.calibration.config import Section
@@ -18,8 +18,8 @@ class Origin(Section):
     on what, and what came out. Both are empty for a router that somebody added."""
 
     how: Literal["added", "retrained"]
-    training: dict[str, Any] = {}
-    compared: dict[str, Any] = {}
+    training: dict[str, Any] = Field(default_factory=dict)
+    compared: dict[str, Any] = Field(default_factory=dict)
 
 
 class Version(Section):

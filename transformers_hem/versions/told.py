@@ -1,5 +1,5 @@
-"""What the last retraining and the last check have found, for servers and people: small files beside
-the pointer, each replaced as a whole."""
+"""What the last retraining and the last check have found, for servers and people: small files
+beside the pointer, each replaced as a whole."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -21,7 +21,10 @@ from transformers_hem.routers.fingerprints import fingerprint
 
 EASY: Final = ("weather", "capital", "colour", "holiday", "recipe")
 HARD: Final = ("integral", "theorem", "kernel", "statute", "enzyme")
-FILLING: Final = "please tell me what you know of the matter in few plain words".split()
+FILLING: Final = (
+    *("please", "tell", "me", "what", "you", "know", "of"),
+    *("the", "matter", "in", "few", "plain", "words"),
+)
 Query = tuple[str, int, int]  # text, and whether edge and cloud are right
 
 

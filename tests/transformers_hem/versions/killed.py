@@ -1,7 +1,9 @@
-"""Promotes routers in children that are killed, and checks what they leave; one line when all is well.
+"""Promotes routers in children that are killed, and checks what is left: one line if all is well.
 
-python -m tests.transformers_hem.versions.killed FOLDER operations        before each operation on a file
-python -m tests.transformers_hem.versions.killed FOLDER random KILLS SEED  at random moments
+python -m tests.transformers_hem.versions.killed FOLDER operations
+    kills before each operation on a file
+python -m tests.transformers_hem.versions.killed FOLDER random KILLS SEED
+    kills at random moments
 """
 
 import os

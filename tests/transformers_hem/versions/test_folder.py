@@ -107,7 +107,9 @@ def test_a_damaged_version_is_not_rolled_back_to(versions: Versions) -> None:
     words = versions.directory(1) / "config.json"
     words.chmod(0o644)
     words.write_text(words.read_text() + " ")
-    with pytest.raises(ConfigurationError, match=r"version 1 is damaged: .*config.json has changed"):
+    with pytest.raises(
+        ConfigurationError, match=r"version 1 is damaged: .*config.json has changed"
+    ):
         versions.roll_back(None, "")
     assert versions.current == 2
 

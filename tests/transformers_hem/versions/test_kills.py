@@ -1,4 +1,4 @@
-"""Whoever promotes may be killed at any moment: one whole version is in force, the old or the new."""
+"""Whoever promotes may be killed at any moment: the old version is in force, or the new, whole."""
 
 import re
 import subprocess
