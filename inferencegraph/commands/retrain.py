@@ -65,15 +65,6 @@ def retrain(
             show_default=False,
         ),
     ] = None,
-    newest: Annotated[
-        float,
-        typer.Option(
-            min=0.01,
-            max=1,
-            help="Share of the rows, the newest, of which half the queries are held out.",
-        ),
-    ] = 0.5,
-    least: Annotated[int, typer.Option(min=20, help="Rows to compare on, at least.")] = 100,
     max_quality_loss: Annotated[
         float | None,
         typer.Option(
@@ -165,8 +156,6 @@ def retrain(
             parameters=training_parameters(setting or [], encoder),
             target=_target(max_quality_loss, edge_ratio),
             confidence=confidence,
-            newest=newest,
-            least=least,
             limit=limit,
             seed=seed,
             keep=keep,

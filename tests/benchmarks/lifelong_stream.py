@@ -121,7 +121,9 @@ class Stream:
     def seen(self) -> tuple[Observations, Rows]:
         """Base rows first; and the table's row of each."""
         table, base = self.table, self.order.base
-        start = [Observation(table.queries[i], *map(float, table.outcomes[i]), "base") for i in base]
+        start = [
+            Observation(table.queries[i], *map(float, table.outcomes[i]), "base") for i in base
+        ]
         return Observations.of([*start, *self.said]), np.array([*base, *self.rows])
 
 
@@ -221,4 +223,3 @@ def play_bandit(table: Table, order: Order, features: Floats, use: Use) -> Playe
         played.apgr.append(table.apgr(scores(), order.upcoming))
         played.feedbacks.append(count)
     return played
-

@@ -75,4 +75,3 @@ def _log_capital(values: Floats, limit: float) -> Floats:
     rest = max(1 - float(weights.sum()), 0.0)  # of those who have not begun
     waiting = np.full((len(values), 1), np.log(rest))
     return np.asarray(np.logaddexp.reduce(np.hstack([logs + np.log(weights), waiting]), axis=1))
-

@@ -26,9 +26,7 @@ class Windows:
     judging: Indices
 
 
-def windows(
-    seen: Observations, used: Indices, since: float, newest: int = NEWEST
-) -> Windows:
+def windows(seen: Observations, used: Indices, since: float, newest: int = NEWEST) -> Windows:
     """`used`: the rows that came back from use; all others, base rows, are learned from. `since`:
     what came until then the champion has learned from, so that it doesn't judge.
 

@@ -3,10 +3,12 @@ place where it is proven better.
 
 wanted      what is asked
 gathering   rows of base data and of a store of feedback, as observations
-windows     what is learned from, and the newest rows, which nothing is learned from
-challenger  trains it, scores it, and chooses its threshold by a promise
+judges      which rows may judge: those that came back, and that the champion has not learned
+challenger  chooses a challenger's threshold by a promise
+compared    what was found of champion and challenger, for the record and the report
 outcome     what became of it, as JSON
 running     the whole: lock, set, training, comparison, calibration, switch
+live        how much quality is lost, by shadow pairs
 watching    whether the version in force keeps its promise, and what to do where it doesn't
 
 It runs in a process of its own, by hand or as a CronJob: HEM servers read the folder of versions,

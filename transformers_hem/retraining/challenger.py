@@ -1,11 +1,11 @@
-"""Trains a challenger, scores queries by it, and chooses its threshold by a promise."""
+"""A challenger's threshold by a promise, and scores; whom a first version is compared with."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from predictors.errors import ConfigurationError
+from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import Algorithm
 from transformers_hem.algorithms.parameters import parse
 from transformers_hem.algorithms.row_fields import score_rows
@@ -15,23 +15,13 @@ from transformers_hem.calibration.config import Calibration, ScoreSpread
 from transformers_hem.calibration.curve import routing_curve
 from transformers_hem.calibration.sample import Sample
 from transformers_hem.calibration.targets import Target
-from transformers_hem.lifelong.labelling import fingerprint, labels_of
+from transformers_hem.lifelong.labelling import labels_of
 from transformers_hem.lifelong.observations import Observations
-from transformers_hem.retraining.windows import Divided
-from transformers_hem.routers.base import Metrics
+from transformers_hem.lifelong.recalibration import plain_sample
 from transformers_hem.routers.scoring import open_router
-from transformers_hem.routers.training import LEARNERS
 
-WINDOW = Path("the newest rows")  # in errors about them
-
-
-def train(
-    learned: Observations, algorithm: str, parameters: Mapping[str, str], out: Path, seed: int
-) -> Metrics:
-    """Writes the router directory `out`. Raises ConfigurationError."""
-    kind = LEARNERS.load(algorithm)
-    learner = kind(parse(f"training {algorithm}", kind, dict(parameters)))
-    return learner.train(labels_of(learned), out, seed)
+WINDOW = Path("the reserved pairs")  # in errors about them
+COIN = "Random"
 
 
 def open_for_queries(router: str) -> Algorithm:
@@ -46,17 +36,25 @@ def open_for_queries(router: str) -> Algorithm:
     return algorithm
 
 
+def coin() -> Algorithm:
+    """Whom the first version is compared with."""
+    kind = ALGORITHMS.load(COIN)
+    return kind(parse(COIN, kind, {"seed": "0"}))
+
+
 def scores_of(algorithm: Algorithm, queries: list[str]) -> Floats:
     """[N], infinite where there is no score."""
     scores = score_rows(algorithm, [{"query": query} for query in queries])
     return np.where(np.isnan(scores), np.inf, scores)
 
 
-def recalibrate(router: str, rows: Divided, target: Target, confidence: float) -> Calibration:
-    """Writes the threshold into `router`, which learned nothing of the held-out rows. Raises
+def recalibrate(
+    router: str, reserved: Observations, target: Target, confidence: float
+) -> Calibration:
+    """Writes the threshold into `router`, which has not learned from the reserved rows. Raises
     ConfigurationError where they can't support the promise."""
     algorithm = open_router(router)
-    sample = _sample(algorithm, rows.held_out if target.name == "edge_ratio" else rows.pairs)
+    sample = _sample(algorithm, reserved.subset(plain_sample(reserved)))
     calibration = calibrate(algorithm, sample, target, confidence)
     scores = sample.scores
     curve = routing_curve(scores, sample.labels, "calibration", calibration.threshold)
@@ -64,14 +62,14 @@ def recalibrate(router: str, rows: Divided, target: Target, confidence: float) -
     return calibration
 
 
-def _sample(algorithm: Algorithm, rows: Observations) -> Sample:
+def _sample(algorithm: Algorithm, pairs: Observations) -> Sample:
     """Raises ConfigurationError where there are none."""
-    if not len(rows):
+    if not len(pairs):
         raise ConfigurationError(
-            "none of the newest rows has both sides seen, without which no quality can be "
-            "promised: turn shadow evaluation on, or promise an --edge-ratio"
+            "of none of the newest rows both sides were seen by whom one trusts, without which "
+            "nothing can be promised: turn shadow evaluation on, or give labelled rows by --data"
         )
-    found = [{"query": query} for query in rows.queries]
-    labels = labels_of(rows) if rows.paired.all() else None
-    scores = scores_of(algorithm, rows.queries)
-    return Sample(WINDOW, found, scores, labels, fingerprint(rows))
+    labels = labels_of(pairs).labels
+    rows = [{"query": query} for query in labels.queries]
+    scores = scores_of(algorithm, labels.queries)
+    return Sample(WINDOW, rows, scores, labels, labels.sha256)

@@ -7,8 +7,9 @@ from typing import Any
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`version` is the new one, None where none was made; `champion` the one that was in force
-    before, None for the first. `why` is a sentence. `curves` are of the window, for pictures: by
-    name, points (share of cloud calls, quality)."""
+    before, None for the first. `why` is a sentence. `learned` rows trained it, `judged_by` rows
+    compared it, `reserved` pairs calibrated it. `curves` are of those pairs, for pictures: by name,
+    points (share of cloud calls, quality)."""
 
     promoted: bool
     why: str
@@ -21,8 +22,8 @@ class Outcome:
     rows: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     learned: int = 0
-    held_out: int = 0
-    pairs: int = 0
+    judged_by: int = 0
+    reserved: int = 0
     compared: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)

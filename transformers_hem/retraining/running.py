@@ -10,19 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from predictors.errors import ConfigurationError
+from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import Algorithm
-from transformers_hem.arrays import Floats
-from transformers_hem.retraining.challenger import (
-    open_for_queries,
-    recalibrate,
-    scores_of,
-    train,
-)
-from transformers_hem.retraining.gathering import Gathered, gather
-from transformers_hem.retraining.judging import Judgement, judge, unopposed
+from transformers_hem.lifelong.challenge import Challenge, Round, challenge
+from transformers_hem.retraining.challenger import coin, open_for_queries, recalibrate
+from transformers_hem.retraining.compared import curves_of, facts_of, sentence
+from transformers_hem.retraining.gathering import gather
+from transformers_hem.retraining.judges import Rows, judges
 from transformers_hem.retraining.outcome import Outcome
 from transformers_hem.retraining.wanted import Wanted, target_of
-from transformers_hem.retraining.windows import Divided, divide
 from transformers_hem.routers.directory import algorithm_of
 from transformers_hem.routers.fingerprints import read_fingerprints
 from transformers_hem.versions.folder import Versions, now_utc
@@ -52,11 +48,12 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The version in force; a folder without one has none."""
+    """The version in force; a folder without one has none. `name` is of its algorithm."""
 
     number: int
-    router: str
-    algorithm: Algorithm
+    directory: str
+    name: str
+    router: Algorithm
 
 
 def retrain(wanted: Wanted, told: Told = lambda doing: None) -> Outcome:
@@ -71,114 +68,107 @@ def retrain(wanted: Wanted, told: Told = lambda doing: None) -> Outcome:
 
 
 class _Retraining:
+    """Raises ConfigurationError for what can be known before the work."""
+
     def __init__(self, wanted: Wanted, versions: Versions, out: Path, clock: Clock) -> None:
         self._wanted, self._versions, self._out, self._clock = wanted, versions, out, clock
-        self._champion = _champion(versions)
+        self._champion = champion = _champion(versions)
+        self._name = wanted.algorithm or (champion.name if champion else HIDDEN)
+        if ALGORITHMS.load(self._name).stage != "query":
+            raise ConfigurationError(
+                f"{self._name} mines answers, of whose signals feedback says nothing; name one "
+                "that mines queries"
+            )
+        calibrated = champion.router.calibrated if champion else None
+        self._target, self._confidence = target_of(
+            wanted, calibrated.calibration if calibrated else None
+        )
 
     def run(self) -> Outcome:
-        wanted, clock = self._wanted, self._clock
-        name = wanted.algorithm or self._algorithm()
+        wanted, clock, champion = self._wanted, self._clock, self._champion
         with clock.step("set", "reading rows"):
-            gathered = gather(wanted.base, wanted.store, hidden=name == HIDDEN)
-            rows = self._divided(gathered)
-        with clock.step("training", f"training {name} on {len(rows.learned)} rows"):
-            training = train(rows.learned, name, wanted.parameters, self._out, wanted.seed)
-        found = Outcome(
+            gathered = gather(wanted.base, wanted.store, hidden=self._name == HIDDEN)
+            known = read_fingerprints(champion.directory) if champion else None
+            rows = judges(
+                gathered.seen, gathered.base, known or frozenset(), wanted.limit, wanted.seed
+            )
+        with clock.step("training", f"training {self._name} on {len(rows.seen)} rows"):
+            found = self._challenge(rows)
+        windows = found.windows
+        outcome = Outcome(
             promoted=False,
-            why="",
-            champion=self._champion.number if self._champion else None,
+            why=sentence(found.verdict),
+            champion=champion.number if champion else None,
             dry_run=wanted.dry_run,
             at=now_utc(),
-            algorithm=name,
+            algorithm=self._name,
             rows=gathered.rows,
             left_out=gathered.left_out,
-            learned=len(rows.learned),
-            held_out=len(rows.held_out),
-            pairs=len(rows.pairs),
-            training=dict(training),
+            learned=len(windows.train),
+            judged_by=len(windows.judging),
+            reserved=len(windows.reserved),
+            compared=facts_of(found.verdict),
+            training=dict(found.metrics),
         )
         try:
-            found = self._decided(found, rows)
-        except ConfigurationError as error:  # of the promise: the challenger is of no use
-            found = replace(found, why=str(error))
+            outcome = self._decided(outcome, found)
+        except ConfigurationError as error:  # the challenger promises nothing, or can't be loaded
+            outcome = replace(outcome, why=str(error))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        found = replace(found, seconds=clock.seconds, peak_mebibytes=peak)
+        outcome = replace(outcome, seconds=clock.seconds, peak_mebibytes=peak)
         if not wanted.dry_run:
-            tell(wanted.folder, RETRAINED, found.as_json())
-        return found
+            tell(wanted.folder, RETRAINED, outcome.as_json())
+        return outcome
 
-    def _decided(self, found: Outcome, rows: Divided) -> Outcome:
-        """Raises ConfigurationError where the window can't support a promise, or the challenger
-        can't be loaded."""
-        wanted, clock = self._wanted, self._clock
-        with clock.step("comparison", f"comparing on {len(rows.held_out)} held-out rows"):
-            challenger = scores_of(open_for_queries(str(self._out)), rows.held_out.queries)
-            judged = self._judged(rows, challenger)
-        found = replace(found, compared=judged.facts, curves=judged.curves, why=judged.why)
-        with clock.step("calibration", "calibrating"):
-            calibrated = self._champion.algorithm.calibrated if self._champion else None
-            target, confidence = target_of(wanted, calibrated.calibration if calibrated else None)
-            chosen = recalibrate(str(self._out), rows, target, confidence)
-        found = replace(found, promise=chosen.promise)
-        if not judged.better or wanted.dry_run:
-            return found
+    def _challenge(self, rows: Rows) -> Challenge:
+        wanted = self._wanted
+        router = self._champion.router if self._champion else coin()
+        threshold = router.default_threshold
+        return challenge(
+            rows.seen,
+            rows.judges,
+            router,
+            DEFAULT_THRESHOLD if threshold is None else threshold,
+            self._name,
+            self._out,
+            Round(seed=wanted.seed),
+            wanted.parameters,
+        )
+
+    def _decided(self, outcome: Outcome, found: Challenge) -> Outcome:
+        """Raises ConfigurationError where the reserved pairs can't support a promise, or the
+        challenger can't be loaded."""
+        clock, challenger = self._clock, str(self._out)
+        reserved = found.seen.subset(found.windows.reserved)
+        with clock.step("calibration", f"calibrating on {len(reserved)} pairs"):
+            routers = {"champion": self._champion.router} if self._champion else {}
+            routers["challenger"] = open_for_queries(challenger)
+            outcome = replace(outcome, curves=curves_of(routers, reserved))
+            chosen = recalibrate(challenger, reserved, self._target, self._confidence)
+        outcome = replace(outcome, promise=chosen.promise)
+        if not found.verdict.promote or outcome.dry_run:
+            return outcome
         with clock.step("switch", "switching"):
             version = self._versions.promote(
-                str(self._out),
-                Origin(how="retrained", training=_trained(found), compared=judged.facts),
-                judged.why,
-                found.champion,
-                keep=wanted.keep,
+                challenger,
+                Origin(how="retrained", training=_trained(outcome), compared=outcome.compared),
+                outcome.why,
+                outcome.champion,
+                keep=self._wanted.keep,
             )
-        return replace(found, promoted=True, version=version.number)
-
-    def _divided(self, gathered: Gathered) -> Divided:
-        wanted = self._wanted
-        known = read_fingerprints(self._champion.router) if self._champion else None
-        return divide(
-            gathered.seen,
-            gathered.base,
-            wanted.newest,
-            wanted.least,
-            known or frozenset(),
-            wanted.limit,
-            wanted.seed,
-        )
-
-    def _judged(self, rows: Divided, challenger: Floats) -> Judgement:
-        champion = self._champion
-        if champion is None:
-            return unopposed(rows, challenger)
-        threshold = champion.algorithm.default_threshold
-        return judge(
-            rows,
-            scores_of(champion.algorithm, rows.held_out.queries),
-            DEFAULT_THRESHOLD if threshold is None else threshold,
-            challenger,
-            self._wanted.seed,
-        )
-
-    def _algorithm(self) -> str:
-        if self._champion is None:
-            return HIDDEN
-        return algorithm_of(Path(self._champion.router))
+        return replace(outcome, promoted=True, version=version.number)
 
 
 def _champion(versions: Versions) -> Champion | None:
     """Raises ConfigurationError."""
     if (number := versions.current) is None:
         return None
-    router = str(versions.directory(number))
-    return Champion(number, router, open_for_queries(router))
+    directory = versions.directory(number)
+    router = open_for_queries(str(directory))
+    return Champion(number, str(directory), algorithm_of(directory), router)
 
 
-def _trained(found: Outcome) -> dict[str, Any]:
+def _trained(outcome: Outcome) -> dict[str, Any]:
     """As the version's record keeps it."""
-    return {
-        **found.training,
-        "rows": found.rows,
-        "learned": found.learned,
-        "held_out": found.held_out,
-        "pairs": found.pairs,
-        "algorithm": found.algorithm,
-    }
+    names = ("rows", "learned", "judged_by", "reserved", "algorithm")
+    return {**outcome.training, **{name: getattr(outcome, name) for name in names}}

@@ -9,7 +9,6 @@ from predictors.errors import ConfigurationError
 from transformers_hem.calibration.any_time import MaxQualityLossAnyTime
 from transformers_hem.calibration.config import Calibration
 from transformers_hem.calibration.targets import EdgeRatio, Target
-from transformers_hem.lifelong.windows import NEWEST
 from transformers_hem.versions.folder import KEEP
 
 QUALITY_LOSS: Final = 0.05
@@ -22,9 +21,8 @@ class Wanted:
     """`folder` has the versions. `base` are files of labelled rows, `store` is a store of feedback,
     empty where there is none.
 
-    `algorithm`, `target` and `confidence` are by default those of the version in force. Of the
-    `newest` share of the rows a part is held out, of at least `least` rows. `limit`: at most so
-    many rows are learned from, the newest and a draw of the others.
+    `algorithm`, `target` and `confidence` are by default those of the version in force. `limit`: at
+    most so many rows are learned from, the newest and a draw of the others.
     """
 
     folder: Path
@@ -34,8 +32,6 @@ class Wanted:
     parameters: Mapping[str, str] = field(default_factory=dict)
     target: Target | None = None
     confidence: float | None = None
-    newest: float = NEWEST
-    least: int = LEAST
     limit: int | None = None
     seed: int = 0
     keep: int = KEEP

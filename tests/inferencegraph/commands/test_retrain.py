@@ -40,7 +40,9 @@ def hem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Hem:
 def test_versions_are_added_listed_and_rolled_back(hem: Hem, tmp_path: Path) -> None:
     router = router_with(0.3, tmp_path / "mine")
     assert hem("--add", "embedded:linear", "--first")[0] == 0
-    assert hem("--add", router, "--first")[1] == "version 1 is in force already; nothing was added\n"
+    assert (
+        hem("--add", router, "--first")[1] == "version 1 is in force already; nothing was added\n"
+    )
     assert hem("--add", router)[1] == f"version 2 is in force: {router}, added by hand\n"
     listed = hem.facts("--versions")
     assert listed["current"] == 2
