@@ -29,8 +29,8 @@ def retrain(wanted: Wanted, report: Path | None, as_json: bool) -> None:
 
 def _sentences(outcome: "Outcome") -> list[str]:
     lines = [
-        f"{outcome.algorithm} learned from {outcome.learned} rows, judged by "
-        f"{outcome.judged_by} newer ones, calibrated on {outcome.reserved} pairs ({_rows(outcome.rows)})"
+        f"{outcome.algorithm} learned from {outcome.learned} rows, judged by the newest "
+        f"{outcome.judged_by}, calibrated on {outcome.reserved} pairs ({_rows(outcome.rows)})"
     ]
     lines += [f"left out {count}: {why}" for why, count in outcome.left_out.items()]
     if outcome.promise:

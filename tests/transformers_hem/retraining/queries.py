@@ -66,6 +66,7 @@ class Store:
         route: Route = "edge",
         text: bool = True,
         source: str = "shadow",
+        client: str = "somebody",
     ) -> None:
         """One second after the other, all answered by that side."""
         decisions, feedback = [], []
@@ -102,7 +103,7 @@ class Store:
                 origin="here",
                 request_id=request,
                 at=at + number,
-                client="" if source == "shadow" else "somebody",
+                client="" if source == "shadow" else client,
                 source="shadow" if source == "shadow" else "user",
                 scorer="exact" if source == "shadow" else "",
                 edge_score=float(edge) if source == "shadow" else None,
