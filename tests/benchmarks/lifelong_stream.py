@@ -142,7 +142,7 @@ def play(table: Table, order: Order, learn: Learn, use: Use) -> Played:
         used, plan = np.arange(len(order.base), len(seen)), Round(since=since, seed=order.seed)
         if use.defended:
             seen = prepared(seen, used, plan)
-        parts = windows(seen, used, since)
+        parts = windows(seen, used, since, share=0.0)
         challenger, out_of_fold = taught(learn, seen.subset(parts.train), rows[parts.train])
         scores = challenger[rows]
         scores[parts.train] = out_of_fold

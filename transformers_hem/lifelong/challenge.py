@@ -24,7 +24,7 @@ from transformers_hem.lifelong.labelling import labels_of
 from transformers_hem.lifelong.observations import Observations
 from transformers_hem.lifelong.outcomes import FOLDS, cross_fitted, doubly_robust
 from transformers_hem.lifelong.trust import capped, trusted
-from transformers_hem.lifelong.windows import NEWEST, Windows, recency, windows
+from transformers_hem.lifelong.windows import NEWEST, RESERVED, Windows, recency, windows
 from transformers_hem.routers.base import Metrics, TrainedRouter
 from transformers_hem.routers.scoring import open_router
 from transformers_hem.routers.training import LEARNERS
@@ -35,10 +35,12 @@ LEAST_FEEDBACK: Final = 100  # rows that came back, to learn from
 @dataclass(frozen=True, slots=True)
 class Round:
     """`since`: when what the champion learned from ended, in seconds; `newest`: how many rows judge
-    at most; `half_life`: seconds after which feedback counts half, None: it doesn't age."""
+    at most; `reserved`: of the pairs among them, for a promise (0 where none is made); `half_life`:
+    seconds after which feedback counts half, None: it doesn't age."""
 
     since: float = -np.inf
     newest: int = NEWEST
+    reserved: float = RESERVED
     half_life: float | None = None
     seed: int = 0
 
@@ -120,7 +122,7 @@ def challenge(
             f"{len(used)} rows of feedback are too few to learn from; {LEAST_FEEDBACK} are needed"
         )
     seen = prepared(seen, used, plan)
-    parts = windows(seen, used, plan.since, plan.newest)
+    parts = windows(seen, used, plan.since, plan.newest, plan.reserved)
     labelled = labels_of(seen.subset(parts.train))
     kind = LEARNERS.load(algorithm)
     learner = kind(parse(f"training {algorithm}", kind, dict(parameters or {})))

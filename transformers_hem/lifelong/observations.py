@@ -12,6 +12,7 @@ from predictors.errors import ConfigurationError
 from transformers_hem.arrays import Flags, Floats, Indices
 
 Kind = Literal["base", "shadow", "explicit", "implicit"]
+Side = Literal["edge", "cloud"]
 
 # How much a row counts before anything else is known of it. A scorer of ours saw both answers of
 # base rows and shadow pairs; a user says something; a retry may mean anything.
@@ -37,6 +38,13 @@ class Propensity:
                 raise ConfigurationError(
                     f"a propensity is from 0 to 1, not {getattr(self, name)!r} ({name})"
                 )
+
+    @classmethod
+    def of_served(cls, served: Side, propensity: float, shadow_share: float = 0.0) -> "Propensity":
+        """`propensity`: that this side served; `shadow_share`: that the other was asked too,
+        whichever served."""
+        edge = propensity if served == "edge" else 1 - propensity
+        return cls(edge, shadow_share, shadow_share)
 
     @property
     def sees_edge(self) -> float:

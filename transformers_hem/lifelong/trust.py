@@ -21,7 +21,7 @@ from transformers_hem.lifelong.outcomes import FOLDS, cross_fitted
 SHARE: Final = 0.05  # of all rows' weight, base rows included, that one client can have
 FEWEST: Final = 5.0  # rows that it can have in any case
 SLACK: Final = 0.05  # of an outcome, a client's own standard or a regression's error
-DOUBT: Final = 2.0  # standard deviations from which on a client counts less
+DOUBT: Final = 2.5  # standard deviations from which on a client counts less
 DISBELIEF: Final = 4.0  # and from which on not at all
 ROUNDS: Final = 2  # of which each fits with the weights of the one before
 

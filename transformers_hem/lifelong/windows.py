@@ -10,7 +10,7 @@ from transformers_hem.arrays import Floats, Indices
 from transformers_hem.lifelong.observations import Observations
 
 NEWEST: Final = 2000  # rows that judge at most
-RESERVED: Final = 0.5  # of the queries of pairs in the window, for the threshold and its promise
+RESERVED: Final = 0.5  # of the queries of pairs among them, for a threshold with a promise
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,22 @@ class Windows:
     judging: Indices
 
 
-def windows(seen: Observations, used: Indices, since: float, newest: int = NEWEST) -> Windows:
+def windows(
+    seen: Observations,
+    used: Indices,
+    since: float,
+    newest: int = NEWEST,
+    share: float = RESERVED,
+) -> Windows:
     """`used`: the rows that came back from use; all others, base rows, are learned from. `since`:
     what came until then the champion has learned from, so that it doesn't judge.
 
-    Pairs are reserved by a hash of the query: equal queries are on one side.
+    A `share` of the pairs is reserved, by a hash of the query: equal queries are on one side.
     """
     order = used[np.argsort(seen.times[used], kind="stable")]
     judging = order[seen.times[order] > since][-newest:]
     paired = seen.paired & seen.trusted
-    kept = {q for i in judging if paired[i] and _drawn(q := seen.queries[i]) < RESERVED}
+    kept = {q for i in judging if paired[i] and _drawn(q := seen.queries[i]) < share}
     reserved = [i for i in judging if paired[i] and seen.queries[i] in kept]
     everything = np.concatenate([np.setdiff1d(np.arange(len(seen)), used), order])
     train = [i for i in everything if seen.queries[i] not in kept]
