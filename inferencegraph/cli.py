@@ -17,6 +17,7 @@ from inferencegraph.commands.chat import chat
 from inferencegraph.commands.delete import delete
 from inferencegraph.commands.estimate import estimate
 from inferencegraph.commands.evaluate import evaluate
+from inferencegraph.commands.feedback import feedback
 from inferencegraph.commands.guard import guard
 from inferencegraph.commands.import_ import import_
 from inferencegraph.commands.init import init
@@ -72,6 +73,7 @@ for command in COMMANDS:
     app.command(command.__name__.rstrip("_"), cls=Command)(command)  # `import` is a word of Python
 app.add_typer(guard, name="guard")
 app.add_typer(ledger)
+app.add_typer(feedback)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

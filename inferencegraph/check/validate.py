@@ -17,6 +17,7 @@ from inferencegraph.check.besides import (
 )
 from inferencegraph.check.containers import mapping
 from inferencegraph.check.definitions.checking import Definitions
+from inferencegraph.check.feedback import check_feedback
 from inferencegraph.check.fields import check_fields, check_type
 from inferencegraph.check.graphs import check_calls, check_graph, check_spec
 from inferencegraph.check.kserve_types import CORE_KINDS, GROUP, NAMED_KINDS, UNCHECKED, VERSIONS
@@ -78,6 +79,7 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         check_webhook,
         check_places,
         check_storage,
+        check_feedback,
         check_selection,
         check_service_pods,
     ),

@@ -1,21 +1,33 @@
 """Writes records, each once, in a transaction that holds those of many callers."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import BindParameter, Connection, bindparam, insert, or_, select
 
 from transformers_hem.feedback.faults import Conflict
 from transformers_hem.feedback.records import Decided, Feedback, as_row
 from transformers_hem.feedback.tables import DECISIONS, FEEDBACK
 
-T = TypeVar("T")
-
 # new; said before, with this key; or another thing than this client said of this request before.
 State = Literal["new", "duplicate", "replaces"]
-_AT_ONCE: Final = 500  # values of one statement
+# Client and source by request, and what they said, as digests.
+_Before = dict[tuple[str, str, str], set[str]]
+
+
+def _among(name: str) -> BindParameter[Any]:
+    return bindparam(name, expanding=True)
+
+
+# Made once: to make one takes longer than to execute it. Nobody asks for the rows' numbers.
+_INSERT_DECISIONS: Final = insert(DECISIONS).inline()
+_INSERT_FEEDBACK: Final = insert(FEEDBACK).inline()
+_SAID: Final = select(
+    *(FEEDBACK.c[name] for name in ("key", "digest", "request_id", "client", "source"))
+).where(or_(FEEDBACK.c.key.in_(_among("keys")), FEEDBACK.c.request_id.in_(_among("requests"))))
+_THERE: Final = select(DECISIONS.c.key).where(DECISIONS.c.key.in_(_among("keys")))
+_KNOWN: Final = select(DECISIONS.c.request_id).where(DECISIONS.c.request_id.in_(_among("requests")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,111 +63,98 @@ class Done:
 def keep(connection: Connection, units: Sequence[Unit]) -> list[Done | Conflict]:
     """For each unit what became of it. Raises SQLAlchemyError, and IntegrityError where another
     process has just written the same: then again."""
-    said = _said(connection, units)
-    results: list[list[tuple[Feedback, State]] | Conflict] = []
+    digests, before = _said(connection, units)
+    fresh: list[tuple[Feedback, str]] = []
+    found: list[list[tuple[Feedback, State]] | Conflict] = []
     for unit in units:
-        results.append(_sorted(unit, said))
-    taken = [
-        unit for unit, found in zip(units, results, strict=True) if not isinstance(found, Conflict)
-    ]
-    new_decisions = _keep_decisions(connection, taken)
-    fresh = [
-        feedback
-        for found in results
-        if not isinstance(found, Conflict)
-        for feedback, state in found
-        if state == "new"
-    ]
-    before = _before(connection, fresh)
-    _insert(connection, FEEDBACK, [{**as_row(each), "digest": each.digest} for each in fresh])
-    requests = {each.request_id for unit in taken for each in unit.feedback}
-    known = _known(connection, requests) if requests else frozenset()
+        try:
+            found.append(_sorted(unit, digests, before, fresh))
+        except Conflict as conflict:
+            found.append(conflict)
+    pairs = list(zip(units, found, strict=True))
+    taken = [unit for unit, each in pairs if not isinstance(each, Conflict)]
+    new = _keep_decisions(connection, taken)
+    if fresh:
+        rows = [{**as_row(each), "digest": digest} for each, digest in fresh]
+        connection.execute(_INSERT_FEEDBACK, rows)
+    known = _known(connection, taken)
     return [
-        found
-        if isinstance(found, Conflict)
-        else Done(
-            [
-                Kept(each, _replaces(each, state, before), each.request_id in known)
-                for each, state in found
-            ],
-            sum(each.key in new_decisions for each in unit.decisions),
-        )
-        for unit, found in zip(units, results, strict=True)
+        each if isinstance(each, Conflict) else _done(unit, each, new, known)
+        for unit, each in pairs
     ]
 
 
-def _said(connection: Connection, units: Sequence[Unit]) -> dict[str, str]:
-    """Digests by keys, of those that are there already."""
-    keys = [each.key for unit in units for each in unit.feedback]
-    return dict(_where(connection, FEEDBACK, "key", keys, "key", "digest"))
+def _done(
+    unit: Unit,
+    found: Iterable[tuple[Feedback, State]],
+    new: frozenset[str],
+    known: frozenset[str],
+) -> Done:
+    kept = [Kept(each, state, each.request_id in known) for each, state in found]
+    return Done(kept, sum(each.key in new for each in unit.decisions))
 
 
-def _sorted(unit: Unit, said: dict[str, str]) -> list[tuple[Feedback, State]] | Conflict:
-    """What is new in it is in `said` afterwards."""
+def _said(connection: Connection, units: Sequence[Unit]) -> tuple[dict[str, str], _Before]:
+    """Digests by keys of what is there already, and what was said of these requests."""
+    feedback = [each for unit in units for each in unit.feedback]
+    digests: dict[str, str] = {}
+    before: _Before = {}
+    if not feedback:
+        return digests, before
+    asked = {
+        "keys": [each.key for each in feedback],
+        "requests": list({each.request_id for each in feedback if each.source == "user"}),
+    }
+    for key, digest, *of in connection.execute(_SAID, asked):
+        digests[key] = digest
+        before.setdefault((of[0], of[1], of[2]), set()).add(digest)
+    return digests, before
+
+
+def _sorted(
+    unit: Unit, digests: dict[str, str], before: _Before, fresh: list[tuple[Feedback, str]]
+) -> list[tuple[Feedback, State]]:
+    """What is new in it joins `fresh`, `digests` and `before`. Raises Conflict, and then nothing
+    does."""
     mine: dict[str, str] = {}
     found: list[tuple[Feedback, State]] = []
+    new: list[tuple[Feedback, str]] = []
     for each in unit.feedback:
         digest = each.digest
-        there = mine.get(each.key) or said.get(each.key)
+        there = mine.get(each.key) or digests.get(each.key)
         if there not in (None, digest):
-            return Conflict(
+            raise Conflict(
                 f"the key of the feedback for request {each.request_id!r:.140} is another "
                 "feedback's, which says something else: give each a key of its own"
             )
-        found.append((each, "duplicate" if there else "new"))
+        if there:
+            found.append((each, "duplicate"))
+            continue
         mine[each.key] = digest
-    said.update(mine)
+        new.append((each, digest))
+        others = before.get((each.request_id, each.client, each.source), set()) - {digest}
+        found.append((each, "replaces" if others and each.source == "user" else "new"))
+    digests.update(mine)
+    fresh += new
+    for each, digest in new:
+        before.setdefault((each.request_id, each.client, each.source), set()).add(digest)
     return found
 
 
 def _keep_decisions(connection: Connection, units: Sequence[Unit]) -> frozenset[str]:
+    """Keys of those that are new. A server's own never come again."""
     pushed = [each.key for unit in units if unit.pushed for each in unit.decisions]
-    there = {key for (key,) in _where(connection, DECISIONS, "key", pushed, "key")}
-    rows = {each.key: each for unit in units for each in unit.decisions if each.key not in there}
-    _insert(connection, DECISIONS, [as_row(each) for each in rows.values()])
+    there = frozenset(connection.scalars(_THERE, {"keys": pushed})) if pushed else frozenset()
+    rows: Mapping[str, Decided] = {
+        each.key: each for unit in units for each in unit.decisions if each.key not in there
+    }
+    if rows:
+        connection.execute(_INSERT_DECISIONS, [as_row(each) for each in rows.values()])
     return frozenset(rows)
 
 
-def _before(
-    connection: Connection, fresh: Sequence[Feedback]
-) -> Mapping[tuple[str, str, str], set[str]]:
-    """What each client said of a request by then, as digests."""
-    requests = {each.request_id for each in fresh if each.source == "user"}
-    columns = ("request_id", "client", "source", "digest")
-    found: dict[tuple[str, str, str], set[str]] = {}
-    for request, client, source, digest in _where(
-        connection, FEEDBACK, "request_id", requests, *columns
-    ):
-        found.setdefault((request, client, source), set()).add(digest)
-    return found
-
-
-def _replaces(
-    feedback: Feedback, state: State, before: Mapping[tuple[str, str, str], set[str]]
-) -> State:
-    others = before.get((feedback.request_id, feedback.client, feedback.source), set())
-    return "replaces" if state == "new" and others - {feedback.digest} else state
-
-
-def _known(connection: Connection, requests: Iterable[str]) -> frozenset[str]:
-    found = _where(connection, DECISIONS, "request_id", requests, "request_id")
-    return frozenset(request for (request,) in found)
-
-
-def _where(
-    connection: Connection, table: Table, column: str, values: Iterable[str], *wanted: str
-) -> Iterator[Any]:
-    statement = select(*(table.c[name] for name in wanted))
-    for some in _batched(dict.fromkeys(values)):
-        yield from connection.execute(statement.where(table.c[column].in_(some)))
-
-
-def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(insert(table).inline(), rows)  # their numbers are nobody's concern
-
-
-def _batched(values: Iterable[T]) -> Iterator[list[T]]:
-    left = iter(values)
-    while some := list(islice(left, _AT_ONCE)):
-        yield some
+def _known(connection: Connection, units: Sequence[Unit]) -> frozenset[str]:
+    requests = {each.request_id for unit in units for each in unit.feedback}
+    if not requests:
+        return frozenset()
+    return frozenset(connection.scalars(_KNOWN, {"requests": list(requests)}))

@@ -78,7 +78,7 @@ class PostgreSQL(Database):
         self._engine.dispose()
 
 
-def open_database(place: Place, sync: Sync = "full", *, create: bool = True) -> Database:
+def open_database(place: Place, sync: Sync = "normal", *, create: bool = True) -> Database:
     """`create`: a file that is not there. Raises Unusable, ConfigurationError where it is no store
     of ours, OSError, SQLAlchemyError."""
     if place.path is None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 from transformers_hem.algorithms.base import Route
@@ -85,8 +86,7 @@ class Feedback:
     @property
     def digest(self) -> str:
         """Of what it says: two with one key have to say the same."""
-        said = tuple(getattr(self, name) for name in SAID)
-        return hashlib.blake2b(repr(said).encode(), digest_size=8).hexdigest()
+        return hashlib.blake2b(repr(_SAID(self)).encode(), digest_size=8).hexdigest()
 
 
 # Of a Feedback, what its sender says; the rest is about how it came.
@@ -96,9 +96,15 @@ SAID: Final = (
 )
 
 
+_SAID: Final = attrgetter(*SAID)
+_NAMES: Final = {kind: [each.name for each in fields(kind)] for kind in (Decided, Feedback)}
+_VALUES: Final = {kind: attrgetter(*names) for kind, names in _NAMES.items()}
+
+
 def as_row(record: Decided | Feedback) -> dict[str, Any]:
     """By the columns' names."""
-    return {each.name: getattr(record, each.name) for each in fields(record)}
+    kind = type(record)
+    return dict(zip(_NAMES[kind], _VALUES[kind](record), strict=True))
 
 
 def key_of(client: str, given: str) -> str:

@@ -31,9 +31,9 @@ class FeedbackSettings(BaseModel):
         f"(default: {_ROWS})",
     )
     feedback_sync: Literal["full", "normal"] = Field(
-        default="full",
-        description="feedback: full: in a file it also survives a power cut; normal: it survives "
-        "the process alone (default: full)",
+        default="normal",
+        description="feedback: what is acknowledged survives the process, however it ends; full: "
+        "in a file a power cut, too, for one flush of the disk each time (default: normal)",
     )
     feedback_origin: str = Field(
         default="",

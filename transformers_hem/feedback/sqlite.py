@@ -1,7 +1,7 @@
 """A store in a file: SQLite with a log (WAL), written by one process.
 
 What is committed survives the process that is killed; with sync "full" also a power cut. Beside the
-file lies NAME.lock: the process that writes holds it, and notes there how many transactions it has
+file lies NAME.lock: the process that writes holds it, and notes there how many records it has
 committed. So a copy of an older day that was put in the file's place is noticed, at the start as
 well as while the server runs.
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, bindparam, create_engine, event, insert, select, update
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -32,21 +32,17 @@ logger = logging.getLogger("kserve.hem")
 
 APPLICATION: Final = 0x48454D46  # "HEMF", in the header of each file of ours
 BUSY_SECONDS: Final = 2.0
-STORE: Final = "store"  # facts: what tells this store from others,
-COMMITS: Final = "commits"  # and how many transactions it holds
+STORE: Final = "store"  # of facts: what tells this store from others
 _MODE: Final = 0o640
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
-_COUNT: Final = (
-    update(FACTS)
-    .where(FACTS.c.name == COMMITS, FACTS.c.value == bindparam("before"))
-    .values(value=bindparam("now"))
-)
+# How many rows there ever were: SQLite counts them for AUTOINCREMENT, and deletes take none off.
+_COUNT: Final = "SELECT CAST(TOTAL(seq) AS INTEGER) FROM sqlite_sequence"
 Stamp = tuple[int, int, int, int]
 
 
 class Lock:
     """Held as long as the process lives, whatever becomes of the file. Its content: the store, and
-    how many transactions it had."""
+    how many records it had."""
 
     def __init__(self, path: Path) -> None:
         """Raises Unusable where another process has it, OSError."""
@@ -65,15 +61,15 @@ class Lock:
         store, _, count = os.pread(self._file, 100, 0).decode("ascii", "replace").partition(" ")
         return store, int(count) if count.strip().isdigit() else 0
 
-    def note(self, store: str, commits: int) -> None:
-        os.pwrite(self._file, f"{store} {commits:020d}\n".encode(), 0)
+    def note(self, store: str, count: int) -> None:
+        os.pwrite(self._file, f"{store} {count:020d}\n".encode(), 0)
 
     def close(self) -> None:
         os.close(self._file)
 
 
 class SQLite(Database):
-    def __init__(self, path: Path, sync: Sync = "full", *, create: bool = True) -> None:
+    def __init__(self, path: Path, sync: Sync = "normal", *, create: bool = True) -> None:
         """`create`: where it is not there. Raises Unusable, ConfigurationError, OSError,
         SQLAlchemyError."""
         self._path = path
@@ -99,14 +95,14 @@ class SQLite(Database):
         if _stamp(self._path) != self._seen:
             raise self._another()
         with self._connection.begin():
-            counted = {"before": str(self._commits), "now": str(self._commits + 1)}
-            if not self._connection.execute(_COUNT, counted).rowcount:
-                raise self._another()
             yield self._connection
-        self._commits += 1
+            count = self._count()
         self._seen = _stamp(self._path)
         with suppress(OSError):  # of a full disk: it is behind, which says nothing wrong
-            self._lock.note(self._store, self._commits)
+            self._lock.note(self._store, count)
+
+    def _count(self) -> int:
+        return int(self._connection.exec_driver_sql(_COUNT).scalar_one())
 
     def is_broken(self, error: DBAPIError) -> bool:
         code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
@@ -138,26 +134,26 @@ class SQLite(Database):
             found = self._connection.execute(select(FACTS.c.name, FACTS.c.value))
             facts = {name: value for name, value in found}
             if STORE not in facts:
-                facts |= {STORE: uuid.uuid4().hex, COMMITS: "0"}
-                rows = [{"name": name, "value": facts[name]} for name in (STORE, COMMITS)]
-                self._connection.execute(insert(FACTS), rows)
-        self._store, self._commits = facts[STORE], int(facts[COMMITS])
-        self._compare(new)
+                facts[STORE] = uuid.uuid4().hex
+                self._connection.execute(insert(FACTS), [{"name": STORE, "value": facts[STORE]}])
+            count = self._count()
+        self._store = facts[STORE]
+        self._compare(new, count)
 
-    def _compare(self, new: bool) -> None:
+    def _compare(self, new: bool, count: int) -> None:
         """With what was committed before, by whoever wrote it."""
-        store, commits = self._lock.read()
-        if store and (store != self._store or commits > self._commits):
+        store, before = self._lock.read()
+        if store and (store != self._store or before > count):
             now = "was not there, and begins anew" if new else "is an older copy, or another one"
             logger.error(
-                "feedback: the store %s %s: it has %d of the %d commits that were acknowledged. "
+                "feedback: the store %s %s: it has %d of the %d records that were kept. "
                 "Feedback that is missing may be sent again, with its keys",
                 self._path,
                 now,
-                self._commits if store == self._store else 0,
-                commits,
+                count if store == self._store else 0,
+                before,
             )
-        self._lock.note(self._store, self._commits)
+        self._lock.note(self._store, count)
 
     def _another(self) -> Unusable:
         if _stamp(self._path) is None:
@@ -171,7 +167,7 @@ class SQLite(Database):
         )
 
 
-def engine_of(path: Path, mode: str, sync: Sync = "full") -> Engine:
+def engine_of(path: Path, mode: str, sync: Sync = "normal") -> Engine:
     """`mode` as SQLite's URIs have it: ro, rw, rwc."""
     where = f"file:{quote(str(path))}?mode={mode}"
 

@@ -32,6 +32,7 @@ T = TypeVar("T")
 MOST_AT_ONCE: Final = 1000  # records of one transaction
 MOST_WAITING: Final = 20_000  # records of callers who wait; decisions that wait for a store
 LINGER_SECONDS: Final = 0.25  # decisions alone wait for more of them
+PACE_SECONDS: Final = 0.004  # from one commit to the next: under load each holds some callers'
 TIDY_SECONDS: Final = 60.0
 _ATTEMPTS: Final = 3  # where another process writes the same at the same time
 Note = Callable[[], Decided | None]
@@ -71,6 +72,7 @@ class Writer:
         self._why = "the store is not open yet"
         self._try_at = 0.0
         self._tidy_at = time.monotonic() + TIDY_SECONDS / 10
+        self._next_at = 0.0
         self._thread = threading.Thread(target=self._run, name="hem-feedback", daemon=True)
 
     def start(self) -> None:
@@ -138,6 +140,8 @@ class Writer:
             if item is None:
                 return jobs, False
             if isinstance(item, _Job):
+                if not jobs and (pause := self._next_at - time.monotonic()) > 0:
+                    time.sleep(pause)
                 jobs.append(item)
                 size += max(1, item.unit.size)
                 continue
@@ -162,6 +166,7 @@ class Writer:
         else:
             metrics.DECISIONS.labels("kept").inc(len(self._late))
             self._late.clear()
+        self._next_at = time.monotonic() + PACE_SECONDS
         with self._lock:
             self._waiting -= sum(job.unit.size for job in jobs)
         _answer(jobs, results)
@@ -206,7 +211,7 @@ class Writer:
                 result = work(connection)
         except (IntegrityError, DataError):
             raise
-        except (SQLAlchemyError, OSError, HEMError) as error:
+        except Exception as error:  # whatever it is, this thread goes on
             raise self._unusable(error) from None
         metrics.COMMIT.observe(time.perf_counter() - began)
         self._well()
@@ -216,10 +221,10 @@ class Writer:
         result: Any
         try:
             result = work(self._ready())
-        except (SQLAlchemyError, OSError, Unusable) as error:
-            result = self._unusable(error)
         except HEMError as error:
-            result = error
+            result = self._unusable(error) if isinstance(error, Unusable) else error
+        except Exception as error:
+            result = self._unusable(error)
         _answer([job], [result])
 
     def _make_room(self) -> None:
@@ -228,7 +233,7 @@ class Writer:
         again = False
         try:
             again = self._tidy(self._database)
-        except (SQLAlchemyError, OSError, HEMError) as error:
+        except Exception as error:
             self._unusable(error)
         self._tidy_at = time.monotonic() + (AGAIN_SECONDS if again else TIDY_SECONDS)
 
@@ -258,7 +263,7 @@ class Writer:
                 raise Unusable(self._why)
             try:
                 self._database = self._open(not self._opened)
-            except (SQLAlchemyError, OSError, HEMError) as error:
+            except Exception as error:
                 raise self._unusable(error) from None
             self._opened = True
             self._well()
@@ -272,6 +277,8 @@ class Writer:
 
     def _unusable(self, error: Exception) -> Unusable:
         """One line of the log for many, and the store is opened anew where it has to be."""
+        if not isinstance(error, (SQLAlchemyError, OSError, HEMError)):
+            logger.error("feedback: %s", type(error).__name__, exc_info=error)
         told = error if not isinstance(error, DBAPIError) or error.orig is None else error.orig
         why = str(error) if isinstance(error, HEMError) else f"the store: {first_line(told)}"
         if not (isinstance(error, DBAPIError) and self._lives(error)):

@@ -118,7 +118,7 @@ async def test_an_older_copy_that_is_put_back_is_noticed_before_anything_is_ackn
     await kept_in_time(writer, pair("r4"))
     await asyncio.to_thread(writer.close)
     assert requests_in(path) == {"r1", "r4"}
-    assert "1 of the 2 commits that were acknowledged" in caplog.text
+    assert "2 of the 4 records that were kept" in caplog.text
 
 
 async def test_an_older_copy_is_noticed_at_the_next_start_too(
@@ -135,7 +135,7 @@ async def test_an_older_copy_is_noticed_at_the_next_start_too(
     writer = writer_of(path)
     await writer.keep(pair("r3"))
     await asyncio.to_thread(writer.close)
-    assert "older copy" in caplog.text and "1 of the 2 commits" in caplog.text
+    assert "older copy" in caplog.text and "2 of the 4 records" in caplog.text
     assert requests_in(path) == {"r1", "r3"}
 
 

@@ -3,6 +3,7 @@
 A change of `tables` is a new file in versions/, and HEAD is its revision.
 """
 
+import threading
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from predictors.errors import ConfigurationError
 
 HEAD: Final = "0001"
 TABLE: Final = "alembic_version"
+_MUTEX: Final = threading.Lock()  # what Alembic works on is global
 
 
 def is_current(connection: Connection) -> bool:
@@ -37,4 +39,5 @@ def migrate(connection: Connection) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     given: dict[str, Any] = config.attributes
     given["connection"] = connection
-    command.upgrade(config, "head")
+    with _MUTEX:
+        command.upgrade(config, "head")
