@@ -27,6 +27,7 @@ class Outcome:
     compared: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    cpu_seconds: float = 0.0
     peak_mebibytes: int = 0
     curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 

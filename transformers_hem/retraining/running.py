@@ -114,8 +114,13 @@ class _Retraining:
             outcome = self._decided(outcome, found)
         except ConfigurationError as error:  # the challenger promises nothing, or can't be loaded
             outcome = replace(outcome, why=str(error))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        outcome = replace(outcome, seconds=clock.seconds, peak_mebibytes=peak)
+        took = resource.getrusage(resource.RUSAGE_SELF)
+        outcome = replace(
+            outcome,
+            seconds=clock.seconds,
+            cpu_seconds=round(took.ru_utime + took.ru_stime, 1),
+            peak_mebibytes=took.ru_maxrss // 1024,
+        )
         if not wanted.dry_run:
             tell(wanted.folder, RETRAINED, outcome.as_json())
         return outcome

@@ -87,30 +87,39 @@ class Versions:
                     "was switched"
                 )
             version = self._add(router, origin)
-            self._point(version.number, how, why)
+            self._point(self.pointer, version.number, how, why)
             self._delete_oldest(keep)
         return version
 
     def roll_back(self, to: int | None, why: str, instead_of: int | None = None) -> Version:
         """To the version that was in force before, or to the one that is named. Raises
         ConfigurationError where there is none, or it is damaged, and where `instead_of` is named
-        and is not in force any more."""
+        and is not in force any more. A damaged pointer is written anew where `to` is named."""
         with held(self.folder, SWITCH, "a switch", SWITCH_SECONDS):
             disk.sweep(self.folder)
-            now = read_pointer(self.folder)
-            if instead_of not in (None, now.current):
+            now = self._pointer_before(to)
+            if instead_of not in (None, now and now.current):
                 raise ConfigurationError(f"version {instead_of} is not in force any more")
-            number = now.before(frozenset(self.numbers())) if to is None else to
+            number = now.before(frozenset(self.numbers())) if now and to is None else to
             if number is None:
                 raise ConfigurationError(
-                    f"{self.folder} has no version before {now.current} to go back to"
+                    f"{self.folder} has no version before {now and now.current} to go back to"
                 )
-            if number == now.current:
+            if now and number == now.current:
                 raise ConfigurationError(f"version {number} is in force already")
             version = require_whole(self.directory(number))
             require_loads(self.directory(number))
-            self._point(number, "rolled back", why)
+            self._point(now, number, "rolled back", why)
         return version
+
+    def _pointer_before(self, to: int | None) -> Pointer | None:
+        """None where it is damaged, and a version is named."""
+        try:
+            return read_pointer(self.folder)
+        except ConfigurationError:
+            if to is None:
+                raise
+            return None
 
     def _add(self, router: str, origin: Origin) -> Version:
         source = locate(router)
@@ -137,12 +146,11 @@ class Versions:
         found = self.pointer
         return max([0, *self.numbers(), found.highest if found else 0]) + 1
 
-    def _point(self, number: int, how: How, why: str) -> None:
-        before = self.pointer
+    def _point(self, before: Pointer | None, number: int, how: How, why: str) -> None:
         switch = Switch(at=now_utc(), to=number, how=how, why=why)
         now = Pointer(
             current=number,
-            highest=max(number, before.highest if before else 0),
+            highest=max(number, *self.numbers(), before.highest if before else 0),
             switches=(*(before.switches if before else ()), switch)[-pointer.MOST_SWITCHES :],
         )
         content = now.model_dump_json(indent=2).encode() + b"\n"

@@ -183,3 +183,6 @@ def test_a_pointer_to_nothing_is_told_with_the_way_out(
     report = reloading.look()
     assert report is not None and why in report.refused[0].error
     assert reloading.current.now.decider.router_version == 2
+    versions.roll_back(1, "by hand")
+    assert reloading.look() is None and reloading.look() is not None
+    assert reloading.current.now.decider.router_version == 1
