@@ -46,15 +46,15 @@ class Day:
                 scores.append(parameters[HEM_SCORE])
         return Asked(name, rows, routes, scores)
 
-    def feed_back(self, asked: "Asked") -> None:
+    def feed_back(self, asked: "Asked", file: Path) -> None:
         """A user says of each answer whether it was right."""
         said = [
             {"request_id": f"{asked.name}-{number}", "correct": bool(right)}
             for number, right in enumerate(asked.served)
         ]
-        for start in range(0, len(said), 200):
-            body = {"feedback": said[start : start + 200]}
-            httpx.post(f"{self.server.url}/feedback", json=body).raise_for_status()
+        file.write_text("".join(json.dumps(row) + "\n" for row in said))
+        done = hem("feedback", "send", "--data", str(file), "--url", self.server.url)
+        assert done.returncode == 0, done.stderr
 
     def wait_for(self, version: int) -> None:
         deadline = time.monotonic() + SECONDS
@@ -128,7 +128,7 @@ def test_a_day(day: Day, rows: list[Query], tmp_path: Path) -> None:
     new = rows[1800:2200]
     before = day.ask(new, "before")
     morning = day.ask(rows[100:700], "morning")
-    day.feed_back(morning)
+    day.feed_back(morning, tmp_path / "said.jsonl")
     # What `hem label` says of some of the day's queries: both sides are seen, for the promise.
     labelled = write_rows(tmp_path / "labelled.jsonl", rows[800:1800])
     store = ("--store", str(tmp_path / "feedback.db"))
