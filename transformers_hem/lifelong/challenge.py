@@ -26,6 +26,7 @@ from transformers_hem.lifelong.outcomes import FOLDS, cross_fitted, doubly_robus
 from transformers_hem.lifelong.trust import capped, trusted
 from transformers_hem.lifelong.windows import NEWEST, RESERVED, Windows, recency, windows
 from transformers_hem.routers.base import Metrics, TrainedRouter
+from transformers_hem.routers.linear.features import HashedQuery
 from transformers_hem.routers.scoring import open_router
 from transformers_hem.routers.training import LEARNERS
 
@@ -121,6 +122,7 @@ def challenge(
         raise ConfigurationError(
             f"{len(used)} rows of feedback are too few to learn from; {LEAST_FEEDBACK} are needed"
         )
+    _require_texts(seen, algorithm)
     seen = prepared(seen, used, plan)
     parts = windows(seen, used, plan.since, plan.newest, plan.reserved)
     labelled = labels_of(seen.subset(parts.train))
@@ -140,6 +142,15 @@ def challenge(
     champions[parts.judging] = scored(champion, [seen.queries[i] for i in parts.judging])
     verdict = judge(seen, parts, champions, challenger, threshold, plan.seed)
     return Challenge(verdict, metrics, seen, parts)
+
+
+def _require_texts(seen: Observations, algorithm: str) -> None:
+    hashed = sum(isinstance(query, HashedQuery) for query in seen.queries)
+    if hashed and algorithm != "LinearRouter":
+        raise ConfigurationError(
+            f"{algorithm} learns from texts, and {hashed} of {len(seen)} queries were kept "
+            "without; train a LinearRouter, or let texts be kept"
+        )
 
 
 def scored(router: Algorithm, queries: Sequence[str]) -> Floats:

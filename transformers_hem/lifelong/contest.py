@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from transformers_hem.arrays import Floats
 
 RESAMPLES: Final = 1000
-ERROR: Final = 0.05  # on one side, so intervals are of 90%
+ERROR: Final = 0.1  # on one side; the confidence is that of `hem calibrate`, 0.9
 LEAST_ROWS: Final = 100
 LEAST_PAIRS: Final = 20  # rows of which both sides were seen; without them all is guessed
 

@@ -43,7 +43,8 @@ def recalibrated(scores: Floats, outcomes: Floats, limit: float, confidence: flo
     if search.kept == 0 or not easy[:, -1].any():
         raise ConfigurationError(
             f"{len(scores)} pairs can't promise a quality loss of at most {limit:g} with "
-            f"confidence {confidence:g}, whenever the sampling ends; raise the shadow share, or wait"
+            f"confidence {confidence:g}, whenever the sampling ends; "
+            "raise the shadow share, or wait"
         )
     return float(GRID[search.kept - 1])
 

@@ -89,7 +89,8 @@ def _groups(seen: Observations, seed: int) -> Indices:
 
 def _totals(seen: Observations, weights: Floats) -> Floats:
     said = seen.clients >= 0
-    return np.bincount(seen.clients[said], weights=weights[said], minlength=len(seen.names))
+    found = np.bincount(seen.clients[said], weights=weights[said], minlength=len(seen.names))
+    return np.asarray(found, dtype=float)
 
 
 def _by_row(seen: Observations, weights: Floats, factor: Floats) -> Floats:

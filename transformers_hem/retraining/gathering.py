@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +11,7 @@ from predictors.contract import EDGE
 from predictors.errors import ConfigurationError
 from transformers_hem.labels.labels import read_labels
 from transformers_hem.lifelong.observations import Kind, Observation, Observations, Propensity
-from transformers_hem.routers.linear.features import HiddenQuery
+from transformers_hem.routers.linear.features import HashedQuery
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -153,4 +152,4 @@ def hidden_query(name: str, features: bytes | None) -> str | None:
         return None
     from transformers_hem.feedback.features import unpacked
 
-    return HiddenQuery(name, partial(unpacked, features))
+    return HashedQuery(name, unpacked(features))

@@ -40,14 +40,14 @@ def test_a_tie_promotes_nobody() -> None:
 
 
 def test_equally_good_challengers_are_seldom_promoted() -> None:
-    """By chance alone one in twenty would be."""
+    """By chance alone one in ten would be."""
     promoted = 0
     for seed in range(200):
         rng = np.random.default_rng(seed)
         hardness, outcomes = sides(150, rng)
         scores = [hardness + rng.normal(0, 0.5, 150) for _ in range(2)]
         promoted += contest(judged(*scores, outcomes), resamples=200).promote
-    assert promoted <= 18  # 10 are expected; 19 or more have a chance of 1%
+    assert promoted <= 30  # 20 are expected; 31 or more have a chance of 1%
 
 
 def test_the_difference_is_that_of_the_average_gap_recovered() -> None:
@@ -62,7 +62,7 @@ def test_the_difference_is_that_of_the_average_gap_recovered() -> None:
 
 
 def test_the_cost_is_what_the_champions_quality_takes() -> None:
-    """The champion sends all to the cloud but one hard query; the challenger knows the easy ones."""
+    """The champion leaves hard queries at the edge first, the challenger easy ones."""
     rows = 200
     outcomes = np.ones((rows, 2))
     outcomes[:50, 0] = 0  # the edge fails at the first 50

@@ -33,7 +33,8 @@ def logged(count: int, seed: int) -> tuple[Observations, np.ndarray]:
     """Hard queries mostly go to the cloud, easy ones to the edge, with a coin of known weight."""
     rng = np.random.default_rng(seed)
     hard = rng.random(count) < 0.5
-    truth = np.stack([rng.random(count) < np.where(hard, 0.2, 0.9), rng.random(count) < 0.8], axis=1)
+    edge_right = rng.random(count) < np.where(hard, 0.2, 0.9)
+    truth = np.stack([edge_right, rng.random(count) < 0.8], axis=1)
     at_edge = np.where(hard, 0.2, 0.8)
     edge = rng.random(count) < at_edge
     rows = [
@@ -67,7 +68,8 @@ def test_doubly_robust_is_right_where_the_propensities_are_wrong() -> None:
 
 
 def test_doubly_robust_changes_nothing_where_both_sides_are_certain() -> None:
-    pairs = Observations.of([Observation("a", 1.0, 0.0, "base"), Observation("b", 0.0, 1.0, "base")])
+    rows = [Observation("a", 1.0, 0.0, "base"), Observation("b", 0.0, 1.0, "base")]
+    pairs = Observations.of(rows)
     assert doubly_robust(pairs, np.full((2, 2), 0.3)).tolist() == [[1, 0], [0, 1]]
 
 

@@ -16,15 +16,15 @@ def pairs(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]
 def test_the_promise_is_kept_as_often_as_it_says() -> None:
     """Of scores that are probabilities a threshold t loses t^2 / 2 on average."""
     broken = 0
-    for seed in range(60):
-        threshold = recalibrated(*pairs(600, np.random.default_rng(seed)), 0.05, 0.9)
-        broken += threshold**2 / 2 > 0.05
-    assert broken <= 6
+    for seed in range(20):
+        threshold = recalibrated(*pairs(200, np.random.default_rng(seed)), 0.1, 0.9)
+        broken += threshold**2 / 2 > 0.1
+    assert broken <= 2
 
 
 def test_more_pairs_allow_more_at_the_edge() -> None:
     few, many = (
-        recalibrated(*pairs(count, np.random.default_rng(0)), 0.05, 0.9) for count in (300, 5000)
+        recalibrated(*pairs(count, np.random.default_rng(0)), 0.05, 0.9) for count in (200, 1000)
     )
     assert few < many <= 0.33
 

@@ -9,7 +9,7 @@ their own too: a long word problem is hard for other reasons than a long list of
 
 import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -55,23 +55,23 @@ class Extract:
     open: bool
 
 
-class HiddenQuery(str):
-    """A query whose text nobody kept: as a string its fingerprint in hexadecimal digits, of which
-    `extract` gives what a LinearRouter saw of the text. `of` gets the number of buckets."""
+class HashedQuery(str):
+    """A query whose text was not kept: as a string its hash, and what a router reads of it."""
 
-    __slots__ = ("of",)
-    of: Callable[[int], Extract]
+    __slots__ = ("features",)
+    features: Extract
 
-    def __new__(cls, name: str, of: Callable[[int], Extract]) -> "HiddenQuery":
-        self = super().__new__(cls, name)
-        self.of = of
-        return self
+    def __new__(cls, name: str, features: Extract) -> "HashedQuery":
+        query = super().__new__(cls, name)
+        query.features = features
+        return query
 
 
 def extract(text: str, buckets: int) -> Extract:
     """The distinct n-gram buckets and the lengths of a text."""
-    if isinstance(text, HiddenQuery):
-        return text.of(buckets)
+    if isinstance(text, HashedQuery):
+        known = text.features
+        return Extract(np.unique(known.buckets % buckets), known.lengths, known.open)
     tokens = _TOKEN.findall(text)
     words = [_shape(token) for token in tokens]
     numbers = [token for token in tokens if token[0].isdecimal()]
