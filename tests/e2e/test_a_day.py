@@ -1,6 +1,6 @@
-"""A day of a router that learns from use: a server decides, users say how answers were, and
-`hem retrain` promotes what is better, which the server takes up; a bad router that somebody plants is
-rolled back.
+"""A day of a router that learns from use: a server decides, users say how answers were, and what
+`hem retrain` promotes is taken up; a bad router that somebody plants is rolled back.
+
 The queries and how both models do on them are the shipped pair's.
 """
 

@@ -8,7 +8,9 @@ from typing import Any
 class Outcome:
     """`version` is the new one, None where none was made; `champion` the one that was in force
     before, None for the first. `why` is a sentence. `learned` rows trained it, `judged_by` rows
-    compared it, `reserved` pairs calibrated it. `curves` are of those pairs, for pictures: by name,
+    compared it, `reserved` pairs calibrated it. `drift` is of the newest queries, from those that
+    the champion was calibrated on; `recalibrated`: it is the champion, with another threshold, that
+    was promoted. `curves` are of those pairs, for pictures: by name,
     points (share of cloud calls, quality)."""
 
     promoted: bool
@@ -25,6 +27,8 @@ class Outcome:
     judged_by: int = 0
     reserved: int = 0
     compared: dict[str, Any] = field(default_factory=dict)
+    drift: dict[str, Any] = field(default_factory=dict)
+    recalibrated: bool = False
     training: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     cpu_seconds: float = 0.0

@@ -1,6 +1,7 @@
 """The whole of a retraining: lock, set, training, comparison, calibration, switch."""
 
 import resource
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -9,11 +10,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import Algorithm
 from transformers_hem.lifelong.challenge import Challenge, Round, challenge
-from transformers_hem.retraining.challenger import coin, open_for_queries, recalibrate
+from transformers_hem.lifelong.drifting import drift
+from transformers_hem.lifelong.observations import Observations
+from transformers_hem.retraining.challenger import (
+    coin,
+    open_for_queries,
+    recalibrate,
+    scores_of,
+)
 from transformers_hem.retraining.compared import curves_of, facts_of, sentence
 from transformers_hem.retraining.gathering import gather
 from transformers_hem.retraining.judges import Rows, judges
@@ -23,7 +33,8 @@ from transformers_hem.routers.directory import algorithm_of
 from transformers_hem.routers.fingerprints import read_fingerprints
 from transformers_hem.versions.folder import Versions, now_utc
 from transformers_hem.versions.locks import RETRAIN, held
-from transformers_hem.versions.record import Origin
+from transformers_hem.versions.pointer import VERSION_FILE
+from transformers_hem.versions.record import Origin, read_version
 from transformers_hem.versions.told import RETRAINED, tell
 
 Told = Callable[[str], None]
@@ -108,6 +119,7 @@ class _Retraining:
             judged_by=len(windows.judging),
             reserved=len(windows.reserved),
             compared=facts_of(found.verdict),
+            drift=self._drift([found.seen.queries[i] for i in windows.judging]),
             training=dict(found.metrics),
         )
         try:
@@ -151,17 +163,54 @@ class _Retraining:
             outcome = replace(outcome, curves=curves_of(routers, reserved))
             chosen = recalibrate(challenger, reserved, self._target, self._confidence)
         outcome = replace(outcome, promise=chosen.promise)
-        if not found.verdict.promote or outcome.dry_run:
+        if found.verdict.promote:
+            origin = Origin(how="retrained", training=_trained(outcome), compared=outcome.compared)
+            return self._promoted(outcome, challenger, origin)
+        return self._champion_anew(outcome, reserved)
+
+    def _champion_anew(self, outcome: Outcome, reserved: Observations) -> Outcome:
+        """Where today's queries are others than those that the champion's threshold was chosen on,
+        it stays, with a threshold that is chosen anew: its promise is void. Raises
+        ConfigurationError where the reserved pairs can't support one."""
+        if not outcome.drift or not outcome.drift["drifted"]:
             return outcome
-        with clock.step("switch", "switching"):
+        copied = self._out.with_name("champion")
+        others = shutil.ignore_patterns(VERSION_FILE)
+        shutil.copytree(
+            self._champion_directory, copied, ignore=others, copy_function=shutil.copyfile
+        )
+        chosen = recalibrate(str(copied), reserved, self._target, self._confidence)
+        why = f"{outcome.why}; queries have drifted, so that the old threshold is chosen anew"
+        outcome = replace(outcome, promise=chosen.promise, why=why, recalibrated=True)
+        before = read_version(Path(self._champion_directory)).origin
+        return self._promoted(outcome, str(copied), before)
+
+    def _promoted(self, outcome: Outcome, router: str, origin: Origin) -> Outcome:
+        """Raises ConfigurationError."""
+        if outcome.dry_run:
+            return outcome
+        with self._clock.step("switch", "switching"):
             version = self._versions.promote(
-                challenger,
-                Origin(how="retrained", training=_trained(outcome), compared=outcome.compared),
-                outcome.why,
-                outcome.champion,
-                keep=self._wanted.keep,
+                router, origin, outcome.why, outcome.champion, keep=self._wanted.keep
             )
         return replace(outcome, promoted=True, version=version.number)
+
+    @property
+    def _champion_directory(self) -> str:
+        return self._champion.directory if self._champion else ""
+
+    def _drift(self, queries: list[str]) -> dict[str, Any]:
+        """Of the newest queries' scores by the champion; empty where it has no calibration."""
+        champion = self._champion
+        spread = (
+            champion.router.calibrated.scores if champion and champion.router.calibrated else None
+        )
+        if champion is None or spread is None:
+            return {}
+        scores = scores_of(champion.router, queries)
+        found = drift(champion.name, spread, np.where(np.isinf(scores), np.nan, scores))
+        index = None if np.isnan(found.index) else round(found.index, 4)
+        return {"index": index, "alarm": round(found.alarm, 4), "drifted": found.drifted}
 
 
 def _champion(versions: Versions) -> Champion | None:

@@ -15,6 +15,7 @@ from transformers_hem.reload.files import digest
 from transformers_hem.retraining.running import retrain
 from transformers_hem.retraining.wanted import Wanted
 from transformers_hem.retraining.watching import check
+from transformers_hem.routers.scoring import open_router
 from transformers_hem.routers.training import train
 from transformers_hem.versions.folder import Versions
 from transformers_hem.versions.locks import RETRAIN, LockedError, held
@@ -67,13 +68,29 @@ def test_a_better_challenger_is_promoted_with_its_promise(
     assert told(versions.folder, RETRAINED)["promoted"] is True
 
 
-def test_the_same_again_is_no_better_and_stays_out(versions: Versions, wanted: Wanted) -> None:
+def test_who_is_no_better_stays_out(versions: Versions, wanted: Wanted, tmp_path: Path) -> None:
     retrain(wanted)
-    more = write_rows(wanted.folder.parent / "more.jsonl", queries(600, 3))
-    found = retrain(replace(wanted, base=(*wanted.base, more)))
+    fewer = write_rows(tmp_path / "fewer.jsonl", queries(400, 3))
+    found = retrain(replace(wanted, base=(fewer,)))
     assert not found.promoted and versions.current == 2
-    assert "no better" in found.why or "tie" in found.why
+    assert found.compared["apgr_low"] <= 0
+    assert "a tie" in found.why or "worse" in found.why
     assert versions.numbers() == [1, 2]
+
+
+def test_a_champion_whose_queries_have_drifted_gets_another_threshold(
+    versions: Versions, wanted: Wanted, tmp_path: Path
+) -> None:
+    assert retrain(wanted).version == 2
+    topics = [row for row in queries(3000, 3) if not any(word in row[0] for word in EASY[:4])]
+    rows = write_rows(tmp_path / "drifted.jsonl", topics)
+    found = retrain(replace(wanted, base=(rows,)))
+    assert found.drift["drifted"] and found.promoted
+    assert found.recalibrated, found.why
+    old, new = (open_router(str(versions.directory(number))) for number in (2, 3))
+    assert old.default_threshold != new.default_threshold
+    assert "queries have drifted" in found.why
+    assert versions.read(3).origin.how == "retrained"
 
 
 def test_a_dry_run_switches_nothing(versions: Versions, wanted: Wanted) -> None:
