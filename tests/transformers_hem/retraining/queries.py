@@ -32,10 +32,11 @@ def queries(count: int, seed: int, hard: Sequence[str] = HARD) -> list[Query]:
     """On one of them in ten the edge is another than the topic says."""
     chance = random.Random(seed)
     found = []
-    for number in range(count):
+    for _ in range(count):
         topic = chance.choice(EASY + HARD)
         words = chance.sample(FILLING, 5)
-        text = f"{' '.join(words)} {topic} {seed}-{number}"
+        code = "".join(chance.choices("bcdfghjklmnpqrstvwxz", k=9))  # no two queries are equal
+        text = f"{' '.join(words)} {topic} {code}"
         edge = (topic not in hard) ^ (chance.random() < 0.1)
         found.append((text, int(edge), 1))
     return found
