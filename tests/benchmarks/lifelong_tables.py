@@ -16,7 +16,8 @@ from transformers_hem.routers.encoder.router import ENCODER
 from transformers_hem.routers.encoder.training import run_all
 from transformers_hem.routers.kernel.learner import KernelTraining, fit, learn as fold_by_fold
 from transformers_hem.routers.linear.features import FeatureConfig, extract
-from transformers_hem.routers.linear.learner import fit_linear
+from transformers_hem.routers.linear.learner import fit_linear, matrix
+from transformers_hem.routers.linear.score import link
 
 PUBLIC = ("mmlu", "gsm8k")
 FAMILIES = ("conversion", "strings", "arithmetic")  # the last is new after the shift
@@ -82,10 +83,12 @@ def embedded_order(table: Table, seed: int) -> Order:
 
 def linear(table: Table) -> Learn:
     """As `hem train --algorithm LinearRouter` learns."""
+    texts = [extract(query, FeatureConfig().buckets) for query in table.queries]
 
     def learn(rows: Rows, labels: Labels) -> tuple[Floats, Floats]:
         model, out_of_fold = fit_linear(labels, seed=0)
-        return np.array([model.score(query) for query in table.queries]), out_of_fold
+        sums = matrix(model.features, texts) @ model.weights + model.config.intercepts
+        return np.array([link(model.config.link, each) for each in sums.tolist()]), out_of_fold
 
     return learn
 

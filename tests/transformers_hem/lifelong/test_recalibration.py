@@ -19,7 +19,7 @@ def test_the_promise_is_kept_as_often_as_it_says() -> None:
     for seed in range(20):
         threshold = recalibrated(*pairs(200, np.random.default_rng(seed)), 0.1, 0.9)
         broken += threshold**2 / 2 > 0.1
-    assert broken <= 2
+    assert broken <= 5  # two are allowed on average; six or more have a chance of 1%
 
 
 def test_more_pairs_allow_more_at_the_edge() -> None:
