@@ -55,8 +55,7 @@ def main() -> None:
     model.client_header = settings.client_header
     model.follow(reloading)
     model.feedback = build_feedback(settings, reloading.current)
-    recorder = model.feedback.recorder if model.feedback else None
-    model.gateway = build_gateway(settings, options, model, reloading.current, recorder)
+    model.gateway = build_gateway(settings, options, model, reloading.current, model.feedback)
     warn_of_a_shipped_router(decider)
     warn_of_a_prefix(decider)
     # The decision on a query takes less time than a task that watches for its cancellation.

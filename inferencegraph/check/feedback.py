@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from inferencegraph.check.containers import components, containers, environment, mapping
 from inferencegraph.check.problem import Finding, Others, error
-from predictors.contract import is_number
 
 VARIABLE: Final = "HEM_FEEDBACK_STORE"
 _SERVERS: Final = ("postgresql", "postgres", "postgresql+psycopg")
@@ -30,4 +29,4 @@ def check_feedback(service: Mapping[str, Any], others: Others) -> Iterator[Findi
 
 def _count(component: Mapping[str, Any], name: str) -> int:
     value = component.get(name)
-    return int(value) if is_number(value) else 0
+    return value if isinstance(value, int) else 0

@@ -1,6 +1,10 @@
 """`hem feedback`: says how good an answer was, and does what is done with what was said."""
 
 import json
+import os
+import sys
+import time
+import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -9,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 import typer
 
 from inferencegraph.commands.options import AsJson, Command
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, UpstreamError
 
 if TYPE_CHECKING:
     from transformers_hem.feedback.client import FeedbackClient
@@ -74,6 +78,14 @@ def send(
             show_default=False,
         ),
     ] = None,
+    queue: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where the server can't be reached: keep it there, for --data later.",
+            show_default=False,
+        ),
+    ] = None,
     url: Url = GATEWAY,
     key_file: KeyFile = None,
     as_json: AsJson = False,
@@ -95,7 +107,9 @@ def send(
     said = {name: value for name, value in one.items() if value is not None}
     if (data is None) == (not said):
         raise ConfigurationError("give a request's id and what you say of it, or --data FILE")
-    rows = [said] if data is None else _rows(data)
+    rows = [said] if data is None else list(_rows(data))
+    if queue is not None:
+        rows = [_named(row) for row in rows]
 
     async def work(client: "FeedbackClient") -> list[dict[str, Any]]:
         told: list[dict[str, Any]] = []
@@ -103,7 +117,14 @@ def send(
             told += (await client.send(some))["feedback"]
         return told
 
-    told = _called(url, key_file, work)
+    try:
+        told = _called(url, key_file, work)
+    except UpstreamError as error:
+        if queue is None or error.status != 503:
+            raise
+        _queue(rows, queue)
+        print(f"{error}; kept in {queue}: send it by --data {queue}", file=sys.stderr)
+        return
     if as_json:
         print(json.dumps(told))
         return
@@ -136,8 +157,6 @@ def export(
 
     Example: `hem feedback export --both --out rows.jsonl`
     """
-    import sys
-
     from predictors.jsonl import writing
 
     seconds = None if since is None else _seconds(since, "--since")
@@ -172,6 +191,32 @@ def status(url: Url = GATEWAY, key_file: KeyFile = None, as_json: AsJson = False
     for name in ("decisions", "feedback"):
         print(f"{name}: {found[name]['rows']}")
     print(f"feedback for requests that are not known: {found['unknown']}")
+
+
+@feedback.command(cls=Command)
+def push(
+    store: Annotated[
+        str, typer.Option(metavar="STORE", help="A store's file.", show_default=False)
+    ],
+    url: Url = GATEWAY,
+    key_file: KeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sends all of a store on to another server, which takes each record once; an admin may.
+
+    Example: `hem feedback push --store edge.db --url https://central.example --key-file key`
+    """
+    from transformers_hem.feedback.place import read_place, require_installed
+
+    place = read_place(store, "--store")
+    require_installed(place)
+    from transformers_hem.feedback.pushing import push_all
+
+    decisions, said = _called(url, key_file, lambda client: push_all(place, client))
+    if as_json:
+        print(json.dumps({"decisions": decisions, "feedback": said}))
+        return
+    print(f"new there: {decisions} decisions, {said} feedbacks")
 
 
 @feedback.command(cls=Command)
@@ -229,6 +274,27 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
     from predictors.jsonl import read_rows
 
     return (row for _, row in read_rows(path))
+
+
+def _named(row: dict[str, Any]) -> dict[str, Any]:
+    """With a key, so that it counts once however often it is sent, and with its time."""
+    return {"key": uuid.uuid4().hex, "at": time.time(), **row}
+
+
+def _queue(rows: Iterable[dict[str, Any]], path: Path) -> None:
+    """Behind what the file has. Raises ConfigurationError."""
+    from predictors.jsonl import append_line
+
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be written: {error.strerror}") from None
+    try:
+        for row in rows:
+            append_line(handle, row, path)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _batched(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -8,12 +8,22 @@ records     a decision, one feedback, and what is said of it: frozen values
 body        the bodies of POST /feedback, checked
 tables      the tables, as SQLAlchemy sees them; migrations/ makes them
 place       where a store is: a file of SQLite's, or PostgreSQL's URL
-opening     opens a store: its lock, its version, what it is
-sqlite      what only a file has: one process that writes it, copies of it that somebody put back
+database    what an open store is
+sqlite      a store in a file: one process that writes it, copies of it that somebody put back
+postgresql  a store that several servers write to
+opening     opens either
 keeping     writes records, each once
 writer      the thread that writes; each commit holds what came during the one before
 room        makes room: by age, by rows, and what is to be forgotten
-reading     reads what was kept, for export and training
+reading     reads what was kept: decisions with what was said of them last
+exporting   the same as lines, to train on
+pushed      records of another store, as a body
 recorder    from a request that has ended to a decision in the store
-routes      the paths of the HEM server
+features    what a LinearRouter sees of a query, as bytes
+signals     retries and re-asks
+heard       what a caller got of an answer
+shadow      compares a share of the edge's answers with the cloud's
+pushing     sends on what an edge has collected
+routes      the paths of the HEM server; client calls them
+collecting  all of it in one server; build makes it of settings
 """

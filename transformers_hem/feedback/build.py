@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
+from predictors.errors import ConfigurationError
 from transformers_hem.feedback.place import read_place, require_installed
 from transformers_hem.reload.in_force import Current
 from transformers_hem.serving.settings import HEMSettings
@@ -21,6 +22,10 @@ def build_feedback(settings: HEMSettings, current: Current) -> "Collecting | Non
         return None
     place = read_place(settings.feedback_store)
     require_installed(place)
+    if settings.feedback_push and not place.is_file:
+        raise ConfigurationError(
+            "HEM_FEEDBACK_PUSH is set, and the store is PostgreSQL: only a file is sent on"
+        )
     from transformers_hem.feedback.collecting import Collecting
 
     return Collecting(settings, place, current)

@@ -31,8 +31,14 @@ DELETED = Counter(
     "Rows that were deleted: too old, too many, or asked for.",
     ["why"],
 )
+SHADOW = Counter(
+    "hem_feedback_shadow_total",
+    "Answers of the edge that were drawn to be compared with the cloud's: scored, kept (by a guard "
+    "that counts), failed, left_out (too many waited).",
+    ["outcome"],
+)
 SIGNALS = Counter(
     "hem_feedback_signals_total",
-    "What happened and says something of an answer: same_answer, retry, re_ask, degrade.",
+    "What happened and says something of the answer before: retry, re_ask.",
     ["signal"],
 )

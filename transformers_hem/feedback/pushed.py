@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from predictors.contract import is_number
 from predictors.errors import InvalidRequest, PayloadTooLarge, first_fault
 from transformers_hem.feedback.keeping import Unit
 from transformers_hem.feedback.records import Decided, Feedback, as_row
@@ -68,6 +69,9 @@ def _records(
         _check_lengths(name, number, row)
         if row.get("features") is not None:
             row["features"] = _bytes(row["features"], f"{name}[{number}].features")
+        propensity = row.get("propensity", 1)
+        if not (is_number(propensity) and 0 < propensity <= 1):
+            raise InvalidRequest(f"{name}[{number}].propensity: must be above 0, and at most 1")
         for text in () if keeps_text else _TEXTS:
             if text in row:
                 row[text] = None

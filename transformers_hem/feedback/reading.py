@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import groupby
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from sqlalchemy import Connection, Row, case, func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -140,6 +140,16 @@ def examples(
     split = len(DECISIONS.c)
     for _, group in groupby(rows, key=lambda row: row[0]):
         yield from _newest(list(group), split)
+
+
+def records_after(
+    connection: Connection, kind: Literal["decisions", "feedback"], number: int, most: int
+) -> list[tuple[int, Any]]:
+    """Records with their numbers, behind this one."""
+    table = DECISIONS if kind == "decisions" else FEEDBACK
+    made: Any = Decided if kind == "decisions" else Feedback
+    asked = select(table).where(table.c.id > number).order_by(table.c.id).limit(most)
+    return [(row[0], _record(made, table.c.keys(), row)) for row in connection.execute(asked)]
 
 
 def _between(since: float | None, until: float | None) -> Iterator[Any]:

@@ -12,8 +12,11 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from transformers_hem.algorithms.base import SCORED_CHARACTERS, Algorithm, Batch, Route, bounded
+from transformers_hem.feedback import metrics
 from transformers_hem.feedback.features import packed
-from transformers_hem.feedback.records import NAME_LENGTH, REQUEST_ID_LENGTH, Decided
+from transformers_hem.feedback.keeping import Unit
+from transformers_hem.feedback.records import NAME_LENGTH, REQUEST_ID_LENGTH, Decided, Feedback
+from transformers_hem.feedback.signals import Signals
 from transformers_hem.feedback.writer import Writer
 from transformers_hem.gateway.chat import REQUEST_ID, Chat
 from transformers_hem.gateway.finished import Finished
@@ -51,6 +54,7 @@ class Recorder:
         self._writer = writer
         self._origin = origin
         self._keeps_text = keeps_text
+        self._signals = Signals()
         self._versions: WeakKeyDictionary[Algorithm, str] = WeakKeyDictionary()
 
     def decided(
@@ -90,9 +94,31 @@ class Recorder:
         if len(seen.request_id) <= REQUEST_ID_LENGTH:
             self._writer.note(partial(self._record, decider, seen))
 
-    def _record(self, decider: Decider, seen: Seen) -> Decided:
-        decision = seen.decision
+    def _record(self, decider: Decider, seen: Seen) -> Unit:
+        """In the writer's thread."""
         query = seen.texts[0] if len(seen.texts) == 1 and seen.rows == 1 else None
+        return Unit((self._decided(decider, seen, query),), self._noticed(seen, query))
+
+    def _noticed(self, seen: Seen, query: str | None) -> Sequence[Feedback]:
+        if query is None:
+            return ()
+        noticed = self._signals.asked(seen.client, seen.request_id, seen.at, query)
+        if noticed is None:
+            return ()
+        metrics.SIGNALS.labels(noticed.signal).inc()
+        said = Feedback(
+            uuid.uuid4().hex,
+            self._origin,
+            plain(noticed.request_id, REQUEST_ID_LENGTH),
+            seen.at,
+            seen.client,
+            source="signal",
+            signal=noticed.signal,
+        )
+        return (said,)
+
+    def _decided(self, decider: Decider, seen: Seen, query: str | None) -> Decided:
+        decision = seen.decision
         scored = None
         if query is not None:
             (scored,) = bounded(Batch(1, (query,)), SCORED_CHARACTERS).texts

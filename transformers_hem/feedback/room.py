@@ -7,7 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Table, delete, func, or_, select
 
 from transformers_hem.feedback import metrics
-from transformers_hem.feedback.opening import Database
+from transformers_hem.feedback.database import Database
 from transformers_hem.feedback.tables import DECISIONS, FEEDBACK
 
 DAY: Final = 86_400.0

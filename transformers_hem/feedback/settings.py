@@ -35,6 +35,24 @@ class FeedbackSettings(BaseModel):
         description="feedback: what is acknowledged survives the process, however it ends; full: "
         "in a file a power cut, too, for one flush of the disk each time (default: normal)",
     )
+    feedback_shadow: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        default=0.0,
+        description="feedback, gateway: share of the edge's answers for which the cloud is asked, "
+        "too, within guards and budget, so that both are scored (default: 0)",
+    )
+    feedback_scorer: str = Field(
+        default="token_f1",
+        description="feedback, gateway: what scores both, as `hem label --scorer` names it; where "
+        "it needs a reference that is the cloud's answer (default: token_f1)",
+    )
+    feedback_push: str = Field(
+        default="",
+        description="feedback: base URL of a central HEM server, to which what is kept here in a "
+        "file is sent on as soon as it can be reached",
+    )
+    feedback_push_key_file: str = Field(
+        default="", description="feedback: file with the key of an admin there"
+    )
     feedback_origin: str = Field(
         default="",
         max_length=64,

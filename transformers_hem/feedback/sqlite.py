@@ -23,9 +23,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from predictors.errors import ConfigurationError
+from transformers_hem.feedback.database import Database, Sync
 from transformers_hem.feedback.faults import Unusable
 from transformers_hem.feedback.migrations import is_current, migrate
-from transformers_hem.feedback.opening import Database, Sync
 from transformers_hem.feedback.tables import FACTS
 
 logger = logging.getLogger("kserve.hem")

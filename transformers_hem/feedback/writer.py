@@ -20,10 +20,9 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 
 from predictors.errors import HEMError, InvalidRequest, Overloaded, first_line
 from transformers_hem.feedback import metrics
+from transformers_hem.feedback.database import Database
 from transformers_hem.feedback.faults import AGAIN_SECONDS, Conflict, Unusable
 from transformers_hem.feedback.keeping import Done, Unit, keep
-from transformers_hem.feedback.opening import Database
-from transformers_hem.feedback.records import Decided
 
 logger = logging.getLogger("kserve.hem")
 
@@ -35,7 +34,7 @@ LINGER_SECONDS: Final = 0.25  # decisions alone wait for more of them
 PACE_SECONDS: Final = 0.004  # from one commit to the next: under load each holds some callers'
 TIDY_SECONDS: Final = 60.0
 _ATTEMPTS: Final = 3  # where another process writes the same at the same time
-Note = Callable[[], Decided | None]
+Note = Callable[[], Unit]
 
 
 @dataclass(slots=True)
@@ -66,7 +65,7 @@ class Writer:
         self._waiting = 0  # written by the loop's thread and by this one, under the lock
         self._lock = threading.Lock()
         self._notes: deque[Note] = deque()
-        self._late: deque[Decided] = deque()
+        self._late: deque[Unit] = deque()
         self._database: Database | None = None
         self._opened = False
         self._why = "the store is not open yet"
@@ -84,8 +83,8 @@ class Writer:
         self._thread.join(seconds)
 
     def note(self, make: Note) -> None:
-        """A decision, which `make` makes in the writer's thread. Never waits, never raises; it is
-        lost where the process is killed within a moment."""
+        """A decision, and what it says of one before; `make` is called in the writer's thread.
+        Never waits, never raises; it is lost where the process is killed within a moment."""
         self._queue.put(make)
 
     async def keep(self, unit: Unit) -> Done:
@@ -153,10 +152,10 @@ class Writer:
 
     def _write(self, jobs: Sequence[_Job]) -> None:
         self._make_notes()
-        units = [Unit(tuple(self._late)), *(job.unit for job in jobs)]
+        units = [*self._late, *(job.unit for job in jobs)]
         results: Sequence[Done | HEMError]
         try:
-            _, *results = self._kept(units)
+            results = self._kept(units)[len(self._late) :]
         except DataError:  # of one of them, and nobody knows which
             results = [self._alone(job.unit) for job in jobs]
             self._keep_one_by_one()
@@ -182,7 +181,7 @@ class Writer:
 
     def _keep_one_by_one(self) -> None:
         for _ in range(len(self._late)):
-            kept = self._alone(Unit((self._late[0],)))
+            kept = self._alone(self._late[0])
             if isinstance(kept, Unusable):
                 return
             metrics.DECISIONS.labels("kept" if isinstance(kept, Done) else "dropped").inc()
@@ -220,7 +219,11 @@ class Writer:
     def _do(self, job: _Job, work: Callable[[Database], Any]) -> None:
         result: Any
         try:
-            result = work(self._ready())
+            database = self._ready()
+        except Unusable as error:
+            return _answer([job], [error])
+        try:
+            result = work(database)
         except HEMError as error:
             result = self._unusable(error) if isinstance(error, Unusable) else error
         except Exception as error:
@@ -240,12 +243,9 @@ class Writer:
     def _make_notes(self) -> None:
         for note in self._notes:
             try:
-                made = note()
+                self._late.append(note())
             except Exception:  # one that can't be described must not take others with it
                 logger.exception("feedback: a decision is not kept")
-                continue
-            if made is not None:
-                self._late.append(made)
         self._notes.clear()
 
     def _drop(self) -> None:

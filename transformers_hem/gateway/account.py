@@ -196,7 +196,7 @@ class Account:
     """Of one request of a caller: all attempts to answer it."""
 
     def __init__(self, prices: Prices | None, cloud: CloudModel | None = None) -> None:
-        self._prices = prices
+        self.prices = self._prices = prices
         self._cloud = cloud or CloudModel()
         self._began = time.perf_counter()
         self._attempts: list[Attempt] = []

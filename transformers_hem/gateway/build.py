@@ -16,7 +16,7 @@ from transformers_hem.reload.in_force import Current
 from transformers_hem.serving.settings import HEMSettings
 
 if TYPE_CHECKING:
-    from transformers_hem.feedback.recorder import Recorder
+    from transformers_hem.feedback.collecting import Collecting
 
 MAX_STREAMS = 2048  # at once to one side; more wait
 
@@ -26,10 +26,10 @@ def build_gateway(
     options: argparse.Namespace,
     miner: Miner,
     current: Current,
-    recorder: "Recorder | None" = None,
+    feedback: "Collecting | None" = None,
 ) -> Gateway | None:
     """None where the settings name no two sides. `options` are kserve's: their `predictor_*` are
-    the edge of the answer stage. `recorder` keeps decisions, for feedback."""
+    the edge of the answer stage. `feedback` keeps decisions."""
     edge_url, cloud_url = settings.edge_url, settings.cloud_url
     if not (edge_url or cloud_url):
         return None
@@ -75,7 +75,8 @@ def build_gateway(
         whole_conversation=settings.conversation == "whole",
         patience=settings.first_event_seconds,
         client_header=settings.client_header,
-        recorder=recorder,
+        recorder=feedback.recorder if feedback else None,
+        shadow=feedback.shadow if feedback else None,
         page=settings.ui == "on" or (settings.ui == "auto" and settings.listens_here),
     )
 

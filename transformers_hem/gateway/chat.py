@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from predictors.contract.openai.errors import InvalidField
 from transformers_hem.algorithms.base import Batch, Leaving, Route
@@ -12,6 +12,9 @@ from transformers_hem.gateway.account import Account, Attempt
 from transformers_hem.gateway.first_answer import FirstAnswer
 from transformers_hem.gateway.options import OnBreak
 from transformers_hem.serving.decision import Decision
+
+if TYPE_CHECKING:
+    from transformers_hem.feedback.heard import Heard
 
 REQUEST_ID: Final = "x-request-id"
 ON_BREAK: Final = "x-hem-on-break"
@@ -62,7 +65,8 @@ class Chat:
     conversation that it belongs to, all that would leave the edge, who calls, and the edge's
     answer where that is mined. `degraded` is why
     the cloud failed for which the edge stands in. `insists`: all sides that may answer are believed
-    to be down, and asked nevertheless. `private`: something in it is."""
+    to be down, and asked nevertheless. `private`: something in it is. `heard`: what its caller got,
+    where that is compared."""
 
     path: str
     body: Mapping[str, Any]
@@ -79,6 +83,7 @@ class Chat:
     degraded: str = ""
     insists: bool = False
     private: bool = False
+    heard: "Heard | None" = None
 
     @property
     def batch(self) -> Batch:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.postgresql import PostgreSQL, postgresql_server
-from transformers_hem.feedback.opening import Database, open_database
+from transformers_hem.feedback.database import Database
+from transformers_hem.feedback.opening import open_database
 from transformers_hem.feedback.place import Place, read_place
 
 

@@ -8,9 +8,9 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.transformers_hem.feedback.conftest import Opens
 from tests.transformers_hem.feedback.records import decided, said
+from transformers_hem.feedback.database import Database
 from transformers_hem.feedback.faults import Conflict
 from transformers_hem.feedback.keeping import Done, Unit, keep
-from transformers_hem.feedback.opening import Database
 from transformers_hem.feedback.reading import Example, examples
 from transformers_hem.feedback.room import counted
 

@@ -221,6 +221,8 @@ async def test_records_of_another_server_are_checked(place: Place) -> None:
             ("decisions", "model", "a\0b"),
             ("decisions", "features", "no base64!"),
             ("decisions", "unheard", 1),
+            ("decisions", "propensity", 0),
+            ("decisions", "propensity", "often"),
             ("feedback", "rating", "high"),
             ("feedback", "request_id", None),
         ):

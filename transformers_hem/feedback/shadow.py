@@ -1,0 +1,175 @@
+"""Shadow evaluation: of a small share of what the edge has answered the cloud is asked, too, and
+both answers are scored, so that what is learned is not biased by the router's own choices.
+
+Never past a guard: what one keeps at the edge, or holds something private, is not sent; those that
+count (budget, rate) are asked as for any call, and the egress ledger has it with the reason
+`shadow`. It begins once the caller has the answer, one at a time; where too many wait it is left
+out, whatever the query.
+"""
+
+import asyncio
+import logging
+import random
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from predictors.contract import CLOUD, EDGE, HEM_REASON, HEM_ROUTE
+from predictors.errors import HEMError
+from predictors.upstream.client import forwarded_headers
+from predictors.upstream.ledger.decision import decided
+from predictors.upstream.openai.answer import whole_answer
+from predictors.upstream.redaction import logged
+from transformers_hem.feedback import metrics
+from transformers_hem.feedback.heard import Heard
+from transformers_hem.feedback.keeping import Unit
+from transformers_hem.feedback.records import Feedback
+from transformers_hem.feedback.writer import Writer
+from transformers_hem.gateway.account import Account
+from transformers_hem.gateway.chat import REQUEST_ID, Chat
+from transformers_hem.gateway.finished import Finished
+from transformers_hem.gateway.first_answer import APIS, LOGPROBS, STREAMING
+from transformers_hem.gateway.site import Site
+from transformers_hem.guards.admission import Going, KeptAtEdge, usage_of_chat
+from transformers_hem.labels.question import Question
+from transformers_hem.labels.scorers.base import Scorer
+from transformers_hem.serving.decision import Decider
+
+logger = logging.getLogger("kserve.hem")
+
+MOST_WAITING: Final = 16
+SECONDS: Final = 120.0  # for the cloud's answer
+_NOT_COMPARED: Final = ("tools", "functions", "response_format", "continue_final_message")
+_LEFT_OUT: Final = (*STREAMING, *LOGPROBS)
+
+
+@dataclass(slots=True)
+class Shadow:
+    """`share` of the queries that may be sent are. A scorer that needs a reference gets the cloud's
+    answer as one: then the cloud's score is that of a right answer."""
+
+    writer: Writer
+    origin: str
+    share: float
+    name: str
+    scorer: Scorer
+    tasks: set["asyncio.Task[None]"]
+    draw: Callable[[], float] = random.random
+    started: bool = False
+
+    def listen(self, chat: Chat) -> Heard | None:
+        """Before it is answered: None where it is not drawn, or could not be compared."""
+        if not _may_be_compared(chat) or self.draw() >= self.share:
+            return None
+        return Heard(chat.path)
+
+    def share_of(self, decider: Decider, chat: Chat, finished: Finished) -> float:
+        """How likely it was that both sides of an answer are scored."""
+        decision = chat.decision
+        by_algorithm = decision is not None and decision.reason == "algorithm"
+        served = finished.by == EDGE and finished.status == 200 and not finished.degraded
+        if not (_may_be_compared(chat) and by_algorithm and served):
+            return 0.0
+        return 0.0 if decider.overrule(chat.batch, None) is not None else self.share
+
+    def begin(self, site: Site, decider: Decider, chat: Chat, heard: Heard) -> None:
+        """Of an answer whose `share_of` is above 0."""
+        if len(self.tasks) >= MOST_WAITING:
+            metrics.SHADOW.labels("left_out").inc()
+            return
+        task = asyncio.create_task(self._compare(site, decider, chat, heard, list(self.tasks)))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.scorer.close()
+
+    async def _compare(
+        self,
+        site: Site,
+        decider: Decider,
+        chat: Chat,
+        heard: Heard,
+        before: list["asyncio.Task[None]"],
+    ) -> None:
+        """One after the other. Whatever fails is left out."""
+        if before:
+            await asyncio.wait(before)
+        outcome = "failed"
+        try:
+            edge = heard.text()
+            async with asyncio.timeout(SECONDS):
+                cloud = await self._ask(site, decider, chat)
+                await self._keep(chat, edge, cloud)
+            outcome = "scored"
+        except KeptAtEdge:
+            outcome = "kept"
+        except (HEMError, TimeoutError, ValueError) as error:
+            text = logged(error) if isinstance(error, HEMError) else type(error).__name__
+            logger.info("shadow: left out: %s", text)
+        finally:
+            metrics.SHADOW.labels(outcome).inc()
+
+    async def _ask(self, site: Site, decider: Decider, chat: Chat) -> str:
+        """The cloud's answer. Raises HEMError."""
+        target = site.targets[CLOUD]
+        if refused := target.http.refuses():
+            raise refused
+        account = Account(chat.account.prices)
+        attempt = account.begin(CLOUD)
+        api = APIS[chat.path]
+        try:
+            with (
+                forwarded_headers(chat.headers),
+                decided({HEM_ROUTE: CLOUD, HEM_REASON: "shadow"}),
+                attempt.under_way(),
+            ):
+                attempt.asked = await target.model()
+                going = Going(chat.client, usage_of_chat(chat.body), attempt.asked)
+                attempt.admission = await decider.admit(going)
+                body = {name: value for name, value in chat.body.items() if name not in _LEFT_OUT}
+                asked = {**body, "model": attempt.asked}
+
+                def read(found: Any) -> str:
+                    attempt.read(found)
+                    answer = whole_answer(found, api).answer
+                    return answer.text if answer is not None else ""
+
+                return await target.http.post(chat.path, asked, read)
+        finally:
+            account.close()
+
+    async def _keep(self, chat: Chat, edge: str, cloud: str) -> None:
+        if not self.started:
+            await self.scorer.start()
+            self.started = True
+        references = (cloud,) if self.scorer.needs_reference else ()
+        request_id = chat.headers[REQUEST_ID]
+        question = Question(request_id, chat.texts[0], None, references, {}, "", "shadow")
+        pair = await self.scorer.score(question, edge, cloud)
+        said = Feedback(
+            key=uuid.uuid4().hex,
+            origin=self.origin,
+            request_id=request_id,
+            at=time.time(),
+            client=chat.client,
+            source="shadow",
+            scorer=self.name,
+            edge_score=float(pair.edge),
+            cloud_score=float(pair.cloud),
+        )
+        await self.writer.keep(Unit(feedback=(said,)))
+
+
+def _may_be_compared(chat: Chat) -> bool:
+    """One query, one answer of text, nothing private, and nobody chose a side."""
+    if chat.private or chat.prefer is not None or len(chat.texts) != 1:
+        return False
+    if (chat.body.get("n") or 1) != 1:
+        return False
+    return not any(chat.body.get(name) for name in _NOT_COMPARED)
