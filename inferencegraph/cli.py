@@ -26,6 +26,7 @@ from inferencegraph.commands.leaderboard import leaderboard
 from inferencegraph.commands.ledger import ledger
 from inferencegraph.commands.options import Command
 from inferencegraph.commands.render import render
+from inferencegraph.commands.retrain import retrain
 from inferencegraph.commands.router import router
 from inferencegraph.commands.schema import schema
 from inferencegraph.commands.score import score
@@ -66,7 +67,7 @@ def hem(
 COMMANDS: Final = (
     *(init, up, ask, chat, batch, render, validate, schema, router),
     *(apply, status, delete),
-    *(import_, estimate, label, train, score, calibrate, evaluate, leaderboard, bench),
+    *(import_, estimate, label, train, score, calibrate, retrain, evaluate, leaderboard, bench),
 )
 for command in COMMANDS:
     app.command(command.__name__.rstrip("_"), cls=Command)(command)  # `import` is a word of Python

@@ -28,6 +28,8 @@ RULES: Final = {
     "KServe makes of a service",
     "graph-pods": "the same of a graph's router",
     "object-name": "names of Kubernetes' own kinds, and of routes and monitors",
+    "cron-job": "what Kubernetes refuses of a CronJob: schedule, policies, its pods",
+    "job": "the same of a Job",
     "disruption-budget": "what Kubernetes refuses of a PodDisruptionBudget",
     "network-policy": "the same of a NetworkPolicy: peers, ports, addresses",
     "ingress": "the same of an Ingress: hosts, paths, backends",

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from inferencegraph.check.batch import check_cron_job, check_job
 from inferencegraph.check.besides import (
     check_disruption_budget,
     check_ingress,
@@ -88,7 +89,9 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         itertools.chain.from_iterable(CORE_KINDS.values()), (check_fields, check_object_name)
     ),
     **dict.fromkeys(itertools.chain.from_iterable(NAMED_KINDS.values()), (check_object_name,)),
+    "CronJob": (check_fields, check_object_name, check_cron_job),
     "Ingress": (check_fields, check_object_name, check_ingress),
+    "Job": (check_fields, check_object_name, check_job),
     "NetworkPolicy": (check_fields, check_object_name, check_network_policy),
     "PodDisruptionBudget": (check_fields, check_object_name, check_disruption_budget),
     "LLMInferenceService": (check_fields, check_name),

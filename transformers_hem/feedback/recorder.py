@@ -154,7 +154,7 @@ class Recorder:
             return ""
         if (known := self._versions.get(decider.algorithm)) is not None:
             return known
-        version = digest(locate(decider.router)) or ""
+        version = digest(decider.router_directory or locate(decider.router)) or ""
         self._versions[decider.algorithm] = version
         return version
 

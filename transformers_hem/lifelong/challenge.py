@@ -8,7 +8,7 @@ few rows to judge by or a challenger that knows nothing of the newest traffic.
 Nothing here decides what is served: `hem retrain` does, by the verdict.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ import numpy as np
 
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Algorithm, Batch
+from transformers_hem.algorithms.parameters import parse
 from transformers_hem.arrays import Floats, Indices
 from transformers_hem.lifelong.contest import Judged, Verdict, contest
 from transformers_hem.lifelong.labelling import labels_of
@@ -108,8 +109,10 @@ def challenge(
     algorithm: str,
     out: Path,
     plan: Round | None = None,
+    parameters: Mapping[str, str] | None = None,
 ) -> Challenge:
     """Trains a challenger of kind `algorithm` into the router directory `out`, and judges it.
+    `parameters` are the learner's own, as strings.
 
     Raises ConfigurationError where there is too little to learn from, or the kind can't judge
     itself out of fold; nothing is written then.
@@ -124,7 +127,7 @@ def challenge(
     parts = windows(seen, used, plan.since, plan.newest, plan.reserved)
     labelled = labels_of(seen.subset(parts.train))
     kind = LEARNERS.load(algorithm)
-    learner = kind(kind.Parameters())
+    learner = kind(parse(f"training {algorithm}", kind, dict(parameters or {})))
     metrics = learner.train(labelled.labels, out, plan.seed)
     if learner.out_of_fold is None:
         raise ConfigurationError(

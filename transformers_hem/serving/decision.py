@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -38,6 +39,7 @@ from transformers_hem.algorithms.base import (
 from transformers_hem.calibration.drift import ScoreDrift
 from transformers_hem.guards.admission import Admission, Going, admit, announce
 from transformers_hem.guards.base import Guard, Redacted
+from transformers_hem.routers.directory import place_of
 from transformers_hem.strategies.base import Strategy, Turn
 
 logger = logging.getLogger("kserve.hem")
@@ -145,13 +147,15 @@ class Decider:
         router: str | None = None,
         strategy: Strategy | None = None,
         strategy_name: str = "",
+        router_version: int | None = None,
     ) -> None:
-        """`router`: the name or path of the trained router that the algorithm reads. `strategy`: of
-        the mode self-design."""
+        """`router`: the name or path of the trained router that the algorithm reads, and its
+        version where that is a folder of versions. `strategy`: of the mode self-design."""
         self.name = name
         self.strategy = strategy
         self.strategy_name = strategy_name
         self.router = router
+        self.router_version = router_version
         self.algorithm = algorithm
         self.threshold = threshold
         self.policy: BatchPolicy = policy
@@ -166,6 +170,13 @@ class Decider:
     def stage(self) -> Stage:
         """answer: the edge answers before it is decided."""
         return self.strategy.stage if self.strategy is not None else self.algorithm.stage
+
+    @property
+    def router_directory(self) -> Path | None:
+        """Of the version that was loaded; None where the router is no folder of versions."""
+        if self.router is None or self.router_version is None:
+            return None
+        return place_of(self.router) / str(self.router_version)
 
     @property
     def private_guards(self) -> dict[str, Guard]:

@@ -35,6 +35,7 @@ from transformers_hem.guards.base import Guard
 from transformers_hem.guards.settings import read_guards
 from transformers_hem.labels.prefixes import the_first
 from transformers_hem.reload.making import Making
+from transformers_hem.routers.directory import version_of
 from transformers_hem.serving.decision import BatchPolicy, Decider, Unscored
 from transformers_hem.serving.designs import build_strategy, refuse_algorithm
 from transformers_hem.strategies.base import Strategy
@@ -77,7 +78,8 @@ class HEMSettings(FeedbackSettings, ServerSettings, BaseSettings):
     )
     router: str | None = Field(
         default=None,
-        description="router directory, /mnt/models with storageUri, or embedded:linear",
+        description="router directory, a folder of versions as `hem retrain` keeps it, /mnt/models "
+        "with storageUri, or embedded:linear",
     )
     threshold: float | None = Field(
         default=None,
@@ -284,8 +286,10 @@ def build_decider(settings: HEMSettings, making: Making | None = None) -> Decide
     designs = settings.mining_mode == SELF_DESIGN
     strategy = build_strategy(designs, settings.strategy, settings.strategy_parameters)
     strategy_name = settings.strategy or ""
+    router = values.get("router", settings.router or "")
+    version = version_of(router) if isinstance(router, str) else None
     blocks = read_guards(settings.guards)
-    name = settings.algorithm or named
+    name = settings.algorithm or named or (version.algorithm if version else None)
     if strategy is not None and _has_no_algorithm(name, settings):
         return Decider(
             strategy_name,
@@ -307,9 +311,11 @@ def build_decider(settings: HEMSettings, making: Making | None = None) -> Decide
     _refuse_misfits(settings, name, kind, strategy)
     if settings.router is not None:
         values.setdefault("router", settings.router)
+    if version:
+        values["router"] = str(version.directory)  # this one, whatever comes into force meanwhile
     taken = take_threshold(kind, values)
     parameters = parse(name, kind, values)
-    algorithm = making.algorithm(kind, parameters)
+    algorithm = making.algorithm(kind, parameters, [version.pointer] if version else [])
     if strategy is not None and (tokens := algorithm.prefix_tokens) is not None:
         raise ConfigurationError(
             f"{name} decides on {the_first(tokens)} of an answer, and the strategy {strategy_name} "
@@ -322,9 +328,10 @@ def build_decider(settings: HEMSettings, making: Making | None = None) -> Decide
         settings.batch_policy,
         _guards(blocks, making, settings),
         settings.scored_characters,
-        router=getattr(parameters, "router", None),
+        router=router if version else getattr(parameters, "router", None),
         strategy=strategy,
         strategy_name=strategy_name,
+        router_version=version.number if version else None,
     )
 
 

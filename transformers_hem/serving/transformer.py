@@ -55,6 +55,7 @@ from transformers_hem.serving.predictor_client import (
     PredictorClient,
 )
 from transformers_hem.serving.samples import sample_answers
+from transformers_hem.serving.versions import SERVED
 
 if TYPE_CHECKING:  # SQLAlchemy, where nothing may be kept
     from transformers_hem.feedback.collecting import Collecting
@@ -113,7 +114,9 @@ class HEMTransformer(ServedModel):
     def follow(self, reloading: Reloading) -> None:
         """What is in force from now on."""
         self._reloading = reloading
+        SERVED.set(self.decider)
         reloading.on_change(lambda now: self._watch_drift(now.decider))
+        reloading.on_change(lambda now: SERVED.set(now.decider))
 
     def _watch_drift(self, decider: Decider) -> None:
         if decider.drift:  # computed when Prometheus asks
