@@ -78,7 +78,7 @@ class PredictorModel(ServedModel):
             )
             routes.add_to(app)
         if isinstance(self._engine, DraftChecker) and self._engine.checks_drafts:
-            SpeculationRoutes(self._engine, self._check_started).add_to(app)
+            SpeculationRoutes(self.name, self._engine, self._check_started).add_to(app)
 
     async def load_and_watch(self) -> None:
         """Raises the engine's ConfigurationError, or EngineError when it has died; both end the

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from predictors.contract.speculation import (
     MOST_DRAFTED,
+    SHOWN,
     Drawing,
     Likely,
     Round,
@@ -276,6 +277,7 @@ class Runner:
             prompt=len(sequence.prompt),
             drawing=self._drawing,
             max_tokens=sequence.max_tokens,
+            tokenizer=self._parts.far.tokenizer[:SHOWN],
         )
 
 

@@ -1,5 +1,6 @@
 """A predictor of ours that checks drafts."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -19,12 +20,13 @@ from predictors.engines.speculative.settings import SpeculativeSettings
 from predictors.errors import HEMError, UpstreamError
 from predictors.upstream.attempt import Refusal
 from predictors.upstream.http import HTTPUpstream
+from predictors.upstream.openai.endpoint import KEY_HINT
 
 MOST_ROUNDS: Final = 64
 
 
 class RemoteVerifier:
-    """Raises ConfigurationError for a CA bundle or a proxy that is not valid."""
+    """Raises ConfigurationError for a key, a CA bundle or a proxy that is not valid."""
 
     def __init__(self, settings: SpeculativeSettings) -> None:
         # By rejection each round's draws depend on how the one before it ended.
@@ -33,7 +35,7 @@ class RemoteVerifier:
             settings.url,
             settings,
             settings.client(),
-            headers=settings.headers(),
+            headers=settings.headers_with(settings.key()),
             refused=_refused,
             health=MODEL_PATH,
         )
@@ -73,6 +75,9 @@ def _model(body: Any) -> VerifyModel:
 
 
 def _refused(refusal: Refusal) -> HEMError:
+    """The caller can mend none of the others: what is asked is ours."""
     if refusal.status == Forgotten.status:
         return Forgotten(refusal.reason)
-    return refusal.relayed()
+    if refusal.status in (401, 403):
+        return replace(refusal, reason=KEY_HINT).error()
+    return refusal.error()
