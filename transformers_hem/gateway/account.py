@@ -96,6 +96,11 @@ class Attempt:
     def model(self) -> str:
         return self.served or self.asked or UNKNOWN
 
+    @property
+    def stands_in(self) -> bool:
+        """Whether the edge's small model answered what was the cloud's, or ended it."""
+        return self.route == CLOUD and self.speculation.get(SPECULATION) == EDGE
+
     def read(self, body: Mapping[str, Any]) -> None:
         """Of a whole answer, or of one event."""
         if model := body.get("model"):
