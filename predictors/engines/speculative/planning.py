@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from predictors.contract import Query
+from predictors.contract.openai.errors import InvalidField
 from predictors.contract.speculation import VerifyModel, tokenizer_fingerprint
 from predictors.engines.speculative.base import Verifier
 from predictors.engines.speculative.drafting import Drafting
@@ -102,7 +103,9 @@ class Planner:
                 f"--drafter is {self._settings.drafter!r}"
             )
         if reason := unspeculated(query):
-            raise InvalidRequest(f"{MISSING} is {EDGE!r}, where nobody can answer this: {reason}")
+            field = next(iter(sorted(query.options)), "echo" if query.echo else "logprobs")
+            message = f"{MISSING} is {EDGE!r}, where nobody can answer this: {reason}"
+            raise InvalidField(message, field, "unsupported")
         return Plan(EDGE, MISSING, await self.own(query))
 
     async def _sequence(self, query: Query, far: VerifyModel) -> "Sequence | None":

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 from predictors.contract import Query, Sampling
+from predictors.contract.openai.errors import InvalidField
 from predictors.contract.speculation import VerifyModel
 from predictors.engines.speculative.drafting import Drafting
 from predictors.engines.speculative.planning import Planner
 from predictors.engines.speculative.policy import Always
 from predictors.engines.speculative.settings import SpeculativeSettings
 from predictors.errors import UpstreamError
+from predictors.upstream.ledger.decision import decided
 from tests.predictors.engines.speculative.scripted import ScriptedDrafter, ScriptedVerifier
 
 ASKED = Query("x", Sampling())
@@ -64,3 +66,20 @@ async def test_while_one_query_asks_again_no_other_waits_for_it() -> None:
     far.gate.set()
     with pytest.raises(UpstreamError):
         await again
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        (Query("x", options={"tools": []}), "tools"),
+        (Query("x", echo=True), "echo"),
+        (Query("x", top_logprobs=2), "logprobs"),
+    ],
+)
+async def test_what_the_small_model_can_not_take_names_the_field(asked: Query, field: str) -> None:
+    """So that a gateway may ask the cloud, where nothing private is in it."""
+    far = Down()
+    made = planner(far)
+    with decided({"hem_route": "edge"}), pytest.raises(InvalidField) as error:
+        await made.plan(asked)
+    assert (error.value.param, error.value.code, far.asked) == (field, "unsupported", 0)
