@@ -21,7 +21,7 @@ from predictors.contract import EDGE, Answer, Delta, Query, Sampling
 from predictors.contract.answer import Speculation
 from predictors.contract.chat import finish_of
 from predictors.contract.tensors import TensorRequest, TensorResponse, TensorType
-from predictors.engines.base import TensorEngine, TextEngine
+from predictors.engines.base import DraftChecker, TensorEngine, TextEngine
 from predictors.engines.recorded.recordings import Recording
 from predictors.errors import ConfigurationError
 from predictors.upstream.ledger.decision import DECISION
@@ -147,6 +147,11 @@ class CachedEngine(TextEngine):
 
     def cause_of_death(self) -> str | None:
         return self._engine.cause_of_death()
+
+    @property
+    def draft_checker(self) -> DraftChecker | None:
+        """Rounds are not cached: the engine remembers them."""
+        return self._engine.draft_checker
 
     async def close(self) -> None:
         await self._engine.close()

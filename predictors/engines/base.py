@@ -49,6 +49,11 @@ class Engine(ABC):
         """
         return None
 
+    @property
+    def draft_checker(self) -> "DraftChecker | None":
+        """What of it checks other models' drafts; None: it is not to, or can't."""
+        return self if isinstance(self, DraftChecker) and self.checks_drafts else None
+
     async def close(self) -> None:
         """Releases threads, connections and memory. Called once, also after a failed start and
         after the engine's death."""

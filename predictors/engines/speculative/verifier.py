@@ -23,6 +23,11 @@ from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.openai.endpoint import KEY_HINT
 
 MOST_ROUNDS: Final = 64
+HINTS: Final = {
+    401: KEY_HINT,
+    403: KEY_HINT,
+    404: "it checks no drafts: start it with --verify_slots, or see --verifier",
+}
 
 
 class RemoteVerifier:
@@ -32,7 +37,7 @@ class RemoteVerifier:
         # By rejection each round's draws depend on how the one before it ended.
         self.most_rounds = MOST_ROUNDS if settings.rule == "coupled" else 1
         self._http = HTTPUpstream(
-            settings.url,
+            settings.url.removesuffix("/v1"),
             settings,
             settings.client(),
             headers=settings.headers_with(settings.key()),
@@ -78,6 +83,4 @@ def _refused(refusal: Refusal) -> HEMError:
     """The caller can mend none of the others: what is asked is ours."""
     if refusal.status == Forgotten.status:
         return Forgotten(refusal.reason)
-    if refusal.status in (401, 403):
-        return replace(refusal, reason=KEY_HINT).error()
-    return refusal.error()
+    return replace(refusal, reason=HINTS.get(refusal.status, refusal.reason)).error()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from predictors.cache.store import MemoryStore
 from predictors.contract import Answer, Delta, Query, Sampling, ScoredToken
 from predictors.contract.answer import Speculation
 from predictors.engines.base import EngineSettings, TextEngine
+from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.errors import EngineError
 from predictors.upstream.ledger.decision import decided
 
@@ -168,3 +170,11 @@ async def test_who_waits_for_the_answer_of_another_one_learns_that_a_small_model
     assert first.text == second.text == "hello 1"
     assert first.speculation is not None and first.speculation.draft_rounds == 3
     assert second.speculation == Speculation("edge", "the link broke")
+
+
+def test_an_engine_that_checks_drafts_does_so_behind_a_cache() -> None:
+    given: dict[str, Any] = {"model_dir": "embedded:long-cloud"}
+    for slots in (0, 4):
+        engine = HuggingFaceEngine(HuggingFaceSettings(**given, verify_slots=slots))
+        cached = CachedEngine(engine, MemoryStore(10_000), b"model", "m")
+        assert cached.draft_checker is (engine if slots else None)

@@ -148,7 +148,7 @@ async def test_a_caller_who_leaves_in_the_middle_does_not_hold_up_others(
 
 @contextmanager
 def scripted(
-    body: bytes, seconds: float = 0.0, keys: list[str | None] | None = None
+    body: bytes, seconds: float = 0.0, keys: list[str | None] | None = None, status: int = 200
 ) -> Iterator[str]:
     """A server that answers every round so; `keys` are those that came."""
 
@@ -158,7 +158,7 @@ def scripted(
             if keys is not None:
                 keys.append(self.headers["authorization"])
             time.sleep(seconds)
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -198,6 +198,14 @@ async def test_rounds_have_the_key_of_the_server_that_checks() -> None:
     with scripted(orjson.dumps(GOOD), keys=keys) as url:
         await told(url, api_key="of-the-cloud")
     assert keys == ["Bearer of-the-cloud"]
+
+
+@pytest.mark.parametrize(("status", "said"), [(404, "--verify_slots"), (401, "--api_key")])
+async def test_a_server_that_refuses_is_an_error_that_says_what_to_do(
+    status: int, said: str
+) -> None:
+    with scripted(b"{}", status=status) as url, pytest.raises(UpstreamError, match=said):
+        await told(url)
 
 
 @pytest.mark.parametrize(
