@@ -206,7 +206,7 @@ class CloudModel:
         return tuple(filter(None, (self.served, self.asked)))
 
     def learn(self, attempt: Attempt) -> None:
-        if attempt.route == CLOUD:
+        if attempt.route == CLOUD and not attempt.stands_in:
             self.asked = attempt.asked or self.asked
             self.served = attempt.served or self.served
 
