@@ -139,7 +139,7 @@ def _degraded(reply: "Reply") -> str | None:
     from predictors.contract import CLOUD, EDGE
     from predictors.contract.names import SPECULATION, SPECULATION_REASON
 
-    if (way := reply.parameters.get(SPECULATION)) is not None:  # by the edge's name in any case
+    if (way := reply.parameters.get(SPECULATION)) is not None:  # it says itself who answered
         alone = way == EDGE and reply.route == CLOUD
         return cloud_failed(str(reply.parameters.get(SPECULATION_REASON))) if alone else None
     served_by = str(reply.answers[0].served_by)

@@ -71,7 +71,7 @@ def test_answers_are_the_large_models_and_say_how_they_came_about(joint: Running
         assert text_of(answer) == text_of(alone.json())
         said, told = answer["parameters"], outputs(answer)
         assert (said["hem_route"], said["hem_strategy"]) == ("cloud", "speculative")
-        assert said["speculation"] == "speculative"
+        assert (said["speculation"], said["served_by"]) == ("speculative", "qa-cloud")
         assert 0 < told["accepted_tokens"] <= told["drafted_tokens"]
         assert 0 < told["cloud_passes"] < told["completion_tokens"]
 
@@ -90,6 +90,7 @@ def test_a_chat_streams_what_v2_answers(joint: RunningHem) -> None:
 def test_hem_ask_shows_what_was_drafted_and_taken(joint: RunningHem) -> None:
     said = hem("ask", QUESTIONS[0], "--url", joint.url).stdout
     assert "route cloud (strategy)" in said
+    assert "served by qa-cloud" in said
     assert "speculation: speculative · " in said and "drafted tokens taken" in said
     assert "degraded" not in said
 
@@ -98,6 +99,7 @@ def test_at_the_edge_the_small_model_answers_alone(joint: RunningHem) -> None:
     answer = joint.ask(QUESTIONS[0], hem_prefer="edge").json()
     said, told = answer["parameters"], outputs(answer)
     assert (said["hem_route"], said["speculation"]) == ("edge", "edge")
+    assert said["served_by"] == "qa-edge"
     assert (told["draft_rounds"], told["link_bytes_sent"]) == (0, 0)
     text, hem_ = streamed(joint, QUESTIONS[0], "qa-edge")
     assert (text, hem_["speculation"]) == (text_of(answer), "edge")

@@ -96,6 +96,11 @@ class Attempt:
     def model(self) -> str:
         return self.served or self.asked or UNKNOWN
 
+    @property
+    def stands_in(self) -> bool:
+        """Whether the edge's small model answered what was the cloud's, or ended it."""
+        return self.route == CLOUD and self.speculation.get(SPECULATION) == EDGE
+
     def read(self, body: Mapping[str, Any]) -> None:
         """Of a whole answer, or of one event."""
         if model := body.get("model"):
@@ -201,7 +206,7 @@ class CloudModel:
         return tuple(filter(None, (self.served, self.asked)))
 
     def learn(self, attempt: Attempt) -> None:
-        if attempt.route == CLOUD:
+        if attempt.route == CLOUD and not attempt.stands_in:
             self.asked = attempt.asked or self.asked
             self.served = attempt.served or self.served
 

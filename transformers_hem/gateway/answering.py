@@ -70,6 +70,10 @@ class Miner(Protocol):
         """`asking`: what the algorithm's decision for the cloud becomes. Raises HEMError."""
         ...
 
+    def settled(self, decision: Decision | None) -> None:
+        """At the end: what the request's last decision has become."""
+        ...
+
     def pinned(self, decider: Decider) -> "Miner":
         """One that decides by this, whatever is in force by then."""
         ...

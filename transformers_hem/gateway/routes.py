@@ -208,6 +208,7 @@ class Gateway(OpenAIPaths):
             status = status_of(error)
             raise
         finally:
+            answering.miner.settled(chat.decision)
             if chat.account.answered_by(CLOUD):
                 self._sticky.remember(chat.conversation)
             chat.account.close()

@@ -179,7 +179,7 @@ class HEMTransformer(ServedModel):
         request_id = (headers or {}).get("x-request-id") or request.id
         if request_id is None and self.feedback is not None:
             request.id = request_id = uuid.uuid4().hex  # the answer's id, which feedback names
-        _tell(decision, batch, _logged_id(decider, decision, request_id), started)
+        _tell(_told(decider, decision, batch, request_id, started))
         if self.gateway is not None:
             self.gateway.decided(decision, time.perf_counter() - started)
         if self.feedback is not None:
@@ -195,7 +195,13 @@ class HEMTransformer(ServedModel):
         asking: Asking | None = None,
     ) -> Decision:
         """For the gateway, which has no V2 request."""
-        return await self.pinned(self.decider).mine(batch, prefer, request_id, sticky, asking)
+        miner = self.pinned(self.decider)
+        decision = await miner.mine(batch, prefer, request_id, sticky, asking)
+        miner.settled(decision)
+        return decision
+
+    def settled(self, decision: Decision | None) -> None:
+        """A decision is as it was mined: see Pinned."""
 
     def pinned(self, decider: Decider) -> "Pinned":
         return Pinned(decider)
@@ -273,10 +279,22 @@ def _describe(mining: Span, decision: Decision, batch: Batch) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class _Told:
+    """What Prometheus and the log get of a decision; never the query."""
+
+    decision: Decision
+    rows: int
+    request_id: str | None
+    seconds: float
+
+
+@dataclass(slots=True)
 class Pinned:
-    """Mines one request of the gateway by what was in force at its beginning."""
+    """Mines one request of the gateway by what was in force at its beginning. Where guards count
+    what goes to the cloud, a decision for it is told once it is `settled`."""
 
     decider: Decider
+    _untold: _Told | None = None
 
     async def mine(
         self,
@@ -294,8 +312,20 @@ class Pinned:
                 if asking is not None and decision.route == CLOUD:
                     decision, batch = asking(decision)
             _describe(mining, decision, batch)
-        _tell(decision, batch, _logged_id(self.decider, decision, request_id), started)
+        self.settled(None)  # of a sentence before
+        told = _told(self.decider, decision, batch, request_id, started)
+        if self.decider.counts and decision.route == CLOUD:
+            self._untold = told
+        else:
+            _tell(told)
         return decision
+
+    def settled(self, decision: Decision | None) -> None:
+        """What the last one has become: a guard that counts may keep it at the edge. None: nothing
+        else."""
+        untold, self._untold = self._untold, None
+        if untold is not None:
+            _tell(untold if decision is None else replace(untold, decision=decision))
 
     def pinned(self, decider: Decider) -> "Pinned":
         return Pinned(decider)
@@ -307,29 +337,35 @@ async def judged(decider: Decider, batch: Batch) -> Decision:
     return decider.judge(batch)
 
 
-def _tell(decision: Decision, batch: Batch, request_id: str | None, started: float) -> None:
-    """Once the decision is on its way: a line of a log takes as long as many decisions. `started`
-    is a `time.perf_counter()`."""
-    seconds = time.perf_counter() - started
-    asyncio.get_running_loop().call_soon(_log, decision, batch.size, request_id, seconds)
+def _told(
+    decider: Decider, decision: Decision, batch: Batch, request_id: str | None, started: float
+) -> _Told:
+    """`started` is a `time.perf_counter()`."""
+    identity = _logged_id(decider, decision, request_id)
+    return _Told(decision, batch.size, identity, time.perf_counter() - started)
 
 
-def _log(decision: Decision, rows: int, request_id: str | None, seconds: float) -> None:
-    """To Prometheus and the log; never the query."""
+def _tell(told: _Told) -> None:
+    """Once the decision is on its way: a line of a log takes as long as many decisions."""
+    asyncio.get_running_loop().call_soon(_log, told)
+
+
+def _log(told: _Told) -> None:
+    decision = told.decision
     _DECISIONS.labels(decision.route, decision.reason, decision.algorithm).inc()
-    _SECONDS.labels(decision.algorithm).observe(seconds)
+    _SECONDS.labels(decision.algorithm).observe(told.seconds)
     if decision.score is not None:
         _SCORE.labels(decision.algorithm).observe(decision.score)
     logger.info(
         "decision id=%.128r route=%s score=%s threshold=%g algorithm=%s reason=%s rows=%d ms=%.3f",
-        request_id or "-",
+        told.request_id or "-",
         decision.route,
         "-" if decision.score is None else f"{decision.score:.4f}",
         decision.threshold,
         decision.algorithm,
         decision.reason,
-        rows,
-        seconds * 1000,
+        told.rows,
+        told.seconds * 1000,
     )
 
 
