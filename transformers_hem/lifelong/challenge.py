@@ -22,7 +22,12 @@ from transformers_hem.arrays import Floats, Indices
 from transformers_hem.lifelong.contest import Judged, Verdict, contest
 from transformers_hem.lifelong.labelling import labels_of
 from transformers_hem.lifelong.observations import Observations
-from transformers_hem.lifelong.outcomes import FOLDS, cross_fitted, doubly_robust
+from transformers_hem.lifelong.outcomes import (
+    FOLDS,
+    among_returned,
+    cross_fitted,
+    doubly_robust,
+)
 from transformers_hem.lifelong.trust import capped, trusted
 from transformers_hem.lifelong.windows import NEWEST, RESERVED, Windows, recency, windows
 from transformers_hem.routers.base import Metrics, TrainedRouter
@@ -83,8 +88,10 @@ def judge(
     judging = seen.subset(rows)
     outcomes = judging.outcomes
     if not judging.paired.all():
-        outcomes = doubly_robust(judging, _guess(seen, parts)[rows])
-    pairs = int(judging.paired.sum())
+        chances = np.column_stack([among_returned(judging), judging.propensities[:, 2]])
+        known = replace(judging, propensities=chances)
+        outcomes = doubly_robust(known, _guess(seen, parts)[rows])
+    pairs = int((judging.paired & judging.trusted).sum())
     return contest(Judged(champion[rows], challenger[rows], threshold, outcomes, pairs), seed)
 
 

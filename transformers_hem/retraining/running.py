@@ -28,6 +28,7 @@ from transformers_hem.retraining.compared import curves_of, facts_of, sentence
 from transformers_hem.retraining.gathering import gather
 from transformers_hem.retraining.judges import Rows, judges
 from transformers_hem.retraining.outcome import Outcome
+from transformers_hem.retraining.sampling import sampled
 from transformers_hem.retraining.wanted import Wanted, target_of
 from transformers_hem.routers.directory import algorithm_of
 from transformers_hem.routers.fingerprints import read_fingerprints
@@ -161,6 +162,7 @@ class _Retraining:
             routers = {"champion": self._champion.router} if self._champion else {}
             routers["challenger"] = open_for_queries(challenger)
             outcome = replace(outcome, curves=curves_of(routers, reserved))
+            reserved = sampled(self._wanted.store, reserved)
             chosen = recalibrate(challenger, reserved, self._target, self._confidence)
         outcome = replace(outcome, promise=chosen.promise)
         if found.verdict.promote:

@@ -1,4 +1,4 @@
-"""A share of the edge's answers is compared with the cloud's, and never past a guard."""
+"""A share of one side's answers is compared with the other's, and never past a guard."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from predictors.upstream.ledger.verify import verify
 from tests.predictors.upstream.ledger.reading import lines
@@ -83,6 +84,54 @@ async def test_both_answers_are_scored_and_weighed_by_the_share(tmp_path: Path) 
     assert verify(ledger).open == 0
     sent = [row for row in lines(ledger, "intent") if row["method"] == "POST"]
     assert [row["decision"]["reason"] for row in sent] == ["shadow"] * 2
+
+
+@pytest.mark.parametrize("streams", [True, False])
+async def test_of_what_the_cloud_answered_the_edge_is_asked_with_the_same_share(
+    tmp_path: Path, streams: bool
+) -> None:
+    store = tmp_path / "feedback.db"
+    async with shadowed(store, algorithm="CloudOnly") as (client, cloud, service):
+        reply = await client.post(PATH, json=chat("What is 1 + 1?", stream=streams))
+        assert reply.headers["x-hem-route"] == "cloud"
+        await ended(service)
+        assert len(cloud.asked) == 1  # for its answer alone
+    (example,) = read(store)
+    edge, big = example.scores
+    assert big == 1.0 and edge is not None and 0 < edge < 1
+    assert (example.decided.served, example.decided.shadow_share, example.weight) == (
+        "cloud",
+        0.25,
+        4,
+    )
+
+
+async def test_an_edge_that_has_other_calls_is_not_asked(tmp_path: Path) -> None:
+    store = tmp_path / "feedback.db"
+    async with (
+        scripted_side(answering("small", "It is 2."), ends=lambda body: body["stream"]) as edge,
+        scripted_side(answering("big", "It is two.")) as cloud,
+        collecting(str(store), feedback_shadow=0.25) as (_, service),
+    ):
+        assert service.shadow is not None
+        service.shadow.draw, service.shadow.idle_seconds = lambda: 0.0, 0.1
+        async with gateway(
+            edge=edge.url,
+            cloud=cloud.url,
+            algorithm="CloudOnly",
+            recorder=service.recorder,
+            shadow=service.shadow,
+        ) as client:
+            body = chat("Go on", model="qa-edge", stream=False)
+            busy = asyncio.create_task(client.post(PATH, json=body))
+            async with asyncio.timeout(10):
+                await edge.reached.wait()
+            reply = await client.post(PATH, json=chat("What is 1 + 1?"))
+            assert reply.status_code == 200
+            await ended(service)
+            assert len(edge.asked) == 1
+            busy.cancel()
+    assert read(store) == []
 
 
 async def test_what_is_not_drawn_is_not_sent_and_its_chance_is_known(tmp_path: Path) -> None:
