@@ -88,6 +88,7 @@ class Recorder:
         decision = chat.decision
         if decision is None or decision.reason in decider.private_guards:
             return
+        draft = draft_of(chat) if served_as_decided(chat, finished) == CLOUD else None
         seen = Seen(
             finished.at,
             CHAT,
@@ -101,8 +102,8 @@ class Recorder:
             finished.status,
             finished.degraded,
             share,
-            draft_of(chat) if served_as_decided(chat, finished) == CLOUD else None,
-            chat.heard,
+            draft,
+            None if draft is None else chat.heard,
         )
         self._note(decider, seen)
 

@@ -14,7 +14,6 @@ left out, whatever the query.
 import asyncio
 import logging
 import random
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -91,12 +90,14 @@ class Shadow:
             return self.share
         return 0.0 if decider.overrule(chat.batch, None) is not None else self.share
 
-    def begin(self, site: Site, decider: Decider, chat: Chat, heard: Heard) -> None:
-        """Of an answer whose `share_of` is above 0."""
+    def begin(self, site: Site, decider: Decider, chat: Chat, heard: Heard, at: float) -> None:
+        """Of an answer whose `share_of` is above 0; `at`: when its request ended, by which its
+        decision is found where others have the request's id."""
         if len(self.tasks) >= MOST_WAITING:
             metrics.SHADOW.labels("left_out").inc()
             return
-        task = asyncio.create_task(self._compare(site, decider, chat, heard, list(self.tasks)))
+        before = list(self.tasks)
+        task = asyncio.create_task(self._compare(site, decider, chat, heard, at, before))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
@@ -112,6 +113,7 @@ class Shadow:
         decider: Decider,
         chat: Chat,
         heard: Heard,
+        at: float,
         before: list["asyncio.Task[None]"],
     ) -> None:
         """One after the other. Whatever fails is left out."""
@@ -127,7 +129,7 @@ class Shadow:
                 other = await self._asked(site, decider, chat, OTHER[served])
             edge, cloud = (other, given) if served == CLOUD else (given, other)
             async with asyncio.timeout(SECONDS):
-                await self._keep(chat, edge, cloud)
+                await self._keep(chat, edge, cloud, at)
             outcome = "scored"
         except KeptAtEdge:
             outcome = "kept"
@@ -144,7 +146,8 @@ class Shadow:
         if side != CLOUD:
             await self._idle(site.targets[side])
         async with asyncio.timeout(SECONDS):
-            return await self._ask(site, decider, chat, side)
+            said = await self._ask(site, decider, chat, side)
+        return said
 
     async def _idle(self, edge: Target) -> None:
         """Waits until nobody else is asking it. Raises EdgeIsBusy."""
@@ -185,7 +188,7 @@ class Shadow:
         finally:
             account.close()
 
-    async def _keep(self, chat: Chat, edge: str, cloud: str) -> None:
+    async def _keep(self, chat: Chat, edge: str, cloud: str, at: float) -> None:
         if not self.started:
             await self.scorer.start()
             self.started = True
@@ -197,7 +200,7 @@ class Shadow:
             key=uuid.uuid4().hex,
             origin=self.origin,
             request_id=request_id,
-            at=time.time(),
+            at=at,
             client=chat.client,
             source="shadow",
             scorer=self.name,

@@ -225,7 +225,7 @@ class Gateway(OpenAIPaths):
         if self._shadow is not None:
             share = self._shadow.share_of(decider, chat, finished)
             if share and chat.drawn and chat.heard is not None:
-                self._shadow.begin(self._site, decider, chat, chat.heard)
+                self._shadow.begin(self._site, decider, chat, chat.heard, finished.at)
         recorder.finished(decider, chat, finished, share)
 
     def listening(self, chat: Chat, decider: Decider, send: Send) -> Send:

@@ -100,7 +100,7 @@ def among_returned(seen: Observations) -> Floats:
         by_other = chances[:, side] < 1
         if by_other.any():
             chances[by_other, side] = seen.seen[by_other, side].mean()
-    return chances
+    return np.asarray(chances)
 
 
 def _each_side(seen: Observations) -> Floats:

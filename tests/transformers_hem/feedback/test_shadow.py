@@ -112,6 +112,16 @@ async def test_of_what_the_cloud_answered_the_edge_is_asked_with_the_same_share(
     assert example.decided.shadow_share == 0.25 and example.weight == 4
 
 
+async def test_pairs_find_their_queries_where_requests_share_an_id(tmp_path: Path) -> None:
+    store = tmp_path / "feedback.db"
+    async with shadowed(store) as (client, _, service):
+        for query in ("What is 1 + 1?", "Who wrote Faust?"):
+            headers = {"x-request-id": "always"}
+            assert (await client.post(PATH, json=chat(query), headers=headers)).status_code == 200
+        await ended(service)
+    assert len({example.decided.query_hash for example in read(store)}) == 2
+
+
 async def test_an_edge_that_has_other_calls_is_not_asked(tmp_path: Path) -> None:
     store = tmp_path / "feedback.db"
     async with (
