@@ -1,5 +1,6 @@
 """A share of one side's answers is compared with the other's, and never past a guard."""
 
+import argparse
 import asyncio
 import json
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from predictors.errors import ConfigurationError
 from predictors.upstream.ledger.verify import verify
 from tests.predictors.upstream.ledger.reading import lines
 from tests.transformers_hem.feedback.collecting import collecting
@@ -27,7 +29,10 @@ from tests.transformers_hem.gateway.scripted_side import (
 from transformers_hem.feedback.collecting import Collecting
 from transformers_hem.feedback.place import read_place
 from transformers_hem.feedback.reading import Example, examples, reading
+from transformers_hem.gateway.build import build_gateway
+from transformers_hem.reload.reloading import Reloading
 from transformers_hem.serving.settings import HEMSettings, build_decider
+from transformers_hem.serving.transformer import MiningThenInference
 
 PATH = "/v1/chat/completions"
 
@@ -110,6 +115,16 @@ async def test_of_what_the_cloud_answered_the_edge_is_asked_with_the_same_share(
     assert big == 1.0 and edge is not None and 0 < edge < 1
     assert example.decided.served == "cloud"
     assert example.decided.shadow_share == 0.25 and example.weight == 4
+
+
+async def test_a_server_without_a_gateway_can_ask_nobody(tmp_path: Path) -> None:
+    settings = HEMSettings(algorithm="EdgeOnly")
+    current = Reloading(settings).current
+    options = argparse.Namespace(model_name="qa-hem", predictor_host=None)
+    miner = MiningThenInference("qa-hem", current.now.decider)
+    async with collecting(str(tmp_path / "feedback.db"), feedback_shadow=0.1) as (_, service):
+        with pytest.raises(ConfigurationError, match="HEM_FEEDBACK_SHADOW is set"):
+            build_gateway(settings, options, miner, current, service)
 
 
 async def test_pairs_find_their_queries_where_requests_share_an_id(tmp_path: Path) -> None:
