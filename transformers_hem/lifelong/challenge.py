@@ -62,11 +62,15 @@ class Challenge:
     windows: Windows
 
 
-def prepared(seen: Observations, used: Indices, plan: Round) -> Observations:
+def prepared(seen: Observations, used: Indices, plan: Round, reserved: Indices) -> Observations:
     """The rows with the weights that they count by: capped, believed and aged. `used`: the rows
-    that came back from use."""
+    that came back from use. Whom one believes is learned from, so the `reserved` have no say."""
     seen = replace(seen, weights=capped(seen))
-    seen = replace(seen, weights=trusted(seen, plan.seed))
+    hidden = seen.weights.copy()
+    hidden[reserved] = 0
+    weights = trusted(replace(seen, weights=hidden), plan.seed).copy()
+    weights[reserved] = seen.weights[reserved]
+    seen = replace(seen, weights=weights)
     if plan.half_life is None or not len(used):
         return seen
     weights = seen.weights.copy()
@@ -130,8 +134,8 @@ def challenge(
             f"{len(used)} rows of feedback are too few to learn from; {LEAST_FEEDBACK} are needed"
         )
     _require_texts(seen, algorithm)
-    seen = prepared(seen, used, plan)
     parts = windows(seen, used, plan.since, plan.newest, plan.reserved)
+    seen = prepared(seen, used, plan, parts.reserved)
     labelled = labels_of(seen.subset(parts.train))
     kind = LEARNERS.load(algorithm)
     learner = kind(parse(f"training {algorithm}", kind, dict(parameters or {})))
