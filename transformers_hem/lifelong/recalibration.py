@@ -28,8 +28,8 @@ def plain_sample(seen: Observations) -> Indices:
     least = max(float(chances[by_chance].min()), RARE) if by_chance.any() else 1.0
     drawn = np.array([_drawn(seen.queries[i], float(seen.times[i])) for i in pairs])
     kept = ~by_chance | (drawn * chances < least)
-    pairs, drawn = pairs[kept], drawn[kept]
-    return np.asarray(pairs[np.lexsort((drawn, seen.times[pairs]))])
+    pairs = np.random.default_rng(0).permutation(pairs[kept])
+    return np.asarray(pairs[np.argsort(seen.times[pairs], kind="stable")])
 
 
 def _drawn(query: str, at: float) -> float:
