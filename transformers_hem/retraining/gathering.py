@@ -105,19 +105,14 @@ def open_store(store: str) -> "Iterator[Connection]":
     require_installed(place)
     if place.path is not None and not place.path.is_file():
         raise ConfigurationError(f"--store {place.shown} is not there")
-    from sqlalchemy.exc import SQLAlchemyError
+    from transformers_hem.feedback.faults import Unusable
+    from transformers_hem.feedback.reading import reading
 
-    from transformers_hem.feedback.opening import reading_engine
-
-    engine = reading_engine(place)
     try:
-        with engine.connect() as connection:
+        with reading(place) as connection:
             yield connection
-    except SQLAlchemyError as error:
-        why = str(error).splitlines()[0]
-        raise ConfigurationError(f"--store {place.shown} can't be read: {why}") from None
-    finally:
-        engine.dispose()
+    except Unusable as error:
+        raise ConfigurationError(f"--store can't be read: {error}") from None
 
 
 def of_example(example: "Example", *, hidden: bool) -> Observation | str:
