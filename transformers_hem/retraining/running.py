@@ -154,8 +154,8 @@ class _Retraining:
         )
 
     def _decided(self, outcome: Outcome, found: Challenge) -> Outcome:
-        """Raises ConfigurationError where the reserved pairs can't support a promise, or the
-        challenger can't be loaded."""
+        """Raises ConfigurationError where the reserved pairs can't support a promise of what would
+        be put in force, or that can't be loaded."""
         clock, challenger = self._clock, str(self._out)
         reserved = found.seen.subset(found.windows.reserved)
         with clock.step("calibration", f"calibrating on {len(reserved)} pairs"):
@@ -163,8 +163,12 @@ class _Retraining:
             routers["challenger"] = open_for_queries(challenger)
             outcome = replace(outcome, curves=curves_of(routers, reserved))
             reserved = sampled(self._wanted.store, reserved)
-            chosen = recalibrate(challenger, reserved, self._target, self._confidence)
-        outcome = replace(outcome, promise=chosen.promise)
+            try:
+                chosen = recalibrate(challenger, reserved, self._target, self._confidence)
+                outcome = replace(outcome, promise=chosen.promise)
+            except ConfigurationError:
+                if found.verdict.promote:
+                    raise
         if found.verdict.promote:
             origin = Origin(how="retrained", training=_trained(outcome), compared=outcome.compared)
             return self._promoted(outcome, challenger, origin)
