@@ -119,7 +119,7 @@ def _require_equal(sides: dict[Route, Side]) -> None:
         return
     if binomtest(cloud.compared, pairs, cloud.expected / expected).pvalue >= ERROR:
         return
-    few = CLOUD if cloud.compared / cloud.expected < edge.compared / edge.expected else EDGE
+    few: Route = CLOUD if cloud.compared / cloud.expected < edge.compared / edge.expected else EDGE
     side = sides[few]
     raise ConfigurationError(
         f"of the queries that the {few} answered {side.compared} were asked of the "
