@@ -40,7 +40,8 @@ def day(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     base, shadow = round(BASE * ROWS), round(SHADOW * ROWS)
     write_rows(folder / "base.jsonl", rows[:base])
     store, now = Store(folder / "feedback.db"), time.time()
-    store.shadows(rows[base : base + shadow], now - ROWS)
+    store.shadows(rows[base : base + shadow : 2], now - ROWS, route="edge")
+    store.shadows(rows[base + 1 : base + shadow : 2], now - ROWS, route="cloud")
     said = rows[base + shadow :]
     for client in range(CLIENTS):
         some = said[client::CLIENTS]

@@ -140,9 +140,9 @@ def play(table: Table, order: Order, learn: Learn, use: Use) -> Played:
         recent = block
         seen, rows = stream.seen()
         used, plan = np.arange(len(order.base), len(seen)), Round(since=since, seed=order.seed)
-        if use.defended:
-            seen = prepared(seen, used, plan)
         parts = windows(seen, used, since, share=0.0)
+        if use.defended:
+            seen = prepared(seen, used, plan, parts.reserved)
         challenger, out_of_fold = taught(learn, seen.subset(parts.train), rows[parts.train])
         scores = challenger[rows]
         scores[parts.train] = out_of_fold

@@ -20,9 +20,9 @@ exporting   the same as lines, to train on
 pushed      records of another store, as a body
 recorder    from a request that has ended to a decision in the store
 features    what a LinearRouter sees of a query, as bytes
-signals     retries and re-asks
+signals     retries, re-asks, and escalations that changed nothing
 heard       what a caller got of an answer
-shadow      compares a share of the edge's answers with the cloud's
+shadow      compares a share of one side's answers with the other's
 pushing     sends on what an edge has collected
 routes      the paths of the HEM server; client calls them
 collecting  all of it in one server; build makes it of settings

@@ -33,12 +33,12 @@ DELETED = Counter(
 )
 SHADOW = Counter(
     "hem_feedback_shadow_total",
-    "Answers of the edge that were drawn to be compared with the cloud's: scored, kept (by a guard "
-    "that counts), failed, left_out (too many waited).",
+    "Answers that were drawn to be compared with the other side's: scored, kept (by a guard that "
+    "counts), busy (the edge was), failed, left_out (too many waited).",
     ["outcome"],
 )
 SIGNALS = Counter(
     "hem_feedback_signals_total",
-    "What happened and says something of the answer before: retry, re_ask.",
+    "What happened and says something of an answer: retry, re_ask, same_answer.",
     ["signal"],
 )

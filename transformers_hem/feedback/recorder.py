@@ -5,18 +5,26 @@ The event loop notes what it has at hand; hashes and features are made by the wr
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
 from weakref import WeakKeyDictionary
 
+from predictors.contract import CLOUD
 from transformers_hem.algorithms.base import SCORED_CHARACTERS, Algorithm, Batch, Route, bounded
 from transformers_hem.feedback import metrics
 from transformers_hem.feedback.features import packed
+from transformers_hem.feedback.heard import Heard, draft_of, may_be_compared, served_as_decided
 from transformers_hem.feedback.keeping import Unit
-from transformers_hem.feedback.records import NAME_LENGTH, REQUEST_ID_LENGTH, Decided, Feedback
-from transformers_hem.feedback.signals import Signals
+from transformers_hem.feedback.records import (
+    CHAT,
+    NAME_LENGTH,
+    REQUEST_ID_LENGTH,
+    V2,
+    Decided,
+    Feedback,
+)
+from transformers_hem.feedback.signals import Noticed, Signals, same_answer
 from transformers_hem.feedback.writer import Writer
 from transformers_hem.gateway.chat import REQUEST_ID, Chat
 from transformers_hem.gateway.finished import Finished
@@ -25,13 +33,11 @@ from transformers_hem.routers.directory import locate
 from transformers_hem.routers.fingerprints import fingerprint
 from transformers_hem.serving.decision import Decider, Decision
 
-CHAT: Final = "chat"
-V2: Final = "v2"
-
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Of one request. `texts` are its queries, none where they are private."""
+    """Of one request. `texts` are its queries, none where they are private. `draft`: the edge's
+    answer where the cloud's, which was `heard`, came in its place."""
 
     at: float
     way: str
@@ -45,6 +51,8 @@ class Seen:
     status: int = 200
     degraded: str = ""
     shadow_share: float = 0.0
+    draft: str | None = None
+    heard: Heard | None = None
 
 
 class Recorder:
@@ -67,6 +75,12 @@ class Recorder:
                 Seen(time.time(), V2, request_id, batch.client, batch.size, decision, batch.texts),
             )
 
+    def listen(self, decider: Decider, chat: Chat) -> Heard | None:
+        """Before it is answered: in the answer stage both answers may be there to be compared."""
+        if decider.stage != "answer" or not may_be_compared(chat):
+            return None
+        return Heard(chat.path)
+
     def finished(
         self, decider: Decider, chat: Chat, finished: Finished, share: float = 0.0
     ) -> None:
@@ -74,6 +88,7 @@ class Recorder:
         decision = chat.decision
         if decision is None or decision.reason in decider.private_guards:
             return
+        draft = draft_of(chat) if served_as_decided(chat, finished) == CLOUD else None
         seen = Seen(
             finished.at,
             CHAT,
@@ -87,6 +102,8 @@ class Recorder:
             finished.status,
             finished.degraded,
             share,
+            draft,
+            None if draft is None else chat.heard,
         )
         self._note(decider, seen)
 
@@ -97,16 +114,26 @@ class Recorder:
     def _record(self, decider: Decider, seen: Seen) -> Unit:
         """In the writer's thread."""
         query = seen.texts[0] if len(seen.texts) == 1 and seen.rows == 1 else None
-        return Unit((self._decided(decider, seen, query),), self._noticed(seen, query))
+        said = tuple(self._signal(seen, each) for each in self._noticed(seen, query))
+        return Unit((self._decided(decider, seen, query),), said)
 
-    def _noticed(self, seen: Seen, query: str | None) -> Sequence[Feedback]:
+    def _noticed(self, seen: Seen, query: str | None) -> Iterator[Noticed]:
         if query is None:
-            return ()
-        noticed = self._signals.asked(seen.client, seen.request_id, seen.at, query)
-        if noticed is None:
-            return ()
+            return
+        before = self._signals.asked(seen.client, seen.request_id, seen.at, query)
+        if before is not None:
+            yield before
+        if seen.draft is not None and seen.heard is not None:
+            try:
+                cloud = seen.heard.text()
+            except ValueError:  # no whole answer of text
+                return
+            if same_answer(seen.draft, cloud):
+                yield Noticed(seen.request_id, "same_answer")
+
+    def _signal(self, seen: Seen, noticed: Noticed) -> Feedback:
         metrics.SIGNALS.labels(noticed.signal).inc()
-        said = Feedback(
+        return Feedback(
             uuid.uuid4().hex,
             self._origin,
             plain(noticed.request_id, REQUEST_ID_LENGTH),
@@ -115,7 +142,6 @@ class Recorder:
             source="signal",
             signal=noticed.signal,
         )
-        return (said,)
 
     def _decided(self, decider: Decider, seen: Seen, query: str | None) -> Decided:
         decision = seen.decision

@@ -14,6 +14,8 @@ Source = Literal["user", "signal", "shadow"]
 REQUEST_ID_LENGTH: Final = 128
 KEY_BYTES: Final = 16
 NAME_LENGTH: Final = 128  # of algorithms, models, and so on
+CHAT: Final = "chat"  # ways
+V2: Final = "v2"
 
 
 @dataclass(frozen=True, slots=True)

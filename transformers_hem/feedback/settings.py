@@ -37,8 +37,9 @@ class FeedbackSettings(BaseModel):
     )
     feedback_shadow: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
         default=0.0,
-        description="feedback, gateway: share of the edge's answers for which the cloud is asked, "
-        "too, within guards and budget, so that both are scored (default: 0)",
+        description="feedback, gateway: share of the answers for which the other side is asked, "
+        "too, so that both are scored; the cloud within guards and budget, the edge while it is "
+        "idle (default: 0)",
     )
     feedback_scorer: str = Field(
         default="token_f1",

@@ -1,5 +1,6 @@
-"""What happens after an answer and says something of it: the same client asks the same again
-(retry), or nearly the same (re_ask), within two minutes.
+"""What happens and says something of an answer: the same client asks the same again (retry), or
+nearly the same (re_ask), within two minutes; or the cloud answers what the edge has answered before
+it (same_answer).
 
 Held in memory: of the last clients their last question, as hashes of its words.
 """
@@ -11,7 +12,7 @@ from typing import Final, Literal
 
 from transformers_hem.routers.fingerprints import fingerprint
 
-Signal = Literal["retry", "re_ask"]
+Signal = Literal["retry", "re_ask", "same_answer"]
 
 SECONDS: Final = 120.0
 ALIKE: Final = 0.6  # of all words of two questions, those that both have
@@ -29,7 +30,7 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """Of the answer to the request before."""
+    """Of the answer to that request."""
 
     request_id: str
     signal: Signal
@@ -57,6 +58,11 @@ class Signals:
         if _alike(before.words, now.words):
             return Noticed(before.request_id, "re_ask")
         return None
+
+
+def same_answer(edge: str, cloud: str) -> bool:
+    """Whether an escalation has changed nothing but case and blanks."""
+    return bool(edge.strip()) and fingerprint(edge) == fingerprint(cloud)
 
 
 def _words(words: Sequence[str]) -> frozenset[int]:

@@ -233,6 +233,11 @@ class Account:
         return any(each.outcome == "answered" and each.route == route for each in self._attempts)
 
     @property
+    def in_parts(self) -> bool:
+        """Whether the caller has got parts of several attempts."""
+        return sum(each.first_at > 0 for each in self._attempts) > 1
+
+    @property
     def answer(self) -> Attempt | None:
         """The one that the caller got the end of; None where none has answered."""
         answered = [each for each in self._attempts if each.outcome == "answered"]

@@ -33,6 +33,11 @@ def build_gateway(
     the edge of the answer stage. `feedback` keeps decisions."""
     edge_url, cloud_url = settings.edge_url, settings.cloud_url
     if not (edge_url or cloud_url):
+        if feedback is not None and feedback.shadow is not None:
+            raise ConfigurationError(
+                "HEM_FEEDBACK_SHADOW is set, and only a gateway can ask the other side: set "
+                "HEM_EDGE_URL and HEM_CLOUD_URL, too, or unset it"
+            )
         return None
     strategy = current.now.decider.strategy
     joint = strategy is not None and strategy.at_edge

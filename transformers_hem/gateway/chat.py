@@ -68,7 +68,7 @@ class Chat:
     what a strategy asks the cloud in place of the body. `degraded` is why
     the cloud failed for which the edge stands in. `insists`: all sides that may answer are believed
     to be down, and asked nevertheless. `private`: something in it is. `heard`: what its caller got,
-    where that is compared."""
+    where that may be compared; `drawn`: both sides are, see `feedback.shadow`."""
 
     path: str
     body: Mapping[str, Any]
@@ -87,6 +87,7 @@ class Chat:
     insists: bool = False
     private: bool = False
     heard: "Heard | None" = None
+    drawn: bool = False
 
     @property
     def batch(self) -> Batch:

@@ -225,16 +225,18 @@ class Gateway(OpenAIPaths):
         share = 0.0
         if self._shadow is not None:
             share = self._shadow.share_of(decider, chat, finished)
-            if share and chat.heard is not None:
-                self._shadow.begin(self._site, decider, chat, chat.heard)
+            if share and chat.drawn and chat.heard is not None:
+                self._shadow.begin(self._site, decider, chat, chat.heard, finished.at)
         recorder.finished(decider, chat, finished, share)
 
-    def listening(self, chat: Chat, send: Send) -> Send:
-        """`send`, and where it is to be compared something that hears what is sent."""
-        if self._shadow is None or (heard := self._shadow.listen(chat)) is None:
-            return send
-        chat.heard = heard
-        return heard.beside(send)
+    def listening(self, chat: Chat, decider: Decider, send: Send) -> Send:
+        """`send`, and where it may be compared something that hears what is sent."""
+        if self._shadow is not None:
+            chat.heard = self._shadow.listen(chat)
+        chat.drawn = chat.heard is not None
+        if chat.heard is None and self._recorder is not None:
+            chat.heard = self._recorder.listen(decider, chat)
+        return send if chat.heard is None else chat.heard.beside(send)
 
     def outlet(self, chat: Chat, send: Send) -> Outlet:
         return Outlet(send, streams=chat.streams, patience=self._patience)
@@ -255,7 +257,7 @@ class _Passed(Response):
         named = {REQUEST_ID: chat.headers[REQUEST_ID]}
         private = self._answering.miner.decider.is_anything_private(chat.batch)
         chat.private = private
-        send = self._gateway.listening(chat, send)
+        send = self._gateway.listening(chat, self._answering.miner.decider, send)
         outlet = self._gateway.outlet(chat, _with_headers(send, named))
         told = (forwarded_headers(chat.headers), tenant(self._caller.tenant), unrepeated(private))
         with told[0], told[1], told[2]:

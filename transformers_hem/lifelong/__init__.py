@@ -7,7 +7,7 @@ is proven better. Pure functions of rows; who stores rows and who switches route
 - labelling.py      observations as the labels that learners take
 - windows.py        which rows are learned from, reserved for a promise, and judge
 - contest.py        champion against challenger: APGR, and cost at equal quality
-- recalibration.py  a threshold and its promise from shadow pairs, valid whenever they end
+- recalibration.py  which pairs a threshold and its promise stand on
 - drifting.py       whether today's queries are those that a threshold was chosen on
 - watch.py          whether a promise that is served is broken, valid at every look
 - challenge.py      one round of it

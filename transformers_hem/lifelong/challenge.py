@@ -22,7 +22,12 @@ from transformers_hem.arrays import Floats, Indices
 from transformers_hem.lifelong.contest import Judged, Verdict, contest
 from transformers_hem.lifelong.labelling import labels_of
 from transformers_hem.lifelong.observations import Observations
-from transformers_hem.lifelong.outcomes import FOLDS, cross_fitted, doubly_robust
+from transformers_hem.lifelong.outcomes import (
+    FOLDS,
+    among_returned,
+    cross_fitted,
+    doubly_robust,
+)
 from transformers_hem.lifelong.trust import capped, trusted
 from transformers_hem.lifelong.windows import NEWEST, RESERVED, Windows, recency, windows
 from transformers_hem.routers.base import Metrics, TrainedRouter
@@ -57,11 +62,15 @@ class Challenge:
     windows: Windows
 
 
-def prepared(seen: Observations, used: Indices, plan: Round) -> Observations:
+def prepared(seen: Observations, used: Indices, plan: Round, reserved: Indices) -> Observations:
     """The rows with the weights that they count by: capped, believed and aged. `used`: the rows
-    that came back from use."""
+    that came back from use. Whom one believes is learned from, so the `reserved` have no say."""
     seen = replace(seen, weights=capped(seen))
-    seen = replace(seen, weights=trusted(seen, plan.seed))
+    hidden = seen.weights.copy()
+    hidden[reserved] = 0
+    weights = trusted(replace(seen, weights=hidden), plan.seed).copy()
+    weights[reserved] = seen.weights[reserved]
+    seen = replace(seen, weights=weights)
     if plan.half_life is None or not len(used):
         return seen
     weights = seen.weights.copy()
@@ -83,8 +92,10 @@ def judge(
     judging = seen.subset(rows)
     outcomes = judging.outcomes
     if not judging.paired.all():
-        outcomes = doubly_robust(judging, _guess(seen, parts)[rows])
-    pairs = int(judging.paired.sum())
+        chances = np.column_stack([among_returned(judging), judging.propensities[:, 2]])
+        known = replace(judging, propensities=chances)
+        outcomes = doubly_robust(known, _guess(seen, parts)[rows])
+    pairs = int((judging.paired & judging.trusted).sum())
     return contest(Judged(champion[rows], challenger[rows], threshold, outcomes, pairs), seed)
 
 
@@ -123,8 +134,8 @@ def challenge(
             f"{len(used)} rows of feedback are too few to learn from; {LEAST_FEEDBACK} are needed"
         )
     _require_texts(seen, algorithm)
-    seen = prepared(seen, used, plan)
     parts = windows(seen, used, plan.since, plan.newest, plan.reserved)
+    seen = prepared(seen, used, plan, parts.reserved)
     labelled = labels_of(seen.subset(parts.train))
     kind = LEARNERS.load(algorithm)
     learner = kind(parse(f"training {algorithm}", kind, dict(parameters or {})))

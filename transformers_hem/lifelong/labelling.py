@@ -42,7 +42,7 @@ def labels_of(seen: Observations, most: float = MOST) -> Labelled:
     if not (total > 0).all():
         outcomes = np.where(total > 0, outcomes, expected(seen, queries, weights))
     edge, cloud = outcomes.T
-    labels = Labels(queries, edge, cloud, 1.0, _fingerprint(queries, outcomes), weights=total)
+    labels = Labels(queries, edge, cloud, 1.0, fingerprint_of(queries, outcomes), weights=total)
     return Labelled(labels, rows)
 
 
@@ -54,7 +54,7 @@ def _merged(rows: Indices, count: int, weights: Floats, outcomes: Floats) -> tup
     return total, np.divide(mean, total, mean, where=total > 0)
 
 
-def _fingerprint(queries: list[str], outcomes: Floats) -> str:
+def fingerprint_of(queries: list[str], outcomes: Floats) -> str:
     """Of what a router learned from, for its config.json."""
     found = hashlib.sha256()
     for query, outcome in zip(queries, outcomes.tolist(), strict=True):

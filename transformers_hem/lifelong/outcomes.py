@@ -88,5 +88,20 @@ def doubly_robust(seen: Observations, guess: Floats, most: float = MOST) -> Floa
     return np.asarray(guess + inverse * error)
 
 
+def among_returned(seen: Observations) -> Floats:
+    """[N, 2]: how likely each side was seen, of rows that came back.
+
+    A pair comes back always, what users say seldom. So among rows that came back more are pairs
+    than the shadow share of all queries says, and dividing by that would correct too much. What
+    counts is the share of pairs among the rows that the other side served.
+    """
+    chances = seen.propensities[:, :2].copy()
+    for side in range(2):
+        by_other = chances[:, side] < 1
+        if by_other.any():
+            chances[by_other, side] = seen.seen[by_other, side].mean()
+    return np.asarray(chances)
+
+
 def _each_side(seen: Observations) -> Floats:
     return np.repeat(seen.weights[:, None], 2, axis=1)

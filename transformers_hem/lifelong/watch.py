@@ -21,7 +21,7 @@ from transformers_hem.calibration.betting import Wagers
 
 ERROR: Final = 0.01  # of an alarm while the promise is kept, in all the time that it is watched
 STEP: Final = 50  # rows after which another gambler begins
-MOST_ROWS: Final = 20_000  # that are looked at; later ones begin a new watch
+MOST_ROWS: Final = 20_000  # that are looked at; who has more begins a new watch
 
 
 class Alarm(NamedTuple):

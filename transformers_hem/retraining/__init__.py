@@ -4,6 +4,7 @@ place where it is proven better.
 wanted      what is asked
 gathering   rows of base data and of a store of feedback, as observations
 judges      which rows may judge: those that came back, and that the champion has not learned
+sampling    whether its pairs are a plain sample of the traffic
 challenger  chooses a challenger's threshold by a promise
 compared    what was found of champion and challenger, for the record and the report
 outcome     what became of it, as JSON

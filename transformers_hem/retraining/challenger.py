@@ -15,7 +15,8 @@ from transformers_hem.calibration.config import Calibration, ScoreSpread
 from transformers_hem.calibration.curve import routing_curve
 from transformers_hem.calibration.sample import Sample
 from transformers_hem.calibration.targets import Target
-from transformers_hem.lifelong.labelling import labels_of
+from transformers_hem.labels.labels import Labels
+from transformers_hem.lifelong.labelling import fingerprint_of
 from transformers_hem.lifelong.observations import Observations
 from transformers_hem.lifelong.recalibration import plain_sample
 from transformers_hem.routers.scoring import open_router
@@ -69,7 +70,9 @@ def _sample(algorithm: Algorithm, pairs: Observations) -> Sample:
             "of none of the newest rows both sides were seen by whom one trusts, without which "
             "nothing can be promised: turn shadow evaluation on, or give labelled rows by --data"
         )
-    labels = labels_of(pairs).labels
-    rows = [{"query": query} for query in labels.queries]
-    scores = scores_of(algorithm, labels.queries)
-    return Sample(WINDOW, rows, scores, labels, labels.sha256)
+    # Each pair counts: what is asked often is often in the traffic that the promise is about.
+    edge, cloud = pairs.outcomes.T
+    sha256 = fingerprint_of(pairs.queries, pairs.outcomes)
+    labels = Labels(pairs.queries, edge, cloud, 1.0, sha256)
+    rows = [{"query": query} for query in pairs.queries]
+    return Sample(WINDOW, rows, scores_of(algorithm, pairs.queries), labels, sha256)

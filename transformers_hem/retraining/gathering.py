@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from predictors.contract import EDGE
 from predictors.errors import ConfigurationError
 from transformers_hem.labels.labels import read_labels
 from transformers_hem.lifelong.observations import Kind, Observation, Observations, Propensity
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 NO_TEXT: Final = "no text of the query was kept"
 NO_SIDE: Final = "neither side's quality is known"
+NO_CHANCE: Final = "a shadow pair whose chance was not written down"
 _KINDS: Final[dict[str, Kind]] = {"user": "explicit", "signal": "implicit", "shadow": "shadow"}
 
 
@@ -75,7 +75,7 @@ def read_store(store: str, since: float | None = None) -> "Iterator[Example]":
         return
     from transformers_hem.feedback.reading import examples
 
-    with _reading(store) as connection:
+    with open_store(store) as connection:
         yield from examples(connection, since)
 
 
@@ -92,12 +92,12 @@ def read_decisions(store: str, version: str, since: float) -> dict[str, int]:
         .where(columns.version == version, columns.at >= since, columns.score.is_not(None))
         .group_by(columns.route)
     )
-    with _reading(store) as connection:
+    with open_store(store) as connection:
         return {route: count for route, count in connection.execute(asked)}
 
 
 @contextmanager
-def _reading(store: str) -> "Iterator[Connection]":
+def open_store(store: str) -> "Iterator[Connection]":
     """Raises ConfigurationError."""
     from transformers_hem.feedback.place import read_place, require_installed
 
@@ -105,19 +105,14 @@ def _reading(store: str) -> "Iterator[Connection]":
     require_installed(place)
     if place.path is not None and not place.path.is_file():
         raise ConfigurationError(f"--store {place.shown} is not there")
-    from sqlalchemy.exc import SQLAlchemyError
+    from transformers_hem.feedback.faults import Unusable
+    from transformers_hem.feedback.reading import reading
 
-    from transformers_hem.feedback.opening import reading_engine
-
-    engine = reading_engine(place)
     try:
-        with engine.connect() as connection:
+        with reading(place) as connection:
             yield connection
-    except SQLAlchemyError as error:
-        why = str(error).splitlines()[0]
-        raise ConfigurationError(f"--store {place.shown} can't be read: {why}") from None
-    finally:
-        engine.dispose()
+    except Unusable as error:
+        raise ConfigurationError(f"--store can't be read: {error}") from None
 
 
 def of_example(example: "Example", *, hidden: bool) -> Observation | str:
@@ -134,16 +129,15 @@ def of_example(example: "Example", *, hidden: bool) -> Observation | str:
     )
     if query is None:
         return NO_TEXT
-    return Observation(query, edge, cloud, kind, _propensity(example), decided.at, said.client)
-
-
-def _propensity(example: "Example") -> Propensity:
-    share, by_edge = example.decided.shadow_share, example.served == EDGE
-    return Propensity(
-        edge=float(by_edge),
-        shadow_edge=share if by_edge else 0.0,
-        shadow_cloud=0.0 if by_edge else share,
-    )
+    both = edge is not None and cloud is not None
+    if kind == "shadow":  # a scorer says so, whoever asked
+        client, share = "", example.decided.shadow_share
+        if not share:
+            return NO_CHANCE
+    else:  # who compares both sides has seen them, whatever was drawn
+        client, share = said.client, 1.0 if both else example.decided.shadow_share
+    propensity = Propensity.of_served(example.served, 1.0, share)
+    return Observation(query, edge, cloud, kind, propensity, decided.at, client)
 
 
 def hidden_query(name: str, features: bytes | None) -> str | None:

@@ -13,10 +13,11 @@ import numpy as np
 
 from transformers_hem.arrays import Floats
 from transformers_hem.calibration.betting import ConfidenceSequence
-from transformers_hem.lifelong.watch import watch
+from transformers_hem.lifelong.watch import ERROR as ALARMS, MOST_ROWS, watch
 
 ERROR: Final = 0.05  # of either end of the interval
 LEAST: Final = 30  # pairs; fewer say nothing
+BATCH: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,9 @@ def live_loss(losses: Floats, edge: int, queries: int, promised: float) -> Live 
     if len(losses) < LEAST or not queries:
         return None
     sequence = ConfidenceSequence(2 * ERROR, -1.0, 1.0)
-    interval = sequence.update(np.clip(losses, -1, 1))
+    for start in range(0, len(losses), BATCH):  # a row takes a number for each cell
+        sequence.update(np.clip(losses[start : start + BATCH], -1, 1))
+    interval = sequence.interval
     share = edge / queries
     return Live(
         pairs=len(losses),
@@ -49,5 +52,12 @@ def live_loss(losses: Floats, edge: int, queries: int, promised: float) -> Live 
         low=share * interval.low,
         high=share * interval.high,
         # What the edge's answers may lose, for all queries to lose what is promised.
-        broken=share > promised and watch(losses, promised / share).broken,
+        broken=share > promised and _broken(losses, promised / share),
     )
+
+
+def _broken(losses: Floats, limit: float) -> bool:
+    """A watch ends after MOST_ROWS, and the next one begins; their errors add up to one ERROR."""
+    starts = range(0, len(losses), MOST_ROWS)
+    parts = enumerate((losses[start : start + MOST_ROWS] for start in starts), 1)
+    return any(watch(rows, limit, ALARMS * 6 / (np.pi * k) ** 2).broken for k, rows in parts)

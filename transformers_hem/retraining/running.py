@@ -28,6 +28,7 @@ from transformers_hem.retraining.compared import curves_of, facts_of, sentence
 from transformers_hem.retraining.gathering import gather
 from transformers_hem.retraining.judges import Rows, judges
 from transformers_hem.retraining.outcome import Outcome
+from transformers_hem.retraining.sampling import sampled
 from transformers_hem.retraining.wanted import Wanted, target_of
 from transformers_hem.routers.directory import algorithm_of
 from transformers_hem.routers.fingerprints import read_fingerprints
@@ -153,16 +154,21 @@ class _Retraining:
         )
 
     def _decided(self, outcome: Outcome, found: Challenge) -> Outcome:
-        """Raises ConfigurationError where the reserved pairs can't support a promise, or the
-        challenger can't be loaded."""
+        """Raises ConfigurationError where the reserved pairs can't support a promise of what would
+        be put in force, or that can't be loaded."""
         clock, challenger = self._clock, str(self._out)
         reserved = found.seen.subset(found.windows.reserved)
         with clock.step("calibration", f"calibrating on {len(reserved)} pairs"):
             routers = {"champion": self._champion.router} if self._champion else {}
             routers["challenger"] = open_for_queries(challenger)
             outcome = replace(outcome, curves=curves_of(routers, reserved))
-            chosen = recalibrate(challenger, reserved, self._target, self._confidence)
-        outcome = replace(outcome, promise=chosen.promise)
+            reserved = sampled(self._wanted.store, reserved)
+            try:
+                chosen = recalibrate(challenger, reserved, self._target, self._confidence)
+                outcome = replace(outcome, promise=chosen.promise)
+            except ConfigurationError:
+                if found.verdict.promote:
+                    raise
         if found.verdict.promote:
             origin = Origin(how="retrained", training=_trained(outcome), compared=outcome.compared)
             return self._promoted(outcome, challenger, origin)

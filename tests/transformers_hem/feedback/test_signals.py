@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.transformers_hem.feedback.collecting import collecting
 from tests.transformers_hem.gateway.gateway_under_test import chat, gateway
-from tests.transformers_hem.gateway.scripted_side import scripted_side, streamed
+from tests.transformers_hem.gateway.scripted_side import scripted_side, streamed, whole
+from tests.transformers_hem.gateway.test_cascade import UNSURE, whole_answer
 from transformers_hem.feedback.place import read_place
 from transformers_hem.feedback.reading import examples, reading
 from transformers_hem.feedback.signals import SECONDS, Noticed, Signals
@@ -45,3 +48,27 @@ async def test_a_retry_at_the_gateway_is_kept_for_the_request_before(tmp_path: P
         (example,) = examples(connection)
     assert (example.decided.request_id, example.feedback.signal) == ("r1", "retry")
     assert example.scores == (None, None)
+
+
+@pytest.mark.parametrize(("cloud_says", "same"), [("W0  w1", True), ("w0 w2", False)])
+async def test_an_escalation_that_changes_nothing_is_kept(
+    tmp_path: Path, cloud_says: str, same: bool
+) -> None:
+    path = tmp_path / "feedback.db"
+    async with (
+        scripted_side(lambda _: whole_answer(UNSURE, UNSURE)) as edge,
+        scripted_side(lambda _: whole("big", cloud_says)) as cloud,
+        collecting(str(path)) as (_, service),
+        gateway(
+            edge=edge.url,
+            cloud=cloud.url,
+            algorithm="ConfidenceRouter",
+            recorder=service.recorder,
+        ) as client,
+    ):
+        body = chat(QUESTION, stream=False)
+        reply = await client.post("/v1/chat/completions", json=body)
+        assert reply.headers["x-hem-route"] == "cloud"
+    with reading(read_place(str(path))) as connection:
+        found = [example.feedback.signal for example in examples(connection)]
+    assert found == (["same_answer"] if same else [])

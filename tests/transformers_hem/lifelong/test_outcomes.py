@@ -7,6 +7,7 @@ import pytest
 
 from transformers_hem.lifelong.observations import Observation, Observations, Propensity
 from transformers_hem.lifelong.outcomes import (
+    among_returned,
     cross_fitted,
     doubly_robust,
     expected,
@@ -89,3 +90,17 @@ def test_a_cross_fitted_row_knows_nothing_of_its_group() -> None:
     found = cross_fitted(seen, groups)
     assert np.isnan(found[:60]).all()
     assert (found[60:] > 0.8).all()
+
+
+def test_pairs_are_more_of_what_came_back_than_of_all_queries() -> None:
+    """One query in a hundred becomes a pair, and few users say something: of the rows a half."""
+    seldom = Propensity.of_served("edge", 1.0, 0.01)
+    pairs = [Observation(f"p{i}", 0.0, 1.0, "shadow", seldom) for i in range(50)]
+    said = [Observation(f"s{i}", 0.0, None, "explicit", seldom) for i in range(50)]
+    seen = Observations.of([*pairs, *said])
+    chances = among_returned(seen)
+    assert chances.tolist() == [[1.0, 0.5]] * 100
+    known = replace(seen, propensities=np.column_stack([chances, seen.propensities[:, 2]]))
+    wrong = np.full((100, 2), 0.5)
+    assert doubly_robust(known, wrong).mean(axis=0).tolist() == [0.0, 1.0]
+    assert doubly_robust(seen, wrong)[:, 1].mean() > 2  # by the share of all queries

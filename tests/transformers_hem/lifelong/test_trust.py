@@ -1,8 +1,11 @@
 """Whom to believe, of clients whose honesty is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from transformers_hem.lifelong.challenge import Round, prepared
 from transformers_hem.lifelong.observations import Observation, Observations, Propensity
 from transformers_hem.lifelong.trust import FEWEST, SHARE, believed, capped, trusted
 
@@ -79,3 +82,17 @@ def test_a_few_rows_are_never_capped() -> None:
 def test_belief_falls_with_the_square_and_then_to_nothing() -> None:
     found = believed(np.array([-3.0, 0.0, 2.5, 3.0, 4.0])).tolist()
     assert found == pytest.approx([1, 1, 1, (2.5 / 3) ** 2, 0])
+
+
+def test_reserved_pairs_have_no_say_in_whom_one_believes() -> None:
+    """Or a challenger would know of the rows that choose its threshold."""
+    seen = said("opposite")
+    reserved, used = np.arange(100), np.arange(200, len(seen))
+    turned = seen.outcomes.copy()
+    turned[reserved] = 1 - turned[reserved]
+    weights = [
+        prepared(each, used, Round(), reserved).weights.tolist()
+        for each in (seen, replace(seen, outcomes=turned))
+    ]
+    assert weights[0] == weights[1]
+    assert weights[0][:100] == [1.0] * 100

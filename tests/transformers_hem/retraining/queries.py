@@ -68,6 +68,7 @@ class Store:
         text: bool = True,
         source: str = "shadow",
         client: str = "somebody",
+        share: float = 0.1,
     ) -> None:
         """One second after the other, all answered by that side."""
         decisions, feedback = [], []
@@ -93,7 +94,7 @@ class Store:
                     algorithm="LinearRouter",
                     router="versions",
                     version=version,
-                    shadow_share=0.1,
+                    shadow_share=share,
                     query_hash=fingerprint(query).hex(),
                     query=query if text else None,
                     features=None if text else packed(query),
@@ -104,7 +105,7 @@ class Store:
                 origin="here",
                 request_id=request,
                 at=at + number,
-                client="" if source == "shadow" else client,
+                client=client,
                 source="shadow" if source == "shadow" else "user",
                 scorer="exact" if source == "shadow" else "",
                 edge_score=float(edge) if source == "shadow" else None,

@@ -1,5 +1,6 @@
 """A challenger takes the champion's place where it is better, and nothing else changes."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +12,9 @@ from predictors.errors import ConfigurationError
 from tests.transformers_hem.retraining.queries import EASY, HARD, Store, queries, write_rows
 from transformers_hem.calibration.any_time import MaxQualityLossAnyTime
 from transformers_hem.calibration.targets import EdgeRatio
+from transformers_hem.lifelong.observations import Observation, Observations
 from transformers_hem.reload.files import digest
+from transformers_hem.retraining.challenger import recalibrate
 from transformers_hem.retraining.running import retrain
 from transformers_hem.retraining.wanted import Wanted
 from transformers_hem.retraining.watching import check
@@ -66,6 +69,13 @@ def test_a_better_challenger_is_promoted_with_its_promise(
     assert version.origin.training["rows"] == {"base": 1200}
     assert version.origin.compared["apgr_gain"] > 0.05
     assert told(versions.folder, RETRAINED)["promoted"] is True
+
+
+def test_what_is_asked_often_counts_as_often_in_a_promise(start: Path, tmp_path: Path) -> None:
+    router = shutil.copytree(start, tmp_path / "router")
+    asked = [("tell me of the weather", 1.0)] * 300 + [("tell me of the theorem", 0.0)] * 100
+    rows = Observations.of([Observation(query, edge, 1.0, "base") for query, edge in asked])
+    assert recalibrate(str(router), rows, MaxQualityLossAnyTime(0.9), 0.9).rows == 400
 
 
 def test_who_is_no_better_stays_out(versions: Versions, wanted: Wanted, tmp_path: Path) -> None:
