@@ -17,6 +17,7 @@ from inferencegraph.commands.chat import chat
 from inferencegraph.commands.delete import delete
 from inferencegraph.commands.estimate import estimate
 from inferencegraph.commands.evaluate import evaluate
+from inferencegraph.commands.feedback import feedback
 from inferencegraph.commands.guard import guard
 from inferencegraph.commands.import_ import import_
 from inferencegraph.commands.init import init
@@ -25,6 +26,7 @@ from inferencegraph.commands.leaderboard import leaderboard
 from inferencegraph.commands.ledger import ledger
 from inferencegraph.commands.options import Command
 from inferencegraph.commands.render import render
+from inferencegraph.commands.retrain import retrain
 from inferencegraph.commands.router import router
 from inferencegraph.commands.schema import schema
 from inferencegraph.commands.score import score
@@ -65,12 +67,13 @@ def hem(
 COMMANDS: Final = (
     *(init, up, ask, chat, batch, render, validate, schema, router),
     *(apply, status, delete),
-    *(import_, estimate, label, train, score, calibrate, evaluate, leaderboard, bench),
+    *(import_, estimate, label, train, score, calibrate, retrain, evaluate, leaderboard, bench),
 )
 for command in COMMANDS:
     app.command(command.__name__.rstrip("_"), cls=Command)(command)  # `import` is a word of Python
 app.add_typer(guard, name="guard")
 app.add_typer(ledger)
+app.add_typer(feedback)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

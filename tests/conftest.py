@@ -170,6 +170,7 @@ LONGEST = tuple(
         "e2e/test_modes.py",
         "e2e/test_images.py",
         "e2e/test_gateway.py",
+        "e2e/test_a_day.py",
         "inferencegraph/local/test_stack.py",
         "inferencegraph/simulate/test_theory.py",
         "e2e/test_lm_eval.py",

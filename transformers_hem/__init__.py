@@ -1,6 +1,7 @@
 """First floor: decides. The hard-example mining (HEM) transformer, its algorithms and training.
 
 serving/       the transformer as a server; the one place that applies a threshold
+strategies/    how both models make one answer, in the mode self-design
 algorithms/    scores of queries and answers that are not trained
 routers/       trained routers: score, files and learner of each
 guards/        rules that overrule a score

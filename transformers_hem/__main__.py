@@ -14,6 +14,7 @@ from transformers_hem.serving.settings import (
     warn_of_a_prefix,
     warn_of_a_shipped_router,
 )
+from transformers_hem.strategies import STRATEGIES
 
 EXAMPLE = """examples:
   mine the query, as a graph's first step:
@@ -35,15 +36,18 @@ def main() -> None:
     from kserve import model_server
 
     from predictors.serving.server import serve
+    from transformers_hem.feedback.build import build_feedback
     from transformers_hem.gateway.build import build_gateway
     from transformers_hem.gateway.cors import read_origins
-    from transformers_hem.serving.transformer import build_model
+    from transformers_hem.serving.build import build_model
+    from transformers_hem.serving.transformer import InferenceThenMining
 
     parser = argparse.ArgumentParser(
         prog="python -m transformers_hem",
         usage="%(prog)s --model_name NAME [--predictor_host HOST:PORT] [options]",
         description="The hard-example mining (HEM) transformer. "
-        f"Algorithms: {', '.join(ALGORITHMS.names())}.",
+        f"Algorithms: {', '.join(ALGORITHMS.names())}. "
+        f"Strategies: {', '.join(STRATEGIES.names())}.",
         epilog=f"{_environment()}\n\n{EXAMPLE}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[model_server.parser],
@@ -53,14 +57,15 @@ def main() -> None:
     model = build_model(options, decider, settings.verifies())
     model.client_header = settings.client_header
     model.follow(reloading)
-    model.gateway = build_gateway(settings, options, model, reloading.current)
+    model.feedback = build_feedback(settings, reloading.current)
+    model.gateway = build_gateway(settings, options, model, reloading.current, model.feedback)
     warn_of_a_shipped_router(decider)
     warn_of_a_prefix(decider)
     # The decision on a query takes less time than a task that watches for its cancellation.
     serve(
         model,
         settings,
-        cancel_on_disconnect=decider.algorithm.stage == "answer",
+        cancel_on_disconnect=isinstance(model, InferenceThenMining),
         origins=read_origins(settings.cors_origins),
     )
 

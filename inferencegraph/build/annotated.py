@@ -33,6 +33,9 @@ COMMENTS: Final[Mapping[str, str]] = {
     "- name: PREDICTOR_MAX_TOKENS": (
         "For what a request leaves open. The uplink has the cloud's values, as it passes them on."
     ),
+    "- --on_break=": "Where the cloud is lost in the middle of an answer, the small model ends it.",
+    "- --verify_slots=": "Drafts that are checked here: so many answers at once, of all sites.",
+    "- name: HEM_STRATEGY": "How both models make one answer together.",
     "- name: HEM_ROUTER": (
         "A router's directory; its own threshold holds, unless HEM_THRESHOLD is set beside it."
     ),
@@ -62,6 +65,7 @@ COMMENTS: Final[Mapping[str, str]] = {
     "accessModes:": "Put the model's folder into it before the first start, by a pod that mounts "
     "it.",
     "- name: STORAGE_URI": "KServe mounts it, or fetches it, to /mnt/models.",
+    "- name: ask": "The edge's step has answered a request for the cloud, which goes on.",
     "- name: mine": "Hard: if mining fails, its error is the answer.",
     "- name: answer": "The annotated query goes on, not the client's.",
     "- name: degrade": "The uplink answered with an error: the edge answers.",

@@ -1,7 +1,7 @@
-"""The two InferenceGraph shapes, and the one place that writes gjson conditions.
+"""The InferenceGraph shapes, and the one place that writes gjson conditions.
 
-Both shapes are among the cases that were run against KServe's own router. Why their steps are as
-they are (`docs/architecture.md` draws the whole path of a query):
+The two of mining are among the cases that were run against KServe's own router. Why their steps are
+as they are (`docs/architecture.md` draws the whole path of a query):
 
 - A Sequence step whose condition is false ends its node with the body before it and status 200,
   even where that body is an error. So a step whose failure must show is `dependency: Hard`.
@@ -87,6 +87,41 @@ def inference_then_mining(
     edge = {"name": EDGE, "serviceName": f"{name}-edge", "dependency": "Hard"}
     nodes = {"root": _sequence(edge, escalate, _degrade(name))}
     return _graph(name, nodes, node, timeouts, resources, owner)
+
+
+def self_design(
+    name: str,
+    *,
+    node: EdgeNode = ANY_EDGE_NODE,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    resources: Resources = ROUTER_RESOURCES,
+    owner: str | None = None,
+) -> dict[str, Any]:
+    """A strategy: `<x>-edge` answers, or makes a request for the cloud; that is also what it gets
+    again where the uplink fails, as it knows from it what to answer then."""
+    edge = {"name": EDGE, "serviceName": f"{name}-edge", "dependency": "Hard"}
+    ask = {
+        "name": "ask",
+        "nodeName": "ask",
+        "data": "$response",
+        "condition": routed_to(CLOUD),
+    }
+    cloud = {"name": CLOUD, "serviceName": f"{name}-uplink"}
+    nodes = {"root": _sequence(edge, ask), "ask": _sequence(cloud, _degrade(name))}
+    return _graph(name, nodes, node, timeouts, resources, owner)
+
+
+def joint_at_edge(
+    name: str,
+    *,
+    node: EdgeNode = ANY_EDGE_NODE,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    resources: Resources = ROUTER_RESOURCES,
+    owner: str | None = None,
+) -> dict[str, Any]:
+    """A strategy that `<x>-edge` does by itself: its engine asks the cloud."""
+    edge = {"name": EDGE, "serviceName": f"{name}-edge", "dependency": "Hard"}
+    return _graph(name, {"root": _sequence(edge)}, node, timeouts, resources, owner)
 
 
 def _sequence(*steps: Step) -> dict[str, Any]:

@@ -100,12 +100,16 @@ def policies(
     clouds = [each.name for each in workloads if each.component == CLOUD]
     uplinks = [each.name for each in workloads if each.component == UPLINK]
     sources, targets = _by_end(flows, 1), _by_end(flows, 0)
-    targets |= {uplink: clouds for uplink in uplinks if clouds}
+    asking = UPLINK
+    if mining is not None and mining.joint:
+        asking, uplinks = EDGE, [f"{site.name}-edge-predictor" for site in sites]
+    for uplink in uplinks if clouds else ():
+        targets[uplink] = [*targets.get(uplink, ()), *clouds]
     doors, miners = _doors(workloads, sites, mining, isolation)
     for workload in workloads:
         incoming = [_of_app(source) for source in sources.get(workload.name, ())]
         if workload.component == CLOUD:
-            incoming += _callers_of_cloud(workload, isolation, bool(uplinks))
+            incoming += _callers_of_cloud(workload, isolation, asking if uplinks else None)
         outgoing = [_to_app(target) for target in targets.get(workload.name, ())]
         outgoing += _beyond(workload, isolation, workload.name in miners)
         rules = _ingress(workload, incoming, workload.name in doors, isolation)
@@ -131,11 +135,11 @@ def _doors(
 
 
 def _callers_of_cloud(
-    workload: _Workload, isolation: Isolation, has_uplinks: bool
+    workload: _Workload, isolation: Isolation, asking: str | None
 ) -> Iterator[Rule]:
-    """The uplinks of all sites by their labels, as there may be a thousand."""
-    if has_uplinks:
-        own = {OWNER_LABEL: workload.owner, COMPONENT_LABEL: UPLINK}
+    """What asks it at all sites, by its labels, as there may be a thousand."""
+    if asking is not None:
+        own = {OWNER_LABEL: workload.owner, COMPONENT_LABEL: asking}
         yield {"podSelector": {"matchLabels": own}}
     yield from map(_namespaces, isolation.cloud_callers)
 
@@ -149,6 +153,8 @@ def _flows(site: Site, mining: Mining) -> Iterator[tuple[str, str]]:
         yield graph, edge
     if hem != edge and (mining.mode != QUERY_STAGE or mining.gateway):
         yield hem, edge
+    if mining.joint:
+        return
     yield graph, uplink
     if mining.gateway:
         yield hem, uplink

@@ -15,7 +15,12 @@ from typing import Any, Final
 
 from inferencegraph.build.engine_file import EngineFile, unless_filed, with_file
 from inferencegraph.build.engine_pods import model_pod
-from inferencegraph.build.graph import inference_then_mining, mining_then_inference
+from inferencegraph.build.graph import (
+    inference_then_mining,
+    joint_at_edge,
+    mining_then_inference,
+    self_design,
+)
 from inferencegraph.build.monitoring import MODEL_PORT
 from inferencegraph.build.pods import (
     GRPC_PORT,
@@ -36,9 +41,11 @@ from inferencegraph.build.pods import (
 )
 from inferencegraph.build.sites import (
     ALGORITHM_MOUNT,
+    ANSWER_STAGE,
     DEFAULT_START_SECONDS,
     LIGHT_START_SECONDS,
     QUERY_STAGE,
+    SELF_DESIGN,
     UPLINK_RESOURCES,
     CloudAddress,
     CloudAPI,
@@ -63,24 +70,39 @@ ALGORITHM: Final = "algorithm"  # the volume with a user's own
 VOLUMES: Final = "files"  # volumes that the user names, counted
 CONFIG_MAP: Final = "hem-files"  # the volume of the user's ConfigMap
 _TRITON_METRICS_PORT: Final = 8002  # its default
+_SHAPES: Final = {
+    QUERY_STAGE: mining_then_inference,
+    ANSWER_STAGE: inference_then_mining,
+    SELF_DESIGN: self_design,
+}
 
 
 def site_manifests(
     site: Site, edge: Model, mining: Mining, cloud: CloudAddress | CloudAPI
 ) -> list[dict[str, Any]]:
     """Everything on the edge node: the InferenceServices of the mode, then the InferenceGraph."""
-    uplink = uplink_service(site, cloud)
-    shape = mining_then_inference if mining.mode == QUERY_STAGE else inference_then_mining
+    shape = joint_at_edge if mining.joint else _SHAPES[mining.mode]
     graph = shape(site.name, node=site.node, timeouts=site.timeouts, owner=site.owner)
+    if mining.joint:
+        return [edge_service(site, edge, mining, cloud), graph]
+    uplink = uplink_service(site, cloud)
     if mining.mode == QUERY_STAGE:
         return [edge_service(site, edge), hem_service(site, mining), uplink, graph]
     return [edge_service(site, edge, mining), uplink, graph]
 
 
-def edge_service(site: Site, model: Model, mining: Mining | None = None) -> dict[str, Any]:
-    """`<x>-edge`; with `mining` (answer stage) HEM stands before it as its transformer."""
+def edge_service(
+    site: Site,
+    model: Model,
+    mining: Mining | None = None,
+    far: CloudAddress | CloudAPI | None = None,
+) -> dict[str, Any]:
+    """`<x>-edge`; with `mining` (answer stage, self-design) HEM stands before it, as its
+    transformer. far: the cloud, where its engine asks that itself."""
     name = f"{site.name}-edge"
     pod, running = model_pod(name, model, site.images), model.running
+    if far is not None:
+        _asks_itself(pod["containers"][0], site, far)
     extra: dict[str, Any] = {"deploymentStrategy": NO_SURGE}
     limit = f"--predictor_request_timeout_seconds={site.timeouts.edge}"
     if mining is not None and mining.sidecar:
@@ -91,6 +113,33 @@ def edge_service(site: Site, model: Model, mining: Mining | None = None) -> dict
         components["transformer"] = _component(_hem_pod(hem, mining, site), site.node)
     named = labels(site.name, "edge", site.owner)
     return _service(name, named, components, running.scale)
+
+
+def _asks_itself(model: dict[str, Any], site: Site, far: CloudAddress | CloudAPI) -> None:
+    """The container of an edge model whose engine calls the cloud, as an uplink would: its place,
+    its time limits, and its key. The model's name there is for servers that have several."""
+    model["args"] += [f"--url={far.url}"]
+    if isinstance(far, CloudAPI) and far.engine == "openai_api":
+        model["args"] += [f"--upstream_model={far.model}"]
+    model["env"] += [{"name": n, "value": value} for n, value in _limits(site).items()]
+    model["env"] += _key(far)
+
+
+def _limits(site: Site) -> dict[str, str]:
+    """Of calls of the cloud."""
+    return {
+        "PREDICTOR_CONNECT_TIMEOUT": f"{site.timeouts.cloud_connect:g}",
+        "PREDICTOR_TIMEOUT": f"{site.timeouts.cloud:g}",
+        **site.places.environment(),
+    }
+
+
+def _key(cloud: CloudAddress | CloudAPI) -> list[dict[str, Any]]:
+    """Of its API, which may come later."""
+    if not isinstance(cloud, CloudAPI) or not cloud.secret:
+        return []
+    key = {"name": cloud.secret, "key": cloud.key, "optional": True}
+    return [{"name": "PREDICTOR_API_KEY", "valueFrom": {"secretKeyRef": key}}]
 
 
 def _with_sidecar(
@@ -151,9 +200,7 @@ def _forwarder(name: str, site: Site, cloud: CloudAddress | CloudAPI) -> dict[st
     target = [f"--engine={engine}", f"--url={cloud.url}", f"--upstream_model={cloud.model}"]
     environment = {
         **sampling_environment(cloud.sampling),
-        "PREDICTOR_CONNECT_TIMEOUT": f"{site.timeouts.cloud_connect:g}",
-        "PREDICTOR_TIMEOUT": f"{site.timeouts.cloud:g}",
-        **site.places.environment(),
+        **_limits(site),
     }
     if isinstance(cloud, CloudAPI):
         # Nobody mines the cloud's answers.
@@ -163,9 +210,7 @@ def _forwarder(name: str, site: Site, cloud: CloudAddress | CloudAPI) -> dict[st
     forwarder = container(
         site.images.predictor, name, target, environment, UPLINK_RESOURCES, LIGHT_START_SECONDS
     )
-    if isinstance(cloud, CloudAPI) and cloud.secret:
-        key = {"name": cloud.secret, "key": cloud.key, "optional": True}
-        forwarder["env"].append({"name": "PREDICTOR_API_KEY", "valueFrom": {"secretKeyRef": key}})
+    forwarder["env"] += _key(cloud)
     return forwarder
 
 
@@ -227,11 +272,14 @@ def _hem_container(name: str, mining: Mining, site: Site, *arguments: str) -> di
 
 
 def gateway_environment(site: Site, mining: Mining) -> dict[str, str]:
-    """Where the gateway finds both sides. In the answer stage HEM knows its edge already."""
-    edge = {"HEM_EDGE_URL": predictor_url(f"{site.name}-edge")}
+    """Where the gateway finds both sides. In front of its edge HEM knows that already; where the
+    edge's engine asks the cloud itself, that alone is to be found, and turns the gateway on."""
+    inside = mining.sidecar and mining.joint
+    edge = f"http://localhost:{_BEHIND[0]}" if inside else predictor_url(f"{site.name}-edge")
+    uplink = {"HEM_CLOUD_URL": predictor_url(f"{site.name}-uplink")}
     return {
-        **(edge if mining.mode == QUERY_STAGE else {}),
-        "HEM_CLOUD_URL": predictor_url(f"{site.name}-uplink"),
+        **({"HEM_EDGE_URL": edge} if mining.mode == QUERY_STAGE or mining.joint else {}),
+        **({} if mining.joint else uplink),
         # A folder, too, may be given: each key of the Secret is a caller then.
         "HEM_API_KEYS_FILE": mining.environment().get("HEM_API_KEYS_FILE", str(KEYS_FILE)),
     }

@@ -17,6 +17,12 @@ from predictors.upstream.redaction import shown_url
 QUERY_STAGE: Final = "mining-then-inference"
 ANSWER_STAGE: Final = "inference-then-mining"
 MINING_MODES: Final = (QUERY_STAGE, ANSWER_STAGE)
+SELF_DESIGN: Final = "self-design"
+MODES: Final = (*MINING_MODES, SELF_DESIGN)
+# Where only the two of mining will do.
+OF_A_STRATEGY: Final = (
+    f"{SELF_DESIGN} is code of yours there: write it as a strategy of a spec (docs/self-design.md)"
+)
 
 # The Secret with the keys of the gateway's callers.
 GATEWAY_KEYS: Final = "kserve-hem-gateway-keys"
@@ -178,13 +184,14 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class OwnAlgorithm:
-    """A user's own algorithm: class `name` in the text of the file `<module>.py`, and its stage
-    where the class says it."""
+    """A user's own algorithm or strategy: class `name` in the text of the file `<module>.py`, its
+    stage where the class says it, and whether it says that it is at the edge."""
 
     module: str
     name: str
     text: str
     stage: str | None = None
+    at_edge: bool = False
 
     @property
     def path(self) -> str:
@@ -194,6 +201,16 @@ class OwnAlgorithm:
     def suffix(self) -> str:
         """Of the ConfigMap's name: another text has another name, so that pods start anew."""
         return f"algorithm-{hashlib.sha256(self.text.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A strategy of the mode self-design. at_edge: the edge's engine asks the cloud itself, and
+    there is no uplink."""
+
+    strategy: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    at_edge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +230,11 @@ class Mining:
     stands in the edge model's pod, in the answer stage. own: the user's own algorithm, which is
     mounted, as is a ConfigMap of the user's. by_torch: its router needs torch and transformers,
     which are in the predictor's image; that one is on each site's node for the uplink, so nothing
-    more is pulled. mounts: files, such as those of guards."""
+    more is pulled. mounts: files, such as those of guards. design: of the mode self-design, which
+    needs no algorithm: that is None."""
 
     mode: str
-    algorithm: str
+    algorithm: str | None
     router: str | None = None
     threshold: float | None = None
     parameters: Mapping[str, str | float | bool] = field(default_factory=dict)
@@ -229,12 +247,17 @@ class Mining:
     config_map: str | None = None
     by_torch: bool = False
     mounts: tuple[Mount, ...] = ()
+    design: Design | None = None
 
     def __post_init__(self) -> None:
-        if self.mode not in MINING_MODES:
+        if self.mode not in MODES:
             raise ConfigurationError(
-                f"unknown mining mode {self.mode!r}; {known(self.mode, MINING_MODES)}"
+                f"unknown mining mode {self.mode!r}; {known(self.mode, MODES)}"
             )
+        if (self.mode == SELF_DESIGN) != (self.design is not None):
+            raise ConfigurationError(f"a strategy is of {SELF_DESIGN}, not of {self.mode}")
+        if self.design is None and self.algorithm is None:
+            raise ConfigurationError(f"{self.mode} needs an algorithm")
         if self.sidecar and self.mode == QUERY_STAGE:
             raise ConfigurationError(
                 f"a sidecar mines the answers of the model in its pod; in {QUERY_STAGE} HEM is a "
@@ -245,6 +268,12 @@ class Mining:
         values: dict[str, str | None] = {
             "PYTHONPATH": ALGORITHM_MOUNT if self.own else None,
             "MINING_MODE": self.mode,
+            "HEM_STRATEGY": self.design.strategy if self.design else None,
+            "HEM_STRATEGY_PARAMETERS": (
+                json.dumps(dict(self.design.parameters))
+                if self.design and self.design.parameters
+                else None
+            ),
             "HEM_ALGORITHM": self.algorithm,
             "HEM_ROUTER": MODEL_MOUNT if self.fetched else self.router,
             "STORAGE_URI": self.router if self.fetched else None,
@@ -253,6 +282,11 @@ class Mining:
         }
         chosen = {name: value for name, value in values.items() if value is not None}
         return {**chosen, **self.settings}
+
+    @property
+    def joint(self) -> bool:
+        """Whether the edge's engine asks the cloud itself."""
+        return self.design is not None and self.design.at_edge
 
     @property
     def fetched(self) -> bool:

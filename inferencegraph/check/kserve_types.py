@@ -220,6 +220,7 @@ CORE_KINDS: Final[dict[str, tuple[str, ...]]] = {
         "ServiceAccount",
     ),
     "apps/v1": ("DaemonSet", "Deployment", "StatefulSet"),
+    "batch/v1": ("CronJob", "Job"),
     "networking.k8s.io/v1": ("Ingress", "NetworkPolicy"),
     "policy/v1": ("PodDisruptionBudget",),
 }

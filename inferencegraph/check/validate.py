@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from inferencegraph.check.batch import check_cron_job, check_job
 from inferencegraph.check.besides import (
     check_disruption_budget,
     check_ingress,
@@ -16,6 +17,7 @@ from inferencegraph.check.besides import (
 )
 from inferencegraph.check.containers import mapping
 from inferencegraph.check.definitions.checking import Definitions
+from inferencegraph.check.feedback import check_feedback
 from inferencegraph.check.fields import check_fields, check_type
 from inferencegraph.check.graphs import check_calls, check_graph, check_spec
 from inferencegraph.check.kserve_types import CORE_KINDS, GROUP, NAMED_KINDS, UNCHECKED, VERSIONS
@@ -77,6 +79,7 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         check_webhook,
         check_places,
         check_storage,
+        check_feedback,
         check_selection,
         check_service_pods,
     ),
@@ -86,7 +89,9 @@ CHECKS: Final[dict[str, tuple[Check, ...]]] = {
         itertools.chain.from_iterable(CORE_KINDS.values()), (check_fields, check_object_name)
     ),
     **dict.fromkeys(itertools.chain.from_iterable(NAMED_KINDS.values()), (check_object_name,)),
+    "CronJob": (check_fields, check_object_name, check_cron_job),
     "Ingress": (check_fields, check_object_name, check_ingress),
+    "Job": (check_fields, check_object_name, check_job),
     "NetworkPolicy": (check_fields, check_object_name, check_network_policy),
     "PodDisruptionBudget": (check_fields, check_object_name, check_disruption_budget),
     "LLMInferenceService": (check_fields, check_name),

@@ -177,6 +177,9 @@ def _site(service: Service, site: str) -> dict[str, Any]:
         "errorRate": figures.error_rate if figures else None,
         "promise": own.as_json() if own else None,
         "promisedShare": judged_share(service, site),
+        "routerVersions": sorted(figures.versions) if figures else [],
+        "liveQualityLoss": figures.live if figures else None,
+        "promisedQualityLoss": figures.promised if figures else None,
         "parts": [_part(service, part) for part in service.parts if part.site == site],
     }
 

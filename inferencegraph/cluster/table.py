@@ -12,6 +12,7 @@ from rich.text import Text
 from inferencegraph.cluster.components import Finding
 from inferencegraph.cluster.promise import Interval, Promise
 from inferencegraph.cluster.status import Service, judged_share, stamp
+from inferencegraph.cluster.telemetry import Figures
 
 _COLOURS: Final = {"Running": "green", "Pending": "yellow", "Failed": "bold red"}
 MOST_SITES: Final = 40  # that are listed; of more, those with something to tell come first
@@ -95,6 +96,8 @@ def _about(service: Service, site: str) -> list[str]:
         facts.append(f"errors {figures.error_rate:.1%}")
     if facts:
         lines.append(f"{site}: {', '.join(facts)}")
+    if figures and figures.versions:
+        lines.append(f"{site}: {_versions(figures)}")
     if own:
         judged = judged_share(service, site)
         lines.append(f"{site}: promise: {_quality(own)}{f'; {judged}' if judged else ''}")
@@ -103,6 +106,16 @@ def _about(service: Service, site: str) -> list[str]:
 
 def _quality(own: Promise) -> str:
     return own.quality if own.drift is None else f"{own.quality} (score drift {own.drift:.2f})"
+
+
+def _versions(figures: Figures) -> str:
+    """Replicas take a switch up within seconds, not at once."""
+    told = f"router version {' and '.join(map(str, sorted(figures.versions)))}"
+    if figures.live is not None:
+        told += f", live quality loss {figures.live:.3f}"
+    if figures.promised is not None:
+        told += f", promised {figures.promised:g}"
+    return told
 
 
 def _percent(interval: Interval) -> str:

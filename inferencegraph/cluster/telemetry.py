@@ -33,7 +33,9 @@ def _sums() -> Any:
 class Figures:
     """Sums since the pods started. `drift`: the indexes of all replicas, NaN where a replica has
     too few scores. `costs`: by currency and route. `calls`: of models by the gateway, by outcome;
-    `asked`, `retried` and `refused`: of the cloud by the uplink."""
+    `asked`, `retried` and `refused`: of the cloud by the uplink. `versions` of the router that the
+    replicas have in force; of that `promised` and `live` quality loss, None where nobody has
+    told."""
 
     decisions: Sums = field(default_factory=_sums)
     drift: list[float] = field(default_factory=list)
@@ -43,6 +45,9 @@ class Figures:
     asked: float = 0.0
     retried: float = 0.0
     refused: float = 0.0
+    versions: set[int] = field(default_factory=set)
+    promised: float | None = None
+    live: float | None = None
 
     def add(self, text: str, side: str) -> None:
         """The samples of one pod's /metrics. Raises ValueError where they are none."""
@@ -65,6 +70,9 @@ class Figures:
         self.asked += other.asked
         self.retried += other.retried
         self.refused += other.refused
+        self.versions |= other.versions
+        self.promised = other.promised if self.promised is None else self.promised
+        self.live = other.live if self.live is None else self.live
 
     def _count(self, name: str, labels: dict[str, str], value: float, side: str) -> None:
         route = labels.get("route", "")
@@ -73,6 +81,12 @@ class Figures:
                 self.decisions[route] += value
             case "hem_score_psi":
                 self.drift.append(value)
+            case "hem_router_version":
+                self.versions.add(int(value))
+            case "hem_promised_quality_loss":
+                self.promised = value
+            case "hem_live_quality_loss":
+                self.live = value
             case "hem_cost_total":
                 self.costs[labels.get("currency", ""), route] += value
             case "hem_attempts_total":

@@ -102,11 +102,31 @@ def _text(reply: "Reply") -> str:
         about.append(f"score {float(facts['score']):.2f}{beside}")
     if hem.get(contract.HEM_ALGORITHM):
         about.append(str(hem[contract.HEM_ALGORITHM]))
+    if hem.get(contract.HEM_STRATEGY) not in (None, hem.get(contract.HEM_ALGORITHM)):
+        about.append(f"strategy {hem[contract.HEM_STRATEGY]}")
     if facts["served_by"]:
         about.append(f"served by {facts['served_by']}")
     about.append(f"{reply.seconds * 1000:.0f} ms")
     lines = [facts["answer"] or "(an empty answer)", f"  {' · '.join(about)}"]
+    if hem.get(contract.names.SPECULATION):
+        lines.append(f"  {_speculated(reply)}")
     return "\n".join([*lines, f"  degraded: {facts['degraded']}"] if facts["degraded"] else lines)
+
+
+def _speculated(reply: "Reply") -> str:
+    """How the answer came about, where the edge's model drafts for the cloud's."""
+    from predictors.contract.names import SPECULATION, SPECULATION_REASON
+
+    way, reason = reply.parameters[SPECULATION], reply.parameters.get(SPECULATION_REASON)
+    about = [f"speculation: {way}{f' ({reason})' if reason else ''}"]
+    if (told := reply.answers[0].speculation) is not None and told.draft_rounds:
+        about += [
+            f"{told.accepted_tokens} of {told.drafted_tokens} drafted tokens taken",
+            f"{told.draft_rounds} rounds",
+            f"{told.cloud_passes} passes of the cloud",
+            f"{told.link_bytes_sent + told.link_bytes_received:,} bytes",
+        ]
+    return " \u00b7 ".join(about)
 
 
 def _degraded(reply: "Reply") -> str | None:
@@ -116,8 +136,12 @@ def _degraded(reply: "Reply") -> str | None:
     answered tells, which is the site's with `-edge` behind it.
     """
     from inferencegraph.evaluate.hints import cloud_failed
-    from predictors.contract import CLOUD
+    from predictors.contract import CLOUD, EDGE
+    from predictors.contract.names import SPECULATION, SPECULATION_REASON
 
+    if (way := reply.parameters.get(SPECULATION)) is not None:  # it says itself who answered
+        alone = way == EDGE and reply.route == CLOUD
+        return cloud_failed(str(reply.parameters.get(SPECULATION_REASON))) if alone else None
     served_by = str(reply.answers[0].served_by)
     if reply.failure or (reply.route == CLOUD and served_by.endswith("-edge")):
         return cloud_failed(reply.failure)

@@ -46,6 +46,13 @@ def init(
         str | None,
         typer.Option(help="{transformers_hem.algorithms:ALGORITHMS}", show_default=False),
     ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            help="How both models answer together: {transformers_hem.strategies:STRATEGIES}.",
+            show_default=False,
+        ),
+    ] = None,
     router: Annotated[
         str | None, typer.Option(metavar="ROUTER", help="A trained one.", show_default=False)
     ] = None,
@@ -73,11 +80,16 @@ def init(
 
     if edge_only and cloud_only:
         raise ConfigurationError("--edge-only and --cloud-only leave nothing; give one")
+    if strategy == "speculative" and cloud is None and source is None:
+        raise ConfigurationError(
+            "--strategy speculative needs --cloud: a model, or the URL of a vLLM server"
+        )
     _refuse_existing(out, force)
-    told = any(v is not None for v in (name, edge, cloud, cloud_model, algorithm, router)) or node
+    chosen = (name, edge, cloud, cloud_model, algorithm, strategy, router)
+    told = any(v is not None for v in chosen) or node
     if source is not None:
-        chosen = (edge_engine, cloud_engine, threshold, edge_only or None, cloud_only or None)
-        if told or any(v is not None for v in chosen):
+        others = (edge_engine, cloud_engine, threshold, edge_only or None, cloud_only or None)
+        if told or any(v is not None for v in others):
             raise ConfigurationError("--from takes all from its file; give only -o and --force")
         _write(_converted(source, out), out)
         return
@@ -110,6 +122,7 @@ def init(
             algorithm,
             router,
             threshold,
+            strategy,
         ),
         _named(out),
     )

@@ -1,17 +1,15 @@
 """`hem ledger verify` and `hem ledger report`."""
 
 import json
-import re
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from inferencegraph.commands.options import AsJson, Command
-from predictors.errors import ConfigurationError
+from inferencegraph.commands.times import read_time
 
 if TYPE_CHECKING:
     from predictors.upstream.ledger.lines import Head
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 
 BROKEN: Final = 1
 UNSIGNED_AT_START: Final = 2  # lines of a ledger that is signed from its beginning: open, cut
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
 Ledger = Annotated[
     Path, typer.Argument(metavar="PATH", help="The ledger's file; its segments lie beside it.")
@@ -120,8 +117,9 @@ def report(
     from predictors.upstream.ledger.verify import Broken
 
     priced = read_prices(prices) if prices else None
+    begin = None if since is None else read_time(since, "--since")
     try:
-        made = reported(path, by, _time(since), priced, *_after(after))
+        made = reported(path, by, begin, priced, *_after(after))
     except Broken as broken:
         _broken(broken)
     currency = priced.currency if priced else None
@@ -145,22 +143,6 @@ def _head(text: str | None, option: str) -> "Head | None":
 def _after(text: str | None) -> "tuple[Head, ...]":
     found = _head(text, "--after")
     return () if found is None else (found,)
-
-
-def _time(text: str | None) -> datetime | None:
-    """Raises ConfigurationError."""
-    if text is None:
-        return None
-    ago = re.fullmatch(r"(\d{1,6})([mhd])", text)
-    try:
-        if ago:
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        found = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        raise ConfigurationError(
-            f"--since {text!r:.60} must be a time, as 2026-11-29T12:00, or how long ago, as 24h"
-        ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _tell(path: Path, found: "Verified", head: "Head | None", *, checked: bool) -> None:

@@ -98,9 +98,9 @@ def train(
 
     from transformers_hem.routers.training import train as run
 
-    parameters = _parameters(setting or [], encoder)
+    parameters = training_parameters(setting or [], encoder)
     console = Console(stderr=True)
-    with _logged(console), console.status(f"training {algorithm} on {data}"):
+    with logged(console), console.status(f"training {algorithm} on {data}"):
         metrics = run(data, algorithm, out, limit, seed, epsilon, parameters, prefix_tokens)
     if as_json:
         print(json.dumps(metrics))
@@ -125,7 +125,8 @@ def _text(algorithm: str, out: Path, metrics: "Metrics") -> str:
     )
 
 
-def _parameters(settings: Sequence[str], encoder: str | None) -> dict[str, str]:
+def training_parameters(settings: Sequence[str], encoder: str | None) -> dict[str, str]:
+    """Of --set and --encoder. Raises ConfigurationError."""
     parameters = {} if encoder is None else {"encoder": encoder}
     for setting in settings:
         name, equals, value = (part.strip() for part in setting.partition("="))
@@ -138,7 +139,7 @@ def _parameters(settings: Sequence[str], encoder: str | None) -> dict[str, str]:
 
 
 @contextmanager
-def _logged(console: "Console") -> Iterator[None]:
+def logged(console: "Console") -> Iterator[None]:
     """Shows what training logs, above the spinner."""
     from rich.logging import RichHandler
 

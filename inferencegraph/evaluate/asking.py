@@ -11,7 +11,13 @@ import numpy as np
 
 from inferencegraph.evaluate.datasets import Item
 from inferencegraph.evaluate.hints import hint_where_nobody_listens
-from inferencegraph.evaluate.outcome import Outcome, read_outcome, tokens_of, told_of
+from inferencegraph.evaluate.outcome import (
+    Outcome,
+    read_outcome,
+    speculation_of,
+    tokens_of,
+    told_of,
+)
 from predictors.contract import CLOUD, EDGE, HEM_PREFER, Scalar
 from predictors.errors import HEMError, UpstreamError
 from predictors.upstream.ask import infer
@@ -110,6 +116,7 @@ def _of_chat(answer: Any, said: Mapping[str, Any], served_by: str | None) -> Out
         reason=said.get("reason"),
         difficulty=said.get("score"),
         edge_row=told_of(answer) if side == EDGE else {},
+        **speculation_of(said),
         **(drafts | tokens_of(side, answer)),
     )
     return outcome.degraded(str(said["degraded"])) if said.get("degraded") else outcome

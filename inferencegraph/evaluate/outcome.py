@@ -1,6 +1,6 @@
 """What became of one question: who answered, how well, how fast, and what it took."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from predictors.contract import (
     is_number,
     parse_answers,
 )
+from predictors.contract.names import SPECULATION, SPECULATION_REASON
 
 SIGNALS: Final = ("mean_logprob", "min_logprob", "mean_margin")
 
@@ -29,7 +30,8 @@ class Outcome:
 
     Tokens are those that each side took, None where it tells none. `request_bytes` and
     `response_bytes` are the client's bodies. `edge_row`: what the edge's answer tells a router that
-    mines the answer, as rows of `hem label` have it.
+    mines the answer, as rows of `hem label` have it. `speculation`: who answered really, where the
+    edge's engine asks the cloud itself, and why that was not the cloud.
     """
 
     route: str | None = None
@@ -50,6 +52,8 @@ class Outcome:
     request_bytes: int | None = None
     response_bytes: int | None = None
     edge_row: Mapping[str, Any] = field(default_factory=dict)
+    speculation: str | None = None
+    speculation_reason: str | None = None
 
     def failed(self, error: str) -> "Outcome":
         """The same question as one that was not answered."""
@@ -58,6 +62,12 @@ class Outcome:
     def degraded(self, failure: str = "") -> "Outcome":
         """The same question as one that the cloud failed to answer; `failure` says why."""
         return self.failed(f"degraded: {cloud_failed(failure)}")
+
+    def is_stand_in(self, edge: Collection[str | None]) -> bool:
+        """Whether the edge's model, by one of these names, answered what was the cloud's."""
+        if self.error is not None or self.route != CLOUD:
+            return False
+        return self.served_by in edge if self.speculation is None else self.speculation == EDGE
 
     def stored(self) -> dict[str, Any]:
         """For a file; what is not known is left out."""
@@ -70,6 +80,11 @@ def tokens_of(side: str, answer: Answer) -> dict[str, Any]:
         f"{side}_prompt_tokens": answer.prompt_tokens,
         f"{side}_completion_tokens": answer.completion_tokens,
     }
+
+
+def speculation_of(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Of V2's parameters, or of the gateway's object, as fields of an Outcome."""
+    return {name: told.get(name) for name in (SPECULATION, SPECULATION_REASON)}
 
 
 def told_of(answer: Answer) -> dict[str, Any]:
@@ -90,6 +105,7 @@ def read_outcome(response: Mapping[str, Any]) -> Outcome:
         "route": parameters.get(HEM_ROUTE),
         "reason": parameters.get(HEM_REASON),
         "difficulty": difficulty if is_number(difficulty) else None,
+        **speculation_of(parameters),
     }
     row = _probabilities(response)
     if row is not None:

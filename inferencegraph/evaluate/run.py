@@ -245,8 +245,8 @@ def _without_stand_ins(asked: Mapping[str, Run]) -> dict[str, Run]:
     edge = {outcome.served_by for outcome in own if outcome.route == EDGE} - {None}
 
     def told(outcome: Outcome) -> Outcome:
-        stood_in = outcome.error is None and outcome.route == CLOUD and outcome.served_by in edge
-        return outcome.degraded() if stood_in else outcome
+        reason = outcome.speculation_reason or ""
+        return outcome.degraded(reason) if outcome.is_stand_in(edge) else outcome
 
     return {
         name: replace(run, outcomes=[told(outcome) for outcome in run.outcomes])

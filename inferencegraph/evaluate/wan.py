@@ -1,4 +1,4 @@
-"""Bytes between the near side and the cloud, as the uplinks of a local stack count them."""
+"""Bytes between the near side and the cloud, as what calls that in a local stack counts them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """`urls` are the uplinks'."""
+    """`urls` are those of what calls the cloud: the uplinks, mostly."""
 
     urls: Sequence[str]
 
     async def read(self) -> Count | None:
-        """None where an uplink does not tell."""
+        """None where one does not tell."""
         total = {"sent": 0.0, "received": 0.0}
         async with build_client(_SECONDS) as client:
             for url in self.urls:
@@ -48,8 +48,12 @@ class Traffic:
 
 
 def wan(plan: Plan) -> Traffic | None:
-    """None where the stack has no uplink."""
-    urls = [part.url for part in plan.components if part.service.endswith(_UPLINK)]
+    """None where the stack has no uplink, and no edge that asks the cloud itself."""
+    urls = [
+        part.url
+        for part in plan.components
+        if part.service.endswith(_UPLINK) or part.asks_the_cloud
+    ]
     return Traffic(urls) if urls else None
 
 

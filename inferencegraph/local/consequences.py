@@ -10,6 +10,7 @@ from inferencegraph.local.placement import LOOPBACK
 from inferencegraph.local.plan import Component, Plan
 from predictors.contract import CLOUD, EDGE
 
+EDGE_ANSWERS: Final = "the edge answers"
 EVERY: Final = "every question fails"
 REQUESTS: Final = "requests to it fail"
 NOBODY: Final = "no other service here calls it"
@@ -35,7 +36,19 @@ def if_gone(plan: Plan, component: Component) -> str:
         calls = list(_calls_of(plan, component.service))
         if calls:
             return _joined(map(_unreachable, sorted(calls, key=lambda call: call.as_stand_in)))
-    return _joined(if_failing(plan, caller.service) for caller in callers)
+    return _joined(if_far_side_fails(plan, caller) for caller in callers)
+
+
+def if_far_side_fails(plan: Plan, component: Component) -> str:
+    """The server that this one calls."""
+    if component.service in plan.infer_urls and _ends_alone(component):
+        return EDGE_ANSWERS
+    return if_failing(plan, component.service)
+
+
+def _ends_alone(component: Component) -> bool:
+    """Whether its small model answers where the large one, which it drafts for, is lost."""
+    return component.asks_the_cloud and "--on_break=finish" in component.command
 
 
 def if_failing(plan: Plan, service: str) -> str:
@@ -65,7 +78,7 @@ def _unreachable(call: Call) -> str:
 def _failed(call: Call) -> str:
     if call.stand_in is None:
         return _unreachable(call)
-    return "the edge answers" if call.stand_in.endswith("-edge") else f"{call.stand_in} answers"
+    return EDGE_ANSWERS if call.stand_in.endswith("-edge") else f"{call.stand_in} answers"
 
 
 def _is_entry(plan: Plan, component: Component) -> bool:

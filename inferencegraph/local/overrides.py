@@ -34,7 +34,7 @@ from predictors.logs import LOG_FORMAT
 from predictors.upstream.redaction import shown_url, shown_value
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.routers.directory import algorithm_of, locate
-from transformers_hem.serving.settings import MODES
+from transformers_hem.serving.settings import MODES, SELF_DESIGN
 
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
 _OPTION: Final = re.compile(r"[a-z][a-z0-9_-]*")
@@ -185,7 +185,7 @@ def _route_by(router: str, targets: Sequence[Target]) -> None:
     mode = MODES[ALGORITHMS.load(algorithm).stage]
     for target in mining:
         said = setting("hem", target.container, "mining_mode")
-        if said not in (None, mode):
+        if said not in (None, mode, SELF_DESIGN):
             raise ConfigurationError(
                 f"--router {router}: {algorithm} is for {mode}, but the manifest of {target.name} "
                 f"says {said}; give manifests for {mode} with -f"

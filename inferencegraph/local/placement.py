@@ -24,7 +24,8 @@ from inferencegraph.check.containers import (
 from predictors.errors import ConfigurationError
 
 LOOPBACK: Final = "127.0.0.1"
-GATEWAY: Final = "HEM_CLOUD_URL"  # the variable that turns a HEM server's gateway on
+# The variables of which each turns a HEM server's gateway on.
+GATEWAY: Final = ("HEM_CLOUD_URL", "HEM_EDGE_URL")
 _ADDRESS: Final = re.compile(
     r"(?P<lead>://|^|=)(?P<host>[a-z0-9][-a-z0-9.]*)(?P<port>:\d+)?(?=[/?#,\s]|$)"
 )
@@ -128,7 +129,7 @@ class Placement:
     def serve_gateways_at(self, ports: Iterator[int]) -> None:
         """Moves each HEM server with a gateway to a port that its callers can remember."""
         for place, item in enumerate(self.placed):
-            if environment(item.container, GATEWAY):
+            if any(environment(item.container, name) for name in GATEWAY):
                 self.placed[place] = replace(item, http_port=next(ports))
 
     def hosts(self) -> dict[str, int]:

@@ -58,10 +58,15 @@ class Component:
     @property
     def gateway(self) -> str | None:
         """What its gateway calls the site, where it has one: as transformers_hem.gateway does."""
-        if not self.environment.get(GATEWAY):
+        if not any(map(self.environment.get, GATEWAY)):
             return None
         named = self.service.removesuffix("-hem").removesuffix("-edge")
         return self.environment.get("HEM_SITE") or named
+
+    @property
+    def asks_the_cloud(self) -> bool:
+        """Whether it is an edge model whose engine does that itself."""
+        return "--engine=speculative" in self.command
 
     @property
     def page(self) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from inferencegraph.check.validate import refuse
 from inferencegraph.local.backoff import Backoff
-from inferencegraph.local.consequences import if_failing, if_gone, is_clouds
+from inferencegraph.local.consequences import if_far_side_fails, if_gone, is_clouds
 from inferencegraph.local.containers import OURS, with_own_images
 from inferencegraph.local.far_sides import FarSides
 from inferencegraph.local.observer import Death, Observer, death_notice
@@ -175,7 +175,7 @@ class Stack:
     def _tell(self, component: Component, said: Told) -> None:
         service = component.service
         who = "cloud" if is_clouds(self.plan, service) else said.upstream
-        self._observer.far_side(component, who, said, if_failing(self.plan, service))
+        self._observer.far_side(component, who, said, if_far_side_fails(self.plan, component))
 
     async def _until_ready(self) -> None:
         async with build_client(2.0) as client:

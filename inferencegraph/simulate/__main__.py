@@ -30,7 +30,12 @@ def options() -> argparse.ArgumentParser:
     add("--nodes", type=int, default=1, help="edge nodes, each with a site (1)")
     add("--rate", type=float, required=True, help="queries a second at each node (Poisson)")
     add("--hard", type=float, required=True, help="share of queries that mining sends to the cloud")
-    add("--mode", choices=MINING_MODES, default=QUERY_STAGE)
+    add(
+        "--mode",
+        choices=MINING_MODES,
+        default=QUERY_STAGE,
+        help=f"({QUERY_STAGE}); what a strategy of self-design takes is not simulated",
+    )
     add("--mining", default="0.001", metavar="TIME", help="of one decision (0.001)")
     add("--overhead", default="0.004", metavar="TIME", help="of the graph's hops together (0.004)")
     add("--edge", default="exponential:1", metavar="TIME", help="of an edge answer (exponential:1)")

@@ -53,7 +53,8 @@ class Site:
             raise ConfigurationError(f"hard is a share from 0 to 1, not {self.hard:g}")
         if self.mode not in MINING_MODES:
             raise ConfigurationError(
-                f"unknown mining mode {self.mode!r}; {known(self.mode, MINING_MODES)}"
+                f"unknown mining mode {self.mode!r}; {known(self.mode, MINING_MODES)}; what a "
+                "strategy of self-design takes is not simulated"
             )
 
 

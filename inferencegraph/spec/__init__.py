@@ -14,7 +14,7 @@ expanding  turns each into objects, with the Models beside it
 resolving  from a spec to the values that inferencegraph.build takes
 templates  what of a worker's pod template is a field of the spec, and what is not carried over
 origins    which field a rendered line comes from
-own_algorithm  a user's own algorithm, judged without being run
+own_algorithm  a user's own algorithm or strategy, judged without being run
 report     what becomes of each field of another system's file
 models, sedna, ianvs  Sedna's Models and services, and Ianvs's test algorithms, as specs
 """

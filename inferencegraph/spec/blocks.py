@@ -41,20 +41,44 @@ class UpstreamConfig(EngineConfig):
     client_key: str | None = Field(default=None, description="PEM file, mounted by the template")
 
 
-class HuggingFaceConfig(EngineConfig):
+class ModelConfig(EngineConfig):
+    """Of a model of transformers, whatever it is for."""
+
     revision: str | None = None
     trust_remote_code: bool | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     quantization: Literal["none", "8bit", "4bit"] | None = None
     threads: int | None = Field(default=None, ge=1)
-    batching: Literal["auto", "continuous", "plain"] | None = None
     max_batch_size: int | None = Field(default=None, ge=1)
+
+
+class HuggingFaceConfig(ModelConfig):
+    batching: Literal["auto", "continuous", "plain"] | None = None
     kv_cache_tokens: int | None = Field(default=None, ge=64)
     verify_slots: int | None = Field(default=None, ge=0, le=1024)
     verify_tokens: int | None = Field(default=None, ge=64)
     assistant_dir: str | None = None
     assistant_slots: int | None = Field(default=None, ge=1, le=256)
     assistant_tokens: int | None = Field(default=None, ge=0, le=64)
+
+
+class SpeculativeConfig(UpstreamConfig, ModelConfig):
+    """The small model, as for huggingface, and how the cloud checks what it drafts."""
+
+    drafter: Literal["model", "prompt-lookup"] | None = None
+    lookup_longest: int | None = Field(default=None, ge=1, le=16)
+    lookup_shortest: int | None = Field(default=None, ge=1, le=16)
+    context_tokens: int | None = Field(default=None, ge=64)
+    draft_tokens: int | None = Field(default=None, ge=0, le=64)
+    rounds_in_flight: int | None = Field(default=None, ge=1, le=64)
+    branches: int | None = Field(default=None, ge=0, le=64)
+    policy: Literal["latency", "capacity", "always"] | None = None
+    slower_at_most: float | None = Field(default=None, gt=0)
+    on_break: Literal["finish", "error"] | None = None
+    rule: Literal["coupled", "rejection"] | None = None
+    vllm_rounds: int | None = Field(default=None, ge=1, le=64)
+    vllm_check: Literal["prompt_logprobs", "prefixes"] | None = None
+    api_key_header: str | None = None
 
 
 class VLLMConfig(EngineConfig):

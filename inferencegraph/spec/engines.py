@@ -19,6 +19,7 @@ from inferencegraph.spec.blocks import (
     SednaConfig,
     SednaWorkerConfig,
     SGLangConfig,
+    SpeculativeConfig,
     TritonConfig,
     VLLMConfig,
 )
@@ -37,6 +38,7 @@ BLOCKS: Final = {
     "sedna": "sedna_config",
     "sedna_worker": "sedna_worker_config",
     "sglang": "sglang_config",
+    "speculative": "speculative_config",
     "triton": "triton_config",
     "vllm": "vllm_config",
     "vllm-server": "vllm_config",
@@ -70,6 +72,7 @@ class InferenceConfig(Part):
     sedna_config: SednaConfig | None = None
     sedna_worker_config: SednaWorkerConfig | None = None
     sglang_config: SGLangConfig | None = None
+    speculative_config: SpeculativeConfig | None = None
     triton_config: TritonConfig | None = None
     vllm_config: VLLMConfig | None = None
 

@@ -16,6 +16,7 @@ from inferencegraph.spec.origins import origins_in, origins_of
 from inferencegraph.spec.rendering import (
     CLOUD_FIELD,
     EDGE_FIELD,
+    design_warnings,
     image_warnings,
     rendered,
     resolved,
@@ -125,7 +126,9 @@ class Expansion:
         except SpecFaults as faults:
             self._tell(document, faults.findings)
             return []
-        self._tell(document, [*warnings(spec, models), *image_warnings(setup)])
+        self._tell(
+            document, [*warnings(spec, models), *image_warnings(setup), *design_warnings(setup)]
+        )
         self.specs.append(document)
         origins = origins_of(spec.spec, setup)
         return [

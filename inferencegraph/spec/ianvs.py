@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from inferencegraph.build.sites import MINING_MODES, QUERY_STAGE
+from inferencegraph.build.sites import MINING_MODES, OF_A_STRATEGY, QUERY_STAGE, SELF_DESIGN
 from inferencegraph.check.containers import mapping, sequence
 from inferencegraph.spec.models import KEY_ADVICE, own_word
 from inferencegraph.spec.report import Report, Source
@@ -117,7 +117,8 @@ class _Algorithm:
         if mode is None:
             return {"miningMode": QUERY_STAGE}  # Ianvs's default
         if mode not in MINING_MODES:
-            self.source.wrong(path, f"unknown mode {mode!r}; {known(mode, MINING_MODES)}")
+            unknown = f"unknown mode {mode!r}; {known(mode, MINING_MODES)}"
+            self.source.wrong(path, OF_A_STRATEGY if mode == SELF_DESIGN else unknown)
             return {}
         self.source.mapped(path, target)
         return {"miningMode": mode}

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from inferencegraph.spec.fields import FromList, Part
+from inferencegraph.spec.fields import FromList, Part, by_name
 from inferencegraph.spec.serving import Resource
 
-MiningMode = Literal["mining-then-inference", "inference-then-mining"]
+MiningMode = Literal["mining-then-inference", "inference-then-mining", "self-design"]
 Scalar = str | int | float | bool
 
 
@@ -84,6 +84,21 @@ class Promise(Part):
         return self
 
 
+class Strategy(Part):
+    """How both models make one answer together, in the mode self-design."""
+
+    name: str = Field(min_length=1, description="of the strategy, or package.module:Class")
+    parameters: Parameters = ()
+    source: str | None = Field(
+        default=None,
+        min_length=1,
+        description="FILE.py with a strategy of your own; name: its class",
+    )
+
+
+NamedStrategy = Annotated[Strategy, BeforeValidator(by_name, json_schema_input_type=str | Strategy)]
+
+
 class HardExampleMining(Part):
     """Which queries go to the cloud. `placement`: HEM as a component of its own (query stage: an
     InferenceService; answer stage: the edge model's transformer) or as a sidecar in the edge
@@ -92,6 +107,9 @@ class HardExampleMining(Part):
     name: str | None = Field(default=None, min_length=1, description="of the algorithm")
     parameters: Parameters = ()
     mining_mode: MiningMode | None = Field(default=None, description="default: the algorithm's own")
+    strategy: NamedStrategy | None = Field(
+        default=None, description="of miningMode self-design: refine, speculative, or your own"
+    )
     router: str | None = Field(
         default=None,
         min_length=1,
@@ -119,6 +137,15 @@ class HardExampleMining(Part):
     def _either_threshold_or_promise(self) -> Self:
         if self.threshold is not None and self.promise is not None:
             raise ValueError("has threshold and promise; the promise sets the threshold")
+        return self
+
+    @model_validator(mode="after")
+    def _strategy_is_of_its_mode(self) -> Self:
+        designs = self.mining_mode == "self-design"
+        if designs and self.strategy is None:
+            raise ValueError("has miningMode self-design, which needs a strategy, such as refine")
+        if self.strategy is not None and not designs:
+            raise ValueError("has a strategy, which needs miningMode: self-design")
         return self
 
     @model_validator(mode="after")

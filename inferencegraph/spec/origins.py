@@ -84,6 +84,9 @@ _OF_FORWARDERS: Final = (
 _OF_MINING: Final = (
     ("- name: PYTHONPATH", "source"),
     ("- name: MINING_MODE", "miningMode"),
+    ("- name: HEM_STRATEGY_PARAMETERS", "strategy.parameters"),
+    ("- name: HEM_STRATEGY", "strategy"),
+    ("- name: PYTHONPATH", "strategy.source"),
     ("- name: HEM_ALGORITHM", "name"),
     ("- name: HEM_ROUTER", "router"),
     ("- name: HEM_THRESHOLD", "threshold"),
@@ -134,8 +137,11 @@ def _rows(component: str, spec: Spec, setup: Setup) -> Iterator[Row]:
     yield from ROWS[component]
     if component in (EDGE, CLOUD):
         yield from _of_side(component, spec, setup)
-    if component == UPLINK or (component == CLOUD and not setup.sites):
+    joint = component == EDGE and setup.mining is not None and setup.mining.joint
+    if component == UPLINK or joint or (component == CLOUD and not setup.sites):
         yield from _OF_FORWARDERS
+    if joint and not isinstance(setup.cloud, Model):
+        yield from _below(f"{CLOUD}Worker", _OF_APIS)
     if component == UPLINK or (component == CLOUD and not isinstance(setup.cloud, Model)):
         yield from _of_sampling(CLOUD, spec)
         if not isinstance(setup.cloud, Model):

@@ -1,4 +1,4 @@
-"""A user's own algorithm, `hardExampleMining.source: FILE.py`: read and judged, never run here."""
+"""A user's own algorithm, or strategy, in a `source: FILE.py`: read and judged, never run here."""
 
 import ast
 import importlib.util
@@ -12,13 +12,15 @@ from inferencegraph.spec.faults import SpecFault
 from predictors.errors import known
 from transformers_hem.algorithms.base import Algorithm, Stage
 
-BASE: Final = f"{Algorithm.__module__}.{Algorithm.__name__}"
 # What a ConfigMap holds.
 MOST_BYTES: Final = 1024 * 1024
 
 
-def own_algorithm(file: str, name: str | None, folder: Path, field: str) -> OwnAlgorithm:
-    """The file and its class `name`. A relative path begins at `folder`, where the spec is.
+def own_algorithm(
+    file: str, name: str | None, folder: Path, field: str, base: type = Algorithm
+) -> OwnAlgorithm:
+    """The file and its class `name`, a subclass of `base`. A relative path begins at `folder`,
+    where the spec is.
 
     Raises SpecFault where the file, or such a class in it, isn't there.
     """
@@ -46,8 +48,13 @@ def own_algorithm(file: str, name: str | None, folder: Path, field: str) -> OwnA
         raise SpecFault(f"{field}.name", f"{said}; {found}")
     lineage = _lineage(classes[name], classes)
     if not any(_may_be_algorithm(base, tree) for own in lineage for base in own.bases):
-        raise SpecFault(f"{field}.name", f"{name} in {path} is not a subclass of {BASE}")
-    return OwnAlgorithm(path.stem, name, text, _stage(lineage, path, field))
+        raise SpecFault(f"{field}.name", f"{name} in {path} is not a subclass of {_path(base)}")
+    stage = _stage(lineage, path, field)
+    return OwnAlgorithm(path.stem, name, text, stage, _literal(lineage, "at_edge") is True)
+
+
+def _path(base: type) -> str:
+    return f"{base.__module__}.{base.__name__}"
 
 
 def _refuse_name(path: Path, field: str) -> None:
@@ -98,18 +105,29 @@ def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 def _stage(lineage: list[ast.ClassDef], path: Path, field: str) -> Stage | None:
     """The literal in the class's body; None where it is computed."""
+    node = _assigned(lineage, "stage")
+    if not isinstance(node, ast.Constant):
+        return None
+    if node.value not in get_args(Stage):
+        raise SpecFault(
+            f"{field}.name",
+            f"{path}:{node.lineno}: its stage must be 'query' or 'answer', not {node.value!r}",
+        )
+    return cast(Stage, node.value)
+
+
+def _literal(lineage: list[ast.ClassDef], name: str) -> object:
+    node = _assigned(lineage, name)
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def _assigned(lineage: list[ast.ClassDef], name: str) -> ast.expr | None:
+    """What the nearest class with that attribute says it is."""
     for node in (node for own in lineage for node in own.body):
         match node:
             case (
-                ast.Assign(targets=[ast.Name(id="stage")], value=value)
-                | ast.AnnAssign(target=ast.Name(id="stage"), value=ast.expr() as value)
-            ):
-                stage = value.value if isinstance(value, ast.Constant) else None
-                if isinstance(value, ast.Constant) and stage not in get_args(Stage):
-                    raise SpecFault(
-                        f"{field}.name",
-                        f"{path}:{node.lineno}: its stage must be 'query' or 'answer', not "
-                        f"{stage!r}",
-                    )
-                return cast(Stage | None, stage)
+                ast.Assign(targets=[ast.Name(id=target)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=target), value=ast.expr() as value)
+            ) if target == name:
+                return value
     return None

@@ -16,6 +16,8 @@ from inferencegraph.spec.resolve import (
     claim_of,
     claim_warnings,
     images_of,
+    is_joint,
+    joined,
     located,
     mining_of,
     model_of,
@@ -26,6 +28,7 @@ from inferencegraph.spec.resolve import (
     timeouts_of,
     with_one_file,
 )
+from inferencegraph.spec.resolve.design import VLLM_CHECKS
 from inferencegraph.spec.resolve.images import ConfigMaps
 from inferencegraph.spec.service import LLMJointInferenceService, Spec
 from inferencegraph.spec.sources import ModelSource
@@ -84,6 +87,24 @@ def image_warnings(setup: Setup) -> list[Finding]:
     ]
 
 
+def design_warnings(setup: Setup) -> list[Finding]:
+    """Where the cloud could check drafts, and none will come."""
+    edge, joint = setup.edge, setup.mining is not None and setup.mining.joint
+    if not joint or edge is None or VLLM_CHECKS not in edge.arguments:
+        return []
+    sampling = edge.sampling
+    if sampling.greedy and sampling.repetition_penalty == 1:
+        return []
+    return [
+        warning(
+            f"{EDGE_FIELD}.sampling",
+            "a vLLM server checks drafts of greedy answers without penalties alone, so by these "
+            "defaults the cloud would answer without any: write temperature: 0 and "
+            "repetitionPenalty: 1",
+        )
+    ]
+
+
 def resolved(
     document: LLMJointInferenceService,
     models: Mapping[str, ModelSource] | None = None,
@@ -106,7 +127,10 @@ def resolved(
     timeouts = faults.get(lambda: timeouts_of(spec))
     sites = (faults.get(lambda: sites_of(name, small)) or []) if small else []
     if small is not None:
-        edge = faults.get(lambda: model_of(small, spec, EDGE, EDGE_FIELD, models, metadata, own))
+        joint = large is not None and is_joint(small, folder)
+        edge = faults.get(
+            lambda: model_of(small, spec, EDGE, EDGE_FIELD, models, metadata, own, joint)
+        )
         claims.append(faults.get(lambda: claim_of(small, EDGE_FIELD)))
     if large is not None:
         cloud = faults.get(lambda: model_of(large, spec, CLOUD, CLOUD_FIELD, models, metadata, own))
@@ -117,6 +141,8 @@ def resolved(
         mining = faults.get(
             lambda: mining_of(small.hard_example_mining, spec, not text, field, folder)
         )
+        if mining is not None and mining.joint:
+            edge, cloud = faults.get(lambda: joined(edge, cloud, small, large)) or (None, None)
     elif small is not None and small.hard_example_mining is not None:
         faults.get(_mines_for_nobody)
     forwards = large is not None and (small is not None or isinstance(cloud, CloudAPI | None))

@@ -8,7 +8,13 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
-from inferencegraph.build.sites import ANSWER_STAGE, MINING_MODES, QUERY_STAGE
+from inferencegraph.build.sites import (
+    ANSWER_STAGE,
+    MINING_MODES,
+    OF_A_STRATEGY,
+    QUERY_STAGE,
+    SELF_DESIGN,
+)
 from inferencegraph.check.containers import mapping, sequence
 from inferencegraph.spec.models import KEY_ADVICE, LOAD_MODES, engine_of_format, read_model
 from inferencegraph.spec.report import Report, Source
@@ -222,7 +228,8 @@ class _Worker:
         at = f"{self.container}.env[{index}]"
         mode = self.source.get(f"{at}.value")
         if mode not in MINING_MODES:
-            self.source.wrong(at, f"unknown MINING_MODE {mode!r}; {known(mode, MINING_MODES)}")
+            unknown = f"unknown MINING_MODE {mode!r}; {known(mode, MINING_MODES)}"
+            self.source.wrong(at, OF_A_STRATEGY if mode == SELF_DESIGN else unknown)
             return None
         self.source.mapped(at, f"{MINING}.miningMode")
         return str(mode)

@@ -41,6 +41,7 @@ class Wanted:
     algorithm: str | None = None
     router: str | None = None
     threshold: float | None = None
+    strategy: str | None = None
 
 
 def source_of(word: str, field: str) -> dict[str, str]:
@@ -158,6 +159,8 @@ def _worker(source: Mapping[str, str], engine: str | None, name: str | None) -> 
 
 def _mining(wanted: Wanted, file: str) -> list[str]:
     lines = ["    hardExampleMining:"]
+    if wanted.strategy is not None:
+        lines += ["      miningMode: self-design", f"      strategy: {_scalar(wanted.strategy)}"]
     chosen: dict[str, Any] = {
         "name": wanted.algorithm,
         "router": wanted.router and moved(wanted.router, Path(), file),
@@ -165,6 +168,11 @@ def _mining(wanted: Wanted, file: str) -> list[str]:
     }
     given = {name: value for name, value in chosen.items() if value is not None}
     lines += [f"      {name}: {_scalar(value)}" for name, value in given.items()]
+    if wanted.strategy is not None and wanted.algorithm is None and wanted.router is None:
+        return [
+            *lines,
+            "      # name: LinearRouter   # an algorithm beside it: hard queries alone are its",
+        ]
     if wanted.algorithm is None and wanted.router is None:
         # The shipped pair has a router of its own; for others there is only a general one.
         pair = (f"{EMBEDDED}edge", f"{EMBEDDED}cloud")

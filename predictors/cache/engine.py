@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Literal, cast
 
 from prometheus_client import Counter, Gauge
@@ -17,11 +18,13 @@ from predictors.cache.flights import Answers, Flights, Queries
 from predictors.cache.key import answer_key
 from predictors.cache.store import Store, StoreError, pack, unpack
 from predictors.contract import EDGE, Answer, Delta, Query, Sampling
+from predictors.contract.answer import Speculation
 from predictors.contract.chat import finish_of
 from predictors.contract.tensors import TensorRequest, TensorResponse, TensorType
-from predictors.engines.base import TensorEngine, TextEngine
+from predictors.engines.base import DraftChecker, TensorEngine, TextEngine
 from predictors.engines.recorded.recordings import Recording
 from predictors.errors import ConfigurationError
+from predictors.upstream.ledger.decision import DECISION
 from predictors.upstream.tenant import TENANT
 
 log = logging.getLogger("kserve.hem")
@@ -58,6 +61,7 @@ class CachedEngine(TextEngine):
         super().__init__(engine.settings)
         self.takes = engine.takes
         self.remote = engine.remote
+        self.reads_route = engine.reads_route
         self._engine = engine
         self._store = store
         self._identity = identity
@@ -107,7 +111,7 @@ class CachedEngine(TextEngine):
         missing = {k: q for k, q in zip(keys, queries, strict=True) if k not in hits}
         computed, joined = await self._flights.answers(missing) if missing else ({}, {})
         waited = time.perf_counter() - begin
-        shared = {key: unpack(pack(answer), waited) for key, answer in joined.items()}
+        shared = {key: _shared(answer, waited) for key, answer in joined.items()}
         for result, answers in (("hit", hits), ("miss", computed), ("joined", shared)):
             self._count(result, sum(key in answers for key in keys))
         answers = {**hits, **shared, **computed}
@@ -127,7 +131,8 @@ class CachedEngine(TextEngine):
         self._count("hit" if hits else "miss", 1)
         if answer := hits.get(key):
             finish = finish_of(answer, query.sampling.max_tokens)
-            yield Delta(answer.text, finish_reason=finish, answer=answer)
+            served_by = answer.served_by
+            yield Delta(answer.text, finish_reason=finish, answer=answer, served_by=served_by)
             return
         text_alone = True
         async with aclosing(self._engine.stream(query)) as deltas:
@@ -143,6 +148,11 @@ class CachedEngine(TextEngine):
     def cause_of_death(self) -> str | None:
         return self._engine.cause_of_death()
 
+    @property
+    def draft_checker(self) -> DraftChecker | None:
+        """Rounds are not cached: the engine remembers them."""
+        return self._engine.draft_checker
+
     async def close(self) -> None:
         await self._engine.close()
         await self._store.close()
@@ -156,6 +166,9 @@ class CachedEngine(TextEngine):
         return answer_key(self._identity, query, name)
 
     def _caches(self, query: Query) -> bool:
+        """An answer of the engine's other model is neither kept nor looked up."""
+        if self.reads_route and DECISION.get().get("route") == EDGE:
+            return False
         return self._keep_sampled or query.sampling.greedy
 
     async def _compute(self, queries: Queries) -> Answers:
@@ -213,3 +226,12 @@ class CachedTensorEngine(CachedEngine, TensorEngine):
 def _stands_in(answer: Answer) -> bool:
     """Whether a small model answered where a large one would have."""
     return answer.speculation is not None and answer.speculation.route == EDGE
+
+
+def _shared(answer: Answer, seconds: float) -> Answer:
+    """For a caller who waited so long for another one's: that a small model stands in is told."""
+    shared, told = unpack(pack(answer), seconds), answer.speculation
+    if told is None or not _stands_in(answer):
+        return shared
+    said = Speculation(told.route, told.reason, told.continues)
+    return replace(shared, speculation=said)

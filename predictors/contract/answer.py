@@ -11,6 +11,9 @@ from predictors.contract.names import (
     FP32_MAX,
     INT32,
     SERVED_BY,
+    SPECULATION,
+    SPECULATION_REASON,
+    SPECULATION_TELEMETRY,
     TELEMETRY,
     TEXT_OUTPUT,
 )
@@ -82,9 +85,36 @@ def parse_answers(response: Any) -> list[Answer]:
         "served_by": served_by if isinstance(served_by, str) else None,
         "cached": parameters.get(CACHED) is True,
     }
+    speculations = _speculations(outputs, parameters, len(texts))
     return [
-        Answer(text, **{name: column[i] for name, column in telemetry.items()}, **shared)
+        Answer(
+            text,
+            **{name: column[i] for name, column in telemetry.items()},
+            **shared,
+            speculation=speculations[i],
+        )
         for i, text in enumerate(texts)
+    ]
+
+
+def _speculations(
+    outputs: Mapping[str, Any], parameters: Mapping[str, Any], rows: int
+) -> list[Speculation | None]:
+    """Of each row; None where a response says nothing of it."""
+    route, reason = parameters.get(SPECULATION), parameters.get(SPECULATION_REASON)
+    if not isinstance(route, str):
+        return [None] * rows
+    columns = {
+        name: column
+        for name in SPECULATION_TELEMETRY
+        if (column := _flat(outputs.get(name, {}).get("data"))) is not None
+        and len(column) == rows
+        and all(map(is_number, column))
+    }
+    about = reason if isinstance(reason, str) else ""
+    return [
+        Speculation(route, about, **{name: column[i] for name, column in columns.items()})
+        for i in range(rows)
     ]
 
 

@@ -22,6 +22,7 @@ HEM_SCORE: Final = "hem_score"
 HEM_ALGORITHM: Final = "hem_algorithm"
 HEM_THRESHOLD: Final = "hem_threshold"
 HEM_REASON: Final = "hem_reason"
+HEM_STRATEGY: Final = "hem_strategy"  # of the mode self-design
 HEM_PREFIX: Final = "hem_"
 SERVED_BY: Final = "served_by"
 CACHED: Final = "cached"

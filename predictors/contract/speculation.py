@@ -35,6 +35,7 @@ PATH: Final = "/v1/speculative/rounds"
 MODEL_PATH: Final = "/v1/speculative/model"
 MOST_DRAFTED: Final = 64
 MOST_TOKENS: Final = 1 << 20
+SHOWN: Final = 16  # digits of a tokenizer's fingerprint
 PARTS: Final = 10_000  # of a nat, and of a probability, that a verdict tells
 _UNIT: Final = 1e-3  # how far probabilities may be from a sum of 1
 
@@ -47,6 +48,12 @@ class Forgotten(HEMError):
     """The verify side does not know the sequence, or knows it at another length."""
 
     status = 409
+
+
+class OtherTokenizer(HEMError):
+    """The verify side's model numbers tokens otherwise than the one that the drafts are for."""
+
+    status = 412
 
 
 class _Said(BaseModel):
@@ -79,12 +86,14 @@ _OF_SAMPLING: Final = tuple(name for name in Drawing.model_fields if name not in
 class Whole(_Said):
     """A sequence from its beginning: its `tokens`, the first `prompt` of which are the prompt, and
     none of which is a draft that no verdict has taken. Of an answer of `max_tokens` the verify side
-    knows that nothing comes behind it."""
+    knows that nothing comes behind it. `tokenizer`: the first SHOWN digits of the fingerprint of
+    the one that numbers them; empty: it is not told."""
 
     tokens: list[Token] = Field(min_length=1, max_length=MOST_TOKENS)
     prompt: int = Field(ge=1)
     drawing: Drawing
     max_tokens: Annotated[int, Field(ge=1)] | None = None
+    tokenizer: str = Field("", max_length=64)
 
     @model_validator(mode="after")
     def _has_a_prompt(self) -> Self:
@@ -222,10 +231,10 @@ class _Verdict(_Said):
     logprobs: list[Annotated[int, Field(le=0)]] = []
     margins: list[Annotated[int, Field(ge=0, le=PARTS)]] = []
     cached: int | None = Field(None, ge=0)
-    passes: int = Field(1, ge=0)
+    passes: int = Field(1, ge=0, le=MOST_TOKENS)
     seconds: Seconds = 0.0
     held: Seconds = 0.0
-    rows: int = Field(1, ge=0)
+    rows: int = Field(1, ge=1)
 
     @classmethod
     def of(cls, verdict: Verdict, round: Round) -> Self:
@@ -257,8 +266,10 @@ class PassCost(_Said):
 
 class VerifyModel(_Said):
     """What a verify side says of its model. `tokenizer`: see `tokenizer_fingerprint`. `slots`: how
-    many sequences it remembers. `cost`: as it was measured at the start."""
+    many sequences it remembers. `cost`: as it was measured at the start. `name`: what its OpenAI
+    API calls it."""
 
+    name: str = ""
     tokenizer: str
     vocabulary: int = Field(ge=1)
     end_tokens: list[Token]

@@ -49,6 +49,11 @@ class Engine(ABC):
         """
         return None
 
+    @property
+    def draft_checker(self) -> "DraftChecker | None":
+        """What of it checks other models' drafts; None: it is not to, or can't."""
+        return self if isinstance(self, DraftChecker) and self.checks_drafts else None
+
     async def close(self) -> None:
         """Releases threads, connections and memory. Called once, also after a failed start and
         after the engine's death."""
@@ -70,10 +75,12 @@ class TextEngine(Engine):
 
     `takes` are the parts of a Query that this engine understands, beside its text and V2's
     sampling: the constants above, and names of Query.options. What it doesn't take is refused by
-    its name before the engine is asked, never ignored.
+    its name before the engine is asked, never ignored. `reads_route`: where mining has decided for
+    the edge it answers otherwise.
     """
 
     takes: frozenset[str] = frozenset()
+    reads_route: bool = False
 
     @abstractmethod
     async def generate(self, queries: Sequence[Query]) -> list[Answer]:
@@ -110,7 +117,7 @@ class DraftChecker(ABC):
 
     @abstractmethod
     def verify_model(self) -> VerifyModel:
-        """Of a started engine."""
+        """Of a started engine, which does not know its `name`."""
 
     @abstractmethod
     async def check(self, round: Round) -> Verdict:

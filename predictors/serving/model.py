@@ -20,7 +20,7 @@ from predictors.contract.codec import (
     request_parameters,
 )
 from predictors.contract.tensors import BYTES, TensorType
-from predictors.engines.base import DraftChecker, Engine, TensorEngine, TextEngine
+from predictors.engines.base import Engine, TensorEngine, TextEngine
 from predictors.errors import EngineError, HEMError, InvalidRequest, NotReady
 from predictors.serving.answers import Answers
 from predictors.serving.life import ServedModel
@@ -77,8 +77,8 @@ class PredictorModel(ServedModel):
                 self._answers,
             )
             routes.add_to(app)
-        if isinstance(self._engine, DraftChecker) and self._engine.checks_drafts:
-            SpeculationRoutes(self._engine, self._check_started).add_to(app)
+        if (checker := self._engine.draft_checker) is not None:
+            SpeculationRoutes(self.name, checker, self._check_started).add_to(app)
 
     async def load_and_watch(self) -> None:
         """Raises the engine's ConfigurationError, or EngineError when it has died; both end the

@@ -13,9 +13,10 @@ from predictors.serving.direct import add_posts
 
 
 class SpeculationRoutes:
-    """`check_ready` raises NotReady."""
+    """`name` is the model's. `check_ready` raises NotReady."""
 
-    def __init__(self, engine: DraftChecker, check_ready: Callable[[], None]) -> None:
+    def __init__(self, name: str, engine: DraftChecker, check_ready: Callable[[], None]) -> None:
+        self._name = name
         self._engine = engine
         self._check_ready = check_ready
 
@@ -25,7 +26,8 @@ class SpeculationRoutes:
 
     async def model(self, request: Request) -> Response:
         self._check_ready()
-        return JSONResponse(self._engine.verify_model().model_dump(exclude_none=True))
+        said = self._engine.verify_model().model_copy(update={"name": self._name})
+        return JSONResponse(said.model_dump(exclude_none=True))
 
     async def round(self, request: Request) -> Response:
         try:

@@ -68,6 +68,7 @@ class Upstream:
         self._backoff = wait_random_exponential(multiplier=first_wait, max=longest_wait)
         self._places = asyncio.Semaphore(limits.max_concurrency)
         self._waiting = 0
+        self.running = 0  # calls that have a place
         self._attempts = ATTEMPTS.labels(name)
         RETRIES.labels(name)  # a series that is not there yet has no rate
         for reason in REASONS:
@@ -103,6 +104,7 @@ class Upstream:
         token = CALL.set(Call())
         running = self._gauges[1]
         running.inc()
+        self.running += 1
         try:
             deadline = asyncio.get_running_loop().time() + self._limits.timeout
             if not (retry and self._limits.retries):
@@ -110,6 +112,7 @@ class Upstream:
             return await self._retrying()(self._attempt, attempt, deadline, streams, computes)
         finally:
             running.dec()
+            self.running -= 1
             CALL.reset(token)
             self._places.release()
 

@@ -191,6 +191,11 @@ class HTTPUpstream:
         other._refused = refused
         return other
 
+    @property
+    def running(self) -> int:
+        """Calls that are under way."""
+        return self._upstream.running
+
     def refuses(self) -> BreakerOpen | None:
         """See Upstream.refuses."""
         return self._upstream.refuses()

@@ -16,8 +16,9 @@ THRESHOLD: Final = "threshold"  # the name of the parameter
 _BLOCK: Final = frozenset({"name", *_LISTS, "type", "url"})
 
 
-def read_parameters(text: str) -> tuple[str | None, dict[str, str]]:
-    """Reads `HEM_PARAMETERS`: the algorithm's name where the text holds one, and name -> value.
+def read_parameters(text: str, source: str = "HEM_PARAMETERS") -> tuple[str | None, dict[str, str]]:
+    """Reads `HEM_PARAMETERS`, or another `source`: the algorithm's name where the text holds one,
+    and name -> value.
 
     The forms are those of `read_block`, as JSON.
     """
@@ -26,8 +27,8 @@ def read_parameters(text: str) -> tuple[str | None, dict[str, str]]:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise ConfigurationError(f"HEM_PARAMETERS is not JSON: {error}") from error
-    return read_block(value, "HEM_PARAMETERS")
+        raise ConfigurationError(f"{source} is not JSON: {error}") from error
+    return read_block(value, source)
 
 
 def read_block(value: object, source: str) -> tuple[str | None, dict[str, str]]:

@@ -52,9 +52,10 @@ class Wagers:
         for name in ("rows", "total", "squares", "capital", "peak"):
             setattr(self, name, np.zeros(len(self.limits)))
 
-    def add(self, values: Floats, columns: slice = slice(None)) -> None:
+    def add(self, values: Floats, columns: slice = slice(None)) -> Floats:
         """`values`: [n, J], or [n, 1] for all, in the order in which they came; only the claims of
-        `columns` bet on them, to be chosen before the values are known."""
+        `columns` bet on them, to be chosen before the values are known. Returns the logarithms of
+        their capitals after each row, [n, J]."""
         limits, before = self.limits[columns], self.rows[columns]
         rows = before + np.arange(len(values))[:, None]
         seen = self.total[columns] + _before(values)
@@ -73,6 +74,7 @@ class Wagers:
             self.capital[columns] = won[-1]
             self.peak[columns] = np.maximum(self.peak[columns], won.max(axis=0))
         self._refute_the_impossible(columns)
+        return np.asarray(won)
 
     def refuted(self, error: float) -> Flags:
         """[J]: which claims are refuted, each by itself with that error."""

@@ -23,6 +23,7 @@ from transformers_hem.routers.directory import (
     read_file,
     require_place,
 )
+from transformers_hem.versions.pointer import VERSION_FILE
 
 
 def calibrate(
@@ -79,7 +80,8 @@ def write_calibration(
             write_lines(source / CONFIG_FILE, lines)
             return source
         with new_directory(out) as aside:
-            shutil.copytree(source, aside, dirs_exist_ok=True)
+            others = shutil.ignore_patterns(VERSION_FILE)  # the copy is no version
+            shutil.copytree(source, aside, dirs_exist_ok=True, ignore=others)
             write_lines(aside / CONFIG_FILE, lines)
     except OSError as error:
         raise ConfigurationError(f"{out or source} can't be written: {error.strerror}") from error
@@ -92,6 +94,11 @@ def require_writable(router: str, out: Path | None) -> None:
         raise ConfigurationError(
             f"{router} is part of the installation; name a directory for the calibrated copy "
             "with --out"
+        )
+    if out is None and (locate(router) / VERSION_FILE).exists():
+        raise ConfigurationError(
+            f"{locate(router)} is a version of a router, which never changes; name a directory for "
+            "the calibrated copy with --out, and add it: hem retrain --add"
         )
     if out is not None:
         if os.path.lexists(out):

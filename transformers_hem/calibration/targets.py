@@ -89,18 +89,8 @@ class MaxQualityLoss(Target):
     score_range: tuple[float, float] | None = None
 
     def promise(self, sample: Sample, stage: Stage, confidence: float) -> tuple[float, str]:
-        labels = sample.labels
-        if labels is None:
-            raise ConfigurationError(
-                f"{sample.path} has no labels, which a quality loss is measured by; rows need "
-                "edge_correct and cloud_correct, or edge_score and cloud_score"
-            )
-        width = self._width(sample.path, labels)
-        if not 0 < self.limit < width:
-            raise ConfigurationError(
-                f"a largest quality loss must be above 0 and below {width:g}, the range of "
-                f"the labels, not {self.limit:g}"
-            )
+        labels = self.require_labels(sample)
+        width = self.width(sample.path, labels)
         losses = labels.cloud - labels.edge
         threshold = certified_threshold(
             Losses.of(sample.scores, losses / width), self.limit / width, confidence
@@ -112,7 +102,17 @@ class MaxQualityLoss(Target):
             f"{confidence:g} ({seen:.4f} on these rows)",
         )
 
-    def _width(self, path: Path, labels: Labels) -> float:
+    def require_labels(self, sample: Sample) -> Labels:
+        """Raises ConfigurationError."""
+        if sample.labels is None:
+            raise ConfigurationError(
+                f"{sample.path} has no labels, which a quality loss is measured by; rows need "
+                "edge_correct and cloud_correct, or edge_score and cloud_score"
+            )
+        return sample.labels
+
+    def width(self, path: Path, labels: Labels) -> float:
+        """Of the labels' range. Raises ConfigurationError where one is outside of it."""
         low, high = self.score_range or (0.0, 1.0)
         if not -math.inf < low < high < math.inf:
             raise ConfigurationError(f"{low:g} to {high:g} is not a range of scores")
@@ -124,7 +124,13 @@ class MaxQualityLoss(Target):
                 "for one; a promise needs the lowest and the highest that a score can be, not only "
                 "was: give --score-range LOW HIGH"
             )
-        return high - low
+        width = high - low
+        if not 0 < self.limit < width:
+            raise ConfigurationError(
+                f"a largest quality loss must be above 0 and below {width:g}, the range of "
+                f"the labels, not {self.limit:g}"
+            )
+        return width
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ routes    the paths, and what a request goes through
 site      the site's models by name, and where each is
 sticky    conversations that stay at the cloud
 first_answer  the edge's draft, for algorithms that mine it
+designing what a strategy of self-design asks the cloud
 relay     one answer passed on as it comes, with the decision in it
 passing   its events on their way
 served    who answers, why, and what it cost, as headers and JSON

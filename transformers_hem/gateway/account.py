@@ -11,6 +11,8 @@ from typing import Any, Final, Literal
 from prometheus_client import Counter, Histogram
 
 from predictors.contract import CLOUD, EDGE
+from predictors.contract.names import SPECULATION, SPECULATION_REASON, SPECULATION_TELEMETRY
+from predictors.contract.openai.fields import HEM_FIELD
 from predictors.contract.usage import Usage, parse_usage
 from predictors.errors import HEMError, InvalidRequest, Overloaded, UpstreamError
 from predictors.metric_names import Names
@@ -70,6 +72,7 @@ class Attempt:
     is the status or the cause of one that failed, `unused`: before a model did anything.
     `admission` is what guards hold of one to the cloud. `redacted`: how many private items of each
     kind it had placeholders for, `verdicts` what guards of privacy said of it, for the ledger.
+    `speculation`: how the answer came about, where a small model drafts for a large one.
     """
 
     route: Route
@@ -83,6 +86,7 @@ class Attempt:
     unused: bool = False
     redacted: Mapping[str, int] = field(default_factory=dict)
     verdicts: str = ""
+    speculation: Mapping[str, Any] = field(default_factory=dict)
     streams: bool = False
     asked_at: float = 0.0  # time.perf_counter(), as are those when its caller got a part of it
     first_at: float = 0.0
@@ -92,10 +96,18 @@ class Attempt:
     def model(self) -> str:
         return self.served or self.asked or UNKNOWN
 
+    @property
+    def stands_in(self) -> bool:
+        """Whether the edge's small model answered what was the cloud's, or ended it."""
+        return self.route == CLOUD and self.speculation.get(SPECULATION) == EDGE
+
     def read(self, body: Mapping[str, Any]) -> None:
         """Of a whole answer, or of one event."""
         if model := body.get("model"):
             self.served = str(model)
+        told = body.get(HEM_FIELD)
+        if isinstance(told, dict) and SPECULATION in told:
+            self.speculation = speculation_of(told)
         if usage := body.get("usage"):
             self.usage = parse_usage(usage) or self.usage
         if self.usage is not None:
@@ -166,6 +178,13 @@ class Attempt:
         return self.usage or Usage(completion_tokens=self.parts)
 
 
+def speculation_of(told: Mapping[str, Any]) -> dict[str, Any]:
+    """By V2's names, of the object beside an answer of the engine that drafts."""
+    reason = {SPECULATION_REASON: told["reason"]} if told.get("reason") else {}
+    numbers = {name: told[name] for name in SPECULATION_TELEMETRY if name in told}
+    return {SPECULATION: told[SPECULATION], **reason, **numbers}
+
+
 def _is_unused(error: HEMError) -> bool:
     """Whether it was not sent, or refused at once: nobody bills that. 502 and 504 of an uplink say
     that its cloud may have answered."""
@@ -187,7 +206,7 @@ class CloudModel:
         return tuple(filter(None, (self.served, self.asked)))
 
     def learn(self, attempt: Attempt) -> None:
-        if attempt.route == CLOUD:
+        if attempt.route == CLOUD and not attempt.stands_in:
             self.asked = attempt.asked or self.asked
             self.served = attempt.served or self.served
 
@@ -196,7 +215,7 @@ class Account:
     """Of one request of a caller: all attempts to answer it."""
 
     def __init__(self, prices: Prices | None, cloud: CloudModel | None = None) -> None:
-        self._prices = prices
+        self.prices = self._prices = prices
         self._cloud = cloud or CloudModel()
         self._began = time.perf_counter()
         self._attempts: list[Attempt] = []
@@ -212,6 +231,11 @@ class Account:
 
     def answered_by(self, route: Route) -> bool:
         return any(each.outcome == "answered" and each.route == route for each in self._attempts)
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether the caller has got parts of several attempts."""
+        return sum(each.first_at > 0 for each in self._attempts) > 1
 
     @property
     def answer(self) -> Attempt | None:

@@ -28,6 +28,7 @@ from predictors.upstream.redaction import logged
 from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.gateway.account import Attempt
 from transformers_hem.gateway.chat import DEADLINE, REQUEST_ID, Chat, Draft
+from transformers_hem.gateway.designing import designing
 from transformers_hem.gateway.first_answer import Edge, as_events, shown
 from transformers_hem.gateway.hedging import Hedging, race
 from transformers_hem.gateway.hold import Hold
@@ -42,7 +43,7 @@ from transformers_hem.gateway.served import Served
 from transformers_hem.gateway.site import Site
 from transformers_hem.gateway.takeover import Takeover
 from transformers_hem.guards.admission import Going, KeptAtEdge, usage_of_chat
-from transformers_hem.serving.decision import Decider, Decision
+from transformers_hem.serving.decision import Asking, Decider, Decision
 
 logger = logging.getLogger("kserve.hem")
 
@@ -64,8 +65,13 @@ class Miner(Protocol):
         prefer: Route | None,
         request_id: str | None = None,
         sticky: bool = False,
+        asking: Asking | None = None,
     ) -> Decision:
-        """Raises HEMError."""
+        """`asking`: what the algorithm's decision for the cloud becomes. Raises HEMError."""
+        ...
+
+    def settled(self, decision: Decision | None) -> None:
+        """At the end: what the request's last decision has become."""
         ...
 
     def pinned(self, decider: Decider) -> "Miner":
@@ -117,9 +123,10 @@ class Answering:
 
     async def _answer(self, chat: Chat, outlet: Outlet, stays: bool) -> None:
         decider, identity = self.miner.decider, chat.headers[REQUEST_ID]
-        by_answer = decider.algorithm.stage == "answer"
+        by_answer = decider.stage == "answer"
         if not by_answer or decider.overrule(chat.batch, chat.prefer, stays) is not None:
-            chat.decision = await self.miner.mine(chat.batch, chat.prefer, identity, stays)
+            asking = designing(decider, chat)
+            chat.decision = await self.miner.mine(chat.batch, chat.prefer, identity, stays, asking)
             return await self._pass_on(chat, outlet)
         try:
             if chat.streams and self._decides_early(chat):
@@ -162,7 +169,8 @@ class Answering:
     async def _decide(self, chat: Chat, batch: Batch) -> Decision:
         """Raises HEMError."""
         batch = replace(batch, client=chat.client, leaving=chat.leaving)
-        chat.decision = await self.miner.mine(batch, chat.prefer, chat.headers[REQUEST_ID])
+        asking, identity = designing(self.miner.decider, chat), chat.headers[REQUEST_ID]
+        chat.decision = await self.miner.mine(batch, chat.prefer, identity, asking=asking)
         return chat.decision
 
     def _decides_early(self, chat: Chat) -> bool:
@@ -299,7 +307,7 @@ class Answering:
 
     async def _run(self, chat: Chat, route: Route, outlet: Outlet) -> None:
         """Raises HEMError."""
-        relay = self._relay(chat, await self._attempt(chat, route), chat.body, outlet)
+        relay = self._relay(chat, await self._attempt(chat, route), chat.body_for(route), outlet)
         await self._through(chat, relay, outlet)
 
     async def _through(self, chat: Chat, relay: Relay, outlet: Outlet) -> None:
@@ -364,7 +372,7 @@ class Answering:
     async def _admit(self, chat: Chat, attempt: Attempt) -> None:
         """By guards that count what goes to the cloud. Raises KeptAtEdge."""
         forced = chat.prefer == CLOUD
-        going = Going(chat.client, usage_of_chat(chat.body), attempt.asked, forced)
+        going = Going(chat.client, usage_of_chat(chat.body_for(CLOUD)), attempt.asked, forced)
         try:
             attempt.admission = await self.miner.decider.admit(going)
         except KeptAtEdge:

@@ -1,9 +1,11 @@
 """A gateway from settings. Raises ConfigurationError for what can't be one."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from predictors.contract import CLOUD, EDGE
 from predictors.errors import ConfigurationError
+from predictors.upstream.redaction import shown_url
 from predictors.upstream.settings import Limits, http_url_with_parameters
 from transformers_hem.gateway.answering import Miner
 from transformers_hem.gateway.cors import read_origins
@@ -14,20 +16,36 @@ from transformers_hem.gateway.sticky import Sticky
 from transformers_hem.reload.in_force import Current
 from transformers_hem.serving.settings import HEMSettings
 
+if TYPE_CHECKING:
+    from transformers_hem.feedback.collecting import Collecting
+
 MAX_STREAMS = 2048  # at once to one side; more wait
 
 
 def build_gateway(
-    settings: HEMSettings, options: argparse.Namespace, miner: Miner, current: Current
+    settings: HEMSettings,
+    options: argparse.Namespace,
+    miner: Miner,
+    current: Current,
+    feedback: "Collecting | None" = None,
 ) -> Gateway | None:
     """None where the settings name no two sides. `options` are kserve's: their `predictor_*` are
-    the edge of the answer stage."""
+    the edge of the answer stage. `feedback` keeps decisions."""
     edge_url, cloud_url = settings.edge_url, settings.cloud_url
     if not (edge_url or cloud_url):
+        if feedback is not None and feedback.shadow is not None:
+            raise ConfigurationError(
+                "HEM_FEEDBACK_SHADOW is set, and only a gateway can ask the other side: set "
+                "HEM_EDGE_URL and HEM_CLOUD_URL, too, or unset it"
+            )
         return None
+    strategy = current.now.decider.strategy
+    joint = strategy is not None and strategy.at_edge
     if not edge_url and options.predictor_host:
         scheme = "https" if options.predictor_use_ssl else "http"
         edge_url = f"{scheme}://{options.predictor_host}"
+    if joint:
+        cloud_url = _joint_url(edge_url, cloud_url, current.now.decider.strategy_name)
     for side, url in (("EDGE", edge_url), ("CLOUD", cloud_url)):
         if not url:
             raise ConfigurationError(f"the gateway needs both sides: set HEM_{side}_URL")
@@ -43,7 +61,14 @@ def build_gateway(
         breaker_seconds=settings.breaker_seconds,
     )
     verify = settings.verifies()
-    edge = Target(EDGE, _url(edge_url, "HEM_EDGE_URL"), settings.edge_model, limits, verify)
+    edge = Target(
+        EDGE,
+        _url(edge_url, "HEM_EDGE_URL"),
+        settings.edge_model,
+        limits,
+        verify,
+        reads_route=joint,
+    )
     leaving = limits.model_copy(
         update={
             "ledger": settings.ledger,
@@ -53,7 +78,8 @@ def build_gateway(
         }
     )
     url = _url(cloud_url, "HEM_CLOUD_URL")
-    cloud = Target(CLOUD, url, settings.cloud_model, leaving, verify)
+    named = settings.edge_model if joint else settings.cloud_model
+    cloud = Target(CLOUD, url, named, leaving, verify)
     return Gateway(
         Site(settings.site or site_name(options.model_name), {EDGE: edge, CLOUD: cloud}),
         miner,
@@ -67,8 +93,26 @@ def build_gateway(
         whole_conversation=settings.conversation == "whole",
         patience=settings.first_event_seconds,
         client_header=settings.client_header,
+        recorder=feedback.recorder if feedback else None,
+        shadow=feedback.shadow if feedback else None,
         page=settings.ui == "on" or (settings.ui == "auto" and settings.listens_here),
     )
+
+
+def _joint_url(edge: str, cloud: str, strategy: str) -> str:
+    """The edge's engine, which asks the cloud itself and is told when not to, by headers that only
+    predictors of ours read."""
+    if cloud:
+        raise ConfigurationError(
+            f"HEM_CLOUD_URL {shown_url(cloud)!r}: with the strategy {strategy} the edge's engine "
+            "asks the cloud itself; unset it, and set HEM_EDGE_URL"
+        )
+    if edge.partition("?")[0].rstrip("/").endswith("/v1"):
+        raise ConfigurationError(
+            f"HEM_EDGE_URL {shown_url(edge)!r}: the strategy {strategy} needs a predictor of ours, "
+            "whose base URL has no /v1"
+        )
+    return edge
 
 
 def _url(url: str, variable: str) -> str:

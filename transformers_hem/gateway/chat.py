@@ -4,14 +4,18 @@ import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from predictors.contract import CLOUD
 from predictors.contract.openai.errors import InvalidField
 from transformers_hem.algorithms.base import Batch, Leaving, Route
 from transformers_hem.gateway.account import Account, Attempt
 from transformers_hem.gateway.first_answer import FirstAnswer
 from transformers_hem.gateway.options import OnBreak
 from transformers_hem.serving.decision import Decision
+
+if TYPE_CHECKING:
+    from transformers_hem.feedback.heard import Heard
 
 REQUEST_ID: Final = "x-request-id"
 ON_BREAK: Final = "x-hem-on-break"
@@ -60,9 +64,11 @@ class Draft:
 class Chat:
     """Its path and body, what is mined of it, the side that the caller forces, what it costs, the
     conversation that it belongs to, all that would leave the edge, who calls, and the edge's
-    answer where that is mined. `degraded` is why
+    answer where that is mined. `asked` is
+    what a strategy asks the cloud in place of the body. `degraded` is why
     the cloud failed for which the edge stands in. `insists`: all sides that may answer are believed
-    to be down, and asked nevertheless."""
+    to be down, and asked nevertheless. `private`: something in it is. `heard`: what its caller got,
+    where that may be compared; `drawn`: both sides are, see `feedback.shadow`."""
 
     path: str
     body: Mapping[str, Any]
@@ -75,13 +81,20 @@ class Chat:
     leaving: Leaving
     client: str = ""
     draft: Draft | None = None
+    asked: Mapping[str, Any] | None = None
     decision: Decision | None = None
     degraded: str = ""
     insists: bool = False
+    private: bool = False
+    heard: "Heard | None" = None
+    drawn: bool = False
 
     @property
     def batch(self) -> Batch:
         return Batch(len(self.texts), self.texts, leaving=self.leaving, client=self.client)
+
+    def body_for(self, route: Route) -> Mapping[str, Any]:
+        return self.asked if route == CLOUD and self.asked is not None else self.body
 
     @property
     def streams(self) -> bool:

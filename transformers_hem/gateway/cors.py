@@ -9,10 +9,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from predictors.contract.openai.errors import OPENAI_PATHS, PREFIXES
 from predictors.errors import ConfigurationError
 from predictors.upstream.client import URL, InvalidURL
+from transformers_hem.feedback.build import PATH as FEEDBACK
 from transformers_hem.gateway.served import HEADERS
 
 ALL: Final = "*"
-PATHS: Final = OPENAI_PATHS | {f"{prefix}/models" for prefix in PREFIXES}
+PATHS: Final = OPENAI_PATHS | {f"{prefix}/models" for prefix in PREFIXES} | {FEEDBACK}
 EXPOSED: Final = (*HEADERS, "x-request-id")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from predictors.contract import EDGE
 from predictors.contract.usage import Usage
 from predictors.errors import HEMError
 from transformers_hem.algorithms.base import Route
@@ -14,6 +15,7 @@ from transformers_hem.serving.decision import Decision
 
 LEFT: Final = 499  # nginx's status of a client that went away
 BROKEN: Final = 500
+LINK: Final = "link"  # why it degraded, where the edge's engine lost the cloud
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +51,21 @@ def status_of(error: BaseException) -> int:
 def finished_chat(chat: Chat, began: float, said_at: float | None, status: int) -> Finished:
     """`began` and `said_at` are of time.perf_counter()."""
     answer = chat.account.answer
+    by, degraded = answer.route if answer else None, chat.degraded
+    if answer is not None and answer.stands_in:
+        by, degraded = EDGE, degraded or LINK
     return Finished(
         "chat",
         chat.decision,
         time.perf_counter() - began,
         time.time(),
         status,
-        answer.route if answer else None,
+        by,
         answer.model if answer else "",
         answer.counted() if answer else None,
         None if said_at is None else said_at - began,
         chat.account.total(),
-        chat.degraded,
+        degraded,
     )
 
 

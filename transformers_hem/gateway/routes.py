@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from fastapi import FastAPI, Request
@@ -27,7 +27,13 @@ from transformers_hem.gateway.answering import Answering, Miner
 from transformers_hem.gateway.callers import Caller
 from transformers_hem.gateway.chat import REQUEST_ID, Chat, read_wishes
 from transformers_hem.gateway.cors import GatewayCORS
-from transformers_hem.gateway.finished import Observer, finished_chat, finished_decision, status_of
+from transformers_hem.gateway.finished import (
+    Finished,
+    Observer,
+    finished_chat,
+    finished_decision,
+    status_of,
+)
 from transformers_hem.gateway.first_answer import Edge
 from transformers_hem.gateway.hedging import Hedging
 from transformers_hem.gateway.keys import Rates
@@ -39,8 +45,12 @@ from transformers_hem.gateway.site import Site
 from transformers_hem.gateway.sticky import Sticky
 from transformers_hem.reload.in_force import Current, InForce
 from transformers_hem.serving.clients import client_of
-from transformers_hem.serving.decision import Decision
+from transformers_hem.serving.decision import Decider, Decision
 from transformers_hem.serving.leaving import leaving_chat
+
+if TYPE_CHECKING:  # SQLAlchemy, where nothing may be kept
+    from transformers_hem.feedback.recorder import Recorder
+    from transformers_hem.feedback.shadow import Shadow
 
 logger = logging.getLogger("kserve.hem")
 
@@ -74,6 +84,8 @@ class Gateway(OpenAIPaths):
         whole_conversation: bool = False,
         patience: float = 15.0,
         client_header: str = "",
+        recorder: "Recorder | None" = None,
+        shadow: "Shadow | None" = None,
         page: bool = False,
     ) -> None:
         super().__init__(*site.models)
@@ -91,6 +103,8 @@ class Gateway(OpenAIPaths):
         self._whole_conversation = whole_conversation
         self._patience = patience
         self._client_header = client_header
+        self._recorder = recorder
+        self._shadow = shadow
         self._page: Page | None = None
         if page:
             self._page = Page(
@@ -194,11 +208,35 @@ class Gateway(OpenAIPaths):
             status = status_of(error)
             raise
         finally:
+            answering.miner.settled(chat.decision)
             if chat.account.answered_by(CLOUD):
                 self._sticky.remember(chat.conversation)
             chat.account.close()
-            if self._observer is not None:
-                self._observer(finished_chat(chat, began, outlet.said_at, status))
+            if self._observer is not None or self._recorder is not None:
+                finished = finished_chat(chat, began, outlet.said_at, status)
+                if self._observer is not None:
+                    self._observer(finished)
+                if self._recorder is not None:
+                    self._record(self._recorder, answering.miner.decider, chat, finished)
+
+    def _record(
+        self, recorder: "Recorder", decider: Decider, chat: Chat, finished: Finished
+    ) -> None:
+        share = 0.0
+        if self._shadow is not None:
+            share = self._shadow.share_of(decider, chat, finished)
+            if share and chat.drawn and chat.heard is not None:
+                self._shadow.begin(self._site, decider, chat, chat.heard, finished.at)
+        recorder.finished(decider, chat, finished, share)
+
+    def listening(self, chat: Chat, decider: Decider, send: Send) -> Send:
+        """`send`, and where it may be compared something that hears what is sent."""
+        if self._shadow is not None:
+            chat.heard = self._shadow.listen(chat)
+        chat.drawn = chat.heard is not None
+        if chat.heard is None and self._recorder is not None:
+            chat.heard = self._recorder.listen(decider, chat)
+        return send if chat.heard is None else chat.heard.beside(send)
 
     def outlet(self, chat: Chat, send: Send) -> Outlet:
         return Outlet(send, streams=chat.streams, patience=self._patience)
@@ -217,8 +255,10 @@ class _Passed(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         chat = self._chat
         named = {REQUEST_ID: chat.headers[REQUEST_ID]}
-        outlet = self._gateway.outlet(chat, _with_headers(send, named))
         private = self._answering.miner.decider.is_anything_private(chat.batch)
+        chat.private = private
+        send = self._gateway.listening(chat, self._answering.miner.decider, send)
+        outlet = self._gateway.outlet(chat, _with_headers(send, named))
         told = (forwarded_headers(chat.headers), tenant(self._caller.tenant), unrepeated(private))
         with told[0], told[1], told[2]:
             try:

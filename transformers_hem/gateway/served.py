@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from predictors.contract.names import Scalar
+from predictors.contract.names import HEM_ROUTE, Scalar
 from predictors.upstream.ledger.decision import HEM_GUARDS
 from transformers_hem.algorithms.base import Route
 from transformers_hem.gateway.account import Attempt
@@ -38,10 +38,10 @@ class Served:
         }
 
     def decision(self) -> dict[str, Scalar]:
-        """As V2's parameters; empty as long as nothing is decided."""
+        """As V2's parameters, with this attempt's route; empty as long as nothing is decided."""
         if self.chat.decision is None:
             return {}
-        written = self.chat.decision.parameters()
+        written = {**self.chat.decision.parameters(), HEM_ROUTE: self.attempt.route}
         if verdicts := self.attempt.verdicts:
             written[HEM_GUARDS] = _told(str(written.get(HEM_GUARDS, "")), verdicts)
         return written
@@ -55,9 +55,11 @@ class Served:
             "threshold": decision.threshold,
             "algorithm": decision.algorithm,
             "reason": decision.reason,
+            **({"strategy": decision.strategy} if decision.strategy else {}),
             "served_by": self.attempt.model,
             **({"degraded": degraded} if degraded else {}),
             **({"continues": self.continues} if self.continues else {}),
+            **self.attempt.speculation,
             **self.chat.account.as_json(self.attempt),
         }
 

@@ -25,7 +25,8 @@ MODELS = "/models"
 class Target:
     """One side: an OpenAI-compatible server at `url`, whose model is `model` (empty: the one that
     it lists). A predictor of ours has its routes below /openai/v1. `counts`: it tells the usage
-    of its streams, as far as is known. `verify` is of TLS, as build_client takes it."""
+    of its streams, as far as is known. `verify` is of TLS, as build_client takes it.
+    `reads_route`: it is told the route, by which it asks the cloud or does not."""
 
     def __init__(
         self,
@@ -34,6 +35,8 @@ class Target:
         model: str,
         limits: Limits,
         verify: ssl.SSLContext | str = "",
+        *,
+        reads_route: bool = False,
     ) -> None:
         base = url.rstrip("/")
         ours = not base.partition("?")[0].endswith("/v1")
@@ -50,7 +53,7 @@ class Target:
             client,
             refused=told(Refusal.relayed),
             health=MODELS,
-            tells_decision=ours and route == CLOUD,
+            tells_decision=ours and (route == CLOUD or reads_route),
             tells_tenant=ours,
         )
 

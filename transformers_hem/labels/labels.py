@@ -71,7 +71,9 @@ class Labels:
     `low` is the lowest that a label can be, 0 for correctness and preferences, of scores the lowest
     seen; `scale` is the width of their range from there. `sha256` is of the file's uncompressed
     content. `epsilon`, on the labels' scale, is what the edge may be worse by.
-    `telemetry` is the edge model's own on its answers.
+    `telemetry` is the edge model's own on its answers. `weights`, float [N, 2], of the edge's and
+    of the cloud's label: 0 where that side was not seen, and its label is only a guess of it; None:
+    both sides of all rows were seen, and count alike.
     """
 
     queries: list[str]
@@ -82,12 +84,25 @@ class Labels:
     epsilon: float = 0.0
     telemetry: RowTelemetry | None = None
     low: float = 0.0
+    weights: NDArray[np.float64] | None = None
 
     @property
     def hard(self) -> NDArray[np.bool_]:
         """Rows that the cloud does better than the edge, by more than epsilon."""
         hard: NDArray[np.bool_] = is_hard(self.edge, self.cloud, self.epsilon)
         return hard
+
+    @property
+    def paired(self) -> NDArray[np.int64]:
+        """The rows of which both sides were seen."""
+        if self.weights is None:
+            return np.arange(len(self.queries))
+        return np.flatnonzero((self.weights > 0).all(axis=1))
+
+    @property
+    def side_weights(self) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+        """The edge's and the cloud's, [N] each; None: all alike."""
+        return (None, None) if self.weights is None else (self.weights[:, 0], self.weights[:, 1])
 
     @property
     def prefix_tokens(self) -> int | None:
@@ -104,6 +119,7 @@ class Labels:
             edge=self.edge[chosen],
             cloud=self.cloud[chosen],
             telemetry=telemetry,
+            weights=None if self.weights is None else self.weights[chosen],
         )
 
 

@@ -31,6 +31,13 @@ class Current:
 def decides_at(set_to: DecideAt | None, decider: Decider) -> DecideAt:
     """As the trained router says, whose promise holds for nothing else. Raises
     ConfigurationError."""
+    if decider.strategy is not None:
+        if set_to not in (None, "end"):
+            raise ConfigurationError(
+                f"HEM_DECIDE_AT is {set_to}, but the strategy {decider.strategy_name} looks at "
+                "whole answers: unset it"
+            )
+        return "end"
     trained = decider.algorithm.prefix_tokens
     if trained is None:
         return set_to or "end"

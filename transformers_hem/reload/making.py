@@ -4,7 +4,7 @@ A guard may hold state (a budget's window, readings of a machine), a router take
 so a change of one makes no other anew.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,9 +34,11 @@ class Making:
         self.guards: dict[str, AlgorithmParameters] = {}
         self._new: list[Guard] = []
 
-    def algorithm(self, kind: type[Algorithm], parameters: AlgorithmParameters) -> Algorithm:
-        """Raises ConfigurationError."""
-        read = stamps(files_of(parameters).values())
+    def algorithm(
+        self, kind: type[Algorithm], parameters: AlgorithmParameters, beside: Sequence[Path] = ()
+    ) -> Algorithm:
+        """`beside`: files that say where the router is. Raises ConfigurationError."""
+        read = stamps([*files_of(parameters).values(), *beside])
         self.files["router"] = read
         return self._one((kind, parameters.model_dump_json(), read), lambda: kind(parameters))
 

@@ -105,9 +105,9 @@ class Reloading:
             settings = with_file(self.settings)
             decider = build_decider(settings, making)
             decide_at = decides_at(settings.decide_at, decider)
-            if stage not in (None, decider.algorithm.stage):
+            if stage not in (None, decider.stage):
                 raise ConfigurationError(
-                    f"{decider.name} mines the {decider.algorithm.stage}, and this server the "
+                    f"{decider.name} mines the {decider.stage}, and this server the "
                     f"{stage}: start it anew for that"
                 )
         except BaseException:
@@ -177,7 +177,7 @@ class Reloading:
         return Report(self.current.now.version, changes)
 
     def _decides_anew(self, before: Decider) -> dict[str, Any]:
-        decider, decide_at = self._decides(Making(self._making), before.algorithm.stage)
+        decider, decide_at = self._decides(Making(self._making), before.stage)
         if decider.algorithm is before.algorithm:
             decider.drift = before.drift  # its window goes on
         return {"decider": decider, "decide_at": decide_at}

@@ -33,9 +33,11 @@ def shown(reloading: Reloading) -> dict[str, Any]:
 
 
 def _decider(decider: Decider) -> dict[str, Any]:
+    version = decider.router_version
     return {
         "algorithm": decider.name,
         "router": decider.router,
+        **({} if version is None else {"router_version": version}),
         "threshold": decider.threshold,
         "batch_policy": decider.policy,
     }

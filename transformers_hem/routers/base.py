@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores
+from transformers_hem.arrays import Floats
 from transformers_hem.calibration.config import CalibratedConfig
 from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.directory import new_directory, write_config
@@ -45,9 +46,14 @@ class TrainedRouter(Algorithm):
 
 
 class Learner(ABC):
-    """`Parameters` are what `hem train --set` takes, checked as an algorithm's are."""
+    """`Parameters` are what `hem train --set` takes, checked as an algorithm's are.
+
+    `out_of_fold`: of the last training, the raw difficulty of each row by models that never saw it,
+    float [N]; None where a learner makes no such models.
+    """
 
     Parameters: ClassVar[type[AlgorithmParameters]] = AlgorithmParameters
+    out_of_fold: Floats | None = None
 
     def __init__(self, parameters: AlgorithmParameters) -> None:  # noqa: B027 - many have none
         """Refuses parameters that can't be used here with a ConfigurationError, before any work."""

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import orjson
@@ -19,6 +19,7 @@ from safetensors.numpy import load
 from predictors.errors import ConfigurationError, first_fault
 from transformers_hem import embedded
 from transformers_hem.calibration.config import CalibratedConfig
+from transformers_hem.versions.pointer import FILE as POINTER, VERSION_FILE, in_force, is_versions
 
 CONFIG_FILE = "config.json"
 
@@ -29,7 +30,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def locate(name: str) -> Path:
-    """The directory that `HEM_ROUTER` or a `router` parameter means."""
+    """The directory that `HEM_ROUTER` or a `router` parameter means; of a folder of versions the
+    version that is in force now. Raises ConfigurationError."""
+    place = place_of(name)
+    return in_force(place)[1] if is_versions(place) else place
+
+
+def place_of(name: str) -> Path:
+    """The directory or the folder of versions that `name` says. Raises ConfigurationError."""
     if name.startswith(embedded.PREFIX):
         return embedded.directory(name)
     path = name.removeprefix("file://")
@@ -39,6 +47,26 @@ def locate(name: str) -> Path:
             "and name the mount, /mnt/models"
         )
     return Path(path)
+
+
+class ServedVersion(NamedTuple):
+    """Of a folder of versions, the one that `pointer`, a file, says is in force."""
+
+    number: int
+    directory: Path
+    algorithm: str
+    pointer: Path
+
+
+def version_of(name: str) -> ServedVersion | None:
+    """None where `name` is no folder of versions. Raises ConfigurationError."""
+    if not name or "://" in name.removeprefix("file://"):
+        return None
+    place = place_of(name)
+    if not is_versions(place):
+        return None
+    number, directory = in_force(place)
+    return ServedVersion(number, directory, algorithm_of(directory), place / POINTER)
 
 
 def sha256(content: bytes) -> str:
@@ -103,6 +131,8 @@ def _require_free(out: Path) -> None:
         is_router = out.is_dir() and not any(out.iterdir())
     if not is_router:
         raise ConfigurationError(f"{out} exists and is not a router directory; choose another")
+    if (out / VERSION_FILE).exists():
+        raise ConfigurationError(f"{out} is a version of a router, which never changes")
     if out.samefile(os.curdir) or os.path.ismount(out):
         kind = "a mount" if os.path.ismount(out) else "the working directory"
         raise ConfigurationError(f"{out} is {kind}, which can't be replaced; choose another")

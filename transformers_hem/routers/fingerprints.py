@@ -12,6 +12,7 @@ from typing import Final
 
 from predictors.errors import ConfigurationError
 from transformers_hem.routers.directory import locate
+from transformers_hem.routers.linear.features import HashedQuery
 
 FILE: Final = "training_rows.bin"
 BYTES: Final = 8
@@ -19,6 +20,8 @@ BYTES: Final = 8
 
 def fingerprint(query: str) -> bytes:
     """Equal for texts that differ in case, in white space or in Unicode's spelling alone."""
+    if isinstance(query, HashedQuery):
+        return bytes.fromhex(query)
     plain = " ".join(unicodedata.normalize("NFKC", query).casefold().split())
     return hashlib.blake2b(plain.encode(errors="surrogatepass"), digest_size=BYTES).digest()
 

@@ -26,17 +26,25 @@ def folds(hard: Flags, seed: int) -> list[tuple[Indices, Indices]]:
     return list(parts.split(hard, hard))
 
 
-def logistic(rows: Any, target: Floats, c: float) -> tuple[Floats, float]:
+def logistic(
+    rows: Any, target: Floats, c: float, weights: Floats | None = None
+) -> tuple[Floats, float]:
     """Coefficients, float [columns], and intercept, from an array or a sparse matrix [N, columns].
 
     `c` is the inverse of the regularisation's strength. A target between 0 and 1 counts as a row
-    of either kind, weighted by its share. In float64: in float32 the gradient is not that exact.
+    of either kind, weighted by its share. Rows that weigh 0 of `weights` [N] don't count. In
+    float64: in float32 the gradient is not that exact.
     """
+    if weights is not None:
+        counted = np.flatnonzero(weights > 0)
+        rows, target, weights = rows[counted], target[counted], weights[counted]
     right, wrong = np.flatnonzero(target > 0), np.flatnonzero(target < 1)
     if len(right) == 0 or len(wrong) == 0:  # a model that is never, or always, right
         return np.zeros(rows.shape[1]), math.log((len(right) + 0.5) / (len(wrong) + 0.5))
     kinds = np.repeat([1, 0], [len(right), len(wrong)])
     shares = np.concatenate([target[right], 1 - target[wrong]])
+    if weights is not None:
+        shares = shares * np.concatenate([weights[right], weights[wrong]])
     model = LogisticRegression(C=c, solver="newton-cg", tol=TOLERANCE)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # cross-validation tests the fit

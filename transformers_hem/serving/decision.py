@@ -5,9 +5,10 @@ for all of them. Nothing here knows of kserve or HTTP.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from predictors.contract import (
     HEM_REASON,
     HEM_ROUTE,
     HEM_SCORE,
+    HEM_STRATEGY,
     HEM_THRESHOLD,
     Scalar,
 )
@@ -31,17 +33,23 @@ from transformers_hem.algorithms.base import (
     Leaving,
     Route,
     Scores,
+    Stage,
     bounded,
 )
 from transformers_hem.calibration.drift import ScoreDrift
 from transformers_hem.guards.admission import Admission, Going, admit, announce
 from transformers_hem.guards.base import Guard, Redacted
+from transformers_hem.routers.directory import place_of
+from transformers_hem.strategies.base import Strategy, Turn
 
 logger = logging.getLogger("kserve.hem")
 
+# Reasons of a decision that nobody overruled.
+STRATEGY: Final = "strategy"
+JUDGED: Final = ("algorithm", "no_signal", STRATEGY)
 CLEAR: Final = "clear"  # the verdict of a guard that does not object
 BatchPolicy = Literal["any", "majority", "all"]
-# "algorithm", "prefer", "sticky", "no_signal", or the name of the guard that decided
+# "algorithm", "strategy", "prefer", "sticky", "no_signal", or the name of the guard that decided
 Reason = str
 
 
@@ -50,7 +58,8 @@ class Decision:
     """Where one request goes, and why.
 
     `score` is the difficulty of the whole request in [0, 1], None where nothing was scored.
-    `guards` are the verdicts of those that were asked, each with its version.
+    `guards` are the verdicts of those that were asked, each with its version. `strategy`: of the
+    mode self-design; it asks the cloud in its own way, where nobody overruled it.
     """
 
     route: Route
@@ -59,6 +68,7 @@ class Decision:
     threshold: float
     reason: Reason
     guards: str = ""
+    strategy: str = ""
 
     def kept(self, guard: str) -> "Decision":
         """At the edge, as this guard lets no more go to the cloud."""
@@ -67,6 +77,15 @@ class Decision:
             for word in self.guards.split()
         )
         return replace(self, route=EDGE, reason=guard, guards=" ".join(words))
+
+    @property
+    def overruled(self) -> bool:
+        """By a guard, the caller or the conversation before."""
+        return self.reason not in JUDGED
+
+    def stays(self) -> "Decision":
+        """At the edge, as the strategy asks the cloud nothing."""
+        return replace(self, route=EDGE, reason=STRATEGY)
 
     def parameters(self) -> dict[str, Scalar]:
         """The `hem_*` parameters that a request or response gets."""
@@ -80,11 +99,33 @@ class Decision:
             written[HEM_SCORE] = self.score
         if self.guards:
             written[HEM_GUARDS] = self.guards
+        if self.strategy:
+            written[HEM_STRATEGY] = self.strategy
         return written
 
 
+# What a strategy makes of a decision for the cloud, and what leaves by it.
+Asking = Callable[[Decision], tuple[Decision, Batch]]
+
 # Every parameter that a decision writes; values from a client or an earlier step are stale.
-DECIDED = frozenset({HEM_ROUTE, HEM_SCORE, HEM_ALGORITHM, HEM_THRESHOLD, HEM_REASON, HEM_GUARDS})
+DECIDED = frozenset(
+    {
+        *(HEM_ROUTE, HEM_SCORE, HEM_ALGORITHM, HEM_THRESHOLD, HEM_REASON),
+        *(HEM_GUARDS, HEM_STRATEGY),
+    }
+)
+
+
+class Unscored(Algorithm):
+    """In the place of an algorithm, where a strategy has none beside it."""
+
+    stage = "query"
+
+    def blocks(self, batch: Batch) -> bool:
+        return False
+
+    def score(self, batch: Batch) -> Scores:
+        return np.full(batch.size, np.nan)
 
 
 class Decider:
@@ -104,10 +145,17 @@ class Decider:
         guards: Mapping[str, Guard] | None = None,
         scored_characters: int = SCORED_CHARACTERS,
         router: str | None = None,
+        strategy: Strategy | None = None,
+        strategy_name: str = "",
+        router_version: int | None = None,
     ) -> None:
-        """`router`: the name or path of the trained router that the algorithm reads."""
+        """`router`: the name or path of the trained router that the algorithm reads, and its
+        version where that is a folder of versions. `strategy`: of the mode self-design."""
         self.name = name
+        self.strategy = strategy
+        self.strategy_name = strategy_name
         self.router = router
+        self.router_version = router_version
         self.algorithm = algorithm
         self.threshold = threshold
         self.policy: BatchPolicy = policy
@@ -117,6 +165,18 @@ class Decider:
             announce(guard)
         scores = algorithm.calibrated.scores if algorithm.calibrated else None
         self.drift = ScoreDrift(name, scores) if scores else None
+
+    @property
+    def stage(self) -> Stage:
+        """answer: the edge answers before it is decided."""
+        return self.strategy.stage if self.strategy is not None else self.algorithm.stage
+
+    @property
+    def router_directory(self) -> Path | None:
+        """Of the version that was loaded; None where the router is no folder of versions."""
+        if self.router is None or self.router_version is None:
+            return None
+        return place_of(self.router) / str(self.router_version)
 
     @property
     def private_guards(self) -> dict[str, Guard]:
@@ -155,6 +215,8 @@ class Decider:
     def judge(self, batch: Batch) -> Decision:
         """The algorithm's own decision, on what is scored of long queries. Raises EngineError where
         it breaks its contract."""
+        if isinstance(self.algorithm, Unscored):
+            return self._decision(CLOUD, None, STRATEGY)
         scores = self._scores(bounded(batch, self._scored_characters))
         if self.drift:
             self.drift.add(scores)
@@ -166,6 +228,19 @@ class Decider:
         hard = score > self.threshold
         return self._decision(CLOUD if hard else EDGE, score, "algorithm")
 
+    def asks(self, turn: Turn) -> str | None:
+        """What the strategy asks the cloud; None: nothing. Raises EngineError where it breaks its
+        contract."""
+        if self.strategy is None:
+            return turn.query
+        asked = self.strategy.asks(turn)
+        if asked is not None and not (isinstance(asked, str) and asked.strip()):
+            kind = "an empty text" if isinstance(asked, str) else type(asked).__name__
+            raise EngineError(
+                f"strategy {self.strategy_name} must ask the cloud a text, or None, not {kind}"
+            )
+        return asked
+
     async def admit(self, going: Going) -> Admission:
         """For guards that count what goes to the cloud. Raises KeptAtEdge."""
         return await admit(self.guards, going)
@@ -176,7 +251,11 @@ class Decider:
 
     def is_private(self, batch: Batch) -> bool:
         """Whether a guard of privacy decides, so that the query must not leave the edge."""
-        return self._guarded(self.private_guards, batch) is not None
+        return self.keeps_private(batch) is not None
+
+    def keeps_private(self, batch: Batch) -> Decision | None:
+        """The decision of the guard of privacy that keeps this at the edge; None: none does."""
+        return self._guarded(self.private_guards, batch)
 
     def is_anything_private(self, batch: Batch) -> bool:
         """Whether it is kept at the edge, or leaves with placeholders."""
@@ -198,7 +277,9 @@ class Decider:
 
     def _decision(self, route: Route, score: float | None, reason: Reason) -> Decision:
         verdicts = " ".join(self._verdicts(route, reason)) if self.guards else ""
-        return Decision(route, score, self.name, self.threshold, reason, verdicts)
+        return Decision(
+            route, score, self.name, self.threshold, reason, verdicts, self.strategy_name
+        )
 
     def _verdicts(self, route: Route, reason: Reason) -> Iterator[str]:
         """Of the guards that were asked before this was decided: those of privacy first."""

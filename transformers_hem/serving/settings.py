@@ -3,6 +3,7 @@
 import logging
 import math
 import ssl
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
@@ -14,34 +15,45 @@ from predictors.upstream.client import tls_context
 from predictors.upstream.settings import Limits
 from transformers_hem import embedded
 from transformers_hem.algorithms import ALGORITHMS
-from transformers_hem.algorithms.base import SCORED_CHARACTERS, Algorithm, Stage
+from transformers_hem.algorithms.base import (
+    SCORED_CHARACTERS,
+    Algorithm,
+    AlgorithmParameters,
+    Stage,
+)
 from transformers_hem.algorithms.parameters import (
     THRESHOLD,
     parse,
     read_parameters,
     take_threshold,
 )
+from transformers_hem.feedback.settings import FeedbackSettings
 from transformers_hem.gateway.options import UI, DecideAt, OnBreak, read_decide_at
 from transformers_hem.gateway.sticky import StickyBy
 from transformers_hem.guards import GUARDS
+from transformers_hem.guards.base import Guard
 from transformers_hem.guards.settings import read_guards
 from transformers_hem.labels.prefixes import the_first
 from transformers_hem.reload.making import Making
-from transformers_hem.serving.decision import BatchPolicy, Decider
+from transformers_hem.routers.directory import version_of
+from transformers_hem.serving.decision import BatchPolicy, Decider, Unscored
+from transformers_hem.serving.designs import build_strategy, refuse_algorithm
+from transformers_hem.strategies.base import Strategy
 
 logger = logging.getLogger("kserve.hem")
 
-MiningMode = Literal["mining-then-inference", "inference-then-mining"]
+MiningMode = Literal["mining-then-inference", "inference-then-mining", "self-design"]
 
 MODES: dict[Stage, MiningMode] = {
     "query": "mining-then-inference",
     "answer": "inference-then-mining",
 }
+SELF_DESIGN: MiningMode = "self-design"  # of any stage, with a strategy
 DEFAULT_ALGORITHM = "LinearRouter"
 DEFAULT_THRESHOLD = 0.5
 
 
-class HEMSettings(ServerSettings, BaseSettings):
+class HEMSettings(FeedbackSettings, ServerSettings, BaseSettings):
     """Every field is `HEM_<FIELD>`, apart from MINING_MODE; the description is in `--help`."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
@@ -56,9 +68,18 @@ class HEMSettings(ServerSettings, BaseSettings):
     parameters: str = Field(
         default="", description='of the algorithm: {"seed": 7} or [{"key": "seed", "value": "7"}]'
     )
+    strategy: str | None = Field(
+        default=None,
+        description="of MINING_MODE self-design: how both models answer together: its name, or "
+        "package.module:Class of your own",
+    )
+    strategy_parameters: str = Field(
+        default="", description='of the strategy: {"prompt": "..."}, or a list, as HEM_PARAMETERS'
+    )
     router: str | None = Field(
         default=None,
-        description="router directory, /mnt/models with storageUri, or embedded:linear",
+        description="router directory, a folder of versions as `hem retrain` keeps it, /mnt/models "
+        "with storageUri, or embedded:linear",
     )
     threshold: float | None = Field(
         default=None,
@@ -231,7 +252,7 @@ class HEMSettings(ServerSettings, BaseSettings):
     mining_mode: MiningMode | None = Field(
         default=None,
         validation_alias="MINING_MODE",
-        description=f"{' or '.join(MODES.values())} (default: the algorithm's own)",
+        description=f"{', '.join(MODES.values())} or {SELF_DESIGN} (default: the algorithm's own)",
     )
 
     def verifies(self) -> ssl.SSLContext | str:
@@ -262,8 +283,24 @@ def build_decider(settings: HEMSettings, making: Making | None = None) -> Decide
         raise ConfigurationError(
             f"HEM_ALGORITHM is {settings.algorithm!r}, but HEM_PARAMETERS names {named!r}"
         )
-    name = settings.algorithm or named or DEFAULT_ALGORITHM
+    designs = settings.mining_mode == SELF_DESIGN
+    strategy = build_strategy(designs, settings.strategy, settings.strategy_parameters)
+    strategy_name = settings.strategy or ""
+    router = values.get("router", settings.router or "")
+    version = version_of(router) if isinstance(router, str) else None
     blocks = read_guards(settings.guards)
+    name = settings.algorithm or named or (version.algorithm if version else None)
+    if strategy is not None and _has_no_algorithm(name, settings):
+        return Decider(
+            strategy_name,
+            Unscored(AlgorithmParameters()),
+            DEFAULT_THRESHOLD,
+            settings.batch_policy,
+            _guards(blocks, making, settings),
+            strategy=strategy,
+            strategy_name=strategy_name,
+        )
+    name = name or DEFAULT_ALGORITHM
     if name in GUARDS.names():  # Ianvs calls it an algorithm: the edge answers unless it objects
         name, values, blocks = "EdgeOnly", {}, {name: values, **blocks}
     kind = (
@@ -271,26 +308,61 @@ def build_decider(settings: HEMSettings, making: Making | None = None) -> Decide
         if ":" in name
         else ALGORITHMS.load(name)
     )
-    _refuse_misfits(settings, name, kind)
+    _refuse_misfits(settings, name, kind, strategy)
     if settings.router is not None:
         values.setdefault("router", settings.router)
+    if version:
+        values["router"] = str(version.directory)  # this one, whatever comes into force meanwhile
     taken = take_threshold(kind, values)
     parameters = parse(name, kind, values)
-    algorithm = making.algorithm(kind, parameters)
+    algorithm = making.algorithm(kind, parameters, [version.pointer] if version else [])
+    if strategy is not None and (tokens := algorithm.prefix_tokens) is not None:
+        raise ConfigurationError(
+            f"{name} decides on {the_first(tokens)} of an answer, and the strategy {strategy_name} "
+            "looks at whole ones: take a router that does, too"
+        )
     return Decider(
         name,
         algorithm,
         _choose_threshold(algorithm, set(values), taken, settings.threshold),
         settings.batch_policy,
-        {guard: making.guard(guard, own, dict(settings)) for guard, own in blocks.items()},
+        _guards(blocks, making, settings),
         settings.scored_characters,
-        router=getattr(parameters, "router", None),
+        router=router if version else getattr(parameters, "router", None),
+        strategy=strategy,
+        strategy_name=strategy_name,
+        router_version=version.number if version else None,
     )
 
 
-def _refuse_misfits(settings: HEMSettings, name: str, kind: type[Algorithm]) -> None:
+def _guards(
+    blocks: Mapping[str, dict[str, str]], making: Making, settings: HEMSettings
+) -> dict[str, Guard]:
+    return {guard: making.guard(guard, own, dict(settings)) for guard, own in blocks.items()}
+
+
+def _has_no_algorithm(name: str | None, settings: HEMSettings) -> bool:
+    """Whether a strategy stands alone; a guard is Ianvs's word for one. Raises ConfigurationError
+    for what only an algorithm reads."""
+    if name is not None or settings.router is not None:
+        return False
+    alone = {"HEM_THRESHOLD": settings.threshold, "HEM_PARAMETERS": settings.parameters.strip()}
+    for variable, value in alone.items():
+        if value or value == 0:
+            raise ConfigurationError(
+                f"{variable} is set, but no HEM_ALGORITHM that reads it; the strategy's own are "
+                "HEM_STRATEGY_PARAMETERS"
+            )
+    return True
+
+
+def _refuse_misfits(
+    settings: HEMSettings, name: str, kind: type[Algorithm], strategy: Strategy | None
+) -> None:
     if settings.router is not None and "router" not in kind.Parameters.model_fields:
         raise ConfigurationError(f"HEM_ROUTER is set, but {name} takes no router")
+    if strategy is not None:
+        return refuse_algorithm(name, kind.stage, settings.strategy or "", strategy)
     if settings.mining_mode not in (None, MODES[kind.stage]):
         raise ConfigurationError(
             f"MINING_MODE {settings.mining_mode} contradicts HEM_ALGORITHM {name}, which mines "

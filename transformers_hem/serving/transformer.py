@@ -1,20 +1,19 @@
 """The HEM transformer as kserve models, one per mining mode, and what Prometheus sees of it."""
 
-import argparse
 import asyncio
 import contextlib
 import logging
 import math
-import ssl
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import FastAPI
 from grpc_interceptor.exceptions import Unimplemented
-from kserve import InferOutput, InferRequest, InferResponse, model_server
+from kserve import InferOutput, InferRequest, InferResponse
 from kserve.model import InferenceVerb
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -37,27 +36,29 @@ from predictors.contract.codec import (
     wanted_outputs,
     without,
 )
-from predictors.errors import ConfigurationError, HEMError, InvalidRequest, NotReady
+from predictors.errors import HEMError, InvalidRequest, NotReady
 from predictors.serving.life import ServedModel
 from predictors.tracing.genai import decided
 from predictors.tracing.spans import Span, span
-from predictors.upstream.redaction import shown_url, unrepeated
+from predictors.upstream.redaction import unrepeated
 from transformers_hem.algorithms.base import Batch, ExtraAnswers, Leaving, Route
+from transformers_hem.feedback.build import add_refusal
 from transformers_hem.gateway.routes import Gateway
 from transformers_hem.guards.admission import Going, KeptAtEdge, usage_of_texts
 from transformers_hem.reload.reloading import Reloading
 from transformers_hem.reload.routes import AdminRoutes
 from transformers_hem.serving.answer_batch import answer_batch, named_outputs
 from transformers_hem.serving.clients import client_of
-from transformers_hem.serving.decision import DECIDED, Decider, Decision
+from transformers_hem.serving.decision import DECIDED, Asking, Decider, Decision
 from transformers_hem.serving.leaving import is_made, leaving_request
 from transformers_hem.serving.predictor_client import (
     PredictorClient,
-    PredictorRefused,
-    add_ready_routes,
-    answer_refusal,
 )
 from transformers_hem.serving.samples import sample_answers
+from transformers_hem.serving.versions import SERVED
+
+if TYPE_CHECKING:  # SQLAlchemy, where nothing may be kept
+    from transformers_hem.feedback.collecting import Collecting
 
 logger = logging.getLogger("kserve.hem")
 
@@ -99,6 +100,7 @@ class HEMTransformer(ServedModel):
         super().__init__(name)
         self._decider = decider
         self.gateway: Gateway | None = None
+        self.feedback: Collecting | None = None
         self.client_header = ""
         self._reloading: Reloading | None = None
         self._watch_drift(decider)
@@ -112,7 +114,9 @@ class HEMTransformer(ServedModel):
     def follow(self, reloading: Reloading) -> None:
         """What is in force from now on."""
         self._reloading = reloading
+        SERVED.set(self.decider)
         reloading.on_change(lambda now: self._watch_drift(now.decider))
+        reloading.on_change(lambda now: SERVED.set(now.decider))
 
     def _watch_drift(self, decider: Decider) -> None:
         if decider.drift:  # computed when Prometheus asks
@@ -157,7 +161,9 @@ class HEMTransformer(ServedModel):
         prefer: Route | None,
         request: InferRequest,
         headers: Headers | None,
+        asking: Asking | None = None,
     ) -> Decision:
+        """`asking`: what the algorithm's decision for the cloud becomes, and what leaves by it."""
         started = time.perf_counter()
         with span("hem mine", {}) as mining:
             decision = decider.overrule(batch, prefer)
@@ -165,13 +171,19 @@ class HEMTransformer(ServedModel):
                 extra = decider.algorithm.sampling
                 more = await self._with_samples(extra, batch, request, headers) if extra else batch
                 decision = await judged(decider, more)
+                if asking is not None and decision.route == CLOUD:
+                    decision, batch = asking(decision)
             if decision.route == CLOUD:
                 decision = await _admitted(decider, decision, batch, prefer, request)
             _describe(mining, decision, batch)
         request_id = (headers or {}).get("x-request-id") or request.id
-        _tell(decision, batch, _logged_id(decider, decision, request_id), started)
+        if request_id is None and self.feedback is not None:
+            request.id = request_id = uuid.uuid4().hex  # the answer's id, which feedback names
+        _tell(_told(decider, decision, batch, request_id, started))
         if self.gateway is not None:
             self.gateway.decided(decision, time.perf_counter() - started)
+        if self.feedback is not None:
+            self.feedback.recorder.decided(decider, decision, batch, request_id)
         return decision
 
     async def mine(
@@ -180,9 +192,16 @@ class HEMTransformer(ServedModel):
         prefer: Route | None,
         request_id: str | None = None,
         sticky: bool = False,
+        asking: Asking | None = None,
     ) -> Decision:
         """For the gateway, which has no V2 request."""
-        return await self.pinned(self.decider).mine(batch, prefer, request_id, sticky)
+        miner = self.pinned(self.decider)
+        decision = await miner.mine(batch, prefer, request_id, sticky, asking)
+        miner.settled(decision)
+        return decision
+
+    def settled(self, decision: Decision | None) -> None:
+        """A decision is as it was mined: see Pinned."""
 
     def pinned(self, decider: Decider) -> "Pinned":
         return Pinned(decider)
@@ -192,6 +211,16 @@ class HEMTransformer(ServedModel):
             self.gateway.add_to(app)
         if self._reloading is not None:
             AdminRoutes(self._reloading).add_to(app)
+        if self.feedback is not None:
+            self.feedback.add_to(app)
+        else:
+            add_refusal(app)
+
+    async def _close_all(self) -> None:
+        if self.gateway is not None:
+            await self.gateway.close()
+        if self.feedback is not None:
+            await self.feedback.close()
 
     def add_outer_layers(self, app: FastAPI) -> None:
         if self.gateway is not None:
@@ -250,10 +279,22 @@ def _describe(mining: Span, decision: Decision, batch: Batch) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class _Told:
+    """What Prometheus and the log get of a decision; never the query."""
+
+    decision: Decision
+    rows: int
+    request_id: str | None
+    seconds: float
+
+
+@dataclass(slots=True)
 class Pinned:
-    """Mines one request of the gateway by what was in force at its beginning."""
+    """Mines one request of the gateway by what was in force at its beginning. Where guards count
+    what goes to the cloud, a decision for it is told once it is `settled`."""
 
     decider: Decider
+    _untold: _Told | None = None
 
     async def mine(
         self,
@@ -261,15 +302,30 @@ class Pinned:
         prefer: Route | None,
         request_id: str | None = None,
         sticky: bool = False,
+        asking: Asking | None = None,
     ) -> Decision:
         started = time.perf_counter()
         with span("hem mine", {}) as mining:
             decision = self.decider.overrule(batch, prefer, sticky)
             if decision is None:
                 decision = await judged(self.decider, batch)
+                if asking is not None and decision.route == CLOUD:
+                    decision, batch = asking(decision)
             _describe(mining, decision, batch)
-        _tell(decision, batch, _logged_id(self.decider, decision, request_id), started)
+        self.settled(None)  # of a sentence before
+        told = _told(self.decider, decision, batch, request_id, started)
+        if self.decider.counts and decision.route == CLOUD:
+            self._untold = told
+        else:
+            _tell(told)
         return decision
+
+    def settled(self, decision: Decision | None) -> None:
+        """What the last one has become: a guard that counts may keep it at the edge. None: nothing
+        else."""
+        untold, self._untold = self._untold, None
+        if untold is not None:
+            _tell(untold if decision is None else replace(untold, decision=decision))
 
     def pinned(self, decider: Decider) -> "Pinned":
         return Pinned(decider)
@@ -281,29 +337,35 @@ async def judged(decider: Decider, batch: Batch) -> Decision:
     return decider.judge(batch)
 
 
-def _tell(decision: Decision, batch: Batch, request_id: str | None, started: float) -> None:
-    """Once the decision is on its way: a line of a log takes as long as many decisions. `started`
-    is a `time.perf_counter()`."""
-    seconds = time.perf_counter() - started
-    asyncio.get_running_loop().call_soon(_log, decision, batch.size, request_id, seconds)
+def _told(
+    decider: Decider, decision: Decision, batch: Batch, request_id: str | None, started: float
+) -> _Told:
+    """`started` is a `time.perf_counter()`."""
+    identity = _logged_id(decider, decision, request_id)
+    return _Told(decision, batch.size, identity, time.perf_counter() - started)
 
 
-def _log(decision: Decision, rows: int, request_id: str | None, seconds: float) -> None:
-    """To Prometheus and the log; never the query."""
+def _tell(told: _Told) -> None:
+    """Once the decision is on its way: a line of a log takes as long as many decisions."""
+    asyncio.get_running_loop().call_soon(_log, told)
+
+
+def _log(told: _Told) -> None:
+    decision = told.decision
     _DECISIONS.labels(decision.route, decision.reason, decision.algorithm).inc()
-    _SECONDS.labels(decision.algorithm).observe(seconds)
+    _SECONDS.labels(decision.algorithm).observe(told.seconds)
     if decision.score is not None:
         _SCORE.labels(decision.algorithm).observe(decision.score)
     logger.info(
         "decision id=%.128r route=%s score=%s threshold=%g algorithm=%s reason=%s rows=%d ms=%.3f",
-        request_id or "-",
+        told.request_id or "-",
         decision.route,
         "-" if decision.score is None else f"{decision.score:.4f}",
         decision.threshold,
         decision.algorithm,
         decision.reason,
-        rows,
-        seconds * 1000,
+        told.rows,
+        told.seconds * 1000,
     )
 
 
@@ -311,8 +373,7 @@ class MiningThenInference(HEMTransformer):
     """A graph's `mine` step: answers the V2 request itself, annotated with the decision."""
 
     async def close(self) -> None:
-        if self.gateway is not None:
-            await self.gateway.close()
+        await self._close_all()
 
     def get_output_types(self) -> list[dict[str, Any]]:
         """Empty: the answer is the request."""
@@ -365,8 +426,7 @@ class InferenceThenMining(HEMTransformer):
         await self._predictor.require_ready()
 
     async def close(self) -> None:
-        if self.gateway is not None:
-            await self.gateway.close()
+        await self._close_all()
         await self._predictor.close()
 
     async def predict(
@@ -388,10 +448,20 @@ class InferenceThenMining(HEMTransformer):
             response = await self._predictor.infer(body, headers or {})
             batch = replace(answer_batch(response, texts), leaving=leaving, client=client)
             decision = await self._mine(decider, batch, prefer, payload, headers)
+        return self._answered(payload, response, parameters, decision.parameters())
+
+    def _answered(
+        self,
+        payload: InferRequest,
+        response: dict[str, Any],
+        parameters: Mapping[str, Any],
+        decided: Mapping[str, Any],
+    ) -> bytes | InferResponse:
+        """The predictor's response with the decision, as the client wants it."""
         response["parameters"] = {
             **hem_parameters(parameters),
             **without(response.get("parameters") or {}, DECIDED),
-            **decision.parameters(),
+            **decided,
         }
         if payload.request_outputs:
             named = named_outputs(response)
@@ -412,37 +482,3 @@ class InferenceThenMining(HEMTransformer):
         parameters = without(request_parameters(request), DECIDED)
         samples = await sample_answers(self._predictor, batch.texts, parameters, extra, headers)
         return replace(batch, samples=samples)
-
-
-def build_model(
-    options: argparse.Namespace, decider: Decider, verify: ssl.SSLContext | str = ""
-) -> HEMTransformer:
-    """The model of the algorithm's stage. `options` are kserve's; their `predictor_*` say where the
-    answer stage finds its predictor, and `verify` is of TLS to it. Raises ConfigurationError where
-    they don't fit the stage."""
-    if decider.algorithm.stage == "query":
-        if options.predictor_host:
-            raise ConfigurationError(
-                f"--predictor_host {shown_url(options.predictor_host)!r}: {decider.name} mines the "
-                "query and calls no predictor; run HEM as the predictor of an InferenceService of "
-                "its own"
-            )
-        return MiningThenInference(options.model_name, decider)
-    if not options.predictor_host:
-        raise ConfigurationError(
-            f"--predictor_host is required: {decider.name} mines the answer of the predictor there"
-        )
-    if options.predictor_protocol == "grpc-v2":
-        raise ConfigurationError("--predictor_protocol grpc-v2: HEM asks its predictor by REST, v2")
-    scheme = "https" if options.predictor_use_ssl else "http"
-    predictor = PredictorClient(
-        f"{scheme}://{options.predictor_host}",
-        options.model_name,
-        float(options.predictor_request_timeout_seconds),
-        verify,
-    )
-    model_server.args.enable_predictor_health_check = False  # add_ready_routes does it better
-    model_server.app.add_exception_handler(PredictorRefused, answer_refusal)
-    model = InferenceThenMining(options.model_name, decider, predictor)
-    add_ready_routes(model_server.app, options.model_name, model.require_ready)
-    return model

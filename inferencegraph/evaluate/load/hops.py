@@ -106,7 +106,7 @@ def _hops(process: psutil.Process) -> list[Target]:
     hops = []
     if role in ORDER:
         hops.append(target(role, f"{base}/v2/models/{name}/infer", stream=False))
-    if variables.get(GATEWAY):
+    if any(map(variables.get, GATEWAY)):
         hops.append(target(GATEWAY_HOP, f"{base}/v1", stream=False))
     return hops
 

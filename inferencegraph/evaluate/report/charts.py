@@ -35,7 +35,7 @@ def style(index: int) -> tuple[str, str]:
 def cost_quality(result: Mapping[str, Any]) -> str:
     """Quality over the share of queries that go to the cloud: every system a point with its
     interval, every router with scores a curve, beside a coin and the oracle."""
-    figure, axes = _axes(7.2, 4.6)
+    figure, axes = new_axes(7.2, 4.6)
     sides, scale = result["sides"], 100.0 if result["sides"]["binary"] else 1.0
     oracle = sides["oracle"]
     axes.plot(
@@ -66,7 +66,7 @@ def cost_quality(result: Mapping[str, Any]) -> str:
     axes.set_xlabel("queries that go to the cloud (%)")
     axes.set_ylabel("quality (%)" if scale > 1 else "mean score")
     axes.legend(frameon=False, fontsize=8, loc="best", labelspacing=0.5)
-    return _svg(figure, "Quality over the share of queries that go to the cloud")
+    return as_svg(figure, "Quality over the share of queries that go to the cloud")
 
 
 def _learned(system: Mapping[str, Any]) -> bool:
@@ -98,7 +98,7 @@ def latencies(result: Mapping[str, Any]) -> str | None:
     known = [(i, s) for i, s in enumerate(result["systems"]) if s["latency"]]
     if not known:
         return None
-    figure, axes = _axes(7.2, 3.6)
+    figure, axes = new_axes(7.2, 3.6)
     for index, system in known[:_MOST_CURVES]:
         color, mark = style(index)
         axes.plot(
@@ -119,10 +119,10 @@ def latencies(result: Mapping[str, Any]) -> str | None:
     axes.set_xlabel("seconds until the whole answer is there")
     axes.set_ylabel("answers (%)")
     axes.legend(frameon=False, fontsize=8, loc="lower right")
-    return _svg(figure, "Latency of each system")
+    return as_svg(figure, "Latency of each system")
 
 
-def _axes(width: float, height: float) -> "tuple[Figure, Axes]":
+def new_axes(width: float, height: float) -> "tuple[Figure, Axes]":
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -137,7 +137,7 @@ def _axes(width: float, height: float) -> "tuple[Figure, Axes]":
     return figure, axes
 
 
-def _svg(figure: "Figure", title: str) -> str:
+def as_svg(figure: "Figure", title: str) -> str:
     """Without what would be another file's, the same bytes for the same facts."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG

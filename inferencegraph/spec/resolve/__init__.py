@@ -1,5 +1,6 @@
 """From a spec to the values that `inferencegraph.build` takes."""
 
+from inferencegraph.spec.resolve.design import is_joint, joined
 from inferencegraph.spec.resolve.images import images_of
 from inferencegraph.spec.resolve.mining import mining_of
 from inferencegraph.spec.resolve.models import model_of, model_source, with_one_file
@@ -12,6 +13,8 @@ __all__ = [
     "claim_of",
     "claim_warnings",
     "images_of",
+    "is_joint",
+    "joined",
     "located",
     "located_source",
     "mining_of",

@@ -41,14 +41,15 @@ def isolation_of(
         api = _api(cloud, f"{name}-cloud")
         large = (reached(api),) if api else _called(sources.get(CLOUD), part)
     far = api is not None and EDGE in sources
+    joint = far and mining is not None and mining.joint
     return Isolation(
         part.callers,
         part.cloud_callers,
         part.prometheus,
         part.control_plane,
-        edge=small,
+        edge=(*small, *large) if joint else small,
         mining=_of_router(mining, part),
-        uplink=large if far else (),
+        uplink=large if far and not joint else (),
         cloud=() if far else large,
     )
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,12 +11,15 @@ from inferencegraph.build.sites import (
     GATEWAY_KEYS,
     HEM_RESOURCES,
     MINING_MODES,
+    SELF_DESIGN,
     Mining,
     Mount,
+    OwnAlgorithm,
 )
 from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.mining import HardExampleMining
 from inferencegraph.spec.own_algorithm import own_algorithm
+from inferencegraph.spec.resolve.design import Designed, design_of
 from inferencegraph.spec.resolve.encoders import needs_torch
 from inferencegraph.spec.resolve.options import option
 from inferencegraph.spec.resolve.resources import resources_of
@@ -46,12 +50,66 @@ def mining_of(
             "CrossEntropy with a threshold",
         )
     part = part or HardExampleMining(router=DEFAULT_ROUTER)
+    designed = _designed(part, discriminative, field, folder)
+    if designed is not None and not _has_algorithm(part, field):
+        algorithm = _Algorithm(None, None)
+    else:
+        algorithm = _algorithm(part, field, folder)
+    _refuse_beside(algorithm, designed, field)
+    joint = designed is not None and designed.design.at_edge
+    offers = spec.gateway.enabled and not discriminative
+    resources = ENCODER_RESOURCES if algorithm.by_torch else HEM_RESOURCES
+    if part.resource is not None:
+        default = Amounts(cpu=resources.cpu, memory=resources.memory)
+        resources = resources_of(part.resource, default, field)
+    mode = part.mining_mode or _MODES[algorithm.stage or ""]
+    known = {**spec.gateway.settings, **({} if joint else {"cloud_url": _UPLINK})} if offers else {}
+    with at(field):
+        return Mining(
+            mode,
+            algorithm.name,
+            router=algorithm.router,
+            threshold=algorithm.threshold,
+            parameters=algorithm.values,
+            gateway=offers,
+            resources=resources,
+            settings={
+                **_guards(part, field, known),
+                **({"HEM_BATCH_POLICY": part.batch_policy} if part.batch_policy else {}),
+                **(spec.gateway.environment() if offers else {}),
+            },
+            sidecar=part.placement == "sidecar",
+            keys_secret=spec.gateway.keys_secret or GATEWAY_KEYS,
+            own=algorithm.own or (designed.own if designed else None),
+            config_map=part.config_map,
+            by_torch=algorithm.by_torch,
+            mounts=tuple(Mount(v.mount_path, v.source(), v.read_only) for v in part.volumes),
+            design=designed.design if designed else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Algorithm:
+    """As the spec has it. `name` None: a strategy has none beside it; `stage` None: that is not
+    known."""
+
+    name: str | None
+    stage: str | None
+    router: str | None = None
+    threshold: float | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    own: OwnAlgorithm | None = None
+    by_torch: bool = False
+
+
+def _algorithm(part: HardExampleMining, field: str, folder: Path) -> _Algorithm:
     own = None
     if part.source is not None:
         own = own_algorithm(part.source, part.name, folder, field)
     name = own.path if own else part.name or _algorithm_of(part, field)
     values = _parameters(part, field)
     kept_promise(part, name, field)
+    stage: str | None
     if own is not None or ":" in name:
         stage, taken = _own_stage(own.stage if own else None, part, name, field), None
     else:
@@ -61,33 +119,42 @@ def mining_of(
     router = values.pop("router", None) or part.router
     if taken is not None:
         values.pop("threshold", None)
-    offers = spec.gateway.enabled and not discriminative
     by_torch = own is None and ":" not in name and needs_torch(name, router, values)
-    resources = ENCODER_RESOURCES if by_torch else HEM_RESOURCES
-    if part.resource is not None:
-        default = Amounts(cpu=resources.cpu, memory=resources.memory)
-        resources = resources_of(part.resource, default, field)
-    mode = part.mining_mode or _MODES[stage]
-    with at(field):
-        return Mining(
-            mode,
-            name,
-            router=router,
-            threshold=part.threshold if taken is None else taken,
-            parameters=values,
-            gateway=offers,
-            resources=resources,
-            settings={
-                **_guards(part, field, spec.gateway.settings if offers else {}, offers),
-                **({"HEM_BATCH_POLICY": part.batch_policy} if part.batch_policy else {}),
-                **(spec.gateway.environment() if offers else {}),
-            },
-            sidecar=part.placement == "sidecar",
-            keys_secret=spec.gateway.keys_secret or GATEWAY_KEYS,
-            own=own,
-            config_map=part.config_map,
-            by_torch=by_torch,
-            mounts=tuple(Mount(v.mount_path, v.source(), v.read_only) for v in part.volumes),
+    threshold = part.threshold if taken is None else taken
+    return _Algorithm(name, stage, router, threshold, values, own, by_torch)
+
+
+def _designed(
+    part: HardExampleMining, discriminative: bool, field: str, folder: Path
+) -> Designed | None:
+    if part.strategy is not None and discriminative:
+        raise SpecFault(
+            f"{field}.strategy", "asks the cloud in words, which a classifier's query has none of"
+        )
+    return design_of(part, field, folder)
+
+
+def _has_algorithm(part: HardExampleMining, field: str) -> bool:
+    """Whether one stands beside the strategy. Raises SpecFault for what only an algorithm reads."""
+    if any(each is not None for each in (part.name, part.router, part.source)):
+        return True
+    alone = {"threshold": part.threshold, "promise": part.promise, "parameters": part.parameters}
+    for name, value in alone.items():
+        if value not in (None, ()):
+            raise SpecFault(
+                f"{field}.{name}",
+                "is an algorithm's, and there is none: give its name; the strategy's own are "
+                "strategy.parameters",
+            )
+    return False
+
+
+def _refuse_beside(algorithm: _Algorithm, designed: Designed | None, field: str) -> None:
+    if designed is not None and (designed.stage, algorithm.stage) == ("query", "answer"):
+        raise SpecFault(
+            f"{field}.name",
+            f"{algorithm.name} mines the answer, and the strategy {designed.design.strategy} is "
+            "asked before there is one: take an algorithm that mines the query",
         )
 
 
@@ -129,14 +196,11 @@ def _checked(
     return kind.stage, taken
 
 
-def _guards(
-    part: HardExampleMining, field: str, settings: Mapping[str, Any], offers: bool
-) -> dict[str, str]:
-    """HEM_GUARDS; each guard and its parameters are checked as HEM checks them. settings: of the
-    gateway; where it is there, HEM knows the uplink."""
+def _guards(part: HardExampleMining, field: str, known: Mapping[str, Any]) -> dict[str, str]:
+    """HEM_GUARDS; each guard and its parameters are checked as HEM checks them. known: settings of
+    the gateway, with the uplink where there is one."""
     from transformers_hem.guards.settings import guard_of
 
-    known = {**settings, **({"cloud_url": _UPLINK} if offers else {})}
     blocks = []
     for index, guard in enumerate(part.guards):
         values = {each.called: option(each.value) for each in guard.parameters}
@@ -182,11 +246,13 @@ def _as_strict(made: "Calibration", limit: float, confidence: float | None) -> b
     return kept and (confidence is None or made.confidence >= confidence)
 
 
-def _own_stage(stage: str | None, part: HardExampleMining, name: str, field: str) -> str:
+def _own_stage(stage: str | None, part: HardExampleMining, name: str, field: str) -> str | None:
     """Of an algorithm that is not of the table: what its class says, or the mode."""
     if stage is not None:
         _refuse_mode(part.mining_mode, stage, name, field)
         return stage
+    if part.mining_mode == SELF_DESIGN:
+        return None
     if part.mining_mode is None:
         raise SpecFault(
             f"{field}.miningMode",
@@ -196,7 +262,7 @@ def _own_stage(stage: str | None, part: HardExampleMining, name: str, field: str
 
 
 def _refuse_mode(mode: str | None, stage: str, name: str, field: str) -> None:
-    if mode not in (None, _MODES[stage]):
+    if mode not in (None, SELF_DESIGN, _MODES[stage]):
         raise SpecFault(
             f"{field}.miningMode",
             f"{mode!r}: {name} mines the {stage}; leave it out, or write {_MODES[stage]!r}",

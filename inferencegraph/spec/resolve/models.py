@@ -12,6 +12,7 @@ from inferencegraph.build.sites import DEFAULT_START_SECONDS, CloudAPI, Model
 from inferencegraph.spec.blocks import EngineConfig
 from inferencegraph.spec.engines import BLOCKS, SERVED_BESIDE
 from inferencegraph.spec.faults import SpecFault, at
+from inferencegraph.spec.resolve.design import ENGINE
 from inferencegraph.spec.resolve.images import own_image
 from inferencegraph.spec.resolve.llm_service import at_its_url, llm_service_of
 from inferencegraph.spec.resolve.multi_node import multi_node_of
@@ -70,9 +71,11 @@ def model_source(
     return model
 
 
-def engine_of(worker: Worker, spec: Spec, source: ModelSource, field: str) -> str:
+def engine_of(
+    worker: Worker, spec: Spec, source: ModelSource, field: str, joint: bool = False
+) -> str:
     """The worker's own engine, the one of both sides where it can have that model, or what the
-    source suggests."""
+    source suggests; joint: the strategy's."""
     own = worker.inference_config.engine if worker.inference_config else None
     suggested = _suggested(source)
     if source.url is not None:
@@ -94,7 +97,7 @@ def engine_of(worker: Worker, spec: Spec, source: ModelSource, field: str) -> st
     if source.command:
         _refuse_beside_command(own, spec, field)
         return SDK_ENGINE
-    engine = own or spec.inference_config.engine or suggested
+    engine = own or (ENGINE if joint else None) or spec.inference_config.engine or suggested
     if engine is None and spec.deployment_mode == SDK:
         engine = SDK_ENGINE
     if engine is None:
@@ -137,8 +140,10 @@ def model_of(
     models: Mapping[str, ModelSource],
     metadata: Metadata,
     images: Images,
+    joint: bool = False,
 ) -> Served:
-    """The worker's model as something serves it, or the API that has it."""
+    """The worker's model as something serves it, or the API that has it. joint: its engine asks the
+    cloud itself."""
     source = model_source(worker, side, field, models)
     if source.llm_inference_service is not None and side == EDGE:
         raise SpecFault(
@@ -148,7 +153,13 @@ def model_of(
     source = at_its_url(source, metadata)
     if isinstance(worker, CloudWorker) and worker.llm_inference_service is not None:
         return llm_service_of(worker, spec, source, field, metadata, images)
-    engine = engine_of(worker, spec, source, field)
+    engine = engine_of(worker, spec, source, field, joint)
+    if engine == ENGINE and not joint:
+        raise SpecFault(
+            f"{field}.inferenceConfig.engine",
+            f"{ENGINE!r} asks the cloud itself: leave it out, and give an edgeWorker with "
+            "hardExampleMining {miningMode: self-design, strategy: speculative}",
+        )
     block = config_block(worker, spec, engine, field)
     if source.url is not None and side == CLOUD:
         return _api(worker, source, engine, block, field, metadata)

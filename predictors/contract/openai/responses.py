@@ -54,6 +54,7 @@ class _Writer:
     """`choices`: how many of the queries in a row have the same prompt."""
 
     def __init__(self, model: str, queries: Sequence[Query], choices: int, prefix: str) -> None:
+        self._model = model
         self._about: dict[str, Any] = {
             "id": f"{prefix}-{uuid.uuid4().hex}",
             "created": int(time.time()),
@@ -67,6 +68,8 @@ class _Writer:
         """The delta as it is shown: an engine may have asked for more than the caller did."""
         if delta.served_by:
             self._about["model"] = delta.served_by
+        elif delta.answer is not None and delta.answer.speculation is not None:
+            self._about["model"] = self._model  # it ended what another one had begun
         if delta.answer is not None:
             self._answers[index] = delta.answer
         asked = self._queries[index].top_logprobs

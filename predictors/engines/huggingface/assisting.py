@@ -110,6 +110,7 @@ class Assistant:
                     sequence.add(token, logprob, margin)
         finally:
             self.drafter.end(id)
+            self.verifier.forget(id)
 
 
 def _next(count: int, all_taken: bool) -> int:

@@ -14,6 +14,7 @@ from predictors.engines.huggingface.accepting import Place
 from predictors.engines.huggingface.drawing import distribution, draw
 from predictors.engines.huggingface.loading import Loaded
 from predictors.engines.huggingface.penalties import Penalties
+from predictors.engines.huggingface.remembering import common
 from predictors.engines.huggingface.slots import Slots
 from predictors.engines.huggingface.stepping import FEW_TOKENS, Feed, Stepper
 from predictors.engines.speculative.base import Drafted
@@ -186,23 +187,13 @@ class _Draft:
         again, as its logits are needed."""
         if self._like is not None:
             slots, other = self._like
-            same = min(_same(other.tokens, self._whole.tokens), len(self._whole.tokens) - 1)
+            same = min(common(other.tokens, self._whole.tokens), len(self._whole.tokens) - 1)
             slots.copy(other.slot, self.slot, same)
             self._cached += other.tokens[:same]
-        same = _same(self._cached, self._whole.tokens)
+        same = common(self._cached, self._whole.tokens)
         del self._cached[min(same, len(self._whole.tokens) - 1) :]
 
 
 def _likely(row: torch.Tensor) -> Likely:
     tokens = row.nonzero()[:, 0]
     return Likely(tokens=tokens.tolist(), probabilities=row[tokens].tolist())
-
-
-def _same(one: Rows[int], other: Rows[int]) -> int:
-    """How many tokens they begin with alike."""
-    count = 0
-    for mine, theirs in zip(one, other, strict=False):
-        if mine != theirs:
-            break
-        count += 1
-    return count

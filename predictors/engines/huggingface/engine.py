@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from predictors.contract import Answer, Delta, Query
 from predictors.contract.speculation import (
+    SHOWN,
+    OtherTokenizer,
     Round,
     Verdict,
     VerifyModel,
@@ -62,6 +64,7 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
         self.scorer: PromptScorer | None = None
         self.verifier: Verifier | None = None
         self.assistant: Assistant | None = None
+        self._fingerprint = ""
         for directory in filter(None, (settings.model_dir, settings.assistant_dir)):
             if is_local(directory):
                 check(resolve(directory, settings.revision, gguf=True))
@@ -83,6 +86,8 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
             self.takes -= {CONTINUES}
         given = self._settings
         if given.verify_slots:
+            tokenizer = self.loaded.tokenizer
+            self._fingerprint = await asyncio.to_thread(tokenizer_fingerprint, tokenizer)
             self.verifier = await start_verifier(
                 self.loaded, self.batches, given.model_dir, given.verify_slots, given.verify_tokens
             )
@@ -96,7 +101,7 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
     def verify_model(self) -> VerifyModel:
         assert self.loaded is not None and self.verifier is not None, "start() comes first"
         return VerifyModel(
-            tokenizer=tokenizer_fingerprint(self.loaded.tokenizer),
+            tokenizer=self._fingerprint,
             vocabulary=self.loaded.vocabulary,
             end_tokens=sorted(self.loaded.end_tokens),
             room=self.verifier.room,
@@ -106,6 +111,12 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
 
     async def check(self, round: Round) -> Verdict:
         assert self.verifier is not None, "start() comes first"
+        told = round.whole.tokenizer if round.whole is not None else ""
+        if told not in ("", self._fingerprint[:SHOWN]):
+            raise OtherTokenizer(
+                "the model here numbers tokens otherwise than the one that these drafts are for: "
+                "it has come in that one's place"
+            )
         return await self.verifier.check(round)
 
     async def generate(self, queries: Rows[Query]) -> list[Answer]:

@@ -96,6 +96,14 @@ class Memory:
             self._sequences.move_to_end(round.id)
             self._tell()
 
+    def forget(self, id: str) -> None:
+        """Unless somebody uses it."""
+        sequence = self._sequences.get(id)
+        if sequence is not None and not sequence.users:
+            del self._sequences[id]
+            self._free.append(sequence.slot)
+            self._tell()
+
     async def _remembered(self, id: str, whole: Whole) -> Remembered:
         slot = await self._slot(id)
         if slot is None:

@@ -70,6 +70,10 @@ class Verifier:
             finally:
                 sequence.waiting.remove(round)
 
+    def forget(self, id: str) -> None:
+        """Of a sequence that nobody asks about any more: another one has its slot at once."""
+        self._memory.forget(id)
+
     async def _answered(self, sequence: Remembered, round: Round, arrived: float) -> Verdict:
         if round.whole is not None and not sequence.agrees(round.whole):
             sequence.begin(round.whole)

@@ -19,12 +19,12 @@ from predictors.engines.speculative.drafting import Drafting, load
 from predictors.engines.speculative.metrics import answered, prepare
 from predictors.engines.speculative.pace import Pace
 from predictors.engines.speculative.planning import FAILURES, Plan, Planner
-from predictors.engines.speculative.policy import POLICIES
+from predictors.engines.speculative.policy import POLICIES, SPECULATIVE
 from predictors.engines.speculative.runner import Leftovers, Parts, Runner
 from predictors.engines.speculative.settings import SpeculativeSettings
 from predictors.engines.speculative.tally import Tally
 from predictors.engines.speculative.verifiers import VERIFIERS
-from predictors.errors import ConfigurationError, HEMError, first_line
+from predictors.errors import ConfigurationError, HEMError, Overloaded, first_line
 from predictors.upstream.traffic import LINK
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class SpeculativeEngine(TextEngine):
     Settings = SpeculativeSettings
     remote = True
     takes = OpenAIAPIEngine.takes
+    reads_route = True
 
     def __init__(self, settings: EngineSettings) -> None:
         super().__init__(settings)
@@ -86,6 +87,8 @@ class SpeculativeEngine(TextEngine):
             deltas = as_written(plan.sequence, Written(plan.sequence), self._run(plan, tally))
         async with aclosing(deltas):
             async for delta in deltas:
+                if name := _checked_by(plan, tally.route):
+                    delta = replace(delta, served_by=name)
                 if delta.answer is not None:
                     delta = replace(delta, answer=self._told(delta.answer, plan, tally))
                 yield delta
@@ -193,7 +196,8 @@ class SpeculativeEngine(TextEngine):
     def _broken(self, query: Query, error: HEMError) -> None:
         """Raises the error where nobody may go on."""
         assert self._planner is not None
-        self._planner.forget()
+        if not isinstance(error, Overloaded):  # it may come back as another one
+            self._planner.forget()
         if not self._planner.finishes(query):
             raise error
 
@@ -202,8 +206,18 @@ class SpeculativeEngine(TextEngine):
         if plan.chosen is not None and told.route == plan.way:  # and nothing broke
             self._policy.took(plan.chosen, answer)
         answered(self._verifier.url, told, answer.completion_tokens or 0, self._pace)
+        if name := _checked_by(plan, told.route):
+            answer = replace(answer, served_by=name)
         return replace(answer, speculation=told)
 
     def _drafting_(self) -> Drafting:
         assert self._drafting is not None, "start() comes first"
         return self._drafting
+
+
+def _checked_by(plan: Plan, route: str) -> str | None:
+    """The large model's name, where it said each token; None: the answer names its model itself, or
+    the small one has ended it."""
+    if plan.far is None or plan.sequence is None or route != SPECULATIVE:
+        return None
+    return plan.far.name or None

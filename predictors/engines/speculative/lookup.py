@@ -11,6 +11,7 @@ from collections.abc import Sequence as Rows
 from dataclasses import dataclass, field
 
 from predictors.contract.speculation import Whole
+from predictors.engines.huggingface.remembering import common
 from predictors.engines.speculative.base import Drafted
 
 
@@ -64,7 +65,7 @@ class PromptLookup:
 
     def _read(self, index: _Index, tokens: list[int]) -> None:
         """What is not the same any more is forgotten, and what is new is read."""
-        same = _same(index.tokens, tokens)
+        same = common(index.tokens, tokens)
         for end in range(len(index.tokens), same, -1):
             for size in self._sizes:
                 if size <= end:
@@ -83,11 +84,3 @@ class PromptLookup:
             if len(ends) > 1:
                 return ends[-2]
         return 0
-
-
-def _same(one: Rows[int], other: Rows[int]) -> int:
-    """How many tokens they begin with alike."""
-    length = min(len(one), len(other))
-    if one[:length] == other[:length]:
-        return length
-    return next(place for place in range(length) if one[place] != other[place])

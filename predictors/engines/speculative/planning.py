@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from predictors.contract import Query
+from predictors.contract.openai.errors import InvalidField
 from predictors.contract.speculation import VerifyModel, tokenizer_fingerprint
 from predictors.engines.speculative.base import Verifier
 from predictors.engines.speculative.drafting import Drafting
@@ -12,6 +13,7 @@ from predictors.engines.speculative.policy import CLOUD, SPECULATIVE, Policy, Wa
 from predictors.engines.speculative.settings import SpeculativeSettings
 from predictors.errors import (
     ContextTooLong,
+    HEMError,
     InvalidRequest,
     Overloaded,
     UpstreamError,
@@ -48,6 +50,7 @@ class Planner:
         self._verifier = verifier
         self._policy = policy
         self._far: VerifyModel | None = None
+        self._failed: HEMError | None = None  # when it was asked last
         self._other = ""  # why the far model's tokens are not ours
         self._learning = asyncio.Lock()
 
@@ -100,7 +103,9 @@ class Planner:
                 f"--drafter is {self._settings.drafter!r}"
             )
         if reason := unspeculated(query):
-            raise InvalidRequest(f"{MISSING} is {EDGE!r}, where nobody can answer this: {reason}")
+            field = next(iter(sorted(query.options)), "echo" if query.echo else "logprobs")
+            message = f"{MISSING} is {EDGE!r}, where nobody can answer this: {reason}"
+            raise InvalidField(message, field, "unsupported")
         return Plan(EDGE, MISSING, await self.own(query))
 
     async def _sequence(self, query: Query, far: VerifyModel) -> "Sequence | None":
@@ -116,14 +121,30 @@ class Planner:
         return sequence if sequence.max_tokens == query.sampling.max_tokens else None
 
     async def _far_model(self) -> VerifyModel:
-        """Raises UpstreamError where it can't be asked."""
+        """Raises UpstreamError where it can't be asked. Nobody waits for another one's asking in
+        vain: as long as it fails, one query at a time asks again."""
+        before = self._failed
+        if self._far is None and self._learning.locked() and before is not None:
+            raise before.with_traceback(None)
         async with self._learning:
+            if self._failed is not None and self._failed is not before:
+                raise self._failed.with_traceback(None)
             if self._far is None:
-                far = await self._verifier.model(self._drafting.model)
-                same = far.tokenizer == tokenizer_fingerprint(self._drafting.model.tokenizer)
-                self._other = "" if same else self._said()
+                far = await self._asked()
+                tokenizer = self._drafting.model.tokenizer
+                own = await asyncio.to_thread(tokenizer_fingerprint, tokenizer)
+                self._other = "" if far.tokenizer == own else self._said()
                 self._far = far
             return self._far
+
+    async def _asked(self) -> VerifyModel:
+        try:
+            far = await self._verifier.model(self._drafting.model)
+        except FAILURES as error:
+            self._failed = error
+            raise
+        self._failed = None
+        return far
 
     def _said(self) -> str:
         return (

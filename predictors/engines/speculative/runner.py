@@ -7,12 +7,14 @@ and nobody waits for them.
 """
 
 import asyncio
+import logging
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from predictors.contract.speculation import (
     MOST_DRAFTED,
+    SHOWN,
     Drawing,
     Likely,
     Round,
@@ -25,10 +27,15 @@ from predictors.engines.speculative.branching import Branching, Way
 from predictors.engines.speculative.chain import Chain, Flight
 from predictors.engines.speculative.pace import Pace
 from predictors.engines.speculative.tally import Tally
+from predictors.errors import EngineError
 from predictors.upstream.traffic import LINK
 
 if TYPE_CHECKING:
     from predictors.engines.huggingface.sequence import Sequence
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 LAST_WAIT_SECONDS: Final = 5.0
 
@@ -92,6 +99,7 @@ class Runner:
         self._drafting: asyncio.Task[Drafted] | None = None
         self._behind: list[int] = []  # what is drafted now stands behind these
         self._silent = False  # the drafter has nothing to say here
+        self._gives_up = False  # nor anywhere else: it has failed
         self._told = False  # the verify side has the sequence
         self._drawn_from: list[Likely] | None = None
 
@@ -106,10 +114,12 @@ class Runner:
                 self._go_on()
                 await self._news()
         finally:
-            await self._break_off()
-            drafter.end(self._id)
             for task in self._waiting:
                 self._parts.leftovers.add(task)
+            try:
+                await self._break_off()
+            finally:
+                drafter.end(self._id)
             tally, tokens = self._tally, len(self._sequence.tokens)
             tally.accepted += self._chain.taken
             self._parts.pace.answered(tokens - 1, tally.computing - tally.prompt)
@@ -120,7 +130,7 @@ class Runner:
         chain = self._chain
         while (count := chain.unsent) and len(chain.flights) < self._most:
             self._send(count)
-        idle = self._drafting is None and self._branches is None
+        idle = self._drafting is None and self._branches is None and not self._gives_up
         if idle and not self._silent and len(chain.flights) < self._most and not self._branch():
             count = min(self._parts.pace.block(len(chain.ahead), self._most), self._room)
             if count > 0:
@@ -179,11 +189,20 @@ class Runner:
         for task in [task for task in self._waiting if task in done]:
             self._judged(task)
         if self._drafting is not None and self._drafting in done:
-            drafted, self._drafting = self._drafting.result(), None
-            self._drafted(drafted)
+            drafting, self._drafting = self._drafting, None
+            self._drafted(self._of_drafter(drafting, Drafted([])))
         if self._branches is not None and self._branches in done:
-            branches, self._branches = self._branches.result(), None
-            self._branched(branches)
+            branches, self._branches = self._branches, None
+            self._branched(self._of_drafter(branches, []))
+
+    def _of_drafter(self, task: asyncio.Task[T], nothing: T) -> T:
+        """Where it fails, the large model goes on alone, a token a round."""
+        try:
+            return task.result()
+        except EngineError as error:
+            self._gives_up = True
+            log.warning("an answer goes on without drafts: %s", error)
+            return nothing
 
     def _drafted(self, drafted: Drafted) -> None:
         """What is known may have grown meanwhile, as far as the draft goes on from it."""
@@ -276,6 +295,7 @@ class Runner:
             prompt=len(sequence.prompt),
             drawing=self._drawing,
             max_tokens=sequence.max_tokens,
+            tokenizer=self._parts.far.tokenizer[:SHOWN],
         )
 
 

@@ -1,8 +1,8 @@
 """Options of the engine: what drafts, and the server that checks."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from predictors.contract.speculation import MOST_DRAFTED
 from predictors.engines.huggingface.settings import ModelSettings
@@ -75,3 +75,12 @@ class SpeculativeSettings(VLLMVerifierSettings, HTTPUpstreamSettings, ModelSetti
         "gives token for token what the large model gives alone; rejection has its distribution "
         "and takes more",
     )
+
+    @model_validator(mode="after")
+    def _looks_something_up(self) -> Self:
+        if self.lookup_shortest > self.lookup_longest:
+            raise ValueError(
+                f"lookup_shortest {self.lookup_shortest} is more than lookup_longest "
+                f"{self.lookup_longest}: nothing would be looked up"
+            )
+        return self

@@ -1,5 +1,6 @@
 """A predictor of ours that checks drafts."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -19,21 +20,27 @@ from predictors.engines.speculative.settings import SpeculativeSettings
 from predictors.errors import HEMError, UpstreamError
 from predictors.upstream.attempt import Refusal
 from predictors.upstream.http import HTTPUpstream
+from predictors.upstream.openai.endpoint import KEY_HINT
 
 MOST_ROUNDS: Final = 64
+HINTS: Final = {
+    401: KEY_HINT,
+    403: KEY_HINT,
+    404: "it checks no drafts: start it with --verify_slots, or see --verifier",
+}
 
 
 class RemoteVerifier:
-    """Raises ConfigurationError for a CA bundle or a proxy that is not valid."""
+    """Raises ConfigurationError for a key, a CA bundle or a proxy that is not valid."""
 
     def __init__(self, settings: SpeculativeSettings) -> None:
         # By rejection each round's draws depend on how the one before it ended.
         self.most_rounds = MOST_ROUNDS if settings.rule == "coupled" else 1
         self._http = HTTPUpstream(
-            settings.url,
+            settings.url.removesuffix("/v1"),
             settings,
             settings.client(),
-            headers=settings.headers(),
+            headers=settings.headers_with(settings.key()),
             refused=_refused,
             health=MODEL_PATH,
         )
@@ -73,6 +80,7 @@ def _model(body: Any) -> VerifyModel:
 
 
 def _refused(refusal: Refusal) -> HEMError:
+    """The caller can mend none of the others: what is asked is ours."""
     if refusal.status == Forgotten.status:
         return Forgotten(refusal.reason)
-    return refusal.relayed()
+    return replace(refusal, reason=HINTS.get(refusal.status, refusal.reason)).error()

@@ -74,6 +74,7 @@ class VLLMVerifier:
         fingerprint = await asyncio.to_thread(tokenizer_fingerprint, near.tokenizer)
         self._name = name
         self._known = VerifyModel(
+            name=name,
             tokenizer=fingerprint if same else "",
             vocabulary=near.vocabulary,
             end_tokens=sorted(ends),

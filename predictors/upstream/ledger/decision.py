@@ -15,12 +15,15 @@ from predictors.contract.names import (
     HEM_REASON,
     HEM_ROUTE,
     HEM_SCORE,
+    HEM_STRATEGY,
     HEM_THRESHOLD,
 )
 
 # Verdicts of guards, each with its version: `privacy@3=clear budget@1=clear`.
 HEM_GUARDS: Final = "hem_guards"
-NAMES: Final = (HEM_ROUTE, HEM_REASON, HEM_ALGORITHM, HEM_SCORE, HEM_THRESHOLD, HEM_GUARDS)
+NAMES: Final = (
+    *(HEM_ROUTE, HEM_REASON, HEM_STRATEGY, HEM_ALGORITHM, HEM_SCORE, HEM_THRESHOLD, HEM_GUARDS),
+)
 _NAME: Final = re.compile(r"[\w.:@=+/-]{1,64}", re.ASCII)
 _VERDICTS: Final = re.compile(r"[\w.:@=+-]{1,64}(?: [\w.:@=+-]{1,64}){0,15}", re.ASCII)
 _HEADER: Final = "x-"

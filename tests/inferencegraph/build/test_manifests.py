@@ -219,7 +219,9 @@ def test_hem_accepts_what_its_manifest_says(folder: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv(entry["name"], entry["value"])
     decider = build_decider(read_environment())
     mining = setup(folder).mining
-    assert mining is not None and decider.name == mining.algorithm
+    assert mining is not None
+    strategy = mining.design.strategy if mining.design else ""
+    assert (decider.name, decider.strategy_name) == (mining.algorithm or strategy, strategy)
 
 
 def test_the_table_of_fields_is_kserves_own(shared: Path) -> None:

@@ -117,3 +117,36 @@ def test_a_path_on_sednas_node_stays(init: Init, tmp_path: Path) -> None:
     (spec,) = load(tmp_path / "spec.yaml")
     assert spec["spec"]["edgeWorker"]["model"]["file"] == "/m/s"
     assert spec["spec"]["cloudWorker"]["model"]["hub"] == "org/big"
+
+
+def test_a_strategy_is_written_with_its_mode(init: Init) -> None:
+    pair = ("--edge", "embedded:long-edge", "--cloud", "embedded:long-cloud")
+    code, said, _ = init("--strategy", "speculative", *pair, "-o", "-")
+    assert code == 0
+    mining = yaml.safe_load(said)["spec"]["edgeWorker"]["hardExampleMining"]
+    assert mining == {"miningMode": "self-design", "strategy": "speculative"}
+
+
+def test_one_beside_an_algorithm_has_both(init: Init) -> None:
+    algorithm = ("--algorithm", "ConfidenceRouter", "--threshold", "0.2")
+    code, said, _ = init("--strategy", "refine", *algorithm, "-o", "-")
+    assert code == 0
+    mining = yaml.safe_load(said)["spec"]["edgeWorker"]["hardExampleMining"]
+    assert (mining["strategy"], mining["name"]) == ("refine", "ConfidenceRouter")
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (
+            ("--strategy", "speculative"),
+            "--strategy speculative needs --cloud: a model",
+        ),
+        (("--strategy", "refined"), "unknown strategy 'refined'; known: refine, speculative"),
+    ],
+)
+def test_a_strategy_that_can_not_be_is_refused(
+    init: Init, words: tuple[str, ...], fault: str
+) -> None:
+    code, _, said = init(*words, "-o", "-")
+    assert code and fault in said

@@ -1,5 +1,6 @@
 """What a dead or failing service means for answers, in both graphs of ours and in foreign ones."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from inferencegraph.local.consequences import if_failing, if_gone, is_clouds
 from inferencegraph.local.containers import LOCAL_COMMANDS
 from inferencegraph.local.plan import Plan, plan
-from inferencegraph.spec.examples import example
+from inferencegraph.spec.examples import example, shipped
 
 QUERY, ANSWER = "mining-then-inference", "inference-then-mining"
 EVERY = "every question fails"
@@ -48,6 +49,31 @@ def test_a_cloud_that_fails_behind_its_uplink(mode: str) -> None:
     assert if_failing(made, "qa-uplink") == "the edge answers"
     assert is_clouds(made, "qa-uplink")
     assert not is_clouds(made, "qa-edge")
+
+
+def strategies(folder: str) -> Plan:
+    documents = list(shipped(Path(folder)).values())
+    graphs = [item for item in documents if item["kind"] == "InferenceGraph"]
+    return plan(documents, graphs, [8080], LOCAL_COMMANDS, iter(range(20_001, 20_100)))
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "means"),
+    [
+        ("speculative", "qa-cloud", "the edge answers"),
+        ("speculative", "qa-edge", EVERY),
+        ("speculative", "qa-edge-transformer", EVERY),
+        ("refine", "qa-edge", EVERY),
+        ("refine", "qa-uplink", "questions for the cloud fail"),
+    ],
+)
+def test_a_process_of_a_strategy_that_is_gone(folder: str, name: str, means: str) -> None:
+    assert gone(strategies(folder), name) == means
+
+
+def test_a_cloud_that_fails_a_strategy_leaves_the_edges_answer() -> None:
+    assert if_failing(strategies("refine"), "qa-uplink") == "the edge answers"
+    assert is_clouds(strategies("refine"), "qa-uplink")
 
 
 def test_without_a_graph_requests_fail() -> None:

@@ -51,6 +51,30 @@ _mining = st.one_of(
         st.just("mining-then-inference"),
     ),
 )
+_designs = st.one_of(
+    st.builds(
+        lambda prompt, placement: {
+            "miningMode": "self-design",
+            "strategy": {
+                "name": "refine",
+                "parameters": [{"name": "prompt", "value": f"{prompt}{{query}}{{draft}}"}],
+            },
+            "placement": placement,
+        },
+        st.text(max_size=20),
+        st.sampled_from(["component", "sidecar"]),
+    ),
+    st.builds(
+        lambda algorithm, placement: {
+            "miningMode": "self-design",
+            "strategy": "speculative",
+            "placement": placement,
+            **algorithm,
+        },
+        st.sampled_from([{}, {"name": "LinearRouter", "router": "embedded:linear"}]),
+        st.sampled_from(["component", "sidecar"]),
+    ),
+)
 _policies = st.fixed_dictionaries(
     {},
     optional={
@@ -102,7 +126,10 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     if sides != "edge":
         spec["cloudWorker"] = draw(_worker(_source | _api))
     if sides == "both" and draw(st.booleans()):
-        spec["edgeWorker"]["hardExampleMining"] = draw(_mining)
+        spec["edgeWorker"]["hardExampleMining"] = draw(_mining | _designs)
+        if spec["edgeWorker"]["hardExampleMining"].get("strategy") == "speculative":
+            # One predictor answers for both sides.
+            spec["cloudWorker"].pop("sampling", None)
     if draw(st.booleans()):
         spec["gateway"] = {"enabled": draw(st.booleans()), "sticky": draw(st.just("session"))}
     if draw(st.booleans()):

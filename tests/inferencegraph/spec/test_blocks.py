@@ -16,6 +16,7 @@ ENGINES_WITH_BLOCKS = [name for name, block in BLOCKS.items() if block and name 
 ELSEWHERE = {
     "model_dir": "model: hub, file, storageUri or image",
     "url": "model.url",
+    "verifier": "the cloudWorker's model: a vLLM server, or none",
     "upstream_model": "model.name",
     "connect_timeout": "timeouts.cloudConnect",
     "timeout": "timeouts.cloud",
@@ -82,6 +83,7 @@ def test_all_engines_with_blocks_are_looked_at() -> None:
         "openai_api",
         "sedna",
         "sedna_worker",
+        "speculative",
         "triton",
         "vllm",
     ]

@@ -225,6 +225,8 @@ def _others(content: Object, field: str) -> Iterator[Object]:
             lambda _, gpus=gpus: {"limits": {**limits, **({"gpus": gpus} if gpus else {})}}
             for gpus in (0, 1, 4, 8)
         ]
+    if field.endswith(".strategy"):
+        changes = [lambda _: "package.module:Mine"]
     if field.endswith(".engine"):
         changes = [lambda _, name=name: name for name in ("vllm", "huggingface", "sglang")]
     for change in changes:

@@ -287,6 +287,11 @@ def changed(change: Any) -> Object:
             id="unknown mining mode",
         ),
         pytest.param(
+            changed(lambda c: set_variable(c, "edgeWorker", "MINING_MODE", "self-design")),
+            "self-design is code of yours there: write it as a strategy of a spec",
+            id="a mode that is code",
+        ),
+        pytest.param(
             changed(lambda c: set_variable(c, "edgeWorker", "MODEL_LOAD_MODE", "hff")),
             "unknown MODEL_LOAD_MODE 'hff'; known: file, hf, http, https, url; did you mean 'hf'?",
             id="unknown load mode",

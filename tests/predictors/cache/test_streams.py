@@ -1,7 +1,10 @@
 """Streams and the cache: a hit streams, and only a whole answer that is text alone is kept."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -9,8 +12,11 @@ from predictors.cache.engine import CachedEngine
 from predictors.cache.key import answer_key
 from predictors.cache.store import MemoryStore
 from predictors.contract import Answer, Delta, Query, Sampling, ScoredToken
+from predictors.contract.answer import Speculation
 from predictors.engines.base import EngineSettings, TextEngine
+from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.errors import EngineError
+from predictors.upstream.ledger.decision import decided
 
 GREEDY = Sampling(temperature=0.0)
 
@@ -116,3 +122,59 @@ async def test_conversations_and_sampled_answers_are_told_apart(cached: CachedEn
     texts = [await text(cached, query) for query in queries]
     assert texts == [f"hello {count}" for count in range(1, 8)]
     assert cached.takes == {"messages"}
+
+
+class Joint(Streaming):
+    """Two models, of which the small one answers alone where mining says so; `stands_in`: always,
+    a moment later."""
+
+    reads_route = True
+    stands_in = False
+
+    async def generate(self, queries: Sequence[Query]) -> list[Answer]:
+        answers = await super().generate(queries)
+        if not self.stands_in:
+            return [replace(answer, served_by="big") for answer in answers]
+        await asyncio.sleep(0.05)
+        told = Speculation("edge", "the link broke", draft_rounds=3)
+        return [replace(answer, speculation=told) for answer in answers]
+
+
+def joint(*, stands_in: bool = False) -> CachedEngine:
+    engine = Joint(EngineSettings())
+    engine.stands_in = stands_in
+    return CachedEngine(engine, MemoryStore(10_000), b"model", "m")
+
+
+async def test_what_the_small_model_says_where_it_is_asked_alone_is_not_the_others_answer() -> None:
+    cached, query = joint(), Query("hello", GREEDY)
+    with decided({"hem_route": "edge"}):
+        assert (await cached.generate([query]))[0].text == "hello 1"
+    assert (await cached.generate([query]))[0].text == "hello 2"
+    with decided({"hem_route": "edge"}):
+        (alone,) = await cached.generate([query])
+        assert (alone.text, alone.cached) == ("hello 3", False)
+        assert await text(cached, query) == "hello 4"
+    with decided({"hem_route": "cloud"}):
+        (hit,) = await cached.generate([query])
+        (part,) = [part async for part in cached.stream(query)]
+    assert (hit.text, hit.cached, hit.served_by) == ("hello 2", True, "big")
+    assert (part.text, part.served_by) == ("hello 2", "big")
+
+
+async def test_who_waits_for_the_answer_of_another_one_learns_that_a_small_model_stands_in() -> (
+    None
+):
+    cached, query = joint(stands_in=True), Query("hello", GREEDY)
+    (first,), (second,) = await asyncio.gather(cached.generate([query]), cached.generate([query]))
+    assert first.text == second.text == "hello 1"
+    assert first.speculation is not None and first.speculation.draft_rounds == 3
+    assert second.speculation == Speculation("edge", "the link broke")
+
+
+def test_an_engine_that_checks_drafts_does_so_behind_a_cache() -> None:
+    given: dict[str, Any] = {"model_dir": "embedded:long-cloud"}
+    for slots in (0, 4):
+        engine = HuggingFaceEngine(HuggingFaceSettings(**given, verify_slots=slots))
+        cached = CachedEngine(engine, MemoryStore(10_000), b"model", "m")
+        assert cached.draft_checker is (engine if slots else None)

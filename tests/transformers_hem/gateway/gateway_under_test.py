@@ -41,7 +41,9 @@ async def gateway(
     *,
     edge: str = NOBODY,
     cloud: str = NOBODY,
-    algorithm: str = "CloudOnly",
+    algorithm: str | None = "CloudOnly",
+    strategy: str | None = None,
+    strategy_parameters: str = "",
     keys: Path | None = None,
     patience: float = 15.0,
     limits: Mapping[str, Any] | None = None,
@@ -56,14 +58,20 @@ async def gateway(
     **options: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of site `qa`, whose models are called `m` on either side."""
-    decider = build_decider(HEMSettings(algorithm=algorithm))
+    chosen: dict[str, Any] = {"algorithm": algorithm}
+    if strategy is not None:
+        designed = {"strategy": strategy, "strategy_parameters": strategy_parameters}
+        chosen |= {**designed, "MINING_MODE": "self-design"}
+    decider = build_decider(HEMSettings(**chosen))
+    joint = decider.strategy is not None and decider.strategy.at_edge
     decider.guards = guards or {}
     usual = {"first_byte_timeout": 30, "between_bytes_timeout": 30}  # as build_gateway has them
     bounds = Limits(**{"timeout": 30, "retries": 0, **usual, **(limits or {})})
     leaving = bounds.model_copy(update={"ledger": str(ledger or "")})
     sides: dict[Route, Target] = {
-        EDGE: Target(EDGE, f"{edge}/v1", "m", bounds),
-        CLOUD: Target(CLOUD, f"{cloud}/v1", "m", leaving),
+        # A joint edge is a predictor of ours, which reads the route.
+        EDGE: Target(EDGE, edge if joint else f"{edge}/v1", "m", bounds, reads_route=joint),
+        CLOUD: Target(CLOUD, edge if joint else f"{cloud}/v1", "m", leaving),
     }
     served = Gateway(
         Site("qa", sides),

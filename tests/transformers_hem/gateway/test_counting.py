@@ -1,11 +1,13 @@
 """Guards that count: in the gateway each attempt at the cloud is counted once, and put right by
 what its answer says that it used."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from tests.predictors.upstream.ledger.reading import lines
 from tests.transformers_hem.gateway.gateway_under_test import NOBODY, chat, gateway
@@ -56,6 +58,27 @@ async def test_once_the_budget_is_used_up_the_edge_answers(path: Path) -> None:
     assert 50 * len(cloud.asked) <= 1000
     assert all(text_of(reply) == "the edge" for reply in kept) and len(kept) > 10
     assert "degraded" not in kept[0].text and "x-hem-degraded" not in kept[0].headers
+
+
+def decisions(route: str, reason: str) -> float:
+    labels = {"route": route, "reason": reason, "algorithm": "CloudOnly"}
+    return REGISTRY.get_sample_value("hem_decisions_total", labels) or 0.0
+
+
+async def test_a_decision_counts_as_what_has_become_of_it(path: Path) -> None:
+    kinds = [("cloud", "algorithm"), ("edge", "BudgetGuard")]
+    before = [decisions(*kind) for kind in kinds]
+    async with (
+        scripted_side(answers(EDGE)) as edge,
+        scripted_side(answers(CLOUD)) as cloud,
+        guarded(budget(path, tokens=1000), edge=edge.url, cloud=cloud.url) as client,
+    ):
+        for most, counted in ((100, [1, 0]), (2000, [1, 1])):
+            reply = await client.post(PATH, json=chat(max_tokens=most))
+            assert reply.status_code == 200
+            await asyncio.sleep(0.1)  # it is counted behind the answer
+            since = [decisions(*kind) - was for kind, was in zip(kinds, before, strict=True)]
+            assert since == counted
 
 
 async def test_the_caller_who_forces_the_cloud_is_refused_where_the_budget_is_hard(

@@ -77,7 +77,11 @@ class Page:
                 "run": self._run,
                 "seconds": time.monotonic() - self._started,
                 "models": self._site.may_call(caller),
-                "threshold": {"router": decider.router or decider.name, "at": decider.threshold},
+                "threshold": {
+                    "router": decider.router or decider.name,
+                    "version": decider.router_version,
+                    "at": decider.threshold,
+                },
                 "sides": {side: self._doubt(side) for side in self._site.targets},
                 **figures(),
                 "failed": recent.failed,

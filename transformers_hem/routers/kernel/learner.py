@@ -55,15 +55,24 @@ class KernelLearner(EncoderLearner[KernelTraining]):
     def learn(self, labels: Labels, directory: Path, seed: int) -> KernelConfig:
         chosen, unrounded = self.chosen, None
         features = layer_features_of(chosen, labels, directory / ENCODER, chosen.format)
+        paired = labels.paired
         kernel, out_of_fold = learn(features, labels, chosen, seed)
+        self.out_of_fold = out_of_fold
         kernel.save(directory / KERNEL_FILE)
         if chosen.format == "int8":
             exact = layer_features_of(chosen, labels, directory.parent / "float32", "onnx")
-            _, unrounded = learn(exact, labels, chosen, seed)
+            unrounded = learn(exact, labels, chosen, seed)[1][paired]
         learner = f"kernel logistic on layers of {chosen.source}, C={chosen.c:g}"
         return KernelConfig(
             **self.encoder_fields(directory, labels),
-            **assess(out_of_fold, labels, seed, learner, unrounded=unrounded),
+            **assess(
+                out_of_fold[paired],
+                labels,
+                seed,
+                learner,
+                tested=labels.subset(paired),
+                unrounded=unrounded,
+            ),
         )
 
 
@@ -85,7 +94,8 @@ def fit(features: Values, labels: Labels, chosen: KernelTraining, seed: int) -> 
     landmarks = np.random.default_rng(seed).permutation(rows)[: chosen.landmarks]
     basis = _basis(similarity(landmarks, landmarks, chosen.gamma))
     mapped = similarity(rows, landmarks, chosen.gamma) @ basis
-    parts = [logistic(mapped, right, chosen.c) for right in rightness(labels)]
+    sides = zip(rightness(labels), labels.side_weights, strict=True)
+    parts = [logistic(mapped, right, chosen.c, weights) for right, weights in sides]
     weights = basis @ np.stack([part for part, _ in parts], axis=1)
     intercepts = np.array([each for _, each in parts], np.float32)
     return Kernel(projection, landmarks, weights.astype(np.float32), intercepts, chosen.gamma)

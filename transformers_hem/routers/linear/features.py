@@ -55,8 +55,23 @@ class Extract:
     open: bool
 
 
+class HashedQuery(str):
+    """A query whose text was not kept: as a string its hash, and what a router reads of it."""
+
+    __slots__ = ("features",)
+    features: Extract
+
+    def __new__(cls, name: str, features: Extract) -> "HashedQuery":
+        query = super().__new__(cls, name)
+        query.features = features
+        return query
+
+
 def extract(text: str, buckets: int) -> Extract:
     """The distinct n-gram buckets and the lengths of a text."""
+    if isinstance(text, HashedQuery):
+        known = text.features
+        return Extract(np.unique(known.buckets % buckets), known.lengths, known.open)
     tokens = _TOKEN.findall(text)
     words = [_shape(token) for token in tokens]
     numbers = [token for token in tokens if token[0].isdecimal()]

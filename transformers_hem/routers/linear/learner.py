@@ -41,8 +41,11 @@ class Candidate:
         if self.link == "clip":
             ridge = Ridge(alpha=self.strength).fit(rows, difference(labels))
             return ridge.coef_[:, None], np.array([ridge.intercept_])
-        targets = (labels.hard.astype(float),) if self.link == "logistic" else rightness(labels)
-        parts = [logistic(rows, target, self.strength) for target in targets]
+        if self.link == "logistic":
+            parts = [logistic(rows, labels.hard.astype(float), self.strength)]
+        else:
+            sides = zip(rightness(labels), labels.side_weights, strict=True)
+            parts = [logistic(rows, right, self.strength, weights) for right, weights in sides]
         return np.stack([part for part, _ in parts], axis=1), np.array([each for _, each in parts])
 
 
@@ -55,7 +58,8 @@ CANDIDATES = (
 
 class LinearLearner(Learner):
     def learn(self, labels: Labels, directory: Path, seed: int) -> LinearConfig:
-        return fit_linear(labels, seed)[0].write(directory)
+        model, self.out_of_fold = fit_linear(labels, seed)
+        return model.write(directory)
 
 
 def fit_linear(labels: Labels, seed: int) -> tuple[LinearModel, Floats]:
@@ -63,10 +67,12 @@ def fit_linear(labels: Labels, seed: int) -> tuple[LinearModel, Floats]:
     config = FeatureConfig()
     texts = [extract(query, config.buckets) for query in labels.queries]
     scores = _out_of_fold(config, texts, labels, seed)
-    areas = {c: curve(s, labels.edge, labels.cloud).mean() for c, s in scores.items()}
+    paired = labels.paired
+    tested = labels.subset(paired)
+    areas = {c: curve(s[paired], tested.edge, tested.cloud).mean() for c, s in scores.items()}
     best = max(areas, key=areas.__getitem__)
     features = fit(config, texts)
-    rows = _matrix(features, texts)
+    rows = matrix(features, texts)
     seen = np.unique(rows.indices)
     coefficients, intercepts = best.fit(rows[:, seen], labels)
     weights = np.zeros((config.width, SUMS[best.link]), dtype=np.float32)
@@ -76,7 +82,9 @@ def fit_linear(labels: Labels, seed: int) -> tuple[LinearModel, Floats]:
         link=best.link,
         intercepts=tuple(intercepts.tolist()),
         features=config,
-        **assess(scores[best], labels, seed, f"{best.link} {best.strength:g}"),
+        **assess(
+            scores[best][paired], labels, seed, f"{best.link} {best.strength:g}", tested=tested
+        ),
     )
     return LinearModel(learned, replace(features, idf=idf), weights), scores[best]
 
@@ -85,21 +93,27 @@ def _out_of_fold(
     config: FeatureConfig, texts: Sequence[Extract], labels: Labels, seed: int
 ) -> dict[Candidate, Floats]:
     """Scores of every candidate on rows that it was not fitted to, features included."""
-    scores = {candidate: np.zeros(len(texts)) for candidate in CANDIDATES}
+    scores = {candidate: np.zeros(len(texts)) for candidate in _candidates(labels)}
     for train, test in folds(labels.hard, seed):
         part = labels.subset(train)
         features = fit(config, [texts[i] for i in train])
-        rows = _matrix(features, [texts[i] for i in train])
-        held_out = _matrix(features, [texts[i] for i in test])
+        rows = matrix(features, [texts[i] for i in train])
+        held_out = matrix(features, [texts[i] for i in test])
         seen = np.unique(rows.indices)
-        for candidate in CANDIDATES:
+        for candidate in scores:
             coefficients, intercepts = candidate.fit(rows[:, seen], part)
             totals = (held_out[:, seen] @ coefficients + intercepts).tolist()
             scores[candidate][test] = [link(candidate.link, sums) for sums in totals]
     return scores
 
 
-def _matrix(features: TextFeatures, texts: Sequence[Extract]) -> csr_matrix:
+def _candidates(labels: Labels) -> Sequence[Candidate]:
+    """Where a side of some rows was not seen: a regression for each side, of the rows that show
+    it; the others need both sides of every row."""
+    return CANDIDATES if labels.weights is None else [c for c in CANDIDATES if SUMS[c.link] == 2]
+
+
+def matrix(features: TextFeatures, texts: Sequence[Extract]) -> csr_matrix:
     rows = [features.row(text) for text in texts]
     ends = np.cumsum([0, *(len(columns) for columns, _ in rows)])
     columns = np.concatenate([columns for columns, _ in rows])

@@ -7,6 +7,7 @@ import pytest
 from openai.types.chat import ChatCompletionChunk
 
 from predictors.contract import Answer, Delta, Query
+from predictors.contract.answer import Speculation
 from predictors.contract.openai.responses import PLACE, ChatWriter, CompletionWriter
 
 TEXTS = ["a", ' "quoted" \\ ', "ä\u2028\n\x00", "🙂", PLACE, f'"{PLACE}"', "{}"]
@@ -34,6 +35,15 @@ def test_parts_that_are_text_alone(model: str) -> None:
             assert choice == {"index": index, "delta": {"content": text}, "finish_reason": None}
             assert part == {name: value for name, value in first.items() if name != "choices"}
     assert writer.event(0, Delta("")) is None
+
+
+def test_whoever_ends_what_another_server_began_is_named_at_the_end() -> None:
+    writer = ChatWriter("mine", [Query("x")])
+    assert chunk(writer, 0, Delta("a", served_by="theirs"))["model"] == "theirs"
+    ended = Answer("ab", speculation=Speculation("edge", "the link broke", "cloud"))
+    last = writer.event(0, Delta("b", answer=ended, finish_reason="stop"))
+    assert json.loads(last or "")["model"] == "mine"
+    assert json.loads(writer.usage())["model"] == "mine"
 
 
 def test_another_server_names_its_model_in_the_middle() -> None:

@@ -11,7 +11,14 @@ import pytest
 import pytest_asyncio
 
 from predictors.contract import Query, Sampling
-from predictors.contract.speculation import Drawing, Forgotten, Round, Verdict, Whole
+from predictors.contract.speculation import (
+    Drawing,
+    Forgotten,
+    OtherTokenizer,
+    Round,
+    Verdict,
+    Whole,
+)
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.engines.huggingface.sequence import Sequence
 from predictors.errors import EngineError, InvalidRequest
@@ -259,6 +266,19 @@ async def test_it_says_what_a_pass_costs(engine):
     assert (model.slots, model.room) == (SLOTS, 256)
     assert model.cost is not None and model.cost.seconds(1, 1) > 0
     assert model.cost.seconds(3, 15) >= model.cost.seconds(3, 3) >= model.cost.seconds(1, 1)
+
+
+async def test_drafts_for_a_model_with_another_tokenizer_are_refused(engine):
+    (caller,) = await callers(engine, 1)
+    round = caller.round(0, caller.answer[:3], told=True)
+    told = {"ours": engine.verify_model().tokenizer[:16], "another": "0" * 16}
+    ours, another = (
+        round.told(round.whole.model_copy(update={"tokenizer": tokenizer}))
+        for tokenizer in told.values()
+    )
+    assert said(await engine.check(ours)) == (caller.answer[:4], 1)
+    with pytest.raises(OtherTokenizer):
+        await engine.check(another)
 
 
 async def test_a_sequence_over_which_the_model_fails_fails_alone(engine):

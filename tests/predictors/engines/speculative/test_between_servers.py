@@ -156,6 +156,17 @@ def test_an_answer_tells_what_it_took(edge: ServerProcess) -> None:
     assert 'kind="accepted"' in metrics
 
 
+async def test_an_answer_names_the_model_that_said_its_tokens(cloud: ServerProcess) -> None:
+    asked = query(questions(1)[0], max_tokens=20)
+    async with started(cloud.url) as engine:
+        (both,) = await engine.generate([asked])
+        deltas = [delta async for delta in engine.stream(asked)]
+        with decided({"hem_route": "edge"}):
+            (alone,) = await engine.generate([asked])
+    assert (both.served_by, alone.served_by) == ("m", None)
+    assert {delta.served_by for delta in deltas} == {"m"}
+
+
 def chat(**fields: object) -> dict[str, object]:
     message = {"role": "user", "content": questions(1)[0]}
     given = {"temperature": 0, "repetition_penalty": 1.0, "max_tokens": 90}
@@ -261,6 +272,7 @@ async def test_where_the_link_breaks_the_small_model_ends_the_answer_and_says_so
         assert "".join(delta.text for delta in deltas) == told.text
         said = told.speculation
         assert (said.route, said.continues) == ("edge", "cloud")
+        assert told.served_by is None  # the small model, which ended it
         assert url.removeprefix("http://") in said.reason
         assert told.text[:12] == greedy[0][:12] and (told.completion_tokens or 0) > 60
         # And from then on it answers alone.

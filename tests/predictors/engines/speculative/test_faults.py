@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import httpx
 import orjson
@@ -146,14 +147,18 @@ async def test_a_caller_who_leaves_in_the_middle_does_not_hold_up_others(
 
 
 @contextmanager
-def scripted(body: bytes, seconds: float = 0.0) -> Iterator[str]:
-    """A server that answers every round so."""
+def scripted(
+    body: bytes, seconds: float = 0.0, keys: list[str | None] | None = None, status: int = 200
+) -> Iterator[str]:
+    """A server that answers every round so; `keys` are those that came."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
+            if keys is not None:
+                keys.append(self.headers["authorization"])
             time.sleep(seconds)
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -188,6 +193,38 @@ async def test_a_verdict_says_what_is_new_alone() -> None:
     assert (verdict.cached, verdict.passes) == (2, 1)
 
 
+async def test_rounds_have_the_key_of_the_server_that_checks() -> None:
+    keys: list[str | None] = []
+    with scripted(orjson.dumps(GOOD), keys=keys) as url:
+        await told(url, api_key="of-the-cloud")
+    assert keys == ["Bearer of-the-cloud"]
+
+
+@pytest.mark.parametrize(("status", "said"), [(404, "--verify_slots"), (401, "--api_key")])
+async def test_a_server_that_refuses_is_an_error_that_says_what_to_do(
+    status: int, said: str
+) -> None:
+    with scripted(b"{}", status=status) as url, pytest.raises(UpstreamError, match=said):
+        await told(url)
+
+
+@pytest.mark.parametrize(
+    ("round", "answered", "said"),
+    [
+        ({"draft": [VOCABULARY + 4]}, 400, "token 400 is none of the 396"),
+        ({"tokenizer": "0" * 16}, 412, "numbers tokens otherwise"),
+    ],
+)
+async def test_what_the_caller_can_not_mend_is_the_servers_fault(
+    far: RemoteVerifier, round: dict[str, Any], answered: int, said: str
+) -> None:
+    whole = Whole(tokens=[5, 9, 7], prompt=3, drawing=DRAWING, tokenizer=round.get("tokenizer", ""))
+    asked = Round(id=f"{said} {time.monotonic_ns()}", at=3, draft=round.get("draft", []))
+    with pytest.raises(UpstreamError, match=said) as error:
+        await far.check(asked.told(whole), whole, VOCABULARY)
+    assert (error.value.status, error.value.answered) == (502, answered)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -201,6 +238,7 @@ async def test_a_verdict_says_what_is_new_alone() -> None:
         ({**GOOD, "logprobs": [0, None]}, "logprobs.1"),
         ({**GOOD, "margins": [0, 10001]}, "margins.1"),
         ({**GOOD, "seconds": -1}, "seconds"),
+        ({**GOOD, "rows": 0}, "rows"),
         ({**GOOD, "tokens": [4, 9]}, "tokens: Extra inputs"),
         ({}, "it has no token"),
         ([GOOD], "valid dictionary"),

@@ -1,7 +1,11 @@
 """Drafts of what stood behind the same tokens before."""
 
+import pytest
+from pydantic import ValidationError
+
 from predictors.contract.speculation import Drawing, Whole
 from predictors.engines.speculative.lookup import PromptLookup
+from predictors.engines.speculative.settings import SpeculativeSettings
 
 DRAWING = Drawing(temperature=0, top_p=1, repetition_penalty=1, key=0)
 
@@ -39,3 +43,9 @@ async def test_it_goes_back_with_the_answer() -> None:
 
 async def test_a_sequence_that_nobody_told_of_has_no_draft() -> None:
     assert await drafted(PromptLookup(2, 1), [1, 1, 1]) == []
+
+
+def test_settings_by_which_nothing_would_be_looked_up_are_refused() -> None:
+    given = {"url": "http://x", "model_dir": "m", "lookup_longest": 2, "lookup_shortest": 3}
+    with pytest.raises(ValidationError, match="lookup_shortest 3 is more than lookup_longest 2"):
+        SpeculativeSettings.model_validate(given)

@@ -9,13 +9,14 @@ import pytest
 
 from predictors.contract import Query, Sampling
 from predictors.contract.answer import Speculation
-from predictors.contract.speculation import Drawing
+from predictors.contract.speculation import Drawing, Whole
 from predictors.engines.huggingface.sequence import Sequence
 from predictors.engines.prompt import Prompt
+from predictors.engines.speculative.base import Drafted
 from predictors.engines.speculative.pace import Pace
 from predictors.engines.speculative.runner import Leftovers, Parts, Runner
 from predictors.engines.speculative.tally import Tally
-from predictors.errors import UpstreamError
+from predictors.errors import EngineError, UpstreamError
 from tests.predictors.engines.speculative.scripted import (
     END,
     ScriptedDrafter,
@@ -124,6 +125,31 @@ def test_many_answers_at_once_are_each_their_own() -> None:
             )
         )
         assert [each.tokens for each in ran] == texts
+
+    run(main)
+
+
+class Fails(ScriptedDrafter):
+    """After so many drafts."""
+
+    left = 2
+
+    async def draft(self, id: str, whole: Whole, count: int) -> Drafted:
+        self.left -= 1
+        if self.left < 0:
+            raise EngineError("no memory")
+        return await super().draft(id, whole, count)
+
+
+@pytest.mark.parametrize("rounds", [1, 24])
+def test_where_the_drafter_fails_the_large_model_goes_on_alone(rounds: int) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        said = text(40)
+        drafter = Fails(said, 1.0, 0.001)
+        ran = await answered(ScriptedVerifier(said, 0.05, 0.004), drafter, Pace(4), rounds=rounds)
+        assert ran.tokens == said
+        assert 0 < ran.told.accepted_tokens <= 8
+        assert drafter.left == -1
 
     run(main)
 

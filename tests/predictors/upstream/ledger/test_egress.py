@@ -20,7 +20,7 @@ from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
 from predictors.engines.triton.client import TritonGRPC, messages
 from predictors.errors import Cause, HEMError, Unrecorded
 from predictors.upstream.client import forwarded_headers
-from predictors.upstream.ledger.decision import decided
+from predictors.upstream.ledger.decision import decided, decided_headers, from_headers
 from predictors.upstream.ledger.verify import verify
 from predictors.upstream.settings import Limits
 from predictors.upstream.v2 import V2Model
@@ -168,6 +168,7 @@ async def test_the_line_says_why_it_left_and_never_a_callers_words(
     far: FarSide, path: Path
 ) -> None:
     mined = {"hem_route": "cloud", "hem_reason": "algorithm", "hem_score": 0.75}
+    mined["hem_strategy"] = "package.module:Mine"
     verdicts = {"hem_guards": "privacy@3=clear budget@1=clear"}
     async with uplink(far.url, path) as engine:
         with decided({**mined, **verdicts, "hem_other": SECRET}):
@@ -177,9 +178,18 @@ async def test_the_line_says_why_it_left_and_never_a_callers_words(
     first, second = [row for row in lines(path, "intent") if not row.get("probe")]
     assert first["decision"] == {
         **{"route": "cloud", "reason": "algorithm", "score": 0.75},
+        "strategy": "package.module:Mine",
         "guards": "privacy@3=clear budget@1=clear",
     }
     assert "decision" not in second
+
+
+def test_a_decision_passes_from_server_to_server_in_headers() -> None:
+    mined = {"hem_route": "cloud", "hem_reason": "strategy", "hem_strategy": "refine"}
+    with decided(mined):
+        headers = decided_headers()
+    assert headers["x-hem-strategy"] == "refine"
+    assert from_headers(headers) == mined
 
 
 async def test_no_key_is_in_the_ledger(far: FarSide, path: Path) -> None:

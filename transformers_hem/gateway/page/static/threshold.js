@@ -45,11 +45,23 @@ function build(about) {
       + `${about.router ?? about.algorithm} has no curve of a calibration.`));
   }
   if (about.promise) parts.push(el("p", {}, el("strong", {}, "Promised: "), about.promise, "."));
+  if (about.version) parts.push(...versions(about.version));
   if (about.run) {
     parts.push(el("p", { class: "faint" }, LACKING[about.curve?.of ?? "nothing"]), el("pre", {}, about.run));
   }
   host.replaceChildren(...parts);
   if (shown) { draw(); tell(); }
+}
+
+// Of a router that is retrained from what comes back from use.
+function versions({ number, retrained, checked }) {
+  const parts = [el("p", { id: "version" }, el("strong", {}, `Version ${number} `), "of the router is in force.")];
+  if (retrained.at) {
+    parts.push(el("p", { class: "faint small" },
+      `Last retraining, ${retrained.at}: ${retrained.promoted ? "promoted" : "not promoted"}, ${retrained.why}.`));
+  }
+  if (checked.at) parts.push(el("p", { class: "faint small" }, `Last check, ${checked.at}: ${checked.sentence}.`));
+  return parts;
 }
 
 function curve(about) {

@@ -1,0 +1,111 @@
+"""What `hem retrain` does, and how it tells it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from inferencegraph.commands.train import logged
+from inferencegraph.retraining.store import write_report
+from transformers_hem.retraining.running import retrain as run
+from transformers_hem.retraining.wanted import Wanted
+from transformers_hem.versions.folder import Versions
+from transformers_hem.versions.record import Origin, Version
+
+if TYPE_CHECKING:
+    from transformers_hem.retraining.outcome import Outcome
+
+
+def retrain(wanted: Wanted, report: Path | None, as_json: bool) -> None:
+    """Raises ConfigurationError."""
+    console = Console(stderr=True)
+    with logged(console), console.status("") as status:
+        outcome = run(wanted, lambda doing: status.update(doing))
+    written = write_report(wanted.folder, outcome, report)
+    told = {**outcome.as_json(), "report": str(written)}
+    _tell(told, [*_sentences(outcome), f"report: {written}"], as_json)
+
+
+def _sentences(outcome: "Outcome") -> list[str]:
+    lines = [
+        f"{outcome.algorithm} learned from {outcome.learned} rows, judged by the newest "
+        f"{outcome.judged_by}, calibrated on {outcome.reserved} pairs ({_rows(outcome.rows)})"
+    ]
+    lines += [f"left out {count}: {why}" for why, count in outcome.left_out.items()]
+    if outcome.promise:
+        lines.append(f"it promises {outcome.promise}")
+    if outcome.promoted:
+        lines.append(f"version {outcome.version} is in force: {outcome.why}")
+    elif outcome.dry_run:
+        lines.append(f"nothing was switched, as --dry-run says: {outcome.why}")
+    else:
+        stays = "there is none" if outcome.champion is None else f"{outcome.champion} stays"
+        lines.append(f"not promoted, version {stays}: {outcome.why}")
+    return lines
+
+
+def _rows(rows: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in rows.items())
+
+
+def add(versions: Versions, router: str, first: bool, keep: int, as_json: bool) -> None:
+    """Raises ConfigurationError."""
+    before = versions.current
+    if first and before is not None:
+        version = versions.read(before)
+        _tell(
+            _facts(version), [f"version {before} is in force already; nothing was added"], as_json
+        )
+        return
+    why = f"{router}, added by hand"
+    version = versions.promote(router, Origin(how="added"), why, before, how="added", keep=keep)
+    _tell(_facts(version), [f"version {version.number} is in force: {why}"], as_json)
+
+
+def roll_back(versions: Versions, to: int | None, as_json: bool) -> None:
+    """Raises ConfigurationError."""
+    before = versions.current
+    version = versions.roll_back(to, "by hand")
+    said = f"version {version.number} is in force again, instead of {before}"
+    _tell(_facts(version), [said], as_json)
+
+
+def list_versions(versions: Versions, as_json: bool) -> None:
+    """Raises ConfigurationError."""
+    pointer = versions.pointer
+    rows = [versions.read(number) for number in versions.numbers()]
+    current = pointer.current if pointer else None
+    switches = [switch.model_dump() for switch in pointer.switches] if pointer else []
+    facts = {
+        "current": current,
+        "versions": [_facts(version) for version in rows],
+        "switches": switches,
+    }
+    lines = [_line(version, version.number == current) for version in rows]
+    lines += [f"{s['at']}  {s['how']}: version {s['to']}: {s['why']}" for s in switches[-5:]]
+    _tell(facts, lines or [f"{versions.folder} has no version yet"], as_json)
+
+
+def _line(version: Version, current: bool) -> str:
+    mark = "*" if current else " "
+    promise = version.promise or "no promise"
+    about = f"{version.algorithm}, {version.origin.how}: {promise}"
+    return f"{mark} {version.number}  {version.made}  {about}"
+
+
+def _facts(version: Version) -> dict[str, Any]:
+    return version.model_dump(exclude={"files", "format"})
+
+
+def check(versions: Versions, store: str, dry_run: bool, as_json: bool) -> int:
+    """The exit code. Raises ConfigurationError."""
+    from transformers_hem.retraining.watching import check as look
+
+    found = look(versions, store, dry_run)
+    _tell(found.as_json(), [found.sentence()], as_json)
+    return 0 if found.kept else 1
+
+
+def _tell(facts: dict[str, Any], lines: list[str], as_json: bool) -> None:
+    print(json.dumps(facts) if as_json else "\n".join(lines))

@@ -1,0 +1,139 @@
+"""What lifelong learning recovers after a shift of topic, and what malicious clients cost.
+
+    pytest tests/benchmarks/bench_lifelong.py -m benchmark -s    (half an hour)
+
+With LIFELONG_PLOT=docs/images/lifelong.png it draws the picture of docs/lifelong.md too.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.benchmarks.lifelong_attacks import attacks
+from tests.benchmarks.lifelong_plot import draw, interval, recovered
+from tests.benchmarks.lifelong_stream import (
+    Floats,
+    Learn,
+    Order,
+    Table,
+    Use,
+    informed,
+    play,
+    play_bandit,
+)
+from tests.benchmarks.lifelong_tables import (
+    embedded,
+    embedded_order,
+    encoder_features,
+    kernel,
+    layers,
+    linear,
+    public,
+    public_order,
+    word_features,
+)
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3 * 3600)]
+
+ORDERS = range(10)
+ATTACKED = range(3)
+PLOT = "LIFELONG_PLOT"
+PUBLIC_USE, EMBEDDED_USE, ATTACKED_USE = Use(block=3000), Use(block=334), Use(block=1334)
+PLAYED: dict[str, list[dict[str, Any]]] = {}
+
+
+def simulated(
+    name: str, table: Table, orders: list[Order], learn: Learn, use: Use,
+    of: Callable[[Order], Floats],
+) -> tuple[float, float, float]:  # fmt: skip
+    """The share of the gap that the serving router recovered at the end of the stream; `of`: the
+    bandit's features."""
+    rows = PLAYED.setdefault(name, [])
+    for order in orders:
+        played, bandit = play(table, order, learn, use), play_bandit(table, order, of(order), use)
+        rows.append(
+            {
+                "benchmark": "lifelong",
+                "table": name,
+                "seed": order.seed,
+                "rows": [len(order.base), len(order.stream), len(order.upcoming)],
+                "shift": use.feedback * order.shift,
+                "start": played.start,
+                "serving": played.apgr,
+                "challengers": played.challengers,
+                "feedbacks": played.feedbacks,
+                "promotions": played.promotions,
+                "informed": informed(table, order, learn),
+                "bandit_start": bandit.start,
+                "bandit": bandit.apgr,
+            }
+        )
+        print(f"\n{json.dumps(rows[-1])}")
+    start, best = (np.array([row[key] for row in rows]) for key in ("start", "informed"))
+    found = {}
+    for kind in ("serving", "challengers", "bandit"):
+        end = np.array([row[kind][-1] for row in rows])
+        share, low, high = found[kind] = recovered(start, end, best)
+        of_apgr = interval(end)
+        print(
+            f"{name}, {kind}: APGR {end.mean():.3f} [{of_apgr[0]:.3f}, {of_apgr[1]:.3f}] "
+            f"from {start.mean():.3f}, informed {best.mean():.3f}: "
+            f"{share:.0%} [{low:.0%}, {high:.0%}] recovered"
+        )
+    return found["serving"]
+
+
+@pytest.mark.xfail(reason="the aim is missed, see docs/lifelong.md", strict=True)
+def test_shared_tables(shared: Path) -> None:
+    table = public(shared)
+    features = layers(table)
+    orders = [public_order(table, seed) for seed in ORDERS]
+    share, _, _ = simulated(
+        "MMLU and GSM8K, KernelRouter", table, orders, kernel(features), PUBLIC_USE,
+        lambda order: encoder_features(features, order.base),
+    )  # fmt: skip
+    assert share >= 0.7
+
+
+def test_embedded_generator() -> None:
+    table = embedded()
+    features = word_features(table)
+    orders = [embedded_order(table, seed) for seed in ORDERS]
+    share, _, _ = simulated(
+        "embedded pair, LinearRouter", table, orders, linear(table), EMBEDDED_USE,
+        lambda order: features,
+    )  # fmt: skip
+    assert share >= 0.8
+
+
+def test_a_fifth_of_malicious_feedback() -> None:
+    """What it costs whoever serves at the end, beside what it would cost if all were believed."""
+    table = embedded()
+    learn, newest = linear(table), int(table.topics.max())
+    costs: dict[tuple[str, bool], list[float]] = {}
+    for seed in ATTACKED:
+        order = embedded_order(table, seed)
+        honest = play(table, order, learn, ATTACKED_USE).apgr[-1]
+        for name, attack in attacks(table, newest).items():
+            for defended in (True, False):
+                use = replace(ATTACKED_USE, attack=attack, defended=defended)
+                cost = honest - play(table, order, learn, use).apgr[-1]
+                costs.setdefault((name, defended), []).append(cost)
+    for (name, defended), values in costs.items():
+        low, high = interval(np.array(values))
+        how = "defended" if defended else "all believed"
+        print(f"{name}, {how}: costs {np.mean(values):+.4f} APGR [{low:+.4f}, {high:+.4f}]")
+    assert max(np.mean(v) for (_, defended), v in costs.items() if defended) <= 0.02
+
+
+def test_the_picture() -> None:
+    """Of what the tests above have played."""
+    if PLOT not in os.environ or len(PLAYED) < 2:
+        pytest.skip(f"{PLOT} names no file, or the simulations were not played")
+    draw(PLAYED, Path(os.environ[PLOT]))

@@ -1,0 +1,225 @@
+"""Queries in order of arrival, routers that learn from what comes back of them, and a bandit.
+
+Which side serves a query is a router's choice. Of a share of the queries somebody says how the
+served side did; a share of those is a shadow pair, of which both sides are known.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transformers_hem.evaluation.quality import gap_recovered
+from transformers_hem.labels.labels import Labels
+from transformers_hem.lifelong.challenge import Round, judge, prepared
+from transformers_hem.lifelong.labelling import labels_of
+from transformers_hem.lifelong.observations import Observation, Observations, Propensity
+from transformers_hem.lifelong.windows import windows
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Queries and how both sides did on each: `outcomes` [N, 2] of edge and cloud."""
+
+    queries: list[str]
+    outcomes: Floats
+    topics: Rows
+
+    def labels(self, rows: Rows) -> Labels:
+        edge, cloud = self.outcomes[rows].T
+        return Labels([self.queries[i] for i in rows], edge, cloud, 1.0, "")
+
+    def apgr(self, scores: Floats, rows: Rows) -> float:
+        return gap_recovered(scores[rows], *self.outcomes[rows].T)
+
+
+# Rows, and their labels, to scores of all rows of the table; and of the rows, out of fold.
+Learn = Callable[[Rows, Labels], tuple[Floats, Floats]]
+
+
+@dataclass(frozen=True)
+class Order:
+    """Rows of a table: what the start router learned from, the stream, and what comes next. The
+    topic shifts at `shift` of the stream."""
+
+    base: Rows
+    stream: Rows
+    upcoming: Rows
+    shift: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Use:
+    """What comes back: `feedback` of the queries say how a side did, and `shadow` of those are
+    pairs. `attack`: what the malicious clients, the last fifth, make of the outcomes
+    of a query's row: (rows, outcomes) to outcomes; None: all are honest."""
+
+    feedback: float = 0.3
+    shadow: float = 0.2
+    at_the_cloud: float = 0.5
+    block: int = 1000
+    clients: int = 40
+    malicious: float = 0.2
+    attack: Callable[[Rows, Floats], Floats] | None = None
+    defended: bool = True
+
+
+@dataclass
+class Played:
+    """`apgr` on what comes next, of who serves after each block, and of its challenger;
+    `feedbacks` so far."""
+
+    start: float
+    apgr: list[float] = field(default_factory=list)
+    feedbacks: list[int] = field(default_factory=list)
+    challengers: list[float] = field(default_factory=list)
+    promotions: int = 0
+
+
+@dataclass
+class Stream:
+    """The rows that came back so far, with the table's row of each."""
+
+    table: Table
+    order: Order
+    use: Use
+    rng: np.random.Generator
+    said: list[Observation] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+
+    def serve(self, rows: Rows, cloud: NDArray[np.bool_], first: int) -> None:
+        use, rng = self.use, self.rng
+        shown = rng.random(len(rows)) < use.feedback
+        shadow = rng.random(len(rows)) < use.shadow
+        client = rng.integers(use.clients, size=len(rows))
+        lying = client >= round(use.clients * (1 - use.malicious))
+        told = self.table.outcomes[rows]
+        if use.attack:
+            told = np.where(lying[:, None], use.attack(rows, told), told)
+        for i in np.flatnonzero(shown):
+            truth = self.table.outcomes[rows[i]] if shadow[i] else told[i]
+            edge = float(truth[0]) if shadow[i] or not cloud[i] else None
+            cloud_ = float(truth[1]) if shadow[i] or cloud[i] else None
+            self.said.append(
+                Observation(
+                    query=self.table.queries[rows[i]],
+                    edge=edge,
+                    cloud=cloud_,
+                    kind="shadow" if shadow[i] else "explicit",
+                    propensity=Propensity(float(not cloud[i]), use.shadow, use.shadow),
+                    at=float(first + i),
+                    client="" if shadow[i] else f"client-{client[i]}",
+                )
+            )
+            self.rows.append(int(rows[i]))
+
+    def seen(self) -> tuple[Observations, Rows]:
+        """Base rows first; and the table's row of each."""
+        table, base = self.table, self.order.base
+        start = [
+            Observation(table.queries[i], *map(float, table.outcomes[i]), "base") for i in base
+        ]
+        return Observations.of([*start, *self.said]), np.array([*base, *self.rows])
+
+
+def play(table: Table, order: Order, learn: Learn, use: Use) -> Played:
+    """A challenger after each block, which serves from then on if it is promoted."""
+    stream = Stream(table, order, use, np.random.default_rng(order.seed))
+    champion, _ = learn(order.base, table.labels(order.base))
+    recent, since = order.base, -1.0
+    played = Played(table.apgr(champion, order.upcoming))
+    for first in range(0, len(order.stream), use.block):
+        block = order.stream[first : first + use.block]
+        threshold = float(np.quantile(champion[recent], 1 - use.at_the_cloud))
+        stream.serve(block, champion[block] > threshold, first)
+        recent = block
+        seen, rows = stream.seen()
+        used, plan = np.arange(len(order.base), len(seen)), Round(since=since, seed=order.seed)
+        parts = windows(seen, used, since, share=0.0)
+        if use.defended:
+            seen = prepared(seen, used, plan, parts.reserved)
+        challenger, out_of_fold = taught(learn, seen.subset(parts.train), rows[parts.train])
+        scores = challenger[rows]
+        scores[parts.train] = out_of_fold
+        verdict = judge(seen, parts, champion[rows], scores, threshold, order.seed)
+        if verdict.promote:
+            champion, since = challenger, float(seen.times.max())
+            played.promotions += 1
+        played.apgr.append(table.apgr(champion, order.upcoming))
+        played.challengers.append(table.apgr(challenger, order.upcoming))
+        played.feedbacks.append(len(stream.said))
+    return played
+
+
+def taught(learn: Learn, seen: Observations, rows: Rows) -> tuple[Floats, Floats]:
+    """Scores of all rows of the table, and of those learned from, out of fold."""
+    labelled = labels_of(seen)
+    first = np.unique(labelled.rows, return_index=True)[1]
+    challenger, out_of_fold = learn(rows[first], labelled.labels)
+    return challenger, out_of_fold[labelled.rows]
+
+
+def informed(table: Table, order: Order, learn: Learn) -> float:
+    """Of a router that knows both sides of everything so far."""
+    every = np.concatenate([order.base, order.stream])
+    return table.apgr(learn(every, table.labels(every))[0], order.upcoming)
+
+
+class ThompsonSampling:
+    """Linear Thompson sampling (Agrawal and Goyal 2013, arXiv 1209.3352; Russo et al. 2018, arXiv
+    1707.02038): Bayesian linear regression of each side's outcome on features [N, D]; each query
+    draws both coefficients, and goes to the cloud where that wins by more than `price`."""
+
+    def __init__(self, width: int, rng: np.random.Generator, noise: float = 0.25) -> None:
+        self.precision = np.stack([np.eye(width)] * 2)
+        self.moment = np.zeros((2, width))
+        self.rng, self.noise = rng, noise
+
+    def tell(self, side: int, features: Floats, outcomes: Floats) -> None:
+        self.precision[side] += features.T @ features / self.noise
+        self.moment[side] += features.T @ (outcomes - 0.5) / self.noise
+
+    @property
+    def means(self) -> Floats:
+        return np.stack([np.linalg.solve(self.precision[s], self.moment[s]) for s in range(2)])
+
+    def drawn(self, features: Floats) -> Floats:
+        """[n]: the cloud's lead, by fresh coefficients of each query."""
+        draws = []
+        for side, mean in enumerate(self.means):
+            root = np.linalg.inv(np.linalg.cholesky(self.precision[side])).T
+            noise = self.rng.standard_normal(features.shape)
+            draws.append(features @ mean + np.einsum("nd,nd->n", features @ root, noise))
+        return np.asarray(draws[1] - draws[0])
+
+
+def play_bandit(table: Table, order: Order, features: Floats, use: Use) -> Played:
+    """It knows the base rows, and learns from each block's served sides when the block has ended;
+    its exploration is its own, and shadow pairs it has none."""
+    rng = np.random.default_rng(order.seed)
+    bandit = ThompsonSampling(features.shape[1], rng)
+    for side in range(2):
+        bandit.tell(side, features[order.base], table.outcomes[order.base, side])
+    recent = order.base
+
+    def scores() -> Floats:
+        return np.asarray(features @ (bandit.means[1] - bandit.means[0]))
+
+    played, count = Played(table.apgr(scores(), order.upcoming)), 0
+    for first in range(0, len(order.stream), use.block):
+        block = order.stream[first : first + use.block]
+        price = float(np.quantile(scores()[recent], 1 - use.at_the_cloud))
+        cloud = bandit.drawn(features[block]) > price
+        shown = rng.random(len(block)) < use.feedback
+        for side in range(2):
+            of = block[shown & (cloud == bool(side))]
+            bandit.tell(side, features[of], table.outcomes[of, side])
+        recent, count = block, count + int(shown.sum())
+        played.apgr.append(table.apgr(scores(), order.upcoming))
+        played.feedbacks.append(count)
+    return played

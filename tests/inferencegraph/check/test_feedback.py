@@ -1,0 +1,43 @@
+"""A file with feedback has one replica that writes it."""
+
+from typing import Any
+
+import pytest
+
+from inferencegraph.check.feedback import VARIABLE
+from inferencegraph.check.validate import validate
+
+FILE, SERVER = "/data/feedback.db", "postgresql://hem@db/feedback"
+
+
+def faults(store: str, role: str = "predictor", **scale: int) -> list[str]:
+    container: dict[str, Any] = {
+        "name": "kserve-container",
+        "image": "hem:1",
+        "env": [{"name": "PROTOCOL", "value": "v2"}, {"name": VARIABLE, "value": store}],
+    }
+    component = {"containers": [container], **scale}
+    spec = {"predictor": {"containers": [container]}, role: component}
+    service = {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {"name": "qa-hem"},
+        "spec": spec,
+    }
+    return [str(each) for each in validate([service]) if each.rule == "feedback"]
+
+
+@pytest.mark.parametrize("role", ["predictor", "transformer"])
+@pytest.mark.parametrize("scale", [{"minReplicas": 2}, {"minReplicas": 1, "maxReplicas": 3}])
+def test_several_replicas_on_one_file_are_refused_with_the_way_out(
+    role: str, scale: dict[str, int]
+) -> None:
+    (fault,) = faults(FILE, role, **scale)
+    assert f"spec.{role}.containers[0].env" in fault and "PostgreSQL's URL" in fault
+    assert f"there may be {max(scale.values())}" in fault
+
+
+def test_one_replica_or_postgresql_is_well() -> None:
+    assert faults(FILE) == faults(FILE, minReplicas=1, maxReplicas=1) == []
+    assert faults(SERVER, minReplicas=2, maxReplicas=5) == []
+    assert faults("", minReplicas=2) == []

@@ -1,0 +1,58 @@
+"""`hem feedback` against a server."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from inferencegraph.cli import app
+from predictors.errors import ConfigurationError, UpstreamError
+from tests.conftest import StartServer, free_port
+
+
+@pytest.fixture(scope="module")
+def url(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    store = tmp_path_factory.mktemp("store") / "feedback.db"
+    settings = {"HEM_ALGORITHM": "EdgeOnly", "HEM_FEEDBACK_STORE": str(store)}
+    settings["HEM_HOST"] = "127.0.0.1"
+    ready = "/v2/models/qa-hem/ready"
+    return start_server("transformers_hem", "--model_name", "qa-hem", env=settings, ready=ready).url
+
+
+def run(*words: str) -> str:
+    done = CliRunner().invoke(app, ["feedback", *words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_one_answer_is_rated_and_the_other_word_replaces_it(url: str) -> None:
+    assert run("send", "r1", "--thumbs", "up", "--url", url).startswith("1 kept\n")
+    told = json.loads(run("send", "r1", "--wrong", "--answer", "2", "--url", url, "--json"))
+    assert told == [{"request_id": "r1", "state": "replaces", "known": False}]
+    assert "without texts" in run("status", "--url", url)
+    assert (
+        run("delete", "--request-id", "r1", "--url", url) == "deleted: 0 decisions, 2 feedbacks\n"
+    )
+
+
+def test_a_file_is_sent_and_what_was_queued_counts_once(url: str, tmp_path: Path) -> None:
+    queue = tmp_path / "queue.jsonl"
+    nobody = f"http://127.0.0.1:{free_port()}"
+    for number in (1, 2):
+        run("send", f"q{number}", "--rating", "4", "--queue", str(queue), "--url", nobody)
+    assert run("send", "--data", str(queue), "--url", url).startswith("2 kept\n")
+    assert run("send", "--data", str(queue), "--url", url).startswith("2 there already\n")
+
+
+def test_bad_input_is_named(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="give a request's id"):
+        run("send", "--url", url)
+    with pytest.raises(ConfigurationError, match="say what is to go"):
+        run("delete", "--url", url)
+    with pytest.raises(UpstreamError, match="not on the scale"):
+        run("send", "r1", "--rating", "9", "--url", url)
+    with pytest.raises(ConfigurationError, match="--url"):
+        run("status", "--url", "nowhere")
+    with pytest.raises(ConfigurationError, match="--store"):
+        run("export", "--store", "mysql://x/y")

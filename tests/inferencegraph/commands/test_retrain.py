@@ -1,0 +1,98 @@
+"""`hem retrain`, as a user runs it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inferencegraph.cli import main
+from tests.transformers_hem.retraining.queries import EASY, HARD, Store, queries, write_rows
+from tests.transformers_hem.versions.routers import router_with
+from transformers_hem.routers.training import train
+
+
+class Hem:
+    """Runs `hem retrain --router FOLDER` in this process."""
+
+    def __init__(self, folder: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.folder, self._capture = folder, capture
+        self.error = ""
+
+    def __call__(self, *arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["retrain", "--router", str(self.folder), *arguments])
+        printed = self._capture.readouterr()
+        self.error = printed.err
+        return int(ended.value.code or 0), printed.out
+
+    def facts(self, *arguments: str) -> Any:
+        code, printed = self(*arguments, "--json")
+        assert code == 0, self.error
+        return json.loads(printed)
+
+
+@pytest.fixture
+def hem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Hem:
+    return Hem(tmp_path / "versions", capsys)
+
+
+def test_versions_are_added_listed_and_rolled_back(hem: Hem, tmp_path: Path) -> None:
+    router = router_with(0.3, tmp_path / "mine")
+    assert hem("--add", "embedded:linear", "--first")[0] == 0
+    assert (
+        hem("--add", router, "--first")[1] == "version 1 is in force already; nothing was added\n"
+    )
+    assert hem("--add", router)[1] == f"version 2 is in force: {router}, added by hand\n"
+    listed = hem.facts("--versions")
+    assert listed["current"] == 2
+    assert [each["number"] for each in listed["versions"]] == [1, 2]
+    assert [each["how"] for each in listed["switches"]] == ["added", "added"]
+    assert hem("--rollback")[1] == "version 1 is in force again, instead of 2\n"
+    assert hem("--rollback", "2")[1] == "version 2 is in force again, instead of 1\n"
+    assert "* 2  20" in hem("--versions")[1]
+
+
+def test_a_retraining_tells_and_writes_what_it_did(hem: Hem, tmp_path: Path) -> None:
+    start = write_rows(tmp_path / "few.jsonl", queries(80, 1, hard=EASY[:2] + HARD[:2]))
+    train(start, "LinearRouter", tmp_path / "start")
+    hem("--add", str(tmp_path / "start"))
+    base = str(write_rows(tmp_path / "base.jsonl", queries(1200, 2)))
+    code, printed = hem("--data", base, "--dry-run", "--report", str(tmp_path / "report.html"))
+    assert code == 0
+    assert "nothing was switched, as --dry-run says: the challenger orders" in printed
+    page = (tmp_path / "report.html").read_text()
+    assert "A try: nothing was switched" in page and "<svg" in page
+    facts = hem.facts("--data", base)
+    assert (facts["promoted"], facts["version"], facts["rows"]) == (True, 2, {"base": 1200})
+    assert Path(facts["report"]).parent.parent == hem.folder / "reports"
+    assert "Version 2 is in force" in Path(facts["report"]).read_text()
+    assert facts["peak_mebibytes"] > 10 and facts["seconds"]["training"] > 0
+
+
+def test_a_check_without_enough_pairs_leaves_all_as_it_is(hem: Hem, tmp_path: Path) -> None:
+    hem("--add", "embedded:linear")
+    store = Store(tmp_path / "feedback.db")
+    code, printed = hem("--check", "--store", store.path)
+    store.close()
+    assert code == 0
+    assert printed == "version 1 promises no quality loss: there is nothing to check\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--add", "embedded:linear", "--rollback"], "give one of --add, --rollback"),
+        (["3"], "3 is a version to go back to: give --rollback, too"),
+        (["--first"], "--first goes with --add"),
+        ([], "there is nothing to learn from: name a store of feedback with --store"),
+        (["--rollback"], "has no version of a router yet"),
+        (["--check"], "a check needs --store"),
+        (["--add", "embedded:nothing"], "unknown router 'embedded:nothing'"),
+        (["--data", "rows.jsonl", "--edge-ratio", "0.5", "--max-quality-loss", "0.1"], "give one"),
+    ],
+)
+def test_what_can_not_be_done_is_told(hem: Hem, arguments: list[str], why: str) -> None:
+    code, printed = hem(*arguments)
+    assert (code, printed) == (2, "")
+    assert why in hem.error and hem.error.startswith("hem: error: ")

@@ -1,0 +1,252 @@
+"""POST /feedback and its relatives: what is taken, what is refused, and by what words."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from tests.transformers_hem.feedback.collecting import collecting
+from tests.transformers_hem.feedback.records import decided, said
+from transformers_hem.feedback.place import Place
+from transformers_hem.feedback.pushed import pushed_body
+from transformers_hem.serving.clients import client_of
+
+TOKENS = """
+tokens:
+  - {name: team, key: team-key}
+  - {name: other, key: other-key}
+  - {name: boss, key: boss-key, admin: true}
+"""
+TEAM = {"authorization": "Bearer team-key"}
+OTHER = {"authorization": "Bearer other-key"}
+BOSS = {"authorization": "Bearer boss-key"}
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    path = tmp_path / "keys"
+    path.write_text(TOKENS)
+    return path
+
+
+def store_of(place: Place) -> str:
+    return place.url.replace("postgresql+psycopg", "postgresql")
+
+
+async def pushes(client: httpx.AsyncClient, *records: Any, **options: Any) -> httpx.Response:
+    decisions = [each for each in records if hasattr(each, "route")]
+    feedback = [each for each in records if not hasattr(each, "route")]
+    return await client.post(
+        "/feedback/records", content=pushed_body(decisions, feedback), **options
+    )
+
+
+def lines(reply: httpx.Response) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in reply.content.splitlines()]
+
+
+async def test_one_or_many_are_kept_and_each_is_told_what_became_of_it(place: Place) -> None:
+    async with collecting(store_of(place), feedback_text="on") as (client, _):
+        await pushes(client, decided("r1"), decided("r2", route="cloud", served="cloud"))
+        one = {"request_id": "r1", "thumbs": "up", "key": "k"}
+        first = await client.post("/feedback", json=one)
+        assert (first.status_code, first.json()) == (
+            200,
+            {"kept": 1, "feedback": [{"request_id": "r1", "state": "new", "known": True}]},
+        )
+        many = [one, {"request_id": "r2", "rating": 4}, {"request_id": "r3", "preferred": "tie"}]
+        for body in (many, {"feedback": many}):
+            reply = await client.post("/feedback", json=body)
+            assert reply.status_code == 200
+        told = [(each["state"], each["known"]) for each in reply.json()["feedback"]]
+        assert told == [("duplicate", True), ("new", True), ("new", False)]
+        rows = lines(await client.get("/feedback/export"))
+        assert {
+            (row["request_id"], row.get("edge_score"), row.get("cloud_score")) for row in rows
+        } == {
+            ("r1", 1.0, None),
+            ("r2", None, 0.75),
+        }
+        assert all(row["query"] == "What is 1 + 1?" and row["weight"] == 1 for row in rows)
+        told = (await client.get("/feedback")).json()
+        assert (told["decisions"]["rows"], told["feedback"]["rows"], told["unknown"]) == (2, 5, 2)
+
+
+async def test_another_word_of_the_same_client_replaces_the_first(place: Place) -> None:
+    async with collecting(store_of(place)) as (client, _):
+        await client.post("/feedback", json={"request_id": "r1", "correct": True})
+        reply = await client.post("/feedback", json={"request_id": "r1", "correct": False})
+        assert reply.json()["feedback"][0]["state"] == "replaces"
+
+
+async def test_the_key_of_a_whole_request_makes_its_repetition_harmless(place: Place) -> None:
+    async with collecting(store_of(place)) as (client, _):
+        body = [{"request_id": "r1", "thumbs": "up"}, {"request_id": "r2", "thumbs": "down"}]
+        for expected in ("new", "duplicate"):
+            reply = await client.post("/feedback", json=body, headers={"idempotency-key": "k1"})
+            assert [each["state"] for each in reply.json()["feedback"]] == [expected] * 2
+
+
+async def test_a_key_that_said_something_else_is_409_and_nothing_is_kept(place: Place) -> None:
+    async with collecting(store_of(place)) as (client, _):
+        await client.post("/feedback", json={"request_id": "r1", "thumbs": "up", "key": "k"})
+        other = [
+            {"request_id": "r2", "thumbs": "up"},
+            {"request_id": "r1", "thumbs": "down", "key": "k"},
+        ]
+        reply = await client.post("/feedback", json=other)
+        assert reply.status_code == 409 and "a key of its own" in reply.json()["error"]
+        assert (await client.get("/feedback")).json()["feedback"]["rows"] == 1
+
+
+BAD: list[tuple[Any, str]] = [
+    ([], "send {"),
+    ("up", "send {"),
+    ({"thumbs": "up"}, "feedback[0].request_id: is required"),
+    ({"request_id": "r"}, "says nothing: give one of thumbs, rating"),
+    ({"request_id": "", "thumbs": "up"}, "feedback[0].request_id"),
+    ({"request_id": "a\nb", "thumbs": "up"}, "feedback[0].request_id"),
+    ({"request_id": "r" * 129, "thumbs": "up"}, "feedback[0].request_id"),
+    ([{"request_id": "r", "thumbs": "up"}, {"request_id": "r", "thumbs": "UP"}], "[1].thumbs"),
+    ({"request_id": "r", "thumb": "up"}, "'thumb' is not known; known"),
+    ({"request_id": "r", "rating": 7}, "rating 7 is not on the scale [1, 5]"),
+    ({"request_id": "r", "rating": 1, "scale": [1, 1]}, "scale must be [low, high]"),
+    ({"request_id": "r", "scale": [0, 1], "thumbs": "up"}, "a scale, and no rating"),
+    ({"request_id": "r", "correct": "yes"}, "feedback[0].correct"),
+    ({"request_id": "r", "correct": True, "answer": "2"}, "contradicts itself"),
+    ({"request_id": "r", "thumbs": "up", "at": "yesterday"}, "feedback[0].at"),
+    ({"request_id": "r", "thumbs": "up", "at": -5}, "feedback[0].at"),
+    ({"feedback": [], "x": 1}, "'x' is not known"),
+]
+
+
+async def test_bad_bodies_are_400_and_named(tmp_path: Path) -> None:
+    async with collecting(str(tmp_path / "feedback.db")) as (client, _):
+        for body, words in BAD:
+            reply = await client.post("/feedback", json=body)
+            assert reply.status_code == 400 and words in reply.json()["error"], (body, reply.text)
+        for content in (b"{", b'{"request_id": "r", "rating": NaN}', b"\xff"):
+            assert (await client.post("/feedback", content=content)).status_code == 400
+        many = [{"request_id": "r", "thumbs": "up"}] * 1001
+        assert (await client.post("/feedback", json=many)).status_code == 413
+        assert (await client.get("/feedback")).json()["feedback"]["rows"] == 0
+
+
+async def test_both_clocks_are_kept_and_one_that_is_ahead_is_told(place: Place) -> None:
+    async with collecting(store_of(place)) as (client, _):
+        await pushes(client, decided("r1"))
+        ahead = {"request_id": "r1", "thumbs": "up", "at": time.time() + 3600}
+        told = (await client.post("/feedback", json=ahead)).json()["feedback"][0]
+        assert 3590 < told["clock_ahead"] <= 3600
+        behind = {"request_id": "r1", "thumbs": "up", "at": "2026-11-01T12:00:00Z"}
+        assert "clock_ahead" not in (await client.post("/feedback", json=behind)).text
+        (row,) = lines(await client.get("/feedback/export"))
+        assert row["at"] == pytest.approx(time.time(), abs=30)  # the server's
+
+
+async def test_who_may_not_call_keeps_reads_and_forgets_nothing(tmp_path: Path, keys: Path) -> None:
+    one = {"request_id": "r1", "thumbs": "up"}
+    async with collecting(str(tmp_path / "feedback.db"), keys=keys) as (client, _):
+        assert (await client.post("/feedback", json=one)).status_code == 401
+        assert (await client.post("/feedback", json=one, headers=TEAM)).status_code == 200
+        for headers, status in (({}, 401), (TEAM, 403), (BOSS, 200)):
+            asked = {"headers": headers}
+            assert (await client.get("/feedback", **asked)).status_code == status
+            assert (await client.get("/feedback/export", **asked)).status_code == status
+            assert (await pushes(client, said("r2"), **asked)).status_code == status
+            path = "/feedback?request_id=nobody"
+            assert (await client.delete(path, **asked)).status_code == status
+
+
+async def test_a_clients_key_is_not_anothers(tmp_path: Path, keys: Path) -> None:
+    one = {"request_id": "r1", "thumbs": "up", "key": "k"}
+    async with collecting(str(tmp_path / "feedback.db"), keys=keys) as (client, _):
+        for headers in (TEAM, OTHER):
+            reply = await client.post("/feedback", json=one, headers=headers)
+            assert reply.json()["feedback"][0]["state"] == "new"
+
+
+async def test_what_a_user_said_and_asked_is_forgotten(place: Place, keys: Path) -> None:
+    async with collecting(store_of(place), keys=keys) as (client, _):
+        then = time.time() - 100
+        team, other = client_of({}, name="team"), client_of({}, name="other")
+        await pushes(
+            client,
+            *(decided(f"t{n}", client=team) for n in range(3)),
+            *(decided(f"o{n}", client=other, at=then + n) for n in range(3)),
+            *(said(f"t{n}", client=team) for n in range(3)),
+            *(said(f"o{n}", client=other, at=then + n) for n in range(3)),
+            said("t0", client=other),  # another one about this user's request
+            headers=BOSS,
+        )
+        deleted = await client.delete("/feedback?user=team", headers=BOSS)
+        assert deleted.json() == {"deleted": {"feedback": 4, "decisions": 3}}
+        deleted = await client.delete("/feedback?request_id=o2", headers=BOSS)
+        assert deleted.json() == {"deleted": {"feedback": 1, "decisions": 1}}
+        deleted = await client.delete(f"/feedback?before={then + 0.5}", headers=BOSS)
+        assert deleted.json() == {"deleted": {"feedback": 1, "decisions": 1}}
+        left = lines(await client.get("/feedback/export", headers=BOSS))
+        assert [row["request_id"] for row in left] == ["o1"]
+        for query in ("", "?what=all", "?before=soon"):
+            assert (await client.delete(f"/feedback{query}", headers=BOSS)).status_code == 400
+
+
+async def test_texts_are_kept_only_where_they_may_be(place: Place) -> None:
+    right = {"request_id": "r1", "answer": "It is 2."}
+    for keeps, expected in (("off", False), ("on", True)):
+        async with collecting(store_of(place), feedback_text=keeps) as (client, _):
+            await pushes(client, decided("r1", at=time.time()))
+            assert (await client.post("/feedback", json=right)).status_code == 200
+            rows = lines(await client.get("/feedback/export"))
+            assert [row["edge_score"] for row in rows] == [0.0]
+            assert ("It is 2." in json.dumps(rows)) is expected
+            assert ("1 + 1" in json.dumps(rows)) is expected
+            await client.delete(f"/feedback?before={time.time() + 1}")
+
+
+async def test_records_of_another_server_are_checked(place: Place) -> None:
+    async with collecting(store_of(place)) as (client, _):
+        good = orjson.loads(pushed_body([decided("r1")], [said("r1")]))
+        for _ in range(2):
+            reply = await client.post("/feedback/records", json=good)
+            assert reply.status_code == 200
+        assert reply.json() == {"decisions": 0, "feedback": 0}
+        for name, field, value in (
+            ("decisions", "route", "moon"),
+            ("decisions", "algorithm", "x" * 129),
+            ("decisions", "model", "a\0b"),
+            ("decisions", "features", "no base64!"),
+            ("decisions", "unheard", 1),
+            ("decisions", "propensity", 0),
+            ("decisions", "propensity", "often"),
+            ("feedback", "rating", "high"),
+            ("feedback", "request_id", None),
+        ):
+            bad = orjson.loads(orjson.dumps(good))
+            bad[name][0][field] = value
+            reply = await client.post("/feedback/records", json=bad)
+            assert reply.status_code == 400 and field in reply.json()["error"], reply.text
+        assert (await client.post("/feedback/records", json=[1])).status_code == 400
+
+
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+async def test_a_postgresql_that_is_down_is_503_until_it_is_back(
+    place: Place, postgresql: Any
+) -> None:
+    one = {"request_id": "r1", "thumbs": "up"}
+    async with collecting(store_of(place)) as (client, _):
+        assert (await client.post("/feedback", json=one)).status_code == 200
+        postgresql.stop()
+        for _ in range(2):
+            reply = await client.post("/feedback", json=one)
+            assert reply.status_code == 503 and "the store" in reply.json()["error"]
+            assert reply.headers["retry-after"] == "1"
+        postgresql.start()
+        deadline = time.monotonic() + 20
+        while (reply := await client.post("/feedback", json=one)).status_code != 200:
+            assert reply.status_code == 503 and time.monotonic() < deadline
+        assert (await client.get("/feedback")).json()["feedback"]["rows"] == 2

@@ -1,0 +1,95 @@
+"""Who is promoted, of routers whose worth is known."""
+
+import numpy as np
+import pytest
+
+from transformers_hem.evaluation.quality import gap_recovered
+from transformers_hem.lifelong.contest import LEAST_PAIRS, LEAST_ROWS, Judged, contest
+
+Floats = np.ndarray
+
+
+def sides(rows: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """How hard each query is, and outcomes [N, 2]: the edge fails at the hard ones."""
+    hardness = rng.random(rows)
+    edge = rng.random(rows) > 0.8 * hardness
+    cloud = rng.random(rows) < 0.9
+    return hardness, np.stack([edge, cloud], axis=1).astype(float)
+
+
+def judged(champion: Floats, challenger: Floats, outcomes: Floats) -> Judged:
+    return Judged(champion, challenger, 0.5, outcomes, len(champion))
+
+
+def test_a_better_challenger_is_promoted_and_a_worse_one_is_not() -> None:
+    rng = np.random.default_rng(0)
+    hardness, outcomes = sides(600, rng)
+    noise = rng.random(600)
+    better = contest(judged(noise, hardness, outcomes))
+    assert better.promote and better.apgr is not None and better.apgr.low > 0
+    worse = contest(judged(hardness, noise, outcomes))
+    assert not worse.promote and "worse" in worse.reason
+
+
+def test_a_tie_promotes_nobody() -> None:
+    rng = np.random.default_rng(1)
+    hardness, outcomes = sides(600, rng)
+    same = contest(judged(hardness, hardness / 2, outcomes))
+    assert not same.promote and "tie" in same.reason
+    assert same.apgr == (0, 0, 0) and same.cost == (0, 0, 0)
+
+
+def test_equally_good_challengers_are_seldom_promoted() -> None:
+    """By chance alone one in ten would be."""
+    promoted = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        hardness, outcomes = sides(150, rng)
+        scores = [hardness + rng.normal(0, 0.5, 150) for _ in range(2)]
+        promoted += contest(judged(*scores, outcomes), resamples=200).promote
+    assert promoted <= 30  # 20 are expected; 31 or more have a chance of 1%
+
+
+def test_the_difference_is_that_of_the_average_gap_recovered() -> None:
+    rng = np.random.default_rng(2)
+    hardness, outcomes = sides(400, rng)
+    scores = [hardness + rng.normal(0, spread, 400) for spread in (1.0, 0.2)]
+    verdict = contest(judged(*scores, outcomes))
+    expected = [gap_recovered(each, *outcomes.T) for each in scores]
+    assert verdict.apgr is not None
+    assert verdict.apgr.mean == pytest.approx(expected[1] - expected[0], abs=0.005)
+    assert verdict.apgr.low < verdict.apgr.mean < verdict.apgr.high
+
+
+def test_the_cost_is_what_the_champions_quality_takes() -> None:
+    """The champion leaves hard queries at the edge first, the challenger easy ones."""
+    rows = 200
+    outcomes = np.ones((rows, 2))
+    outcomes[:50, 0] = 0  # the edge fails at the first 50
+    champion = np.linspace(0, 1, rows)
+    challenger = 1 - champion
+    judging = Judged(champion, challenger, 0.25, outcomes, rows)
+    verdict = contest(judging)
+    # At its threshold the champion keeps the 50 hard ones at the edge, and has a quality of 0.75:
+    # so has the edge alone, which costs nothing.
+    assert verdict.cost is not None and verdict.cost.mean == pytest.approx(0)
+    stricter = contest(Judged(champion, challenger, 0.0, outcomes, rows))
+    # With one of them there, 0.995: the challenger needs 49 of 200 calls, the champion 199.
+    assert stricter.cost is not None
+    assert stricter.cost.mean == pytest.approx(49 / 200 - 199 / 200)
+    assert stricter.promote
+
+
+@pytest.mark.parametrize(
+    ("rows", "pairs"), [(LEAST_ROWS - 1, LEAST_PAIRS), (LEAST_ROWS, LEAST_PAIRS - 1)]
+)
+def test_too_few_rows_decide_nothing(rows: int, pairs: int) -> None:
+    hardness, outcomes = sides(rows, np.random.default_rng(3))
+    verdict = contest(Judged(1 - hardness, hardness, 0.5, outcomes, pairs))
+    assert not verdict.promote and f"{rows} held-out rows, {pairs} of them" in verdict.reason
+
+
+def test_where_the_cloud_is_no_better_there_is_nothing_to_win() -> None:
+    hardness, outcomes = sides(300, np.random.default_rng(4))
+    verdict = contest(judged(1 - hardness, hardness, outcomes[:, ::-1]))
+    assert not verdict.promote and "no better than the edge" in verdict.reason

@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from transformers_hem.lifelong.observations import Observation, Observations, Propensity
+from transformers_hem.lifelong.recalibration import plain_sample
+
+
+def test_a_plain_sample_makes_up_for_what_was_likelier_to_be_paired() -> None:
+    often, seldom = Propensity(1.0, 0.4, 0.1), Propensity(0.0, 0.4, 0.1)
+    rows = [
+        Observation(f"q{i}", 1.0, 1.0, "shadow", often if i % 5 else seldom, at=float(i))
+        for i in range(5000)
+    ]
+    seen = Observations.of([*rows, Observation("one side", 1.0, None, "explicit", often)])
+    kept = plain_sample(seen)
+    at_cloud = kept % 5 == 0
+    assert at_cloud.sum() == 1000  # the rarest are all kept
+    assert (~at_cloud).sum() == pytest.approx(1000, abs=120)  # a quarter of the 4,000
+    assert (np.diff(seen.times[kept]) > 0).all()
+    assert plain_sample(seen).tolist() == kept.tolist()
+
+
+def test_labelled_rows_all_count_and_in_no_order_of_their_file() -> None:
+    seldom = Propensity(1.0, 0.02, 0.02)
+    labelled = [Observation(f"b{i}", 1.0, 1.0, "base", at=-1.0) for i in range(200)]
+    pairs = [Observation(f"q{i}", 1.0, 1.0, "shadow", seldom, at=float(i)) for i in range(20)]
+    kept = plain_sample(Observations.of([*labelled, *pairs])).tolist()
+    assert sorted(kept[:200]) == list(range(200)) != kept[:200]
+    assert kept[200:] == list(range(200, 220))

@@ -1,0 +1,200 @@
+"""A challenger takes the champion's place where it is better, and nothing else changes."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from predictors.errors import ConfigurationError
+from tests.transformers_hem.retraining.queries import EASY, HARD, Store, queries, write_rows
+from transformers_hem.calibration.any_time import MaxQualityLossAnyTime
+from transformers_hem.calibration.targets import EdgeRatio
+from transformers_hem.lifelong.observations import Observation, Observations
+from transformers_hem.reload.files import digest
+from transformers_hem.retraining.challenger import recalibrate
+from transformers_hem.retraining.running import retrain
+from transformers_hem.retraining.wanted import Wanted
+from transformers_hem.retraining.watching import check
+from transformers_hem.routers.scoring import open_router
+from transformers_hem.routers.training import train
+from transformers_hem.versions.folder import Versions
+from transformers_hem.versions.locks import RETRAIN, LockedError, held
+from transformers_hem.versions.record import Origin
+from transformers_hem.versions.told import CHECKED, RETRAINED, told
+
+ADDED = Origin(how="added")
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A router that knows of a few queries, with other topics hard than now."""
+    folder = tmp_path_factory.mktemp("start")
+    rows = write_rows(folder / "few.jsonl", queries(80, 1, hard=EASY[:2] + HARD[:2]))
+    train(rows, "LinearRouter", folder / "router")
+    return folder / "router"
+
+
+@pytest.fixture
+def versions(tmp_path: Path, start: Path) -> Versions:
+    found = Versions.at(tmp_path / "versions")
+    found.promote(str(start), ADDED, "", None, how="added")
+    return found
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path / "feedback.db")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def wanted(versions: Versions, tmp_path: Path) -> Wanted:
+    base = write_rows(tmp_path / "base.jsonl", queries(1200, 2))
+    return Wanted(folder=versions.folder, base=(base,))
+
+
+def test_a_better_challenger_is_promoted_with_its_promise(
+    versions: Versions, wanted: Wanted
+) -> None:
+    found = retrain(wanted)
+    assert (found.promoted, found.champion, found.version) == (True, 1, 2)
+    assert versions.current == 2
+    version = versions.read(2)
+    assert "at most 0.05" in str(version.promise) and "at all times" in str(version.promise)
+    assert version.origin.how == "retrained"
+    assert version.origin.training["rows"] == {"base": 1200}
+    assert version.origin.compared["apgr_gain"] > 0.05
+    assert told(versions.folder, RETRAINED)["promoted"] is True
+
+
+def test_what_is_asked_often_counts_as_often_in_a_promise(start: Path, tmp_path: Path) -> None:
+    router = shutil.copytree(start, tmp_path / "router")
+    asked = [("tell me of the weather", 1.0)] * 300 + [("tell me of the theorem", 0.0)] * 100
+    rows = Observations.of([Observation(query, edge, 1.0, "base") for query, edge in asked])
+    assert recalibrate(str(router), rows, MaxQualityLossAnyTime(0.9), 0.9).rows == 400
+
+
+def test_who_is_no_better_stays_out(versions: Versions, wanted: Wanted, tmp_path: Path) -> None:
+    retrain(wanted)
+    fewer = write_rows(tmp_path / "fewer.jsonl", queries(400, 3))
+    found = retrain(replace(wanted, base=(fewer,)))
+    assert not found.promoted and versions.current == 2
+    assert found.compared["apgr_low"] <= 0
+    assert "a tie" in found.why or "worse" in found.why
+    assert versions.numbers() == [1, 2]
+
+
+def test_a_champion_whose_queries_have_drifted_gets_another_threshold(
+    versions: Versions, wanted: Wanted, tmp_path: Path
+) -> None:
+    assert retrain(wanted).version == 2
+    topics = [row for row in queries(3000, 3) if not any(word in row[0] for word in EASY[:4])]
+    rows = write_rows(tmp_path / "drifted.jsonl", topics)
+    found = retrain(replace(wanted, base=(rows,)))
+    assert found.drift["drifted"] and found.promoted
+    assert found.recalibrated, found.why
+    old, new = (open_router(str(versions.directory(number))) for number in (2, 3))
+    assert old.default_threshold != new.default_threshold
+    assert "queries have drifted" in found.why
+    assert versions.read(3).origin.how == "retrained"
+
+
+def test_a_dry_run_switches_nothing(versions: Versions, wanted: Wanted) -> None:
+    found = retrain(replace(wanted, dry_run=True))
+    assert not found.promoted and found.compared["apgr_gain"] > 0.05
+    assert versions.numbers() == [1]
+    assert told(versions.folder, RETRAINED) == {}
+
+
+def test_the_first_version_is_compared_with_nothing(tmp_path: Path) -> None:
+    base = write_rows(tmp_path / "base.jsonl", queries(1200, 2))
+    found = retrain(Wanted(folder=tmp_path / "new", base=(base,), target=EdgeRatio(0.5)))
+    assert (found.promoted, found.champion, found.version) == (True, None, 1), found.why
+
+
+def test_a_promise_that_the_rows_do_not_support_leaves_the_old_one(
+    versions: Versions, tmp_path: Path
+) -> None:
+    few = write_rows(tmp_path / "few.jsonl", queries(700, 4))
+    found = retrain(Wanted(versions.folder, (few,), target=MaxQualityLossAnyTime(0.002)))
+    assert not found.promoted and versions.current == 1
+    assert "can't promise" in found.why
+
+
+def test_too_few_rows_are_told(versions: Versions, tmp_path: Path) -> None:
+    few = write_rows(tmp_path / "few.jsonl", queries(50, 4))
+    with pytest.raises(ConfigurationError, match="50 rows of feedback are too few to learn from"):
+        retrain(Wanted(folder=versions.folder, base=(few,)))
+
+
+def test_what_the_champion_learned_does_not_judge(versions: Versions, tmp_path: Path) -> None:
+    known = queries(80, 1)  # the queries that it was trained on
+    rows = write_rows(tmp_path / "rows.jsonl", [*queries(150, 5), *known])
+    assert retrain(Wanted(versions.folder, (rows,))).judged_by == 150
+
+
+def test_one_retrains_at_a_time(versions: Versions, wanted: Wanted) -> None:
+    with (
+        held(versions.folder, RETRAIN, "a retraining"),
+        pytest.raises(LockedError, match="is busy: a retraining, by process"),
+    ):
+        retrain(wanted)
+    assert versions.numbers() == [1]
+
+
+@pytest.mark.parametrize("text", [True, False])
+def test_shadow_pairs_of_a_store_are_learned_from_with_and_without_texts(
+    versions: Versions, wanted: Wanted, store: Store, text: bool
+) -> None:
+    now = time.time()
+    store.shadows(queries(1300, 6), now - 2000, text=text)
+    store.shadows(queries(200, 7), now - 1000, text=text, source="user")
+    found = retrain(replace(wanted, base=(), store=store.path))
+    assert found.promoted, found.why
+    assert found.rows == {"shadow": 1300, "explicit": 200}
+    assert found.judged_by == 1500 and 500 < found.reserved < 800
+
+
+def test_an_encoder_needs_texts(versions: Versions, wanted: Wanted, store: Store) -> None:
+    store.shadows(queries(30, 6), time.time() - 100, text=False)
+    with pytest.raises(ConfigurationError, match="30: no text of the query was kept"):
+        retrain(replace(wanted, base=(), store=store.path, algorithm="KNNRouter"))
+
+
+def test_a_broken_promise_goes_back_by_itself(
+    versions: Versions, wanted: Wanted, store: Store
+) -> None:
+    retrain(wanted)
+    version = digest(versions.directory(2)) or ""
+    found = check(versions, store.path, dry_run=False)
+    assert found.kept and "too few shadow pairs" in found.sentence()
+    # Now all that the edge keeps is hard.
+    lost = [(f"{query} again", 0, 1) for query, *_ in queries(200, 8)]
+    store.shadows(lost, time.time() + 1, version=version)
+    found = check(versions, store.path, dry_run=True)
+    assert not found.kept and versions.current == 2
+    found = check(versions, store.path, dry_run=False)
+    assert found.rolled_back_to == 1 and versions.current == 1
+    assert "version 1 is in force again" in told(versions.folder, CHECKED)["sentence"]
+    pointer = versions.pointer
+    assert pointer is not None and "loses" in pointer.switches[-1].why
+
+
+def test_a_promise_that_holds_is_left_alone(
+    versions: Versions, wanted: Wanted, store: Store
+) -> None:
+    retrain(wanted)
+    kept = [(query, 1, 1) for query, *_ in queries(300, 9)]
+    store.shadows(kept, time.time() + 1, version=digest(versions.directory(2)) or "")
+    found = check(versions, store.path, dry_run=False)
+    assert found.kept and found.live is not None and found.live.pairs == 300
+    assert versions.current == 2
+
+
+def test_a_store_that_is_not_there_is_told(versions: Versions, wanted: Wanted) -> None:
+    with pytest.raises(ConfigurationError, match="is not there"):
+        retrain(replace(wanted, store=str(versions.folder / "nothing.db")))

@@ -1,0 +1,90 @@
+"""A promise needs pairs that are a plain sample of the traffic."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from predictors.errors import ConfigurationError
+from tests.transformers_hem.feedback.records import decided, said
+from tests.transformers_hem.retraining.queries import Store, queries
+from transformers_hem.algorithms.base import Route
+from transformers_hem.feedback.reading import Example
+from transformers_hem.lifelong.observations import Observation, Observations
+from transformers_hem.retraining.gathering import of_example, read_store
+from transformers_hem.retraining.live import live_loss
+from transformers_hem.retraining.sampling import sampled
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path / "feedback.db")
+    yield made
+    made.close()
+
+
+def pairs(store: Store) -> Observations:
+    rows = [of_example(example, hidden=False) for example in read_store(store.path)]
+    return Observations.of(
+        [row for row in rows if isinstance(row, Observation) and row.kind == "shadow"]
+    )
+
+
+def undrawn(store: Store, count: int, at: float, route: Route, share: float = 0.0) -> None:
+    store.shadows(queries(count, 3), at, route=route, source="user", share=share)
+
+
+def test_pairs_of_both_sides_with_one_share_are_taken(store: Store) -> None:
+    store.shadows(queries(100, 1), 1000.0)
+    store.shadows(queries(50, 2), 1000.0, route="cloud")
+    assert len(sampled(store.path, pairs(store))) == 150
+
+
+def test_pairs_of_the_edges_answers_alone_promise_nothing(store: Store) -> None:
+    store.shadows(queries(100, 1), 1000.0)
+    undrawn(store, 50, 1000.0, "cloud")
+    with pytest.raises(ConfigurationError, match=r"the cloud answered 50 .* none was drawn"):
+        sampled(store.path, pairs(store))
+
+
+def test_pairs_from_before_both_sides_were_drawn_are_left_out(store: Store) -> None:
+    store.shadows(queries(100, 1), 1000.0)
+    undrawn(store, 30, 1000.0, "cloud")
+    store.shadows(queries(40, 2), 1060.0, route="cloud")
+    found = sampled(store.path, pairs(store))
+    assert len(found) == 80 and found.times.min() == 1060
+
+
+def test_pairs_that_miss_one_side_promise_nothing(store: Store) -> None:
+    store.shadows(queries(100, 1), 1000.0)
+    store.shadows(queries(10, 2), 1000.0, route="cloud")
+    undrawn(store, 90, 1000.0, "cloud", share=0.1)
+    with pytest.raises(ConfigurationError, match="the cloud answered 10 were asked of the edge"):
+        sampled(store.path, pairs(store))
+
+
+def test_where_all_stay_at_the_edge_there_is_no_other_side(store: Store) -> None:
+    store.shadows(queries(100, 1), 1000.0)
+    assert len(sampled(store.path, pairs(store))) == 100
+
+
+def test_a_scorer_is_believed_whoever_asked() -> None:
+    scored = said("r", source="shadow", scorer="exact", edge_score=0.0, cloud_score=1.0)
+    row = of_example(Example(decided("r", shadow_share=0.1), scored), hidden=False)
+    assert isinstance(row, Observation) and row.client == ""
+
+
+def test_who_prefers_a_side_has_seen_both_without_a_shadow() -> None:
+    row = of_example(Example(decided("r"), said("r", preferred="cloud")), hidden=False)
+    assert isinstance(row, Observation)
+    assert (row.edge, row.cloud, row.client) == (0.0, 1.0, "c1")
+    assert row.propensity.sees_both == 1.0
+
+
+def test_a_promise_that_breaks_after_many_pairs_is_seen() -> None:
+    losses = np.concatenate([np.zeros(20_000), np.ones(200)])
+    live = live_loss(losses, len(losses), len(losses), 0.05)
+    assert live is not None and live.broken
+    kept = live_loss(np.zeros(20_200), 20_200, 20_200, 0.05)
+    assert kept is not None and not kept.broken

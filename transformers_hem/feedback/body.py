@@ -1,0 +1,159 @@
+"""The bodies of POST /feedback: one feedback, a list, or {"feedback": [...]}."""
+
+import math
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from predictors.errors import InvalidRequest, PayloadTooLarge, first_fault, known
+from transformers_hem.feedback.records import REQUEST_ID_LENGTH, Feedback, Preferred, key_of
+
+MOST: Final = 1000  # of one request
+SCALE: Final = (1.0, 5.0)  # of ratings that name none
+_ANSWER: Final = 65_536
+_YEAR_9999: Final = 253_402_300_800.0
+_VERDICTS: Final = ("thumbs", "rating", "correct", "answer", "preferred")
+_WORDS: Final = r"^[^\x00-\x1f\x7f]+$"
+
+
+class Said(BaseModel):
+    """One feedback, as a client sends it. `at` is the client's clock, in seconds since 1970 or as
+    ISO 8601; `key` makes it one however often it is sent."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False
+    )
+
+    request_id: Annotated[str, Field(min_length=1, max_length=REQUEST_ID_LENGTH, pattern=_WORDS)]
+    thumbs: Literal["up", "down"] | None = None
+    rating: float | None = None
+    scale: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    correct: bool | None = None
+    answer: Annotated[str, Field(min_length=1, max_length=_ANSWER)] | None = None
+    preferred: Preferred | None = None
+    key: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    at: float | str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if all(getattr(self, name) is None for name in _VERDICTS):
+            raise ValueError(f"says nothing: give one of {', '.join(_VERDICTS)}")
+        if self.correct and self.answer is not None:
+            raise ValueError("contradicts itself: correct is true, and answer is what is right")
+        return self
+
+    @model_validator(mode="after")
+    def _rating_is_on_its_scale(self) -> Self:
+        if self.rating is None:
+            if self.scale is not None:
+                raise ValueError("has a scale, and no rating")
+            return self
+        low, high = self.scale or SCALE
+        if not low < high:
+            raise ValueError(f"scale must be [low, high], not [{low:g}, {high:g}]")
+        if not low <= self.rating <= high:
+            raise ValueError(
+                f"rating {self.rating:g} is not on the scale [{low:g}, {high:g}]; `scale` names "
+                "another one"
+            )
+        return self
+
+    def rated(self) -> float | None:
+        low, high = self.scale or SCALE
+        return None if self.rating is None else (self.rating - low) / (high - low)
+
+
+_LIST: Final = TypeAdapter(list[Said])
+_FIELDS: Final = tuple(Said.model_fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Who sends it, and when. `key` is that of the whole request, by its header."""
+
+    client: str
+    origin: str
+    now: float
+    keeps_text: bool
+    key: str = ""
+
+
+def read_body(content: bytes, arrival: Arrival) -> list[Feedback]:
+    """Raises InvalidRequest, which names the feedback and its field; PayloadTooLarge."""
+    try:
+        body = orjson.loads(content or b"null")
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"the body is not valid JSON: {error}") from None
+    rows = _rows(body)
+    if len(rows) > MOST:
+        raise PayloadTooLarge(f"{len(rows)} feedbacks in one request; at most {MOST}")
+    try:
+        said = _LIST.validate_python(rows)
+    except ValidationError as error:
+        raise InvalidRequest(_fault(error)) from None
+    return [_feedback(each, number, arrival) for number, each in enumerate(said)]
+
+
+def _rows(body: Any) -> list[Any]:
+    if isinstance(body, Mapping) and "feedback" in body:
+        if others := sorted(body.keys() - {"feedback"}):
+            raise InvalidRequest(f"{others[0]!r} is not known beside feedback")
+        body = body["feedback"]
+    rows = [body] if isinstance(body, Mapping) else body
+    if not isinstance(rows, list) or not rows:
+        raise InvalidRequest(
+            'send {"request_id": ..., "thumbs": "up"}, a list of such objects, or '
+            '{"feedback": [...]}'
+        )
+    return rows
+
+
+def _fault(error: ValidationError) -> str:
+    where, message, value = first_fault(error)
+    number, _, field = where.partition(".")
+    field = field.partition(".")[0]
+    if error.errors()[0]["type"] == "extra_forbidden":
+        return f"feedback[{number}]: {field!r} is not known; {known(field, _FIELDS)}"
+    shown = "" if isinstance(value, Mapping) else f", not {str(value)!r:.60}"
+    at = f"feedback[{number}]{'.' if field else ''}{field}"
+    return f"{at}: {message}{shown if field and message != 'is required' else ''}"
+
+
+def _feedback(said: Said, number: int, arrival: Arrival) -> Feedback:
+    given = said.key
+    if given is None and arrival.key:
+        given = f"{arrival.key}\0{number}"
+    return Feedback(
+        key=uuid.uuid4().hex if given is None else key_of(arrival.client, given),
+        origin=arrival.origin,
+        request_id=said.request_id,
+        at=arrival.now,
+        client=arrival.client,
+        said_at=_time(said.at, number),
+        thumb_up=None if said.thumbs is None else said.thumbs == "up",
+        rating=said.rated(),
+        correct=said.correct,
+        preferred=said.preferred,
+        corrected=said.answer is not None,
+        answer=said.answer.replace("\0", "") if said.answer and arrival.keeps_text else None,
+    )
+
+
+def _time(at: float | str | None, number: int) -> float | None:
+    if at is None:
+        return None
+    try:
+        seconds = datetime.fromisoformat(at).timestamp() if isinstance(at, str) else at
+    except (ValueError, OverflowError, OSError):
+        seconds = math.nan
+    if not 0 <= seconds < _YEAR_9999:
+        raise InvalidRequest(
+            f"feedback[{number}].at: must be a time, as 2026-11-29T12:00:00Z or seconds since "
+            f"1970, not {at!r:.40}"
+        )
+    return seconds

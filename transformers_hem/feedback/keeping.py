@@ -1,0 +1,160 @@
+"""Writes records, each once, in a transaction that holds those of many callers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from sqlalchemy import BindParameter, Connection, bindparam, insert, or_, select
+
+from transformers_hem.feedback.faults import Conflict
+from transformers_hem.feedback.records import Decided, Feedback, as_row
+from transformers_hem.feedback.tables import DECISIONS, FEEDBACK
+
+# new; said before, with this key; or another thing than this client said of this request before.
+State = Literal["new", "duplicate", "replaces"]
+# Client and source by request, and what they said, as digests.
+_Before = dict[tuple[str, str, str], set[str]]
+
+
+def _among(name: str) -> BindParameter[Any]:
+    return bindparam(name, expanding=True)
+
+
+# Made once: to make one takes longer than to execute it. Nobody asks for the rows' numbers.
+_INSERT_DECISIONS: Final = insert(DECISIONS).inline()
+_INSERT_FEEDBACK: Final = insert(FEEDBACK).inline()
+_SAID: Final = select(
+    *(FEEDBACK.c[name] for name in ("key", "digest", "request_id", "client", "source"))
+).where(or_(FEEDBACK.c.key.in_(_among("keys")), FEEDBACK.c.request_id.in_(_among("requests"))))
+_THERE: Final = select(DECISIONS.c.key).where(DECISIONS.c.key.in_(_among("keys")))
+_KNOWN: Final = select(DECISIONS.c.request_id).where(DECISIONS.c.request_id.in_(_among("requests")))
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What is kept whole or not at all. `pushed`: by another server, which may send it again."""
+
+    decisions: Sequence[Decided] = ()
+    feedback: Sequence[Feedback] = ()
+    pushed: bool = False
+
+    @property
+    def size(self) -> int:
+        return len(self.decisions) + len(self.feedback)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """`known`: the request's decision is here."""
+
+    feedback: Feedback
+    state: State
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Of one unit. `decisions`: those that were new."""
+
+    kept: Sequence[Kept]
+    decisions: int
+
+
+def keep(connection: Connection, units: Sequence[Unit]) -> list[Done | Conflict]:
+    """For each unit what became of it. Raises SQLAlchemyError, and IntegrityError where another
+    process has just written the same: then again."""
+    digests, before = _said(connection, units)
+    fresh: list[tuple[Feedback, str]] = []
+    found: list[list[tuple[Feedback, State]] | Conflict] = []
+    for unit in units:
+        try:
+            found.append(_sorted(unit, digests, before, fresh))
+        except Conflict as conflict:
+            found.append(conflict)
+    pairs = list(zip(units, found, strict=True))
+    taken = [unit for unit, each in pairs if not isinstance(each, Conflict)]
+    new = _keep_decisions(connection, taken)
+    if fresh:
+        rows = [{**as_row(each), "digest": digest} for each, digest in fresh]
+        connection.execute(_INSERT_FEEDBACK, rows)
+    known = _known(connection, taken)
+    return [
+        each if isinstance(each, Conflict) else _done(unit, each, new, known)
+        for unit, each in pairs
+    ]
+
+
+def _done(
+    unit: Unit,
+    found: Iterable[tuple[Feedback, State]],
+    new: frozenset[str],
+    known: frozenset[str],
+) -> Done:
+    kept = [Kept(each, state, each.request_id in known) for each, state in found]
+    return Done(kept, sum(each.key in new for each in unit.decisions))
+
+
+def _said(connection: Connection, units: Sequence[Unit]) -> tuple[dict[str, str], _Before]:
+    """Digests by keys of what is there already, and what was said of these requests."""
+    feedback = [each for unit in units for each in unit.feedback]
+    digests: dict[str, str] = {}
+    before: _Before = {}
+    if not feedback:
+        return digests, before
+    asked = {
+        "keys": [each.key for each in feedback],
+        "requests": list({each.request_id for each in feedback if each.source == "user"}),
+    }
+    for key, digest, *of in connection.execute(_SAID, asked):
+        digests[key] = digest
+        before.setdefault((of[0], of[1], of[2]), set()).add(digest)
+    return digests, before
+
+
+def _sorted(
+    unit: Unit, digests: dict[str, str], before: _Before, fresh: list[tuple[Feedback, str]]
+) -> list[tuple[Feedback, State]]:
+    """What is new in it joins `fresh`, `digests` and `before`. Raises Conflict, and then nothing
+    does."""
+    mine: dict[str, str] = {}
+    found: list[tuple[Feedback, State]] = []
+    new: list[tuple[Feedback, str]] = []
+    for each in unit.feedback:
+        digest = each.digest
+        there = mine.get(each.key) or digests.get(each.key)
+        if there not in (None, digest):
+            raise Conflict(
+                f"the key of the feedback for request {each.request_id!r:.140} is another "
+                "feedback's, which says something else: give each a key of its own"
+            )
+        if there:
+            found.append((each, "duplicate"))
+            continue
+        mine[each.key] = digest
+        new.append((each, digest))
+        others = before.get((each.request_id, each.client, each.source), set()) - {digest}
+        found.append((each, "replaces" if others and each.source == "user" else "new"))
+    digests.update(mine)
+    fresh += new
+    for each, digest in new:
+        before.setdefault((each.request_id, each.client, each.source), set()).add(digest)
+    return found
+
+
+def _keep_decisions(connection: Connection, units: Sequence[Unit]) -> frozenset[str]:
+    """Keys of those that are new. A server's own never come again."""
+    pushed = [each.key for unit in units if unit.pushed for each in unit.decisions]
+    there = frozenset(connection.scalars(_THERE, {"keys": pushed})) if pushed else frozenset()
+    rows: Mapping[str, Decided] = {
+        each.key: each for unit in units for each in unit.decisions if each.key not in there
+    }
+    if rows:
+        connection.execute(_INSERT_DECISIONS, [as_row(each) for each in rows.values()])
+    return frozenset(rows)
+
+
+def _known(connection: Connection, units: Sequence[Unit]) -> frozenset[str]:
+    requests = {each.request_id for unit in units for each in unit.feedback}
+    if not requests:
+        return frozenset()
+    return frozenset(connection.scalars(_KNOWN, {"requests": list(requests)}))

@@ -1,0 +1,218 @@
+"""A store in a file: SQLite with a log (WAL), written by one process.
+
+What is committed survives the process that is killed; with sync "full" also a power cut. Beside the
+file lies NAME.lock: the process that writes holds it, and notes there how many records it has
+committed. So a copy of an older day that was put in the file's place is noticed, at the start as
+well as while the server runs.
+"""
+
+import ctypes
+import fcntl
+import logging
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from predictors.errors import ConfigurationError
+from transformers_hem.feedback.database import Database, Sync
+from transformers_hem.feedback.faults import Unusable
+from transformers_hem.feedback.migrations import is_current, migrate
+from transformers_hem.feedback.tables import FACTS
+
+logger = logging.getLogger("kserve.hem")
+
+APPLICATION: Final = 0x48454D46  # "HEMF", in the header of each file of ours
+BUSY_SECONDS: Final = 2.0
+STORE: Final = "store"  # of facts: what tells this store from others
+_MODE: Final = 0o640
+_BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
+# How many rows there ever were: SQLite counts them for AUTOINCREMENT, and deletes take none off.
+_COUNT: Final = "SELECT CAST(TOTAL(seq) AS INTEGER) FROM sqlite_sequence"
+Stamp = tuple[int, int, int, int]
+
+
+class Lock:
+    """Held as long as the process lives, whatever becomes of the file. Its content: the store, and
+    how many records it had."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises Unusable where another process has it, OSError."""
+        where = path.with_name(f"{path.name}.lock")
+        self._file = os.open(where, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._file)
+            raise Unusable(
+                f"the store {path} is written by another process, and one replica alone may do "
+                "that: for several set HEM_FEEDBACK_STORE to PostgreSQL's URL"
+            ) from None
+
+    def read(self) -> tuple[str, int]:
+        store, _, count = os.pread(self._file, 100, 0).decode("ascii", "replace").partition(" ")
+        return store, int(count) if count.strip().isdigit() else 0
+
+    def note(self, store: str, count: int) -> None:
+        os.pwrite(self._file, f"{store} {count:020d}\n".encode(), 0)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+class SQLite(Database):
+    def __init__(self, path: Path, sync: Sync = "normal", *, create: bool = True) -> None:
+        """`create`: where it is not there. Raises Unusable, ConfigurationError, OSError,
+        SQLAlchemyError."""
+        self._path = path
+        self._lock = Lock(path)
+        try:
+            new = _stamp(path) is None
+            if new and not create:
+                raise self._another()
+            self._engine = engine_of(path, "rwc" if create else "rw", sync)
+            self._connection = self._engine.connect()
+            try:
+                self._prepare(new)
+            except BaseException:
+                self._connection.close()
+                raise
+        except BaseException:
+            self._lock.close()
+            raise
+        self._seen = _stamp(path)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        if _stamp(self._path) != self._seen:
+            raise self._another()
+        with self._connection.begin():
+            yield self._connection
+            count = self._count()
+        self._seen = _stamp(self._path)
+        with suppress(OSError):  # of a full disk: it is behind, which says nothing wrong
+            self._lock.note(self._store, count)
+
+    def _count(self) -> int:
+        return int(self._connection.exec_driver_sql(_COUNT).scalar_one())
+
+    def is_broken(self, error: DBAPIError) -> bool:
+        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+        return code not in (*_BUSY, sqlite3.SQLITE_CONSTRAINT)
+
+    def freed(self) -> None:
+        """SQLite writes zeros over them (secure_delete); the log has them until it begins anew."""
+        driver: Any = self._connection.connection.dbapi_connection
+        with suppress(sqlite3.Error):  # who reads just now keeps the log: the next one does it
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._seen = _stamp(self._path)
+
+    def close(self) -> None:
+        if self._connection.closed:
+            return
+        if _stamp(self._path) == self._seen:
+            self._connection.close()
+        else:
+            _abandon(self._connection)
+            self._connection.detach()
+            self._connection.close()
+        self._lock.close()
+
+    def _prepare(self, new: bool) -> None:
+        with self._connection.begin():
+            if not is_current(self._connection):
+                self._connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION}")
+                migrate(self._connection)
+            found = self._connection.execute(select(FACTS.c.name, FACTS.c.value))
+            facts = {name: value for name, value in found}
+            if STORE not in facts:
+                facts[STORE] = uuid.uuid4().hex
+                self._connection.execute(insert(FACTS), [{"name": STORE, "value": facts[STORE]}])
+            count = self._count()
+        self._store = facts[STORE]
+        self._compare(new, count)
+
+    def _compare(self, new: bool, count: int) -> None:
+        """With what was committed before, by whoever wrote it."""
+        store, before = self._lock.read()
+        if store and (store != self._store or before > count):
+            now = "was not there, and begins anew" if new else "is an older copy, or another one"
+            logger.error(
+                "feedback: the store %s %s: it has %d of the %d records that were kept. "
+                "Feedback that is missing may be sent again, with its keys",
+                self._path,
+                now,
+                count if store == self._store else 0,
+                before,
+            )
+        self._lock.note(self._store, count)
+
+    def _another(self) -> Unusable:
+        if _stamp(self._path) is None:
+            return Unusable(
+                f"the store {self._path} is gone: put it back, or start the server anew to begin "
+                "another one"
+            )
+        return Unusable(
+            f"the store {self._path} is another file than before, as a copy that was put back: "
+            "nothing was kept of this; send it again"
+        )
+
+
+def engine_of(path: Path, mode: str, sync: Sync = "normal") -> Engine:
+    """`mode` as SQLite's URIs have it: ro, rw, rwc."""
+    where = f"file:{quote(str(path))}?mode={mode}"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(where, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # transactions begin where SQLAlchemy says so
+        _refuse_others(connection, path)
+        if mode == "ro":
+            return
+        (log,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if log != "wal":
+            raise sqlite3.OperationalError("its file system has no shared memory, as WAL needs")
+        connection.execute(f"PRAGMA synchronous = {sync}")
+        connection.execute("PRAGMA secure_delete = ON")
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if mode == "ro" else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    if tables and application != APPLICATION:
+        raise ConfigurationError(f"{path} is another program's database: give another path")
+
+
+def _abandon(connection: Connection) -> None:
+    """Of a file that is at its path no more. It is never closed, not even when the process ends:
+    SQLite would write the log at that path into what is there now."""
+    driver = connection.connection.dbapi_connection
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(driver))
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """Which file is at a path, and as who left it; None where there is none."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_dev, found.st_mtime_ns, found.st_size

@@ -1,0 +1,16 @@
+"""Learning from use: what came back becomes a challenger, which replaces the champion only where it
+is proven better. Pure functions of rows; who stores rows and who switches routers is elsewhere.
+
+- observations.py   one row of what came back, and all of them in columns
+- outcomes.py       what the side that nobody saw would have done; doubly robust estimates
+- trust.py          how far a client's feedback is believed
+- labelling.py      observations as the labels that learners take
+- windows.py        which rows are learned from, reserved for a promise, and judge
+- contest.py        champion against challenger: APGR, and cost at equal quality
+- recalibration.py  which pairs a threshold and its promise stand on
+- drifting.py       whether today's queries are those that a threshold was chosen on
+- watch.py          whether a promise that is served is broken, valid at every look
+- challenge.py      one round of it
+
+A change in contest.py, recalibration.py or watch.py needs a proof, and the tests that count errors.
+"""

@@ -1,0 +1,176 @@
+"""One round of learning: what came back becomes a challenger, and the challenger is judged.
+
+Each row that judges is new to the champion, and is scored by a challenger that has not learned from
+it: the reserved ones by the challenger itself, the others out of fold, by challengers of the same
+kind that learned from four fifths of the rows. To hold all of them out instead would leave either
+few rows to judge by or a challenger that knows nothing of the newest traffic.
+
+Nothing here decides what is served: `hem retrain` does, by the verdict.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from predictors.errors import ConfigurationError
+from transformers_hem.algorithms.base import Algorithm, Batch
+from transformers_hem.algorithms.parameters import parse
+from transformers_hem.arrays import Floats, Indices
+from transformers_hem.lifelong.contest import Judged, Verdict, contest
+from transformers_hem.lifelong.labelling import labels_of
+from transformers_hem.lifelong.observations import Observations
+from transformers_hem.lifelong.outcomes import (
+    FOLDS,
+    among_returned,
+    cross_fitted,
+    doubly_robust,
+)
+from transformers_hem.lifelong.trust import capped, trusted
+from transformers_hem.lifelong.windows import NEWEST, RESERVED, Windows, recency, windows
+from transformers_hem.routers.base import Metrics, TrainedRouter
+from transformers_hem.routers.linear.features import HashedQuery
+from transformers_hem.routers.scoring import open_router
+from transformers_hem.routers.training import LEARNERS
+
+LEAST_FEEDBACK: Final = 100  # rows that came back, to learn from
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """`since`: when what the champion learned from ended, in seconds; `newest`: how many rows judge
+    at most; `reserved`: of the pairs among them, for a promise (0 where none is made); `half_life`:
+    seconds after which feedback counts half, None: it doesn't age."""
+
+    since: float = -np.inf
+    newest: int = NEWEST
+    reserved: float = RESERVED
+    half_life: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """`metrics` are the challenger's own, of its training; `seen` are the rows with the weights
+    that they counted by."""
+
+    verdict: Verdict
+    metrics: Metrics
+    seen: Observations
+    windows: Windows
+
+
+def prepared(seen: Observations, used: Indices, plan: Round, reserved: Indices) -> Observations:
+    """The rows with the weights that they count by: capped, believed and aged. `used`: the rows
+    that came back from use. Whom one believes is learned from, so the `reserved` have no say."""
+    seen = replace(seen, weights=capped(seen))
+    hidden = seen.weights.copy()
+    hidden[reserved] = 0
+    weights = trusted(replace(seen, weights=hidden), plan.seed).copy()
+    weights[reserved] = seen.weights[reserved]
+    seen = replace(seen, weights=weights)
+    if plan.half_life is None or not len(used):
+        return seen
+    weights = seen.weights.copy()
+    weights[used] *= recency(seen.times[used], float(seen.times[used].max()), plan.half_life)
+    return replace(seen, weights=weights)
+
+
+def judge(
+    seen: Observations,
+    parts: Windows,
+    champion: Floats,
+    challenger: Floats,
+    threshold: float,
+    seed: int = 0,
+) -> Verdict:
+    """`champion` and `challenger` [N] have the scores of the rows that judge; `threshold` is the
+    champion's. Rows whose client isn't believed at all don't judge either."""
+    rows = parts.judging[seen.weights[parts.judging] > 0]
+    judging = seen.subset(rows)
+    outcomes = judging.outcomes
+    if not judging.paired.all():
+        chances = np.column_stack([among_returned(judging), judging.propensities[:, 2]])
+        known = replace(judging, propensities=chances)
+        outcomes = doubly_robust(known, _guess(seen, parts)[rows])
+    pairs = int((judging.paired & judging.trusted).sum())
+    return contest(Judged(champion[rows], challenger[rows], threshold, outcomes, pairs), seed)
+
+
+def _guess(seen: Observations, parts: Windows) -> Floats:
+    """[N, 2]: of the rows that judge, by regressions that saw nothing of their queries."""
+    groups = np.full(len(seen), -1)
+    places: dict[str, int] = {}
+    for row in parts.judging:
+        groups[row] = places.setdefault(seen.queries[row], len(places)) % FOLDS
+    judged = np.array([query in places for query in seen.queries]) & (groups < 0)
+    kept = np.flatnonzero(~judged)
+    guess = np.full((len(seen), 2), np.nan)
+    guess[kept] = cross_fitted(seen.subset(kept), groups[kept])
+    return guess
+
+
+def challenge(
+    seen: Observations,
+    used: Indices,
+    champion: Algorithm,
+    threshold: float,
+    algorithm: str,
+    out: Path,
+    plan: Round | None = None,
+    parameters: Mapping[str, str] | None = None,
+) -> Challenge:
+    """Trains a challenger of kind `algorithm` into the router directory `out`, and judges it.
+    `parameters` are the learner's own, as strings.
+
+    Raises ConfigurationError where there is too little to learn from, or the kind can't judge
+    itself out of fold; nothing is written then.
+    """
+    plan = plan or Round()
+    if len(used) < LEAST_FEEDBACK:
+        raise ConfigurationError(
+            f"{len(used)} rows of feedback are too few to learn from; {LEAST_FEEDBACK} are needed"
+        )
+    _require_texts(seen, algorithm)
+    parts = windows(seen, used, plan.since, plan.newest, plan.reserved)
+    seen = prepared(seen, used, plan, parts.reserved)
+    labelled = labels_of(seen.subset(parts.train))
+    kind = LEARNERS.load(algorithm)
+    learner = kind(parse(f"training {algorithm}", kind, dict(parameters or {})))
+    metrics = learner.train(labelled.labels, out, plan.seed)
+    if learner.out_of_fold is None:
+        raise ConfigurationError(
+            f"{algorithm} scores no rows out of fold, which a challenger is judged by; "
+            "LinearRouter and KernelRouter do"
+        )
+    challenger = np.full(len(seen), np.nan)
+    challenger[parts.train] = learner.out_of_fold[labelled.rows]
+    kept = [seen.queries[i] for i in parts.reserved]
+    challenger[parts.reserved] = _raw(open_router(str(out)), kept)
+    champions = np.full(len(seen), np.nan)
+    champions[parts.judging] = scored(champion, [seen.queries[i] for i in parts.judging])
+    verdict = judge(seen, parts, champions, challenger, threshold, plan.seed)
+    return Challenge(verdict, metrics, seen, parts)
+
+
+def _require_texts(seen: Observations, algorithm: str) -> None:
+    hashed = sum(isinstance(query, HashedQuery) for query in seen.queries)
+    if hashed and algorithm != "LinearRouter":
+        raise ConfigurationError(
+            f"{algorithm} learns from texts, and {hashed} of {len(seen)} queries were kept "
+            "without; train a LinearRouter, or let texts be kept"
+        )
+
+
+def scored(router: Algorithm, queries: Sequence[str]) -> Floats:
+    """[N], 1 where a router of the query stage has no score."""
+    scores = router.score(Batch(len(queries), texts=tuple(queries)))
+    return np.asarray(np.where(np.isnan(scores), 1.0, scores))
+
+
+def _raw(router: Algorithm, queries: Sequence[str]) -> Floats:
+    """On the scale of scores out of fold, which no map has made probabilities yet."""
+    assert isinstance(router, TrainedRouter)
+    return router.raw(Batch(len(queries), texts=tuple(queries)))

@@ -1,0 +1,124 @@
+"""Champion against challenger on rows that neither has learned from: who orders queries better, and
+what each has to pay for the same quality.
+
+Both are compared on the same rows, and resampled together (paired bootstrap, Efron 1979; Koehn
+2004 for systems): what is hard for both doesn't count as a difference. A row's outcomes may be the
+doubly robust estimates of `outcomes.py`: what is compared adds them up.
+"""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transformers_hem.arrays import Floats
+
+RESAMPLES: Final = 1000
+ERROR: Final = 0.1  # on one side; the confidence is that of `hem calibrate`, 0.9
+LEAST_ROWS: Final = 100
+LEAST_PAIRS: Final = 20  # rows of which both sides were seen; without them all is guessed
+
+
+class Difference(NamedTuple):
+    """Challenger minus champion, and the ends of its interval, with an error of ERROR each."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`apgr` is over all cuts, see `gap_recovered`; `cost`: the share of queries that go to the
+    cloud for the quality that the champion serves. None where nothing could be compared."""
+
+    promote: bool
+    reason: str
+    rows: int
+    pairs: int
+    apgr: Difference | None = None
+    cost: Difference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """N held-out rows. `champion` and `challenger` [N]: their scores; `threshold`: the one that the
+    champion serves; `outcomes` [N, 2] of edge and cloud; `pairs`: how many were seen on both."""
+
+    champion: Floats
+    challenger: Floats
+    threshold: float
+    outcomes: Floats
+    pairs: int
+
+
+def contest(judged: Judged, seed: int = 0, resamples: int = RESAMPLES) -> Verdict:
+    """The challenger is promoted where it is proven better, and not where the two are tied."""
+    rows, pairs = len(judged.champion), judged.pairs
+    if rows < LEAST_ROWS or pairs < LEAST_PAIRS:
+        few = f"{rows} held-out rows, {pairs} of them on both sides, decide nothing"
+        return Verdict(False, f"{few}; {LEAST_ROWS} and {LEAST_PAIRS} are needed", rows, pairs)
+    edge, cloud = judged.outcomes.T
+    gap = float(cloud.mean() - edge.mean())
+    if gap <= 0:
+        return Verdict(False, "the cloud is no better than the edge on these rows", rows, pairs)
+    draws = np.random.default_rng(seed).multinomial(rows, np.full(rows, 1 / rows), resamples)
+    counts = np.concatenate([np.ones((1, rows), draws.dtype), draws])
+    champion, challenger = (
+        _Curves.of(scores, edge, cloud, counts) for scores in (judged.champion, judged.challenger)
+    )
+    served = np.where(judged.champion > judged.threshold, cloud, edge)
+    wanted = counts @ served / rows
+    apgr = _difference((challenger.area - champion.area) / gap)
+    cost = _difference(challenger.cheapest(wanted) - champion.cheapest(wanted))
+    return Verdict(*_decision(apgr, cost), rows, pairs, apgr, cost)
+
+
+def _decision(apgr: Difference, cost: Difference) -> tuple[bool, str]:
+    if apgr.high < 0:
+        return False, "the challenger orders queries worse"
+    if apgr.low <= 0:
+        return False, "a tie: the challenger isn't shown to order queries better"
+    if cost.low > 0:
+        return False, "the challenger pays more for the quality that is served"
+    return True, "the challenger orders queries better"
+
+
+def _difference(values: Floats) -> Difference:
+    """Of the rows themselves, first, and of their resamples."""
+    low, high = np.quantile(values[1:], [ERROR, 1 - ERROR])
+    return Difference(float(values[0]), float(low), float(high))
+
+
+@dataclass(frozen=True, slots=True)
+class _Curves:
+    """One router's quality over its cuts, in each of R resamples of the rows.
+
+    `at_edge` and `quality` [R, N + 1]: the share of queries left at the edge by each cut, and what
+    it gives; `area` [R]: the mean quality over all shares.
+    """
+
+    at_edge: Floats
+    quality: Floats
+    area: Floats
+
+    @classmethod
+    def of(
+        cls, scores: Floats, edge: Floats, cloud: Floats, counts: NDArray[np.integer]
+    ) -> "_Curves":
+        order = np.argsort(scores, kind="stable")
+        drawn, gains = counts[:, order].astype(float), (edge - cloud)[order]
+        rows = len(scores)
+        start = np.zeros((len(counts), 1))
+        won = np.concatenate([start, np.cumsum(drawn * gains, axis=1)], axis=1)
+        at_edge = np.concatenate([start, np.cumsum(drawn, axis=1)], axis=1) / rows
+        quality = ((counts @ cloud)[:, None] + won) / rows
+        return cls(at_edge, quality, np.trapezoid(quality, at_edge, axis=1))
+
+    def cheapest(self, wanted: Floats) -> Floats:
+        """[R]: the smallest share at the cloud with a quality of at least `wanted` [R]."""
+        good = self.quality >= wanted[:, None] - 1e-12
+        good[:, 0] = True  # all at the cloud: there is no more to have
+        last = good.shape[1] - 1 - np.argmax(good[:, ::-1], axis=1)
+        return np.asarray(1 - self.at_edge[np.arange(len(last)), last])

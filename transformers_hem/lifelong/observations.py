@@ -1,0 +1,169 @@
+"""What came back from use: what is known of how a query's two sides did, and how it came to be
+known."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import numpy as np
+
+from predictors.errors import ConfigurationError
+from transformers_hem.arrays import Flags, Floats, Indices
+
+Kind = Literal["base", "shadow", "explicit", "implicit"]
+Side = Literal["edge", "cloud"]
+
+# How much a row counts before anything else is known of it. A scorer of ours saw both answers of
+# base rows and shadow pairs; a user says something; a retry may mean anything.
+WEIGHTS: Final[dict[Kind, float]] = {"base": 1.0, "shadow": 1.0, "explicit": 1.0, "implicit": 0.3}
+TRUSTED: Final[frozenset[Kind]] = frozenset(("base", "shadow"))
+
+
+@dataclass(frozen=True, slots=True)
+class Propensity:
+    """How likely what was seen was to be seen, as whoever decided knew it when it was decided.
+
+    `edge`: that the edge served the query, 0 or 1 without exploration. `shadow_edge`,
+    `shadow_cloud`: that the other side was asked too, of a query that this side served.
+    """
+
+    edge: float
+    shadow_edge: float = 0.0
+    shadow_cloud: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("edge", "shadow_edge", "shadow_cloud"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigurationError(
+                    f"a propensity is from 0 to 1, not {getattr(self, name)!r} ({name})"
+                )
+
+    @classmethod
+    def of_served(cls, served: Side, propensity: float, shadow_share: float = 0.0) -> "Propensity":
+        """`propensity`: that this side served; `shadow_share`: that the other was asked too,
+        whichever served."""
+        edge = propensity if served == "edge" else 1 - propensity
+        return cls(edge, shadow_share, shadow_share)
+
+    @property
+    def sees_edge(self) -> float:
+        return self.edge + (1 - self.edge) * self.shadow_cloud
+
+    @property
+    def sees_cloud(self) -> float:
+        return 1 - self.edge + self.edge * self.shadow_edge
+
+    @property
+    def sees_both(self) -> float:
+        return self.edge * self.shadow_edge + (1 - self.edge) * self.shadow_cloud
+
+
+CERTAIN: Final = Propensity(edge=1.0, shadow_edge=1.0, shadow_cloud=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """`edge` and `cloud`: how that side's answer did, 0 (bad) to 1 (good); None: nobody saw it.
+
+    `at`: when, in seconds; `client`: who said so, empty where nobody did, as of shadow pairs.
+    Raises ConfigurationError for what can't have been seen.
+    """
+
+    query: str
+    edge: float | None
+    cloud: float | None
+    kind: Kind
+    propensity: Propensity = CERTAIN
+    at: float = 0.0
+    client: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in WEIGHTS:
+            raise ConfigurationError(f"unknown kind {self.kind!r}; known: {', '.join(WEIGHTS)}")
+        if not math.isfinite(self.at):
+            raise ConfigurationError(f"a time must be finite, not {self.at!r}")
+        if self.edge is None and self.cloud is None:
+            raise ConfigurationError("an observation of neither side says nothing")
+        if self.kind in TRUSTED and (self.edge is None or self.cloud is None):
+            raise ConfigurationError(f"an observation of kind {self.kind!r} has both sides")
+        self._require("edge", self.edge, self.propensity.sees_edge)
+        self._require("cloud", self.cloud, self.propensity.sees_cloud)
+
+    def _require(self, side: str, outcome: float | None, propensity: float) -> None:
+        if outcome is None:
+            return
+        if not 0 <= outcome <= 1:
+            raise ConfigurationError(f"an outcome is from 0 to 1, not {outcome!r} ({side})")
+        if propensity == 0:
+            raise ConfigurationError(
+                f"the {side}'s answer was seen, which its propensity of 0 says can't be"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """N of them in columns.
+
+    `outcomes` float [N, 2] of edge and cloud, NaN where not seen; `propensities` float [N, 3], of
+    seeing the edge, the cloud, and both; `weights` float [N], how much each counts; `clients` int
+    [N], its place in `names`, -1 for nobody; `trusted`: a scorer of ours says so.
+    """
+
+    queries: list[str]
+    outcomes: Floats
+    propensities: Floats
+    weights: Floats
+    times: Floats
+    clients: Indices
+    trusted: Flags
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, rows: Sequence[Observation]) -> "Observations":
+        names = tuple(sorted({row.client for row in rows} - {""}))
+        numbers = {name: number for number, name in enumerate(names)} | {"": -1}
+        sides = [[_known(row.edge), _known(row.cloud)] for row in rows]
+        chances = [
+            [p.sees_edge, p.sees_cloud, p.sees_both] for p in (row.propensity for row in rows)
+        ]
+        return cls(
+            queries=[row.query for row in rows],
+            outcomes=np.array(sides, dtype=float).reshape(-1, 2),
+            propensities=np.array(chances, dtype=float).reshape(-1, 3),
+            weights=np.array([WEIGHTS[row.kind] for row in rows], dtype=float),
+            times=np.array([row.at for row in rows], dtype=float),
+            clients=np.array([numbers[row.client] for row in rows], dtype=np.int64),
+            trusted=np.array([row.kind in TRUSTED for row in rows], dtype=bool),
+            names=names,
+        )
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    @property
+    def seen(self) -> Flags:
+        """[N, 2]"""
+        return np.asarray(~np.isnan(self.outcomes))
+
+    @property
+    def paired(self) -> Flags:
+        """[N]: both sides were seen."""
+        return np.asarray(self.seen.all(axis=1))
+
+    def subset(self, chosen: Indices) -> "Observations":
+        """The rows at `chosen`, in that order."""
+        return replace(
+            self,
+            queries=[self.queries[i] for i in chosen],
+            outcomes=self.outcomes[chosen],
+            propensities=self.propensities[chosen],
+            weights=self.weights[chosen],
+            times=self.times[chosen],
+            clients=self.clients[chosen],
+            trusted=self.trusted[chosen],
+        )
+
+
+def _known(outcome: float | None) -> float:
+    return math.nan if outcome is None else outcome

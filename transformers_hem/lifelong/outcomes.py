@@ -1,0 +1,107 @@
+"""What the side that nobody saw would have done: a regression for each side, and the doubly robust
+estimate that stands on it.
+
+The direct method takes what the regressions say, and is biased where they are. The doubly robust
+estimate adds their error on what was seen, by its inverse propensity: right on average where either
+the regressions or the propensities are (Dudik, Langford and Li 2011, arXiv 1103.4601; Robins,
+Rotnitzky and Zhao 1994). Inverse propensities are clipped, which bounds what one row can say at the
+price of a bias (Ionides 2008; Bottou et al. 2013, arXiv 1209.2355), and divided by their mean,
+self-normalised (Hajek 1971; Swaminathan and Joachims 2015).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from scipy.special import expit
+
+from transformers_hem.arrays import Flags, Floats, Indices
+from transformers_hem.lifelong.observations import Observations
+from transformers_hem.routers.fitting import logistic
+from transformers_hem.routers.linear.features import Extract, FeatureConfig, extract, fit
+from transformers_hem.routers.linear.learner import matrix
+
+STRENGTH: Final = 1.0  # the inverse of the regularisation's
+MOST: Final = 10.0  # that an inverse propensity counts
+FOLDS: Final = 5
+CONFIG: Final = FeatureConfig()
+
+
+def inverse_propensities(propensities: Floats, seen: Flags, most: float = MOST) -> Floats:
+    """[N, sides], of propensities [N, sides]: clipped at `most`, 0 where not seen, and each side's
+    mean over what was seen is 1."""
+    inverse = np.where(seen, clipped_inverse(propensities, most), 0.0)
+    count, total = seen.sum(axis=0), inverse.sum(axis=0)
+    return np.asarray(inverse * np.divide(count, total, np.zeros(len(total)), where=total > 0))
+
+
+def clipped_inverse(propensities: Floats, most: float) -> Floats:
+    """Of 0, which nothing can be seen with, it is `most` too."""
+    return np.asarray(np.minimum(1 / np.maximum(propensities, 1 / most), most))
+
+
+def expected(seen: Observations, queries: Sequence[str], weights: Floats | None = None) -> Floats:
+    """[M, 2]: what each side is expected to do on `queries`, by logistic regression on the words
+    of what was seen, weighted by `weights` [N, 2] or its own."""
+    counted = _each_side(seen) if weights is None else weights
+    return _expected(seen, _extracts(seen.queries), _extracts(queries), counted)
+
+
+def cross_fitted(seen: Observations, groups: Indices) -> Floats:
+    """[N, 2]: as `expected`, each row by regressions that saw none of its group. Rows of group -1
+    are in all of them, and get NaN."""
+    texts, weights = _extracts(seen.queries), _each_side(seen)
+    found = np.full(seen.outcomes.shape, np.nan)
+    for group in np.unique(groups[groups >= 0]):
+        asked, others = np.flatnonzero(groups == group), np.flatnonzero(groups != group)
+        known, unknown = [texts[i] for i in others], [texts[i] for i in asked]
+        found[asked] = _expected(seen.subset(others), known, unknown, weights[others])
+    return found
+
+
+def _expected(
+    seen: Observations, known: list[Extract], asked: list[Extract], weights: Floats
+) -> Floats:
+    features = fit(CONFIG, known)
+    rows = matrix(features, known)
+    columns = np.unique(rows.indices)
+    rows, unknown = rows[:, columns], matrix(features, asked)[:, columns]
+    sums = []
+    for side in range(2):
+        chosen = np.flatnonzero(seen.seen[:, side])
+        right, counts = seen.outcomes[chosen, side], weights[chosen, side]
+        part, intercept = logistic(rows[chosen], right, STRENGTH, counts)
+        sums.append(unknown @ part + intercept)
+    return np.asarray(expit(np.stack(sums, axis=1)))
+
+
+def _extracts(queries: Sequence[str]) -> list[Extract]:
+    return [extract(query, CONFIG.buckets) for query in queries]
+
+
+def doubly_robust(seen: Observations, guess: Floats, most: float = MOST) -> Floats:
+    """[N, 2]: the doubly robust estimates of both sides' outcomes from a guess [N, 2]. Means of
+    them are estimates of means, and so of a routing's quality; a single one may lie outside of
+    [0, 1]."""
+    inverse = clipped_inverse(seen.propensities[:, :2], most)
+    error = np.where(seen.seen, seen.outcomes - guess, 0.0)
+    return np.asarray(guess + inverse * error)
+
+
+def among_returned(seen: Observations) -> Floats:
+    """[N, 2]: how likely each side was seen, of rows that came back.
+
+    A pair comes back always, what users say seldom. So among rows that came back more are pairs
+    than the shadow share of all queries says, and dividing by that would correct too much. What
+    counts is the share of pairs among the rows that the other side served.
+    """
+    chances = seen.propensities[:, :2].copy()
+    for side in range(2):
+        by_other = chances[:, side] < 1
+        if by_other.any():
+            chances[by_other, side] = seen.seen[by_other, side].mean()
+    return np.asarray(chances)
+
+
+def _each_side(seen: Observations) -> Floats:
+    return np.repeat(seen.weights[:, None], 2, axis=1)

@@ -1,0 +1,149 @@
+"""Rows of base data and of a store of feedback, as observations, oldest first."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from predictors.errors import ConfigurationError
+from transformers_hem.labels.labels import read_labels
+from transformers_hem.lifelong.observations import Kind, Observation, Observations, Propensity
+from transformers_hem.routers.linear.features import HashedQuery
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from transformers_hem.feedback.reading import Example
+
+NO_TEXT: Final = "no text of the query was kept"
+NO_SIDE: Final = "neither side's quality is known"
+NO_CHANCE: Final = "a shadow pair whose chance was not written down"
+_KINDS: Final[dict[str, Kind]] = {"user": "explicit", "signal": "implicit", "shadow": "shadow"}
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The first `base` of them are base rows. `rows` says how many there are of each kind,
+    `left_out` why others could not be used."""
+
+    seen: Observations
+    base: int
+    rows: dict[str, int]
+    left_out: dict[str, int]
+
+
+def gather(base: Sequence[Path], store: str, *, hidden: bool) -> Gathered:
+    """`hidden`: the learner takes queries of which only a LinearRouter's features were kept.
+    Raises ConfigurationError."""
+    rows = [*of_base(base)]
+    labelled = len(rows)
+    left_out: Counter[str] = Counter()
+    for example in read_store(store):
+        row = of_example(example, hidden=hidden)
+        if isinstance(row, str):
+            left_out[row] += 1
+        else:
+            rows.append(row)
+    if not rows:
+        told = ", ".join(f"{count}: {why}" for why, count in left_out.items())
+        raise ConfigurationError(f"there is nothing to learn from{f' ({told})' if told else ''}")
+    counts: Counter[str] = Counter(row.kind for row in rows)
+    return Gathered(Observations.of(rows), labelled, dict(counts), dict(left_out))
+
+
+def of_base(files: Sequence[Path]) -> Iterator[Observation]:
+    """Labelled rows, in their order, before all that came by use. Raises ConfigurationError."""
+    for number, file in enumerate(files):
+        labels = read_labels(file)
+        low, scale = labels.low, labels.scale
+        pairs = zip(labels.queries, labels.edge.tolist(), labels.cloud.tolist(), strict=True)
+        for query, edge, cloud in pairs:
+            yield Observation(
+                query,
+                (edge - low) / scale,
+                (cloud - low) / scale,
+                "base",
+                at=float(number - len(files)),
+            )
+
+
+def read_store(store: str, since: float | None = None) -> "Iterator[Example]":
+    """Feedback with its decisions, of what came since then. Raises ConfigurationError."""
+    if not store:
+        return
+    from transformers_hem.feedback.reading import examples
+
+    with open_store(store) as connection:
+        yield from examples(connection, since)
+
+
+def read_decisions(store: str, version: str, since: float) -> dict[str, int]:
+    """How many queries were sent to each side since then, by the router whose files have this
+    hash. Raises ConfigurationError."""
+    from sqlalchemy import func, select
+
+    from transformers_hem.feedback.tables import DECISIONS
+
+    columns = DECISIONS.c
+    asked = (
+        select(columns.route, func.count())
+        .where(columns.version == version, columns.at >= since, columns.score.is_not(None))
+        .group_by(columns.route)
+    )
+    with open_store(store) as connection:
+        return {route: count for route, count in connection.execute(asked)}
+
+
+@contextmanager
+def open_store(store: str) -> "Iterator[Connection]":
+    """Raises ConfigurationError."""
+    from transformers_hem.feedback.place import read_place, require_installed
+
+    place = read_place(store, "--store")
+    require_installed(place)
+    if place.path is not None and not place.path.is_file():
+        raise ConfigurationError(f"--store {place.shown} is not there")
+    from transformers_hem.feedback.faults import Unusable
+    from transformers_hem.feedback.reading import reading
+
+    try:
+        with reading(place) as connection:
+            yield connection
+    except Unusable as error:
+        raise ConfigurationError(f"--store can't be read: {error}") from None
+
+
+def of_example(example: "Example", *, hidden: bool) -> Observation | str:
+    """Or why it can't be used."""
+    decided, said = example.decided, example.feedback
+    edge, cloud = example.scores
+    kind = _KINDS[said.source]
+    if edge is None and cloud is None:
+        return NO_SIDE
+    if kind == "shadow" and (edge is None or cloud is None):
+        return NO_SIDE
+    query = decided.query or (
+        hidden_query(decided.query_hash, decided.features) if hidden else None
+    )
+    if query is None:
+        return NO_TEXT
+    both = edge is not None and cloud is not None
+    if kind == "shadow":  # a scorer says so, whoever asked
+        client, share = "", example.decided.shadow_share
+        if not share:
+            return NO_CHANCE
+    else:  # who compares both sides has seen them, whatever was drawn
+        client, share = said.client, 1.0 if both else example.decided.shadow_share
+    propensity = Propensity.of_served(example.served, 1.0, share)
+    return Observation(query, edge, cloud, kind, propensity, decided.at, client)
+
+
+def hidden_query(name: str, features: bytes | None) -> str | None:
+    """None where nothing was kept of it."""
+    if not (name and features):
+        return None
+    from transformers_hem.feedback.features import unpacked
+
+    return HashedQuery(name, unpacked(features))

@@ -1,0 +1,39 @@
+"""What became of a retraining."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`version` is the new one, None where none was made; `champion` the one that was in force
+    before, None for the first. `why` is a sentence. `learned` rows trained it, `judged_by` rows
+    compared it, `reserved` pairs calibrated it. `drift` is of the newest queries, from those that
+    the champion was calibrated on; `recalibrated`: it is the champion, with another threshold, that
+    was promoted. `curves` are of those pairs, for pictures: by name,
+    points (share of cloud calls, quality)."""
+
+    promoted: bool
+    why: str
+    champion: int | None
+    version: int | None = None
+    dry_run: bool = False
+    at: str = ""
+    algorithm: str = ""
+    promise: str | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
+    learned: int = 0
+    judged_by: int = 0
+    reserved: int = 0
+    compared: dict[str, Any] = field(default_factory=dict)
+    drift: dict[str, Any] = field(default_factory=dict)
+    recalibrated: bool = False
+    training: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    cpu_seconds: float = 0.0
+    peak_mebibytes: int = 0
+    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__ if name != "curves"}

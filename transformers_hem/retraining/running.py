@@ -1,0 +1,234 @@
+"""The whole of a retraining: lock, set, training, comparison, calibration, switch."""
+
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from predictors.errors import ConfigurationError
+from transformers_hem.algorithms import ALGORITHMS
+from transformers_hem.algorithms.base import Algorithm
+from transformers_hem.lifelong.challenge import Challenge, Round, challenge
+from transformers_hem.lifelong.drifting import drift
+from transformers_hem.lifelong.observations import Observations
+from transformers_hem.retraining.challenger import (
+    coin,
+    open_for_queries,
+    recalibrate,
+    scores_of,
+)
+from transformers_hem.retraining.compared import curves_of, facts_of, sentence
+from transformers_hem.retraining.gathering import gather
+from transformers_hem.retraining.judges import Rows, judges
+from transformers_hem.retraining.outcome import Outcome
+from transformers_hem.retraining.sampling import sampled
+from transformers_hem.retraining.wanted import Wanted, target_of
+from transformers_hem.routers.directory import algorithm_of
+from transformers_hem.routers.fingerprints import read_fingerprints
+from transformers_hem.versions.folder import Versions, now_utc
+from transformers_hem.versions.locks import RETRAIN, held
+from transformers_hem.versions.pointer import VERSION_FILE
+from transformers_hem.versions.record import Origin, read_version
+from transformers_hem.versions.told import RETRAINED, tell
+
+Told = Callable[[str], None]
+DEFAULT_THRESHOLD: Final = 0.5  # where a router brings none, as a server has it
+HIDDEN: Final = "LinearRouter"  # which learns from the features that a store keeps, without texts
+
+
+@dataclass(slots=True)
+class Clock:
+    """Tells what is being done, and notes how long it took."""
+
+    told: Told
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str, doing: str) -> Iterator[None]:
+        self.told(doing)
+        began = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - began, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The version in force; a folder without one has none. `name` is of its algorithm."""
+
+    number: int
+    directory: str
+    name: str
+    router: Algorithm
+
+
+def retrain(wanted: Wanted, told: Told = lambda doing: None) -> Outcome:
+    """Promotes a challenger that is better than the version in force, or says why not. Raises
+    ConfigurationError, and then nothing has changed: LockedError where another one is at it."""
+    versions = Versions.at(wanted.folder)
+    with (
+        held(wanted.folder, RETRAIN, "a retraining"),
+        tempfile.TemporaryDirectory(prefix="hem-retrain-") as scratch,
+    ):
+        return _Retraining(wanted, versions, Path(scratch) / "challenger", Clock(told)).run()
+
+
+class _Retraining:
+    """Raises ConfigurationError for what can be known before the work."""
+
+    def __init__(self, wanted: Wanted, versions: Versions, out: Path, clock: Clock) -> None:
+        self._wanted, self._versions, self._out, self._clock = wanted, versions, out, clock
+        self._champion = champion = _champion(versions)
+        self._name = wanted.algorithm or (champion.name if champion else HIDDEN)
+        if ALGORITHMS.load(self._name).stage != "query":
+            raise ConfigurationError(
+                f"{self._name} mines answers, of whose signals feedback says nothing; name one "
+                "that mines queries"
+            )
+        calibrated = champion.router.calibrated if champion else None
+        self._target, self._confidence = target_of(
+            wanted, calibrated.calibration if calibrated else None
+        )
+
+    def run(self) -> Outcome:
+        wanted, clock, champion = self._wanted, self._clock, self._champion
+        with clock.step("set", "reading rows"):
+            gathered = gather(wanted.base, wanted.store, hidden=self._name == HIDDEN)
+            known = read_fingerprints(champion.directory) if champion else None
+            rows = judges(
+                gathered.seen, gathered.base, known or frozenset(), wanted.limit, wanted.seed
+            )
+        with clock.step("training", f"training {self._name} on {len(rows.seen)} rows"):
+            found = self._challenge(rows)
+        windows = found.windows
+        outcome = Outcome(
+            promoted=False,
+            why=sentence(found.verdict),
+            champion=champion.number if champion else None,
+            dry_run=wanted.dry_run,
+            at=now_utc(),
+            algorithm=self._name,
+            rows=gathered.rows,
+            left_out=gathered.left_out,
+            learned=len(windows.train),
+            judged_by=len(windows.judging),
+            reserved=len(windows.reserved),
+            compared=facts_of(found.verdict),
+            drift=self._drift([found.seen.queries[i] for i in windows.judging]),
+            training=dict(found.metrics),
+        )
+        try:
+            outcome = self._decided(outcome, found)
+        except ConfigurationError as error:  # the challenger promises nothing, or can't be loaded
+            outcome = replace(outcome, why=str(error))
+        took = resource.getrusage(resource.RUSAGE_SELF)
+        outcome = replace(
+            outcome,
+            seconds=clock.seconds,
+            cpu_seconds=round(took.ru_utime + took.ru_stime, 1),
+            peak_mebibytes=took.ru_maxrss // 1024,
+        )
+        if not wanted.dry_run:
+            tell(wanted.folder, RETRAINED, outcome.as_json())
+        return outcome
+
+    def _challenge(self, rows: Rows) -> Challenge:
+        wanted = self._wanted
+        router = self._champion.router if self._champion else coin()
+        threshold = router.default_threshold
+        return challenge(
+            rows.seen,
+            rows.judges,
+            router,
+            DEFAULT_THRESHOLD if threshold is None else threshold,
+            self._name,
+            self._out,
+            Round(seed=wanted.seed),
+            wanted.parameters,
+        )
+
+    def _decided(self, outcome: Outcome, found: Challenge) -> Outcome:
+        """Raises ConfigurationError where the reserved pairs can't support a promise of what would
+        be put in force, or that can't be loaded."""
+        clock, challenger = self._clock, str(self._out)
+        reserved = found.seen.subset(found.windows.reserved)
+        with clock.step("calibration", f"calibrating on {len(reserved)} pairs"):
+            routers = {"champion": self._champion.router} if self._champion else {}
+            routers["challenger"] = open_for_queries(challenger)
+            outcome = replace(outcome, curves=curves_of(routers, reserved))
+            reserved = sampled(self._wanted.store, reserved)
+            try:
+                chosen = recalibrate(challenger, reserved, self._target, self._confidence)
+                outcome = replace(outcome, promise=chosen.promise)
+            except ConfigurationError:
+                if found.verdict.promote:
+                    raise
+        if found.verdict.promote:
+            origin = Origin(how="retrained", training=_trained(outcome), compared=outcome.compared)
+            return self._promoted(outcome, challenger, origin)
+        return self._champion_anew(outcome, reserved)
+
+    def _champion_anew(self, outcome: Outcome, reserved: Observations) -> Outcome:
+        """Where today's queries are others than those that the champion's threshold was chosen on,
+        it stays, with a threshold that is chosen anew: its promise is void. Raises
+        ConfigurationError where the reserved pairs can't support one."""
+        if not outcome.drift or not outcome.drift["drifted"]:
+            return outcome
+        copied = self._out.with_name("champion")
+        others = shutil.ignore_patterns(VERSION_FILE)
+        shutil.copytree(
+            self._champion_directory, copied, ignore=others, copy_function=shutil.copyfile
+        )
+        chosen = recalibrate(str(copied), reserved, self._target, self._confidence)
+        why = f"{outcome.why}; queries have drifted, so that the old threshold is chosen anew"
+        outcome = replace(outcome, promise=chosen.promise, why=why, recalibrated=True)
+        before = read_version(Path(self._champion_directory)).origin
+        return self._promoted(outcome, str(copied), before)
+
+    def _promoted(self, outcome: Outcome, router: str, origin: Origin) -> Outcome:
+        """Raises ConfigurationError."""
+        if outcome.dry_run:
+            return outcome
+        with self._clock.step("switch", "switching"):
+            version = self._versions.promote(
+                router, origin, outcome.why, outcome.champion, keep=self._wanted.keep
+            )
+        return replace(outcome, promoted=True, version=version.number)
+
+    @property
+    def _champion_directory(self) -> str:
+        return self._champion.directory if self._champion else ""
+
+    def _drift(self, queries: list[str]) -> dict[str, Any]:
+        """Of the newest queries' scores by the champion; empty where it has no calibration."""
+        champion = self._champion
+        spread = (
+            champion.router.calibrated.scores if champion and champion.router.calibrated else None
+        )
+        if champion is None or spread is None:
+            return {}
+        scores = scores_of(champion.router, queries)
+        found = drift(champion.name, spread, np.where(np.isinf(scores), np.nan, scores))
+        index = None if np.isnan(found.index) else round(found.index, 4)
+        return {"index": index, "alarm": round(found.alarm, 4), "drifted": found.drifted}
+
+
+def _champion(versions: Versions) -> Champion | None:
+    """Raises ConfigurationError."""
+    if (number := versions.current) is None:
+        return None
+    directory = versions.directory(number)
+    router = open_for_queries(str(directory))
+    return Champion(number, str(directory), algorithm_of(directory), router)
+
+
+def _trained(outcome: Outcome) -> dict[str, Any]:
+    """As the version's record keeps it."""
+    names = ("rows", "learned", "judged_by", "reserved", "algorithm")
+    return {**outcome.training, **{name: getattr(outcome, name) for name in names}}
