@@ -93,7 +93,7 @@ class Whole(_Said):
     prompt: int = Field(ge=1)
     drawing: Drawing
     max_tokens: Annotated[int, Field(ge=1)] | None = None
-    tokenizer: str = Field("", max_length=64)
+    tokenizer: str = Field(default="", max_length=64)
 
     @model_validator(mode="after")
     def _has_a_prompt(self) -> Self:

@@ -8,6 +8,7 @@ with those, so that nobody waits for more than one.
 import asyncio
 import logging
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence as Rows
@@ -16,6 +17,7 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import torch
 
+from predictors.engines.huggingface.gathering import Gathering
 from predictors.engines.huggingface.sequence import resolve
 from predictors.engines.huggingface.slots import Slots
 from predictors.errors import EngineError, first_line
@@ -24,6 +26,9 @@ log = logging.getLogger(__name__)
 
 FEW_TOKENS: Final = 32
 JOIN_SECONDS: Final = 10.0
+# A thread that computes gives the interpreter away for microseconds, too short for another one to
+# wake up in; by Python's default the server's loop then waits 5 ms each time that it has to do.
+SWITCH_SECONDS: Final = 0.0005
 CLOSED: Final = "the engine is closed"
 
 
@@ -72,6 +77,7 @@ class _Running(Generic[W]):
         self.work = work
         self.loop = asyncio.get_running_loop()
         self.done = done
+        self.next: Feed | None = None  # what goes through the model with the next pass
         self.spent = Spent()
         self.cancelled = False
 
@@ -94,6 +100,7 @@ class Stepper(Generic[W]):
         self._rows = rows
         self._around = around
         self._together = together
+        self.gathering = Gathering()
         self._arriving: queue.SimpleQueue[_Running[W] | None] = queue.SimpleQueue()
         self._running: list[_Running[W]] = []
         self._closed = False
@@ -101,6 +108,7 @@ class Stepper(Generic[W]):
         self._thread = threading.Thread(target=self._live, daemon=True, name="step")
 
     def start(self) -> None:
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
         self._thread.start()
 
     async def run(self, work: W) -> Spent:
@@ -139,15 +147,20 @@ class Stepper(Generic[W]):
             self._fail(self._death)
 
     def _arrive(self) -> bool:
-        """Takes in who came, and waits where nobody is there. False once it is closed."""
+        """Takes in who came, and waits where nobody is there, or for who is back soon. False once
+        it is closed."""
         while True:
             try:
-                came = self._arriving.get(block=not self._running)
+                came = self._arriving.get(timeout=self._patience())
             except queue.Empty:
                 return True
             if came is None:
                 return False
+            self.gathering.came(came.work.slot)
             self._running.append(came)
+
+    def _patience(self) -> float | None:
+        return self.gathering.left() if self._running else None
 
     def _fail(self, cause: str) -> None:
         left = [self._arriving.get_nowait() for _ in range(self._arriving.qsize())]
@@ -155,31 +168,44 @@ class Stepper(Generic[W]):
             running.end(cause)
 
     def _step(self) -> None:
+        """One pass of each kind, unless somebody was answered who may be back in time for it."""
+        if self._answer() and self.gathering.left():
+            return
         few: list[_Fed[W]] = []
         many: list[_Fed[W]] = []
-        done: list[_Running[W]] = []
         for running in self._running:
-            if running.cancelled:
-                continue
-            try:
-                feed = running.work.feed()
-            except Exception as error:
-                running.end(first_line(error))
-                continue
-            if feed is None:
-                done.append(running)
-            else:
-                (few if len(feed.tokens) <= FEW_TOKENS else many).append((running, feed))
-        _end(done)
-        self._running = [running for running, _ in (*few, *many)]
+            feed, running.next = running.next, None
+            assert feed is not None, "else it is done"
+            (few if len(feed.tokens) <= FEW_TOKENS else many).append((running, feed))
         few.sort(key=lambda fed: fed[0].work.slot)
         for begin in range(0, len(few), self._rows):
             self._pass(few[begin : begin + self._rows])
+        for running, feed in many[1:]:
+            running.next = feed
         if many:
             self._pass(many[:1])
             if many[0][0] in self._running:  # the others are first, next time
                 self._running.remove(many[0][0])
                 self._running.append(many[0][0])
+        self._answer()
+
+    def _answer(self) -> bool:
+        """Whoever is done leaves, and the others say what is next. Whether somebody was done."""
+        done: list[_Running[W]] = []
+        left: list[_Running[W]] = []
+        for running in self._running:
+            if running.cancelled:
+                continue
+            try:
+                running.next = running.next or running.work.feed()
+            except Exception as error:
+                running.end(first_line(error))
+                continue
+            (done if running.next is None else left).append(running)
+        self._running = left
+        _end(done)
+        self.gathering.answered([running.work.slot for running in done])
+        return bool(done)
 
     def _pass(self, fed: "list[_Fed[W]]") -> None:
         """Where it fails each goes through it alone, and those fail over whom it did."""

@@ -22,6 +22,7 @@ from predictors.engines.huggingface.stepping import FEW_TOKENS, Feed, Spent, Ste
 from predictors.errors import ContextTooLong, InvalidRequest
 
 PART_TOKENS: Final = 256  # of a prompt that go through the model at once
+WAIT_SHARE: Final = 0.3  # of what a pass costs whoever is in it: how long it waits for the others
 
 
 class Verifier:
@@ -48,6 +49,7 @@ class Verifier:
     async def start(self) -> None:
         """Raises whatever the model does."""
         self.cost = await asyncio.to_thread(self._measured)
+        self.stepper.gathering.seconds = WAIT_SHARE * self.cost.fixed
         self.stepper.start()
 
     def _measured(self) -> PassCost:
