@@ -7,6 +7,7 @@ with those, so that nobody waits for more than one.
 
 import asyncio
 import logging
+import math
 import queue
 import sys
 import threading
@@ -20,6 +21,7 @@ import torch
 from predictors.engines.huggingface.gathering import Gathering
 from predictors.engines.huggingface.sequence import resolve
 from predictors.engines.huggingface.slots import Slots
+from predictors.engines.huggingface.widths import long_ones
 from predictors.errors import EngineError, first_line
 
 log = logging.getLogger(__name__)
@@ -101,6 +103,7 @@ class Stepper(Generic[W]):
         self._around = around
         self._together = together
         self.gathering = Gathering()
+        self.pass_tokens = math.inf  # see widths; until that is known all share a pass
         self._arriving: queue.SimpleQueue[_Running[W] | None] = queue.SimpleQueue()
         self._running: list[_Running[W]] = []
         self._closed = False
@@ -177,9 +180,12 @@ class Stepper(Generic[W]):
             feed, running.next = running.next, None
             assert feed is not None, "else it is done"
             (few if len(feed.tokens) <= FEW_TOKENS else many).append((running, feed))
-        few.sort(key=lambda fed: fed[0].work.slot)
-        for begin in range(0, len(few), self._rows):
-            self._pass(few[begin : begin + self._rows])
+        few.sort(key=lambda fed: len(fed[1].tokens))
+        place = long_ones([len(feed.tokens) for _, feed in few], self.pass_tokens)
+        for group in (few[:place], few[place:]):
+            group.sort(key=lambda fed: fed[0].work.slot)
+            for begin in range(0, len(group), self._rows):
+                self._pass(group[begin : begin + self._rows])
         for running, feed in many[1:]:
             running.next = feed
         if many:

@@ -50,6 +50,8 @@ class Verifier:
         """Raises whatever the model does."""
         self.cost = await asyncio.to_thread(self._measured)
         self.stepper.gathering.seconds = WAIT_SHARE * self.cost.fixed
+        if self.cost.token > 0:
+            self.stepper.pass_tokens = self.cost.fixed / self.cost.token
         self.stepper.start()
 
     def _measured(self) -> PassCost:

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, ScalarFormatter
 from PIL import Image
 
-from tests.benchmarks.speculation.predicted import capacity, cost_of, one_caller
+from tests.benchmarks.speculation.predicted import OneCaller, capacity, cost_of, one_caller
 from tests.benchmarks.speculation.results import kept
 from tests.conftest import ROOT
 
@@ -35,6 +35,9 @@ SHARES: Final = {
     "0.9": ("0.9", "#009E73", "^"),
 }
 MODELS: Final = {"16M": "16 million parameters", "long-cloud": "the long pair's, 1.8 million"}
+DRAFTERS: Final = ("pair", "0.9", "0.7", "0.5")
+SECOND: Final = 0.5  # of replayed drafts: how often the second choice is right
+TRIPS: Final = range(101)
 INK, FAINT, GRID = "#222222", "#767676", "#e4e4e4"
 DASHED: Final = (0, (4, 2.5))
 DPI: Final = 130
@@ -54,35 +57,32 @@ def draw_link(path: Path) -> None:
     model = one_caller(rows)
     figure = Figure(figsize=(10.2, 7.4), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True)
-    drafters = list(dict.fromkeys(row["drafter"] for row in rows))
-    for place, drafter in zip(axes.flat, drafters, strict=True):
-        _frame(place)
-        for way, (_, colour, mark) in WAYS.items():
-            mine = [row for row in rows if (row["drafter"], row["way"]) == (drafter, way)]
-            trips = [row["round_trip"] for row in mine]
-            place.plot(
-                trips,
-                [row["rate"] for row in mine],
-                mark,
-                color=colour,
-                markersize=7,
-                markeredgecolor="white",
-                zorder=4,
-            )
-            said = [model.expected(row) for row in mine]
-            place.plot(trips, said, color=colour, linewidth=1.5, linestyle=DASHED, zorder=3)
-        chance = next(row["chance"] for row in rows if row["drafter"] == drafter)
-        whose = "the long pair's own drafts" if drafter == "pair" else "replayed drafts"
-        title = f"{whose}: each right with chance {chance:.2f}"
-        place.set_title(title, loc="left", fontsize=10.5, color=INK)
-        place.set_ylim(bottom=0)
-        place.set_xticks(sorted({row["round_trip"] for row in rows}))
+    for place, drafter in zip(axes.flat, DRAFTERS, strict=True):
+        _link_panel(place, drafter, [row for row in rows if row["drafter"] == drafter], model)
     for place in axes[1]:
         place.set_xlabel("round trip (ms)")
     for place in axes[:, 0]:
         place.set_ylabel("tokens a second, one caller")
     _legend(figure, WAYS)
     _save(figure, path)
+
+
+def _link_panel(place: Axes, drafter: str, rows: list[dict[str, Any]], model: OneCaller) -> None:
+    _frame(place)
+    chance = rows[0]["chance"] if rows else float(drafter)
+    second = rows[0]["second"] if rows else SECOND
+    for way, (_, colour, mark) in WAYS.items():
+        mine = [row for row in rows if row["way"] == way]
+        trips, rates = ([row[name] for row in mine] for name in ("round_trip", "rate"))
+        style = {"color": colour, "markersize": 7, "markeredgecolor": "white", "zorder": 4}
+        place.plot(trips, rates, mark, **style)
+        said = [model.expected(way, trip / 1000, chance, second) for trip in TRIPS]
+        place.plot(TRIPS, said, color=colour, linewidth=1.5, linestyle=DASHED, zorder=3)
+    whose = "the long pair's own drafts" if drafter == "pair" else "replayed drafts"
+    title = f"{whose}: each right with chance {chance:.2f}"
+    place.set_title(title, loc="left", fontsize=10.5, color=INK)
+    place.set_ylim(bottom=0)
+    place.set_xticks((0, 20, 50, 100))
 
 
 def draw_capacity(path: Path) -> None:

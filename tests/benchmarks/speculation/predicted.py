@@ -6,6 +6,7 @@ from typing import Any
 
 from predictors.contract.speculation import PassCost
 from predictors.engines.speculative.pace import (
+    MOST_IN_TURNS,
     ROUND_SECONDS,
     Costs,
     best_block,
@@ -47,16 +48,15 @@ class OneCaller:
     def latency(self, link: float, taken: float, second: float) -> float:
         return max(self.cloud_only(link), self.always(link, taken, second))
 
-    def expected(self, row: Mapping[str, Any]) -> float:
-        """Of a cell that the benchmark measured."""
-        link, taken = row["round_trip"] / 1000, row["chance"]
-        if row["way"] == "cloud-only":
+    def expected(self, way: str, link: float, taken: float, second: float) -> float:
+        """By the way's name in the benchmark; naive with the draft length that is best."""
+        if way == "cloud-only":
             return self.cloud_only(link)
-        if row["way"] == "naive":
-            return self.naive(link, taken, row["length"])
-        if row["way"] == "latency":
-            return self.latency(link, taken, row["second"])
-        return self.always(link, taken, 0.0 if row["way"] == "one way" else row["second"])
+        if way == "naive":
+            return max(self.naive(link, taken, count) for count in range(1, MOST_IN_TURNS + 1))
+        if way == "latency":
+            return self.latency(link, taken, second)
+        return self.always(link, taken, 0.0 if way == "one way" else second)
 
     def _of(self, seconds: float, link: float) -> float:
         return self._answer / (seconds + link + self._begin + ROUND_SECONDS)

@@ -61,7 +61,9 @@ def caller_table() -> None:
 
 
 def _rates(by: dict[str, Any], ways: tuple[str, ...], model: Any) -> list[str]:
-    shown = [f"{by[way]['rate']:.0f} ({model.expected(by[way]):.0f})" for way in ways]
+    row = by["cloud-only"]
+    cell = row["round_trip"] / 1000, row["chance"], row["second"]
+    shown = [f"{by[way]['rate']:.0f} ({model.expected(way, *cell):.0f})" for way in ways]
     shown[1] += f", k = {by['naive']['length']}"
     latency = by["latency"]
     fell = latency["routes"].get("cloud", 0) / latency["answers"]
