@@ -144,6 +144,7 @@ def test_in_vllms_image_its_versions_stay_and_ours_fill_the_gaps(tmp_path: Path)
 # What a container's words need of the predictor's extras.
 NEEDS = {
     "--engine=huggingface": "huggingface",
+    "--engine=speculative": "huggingface",  # the small model drafts by it
     "--engine=triton": "triton",
     "--engine=classifier": "onnx",  # digits:edge is an ONNX file
     "--quantization=8bit": "quantization",

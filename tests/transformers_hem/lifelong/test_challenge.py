@@ -15,6 +15,7 @@ from transformers_hem.evaluation.quality import gap_recovered
 from transformers_hem.labels.labels import Labels
 from transformers_hem.lifelong.challenge import Challenge, Round, challenge, scored
 from transformers_hem.lifelong.observations import Observation, Observations, Propensity
+from transformers_hem.routers.fingerprints import fingerprint
 from transformers_hem.routers.linear.features import HashedQuery, extract
 from transformers_hem.routers.linear.learner import LinearLearner
 from transformers_hem.routers.scoring import open_router
@@ -161,7 +162,7 @@ def test_queries_without_their_texts_teach_the_same(
     tmp_path: Path,
 ) -> None:
     hashed = [
-        replace(row, query=HashedQuery(f"hash {row.query}", extract(row.query, 2**18)))
+        replace(row, query=HashedQuery(fingerprint(row.query).hex(), extract(row.query, 2**18)))
         for row in feedback
     ]
     found = challenged(champion, base(old), hashed, tmp_path / "hashed")

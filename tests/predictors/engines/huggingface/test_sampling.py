@@ -1,6 +1,7 @@
 """What a batch draws, and its penalties, against one row after the other by the book."""
 
 import random
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,7 +26,7 @@ def sequence(sampling: Sampling, prompt: list[int], *, apart: bool = False) -> S
 
 def drawn(scores: torch.Tensor, sampling: Sampling, times: int) -> torch.Tensor:
     """How often each token is drawn, of [vocabulary] scores."""
-    rows = [sequence(sampling, [0]) for _ in range(times)]
+    rows = [sequence(replace(sampling, seed=seed), [0]) for seed in range(times)]
     return torch.bincount(draw(scores.expand(times, -1), rows), minlength=len(scores)) / times
 
 
