@@ -93,7 +93,8 @@ async def test_it_costs_the_server_fewer_passes_than_tokens(engine: SpeculativeE
         told = answer.speculation
         assert told is not None and answer.completion_tokens
         assert 0 < told.cloud_passes < answer.completion_tokens / 2
-        assert told.link_bytes_received > 1000 and told.link_seconds > 0
+        # With several rounds under way computing may fill all of the time, and none is the link's.
+        assert told.link_bytes_received > 1000 and told.link_bytes_sent > 1000
 
 
 async def test_a_stream_is_the_same_answer(vllm: str, engine: SpeculativeEngine) -> None:
