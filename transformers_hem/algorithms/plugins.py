@@ -22,16 +22,18 @@ class AlgorithmRegistry(PluginRegistry[Algorithm]):
     def load_own(self, path: str, source: str) -> type[Algorithm]:
         """Imports and checks a class. Raises ConfigurationError that begins with `source`."""
         kind = load_class(path, Algorithm, source)  # type: ignore[type-abstract]
-        stage = getattr(kind, "stage", None)
-        if stage not in get_args(Stage):
-            raise ConfigurationError(
-                f"{source}: its stage must be 'query' or 'answer', not {stage!r}"
-            )
-        parameters = kind.Parameters
-        if not isinstance(parameters, type) or not issubclass(parameters, AlgorithmParameters):
-            raise ConfigurationError(
-                f"{source}: its Parameters are {parameters!r}, not a subclass of "
-                "AlgorithmParameters"
-            )
-        refuse_abstract(kind, source)
+        require_sound(kind, source)
         return kind
+
+
+def require_sound(kind: type, source: str) -> None:
+    """Of a user's own algorithm or strategy. Raises ConfigurationError that begins with `source`."""
+    stage = getattr(kind, "stage", None)
+    if stage not in get_args(Stage):
+        raise ConfigurationError(f"{source}: its stage must be 'query' or 'answer', not {stage!r}")
+    parameters = getattr(kind, "Parameters", None)
+    if not isinstance(parameters, type) or not issubclass(parameters, AlgorithmParameters):
+        raise ConfigurationError(
+            f"{source}: its Parameters are {parameters!r}, not a subclass of AlgorithmParameters"
+        )
+    refuse_abstract(kind, source)
