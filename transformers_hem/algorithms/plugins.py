@@ -27,7 +27,8 @@ class AlgorithmRegistry(PluginRegistry[Algorithm]):
 
 
 def require_sound(kind: type, source: str) -> None:
-    """Of a user's own algorithm or strategy. Raises ConfigurationError that begins with `source`."""
+    """Of a user's own algorithm or strategy. Raises ConfigurationError that begins with
+    `source`."""
     stage = getattr(kind, "stage", None)
     if stage not in get_args(Stage):
         raise ConfigurationError(f"{source}: its stage must be 'query' or 'answer', not {stage!r}")
