@@ -109,6 +109,16 @@ class ServerProcess:
             time.sleep(0.1)
         raise AssertionError(f"{self.url}{path} is not ready:\n{self.log.read_text()[-4000:]}")
 
+    def wait_logged(self, said: str, timeout: float = 30) -> str:
+        """The first line with `said` in it: some lines are written behind the answer."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            for line in self.log.read_text().splitlines():
+                if said in line:
+                    return line
+            time.sleep(0.05)
+        raise AssertionError(f"nothing says {said!r}:\n{self.log.read_text()[-4000:]}")
+
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

@@ -112,12 +112,14 @@ def import_(
         redact_parameters,
     )
     # As Ctrl-C: what is half written is removed.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Progress() as progress:
             report = import_rows(job, _megabytes(progress, sizes(files)))
     except KeyboardInterrupt:
         raise typer.Abort from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if as_json:
         print(json.dumps({"out": str(out), **report.facts()}))
     else:

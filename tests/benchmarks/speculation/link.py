@@ -110,7 +110,8 @@ class Link:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
+        """Killed: a process may have inherited a handler which ignores that it shall end."""
+        self._process.kill()
         self._process.join()
 
     @property

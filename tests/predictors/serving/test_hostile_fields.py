@@ -134,6 +134,6 @@ async def test_they_never_fail_through_hem_either(
                     headers=[(name.encode(), value)],
                 )
                 assert response.status_code == 200, (name, value, response.text)
-    assert "decision id=" in hem.log.read_text()
+    await asyncio.to_thread(hem.wait_logged, "decision id=")
     no_line_is_forged(hem)
     no_line_is_forged(scripted)

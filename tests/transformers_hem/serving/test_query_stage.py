@@ -124,10 +124,9 @@ def test_metadata_says_what_it_takes(hem: ServerProcess) -> None:
 
 def test_an_operator_sees_the_decision_but_not_the_query(hem: ServerProcess) -> None:
     infer(hem, request(f"What is {SECRET}?", hem_prefer="edge"), **{"x-request-id": "seen-7"})
-    log = hem.log.read_text()
-    line = next(line for line in log.splitlines() if "id='seen-7'" in line)
+    line = hem.wait_logged("id='seen-7'")
     assert "route=edge" in line and "reason=prefer" in line
-    assert SECRET not in log
+    assert SECRET not in hem.log.read_text()
     metrics = httpx.get(f"{hem.url}/metrics").text
     assert 'hem_decisions_total{algorithm="LinearRouter",reason="prefer",route="edge"}' in metrics
     assert 'hem_score_bucket{algorithm="LinearRouter",le="0.5"}' in metrics
@@ -136,6 +135,7 @@ def test_an_operator_sees_the_decision_but_not_the_query(hem: ServerProcess) -> 
 
 def test_a_request_id_cannot_forge_a_log_line(hem: ServerProcess) -> None:
     infer(hem, {**request("x"), "id": "a\nforged decision id=1"})
+    hem.wait_logged("forged")
     assert "\nforged" not in hem.log.read_text()
 
 
