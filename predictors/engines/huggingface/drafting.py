@@ -106,6 +106,8 @@ class _Draft:
     """Its methods run in the stepper's thread, where nothing else touches the slot. `like`: its
     slot begins as a copy of that one."""
 
+    last = False
+
     def __init__(
         self,
         known: _Known,

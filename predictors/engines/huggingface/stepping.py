@@ -60,6 +60,11 @@ class Work(Protocol):
 
     slot: int
 
+    @property
+    def last(self) -> bool:
+        """Whether nothing more comes of its sequence, once this is done."""
+        ...
+
     def feed(self) -> Feed | None:
         """What goes through the model next; None where it is done."""
         ...
@@ -210,7 +215,7 @@ class Stepper(Generic[W]):
             (done if running.next is None else left).append(running)
         self._running = left
         _end(done)
-        self.gathering.answered([running.work.slot for running in done])
+        self.gathering.answered([each.work.slot for each in done if not each.work.last])
         return bool(done)
 
     def _pass(self, fed: "list[_Fed[W]]") -> None:

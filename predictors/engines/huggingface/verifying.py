@@ -168,6 +168,10 @@ class Check:
         self._draft: list[int] | None = None  # in what was fed
         self._fed = 0
 
+    @property
+    def last(self) -> bool:
+        return self._sequence.ended
+
     def feed(self) -> Feed | None:
         if self._draft is not None:
             return None

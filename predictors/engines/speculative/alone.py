@@ -32,7 +32,11 @@ class FarServer:
         link = {name: getattr(settings, name) for name in names}
         base = settings.url.removesuffix(OPENAI)
         options = OpenAIAPISettings.model_construct(
-            **link, url=base + OPENAI, top_logprobs=0, stream=True
+            **link,
+            url=base + OPENAI,
+            top_logprobs=0,
+            stream=True,
+            repetition_penalty_field=REPETITION_PENALTY,  # both kinds of far servers have it
         )
         self._engine = OpenAIAPIEngine(options)
 

@@ -1,20 +1,36 @@
 """How fast each way of answering was, of late."""
 
+from collections import deque
 from dataclasses import dataclass, field
+from statistics import median
+from typing import Final
 
 from predictors.contract import Answer
-from predictors.engines.speculative.pace import Mean
 
-WEIGHT = 0.15
+NEWEST: Final = 12  # answers that are looked at
+
+
+@dataclass(slots=True)
+class Median:
+    """Of the newest values: one answer that the machine kept waiting changes nothing."""
+
+    values: deque[float] = field(default_factory=lambda: deque(maxlen=NEWEST))
+
+    def add(self, value: float) -> None:
+        self.values.append(value)
+
+    @property
+    def value(self) -> float:
+        return median(self.values) if self.values else 0.0
 
 
 @dataclass(slots=True)
 class Speed:
     """Seconds to the `first` token, and from token to token; `tokens` an answer."""
 
-    first: Mean = field(default_factory=lambda: Mean(WEIGHT))
-    between: Mean = field(default_factory=lambda: Mean(WEIGHT))
-    tokens: Mean = field(default_factory=lambda: Mean(WEIGHT))
+    first: Median = field(default_factory=Median)
+    between: Median = field(default_factory=Median)
+    tokens: Median = field(default_factory=Median)
 
     def took(self, answer: Answer) -> None:
         count, first = answer.completion_tokens, answer.time_to_first_token
@@ -27,7 +43,7 @@ class Speed:
 
     @property
     def known(self) -> bool:
-        return self.first.count > 0
+        return bool(self.first.values)
 
     def seconds(self, tokens: float) -> float:
         """Of an answer of so many."""

@@ -148,8 +148,10 @@ def api_of(query: Query, dialect: Dialect) -> API:
 
 def _repetition_penalty(sampling: Sampling, field: str) -> dict[str, float]:
     """OpenAI's `frequency_penalty` adds, this one multiplies: the one can't stand for the other."""
-    asked = sampling.is_given(REPETITION_PENALTY)
-    if sampling.repetition_penalty == 1.0 or (not asked and field in ("", NONE)):
+    asked, named = sampling.is_given(REPETITION_PENALTY), field not in ("", NONE)
+    if sampling.repetition_penalty == 1.0:  # the server's own default may be another
+        return {field: 1.0} if asked and named else {}
+    if not asked and not named:
         return {}
     if field == NONE:
         raise InvalidRequest(

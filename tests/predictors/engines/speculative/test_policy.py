@@ -51,6 +51,19 @@ def test_a_link_that_becomes_fast_is_noticed() -> None:
     assert policy.way()[0] == "speculative"
 
 
+def test_a_few_answers_that_took_long_change_nothing() -> None:
+    policy = Latency()
+    ways(policy, {"speculative": 0.8, "cloud": 1.0}, WARM_UP)
+    ways(policy, {"speculative": 5.0, "cloud": 1.0}, 3)
+    assert policy.way()[0] == "speculative"
+
+
+def test_what_gains_next_to_nothing_is_left_alone() -> None:
+    policy = Latency()
+    ways(policy, {"speculative": 0.97, "cloud": 1.0}, WARM_UP)
+    assert policy.way()[0] == "cloud"
+
+
 def test_the_reason_says_how_much_slower_it_would_be() -> None:
     policy = Latency()
     ways(policy, {"speculative": 2.0, "cloud": 1.0}, WARM_UP)
