@@ -59,8 +59,10 @@ class Remembered:
         )
 
     def begin(self, whole: Whole) -> None:
-        """Anew, with what the slot has in common with it."""
-        self.cached = min(self.cached, common(self.tokens, whole.tokens))
+        """Anew, with what the slot has in common with it. Of the last token the logits are needed:
+        it goes through the model again."""
+        same = min(common(self.tokens, whole.tokens), len(whole.tokens) - 1)
+        self.cached = min(self.cached, same)
         self.whole, self.sampling = whole, whole.drawing.sampling()
         self.tokens, self.said, self.ended = list(whole.tokens), [], False
 

@@ -39,13 +39,16 @@ class Slots:
     ) -> list[torch.Tensor]:
         """Of each sequence [tokens, vocabulary]: its next `tokens`, which come behind `starts`
         tokens that its slot has; or of the last `read` of them alone, as logits of a whole prompt
-        are many. Raises ValueError where a slot has no room for them."""
+        are many. Raises ValueError where a slot has no room for them, or more are read than there are."""
         counts = [len(row) for row in tokens]
         width = max(counts)
         length = max(starts) + width
         if length > self.room:
             raise ValueError(f"{length} tokens are more than the {self.room} that a slot holds")
-        unread = min(map(int.__sub__, counts, read)) if self._can_skip and read is not None else 0
+        spare = list(map(int.__sub__, counts, read or counts))
+        if min(spare) < 0:
+            raise ValueError(f"logits of {read} tokens can't be read of {counts}")
+        unread = min(spare) if self._can_skip else 0
         places = torch.tensor(starts)[:, None] + torch.arange(width)
         seen = torch.arange(length) <= places[:, None, :, None]
         padded = [[*row, *[0] * (width - count)] for row, count in zip(tokens, counts, strict=True)]

@@ -8,7 +8,7 @@ SECONDS = 0.004
 
 
 def turn(gathering: Gathering, answered: list[int], back: list[int]) -> float:
-    """Seconds that it would wait still, once those who are back have come; then that time is over."""
+    """Seconds that it would wait still, once those who are back have come; that time passes."""
     gathering.answered(answered)
     for slot in back:
         gathering.came(slot)

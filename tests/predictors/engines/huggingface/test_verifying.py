@@ -251,6 +251,21 @@ async def test_log_probabilities_are_the_answers_own(engine):
     assert sum(logprobs) / LENGTH == pytest.approx(answer.mean_logprob, abs=1e-4)
 
 
+@pytest.mark.parametrize("done", [0, 3, 9])
+async def test_a_round_that_tells_less_than_is_known_gets_the_same_answer(engine, done):
+    """A sequence that was forgotten, and told again by a later round, which came first."""
+    (caller,) = await callers(engine, 1)
+    a = caller.answer
+    await engine.check(caller.round(10, a[10:14], told=True))
+    drafts = ([], a[done : done + 3], [a[done], *wrong(a[done + 1 : done + 3])])
+    for draft in drafts:
+        verdict = await engine.check(caller.round(done, draft, told=True))
+        assert verdict.tokens == a[done : done + verdict.accepted + 1]
+    assert verdict.accepted == 1
+    verdict = await engine.check(caller.round(done + 2, a[done + 2 : done + 6]))
+    assert (verdict.accepted, verdict.tokens) == (4, a[done + 2 : done + 7])
+
+
 async def test_whoever_tells_a_whole_with_other_tokens_begins_anew(engine):
     one, other = await callers(engine, 2)
     other.id = one.id
