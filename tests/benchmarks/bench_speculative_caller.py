@@ -43,7 +43,8 @@ SECOND: Final = 0.5  # of the replayed wrong tokens whose second choice is right
 PAIRS_SECOND: Final = 0.92  # of the small model's own (docs/engines/speculative.md)
 WARM_UP: Final = 32  # requests, of policy `latency`
 LEARNING: Final = 4  # of `always`, which learns pace and link from them
-ASKED: Final = 5  # of each way
+ASKED: Final = 6  # of each way
+PAIRED: Final = 16  # of the cloud alone and of `latency`, which are compared to a twentieth
 
 
 async def test_one_caller(tmp_path: Path) -> None:
@@ -99,7 +100,9 @@ async def cell(
         )
         ways[f"naive, {best}"] = await enter(naive(link.url, replay, best))
         await measured({"naive": ways[f"naive, {best}"]}, few[:1], link)
-        return await measured(ways, few, link)
+        found = await measured(ways, few, link)
+        paired = {name: ways[name] for name in ("cloud-only", "latency")}
+        return {**found, **await measured(paired, asked[:PAIRED], link)}
 
 
 async def best_length(

@@ -39,7 +39,7 @@ class Slots:
     ) -> list[torch.Tensor]:
         """Of each sequence [tokens, vocabulary]: its next `tokens`, which come behind `starts`
         tokens that its slot has; or of the last `read` of them alone, as logits of a whole prompt
-        are many. Raises ValueError where a slot has no room for them, or more are read than there are."""
+        are many. Raises ValueError where a slot has no room for them, or more are read."""
         counts = [len(row) for row in tokens]
         width = max(counts)
         length = max(starts) + width
