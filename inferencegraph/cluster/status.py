@@ -177,9 +177,9 @@ def _site(service: Service, site: str) -> dict[str, Any]:
         "errorRate": figures.error_rate if figures else None,
         "promise": own.as_json() if own else None,
         "promisedShare": judged_share(service, site),
-        "routerVersions": sorted(figures.versions) if figures else [],
-        "liveQualityLoss": figures.live if figures else None,
-        "promisedQualityLoss": figures.promised if figures else None,
+        "routerVersions": sorted(figures.quality.versions) if figures else [],
+        "quality": figures.quality.as_json() if figures else None,
+        "speculation": figures.speculation.as_json() if figures else None,
         "parts": [_part(service, part) for part in service.parts if part.site == site],
     }
 
@@ -235,6 +235,13 @@ def _metrics(sums: Figures, of_all: Promise) -> list[dict[str, str]]:
         "errorRate": sums.error_rate,
         "scoreDrift": of_all.drift,
     }
+    if (drafting := sums.speculation).speaks:
+        found |= {
+            "cloudCalls": drafting.calls,
+            "draftAcceptance": drafting.acceptance,
+            "draftRounds": drafting.rounds,
+            "cloudPassesPerToken": drafting.passes_a_token,
+        }
     found |= {
         f"cost.{currency}": sum(cost for (each, _), cost in sums.costs.items() if each == currency)
         for currency in sorted({currency for currency, _ in sums.costs})

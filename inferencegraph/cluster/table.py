@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inferencegraph.cluster.components import Finding
-from inferencegraph.cluster.promise import Interval, Promise
+from inferencegraph.cluster.promise import NONE, UNKNOWN, VOID, Interval, Promise
 from inferencegraph.cluster.status import Service, judged_share, stamp
 from inferencegraph.cluster.telemetry import Figures
 
@@ -55,7 +55,10 @@ def _service(service: Service) -> list[RenderableType]:
     if len(sites) < len(service.sites):
         lines.append(Text(f"  and {len(service.sites) - len(sites)} more sites: --json has all"))
     for site in sites:
-        lines += [_indented(Text(line)) for line in _about(service, site)]
+        url, facts = service.urls.get(site), _about(service, site)
+        if url or facts:
+            lines.append(_indented(Text(f"{site}: {url}" if url else f"{site}:")))
+        lines += [_indented(Text(fact), 4) for fact in facts]
     why: dict[Finding, list[str]] = {}
     for part in service.parts:
         if part.finding.condition != "Running":
@@ -67,8 +70,8 @@ def _service(service: Service) -> list[RenderableType]:
     return lines
 
 
-def _indented(shown: RenderableType) -> Padding:
-    return Padding(shown, (0, 0, 0, 2), expand=False)
+def _indented(shown: RenderableType, by: int = 2) -> Padding:
+    return Padding(shown, (0, 0, 0, by), expand=False)
 
 
 def _short(started: str, at: datetime) -> str:
@@ -84,8 +87,7 @@ def _shown(service: Service) -> list[str]:
 
 
 def _about(service: Service, site: str) -> list[str]:
-    url = service.urls.get(site)
-    lines = [f"{site}: {url}"] if url else []
+    """What its metrics tell, a line each."""
     figures, own = service.telemetry.figures.get(site), service.promises.get(site)
     facts = []
     if own and own.share:
@@ -94,28 +96,32 @@ def _about(service: Service, site: str) -> list[str]:
         facts.append(f"{_money(own.cost)} {own.currency} per 1,000 answers")
     if figures and figures.error_rate is not None:
         facts.append(f"errors {figures.error_rate:.1%}")
-    if facts:
-        lines.append(f"{site}: {', '.join(facts)}")
-    if figures and figures.versions:
-        lines.append(f"{site}: {_versions(figures)}")
-    if own:
-        judged = judged_share(service, site)
-        lines.append(f"{site}: promise: {_quality(own)}{f'; {judged}' if judged else ''}")
+    lines = [", ".join(facts)] if facts else []
+    if figures and (numbers := sorted(figures.quality.versions)):
+        lines.append(f"router version {' and '.join(map(str, numbers))}")
+    if own and figures:
+        lines += _promises(own, figures, judged_share(service, site))
+    if figures:
+        lines += [f"drafts: {sentence}" for sentence in figures.speculation.sentences()]
     return lines
 
 
-def _quality(own: Promise) -> str:
-    return own.quality if own.drift is None else f"{own.quality} (score drift {own.drift:.2f})"
+def _promises(own: Promise, figures: Figures, share: str | None) -> list[str]:
+    """Of quality, and what of it can be known; of a share, where the spec has one."""
+    if own.quality == NONE and figures.quality.promised is None:
+        lines = [f"promise: {NONE}"]
+    else:
+        lines = [f"promise: {sentence}" for sentence in figures.quality.sentences()]
+        lines.append(f"queries: {_drift(own)}")
+    return [*lines, share] if share else lines
 
 
-def _versions(figures: Figures) -> str:
-    """Replicas take a switch up within seconds, not at once."""
-    told = f"router version {' and '.join(map(str, sorted(figures.versions)))}"
-    if figures.live is not None:
-        told += f", live quality loss {figures.live:.3f}"
-    if figures.promised is not None:
-        told += f", promised {figures.promised:g}"
-    return told
+def _drift(own: Promise) -> str:
+    if own.drift is None:
+        return f"whether they have drifted is {UNKNOWN}"
+    if own.quality == VOID:
+        return f"they have drifted (score drift {own.drift:.2f}), and void what was promised"
+    return f"like those of the calibration (score drift {own.drift:.2f})"
 
 
 def _percent(interval: Interval) -> str:

@@ -19,6 +19,8 @@ from inferencegraph.check.containers import mapping
 from inferencegraph.cluster.api import Cluster
 from inferencegraph.cluster.components import Part, is_ready
 from inferencegraph.cluster.failures import ClusterError
+from inferencegraph.cluster.quality import Quality
+from inferencegraph.cluster.speculation import ANSWERS, Speculation
 from predictors.errors import first_line
 
 AT_ONCE: Final = 16
@@ -33,9 +35,8 @@ def _sums() -> Any:
 class Figures:
     """Sums since the pods started. `drift`: the indexes of all replicas, NaN where a replica has
     too few scores. `costs`: by currency and route. `calls`: of models by the gateway, by outcome;
-    `asked`, `retried` and `refused`: of the cloud by the uplink. `versions` of the router that the
-    replicas have in force; of that `promised` and `live` quality loss, None where nobody has
-    told."""
+    `asked`, `retried` and `refused`: of the cloud by the uplink. `quality` is that of HEM's router,
+    `speculation` of an edge that asks the cloud itself."""
 
     decisions: Sums = field(default_factory=_sums)
     drift: list[float] = field(default_factory=list)
@@ -45,15 +46,20 @@ class Figures:
     asked: float = 0.0
     retried: float = 0.0
     refused: float = 0.0
-    versions: set[int] = field(default_factory=set)
-    promised: float | None = None
-    live: float | None = None
+    quality: Quality = field(default_factory=Quality)
+    speculation: Speculation = field(default_factory=Speculation)
 
     def add(self, text: str, side: str) -> None:
         """The samples of one pod's /metrics. Raises ValueError where they are none."""
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                self._count(sample.name, sample.labels, sample.value, side)
+        samples = [
+            each for family in text_string_to_metric_families(text) for each in family.samples
+        ]
+        asks_the_cloud = any(each.name == ANSWERS for each in samples)
+        for each in samples:
+            self._count(each.name, each.labels, each.value, side)
+            self.quality.take(each.name, each.value)
+            if asks_the_cloud:
+                self.speculation.take(each.name, each.labels, each.value)
 
     def include(self, other: "Figures") -> None:
         """Adds those of another site."""
@@ -70,9 +76,8 @@ class Figures:
         self.asked += other.asked
         self.retried += other.retried
         self.refused += other.refused
-        self.versions |= other.versions
-        self.promised = other.promised if self.promised is None else self.promised
-        self.live = other.live if self.live is None else self.live
+        self.quality.include(other.quality)
+        self.speculation.include(other.speculation)
 
     def _count(self, name: str, labels: dict[str, str], value: float, side: str) -> None:
         route = labels.get("route", "")
@@ -81,12 +86,6 @@ class Figures:
                 self.decisions[route] += value
             case "hem_score_psi":
                 self.drift.append(value)
-            case "hem_router_version":
-                self.versions.add(int(value))
-            case "hem_promised_quality_loss":
-                self.promised = value
-            case "hem_live_quality_loss":
-                self.live = value
             case "hem_cost_total":
                 self.costs[labels.get("currency", ""), route] += value
             case "hem_attempts_total":
@@ -103,13 +102,15 @@ class Figures:
 
     @property
     def error_rate(self) -> float | None:
-        """Share of calls that failed: the gateway's calls of models; without a gateway the
-        uplink's of the cloud. None where nobody was asked."""
+        """Share of calls that failed: the gateway's calls of models; without a gateway those of
+        the cloud, by the uplink or by an edge that drafts. None where nobody was asked."""
         ended = self.calls["answered"] + self.calls["thrown_away"] + self.calls["failed"]
         if ended:
             return self.calls["failed"] / ended
         if self.asked:
             return min(1.0, self.refused / (self.asked + self.retried))
+        if self.speculation.calls:
+            return min(1.0, self.speculation.failed / self.speculation.calls)
         return None
 
     @property

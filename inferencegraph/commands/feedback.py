@@ -6,6 +6,7 @@ import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
@@ -189,8 +190,8 @@ def status(url: Url = GATEWAY, key_file: KeyFile = None, as_json: AsJson = False
     texts = "with texts" if found["text"] else "without texts"
     print(f"{found['store']}, {texts}")
     for name in ("decisions", "feedback"):
-        print(f"{name}: {found[name]['rows']}")
-    print(f"feedback for requests that are not known: {found['unknown']}")
+        print(f"{name}: {found[name]['rows']:,}{_span(found[name])}")
+    print(f"feedback for requests that are not known: {found['unknown']:,}")
 
 
 @feedback.command(cls=Command)
@@ -346,6 +347,17 @@ def _tell(told: list[dict[str, Any]]) -> None:
     ahead = [each["clock_ahead"] for each in told if "clock_ahead" in each]
     if ahead:
         print(f"Your clock is up to {max(ahead):g} s ahead of the server's.")
+
+
+def _span(counted: dict[str, Any]) -> str:
+    """When the oldest and the newest came."""
+    if counted["first"] is None:
+        return ""
+    first, last = (
+        datetime.fromtimestamp(counted[end], UTC).strftime("%Y-%m-%d %H:%M")
+        for end in ("first", "last")
+    )
+    return f", {first} to {last} UTC"
 
 
 def _deleted(deleted: dict[str, int]) -> str:

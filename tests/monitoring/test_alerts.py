@@ -46,6 +46,9 @@ LEDGER = 'hem_ledger_head_number{ledger="/l"}'
 BUDGET = 'hem_budget_known{instance="a"}'
 REFUSED = 'hem_reload_total{instance="a",what="guards",outcome="refused"}'
 LOADED = 'hem_reload_total{instance="a",what="guards",outcome="loaded"}'
+PROMISE = 'hem_promise_kept{instance="a"}'
+CHECKED = 'hem_promise_checked_timestamp_seconds{instance="a"}'
+STORE = 'hem_feedback_up{instance="a"}'
 CACHE = 'hem_cache_errors_total{model_name="m",operation="write"}'
 CASES = {
     "HEMServerDown": Case(
@@ -112,6 +115,25 @@ CASES = {
         {TO_CLOUD: "0+80x60", TO_EDGE: "0+20x60"},
         "95% of the requests go to the cloud",
         at="50m",
+    ),
+    "HEMPromiseBroken": Case(
+        {PROMISE: "1x10 0x20"},
+        {PROMISE: "1x30"},
+        "live queries lose more quality than the router of a promises",
+        {"instance": "a"},
+    ),
+    "HEMPromiseNotChecked": Case(
+        {CHECKED: "0x120"},
+        {CHECKED: "0+60x120"},
+        "the promise of a was last checked 1h 30m 0s ago",
+        {"instance": "a"},
+        at="90m",
+    ),
+    "HEMFeedbackNotKept": Case(
+        {STORE: "0x30"},
+        {STORE: "1x30"},
+        "the store of feedback of a can't be written",
+        {"instance": "a"},
     ),
     "HEMPrivacyUnsure": Case(
         {'hem_private_total{found="timeout"}': "0x15 1x15"},

@@ -1,14 +1,16 @@
 """Every panel's query and every alert's expression, against a real Prometheus that watches a real
-run of the embedded pair: each gives data."""
+run of the embedded pair: each gives data. And docs/metrics.md has what the servers tell."""
 
 import re
 import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 import yaml
 
 from manifests.monitoring.workshop.panels import ROWS, Query
+from tests.conftest import ROOT
 from tests.monitoring.prometheus import MONITORING, program
 from tests.monitoring.scenario import Site, keep_asking, outage, site, traffic
 
@@ -26,6 +28,14 @@ FIRING = {
     "HEMGatewayCallsFail",
     "HEMPrivacyUnsure",
 }
+DOCUMENTED = {
+    name
+    for line in (ROOT / "docs" / "metrics.md").read_text().splitlines()
+    if line.startswith("| `hem_")
+    for name in re.findall(r"`(hem_\w+)`", line.split("|")[1])
+}
+# What the site doesn't have: guards of availability and maintenance.
+ELSEWHERE = {"hem_cloud_available", "hem_maintenance"}
 BOUND = re.compile(r"\s*(?:==|>|<)\s*[\d.]+\s*$")
 
 
@@ -48,6 +58,15 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def asked_for(query: Query) -> str:
     return query.expression.replace("$__rate_interval", "1m").replace("$job", ".*")
+
+
+def test_the_servers_have_the_metrics_that_the_page_lists_and_no_others(watched: Site) -> None:
+    told: set[str] = set()
+    for url in (watched.joint, *map(watched.url, ("qa-hem", "qa-edge", "qa-uplink"))):
+        text = httpx.get(f"{url}/metrics").text
+        told |= set(re.findall(r"^# HELP (hem_\w+)", text, re.MULTILINE))
+    told = {name for name in told if not name.endswith("_created")}
+    assert told == DOCUMENTED - ELSEWHERE
 
 
 @pytest.mark.parametrize(("title", "query"), PANELS, ids=[f"{t}" for t, _ in PANELS])

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from predictors.contract import EDGE
@@ -23,7 +23,9 @@ class Finished:
     """`way`: a chat of the gateway, or a V2 request, of which the decision alone is known here.
     `decision` is None where it failed before one. `status` is HTTP's, of an error also behind the
     first token, and 499 where the caller left. `by` and `model` are the side and the model that
-    answered, `cost` is that of all attempts. `at` is a time.time(), the others are seconds."""
+    answered, `cost` is that of all attempts. `speculation` is how the answer came about where the
+    edge's engine drafts for the cloud, by V2's names. `at` is a time.time(), the others are
+    seconds."""
 
     way: Literal["chat", "v2"]
     decision: Decision | None
@@ -36,6 +38,7 @@ class Finished:
     first_token: float | None = None
     cost: float | None = None
     degraded: str = ""
+    speculation: Mapping[str, Any] = field(default_factory=dict)
 
 
 Observer = Callable[[Finished], Any]
@@ -66,6 +69,7 @@ def finished_chat(chat: Chat, began: float, said_at: float | None, status: int) 
         None if said_at is None else said_at - began,
         chat.account.total(),
         degraded,
+        answer.speculation if answer else {},
     )
 
 

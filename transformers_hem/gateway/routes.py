@@ -112,6 +112,7 @@ class Gateway(OpenAIPaths):
                 lambda: current.now.decider,
                 lambda: current.now.prices,
                 lambda request: current.now.keys.check(request.headers),
+                keeps_feedback=recorder is not None,
             )
         self._observer: Observer | None = self._page.recent.add if self._page else None
 

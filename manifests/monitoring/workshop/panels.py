@@ -342,12 +342,144 @@ PRIVACY: Final = (
         kind="stat",
     ),
 )
+LEARNING: Final = (
+    Panel(
+        "Quality loss: live and promised",
+        (
+            Query(f"max(hem_live_quality_loss{{{JOB}}})", "live"),
+            Query(f"min(hem_live_quality_loss_low{{{JOB}}})", "live, at least"),
+            Query(f"max(hem_live_quality_loss_high{{{JOB}}})", "live, at most"),
+            Query(f"min(hem_promised_quality_loss{{{JOB}}})", "promised, at most"),
+        ),
+        "none",
+        "Against the cloud alone, of the version in force. Live: of shadow pairs, by the last "
+        "hem retrain --check; empty before one. Where nothing is promised nothing is watched.",
+    ),
+    Panel(
+        "Promise kept",
+        (Query(f"min(hem_promise_kept{{{JOB}}})", "1: kept, 0: broken"),),
+        "none",
+        "By the last check. 0 also where the version before has taken its place.",
+        kind="stat",
+        width=4,
+    ),
+    Panel(
+        "Router versions in force",
+        (Query(f"max by (instance) (hem_router_version{{{JOB}}})", "{{instance}}"),),
+        "none",
+        "A step up is a promotion, a step down a rollback.",
+    ),
+    Panel(
+        "Checked, retrained",
+        (
+            Query(
+                f"time() - max(hem_promise_checked_timestamp_seconds{{{JOB}}})", "since the check"
+            ),
+            Query(f"time() - max(hem_retrain_timestamp_seconds{{{JOB}}})", "since the retraining"),
+        ),
+        "s",
+        "How long ago.",
+        kind="stat",
+        width=4,
+    ),
+    Panel(
+        "Feedback",
+        (Query(_rate("hem_feedback_total", "source, state"), "{{source}}: {{state}}"),),
+        "reqps",
+        "That is kept, by who says it.",
+    ),
+    Panel(
+        "Shadow pairs",
+        (Query(_rate("hem_feedback_shadow_total", "outcome"), "{{outcome}}"),),
+        "reqps",
+        "Answers that are compared with the other side's: scored, or why not.",
+    ),
+    Panel(
+        "Noticed by HEM",
+        (Query(_rate("hem_feedback_signals_total", "signal"), "{{signal}}"),),
+        "reqps",
+        "Retries, re-asks, and answers of the cloud that were the same.",
+    ),
+    Panel(
+        "Decisions for the store",
+        (Query(_rate("hem_feedback_decisions_total", "outcome"), "{{outcome}}"),),
+        "reqps",
+        "dropped: the store could not be written for too long.",
+    ),
+    Panel(
+        "Labels of the last retraining",
+        (Query(f"max by (kind) (hem_retrain_rows{{{JOB}}})", "{{kind}}"),),
+        about="Rows by where they come from: base data, shadow pairs, users' feedback (explicit).",
+        kind="bargauge",
+    ),
+    Panel(
+        "Store: time of a transaction",
+        _quantiles("hem_feedback_commit_seconds", "instance", 0.5, 0.99),
+        "s",
+    ),
+)
+DRAFTS: Final = (
+    Panel(
+        "Drafted tokens that are taken",
+        (
+            Query(
+                _share(
+                    _rate("hem_speculative_tokens_total", "upstream", ',kind="accepted"'),
+                    _rate("hem_speculative_tokens_total", "upstream", ',kind="drafted"'),
+                ),
+                "{{upstream}}",
+            ),
+        ),
+        "percentunit",
+        "Where the edge drafts and the cloud checks.",
+    ),
+    Panel(
+        "Passes of the cloud a token",
+        (
+            Query(
+                _share(
+                    _rate("hem_speculative_passes_total", "upstream"),
+                    _rate("hem_speculative_answer_tokens_total", "upstream", ',way="speculative"'),
+                ),
+                "{{upstream}}",
+            ),
+        ),
+        "none",
+        "1 is what the cloud's model takes alone.",
+    ),
+    Panel(
+        "Answers by who gave them",
+        (Query(_rate("hem_speculative_answers_total", "way"), "{{way}}"),),
+        "reqps",
+        "speculative: both; cloud, edge: that one alone.",
+        stacked=True,
+    ),
+    Panel(
+        "Rounds of drafts",
+        (Query(_rate("hem_speculative_rounds_total", "upstream"), "{{upstream}}"),),
+        "reqps",
+        width=12,
+    ),
+    Panel(
+        "Round trip of the link",
+        (
+            Query(
+                f"max by (upstream) (hem_speculative_round_trip_seconds{{{JOB}}})", "{{upstream}}"
+            ),
+        ),
+        "s",
+        "Of late, without the cloud's computing.",
+        width=12,
+    ),
+)
 ROWS: Final[dict[str, tuple[Panel, ...]]] = {
     "Traffic": TRAFFIC,
     "Times": TIMES,
     "Cost, tokens, bytes": COST,
     "Faults": FAULTS,
     "Mining": MINING,
+    "Learning from use": LEARNING,
+    "Drafts for the cloud": DRAFTS,
     "Cache": CACHE,
     "Guards, callers, changes": GUARDS,
     "Privacy": PRIVACY,

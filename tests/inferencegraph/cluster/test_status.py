@@ -458,7 +458,8 @@ def test_share_and_promise_are_those_of_the_servers_own_metrics(
     assert hem("status") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f"edge share {edge / 240:.1%} (" in said
-    assert f"promise: {site['promise']['quality']} (score drift" in said
+    assert "promise: no quality loss is promised, and none is watched" in said
+    assert f"(score drift {site['promise']['drift']:.2f})" in said
 
 
 @pytest.mark.parametrize("spelling", ["edgeRatio", "edge_ratio"])
@@ -489,6 +490,151 @@ def test_a_promised_share_is_judged_by_the_stored_spec(
     assert sites["shop-till-2"]["promisedShare"] is None
     assert hem("status") == 0
     assert told in " ".join(capsys.readouterr().out.split())
+
+
+QUALITY = """
+hem_decisions_total{route="edge",reason="algorithm",algorithm="LinearRouter"} 700.0
+hem_decisions_total{route="cloud",reason="algorithm",algorithm="LinearRouter"} 300.0
+hem_score_psi{algorithm="LinearRouter"} 0.04
+hem_router_version 3.0
+hem_promised_quality_loss 0.05
+"""
+LIVE = """
+hem_live_quality_loss 0.021
+hem_live_quality_loss_low 0.005
+hem_live_quality_loss_high 0.038
+hem_live_quality_rows 412.0
+hem_promise_kept 1.0
+hem_promise_checked_version 3.0
+hem_promise_checked_timestamp_seconds 1.7956e+09
+"""
+LIMIT = "promise: a quality loss of at most 0.05"
+
+
+@pytest.mark.parametrize(
+    ("told", "kept", "sentences"),
+    [
+        (QUALITY, None, [f"{LIMIT}; not checked yet (hem retrain --check)"]),
+        (
+            QUALITY + LIVE,
+            True,
+            [f"{LIMIT}: kept; live 0.021 (0.005 to 0.038) by 412 shadow pairs, checked 2026-"],
+        ),
+        (
+            QUALITY + LIVE.replace("kept 1.0", "kept 0.0"),
+            False,
+            [f"{LIMIT}: BROKEN; live 0.021 (0.005 to 0.038) by 412 shadow pairs, checked 2026-"],
+        ),
+        (
+            QUALITY + "hem_promise_kept 1.0\nhem_promise_checked_version 3.0\n",
+            True,
+            [f"{LIMIT}; live: too few shadow pairs to know what it is"],
+        ),
+        (
+            QUALITY + "hem_promise_kept 0.0\nhem_promise_checked_version 4.0\n",
+            False,
+            [
+                f"{LIMIT}; not checked yet",
+                "version 4 broke its promise, and is not in force any more",
+            ],
+        ),
+        (
+            QUALITY.replace("hem_promised_quality_loss 0.05", ""),
+            None,
+            ["promise: no quality loss is promised, and none is watched"],
+        ),
+        (
+            QUALITY.replace("hem_router_version 3.0", ""),
+            None,
+            [f"{LIMIT}; no check, as the router is no folder of versions"],
+        ),
+    ],
+    ids=["new", "kept", "broken", "too few", "rolled back", "nothing promised", "no versions"],
+)
+def test_promised_and_live_quality_are_told_with_what_they_mean(
+    told: str,
+    kept: bool | None,
+    sentences: list[str],
+    running: ApiServer,
+    hem: Hem,
+    capsys: Capture,
+) -> None:
+    running.metrics[HEM_POD] = told.lstrip()
+    assert hem("status", "--json") == 0
+    site = next(each for each in printed(capsys)[0]["sites"] if each["name"] == "shop-till-1")
+    assert site["quality"]["kept"] is kept
+    assert site["quality"]["liveLoss"] == (0.021 if "live_quality_loss " in told else None)
+    assert site["routerVersions"] == ([3] if "hem_router_version" in told else [])
+    assert hem("status") == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    said = " ".join(shown.split())
+    for sentence in sentences:
+        assert sentence in said
+    assert ("router version 3" in said) == ("hem_router_version" in told)
+
+
+DRAFTS = """
+hem_speculative_answers_total{upstream="http://c",way="speculative"} 40.0
+hem_speculative_answers_total{upstream="http://c",way="cloud"} 3.0
+hem_speculative_answers_total{upstream="http://c",way="edge"} 2.0
+hem_speculative_answer_tokens_total{upstream="http://c",way="speculative"} 1600.0
+hem_speculative_tokens_total{upstream="http://c",kind="drafted"} 1500.0
+hem_speculative_tokens_total{upstream="http://c",kind="accepted"} 1200.0
+hem_speculative_rounds_total{upstream="http://c"} 400.0
+hem_speculative_passes_total{upstream="http://c"} 480.0
+hem_upstream_attempts_total{upstream="http://c"} 410.0
+hem_upstream_attempts_total{upstream="http://c/v1"} 10.0
+hem_upstream_failures_total{upstream="http://c",kind="timeout"} 21.0
+hem_upstream_bytes_total{upstream="http://c",direction="sent"} 90000.0
+hem_upstream_bytes_total{upstream="http://c",direction="received"} 10000.0
+"""
+
+
+def test_an_edge_that_drafts_tells_its_calls_of_the_cloud(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    running.metrics[EDGE_POD] = DRAFTS.lstrip()
+    assert hem("status", "--json") == 0
+    [shown] = printed(capsys)
+    site, other = (
+        next(each for each in shown["sites"] if each["name"] == f"shop-till-{number}")
+        for number in (1, 2)
+    )
+    assert site["speculation"] == {
+        "answers": {"speculative": 40, "cloud": 3, "edge": 2},
+        "draftedTokens": 1500,
+        "acceptedTokens": 1200,
+        "acceptance": pytest.approx(0.8),
+        "rounds": 400,
+        "cloudPasses": 480,
+        "cloudPassesPerToken": pytest.approx(0.3),
+        "cloudCalls": 420,
+        "failedCalls": 21,
+        "bytes": 100_000,
+    }
+    assert other["speculation"] is None
+    assert site["errorRate"] == pytest.approx(0.05)
+    told = {each["key"]: each["value"] for each in shown["status"]["metrics"]}
+    assert (told["cloudCalls"], told["draftAcceptance"]) == ("420", "0.8")
+    assert (told["draftRounds"], told["cloudPassesPerToken"]) == ("400", "0.3")
+    assert hem("status") == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    said = " ".join(text.split())
+    assert "40 answers by both, 3 by the cloud alone, 2 by the edge" in said
+    assert "80.0% of 1,500 drafted tokens taken, 400 rounds, 0.30 cloud passes a token" in said
+    assert "420 calls of the cloud, 21 failed, 100,000 bytes" in said
+
+
+def test_an_edge_whose_model_is_another_server_tells_no_calls_of_the_cloud(
+    running: ApiServer, hem: Hem, capsys: Capture
+) -> None:
+    lines = [line for line in DRAFTS.splitlines() if line.startswith("hem_upstream")]
+    running.metrics[EDGE_POD] = "\n".join(lines) + "\n"
+    assert hem("status", "--json") == 0
+    [shown] = printed(capsys)
+    assert [site["speculation"] for site in shown["sites"] if site["name"] != "shop"] == [None] * 2
 
 
 def test_metrics_come_from_where_the_pod_says(running: ApiServer, hem: Hem) -> None:

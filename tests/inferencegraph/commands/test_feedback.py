@@ -30,7 +30,8 @@ def test_one_answer_is_rated_and_the_other_word_replaces_it(url: str) -> None:
     assert run("send", "r1", "--thumbs", "up", "--url", url).startswith("1 kept\n")
     told = json.loads(run("send", "r1", "--wrong", "--answer", "2", "--url", url, "--json"))
     assert told == [{"request_id": "r1", "state": "replaces", "known": False}]
-    assert "without texts" in run("status", "--url", url)
+    status = run("status", "--url", url)
+    assert "without texts\ndecisions: 0\nfeedback: 2, 20" in status and " UTC\n" in status
     assert (
         run("delete", "--request-id", "r1", "--url", url) == "deleted: 0 decisions, 2 feedbacks\n"
     )

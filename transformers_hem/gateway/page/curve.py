@@ -4,9 +4,8 @@ import shlex
 from typing import Any
 
 from transformers_hem import embedded
-from transformers_hem.routers.directory import place_of
-from transformers_hem.serving.decision import Decider
-from transformers_hem.versions.told import CHECKED, RETRAINED, told
+from transformers_hem.serving.decision import Decider, Unscored
+from transformers_hem.serving.promised import promised_by
 
 DATA = "--data LABELS.jsonl --edge-ratio 0.6"
 
@@ -16,33 +15,23 @@ def about_threshold(decider: Decider) -> dict[str, Any]:
     the command that mends it."""
     calibrated = decider.algorithm.calibrated
     curve = calibrated.curve if calibrated else None
-    calibration = calibrated.calibration if calibrated else None
-    # A threshold that was set by hand is another one than the promise's.
-    promised = calibration is not None and calibration.threshold == decider.threshold
+    promised = promised_by(decider)
+    has_threshold = not (decider.algorithm.fixed_route or gets_all(decider))
     return {
         "algorithm": decider.name,
         "router": decider.router,
         "fixed": decider.algorithm.fixed_route,
+        "strategy": gets_all(decider),
         "threshold": decider.threshold,
         "curve": curve.model_dump() if curve else None,
-        "promise": calibration.promise if calibration and promised else None,
-        "run": None if promised or decider.algorithm.fixed_route else _command(decider),
-        "version": _version(decider),
+        "promise": promised.promise if promised else None,
+        "run": _command(decider) if has_threshold and not promised else None,
     }
 
 
-def _version(decider: Decider) -> dict[str, Any] | None:
-    """Of the router, where that is a folder of versions, and what was told of the last retraining
-    and the last check."""
-    if decider.router is None or decider.router_version is None:
-        return None
-    folder = place_of(decider.router)
-    retrained, checked = told(folder, RETRAINED), told(folder, CHECKED)
-    return {
-        "number": decider.router_version,
-        "retrained": {name: retrained.get(name) for name in ("at", "promoted", "why")},
-        "checked": {name: checked.get(name) for name in ("at", "sentence")},
-    }
+def gets_all(decider: Decider) -> str | None:
+    """The strategy that has no algorithm beside it, and so no threshold; None: there is one."""
+    return decider.strategy_name if isinstance(decider.algorithm, Unscored) else None
 
 
 def _command(decider: Decider) -> str:

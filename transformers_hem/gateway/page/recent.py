@@ -12,6 +12,7 @@ from predictors.contract.usage import Usage
 from predictors.prices import Price, Prices
 from transformers_hem.algorithms.base import Route
 from transformers_hem.gateway.finished import Finished
+from transformers_hem.gateway.page.drafts import Drafts
 
 KEPT: Final = 200  # requests that are listed
 TIMED: Final = 200  # chats of each side whose times are summed up
@@ -34,6 +35,7 @@ class Recent:
         self._timed: dict[Route, deque[Finished]] = {r: deque(maxlen=TIMED) for r in SIDES}
         self._served = ""  # the name in the cloud's last answer
         self.failed = 0
+        self.drafts = Drafts()
         # What the cloud would have cost for the edge's answers, less what they cost. None: unknown.
         self.saved: float | None = None
 
@@ -44,6 +46,7 @@ class Recent:
             self.failed += 1
         elif finished.by is not None:
             self._timed[finished.by].append(finished)
+            self.drafts.add(finished)
             if finished.by == CLOUD:
                 self._served = finished.model
             elif (saved := self._saving(finished)) is not None:

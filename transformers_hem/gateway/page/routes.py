@@ -17,6 +17,7 @@ from transformers_hem.gateway.callers import Caller
 from transformers_hem.gateway.page.counters import figures
 from transformers_hem.gateway.page.curve import about_threshold
 from transformers_hem.gateway.page.files import HEADERS, INDEX, Files
+from transformers_hem.gateway.page.learning import Learning
 from transformers_hem.gateway.page.recent import Recent
 from transformers_hem.gateway.site import Site
 from transformers_hem.serving.decision import Decider
@@ -28,7 +29,7 @@ _JSON: Final = {**HEADERS, "cache-control": "no-store"}
 
 class Page:
     """Of one gateway. `decider` and `prices` give those of the moment, which may change; `check`
-    raises HEMError for who may not call."""
+    raises HEMError for who may not call. `keeps_feedback`: this server has a store of it."""
 
     def __init__(
         self,
@@ -36,6 +37,8 @@ class Page:
         decider: Callable[[], Decider],
         prices: Callable[[], Prices | None],
         check: Callable[[Request], Caller],
+        *,
+        keeps_feedback: bool = False,
     ) -> None:
         self._site = site
         self._decider = decider
@@ -44,6 +47,7 @@ class Page:
         self._files = Files()
         self._run = os.urandom(6).hex()
         self._started = time.monotonic()
+        self._learning = Learning(keeps=keeps_feedback)
         self.recent = Recent(prices, lambda: site.targets[CLOUD].named)
 
     def add_to(self, app: FastAPI) -> None:
@@ -65,7 +69,8 @@ class Page:
         return answer
 
     async def state(self, request: Request) -> Response:
-        """What changes: counters, times, and requests that ended after number `after`."""
+        """What changes: counters, times, what is learned, and requests that ended after number
+        `after`."""
         try:
             caller = self._check(request)
             after = _number(request.query_params.get("after", "0"))
@@ -87,6 +92,8 @@ class Page:
                 "failed": recent.failed,
                 "times": recent.times(),
                 "saved": recent.saved,
+                "drafts": recent.drafts.as_json(),
+                "learning": await self._learning.about(decider),
                 "prices": self._known_prices(),
                 "last": recent.last,
                 "recent": recent.after(after, MOST),

@@ -172,6 +172,18 @@ async def test_an_algorithm_that_has_no_threshold_has_nothing_to_run() -> None:
         assert told["fixed"] == "cloud" and told["run"] is None
 
 
+async def test_a_strategy_that_gets_all_has_nothing_to_run() -> None:
+    async with gateway(algorithm=None, strategy="speculative", page=True) as client:
+        told = (await client.get("/ui/threshold.json")).json()
+        assert told["strategy"] == "speculative" and told["run"] is None
+
+
+async def test_what_is_promised_and_learned_is_told_with_the_counters() -> None:
+    async with gateway(page=True) as client:
+        told = (await state(client))["learning"]
+        assert told["promise"] is None and told["feedback"] is None and told["fixed"] == "cloud"
+
+
 async def test_it_is_off_unless_it_is_asked_for() -> None:
     async with gateway() as client:
         for path in ("/ui", "/ui/", STATE):

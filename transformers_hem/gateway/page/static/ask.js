@@ -149,6 +149,10 @@ class Turn {
     if (decision.degraded) {
       this.decision.append(el("span", { class: "why" }, `the cloud failed (${decision.degraded}), so the edge answered`));
     }
+    if (decision.speculation && decision.speculation !== "speculative" && !decision.degraded) {
+      const alone = decision.speculation === "cloud" ? "the cloud answered alone" : "the edge answered alone";
+      this.decision.append(el("span", { class: "why" }, decision.speculation_reason ? `${alone}: ${decision.speculation_reason}` : alone));
+    }
     if (decision.continues) {
       this.decision.append(el("span", { class: "why" }, `it goes on with the ${decision.continues}'s answer`));
     }
@@ -161,6 +165,10 @@ class Turn {
     if (this.first !== null) facts.push(["first token", duration(this.first / 1000)]);
     facts.push(["whole", duration((performance.now() - this.began) / 1000)]);
     if (usage) facts.push(["tokens", `${count(usage.prompt_tokens)} in, ${count(usage.completion_tokens)} out`]);
+    if (hem?.drafted_tokens) {
+      facts.push(["drafts taken", `${count(hem.accepted_tokens)} of ${count(hem.drafted_tokens)} tokens`]);
+      facts.push(["cloud passes", count(hem.cloud_passes)]);
+    }
     if (typeof hem?.cost === "number") facts.push(["cost", money(hem.cost, hem.currency)]);
     const there = hem && usage && !(hem.route === "cloud" && !hem.degraded) ? inTheCloud(usage, this.prices) : null;
     if (there !== null) facts.push(["in the cloud", money(there, this.prices.currency)]);

@@ -62,8 +62,10 @@ export function showSides(state) {
   const sides = Object.entries(state.sides).map(([side, doubt]) =>
     el("li", { class: doubt ? "down" : "" }, badge(side), ` ${doubt ? `is down: ${doubt}` : "is up"}`));
   replaced(byId("sides"), sides);
-  const { router, at } = state.threshold;
-  say(byId("router"), `${router}, threshold ${at.toFixed(3)}`);
+  const { router, version, at } = state.threshold;
+  const { fixed, strategy } = state.learning;
+  say(byId("router"), router + (version === null ? "" : `, version ${version}`)
+    + (fixed || strategy ? "" : `, threshold ${at.toFixed(3)}`));
 }
 
 export function showFigures(state) {
@@ -84,12 +86,24 @@ export function showFigures(state) {
     tile("Tokens", count((state.tokens.edge ?? 0) + (state.tokens.cloud ?? 0)),
       `${count(state.tokens.edge ?? 0)} edge, ${count(state.tokens.cloud ?? 0)} cloud`),
     tile("Deciding", duration(state.deciding), "mean of all decisions"),
+    ...draftTiles(state.drafts),
   ]);
   const most = Math.max(1, ...[...reasons.values()].map((each) => each.count));
   const rows = [...reasons.values()].sort((a, b) => b.count - a.count).map((each) =>
     el("li", {}, badge(each.route), el("span", { class: "name" }, reasonName(each.reason)),
       bar(each.route, each.count / most), el("span", { class: "number" }, count(each.count))));
   replaced(byId("reasons"), rows.length ? rows : [el("li", { class: "faint" }, "Nothing has been decided yet.")]);
+}
+
+// Where the edge's model drafts for the cloud's.
+function draftTiles(drafts) {
+  if (!drafts) return [];
+  const { answers, tokens, draft_rounds: rounds, drafted_tokens: drafted, accepted_tokens: taken, cloud_passes: passes } = drafts;
+  return [
+    tile("Drafts taken", drafted ? percent(taken / drafted) : "–", `${count(taken)} of ${count(drafted)} tokens, ${count(rounds)} rounds`),
+    tile("Cloud passes a token", tokens ? (passes / tokens).toFixed(2) : "–",
+      `${count(answers.speculative)} answers; ${count(answers.cloud)} by the cloud alone, ${count(answers.edge)} by the edge`),
+  ];
 }
 
 function moneyTiles(state) {

@@ -1,6 +1,7 @@
 // What the gateway tells goes to each part of the page.
 
 import { openAsk } from "./ask.js";
+import { showLearning } from "./learning.js";
 import { showFigures, showSides, watch } from "./live.js";
 import { showRecent } from "./recent.js";
 import { redraw, showThreshold } from "./threshold.js";
@@ -12,6 +13,7 @@ const look = watch((state) => {
   last = state;
   showSides(state);
   showFigures(state);
+  showLearning(state);
   showRecent(state, restarted);
   showThreshold(state);
 });

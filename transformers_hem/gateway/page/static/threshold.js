@@ -38,6 +38,8 @@ function build(about) {
   const parts = [];
   if (about.fixed) {
     parts.push(el("p", {}, `${about.algorithm} sends everything to the ${about.fixed}: there is no threshold to choose.`));
+  } else if (about.strategy) {
+    parts.push(el("p", {}, `The strategy ${about.strategy} gets all requests: there is no threshold to choose.`));
   } else if (about.curve) {
     parts.push(...curve(about));
   } else {
@@ -45,23 +47,11 @@ function build(about) {
       + `${about.router ?? about.algorithm} has no curve of a calibration.`));
   }
   if (about.promise) parts.push(el("p", {}, el("strong", {}, "Promised: "), about.promise, "."));
-  if (about.version) parts.push(...versions(about.version));
   if (about.run) {
     parts.push(el("p", { class: "faint" }, LACKING[about.curve?.of ?? "nothing"]), el("pre", {}, about.run));
   }
   host.replaceChildren(...parts);
   if (shown) { draw(); tell(); }
-}
-
-// Of a router that is retrained from what comes back from use.
-function versions({ number, retrained, checked }) {
-  const parts = [el("p", { id: "version" }, el("strong", {}, `Version ${number} `), "of the router is in force.")];
-  if (retrained.at) {
-    parts.push(el("p", { class: "faint small" },
-      `Last retraining, ${retrained.at}: ${retrained.promoted ? "promoted" : "not promoted"}, ${retrained.why}.`));
-  }
-  if (checked.at) parts.push(el("p", { class: "faint small" }, `Last check, ${checked.at}: ${checked.sentence}.`));
-  return parts;
 }
 
 function curve(about) {

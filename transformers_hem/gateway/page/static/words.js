@@ -6,6 +6,7 @@ const REASONS = {
   no_signal: "the edge gave no signal to judge its answer by",
   edge_cannot: "the edge can't take this request",
   edge_failed: "the edge failed",
+  strategy: "both models work on it",
   PrivacyGuard: "something private is in it, so it stays at the edge",
   ResourceSensitiveRouter: "the edge is short of resources",
   BudgetGuard: "what may be spent in the cloud is spent",
@@ -39,7 +40,7 @@ function isByScore({ route, score, threshold, reason, algorithm }) {
 
 export function reasonName(reason) {
   return { algorithm: "by the score", prefer: "asked for", sticky: "conversation stays", no_signal: "no signal",
-    edge_cannot: "edge can't", edge_failed: "edge failed" }[reason] ?? reason;
+    edge_cannot: "edge can't", edge_failed: "edge failed", strategy: "by the strategy" }[reason] ?? reason;
 }
 
 const whole = new Intl.NumberFormat("en");
@@ -57,6 +58,16 @@ export function age(seconds) {
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} days`;
+}
+
+const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hour12: false });
+const day = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
+
+// Of ISO 8601: the time, with the day where that is another one.
+export function moment(at) {
+  const then = new Date(at);
+  if (Number.isNaN(then.getTime())) return String(at);
+  return then.toDateString() === new Date().toDateString() ? clock.format(then) : `${day.format(then)}, ${clock.format(then)}`;
 }
 
 // Three digits, however little a token costs.
