@@ -84,8 +84,15 @@ class Quality:
         if self.low is not None and self.high is not None:
             between = f" ({self.low:.3f} to {self.high:.3f})"
         pairs = f" by {self.pairs:.0f} shadow pairs" if self.pairs is not None else ""
-        verdict = "BROKEN" if self.is_broken else "kept"
-        return f"{limit}: {verdict}; live {self.live:.3f}{between}{pairs}{self._when()}"
+        return f"{limit}: {self._verdict(self.promised, self.live)}; live {self.live:.3f}{between}{pairs}{self._when()}"
+
+    def _verdict(self, promised: float, live: float) -> str:
+        """Of a promise that is checked: the check alone says that it is broken."""
+        if self.is_broken:
+            return "BROKEN"
+        if live > promised:
+            return "IN DOUBT, though it may be chance"
+        return "kept so far" if self.high is None or self.high > promised else "kept"
 
     def _when(self) -> str:
         if self.checked is None:

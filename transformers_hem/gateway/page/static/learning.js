@@ -3,6 +3,7 @@
 import { byId, el, replaced, svg } from "./dom.js";
 import { count, moment, threeDigits } from "./words.js";
 
+const NAMES = { re_ask: "re-asks", retry: "retries", same_answer: "same answers", left_out: "left out", kept: "kept by a guard", busy: "edge busy" };
 // Marks beside a verdict; colour alone tells nothing.
 const MARKS = { kept: "✓", broken: "✕", unknown: "?", none: "–" };
 
@@ -55,7 +56,21 @@ export function verdict({ promise, version, fixed, strategy }) {
     return { kind: "unknown", short: "promise not known", title: "Promised, and not known whether it holds",
       lines: [told, `Too few shadow pairs have come back since this version is in force. ${when}`] };
   }
-  return { kind: "kept", short: "promise kept", title: "The promise is kept", lines: [`By ${count(ours.rows)} shadow pairs. ${when}`] };
+  const found = held(ours, promise.limit);
+  return { ...found, lines: [...found.lines, `By ${count(ours.rows)} shadow pairs. ${when}`] };
+}
+
+// Of a check that has not refuted the promise: what its interval says.
+function held({ live, high }, limit) {
+  if (live > limit) {
+    return { kind: "unknown", short: "promise in doubt", title: "The promise is in doubt",
+      lines: ["Live queries have lost more than is promised, which may still be chance. More shadow pairs will tell."] };
+  }
+  if (high > limit) {
+    return { kind: "kept", short: "promise kept so far", title: "The promise is kept so far",
+      lines: ["The loss may also be above what is promised: the interval is still wide. More shadow pairs narrow it."] };
+  }
+  return { kind: "kept", short: "promise kept", title: "The promise is kept", lines: [] };
 }
 
 // Both numbers, and where they lie: the interval of the live loss beside what is promised at most.
@@ -99,7 +114,7 @@ function versions(version, router) {
   if (retrained) {
     const rows = Object.entries(retrained.rows ?? {}).map(([kind, rows]) => `${count(rows)} ${kind}`).join(", ");
     parts.push(el("p", { id: "retrained", class: "small" },
-      `Last retraining, ${moment(retrained.at)}: ${retrained.promoted ? `version ${retrained.version} promoted` : "not promoted"}; ${sentence(retrained.why)}`
+      `Last retraining, ${moment(retrained.at)}: ${retrained.promoted ? `version ${retrained.version} promoted` : "not promoted"}: ${retrained.why}.`
       + (rows ? ` Rows: ${rows}.` : "")));
   }
   return parts;
@@ -112,7 +127,7 @@ function feedback(told) {
   const { said, signals, shadow, decisions } = told;
   const all = (counts) => Object.values(counts).reduce((sum, each) => sum + each, 0);
   const named = (counts, without = []) => Object.entries(counts).filter(([name, each]) => each && !without.includes(name))
-    .map(([name, each]) => `${count(each)} ${name.replaceAll("_", " ")}`).join(", ");
+    .map(([name, each]) => `${count(each)} ${NAMES[name] ?? name}`).join(", ");
   const tiles = [
     tile("Decisions kept", decisions.kept ?? 0, decisions.dropped ? `${count(decisions.dropped)} dropped` : "in the store"),
     tile("Users' feedback", said.user ?? 0,

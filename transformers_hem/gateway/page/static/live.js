@@ -110,7 +110,8 @@ function moneyTiles(state) {
   if (!state.prices) return [tile("Cost", "–", "no prices: HEM_PRICES_FILE")];
   const { currency } = state.prices;
   const spent = Object.values(state.cost).reduce((sum, each) => sum + each, 0);
-  const saved = state.saved === null ? "the cloud's price is not known" : "against the cloud alone";
+  const unknown = state.prices.cloud ? "no answer of the edge yet" : "the cloud's price is not known";
+  const saved = state.saved === null ? unknown : "against the cloud alone";
   return [
     tile(`Cost, ${currency}`, amount(spent), "all calls of models"),
     tile(`Saved, ${currency}`, state.saved === null ? "–" : amount(state.saved), saved),
