@@ -7,7 +7,7 @@ from typing import Any, Final
 
 NOT_PROMISED: Final = "no quality loss is promised, and none is watched"
 NOT_CHECKED: Final = "not checked yet (hem retrain --check)"
-NOT_KNOWN: Final = "too few shadow pairs to know what it is"
+NOT_KNOWN: Final = "too few shadow pairs"
 
 _NUMBERS: Final = {
     "hem_promised_quality_loss": "promised",
@@ -62,12 +62,12 @@ class Quality:
 
     def sentences(self) -> list[str]:
         """For people."""
-        told = [self._promise()]
+        told = [f"promise: {self._promise()}"]
+        if self.promised is not None and self.is_checked:
+            told.append(f"live: {self._live()}{self._when()}")
         if self.kept == 0 and self.checked_version is not None and not self.is_checked:
-            told.append(
-                f"version {self.checked_version:.0f} broke its promise, and is not in force any "
-                f"more{self._when()}"
-            )
+            fallen = f"version {self.checked_version:.0f} broke its promise, and is not in force"
+            told.append(f"last check: {fallen}{self._when()}")
         return told
 
     def _promise(self) -> str:
@@ -78,13 +78,16 @@ class Quality:
             return f"{limit}; no check, as the router is no folder of versions"
         if not self.is_checked:
             return f"{limit}; {NOT_CHECKED}"
+        return limit if self.live is None else f"{limit}: {self._verdict(self.promised, self.live)}"
+
+    def _live(self) -> str:
         if self.live is None:
-            return f"{limit}; live: {NOT_KNOWN}{self._when()}"
+            return NOT_KNOWN
         between = ""
         if self.low is not None and self.high is not None:
             between = f" ({self.low:.3f} to {self.high:.3f})"
         pairs = f" by {self.pairs:.0f} shadow pairs" if self.pairs is not None else ""
-        return f"{limit}: {self._verdict(self.promised, self.live)}; live {self.live:.3f}{between}{pairs}{self._when()}"
+        return f"{self.live:.3f}{between}{pairs}"
 
     def _verdict(self, promised: float, live: float) -> str:
         """Of a promise that is checked: the check alone says that it is broken."""

@@ -92,11 +92,11 @@ def _about(service: Service, site: str) -> list[str]:
     facts = []
     if own and own.share:
         facts.append(f"edge share {_percent(own.share)} of {own.queries} queries")
-    if own and own.cost:
-        facts.append(f"{_money(own.cost)} {own.currency} per 1,000 answers")
     if figures and figures.error_rate is not None:
         facts.append(f"errors {figures.error_rate:.1%}")
     lines = [", ".join(facts)] if facts else []
+    if own and own.cost:
+        lines.append(f"cost {_money(own.cost)} {own.currency} per 1,000 answers")
     if figures and (numbers := sorted(figures.quality.versions)):
         lines.append(f"router version {' and '.join(map(str, numbers))}")
     if own and figures:
@@ -111,8 +111,7 @@ def _promises(own: Promise, figures: Figures, share: str | None) -> list[str]:
     if own.quality == NONE and figures.quality.promised is None:
         lines = [f"promise: {NONE}"]
     else:
-        lines = [f"promise: {sentence}" for sentence in figures.quality.sentences()]
-        lines.append(f"queries: {_drift(own)}")
+        lines = [*figures.quality.sentences(), f"queries: {_drift(own)}"]
     return [*lines, share] if share else lines
 
 

@@ -518,34 +518,34 @@ LIMIT = "promise: a quality loss of at most 0.05"
         (
             QUALITY + LIVE,
             True,
-            [f"{LIMIT}: kept; live 0.021 (0.005 to 0.038) by 412 shadow pairs, checked 2026-"],
+            [f"{LIMIT}: kept live: 0.021 (0.005 to 0.038) by 412 shadow pairs, checked 2026-"],
         ),
         (
             QUALITY + LIVE.replace("0.038", "0.062"),
             True,
-            [f"{LIMIT}: kept so far; live 0.021 (0.005 to 0.062)"],
+            [f"{LIMIT}: kept so far live: 0.021 (0.005 to 0.062)"],
         ),
         (
             QUALITY + LIVE.replace("0.021", "0.055").replace("0.038", "0.1"),
             True,
-            [f"{LIMIT}: IN DOUBT, though it may be chance; live 0.055 (0.005 to 0.100)"],
+            [f"{LIMIT}: IN DOUBT, though it may be chance live: 0.055 (0.005 to 0.100)"],
         ),
         (
             QUALITY + LIVE.replace("kept 1.0", "kept 0.0"),
             False,
-            [f"{LIMIT}: BROKEN; live 0.021 (0.005 to 0.038) by 412 shadow pairs, checked 2026-"],
+            [f"{LIMIT}: BROKEN live: 0.021 (0.005 to 0.038) by 412 shadow pairs, checked 2026-"],
         ),
         (
             QUALITY + "hem_promise_kept 1.0\nhem_promise_checked_version 3.0\n",
             True,
-            [f"{LIMIT}; live: too few shadow pairs to know what it is"],
+            [f"{LIMIT} live: too few shadow pairs"],
         ),
         (
             QUALITY + "hem_promise_kept 0.0\nhem_promise_checked_version 4.0\n",
             False,
             [
                 f"{LIMIT}; not checked yet",
-                "version 4 broke its promise, and is not in force any more",
+                "last check: version 4 broke its promise, and is not in force",
             ],
         ),
         (

@@ -13,6 +13,7 @@ export function showLearning(state) {
   replaced(byId("promised"), [el("a", { href: "#learning", class: `verdict ${said.kind}` }, mark, ` ${said.short}`)]);
   replaced(byId("promise"), [
     el("p", { class: `verdict ${said.kind}` }, mark.cloneNode(true), ` ${said.title}`),
+    fallen(learning.version),
     measured(learning),
     ...said.lines.map((line) => el("p", { class: "small" }, line)),
   ]);
@@ -20,11 +21,17 @@ export function showLearning(state) {
   replaced(byId("feedback"), feedback(learning.feedback));
 }
 
+// Until the version in force is checked itself.
+function fallen(version) {
+  const checked = version?.checked;
+  if (!checked || checked.version === version.number || checked.kept !== false) return "";
+  return el("p", { class: "failed" }, `Version ${checked.version} broke its promise, by the last check, ${moment(checked.at)}. `
+    + `Version ${version.number} is in force.`);
+}
+
 // {kind, short, title, lines}: what is known of the promise now.
 export function verdict({ promise, version, fixed, strategy }) {
   const checked = version?.checked, ours = checked && checked.version === version.number ? checked : null;
-  const fallen = checked && !ours && checked.kept === false && checked.rolled_back_to !== null
-    ? [`The last check, ${moment(checked.at)}: version ${checked.version} broke its promise, so version ${checked.rolled_back_to} was put in force again.`] : [];
   if (!promise && (fixed || strategy)) {
     return { kind: "none", short: "nothing promised", title: "Nothing is promised", lines: [fixed
       ? `All goes to the ${fixed}: there is no threshold that could promise anything.`
@@ -33,12 +40,12 @@ export function verdict({ promise, version, fixed, strategy }) {
   if (!promise) {
     return { kind: "none", short: "nothing promised", title: "Nothing is promised", lines: [
       "No limit is set to what the edge's answers may lose against the cloud's, and nothing watches it. "
-      + (version ? "Retraining with shadow pairs or labelled rows gives a promise." : "A calibration on labelled rows gives a promise."), ...fallen] };
+      + (version ? "Retraining with shadow pairs or labelled rows gives a promise." : "A calibration on labelled rows gives a promise.")] };
   }
   const told = `Promised: ${promise.promise}.`;
   if (promise.target !== "max_quality_loss") {
     return { kind: "none", short: "no quality promised", title: "A promise, but not of quality",
-      lines: [told, "What the edge's answers lose against the cloud's is not promised, and nothing watches it.", ...fallen] };
+      lines: [told, "What the edge's answers lose against the cloud's is not promised, and nothing watches it."] };
   }
   if (!version) {
     return { kind: "unknown", short: "promise not watched", title: "Promised, and not watched",
@@ -46,7 +53,7 @@ export function verdict({ promise, version, fixed, strategy }) {
   }
   if (!ours) {
     return { kind: "unknown", short: "promise not checked", title: "Promised, and not checked yet",
-      lines: [told, "hem retrain --check compares it with live queries; run it every few minutes.", ...fallen] };
+      lines: [told, "hem retrain --check compares it with live queries; run it every few minutes."] };
   }
   const when = `Checked ${moment(ours.at)}.`;
   if (ours.kept === false) {

@@ -64,7 +64,8 @@ export function showSides(state) {
   replaced(byId("sides"), sides);
   const { router, version, at } = state.threshold;
   const { fixed, strategy } = state.learning;
-  say(byId("router"), router + (version === null ? "" : `, version ${version}`)
+  byId("router").title = router;
+  say(byId("router"), router.split("/").pop() + (version === null ? "" : `, version ${version}`)
     + (fixed || strategy ? "" : `, threshold ${at.toFixed(3)}`));
 }
 
