@@ -17,9 +17,9 @@ def _sums() -> Any:
 
 @dataclass(slots=True)
 class Speculation:
-    """Sums since the pods started: `answers` and their `tokens` by way, drafted tokens by `drafts`
-    (drafted, accepted); `calls` of the cloud, those that `failed` among them, and the bytes
-    `sent` and `received` with them."""
+    """Sums since the pods started: `answers` and their `tokens` by way, `drafts` of tokens
+    (drafted, accepted), `calls` of the cloud, those that `failed` among them, and the `bytes` of
+    all. `speaks`: a pod has told."""
 
     answers: defaultdict[str, float] = field(default_factory=_sums)
     tokens: defaultdict[str, float] = field(default_factory=_sums)
@@ -83,17 +83,19 @@ class Speculation:
         """For people; none where no edge drafts."""
         if not self.speaks:
             return []
-        by = f"{self.answers[DRAFTED]:,.0f} answers by both, {self.answers['cloud']:,.0f} by the "
-        told = [f"{by}cloud alone, {self.answers['edge']:,.0f} by the edge"]
+        told = [
+            f"answers: {self.answers[DRAFTED]:,.0f} by both, {self.answers['cloud']:,.0f} by the "
+            f"cloud alone, {self.answers['edge']:,.0f} by the edge"
+        ]
         if self.acceptance is not None:
             passes = self.passes_a_token
             told.append(
-                f"{self.acceptance:.1%} of {self.drafts['drafted']:,.0f} drafted tokens taken, "
+                f"drafts: {self.acceptance:.1%} of {self.drafts['drafted']:,.0f} tokens taken, "
                 f"{self.rounds:,.0f} rounds"
                 + (f", {passes:.2f} cloud passes a token" if passes is not None else "")
             )
         told.append(
-            f"{self.calls:,.0f} calls of the cloud, {self.failed:,.0f} failed, "
+            f"calls of the cloud: {self.calls:,.0f}, {self.failed:,.0f} failed, "
             f"{self.bytes:,.0f} bytes"
         )
         return told

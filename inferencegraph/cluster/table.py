@@ -102,7 +102,7 @@ def _about(service: Service, site: str) -> list[str]:
     if own and figures:
         lines += _promises(own, figures, judged_share(service, site))
     if figures:
-        lines += [f"drafts: {sentence}" for sentence in figures.speculation.sentences()]
+        lines += figures.speculation.sentences()
     return lines
 
 

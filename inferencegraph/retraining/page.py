@@ -34,6 +34,13 @@ MEASURED: Final = {
     "precision": "its precision",
     "recall": "its recall",
     "f1": "its F1",
+    "edge_quality": "quality of the edge alone",
+    "cloud_quality": "quality of the cloud alone",
+    "hard_share": "share of hard queries",
+    "edge_share": "share at the edge, at the threshold",
+    "ece_before": "ECE before scores were made probabilities",
+    "rows": "rows that it was measured on",
+    "threshold": "training's own threshold",
     "routed_quality": "quality of what is served, at the threshold",
 }
 

@@ -632,9 +632,9 @@ def test_an_edge_that_drafts_tells_its_calls_of_the_cloud(
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     said = " ".join(text.split())
-    assert "40 answers by both, 3 by the cloud alone, 2 by the edge" in said
-    assert "80.0% of 1,500 drafted tokens taken, 400 rounds, 0.30 cloud passes a token" in said
-    assert "420 calls of the cloud, 21 failed, 100,000 bytes" in said
+    assert "answers: 40 by both, 3 by the cloud alone, 2 by the edge" in said
+    assert "drafts: 80.0% of 1,500 tokens taken, 400 rounds, 0.30 cloud passes a token" in said
+    assert "calls of the cloud: 420, 21 failed, 100,000 bytes" in said
 
 
 def test_an_edge_whose_model_is_another_server_tells_no_calls_of_the_cloud(

@@ -185,5 +185,5 @@ async def test_an_answer_of_both_models_tells_its_drafts(page: Tab) -> None:
         assert "drafts taken54 of 60 tokens" in facts and "cloud passes14" in facts
         await page.until(says("Drafts taken"))
         assert "90%" in await text_of(page, "#tiles")
-        assert "both models work on it" in await text_of(page, "#rows")
+        assert "by the strategy" in await text_of(page, "#rows")
         assert page.faults == []

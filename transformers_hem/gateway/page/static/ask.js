@@ -151,7 +151,8 @@ class Turn {
     }
     if (decision.speculation && decision.speculation !== "speculative" && !decision.degraded) {
       const alone = decision.speculation === "cloud" ? "the cloud answered alone" : "the edge answered alone";
-      this.decision.append(el("span", { class: "why" }, decision.speculation_reason ? `${alone}: ${decision.speculation_reason}` : alone));
+      const reason = decision.speculation_reason === "measured" ? "to learn which way is faster" : decision.speculation_reason;
+      this.decision.append(el("span", { class: "why" }, reason ? `${alone}: ${reason}` : alone));
     }
     if (decision.continues) {
       this.decision.append(el("span", { class: "why" }, `it goes on with the ${decision.continues}'s answer`));

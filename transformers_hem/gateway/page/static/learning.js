@@ -17,7 +17,7 @@ export function showLearning(state) {
     measured(learning),
     ...said.lines.map((line) => el("p", { class: "small" }, line)),
   ]);
-  replaced(byId("versions"), versions(learning.version, threshold.router));
+  replaced(byId("versions"), versions(learning, threshold.router));
   replaced(byId("feedback"), feedback(learning.feedback));
 }
 
@@ -106,9 +106,10 @@ function scaled({ live, low, high, kept }, limit) {
     svg("text", { x: x(limit), y: 32, "text-anchor": "middle" }, `${threeDigits(limit)} promised`));
 }
 
-function versions(version, router) {
+function versions({ version, fixed, strategy }, router) {
   if (!version) {
-    return [el("p", { class: "faint small" }, `${router} is no folder of versions, so that it is not retrained here.`)];
+    return [el("p", { class: "faint small" }, fixed || strategy ? "There is no router here that could be retrained."
+      : `${router} is no folder of versions, so that it is not retrained here.`)];
   }
   const { number, switches, retrained } = version;
   const parts = [el("p", {}, "Version ", el("strong", { id: "version" }, String(number)), " is in force.")];

@@ -103,7 +103,7 @@ function draftTiles(drafts) {
   return [
     tile("Drafts taken", drafted ? percent(taken / drafted) : "–", `${count(taken)} of ${count(drafted)} tokens, ${count(rounds)} rounds`),
     tile("Cloud passes a token", tokens ? (passes / tokens).toFixed(2) : "–",
-      `${count(answers.speculative)} answers; ${count(answers.cloud)} by the cloud alone, ${count(answers.edge)} by the edge`),
+      `answers: ${count(answers.speculative)} by both, ${count(answers.cloud)} cloud alone, ${count(answers.edge)} edge alone`),
   ];
 }
 

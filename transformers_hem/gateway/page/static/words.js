@@ -6,7 +6,7 @@ const REASONS = {
   no_signal: "the edge gave no signal to judge its answer by",
   edge_cannot: "the edge can't take this request",
   edge_failed: "the edge failed",
-  strategy: "both models work on it",
+  strategy: "by the strategy",
   PrivacyGuard: "something private is in it, so it stays at the edge",
   ResourceSensitiveRouter: "the edge is short of resources",
   BudgetGuard: "what may be spent in the cloud is spent",
