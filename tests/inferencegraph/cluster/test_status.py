@@ -559,7 +559,10 @@ LIMIT = "promise: a quality loss of at most 0.05"
             [f"{LIMIT}; no check, as the router is no folder of versions"],
         ),
     ],
-    ids=["new", "kept", "so far", "in doubt", "broken", "too few", "rolled back", "nothing promised", "no versions"],
+    ids=[
+        *("new", "kept", "so far", "in doubt", "broken", "too few"),
+        *("rolled back", "nothing promised", "no versions"),
+    ],
 )
 def test_promised_and_live_quality_are_told_with_what_they_mean(
     told: str,
