@@ -135,7 +135,7 @@ function feedback(told) {
   const { said, signals, shadow, decisions } = told;
   const all = (counts) => Object.values(counts).reduce((sum, each) => sum + each, 0);
   const named = (counts, without = []) => Object.entries(counts).filter(([name, each]) => each && !without.includes(name))
-    .map(([name, each]) => `${count(each)} ${NAMES[name] ?? name}`).join(", ");
+    .map(([name, each]) => `${NAMES[name] ?? name} ${count(each)}`).join(", ");
   const tiles = [
     tile("Decisions kept", decisions.kept ?? 0, decisions.dropped ? `${count(decisions.dropped)} dropped` : "in the store"),
     tile("Users' feedback", said.user ?? 0,
