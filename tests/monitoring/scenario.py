@@ -4,9 +4,6 @@ a cloud that dies."""
 
 import contextlib
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +14,7 @@ import httpx
 
 from predictors.contract import text_request
 from predictors.embedded.workshop.questions import test_questions as shipped_questions
-from tests.conftest import free_port
+from tests.conftest import ServerProcess
 from tests.inferencegraph.running_hem import RunningHem
 from tests.monitoring.prometheus import Prometheus
 from tests.transformers_hem.retraining.queries import Store
@@ -114,7 +111,7 @@ def site(folder: Path, env: Mapping[str, str] | None = None) -> Iterator[Site]:
     with RunningHem([*arguments, "--no-restart"], env=env) as hem:
         urls = {e["name"]: e["url"] for e in hem.events if e["event"] == "started"}
         gateways = next(e for e in hem.events if e["event"] == "all_ready")["gateways"]
-        with joint(urls["qa-cloud"]) as urls["qa-joint"]:
+        with joint(urls["qa-cloud"], folder / "joint.log") as urls["qa-joint"]:
             targets = {name: url.removeprefix("http://") for name, url in urls.items()}
             with Prometheus(folder / "prometheus", targets) as prometheus:
                 watched = Site(hem, prometheus, gateways["qa"], urls["qa-joint"])
@@ -137,21 +134,17 @@ def learned(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def joint(cloud: str) -> Iterator[str]:
-    """An edge that drafts, and asks that cloud to check; its URL, before it is ready."""
-    ports = free_port(), free_port()
-    command = [sys.executable, "-m", "predictors", "--model_name", "qa-joint"]
-    command += ["--engine", "speculative", "--model_dir", "embedded:edge", "--url", cloud]
-    command += ["--policy", "always", "--on_break", "finish", "--retries", "0"]
-    command += ["--http_port", str(ports[0]), "--grpc_port", str(ports[1])]
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, **silent)
+def joint(cloud: str, log: Path) -> Iterator[str]:
+    """An edge that drafts, and asks that cloud to check; its URL."""
+    words = ["--model_name", "qa-joint", "--model_dir", "embedded:edge"]
+    words += ["--engine", "speculative", "--url", cloud, "--policy", "always"]
+    words += ["--on_break", "finish", "--retries", "0"]
+    server = ServerProcess("predictors", words, {"OMP_NUM_THREADS": "1"}, log)
     try:
-        yield f"http://127.0.0.1:{ports[0]}"
+        server.wait_ready("/v2/models/qa-joint/ready")
+        yield server.url
     finally:
-        process.terminate()
-        process.wait(30)
+        server.stop()
 
 
 def traffic(watched: Site, rounds: int = 1) -> None:
