@@ -57,8 +57,8 @@ class FeedbackStore:
 class Retraining:
     """`first`: the router that is the first version. `claim`: the volume of the versions. `options`:
     of `hem retrain`, `keep` of both jobs that write versions. check None: nobody checks. `beside`:
-    the Deployment on whose node the jobs run, as they share a file with it, with its `tolerations`;
-    None: any node."""
+    the Deployment on whose node the jobs run, as they share a file or a volume with it, with its
+    `tolerations`; None: any node."""
 
     first: str
     claim: str
@@ -195,7 +195,7 @@ class _Jobs:
 
 
     def _place(self) -> dict[str, Any]:
-        """SQLite's readers share memory with who writes the file."""
+        """SQLite's readers share memory with who writes the file; some volumes are of one node."""
         if self.asked.beside is None:
             return {}
         pods = {"labelSelector": {"matchLabels": {"app": f"isvc.{self.asked.beside}"}}}

@@ -35,6 +35,7 @@ MINING: Final = "spec.edgeWorker.hardExampleMining"
 KEY_MOUNT: Final = "/etc/hem/push"
 # What trains in HEM's image, which has no torch.
 LEARNS: Final = "LinearRouter"
+ONE_NODE: Final = "ReadWriteOnce"
 _SIZE: Final = "5Gi"
 _CONFIDENCE: Final = (0.5, 0.9999)  # as `hem retrain` takes it
 _OF_FEEDBACK: Final = "feedback_"  # settings of the gateway that the spec has a field for
@@ -213,7 +214,11 @@ def _retraining(
     part: Retrain, name: str, sites: Sequence[SiteName], mining: Mining, store: FeedbackStore
 ) -> Retraining:
     default = Amounts(cpu=RETRAIN_RESOURCES.cpu, memory=RETRAIN_RESOURCES.memory)
-    files = store.folder is not None
+    beside = store.folder is not None or part.versions.access_mode == ONE_NODE
+    if part.versions.access_mode == ONE_NODE and len(sites) > 1:
+        raise SpecFault(
+            f"{RETRAIN}.versions.accessMode", f"pods on {len(sites)} nodes mount it: ReadWriteMany"
+        )
     assert mining.router is not None
     return Retraining(
         mining.router,
@@ -225,8 +230,8 @@ def _retraining(
         () if part.keep is None else (f"--keep={part.keep}",),
         tuple(Mount(v.mount_path, v.source(), v.read_only) for v in part.volumes),
         resources_of(part.resource, default, RETRAIN),
-        hem_workload(sites[0].name, mining) if files else None,
-        tuple(sites[0].node.manifest()["tolerations"]) if files else (),
+        hem_workload(sites[0].name, mining) if beside else None,
+        tuple(sites[0].node.manifest()["tolerations"]) if beside else (),
     )
 
 
@@ -285,6 +290,6 @@ def _limit(part: Retrain) -> tuple[str, ...]:
 def _claim(part: Retrain, retraining: Retraining) -> Claim:
     """Read by pods of several nodes, unless all share HEM's."""
     volume = part.versions
-    mode = volume.access_mode or ("ReadWriteOnce" if retraining.beside else "ReadWriteMany")
+    mode = volume.access_mode or (ONE_NODE if retraining.beside else "ReadWriteMany")
     size = volume.size or _SIZE
     return Claim(retraining.claim, size, mode, volume.storage_class, VERSIONS)

@@ -143,6 +143,11 @@ def test_jobs_run_beside_the_hem_that_writes_a_file() -> None:
         assert ("/mnt/feedback" in files) == (name != "first-version")
 
 
+def test_a_volume_of_one_node_keeps_the_jobs_there() -> None:
+    made = jobs(retrain={"versions": {"accessMode": "ReadWriteOnce"}})
+    assert all("podAffinity" in pod["affinity"] for pod in made.values())
+
+
 def test_a_volume_that_is_there_is_not_made() -> None:
     found = read(spec(feedback=KEPT, retrain={"versions": {"claim": "mine"}}))
     assert errors_of(found) == []
@@ -267,6 +272,15 @@ BERT = {"name": "BERTRouter", "parameters": [{"name": "model", "value": "routell
             spec(feedback=KEPT, retrain={"data": ["labels.jsonl"]}),
             "retrain.data[0]",
             "labels.jsonl is in none of spec.retrain.volumes",
+        ),
+        (
+            spec(
+                edge={"nodes": ["a", "b"]},
+                feedback=KEPT,
+                retrain={"versions": {"accessMode": "ReadWriteOnce"}},
+            ),
+            "retrain.versions.accessMode",
+            "pods on 2 nodes mount it: ReadWriteMany",
         ),
         (
             spec(feedback=KEPT, retrain={"versions": {"claim": "mine", "size": "1Gi"}}),
