@@ -7,6 +7,7 @@ import yaml
 
 from inferencegraph.build.learning import VERSIONS
 from inferencegraph.build.pods import COMPONENT_LABEL
+from inferencegraph.check.containers import mapping
 
 _CLOUD_ADDRESS: Final = (
     "The Service that KServe makes for the cloud model; the address of another cluster or\n"
@@ -99,8 +100,10 @@ _OF_OTHERS: Final = {k: v for k, v in COMMENTS.items() if k != "app.kubernetes.i
 # Of a claim with versions: nobody puts a model there.
 _OF_VERSIONS: Final = {
     **_OF_OTHERS,
-    "accessModes:": "Pods on several nodes need a storage class with ReadWriteMany and locks (flock), "
-    "such\nas NFS 4.",
+    "accessModes:": (
+        "Pods on several nodes need a storage class with ReadWriteMany and locks (flock), such\n"
+        "as NFS 4."
+    ),
 }
 _NONE: Final[Mapping[str, str]] = {}
 
@@ -113,7 +116,8 @@ def annotated(manifest: Mapping[str, Any], origins: Mapping[str, str] = _NONE) -
     if kind == "ConfigMap":
         return text
     comments = COMMENTS if kind in _WITH_PODS else _OF_OTHERS
-    if manifest["metadata"].get("labels", {}).get(COMPONENT_LABEL) == VERSIONS:
+    labels = mapping(mapping(manifest.get("metadata")).get("labels"))
+    if labels.get(COMPONENT_LABEL) == VERSIONS:
         comments = _OF_VERSIONS
     return "\n".join(_commented(text, comments, origins)) + "\n"
 

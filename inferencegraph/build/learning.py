@@ -55,10 +55,10 @@ class FeedbackStore:
 
 @dataclass(frozen=True, slots=True)
 class Retraining:
-    """`first`: the router that is the first version. `claim`: the volume of the versions. `options`:
-    of `hem retrain`, `keep` of both jobs that write versions. check None: nobody checks. `beside`:
-    the Deployment on whose node the jobs run, as they share a file or a volume with it, with its
-    `tolerations`; None: any node."""
+    """`first`: the router that is the first version. `claim`: the volume of the versions.
+    `options`: of `hem retrain`, `keep` of both jobs that write versions. check None: nobody
+    checks. `beside`: the Deployment on whose node the jobs run, as they share a file or a volume
+    with it, with its `tolerations`; None: any node."""
 
     first: str
     claim: str
@@ -193,7 +193,6 @@ class _Jobs:
             },
         }
 
-
     def _place(self) -> dict[str, Any]:
         """SQLite's readers share memory with who writes the file; some volumes are of one node."""
         if self.asked.beside is None:
@@ -209,4 +208,3 @@ class _Jobs:
 
 def _claimed(claim: str) -> dict[str, Any]:
     return {"persistentVolumeClaim": {"claimName": claim}}
-

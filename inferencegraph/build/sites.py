@@ -253,8 +253,8 @@ class Mining:
     mounted, as is a ConfigMap of the user's. by_torch: its router needs torch and transformers,
     which are in the predictor's image; that one is on each site's node for the uplink, so nothing
     more is pulled. mounts: files, such as those of guards. design: of the mode self-design, which
-    needs no algorithm: that is None. secrets: HEM_* variables whose values are in Secrets. versions:
-    the router is a folder of versions, each of which brings its own algorithm."""
+    needs no algorithm: that is None. secrets: HEM_* variables whose values are in Secrets.
+    versions: the router is a folder of versions, each of which brings its own algorithm."""
 
     mode: str
     algorithm: str | None

@@ -2,8 +2,8 @@
 retraining that is promoted and taken up, better answers, and the end of a bad router.
 
 Everything is real: `hem up` runs the manifests that ship, and the embedded models answer. The
-router has learned from two families of questions. In the morning a third comes, arithmetic, of which
-the small model gets two thirds wrong.
+router has learned from two families of questions, and promises something of these. In the morning a
+third one comes, arithmetic, of which the small model gets two thirds wrong.
 """
 
 from collections.abc import Iterator

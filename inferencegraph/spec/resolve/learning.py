@@ -1,4 +1,4 @@
-"""Where feedback is kept, and the jobs that retrain the router on it; what can't work is refused."""
+"""Where feedback is kept, and the jobs that retrain on it; what can't work is refused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -116,7 +116,7 @@ def _require_kept(spec: Spec, kept: Feedback, mining: Mining) -> None:
     for setting in spec.gateway.settings:
         if setting.lower().startswith(_OF_FEEDBACK):
             raise SpecFault(
-                f"spec.gateway.settings.{setting}", "spec.feedback has a field for it; write it there"
+                f"spec.gateway.settings.{setting}", "spec.feedback has a field for it; take that"
             )
     if kept.shadow and not mining.gateway:
         raise SpecFault(

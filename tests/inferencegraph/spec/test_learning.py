@@ -1,5 +1,5 @@
-"""`feedback` and `retrain` of a spec: HEM's store, the versions' volume and the jobs; what can't work
-is refused when the spec is read."""
+"""`feedback` and `retrain` of a spec: HEM's store, the versions' volume and the jobs; what can't
+work is refused when the spec is read."""
 
 from typing import Any
 
