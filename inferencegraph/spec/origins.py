@@ -262,7 +262,7 @@ def _of_sampling(side: str, spec: Spec) -> Iterator[Row]:
 def _of_mining(spec: Spec) -> Iterator[Row]:
     field = f"{EDGE}Worker.hardExampleMining"
     part = spec.edge_worker.hard_example_mining if spec.edge_worker else None
-    served = _OF_MINING
+    served: tuple[Row, ...] = _OF_MINING
     if spec.retrain is not None:  # HEM's router is the volume, and the field's the first version
         served = tuple(row for row in served if row[1] != "router")
     yield from _below(field, served)

@@ -19,7 +19,7 @@ from tests.inferencegraph.running_hem import RunningHem, hem
 
 MANIFESTS = ROOT / "manifests/lifelong"
 LABELS = ROOT / "predictors/embedded/data/labels.jsonl.gz"
-SHADOW = 0.5  # of the chats both sides are seen, as a day of this test is short
+SHADOW = 0.9  # of the chats both sides are seen, as a day of this test is short
 USER_HEADER = "x-user"
 SECONDS = 10.0  # in which a switch is taken up
 

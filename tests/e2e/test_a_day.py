@@ -34,10 +34,10 @@ def day() -> dict[str, list[Question]]:
     of = questions()
     mixed = list(chain.from_iterable(zip(*(of[name] for name in (*FAMILIES, NEW)), strict=True)))
     return {
-        "fresh": mixed[:240],
-        "morning": mixed[240:330],
-        "chats": mixed[330:900],
-        "evening": mixed[900:1080],
+        "fresh": mixed[:180],
+        "morning": mixed[180:240],
+        "chats": mixed[240:720],
+        "evening": mixed[720:820],
     }
 
 
@@ -45,8 +45,8 @@ def day() -> dict[str, list[Question]]:
 def site(tmp_path: Path) -> Iterator[Site]:
     """Version 1 has seen conversions and strings alone."""
     versions, start = tmp_path / "versions", tmp_path / "start"
-    rows = labelled(tmp_path / "start.jsonl", FAMILIES, slice(400))
-    train(rows, start)
+    train(labelled(tmp_path / "start.jsonl", FAMILIES, slice(400)), start)
+    promise(start, labelled(tmp_path / "known.jsonl", FAMILIES, slice(400, 900)))
     told("retrain", "--router", str(versions), "--add", str(start))
     settings = {"HEM_FEEDBACK_SHADOW": SHADOW, "HEM_CLIENT_HEADER": USER_HEADER}
     options = [f"--set=qa-hem.{name}={value}" for name, value in settings.items()]
@@ -62,6 +62,13 @@ def train(rows: Path, out: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def promise(router: Path, rows: Path) -> None:
+    """That it loses at most 0.05 of quality to the cloud, on questions like those rows."""
+    command = ("calibrate", "--router", str(router), "--data", str(rows))
+    done = hem(*command, "--max-quality-loss", "0.05", timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_day(site: Site, day: dict[str, list[Question]]) -> None:
     before = site.batch(day["fresh"], "before")
     first = told("ask", "What is 12 + 7?", "--url", site.running.url)
@@ -70,14 +77,14 @@ def test_a_day(site: Site, day: dict[str, list[Question]]) -> None:
     site.feed_back(site.batch(day["morning"], "morning"), "morning")
     site.users_say(site.chats(day["chats"]))
 
-    outcome = site.retrain(*site.store, "--max-quality-loss", "0.05")
+    outcome = site.retrain(*site.store)
     assert (outcome["promoted"], outcome["version"]) == (True, 2), outcome["why"]
     assert outcome["rows"]["shadow"] > 200
     site.wait_for(2)
 
     after = site.batch(day["fresh"], "after")
     assert after.right > before.right + 0.1, f"before: {before}; after: {after}"
-    assert after.cloud < 0.8
+    assert after.cloud < 0.8, "not by asking the cloud alone"
 
     plant_a_bad_router(site)
     site.wait_for(3)
@@ -98,8 +105,5 @@ def plant_a_bad_router(site: Site) -> None:
     alone."""
     every, bad = (*FAMILIES, NEW), site.folder / "bad"
     train(labelled(site.folder / "forged.jsonl", every, slice(600), forged=NEW), bad)
-    rows = labelled(site.folder / "others.jsonl", every, slice(600, 1200), forged=NEW)
-    command = ("calibrate", "--router", str(bad), "--data", str(rows))
-    done = hem(*command, "--max-quality-loss", "0.05", timeout=120)
-    assert done.returncode == 0, done.stderr
+    promise(bad, labelled(site.folder / "others.jsonl", every, slice(600, 1200), forged=NEW))
     site.retrain("--add", str(bad))
