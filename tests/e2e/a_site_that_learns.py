@@ -21,6 +21,7 @@ MANIFESTS = ROOT / "manifests/lifelong"
 LABELS = ROOT / "predictors/embedded/data/labels.jsonl.gz"
 SHADOW = 0.9  # of the chats both sides are seen, as a day of this test is short
 USER_HEADER = "x-user"
+BURST = 12  # chats, whose shadows are waited for: of more than 16 some would be left out
 SECONDS = 10.0  # in which a switch is taken up
 
 
@@ -137,7 +138,24 @@ class Site:
                 body, name = answer.json(), answer.headers["x-request-id"]
                 text = body["choices"][0]["message"]["content"]
                 given.append(Given(question, text, body["hem"]["route"], name, user))
+                if number % BURST == BURST - 1:
+                    self._let_shadows_end()
         return Answers(given)
+
+    def _let_shadows_end(self) -> None:
+        """Until no more of them come."""
+        before = -1.0
+        while (now := self._shadows()) != before:
+            before = now
+            time.sleep(0.15)
+
+    def _shadows(self) -> float:
+        shown = httpx.get(f"{self.hem}/metrics").raise_for_status().text
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in shown.splitlines()
+            if line.startswith("hem_feedback_shadow_total{")
+        )
 
     def feed_back(self, answers: Answers, name: str) -> None:
         """`hem feedback send`: whether each was right."""

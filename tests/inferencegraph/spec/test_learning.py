@@ -187,7 +187,7 @@ BERT = {"name": "BERTRouter", "parameters": [{"name": "model", "value": "routell
     ("document", "field", "message"),
     [
         (spec(retrain={}), "retrain", "nothing to learn from: say by spec.feedback.store"),
-        (spec(feedback={}), "feedback.store", "is missing"),
+        (spec(feedback={}), "feedback.store", "is required"),
         (spec(feedback={"store": {}}), "feedback.store", "needs one of secret, claim and host"),
         (
             spec(edge={"nodes": ["a", "b"]}, feedback={"store": {"claim": "kept"}}),
