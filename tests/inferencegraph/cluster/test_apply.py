@@ -121,10 +121,13 @@ def test_jobs_come_before_what_begins_with_them_and_go_with_their_field(
 ) -> None:
     learning = json.loads(json.dumps(SPEC))
     kept = {"store": {"secret": {"name": "feedback"}}, "shadow": 0.02}
-    learning["spec"] |= {"feedback": kept, "retrain": {}}
+    labels = {"mountPath": "/mnt/labels", "configMap": "labels"}
+    learning["spec"] |= {"feedback": kept, "retrain": {"volumes": [labels]}}
     spec.write_text(yaml.safe_dump(learning))
     assert hem("apply", "-f", spec) == 0
-    assert "CronJob/shop-check: Secret 'feedback' does not exist" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Secret 'feedback' does not exist" in said
+    assert "CronJob/shop-retrain: ConfigMap 'labels' does not exist" in said
     kinds = [each.path.split("/")[-2] for each in server.sent("PATCH", dry_run=False)]
     assert kinds.index("jobs") < kinds.index("inferenceservices")
     assert list(server.objects("CronJob")) == ["shop-check", "shop-retrain"]
