@@ -23,7 +23,8 @@ from inferencegraph.build.sites import (
     hem_workload,
 )
 from inferencegraph.spec.faults import SpecFault, at
-from inferencegraph.spec.learning import OFF, Feedback, Promise, Retrain, Store
+from inferencegraph.spec.learning import OFF, Feedback, Retrain, Store
+from inferencegraph.spec.mining import Promise
 from inferencegraph.spec.resolve.models import Served
 from inferencegraph.spec.resolve.resources import resources_of
 from inferencegraph.spec.resolve.sites import SiteName
