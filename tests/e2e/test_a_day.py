@@ -95,8 +95,6 @@ def test_a_day(site: Site, day: dict[str, list[Question]]) -> None:
     site.wait_for(2)
     again = site.batch(day["fresh"][:30], "again")
     assert [each.route for each in again.given] == [each.route for each in after.given[:30]]
-    switches = site.retrain("--versions")["switches"]
-    assert [each["how"] for each in switches] == ["added", "promoted", "added", "rolled back"]
     print(f"\nbefore: {before}\nafter: {after}\nplanted: {planted}")
     print(outcome["why"], outcome["rows"], outcome["promise"], checked["sentence"], sep="\n")
 
