@@ -13,7 +13,7 @@ LOCKS = ROOT / ".ci/locks"
 EXTRAS = {
     "predictor.txt": ["huggingface", "quantization", "onnx", "triton"],
     "uplink.txt": [],
-    "hem.txt": ["onnx", "privacy", "languages", "feedback"],
+    "hem.txt": ["onnx", "privacy", "languages", "feedback", "plot"],
 }
 # What `hem router` imports, which is not all that the project requires.
 ROUTER = "router.txt"

@@ -4,6 +4,7 @@ sites         what a site is made from, as values
 graph         the two InferenceGraphs, and the only place that writes their conditions
 services      the InferenceServices of a site, and of the cloud that sites share
 pods          what every pod of ours has in common
+learning      feedback's store, the volume with a router's versions, and the jobs that retrain it
 engine_pods   what a model's pod holds, by engine
 engine_table  how each inference engine's own server is started
 engine_containers  such a server as a container

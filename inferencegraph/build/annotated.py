@@ -5,6 +5,10 @@ from typing import Any, Final
 
 import yaml
 
+from inferencegraph.build.learning import VERSIONS
+from inferencegraph.build.pods import COMPONENT_LABEL
+from inferencegraph.check.containers import mapping
+
 _CLOUD_ADDRESS: Final = (
     "The Service that KServe makes for the cloud model; the address of another cluster or\n"
     "namespace goes here. Where KServe runs with serviceClusterIPNone: true, add :8080."
@@ -75,13 +79,32 @@ COMMENTS: Final[Mapping[str, str]] = {
         "Seconds for a whole query; the default of 60 would drop the connection of a slow answer."
     ),
     "- name: shared-memory": "The server's processes pass tensors through it.",
+    "- name: HEM_FEEDBACK_STORE": (
+        "What comes back from use is kept there: a file, or postgresql://USER:PASSWORD@HOST/DATABASE.\n"
+        "Of a Secret, with `hem up` the variable of your shell."
+    ),
+    "schedule:": "Minute, hour, day of the month, month, day of the week.",
+    "ttlSecondsAfterFinished:": "Then it may be made anew, as with another image.",
+    "fsGroup:": "The volume's files belong to the image's user.",
+    "- --first": "Only where there is no version yet, so that HEM can start.",
+    "- --check": "Where the promise is broken the version before takes over, and the job fails.",
+    "- --max-quality-loss=": "What a new version has to promise, or it is not put in force.",
+    "- name: versions": "Versions of the router; HEM reads them.",
     "serviceClient:": "Seconds for one step; longer than the uplink's own PREDICTOR_TIMEOUT.",
 }
 
 
 # An object without pods has the labels, but none that pods get from it.
-_WITH_PODS: Final = ("InferenceService", "InferenceGraph", "ServingRuntime")
+_WITH_PODS: Final = ("InferenceService", "InferenceGraph", "ServingRuntime", "Job", "CronJob")
 _OF_OTHERS: Final = {k: v for k, v in COMMENTS.items() if k != "app.kubernetes.io/name"}
+# Of a claim with versions: nobody puts a model there.
+_OF_VERSIONS: Final = {
+    **_OF_OTHERS,
+    "accessModes:": (
+        "Pods on several nodes need a storage class with ReadWriteMany and locks (flock), such\n"
+        "as NFS 4."
+    ),
+}
 _NONE: Final[Mapping[str, str]] = {}
 
 
@@ -93,6 +116,9 @@ def annotated(manifest: Mapping[str, Any], origins: Mapping[str, str] = _NONE) -
     if kind == "ConfigMap":
         return text
     comments = COMMENTS if kind in _WITH_PODS else _OF_OTHERS
+    labels = mapping(mapping(manifest.get("metadata")).get("labels"))
+    if labels.get(COMPONENT_LABEL) == VERSIONS:
+        comments = _OF_VERSIONS
     return "\n".join(_commented(text, comments, origins)) + "\n"
 
 

@@ -2,6 +2,7 @@
 
     graph -> HEM, edge, uplink        HEM -> edge, and with a gateway uplink
     uplink -> cloud                   whoever looks up a name -> DNS
+    HEM, jobs -> the store of feedback
 
 A policy is about pods and their own ports, not Services'. What the kubelet's probes need is always
 allowed. Policies add up: another one beside these allows more.
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from inferencegraph.build.learning import FIRST, job_of
 from inferencegraph.build.monitoring import metrics_ports
 from inferencegraph.build.pods import (
     COMPONENT_LABEL,
@@ -55,7 +57,7 @@ class Isolation:
     callers: labels of namespaces whose pods may call the graph and the gateway; none: anybody may.
     cloud_callers: the same of the cloud, besides its uplinks; none: nobody may. scrapers: of
     namespaces that read metrics. control_plane: addresses (CIDR) of API servers, by whose proxy
-    `hem status` reads them. edge, mining, uplink, cloud: what each calls that is not rendered
+    `hem status` reads them. edge, mining, uplink, cloud, jobs: what each calls that is not rendered
     beside it.
     """
 
@@ -67,12 +69,13 @@ class Isolation:
     mining: tuple[Destination, ...] = ()
     uplink: tuple[Destination, ...] = ()
     cloud: tuple[Destination, ...] = ()
+    jobs: tuple[Destination, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Workload:
-    """The pods of one Deployment that KServe makes. `metrics`: the ports that have some. `group`:
-    the InferenceService whose pods on several nodes are one model."""
+    """The pods of one Deployment that KServe makes, or of a job. `metrics`: the ports that have
+    some. `group`: the InferenceService whose pods on several nodes are one model."""
 
     name: str
     component: str
@@ -80,9 +83,12 @@ class _Workload:
     owner: str
     metrics: tuple[int, ...]
     group: str | None = None
+    is_job: bool = False
 
     @property
     def selector(self) -> Labels:
+        if self.is_job:
+            return {OWNER_LABEL: self.owner, COMPONENT_LABEL: self.component}
         if self.group is not None:
             return {"serving.kserve.io/inferenceservice": self.group}
         return {"app": f"isvc.{self.name}"}
@@ -94,7 +100,7 @@ def policies(
     sites: Sequence[Site],
     mining: Mining | None,
 ) -> Iterator[dict[str, Any]]:
-    """One for each Deployment that KServe makes of the objects."""
+    """One for each Deployment that KServe makes of the objects, and for each job."""
     workloads = list(_workloads(objects))
     flows = [flow for site in sites if mining for flow in _flows(site, mining)]
     clouds = [each.name for each in workloads if each.component == CLOUD]
@@ -173,6 +179,8 @@ def _workloads(objects: Sequence[Mapping[str, Any]]) -> Iterator[_Workload]:
         about = (named.get(COMPONENT_LABEL), named.get(INSTANCE_LABEL), named.get(OWNER_LABEL))
         if content["kind"] == "InferenceGraph":
             yield _Workload(name, *about, ())
+        elif job_of(content) is not None:
+            yield _Workload(name, *about, (), is_job=True)
         elif content["kind"] == "InferenceService":
             for role, component in content["spec"].items():
                 ports, spread = metrics_ports(component), "workerSpec" in component
@@ -183,6 +191,8 @@ def _beyond(workload: _Workload, isolation: Isolation, mines: bool) -> Iterator[
     """What it calls that is no pod of the site."""
     of_models = {EDGE: isolation.edge, UPLINK: isolation.uplink, CLOUD: isolation.cloud}
     found = isolation.mining if mines else ()
+    if workload.is_job and workload.component != FIRST:
+        found += isolation.jobs
     if workload.name.endswith("-predictor"):
         found += of_models.get(workload.component, ())
     yield from (each.rule() for each in dict.fromkeys(found))

@@ -262,9 +262,9 @@ def _hem_container(name: str, mining: Mining, site: Site, *arguments: str) -> di
     if mining.own is not None:
         mount = {"name": ALGORITHM, "mountPath": ALGORITHM_MOUNT, "readOnly": True}
         hem["volumeMounts"].append(mount)
+    hem["env"] += [each.variable(name) for name, each in mining.secrets.items()]
     for number, each in enumerate(mining.mounts):
-        mount = {"name": f"{VOLUMES}-{number}", "mountPath": each.path}
-        hem["volumeMounts"].append({**mount, **({"readOnly": True} if each.read_only else {})})
+        hem["volumeMounts"].append(each.manifest(f"{VOLUMES}-{number}"))
     if mining.config_map is not None:
         mount = {"name": CONFIG_MAP, "mountPath": FILES, "readOnly": True}
         hem["volumeMounts"].append(mount)
@@ -295,7 +295,7 @@ def _hem_pod(hem: dict[str, Any], mining: Mining, site: Site) -> dict[str, Any]:
         name = algorithm_map_name(site.owner or site.name, mining.own)
         pod["volumes"].append({"name": ALGORITHM, "configMap": {"name": name}})
     for number, each in enumerate(mining.mounts):
-        pod["volumes"].append({"name": f"{VOLUMES}-{number}", **copy.deepcopy(dict(each.source))})
+        pod["volumes"].append(each.volume(f"{VOLUMES}-{number}"))
     if mining.config_map is not None:
         named = {"name": mining.config_map}
         pod["volumes"].append({"name": CONFIG_MAP, "configMap": named})

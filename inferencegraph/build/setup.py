@@ -1,11 +1,12 @@
 """A whole setup as objects, in this order: claims, accounts, images, an algorithm of the user's
-own, the engines' files, each site, the cloud that they share, and what the spec asks for
-besides."""
+own, the engines' files, each site, the cloud that they share, the jobs that retrain its router, and
+what the spec asks for besides."""
 
 from dataclasses import dataclass
 from typing import Any, Final
 
 from inferencegraph.build.image_map import image_map
+from inferencegraph.build.learning import Retraining, job_of, jobs
 from inferencegraph.build.llm_service import KIND as LLM_SERVICE, LLMService, llm_service
 from inferencegraph.build.multi_node import MultiNode, multi_node
 from inferencegraph.build.operations import (
@@ -40,16 +41,18 @@ from inferencegraph.build.sites import (
 
 Objects = list[dict[str, Any]]
 SERVICE: Final = "InferenceService"
+MODELS: Final = "models"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A PersistentVolumeClaim for a model."""
+    """A PersistentVolumeClaim. component: what is in it."""
 
     name: str
     size: str
     access_mode: str = "ReadWriteOnce"
     storage_class: str | None = None
+    component: str = MODELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,14 @@ class Setup:
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     places: Places = DEFAULT_PLACES
     operations: Operations = NOTHING_MORE
+    retraining: Retraining | None = None
 
 
 def objects(setup: Setup) -> Objects:
     """Raises ConfigurationError where a model's values don't fit its engine."""
     made = _plain(setup)
+    if setup.retraining is not None:
+        made += jobs(setup.retraining, setup.name, setup.images)
     besides = operations_of(setup.operations, setup.name, made, setup.sites, setup.mining)
     made += [*disruption_budgets(made), *besides]
     if setup.pull_secret is not None:
@@ -89,6 +95,8 @@ def _pods(content: dict[str, Any]) -> list[dict[str, Any]]:
     """What of a service is a pod's fields."""
     if content["kind"] == LLM_SERVICE:
         return [content["spec"]["template"]]
+    if (job := job_of(content)) is not None:
+        return [job["template"]["spec"]]
     pods = list(content["spec"].values()) if content["kind"] == SERVICE else []
     return pods + [pod["workerSpec"] for pod in pods if "workerSpec" in pod]
 
@@ -149,6 +157,6 @@ def _claim(claim: Claim, owner: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": {"name": claim.name, "labels": labels(owner, "models", owner)},
+        "metadata": {"name": claim.name, "labels": labels(owner, claim.component, owner)},
         "spec": spec,
     }

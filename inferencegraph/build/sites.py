@@ -1,5 +1,6 @@
 """What a site is made from, as values: its models, how it mines, its cloud, its time limits."""
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping
@@ -221,6 +222,27 @@ class Mount:
     source: Mapping[str, Any]
     read_only: bool = False
 
+    def manifest(self, name: str) -> dict[str, Any]:
+        """As a container mounts the volume called so."""
+        read_only = {"readOnly": True} if self.read_only else {}
+        return {"name": name, "mountPath": self.path, **read_only}
+
+    def volume(self, name: str) -> dict[str, Any]:
+        return {"name": name, **copy.deepcopy(dict(self.source))}
+
+
+@dataclass(frozen=True, slots=True)
+class SecretValue:
+    """A key of a Secret that is there already."""
+
+    name: str
+    key: str
+
+    def variable(self, variable: str) -> dict[str, Any]:
+        """As a container has it; its pod waits for the Secret."""
+        reference = {"name": self.name, "key": self.key}
+        return {"name": variable, "valueFrom": {"secretKeyRef": reference}}
+
 
 @dataclass(frozen=True, slots=True)
 class Mining:
@@ -231,7 +253,8 @@ class Mining:
     mounted, as is a ConfigMap of the user's. by_torch: its router needs torch and transformers,
     which are in the predictor's image; that one is on each site's node for the uplink, so nothing
     more is pulled. mounts: files, such as those of guards. design: of the mode self-design, which
-    needs no algorithm: that is None."""
+    needs no algorithm: that is None. secrets: HEM_* variables whose values are in Secrets.
+    versions: the router is a folder of versions, each of which brings its own algorithm."""
 
     mode: str
     algorithm: str | None
@@ -248,6 +271,8 @@ class Mining:
     by_torch: bool = False
     mounts: tuple[Mount, ...] = ()
     design: Design | None = None
+    secrets: Mapping[str, SecretValue] = field(default_factory=dict)
+    versions: bool = False
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -274,7 +299,7 @@ class Mining:
                 if self.design and self.design.parameters
                 else None
             ),
-            "HEM_ALGORITHM": self.algorithm,
+            "HEM_ALGORITHM": None if self.versions else self.algorithm,
             "HEM_ROUTER": MODEL_MOUNT if self.fetched else self.router,
             "STORAGE_URI": self.router if self.fetched else None,
             "HEM_THRESHOLD": None if self.threshold is None else f"{self.threshold:g}",

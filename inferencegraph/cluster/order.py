@@ -13,6 +13,7 @@ KINDS: Final = (
     "ConfigMap",
     "PersistentVolume",
     "PersistentVolumeClaim",
+    "Job",  # which puts something there that services begin with
     "ClusterServingRuntime",
     "ServingRuntime",
     "LLMInferenceService",

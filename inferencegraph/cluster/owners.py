@@ -24,6 +24,8 @@ OWNED_KINDS: Final = (
     ("serving.kserve.io/v1alpha2", "LLMInferenceService"),
     ("serving.kserve.io/v1beta1", "InferenceService"),
     ("serving.kserve.io/v1alpha1", "InferenceGraph"),
+    ("batch/v1", "Job"),
+    ("batch/v1", "CronJob"),
     ("policy/v1", "PodDisruptionBudget"),
     ("networking.k8s.io/v1", "NetworkPolicy"),
     ("networking.k8s.io/v1", "Ingress"),

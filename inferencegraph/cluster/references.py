@@ -81,6 +81,9 @@ def _pods(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     elif kind in ("ServingRuntime", "InferenceGraph"):
         yield spec
         yield mapping(spec.get("workerSpec"))
+    elif kind == "CronJob":
+        job = mapping(mapping(spec.get("jobTemplate")).get("spec"))
+        yield mapping(mapping(job.get("template")).get("spec"))
     else:
         yield mapping(mapping(spec.get("template")).get("spec"))
 

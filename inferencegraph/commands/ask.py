@@ -84,6 +84,7 @@ def _facts(reply: "Reply") -> dict[str, Any]:
         "seconds": round(reply.seconds, 4),
         "completion_tokens": answer.completion_tokens,
         "parameters": dict(reply.parameters),
+        "request_id": reply.id,
     }
 
 
@@ -107,6 +108,8 @@ def _text(reply: "Reply") -> str:
     if facts["served_by"]:
         about.append(f"served by {facts['served_by']}")
     about.append(f"{reply.seconds * 1000:.0f} ms")
+    if reply.id:
+        about.append(f"id {reply.id}")
     lines = [facts["answer"] or "(an empty answer)", f"  {' · '.join(about)}"]
     if hem.get(contract.names.SPECULATION):
         lines.append(f"  {_speculated(reply)}")

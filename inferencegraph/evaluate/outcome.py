@@ -18,6 +18,7 @@ from predictors.contract import (
     parse_answers,
 )
 from predictors.contract.names import SPECULATION, SPECULATION_REASON
+from predictors.upstream.ask import read_id
 
 SIGNALS: Final = ("mean_logprob", "min_logprob", "mean_margin")
 
@@ -31,7 +32,8 @@ class Outcome:
     Tokens are those that each side took, None where it tells none. `request_bytes` and
     `response_bytes` are the client's bodies. `edge_row`: what the edge's answer tells a router that
     mines the answer, as rows of `hem label` have it. `speculation`: who answered really, where the
-    edge's engine asks the cloud itself, and why that was not the cloud.
+    edge's engine asks the cloud itself, and why that was not the cloud. `request_id`: by which
+    feedback names the answer.
     """
 
     route: str | None = None
@@ -54,6 +56,7 @@ class Outcome:
     edge_row: Mapping[str, Any] = field(default_factory=dict)
     speculation: str | None = None
     speculation_reason: str | None = None
+    request_id: str | None = None
 
     def failed(self, error: str) -> "Outcome":
         """The same question as one that was not answered."""
@@ -105,6 +108,7 @@ def read_outcome(response: Mapping[str, Any]) -> Outcome:
         "route": parameters.get(HEM_ROUTE),
         "reason": parameters.get(HEM_REASON),
         "difficulty": difficulty if is_number(difficulty) else None,
+        "request_id": read_id(response),
         **speculation_of(parameters),
     }
     row = _probabilities(response)

@@ -33,7 +33,7 @@ from predictors.errors import ConfigurationError, known
 from predictors.logs import LOG_FORMAT
 from predictors.upstream.redaction import shown_url, shown_value
 from transformers_hem.algorithms import ALGORITHMS
-from transformers_hem.routers.directory import algorithm_of, locate
+from transformers_hem.routers.directory import algorithm_of, locate, version_of
 from transformers_hem.serving.settings import MODES, SELF_DESIGN
 
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
@@ -177,8 +177,9 @@ def _refuse_unknown(given: Setting, option: str, target: Target) -> None:
 
 def _route_by(router: str, targets: Sequence[Target]) -> None:
     """The router's own algorithm and threshold come with it: what the manifest says of these was
-    meant for another router."""
+    meant for another router. Of a folder of versions each brings its own."""
     algorithm = algorithm_of(locate(router))
+    names = {"algorithm": None if version_of(router) else algorithm, "router": router}
     mining = [target for target in targets if target.kind == "hem"]
     if not mining:
         raise ConfigurationError(f"--router {router}: no service here mines")
@@ -190,11 +191,11 @@ def _route_by(router: str, targets: Sequence[Target]) -> None:
                 f"--router {router}: {algorithm} is for {mode}, but the manifest of {target.name} "
                 f"says {said}; give manifests for {mode} with -f"
             )
-        for option in ("parameters", "threshold"):
+        for option in ("parameters", "threshold", *names):
             if option not in target.set_here:
                 target.drop_variable(variable_of("hem", option))
-        for option, value in (("algorithm", algorithm), ("router", router)):
-            if option not in target.set_here:
+        for option, value in names.items():
+            if option not in target.set_here and value is not None:
                 target.put_variable(variable_of("hem", option), value)
         target.set_here |= {"algorithm", "router", "parameters", "threshold"}
 

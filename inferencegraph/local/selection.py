@@ -1,5 +1,6 @@
 """Which of the objects in manifests run on this machine; what can't run here is refused."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ SEDNA: Final = "sedna.io/"
 # Kinds of KServe that serve models by what only a cluster has.
 LLM_SERVICE: Final = "LLMInferenceService"
 ON_A_CLUSTER: Final = frozenset({"ServingRuntime", "ClusterServingRuntime", LLM_SERVICE})
+JOBS: Final = frozenset({"Job", "CronJob"})
 _SHOWN: Final = 6
 
 
@@ -30,6 +32,21 @@ def services_of(documents: Sequence[Object], paths: Sequence[Path]) -> list[Obje
         where = ", ".join(map(str, paths))
         raise ConfigurationError(f"{where}: nothing to run: {_way_out(documents)}")
     return services
+
+
+def jobs_left_out(documents: Sequence[Object]) -> Iterator[str]:
+    """Notes about jobs, which a cluster's clock starts, with what a person can run in their
+    place."""
+    for document in documents:
+        if document["kind"] not in JOBS:
+            continue
+        spec = mapping(document.get("spec"))
+        job = mapping(mapping(spec.get("jobTemplate")).get("spec")) or spec
+        pod = mapping(mapping(job.get("template")).get("spec"))
+        container = mapping(next(iter(sequence(pod.get("containers"))), None))
+        words = [*sequence(container.get("command")), *sequence(container.get("args"))]
+        told = f"; it is: {shlex.join(map(str, words))}" if words else ""
+        yield f"{document['kind']} {_name(document)} does not run here{told}"
 
 
 def chosen_graphs(documents: Sequence[Object], name: str | None) -> list[Object]:

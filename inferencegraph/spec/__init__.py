@@ -6,6 +6,7 @@ sources    where a model comes from
 engines    the inference engines, and their configuration blocks
 mining     hard-example mining, the gateway
 serving    how many, where, and how much: replicas, resources, nodes, images
+learning   where feedback is kept, and when the router is retrained on it
 operations what is rendered besides: ways in, network policies, metrics
 faults     what is wrong in a document: the field's path, the line, the way out
 kinds      which objects are specs, and what is read with them

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from inferencegraph.build.annotated import annotated
-from inferencegraph.build.setup import Objects, Setup, objects
+from inferencegraph.build.pods import COMPONENT_LABEL
+from inferencegraph.build.setup import MODELS, Objects, Setup, objects
 from inferencegraph.read.documents import MANIFESTS, parse
 from inferencegraph.spec.origins import Origins, origins_in, origins_of
 from inferencegraph.spec.rendering import rendered, resolved
@@ -83,7 +84,8 @@ def _named(made: Objects, name: str) -> Files:
 
 
 def _part(content: dict[str, Any], name: str) -> str:
-    if content["kind"] == "PersistentVolumeClaim":
+    is_model = content["metadata"]["labels"][COMPONENT_LABEL] == MODELS
+    if content["kind"] == "PersistentVolumeClaim" and is_model:
         return "claim"
     part = str(content["metadata"]["name"]).removeprefix(name).removeprefix("-") or "graph"
     return f"{part}-budget" if content["kind"] == "PodDisruptionBudget" else part

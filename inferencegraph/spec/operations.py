@@ -120,6 +120,9 @@ class NetworkPolicies(Part):
     download_ports: Annotated[tuple[Port, ...], FromList] = Field(
         default=(443,), description="of hubs and stores that models are fetched from at a start"
     )
+    database_ports: Annotated[tuple[Port, ...], FromList] = Field(
+        default=(5432,), description="of PostgreSQL, where feedback is kept there"
+    )
 
 
 class Monitoring(Part):

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from inferencegraph.build.engine_file import ANNOTATION
 from inferencegraph.build.engine_servers import SERVERS
+from inferencegraph.build.learning import CHECK, FIRST, RETRAIN, VERSIONS
 from inferencegraph.build.pods import COMPONENT_LABEL
 from inferencegraph.build.setup import Setup
 from inferencegraph.build.sites import Model
@@ -50,6 +51,31 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
         ("- host:", "expose.host"),
         ("ingressClassName:", "expose.ingressClassName"),
         ("secretName:", "expose.tlsSecret"),
+    ),
+    FIRST: (
+        ("- --add=", "edgeWorker.hardExampleMining.router"),
+        ("- --keep=", "retrain.keep"),
+        ("claimName:", "retrain.versions.claim"),
+    ),
+    RETRAIN: (
+        ("schedule:", "retrain.schedule"),
+        ("- --max-quality-loss=", "retrain.promise.maxQualityLoss"),
+        ("- --edge-ratio=", "retrain.promise.edgeRatio"),
+        ("- --confidence=", "retrain.promise.confidence"),
+        ("- --data=", "retrain.data"),
+        ("- --limit=", "retrain.limit"),
+        ("- --keep=", "retrain.keep"),
+        ("- name: HEM_FEEDBACK_STORE", "feedback.store"),
+        ("resources:", "retrain.resource"),
+    ),
+    CHECK: (
+        ("schedule:", "retrain.check"),
+        ("- name: HEM_FEEDBACK_STORE", "feedback.store"),
+    ),
+    VERSIONS: (
+        ("accessModes:", "retrain.versions.accessMode"),
+        ("storage:", "retrain.versions.size"),
+        ("storageClassName:", "retrain.versions.storageClass"),
     ),
 }
 _OF_WORKERS: Final = (
@@ -94,12 +120,25 @@ _OF_MINING: Final = (
     ("- name: HEM_GUARDS", "guards"),
     ("- name: HEM_BATCH_POLICY", "batchPolicy"),
 )
+_OF_FEEDBACK: Final = (
+    ("- name: HEM_FEEDBACK_STORE", "store"),
+    *(
+        (f"- name: HEM_FEEDBACK_{name.upper()}", name)
+        for name in ("text", "days", "rows", "sync", "shadow", "scorer")
+    ),
+    ("- name: HEM_FEEDBACK_PUSH_KEY_FILE", "push.secret"),
+    ("- name: HEM_FEEDBACK_PUSH", "push.url"),
+)
+_KINDS: Final = (
+    *("InferenceService", "InferenceGraph", "HTTPRoute", "Ingress"),
+    *("Job", "CronJob", "PersistentVolumeClaim"),
+)
 
 
 def origins_of(spec: Spec, setup: Setup) -> Mapping[str, Origins]:
     """By component; `setup` has the spec's values."""
     found: dict[str, dict[str, str]] = {}
-    for component in (GRAPH, EDGE, HEM, UPLINK, CLOUD, GATEWAY):
+    for component in ROWS:
         rows: dict[str, str] = {}
         for start, field in _rows(component, spec, setup):
             if is_set(spec, field):
@@ -109,8 +148,9 @@ def origins_of(spec: Spec, setup: Setup) -> Mapping[str, Origins]:
 
 
 def origins_in(content: Mapping[str, Any], origins: Mapping[str, Origins]) -> Origins:
-    """Those of one object. Only what queries pass has lines of fields, and the way in to it."""
-    if content["kind"] not in ("InferenceService", "InferenceGraph", "HTTPRoute", "Ingress"):
+    """Those of one object. Only what queries pass has lines of fields, the way in to it, and what
+    retrains its router."""
+    if content["kind"] not in _KINDS:
         return {}
     return origins.get(content["metadata"]["labels"][COMPONENT_LABEL], {})
 
@@ -222,7 +262,12 @@ def _of_sampling(side: str, spec: Spec) -> Iterator[Row]:
 def _of_mining(spec: Spec) -> Iterator[Row]:
     field = f"{EDGE}Worker.hardExampleMining"
     part = spec.edge_worker.hard_example_mining if spec.edge_worker else None
-    yield from _below(field, _OF_MINING)
+    served: tuple[Row, ...] = _OF_MINING
+    if spec.retrain is not None:  # HEM's router is the volume, and the field's the first version
+        served = tuple(row for row in served if row[1] != "router")
+    yield from _below(field, served)
+    if spec.feedback is not None:
+        yield from _below("feedback", _OF_FEEDBACK)
     if part is not None and part.router is not None:
         yield f"{_VARIABLE}STORAGE_URI", f"{field}.router"
     if part is not None and part.threshold is None:

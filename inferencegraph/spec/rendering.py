@@ -13,11 +13,13 @@ from inferencegraph.build.sites import DEFAULT_IMAGES, CloudAPI, Model, Site
 from inferencegraph.check.problem import Finding, error, warning
 from inferencegraph.spec.faults import Collector, SpecFault, SpecFaults
 from inferencegraph.spec.resolve import (
+    Learning,
     claim_of,
     claim_warnings,
     images_of,
     is_joint,
     joined,
+    learning_of,
     located,
     mining_of,
     model_of,
@@ -145,6 +147,11 @@ def resolved(
             edge, cloud = faults.get(lambda: joined(edge, cloud, small, large)) or (None, None)
     elif small is not None and small.hard_example_mining is not None:
         faults.get(_mines_for_nobody)
+    learning = Learning(mining)
+    if mining is not None or not faults.findings:
+        found = faults.get(lambda: learning_of(spec, name, sites, mining, edge))
+        learning = found or learning
+    claims.append(learning.claim)
     forwards = large is not None and (small is not None or isinstance(cloud, CloudAPI | None))
     places = faults.get(lambda: places_of(spec, forwards))
     edge, cloud = with_one_file(edge, cloud, name)
@@ -163,14 +170,15 @@ def resolved(
         name,
         tuple(Site(each.name, each.node, images, timeouts, name, places) for each in sites),
         edge if isinstance(edge, Model) else None,
-        mining,
+        learning.mining,
         cloud,
         images,
         tuple(made.values()),
         spec.images.pull_secret,
         timeouts,
         places,
-        operations_asked(spec, name, [site.name for site in sites], mining, sources, cloud),
+        operations_asked(spec, name, [site.name for site in sites], learning, sources, cloud),
+        learning.retraining,
     )
 
 

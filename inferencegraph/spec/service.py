@@ -9,6 +9,7 @@ from inferencegraph.check.problem import Finding, error
 from inferencegraph.spec.engines import InferenceConfig
 from inferencegraph.spec.faults import findings_of, without_strangers
 from inferencegraph.spec.fields import FromList, Part
+from inferencegraph.spec.learning import Feedback, Retrain
 from inferencegraph.spec.mining import Gateway, HardExampleMining
 from inferencegraph.spec.operations import Expose, Monitoring, NetworkPolicies
 from inferencegraph.spec.serving import (
@@ -91,6 +92,8 @@ class Spec(Part):
     images: ImageSettings = ImageSettings()
     timeouts: TimeLimits = TimeLimits()
     uplink: Uplink = Uplink()
+    feedback: Feedback | None = None
+    retrain: Retrain | None = None
     expose: Expose | None = None
     network_policies: NetworkPolicies | None = None
     monitoring: Monitoring | None = None

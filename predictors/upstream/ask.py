@@ -28,12 +28,14 @@ T = TypeVar("T")
 class Reply:
     """`answers` in the order of the questions; `parameters` of the response, `hem_*` among them;
     `seconds` until the whole answer was there. `failure`: why another server failed in whose place
-    this answer was given; only where the graph's router says so (FAILURE_HEADER)."""
+    this answer was given; only where the graph's router says so (FAILURE_HEADER). `id`: the
+    response's, which feedback names."""
 
     answers: list[Answer]
     parameters: Mapping[str, Any]
     seconds: float
     failure: str = ""
+    id: str | None = None
 
     @property
     def route(self) -> str | None:
@@ -50,14 +52,15 @@ async def ask(
 ) -> Reply:
     """Raises UpstreamError, with the server's own words when it refuses."""
 
-    def read(response: Any) -> tuple[list[Answer], Mapping[str, Any]]:
+    def read(response: Any) -> tuple[list[Answer], Mapping[str, Any], str | None]:
         answers, routed = read_reply(response)
         if len(answers) != len(texts):
             raise ValueError(f"it has {len(answers)} rows for {len(texts)} question(s)")
-        return answers, routed
+        return answers, routed, read_id(response)
 
     given = await infer(client, url, text_request(texts, parameters), read, seconds)
-    return Reply(*given.read, given.seconds, given.failure)
+    answers, routed, name = given.read
+    return Reply(answers, routed, given.seconds, given.failure, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,12 @@ def read_reply(response: Any) -> tuple[list[Answer], Mapping[str, Any]]:
     if not isinstance(parameters, dict):
         raise ValueError("no V2 response: its parameters are not an object")
     return answers, parameters
+
+
+def read_id(response: Mapping[str, Any]) -> str | None:
+    """A V2 response's own, where it is a text."""
+    name = response.get("id")
+    return name if isinstance(name, str) and name else None
 
 
 def check_url(url: str, option: str, example: str) -> str:

@@ -186,6 +186,16 @@ def read_config(directory: Path, kind: type[Config], algorithm: str) -> Config:
         raise ConfigurationError(f"{path}: {where or 'it'}: {message}") from error
 
 
+def _way_out(path: Path) -> str:
+    """Of a router's file that can't be read."""
+    if path.name == CONFIG_FILE and path.parent.is_dir():
+        return (
+            "`hem train` writes one; into a folder of versions `hem retrain --router "
+            f"{path.parent} --add ROUTER` puts the first"
+        )
+    return "`hem train` writes one"
+
+
 def read_file(path: Path, fingerprint: str | None = None) -> bytes:
     """A file of a router directory. Raises ConfigurationError where it can't be read, or is not
     the one with this sha256."""
@@ -193,7 +203,7 @@ def read_file(path: Path, fingerprint: str | None = None) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(
-            f"no router in {path.parent}: {path.name}: {error.strerror}; `hem train` writes one"
+            f"no router in {path.parent}: {path.name}: {error.strerror}; {_way_out(path)}"
         ) from error
     if fingerprint not in (None, sha256(content)):
         raise ConfigurationError(

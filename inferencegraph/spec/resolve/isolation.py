@@ -48,7 +48,8 @@ def isolation_of(
         part.prometheus,
         part.control_plane,
         edge=(*small, *large) if joint else small,
-        mining=_of_router(mining, part),
+        mining=(*_of_router(mining, part), *_of_feedback(spec, part)),
+        jobs=_of_store(spec, part),
         uplink=large if far and not joint else (),
         cloud=() if far else large,
     )
@@ -76,6 +77,22 @@ def _of_router(mining: Mining | None, part: NetworkPolicies) -> tuple[Destinatio
     model = str(mining.parameters.get("model", ""))
     is_hub = model.count("/") == 1 and not model.startswith(("/", "."))
     return fetched(mining.router or "", part, hub=is_hub)
+
+
+def _of_feedback(spec: Spec, part: NetworkPolicies) -> tuple[Destination, ...]:
+    """HEM's store, and the central server that a file is sent on to."""
+    push = spec.feedback.push if spec.feedback else None
+    if push is None:
+        return _of_store(spec, part)
+    with at("spec.feedback.push.url"):
+        return (reached(push.url),)
+
+
+def _of_store(spec: Spec, part: NetworkPolicies) -> tuple[Destination, ...]:
+    """Its URL is in a Secret, which nothing here can read: so any address, on these ports."""
+    if spec.feedback is None or spec.feedback.store.secret is None:
+        return ()
+    return tuple(Destination(port) for port in part.database_ports)
 
 
 def fetched(uri: str, part: NetworkPolicies, *, hub: bool) -> tuple[Destination, ...]:

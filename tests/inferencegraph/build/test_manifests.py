@@ -42,6 +42,8 @@ from transformers_hem.serving.settings import (
     environment_name,
     read_environment,
 )
+from transformers_hem.versions.folder import Versions
+from transformers_hem.versions.record import Origin
 
 ROOT = Path(__file__).resolve().parents[3]
 MANIFESTS = ROOT / "manifests"
@@ -119,7 +121,8 @@ def _pods(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from manifest["spec"].items()
 
 
-_COMPONENTS = {"PersistentVolumeClaim": "models", "ConfigMap": "engine"}
+_COMPONENTS = {"claim": "models", "cloud-engine": "engine", "edge-engine": "engine"}
+_WHOLE = ("Job",)  # whose component's name has a hyphen
 
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=str)
@@ -128,8 +131,9 @@ def test_every_object_has_the_recommended_labels(folder: Path) -> None:
         labels = manifest["metadata"]["labels"]
         assert labels["app.kubernetes.io/name"] == "kserve-hem"
         assert labels["app.kubernetes.io/instance"] == setup(folder).name
-        part = name.removesuffix(".yaml").partition("-")[0]
-        assert labels["app.kubernetes.io/component"] == _COMPONENTS.get(manifest["kind"], part)
+        stem = name.removesuffix(".yaml")
+        part = stem if manifest["kind"] in _WHOLE else stem.partition("-")[0]
+        assert labels["app.kubernetes.io/component"] == _COMPONENTS.get(stem, part)
 
 
 @pytest.mark.parametrize("folder", EXAMPLES, ids=str)
@@ -213,10 +217,16 @@ def _mines_with_what_is_here(folder: Path) -> bool:
 
 
 @pytest.mark.parametrize("folder", [*filter(_mines_with_what_is_here, EXAMPLES)], ids=str)
-def test_hem_accepts_what_its_manifest_says(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hem_accepts_what_its_manifest_says(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (container,) = [c for c in _containers(folder) if c["image"] == "kserve-hem-transformer"]
     for entry in container["env"]:
-        monkeypatch.setenv(entry["name"], entry["value"])
+        if "value" in entry:  # others come from Secrets
+            monkeypatch.setenv(entry["name"], entry["value"])
+    if (jobs := setup(folder).retraining) is not None:
+        Versions.at(tmp_path).promote(jobs.first, Origin(how="added"), "the first", None, "added")
+        monkeypatch.setenv("HEM_ROUTER", str(tmp_path))
     decider = build_decider(read_environment())
     mining = setup(folder).mining
     assert mining is not None

@@ -34,6 +34,7 @@ CORE: Final[dict[str, dict[str, tuple[str, bool]]]] = {
     },
     "apps/v1": {"Deployment": ("deployments", True)},
     "autoscaling/v2": {"HorizontalPodAutoscaler": ("horizontalpodautoscalers", True)},
+    "batch/v1": {"Job": ("jobs", True), "CronJob": ("cronjobs", True)},
     "policy/v1": {"PodDisruptionBudget": ("poddisruptionbudgets", True)},
     "networking.k8s.io/v1": {
         "Ingress": ("ingresses", True),

@@ -116,6 +116,28 @@ def test_what_the_files_have_no_more_is_listed_and_deleted(
     assert "another's" in server.objects("ConfigMap")
 
 
+def test_jobs_come_before_what_begins_with_them_and_go_with_their_field(
+    server: ApiServer, hem: Hem, spec: Path, capsys: Capture
+) -> None:
+    learning = json.loads(json.dumps(SPEC))
+    kept = {"store": {"secret": {"name": "feedback"}}, "shadow": 0.02}
+    labels = {"mountPath": "/mnt/labels", "configMap": "labels"}
+    learning["spec"] |= {"feedback": kept, "retrain": {"volumes": [labels]}}
+    spec.write_text(yaml.safe_dump(learning))
+    assert hem("apply", "-f", spec) == 0
+    said = capsys.readouterr().err
+    assert "Secret 'feedback' does not exist" in said
+    assert "CronJob/shop-retrain: ConfigMap 'labels' does not exist" in said
+    kinds = [each.path.split("/")[-2] for each in server.sent("PATCH", dry_run=False)]
+    assert kinds.index("jobs") < kinds.index("inferenceservices")
+    assert list(server.objects("CronJob")) == ["shop-check", "shop-retrain"]
+
+    spec.write_text(yaml.safe_dump(SPEC))
+    assert hem("apply", "-f", spec) == 0
+    assert not [*server.objects("CronJob"), *server.objects("Job")]
+    assert list(server.objects("PersistentVolumeClaim")) == ["shop-versions"]
+
+
 def test_with_no_prune_it_stays(server: ApiServer, hem: Hem, tmp_path: Path) -> None:
     both = written(tmp_path / "a.yaml", plain("one"), plain("two"))
     hem("apply", "-f", both, "--owner", "me")

@@ -174,11 +174,13 @@ def test_ask_prints_the_answer_and_who_gave_it(
     hem: Hem, scripted: tuple[str, type[Scripted]]
 ) -> None:
     url, handler = scripted
-    handler.body = answered(hem_threshold=0.5, hem_algorithm="LinearRouter", served_by="qa-edge")
+    about = {"hem_threshold": 0.5, "hem_algorithm": "LinearRouter", "served_by": "qa-edge"}
+    handler.body = {"id": "5f0c", **answered(**about)}
     lines = hem("ask", "What is 12 + 7?", "--url", url).stdout.splitlines()
     assert lines[0] == "19"
     assert "route edge (algorithm) · score 0.25, threshold 0.50 · LinearRouter" in lines[1]
     assert "served by qa-edge" in lines[1]
+    assert lines[1].endswith("ms · id 5f0c"), "which feedback names"
     assert handler.asked == [text_request(["What is 12 + 7?"])]
 
 

@@ -1,6 +1,7 @@
 """Who wins: --set, the manifest, the shell; and whom a variable of the shell reaches."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from inferencegraph.local.overrides import overridden
 from inferencegraph.local.plan import Component, plan
 from inferencegraph.spec.examples import example
 from predictors.errors import ConfigurationError
+from transformers_hem.versions.folder import Versions
+from transformers_hem.versions.record import Origin
 
 QUERY, ANSWER = "mining-then-inference", "inference-then-mining"
 
@@ -140,6 +143,14 @@ def test_a_router_brings_its_algorithm_and_threshold() -> None:
     assert given["HEM_ROUTER"] == "embedded:combined"
     assert given["HEM_ALGORITHM"] == "CombinedRouter"
     assert "HEM_THRESHOLD" not in given
+
+
+def test_of_a_folder_of_versions_each_brings_its_own_algorithm(tmp_path: Path) -> None:
+    added = Origin(how="added")
+    Versions.at(tmp_path).promote("embedded:linear", added, "the first", None, how="added")
+    given = changed(router=str(tmp_path))[0]["qa-hem"].environment
+    assert given["HEM_ROUTER"] == str(tmp_path)
+    assert "HEM_ALGORITHM" not in given
 
 
 def test_a_threshold_of_the_callers_stays_with_the_router() -> None:

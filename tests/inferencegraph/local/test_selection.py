@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from inferencegraph.cli import main
+from inferencegraph.local.selection import jobs_left_out
 from inferencegraph.read.documents import MANIFESTS
+from inferencegraph.read.kustomize import load
 from inferencegraph.spec.examples import example
 
 Refused = Callable[..., str]
@@ -126,3 +128,13 @@ def test_who_names_a_folder_above_is_told_which_are_below(tmp_path: Path, refuse
     (tmp_path / "values" / "values.yaml").write_text("replicas: 3\n")
     below = ", ".join(str(tmp_path / name) for name in ("a/site", "b", "plain"))
     assert refused(tmp_path).endswith(f"below have some, name one of them: {below}\n")
+
+
+def test_jobs_are_told_with_what_a_person_can_run() -> None:
+    notes = list(jobs_left_out(load(MANIFESTS / "lifelong")))
+    assert sorted(notes) == [
+        "CronJob qa-check does not run here; it is: hem retrain --check",
+        "CronJob qa-retrain does not run here; it is: hem retrain --max-quality-loss=0.05 "
+        "--confidence=0.9",
+        "Job qa-first-version does not run here; it is: hem retrain --add=embedded:linear --first",
+    ]

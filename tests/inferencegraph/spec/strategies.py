@@ -83,6 +83,23 @@ _policies = st.fixed_dictionaries(
         "downloadPorts": st.lists(st.integers(1, 65535), max_size=2),
     },
 )
+_feedback = st.fixed_dictionaries(
+    {"store": st.just({"secret": {"name": "feedback"}}), "text": st.booleans()},
+    optional={"days": st.floats(1, 1000), "sync": st.sampled_from(["normal", "full"])},
+)
+_retrain = st.fixed_dictionaries(
+    {
+        "data": st.just(["/mnt/labels/labels.jsonl"]),
+        "volumes": st.just([{"mountPath": "/mnt/labels", "claim": "labels"}]),
+    },
+    optional={
+        "schedule": st.sampled_from(["@daily", "0 3 * * 1-5"]),
+        "check": st.sampled_from(["off", "*/15 * * * *"]),
+        "promise": st.builds(lambda loss: {"maxQualityLoss": loss}, st.floats(0, 1)),
+        "keep": st.integers(1, 20),
+        "resource": _resource,
+    },
+)
 _expose = st.sampled_from(
     [{"kind": "ingress"}, {"kind": "httpRoute", "parentRefs": [{"name": "public"}]}]
 )
@@ -143,6 +160,11 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     if sides == "both" and draw(st.booleans()):
         spec["expose"] = {**draw(_expose), "graph": True, "host": "{site}.example.com"}
         spec["uplink"] = {"maxQueue": draw(st.integers(0, 9))}
+    if sides == "both" and draw(st.booleans()):
+        spec["feedback"] = draw(_feedback)
+        mining = spec["edgeWorker"].get("hardExampleMining", {"name": "LinearRouter"})
+        if mining.get("name") == "LinearRouter" and "strategy" not in mining:
+            spec["retrain"] = draw(_retrain)
     return {
         "apiVersion": draw(st.sampled_from(["kserve-hem.io/v1alpha1", "sedna.io/v1alpha2"])),
         "kind": "LLMJointInferenceService",

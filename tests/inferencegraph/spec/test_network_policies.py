@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from inferencegraph.build.learning import job_of
 from inferencegraph.build.network_policies import Destination
 from inferencegraph.check.reconciled.site import reconciled
 from inferencegraph.spec.resolve.isolation import reached
@@ -51,6 +52,11 @@ class Cluster:
             Pod(each["metadata"]["name"], each["spec"]["template"]["metadata"]["labels"])
             for each in reconciled(contents)
             if each["kind"] == "Deployment"
+        ]
+        self.pods += [
+            Pod(each["metadata"]["name"], job["template"]["metadata"]["labels"])
+            for each in contents
+            if (job := job_of(each)) is not None
         ]
 
     def allows(self, source: Pod, target: Pod, port: int = HTTP, protocol: str = "TCP") -> bool:
@@ -305,6 +311,29 @@ def test_a_model_over_several_nodes_talks_to_itself() -> None:
     uplink = found.pod("shop-uplink-predictor")
     assert found.allows(uplink, head)
     assert not found.allows(uplink, head, 6379) and not found.allows(head, uplink)
+
+
+KEPT = {"store": {"secret": {"name": "feedback"}}, "shadow": 0.02}
+
+
+@pytest.mark.parametrize(("asked", "port"), [({}, 5432), ({"databasePorts": [6432]}, 6432)])
+def test_hem_and_the_jobs_that_retrain_reach_the_database(asked: Object, port: int) -> None:
+    found = _cluster(networkPolicies=asked, feedback=KEPT, retrain={})
+    ask = {"shop-hem-predictor", "shop-retrain", "shop-check"}
+    for pod in found.pods:
+        assert found.allows(pod, OUTSIDE, port) == (pod.name in ask)
+        assert not found.allows(pod, OUTSIDE, 443)
+    assert found.allows(found.pod("shop-retrain"), OUTSIDE, 53, "UDP")
+    flows = found.connections()
+    assert flows == _site(*QUERY, *OF_THE_GATEWAY), "nobody calls a job, and it calls no pod"
+
+
+def test_a_store_in_a_file_opens_nothing_but_the_way_on() -> None:
+    central = {"url": "https://central.example.com:8443"}
+    found = _cluster(feedback={"store": {"hostPath": "/data"}, "push": central})
+    for pod in found.pods:
+        assert not found.allows(pod, OUTSIDE, 5432)
+        assert found.allows(pod, OUTSIDE, 8443) == (pod.name == "shop-hem-predictor")
 
 
 @pytest.mark.parametrize("there", [True, False])
