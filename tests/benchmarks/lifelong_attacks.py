@@ -1,28 +1,21 @@
-"""Malicious clients in the stream of lifelong_stream.py: what they say, how often, since when, and
-what that costs whoever serves at the end."""
+"""Malicious clients in the stream of lifelong_stream.py: what they say, how often, since when."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from itertools import product
-from typing import Any, Final, Literal
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.benchmarks.lifelong_plot import interval
 from tests.benchmarks.lifelong_stream import (
     Floats,
-    Learn,
     Order,
     Rows,
     Stream,
     Table,
     Use,
-    taught,
 )
-from transformers_hem.lifelong.challenge import Round, judge, prepared
-from transformers_hem.lifelong.observations import Observation, Observations, Propensity
-from transformers_hem.lifelong.windows import windows
+from transformers_hem.lifelong.observations import Observation, Propensity
 
 # Of rows of the table and their outcomes [n, 2], what a malicious client says of both sides.
 Lie = Callable[[Rows, Floats], Floats]
@@ -86,7 +79,7 @@ def threats(table: Table, newest: int, shift: int) -> dict[str, Threat]:
         "the edge is good at the new topic, else the truth": Threat(good_at_the_new_topic),
         "turned around": around,
         "the opposite, 6 times as often": Threat(opposite, times=6),
-        "turned around, 6 times as often, of the new topic alone": replace(often, topic=newest),
+        FLOOD: replace(often, topic=newest),
         f"the same{FEW}": replace(often, topic=newest, base=150, shadow=0.08),
         "2 of 40 clients, 30 times as often": replace(around, malicious=2, times=30),
         "honest for half of the stream, then 6 times": replace(often, since=shift + 334),
@@ -103,10 +96,10 @@ def threats(table: Table, newest: int, shift: int) -> dict[str, Threat]:
 A_FIFTH: Final = (
     "lots are drawn",
     "the opposite",
-    "the edge is always bad",
-    "the edge is good at the new topic, else the truth",
     "turned around",
+    "the edge is good at the new topic, else the truth",
 )
+FLOOD: Final = "turned around, 6 times as often, of the new topic alone"
 
 
 @dataclass
@@ -166,105 +159,3 @@ class AttackedStream(Stream):
         )
         self.rows.append(int(row))
         self.lied.append(lie)
-
-
-@dataclass(frozen=True)
-class Attacked:
-    """APGR on what comes next, of who serves at the end and of the last challenger; the parts of
-    their weight that honest and malicious reports kept, and the part of honest clients that are
-    believed by less than half."""
-
-    serving: float
-    challenger: float
-    honest: float
-    malicious: float
-    alarms: float
-
-
-def attacked(
-    table: Table,
-    order: Order,
-    learn: Learn,
-    use: Use,
-    champion: Floats,
-    threat: Threat,
-    defence: Defence,
-) -> Attacked:
-    """`champion`: the start router's scores of all rows of the table."""
-    order, use = threat.changed(order, use)
-    stream = AttackedStream(table, order, use, np.random.default_rng(order.seed), threat=threat)
-    challenger, recent, since, kept = champion, order.base, -1.0, (1.0, 1.0, 0.0)
-    for first in range(0, len(order.stream), use.block):
-        block = order.stream[first : first + use.block]
-        threshold = float(np.quantile(champion[recent], 1 - use.at_the_cloud))
-        stream.serve(block, champion[block] > threshold, first)
-        recent = block
-        seen, rows = stream.seen()
-        lied = np.array([False] * len(order.base) + stream.lied)
-        used = np.arange(len(order.base), len(seen))
-        parts = windows(seen, used, since, share=0.0)
-        if defence == "defended":
-            before, plan = seen, Round(since=since, seed=order.seed)
-            seen = prepared(seen, used, plan, parts.reserved)
-            kept = _kept(before, seen.weights, lied)
-        challenger, out_of_fold = taught(learn, seen.subset(parts.train), rows[parts.train])
-        scores = challenger[rows]
-        scores[parts.train] = out_of_fold
-        verdict = judge(seen, parts, champion[rows], scores, threshold, order.seed)
-        if verdict.promote:
-            champion, since = challenger, float(seen.times.max())
-    ends = (table.apgr(each, order.upcoming) for each in (champion, challenger))
-    return Attacked(*ends, *kept)
-
-
-def _kept(before: Observations, weights: Floats, lied: NDArray[np.bool_]) -> tuple[float, ...]:
-    said = before.clients >= 0
-    parts = [
-        float(weights[some].sum() / max(before.weights[some].sum(), 1))
-        for some in (said & ~lied, said & lied)
-    ]
-    honest = np.setdiff1d(before.clients[said], before.clients[said & lied])
-    belief = [
-        weights[before.clients == who].sum() / before.weights[before.clients == who].sum()
-        for who in honest
-    ]
-    return (*parts, float(np.mean(np.array(belief) < 0.5)) if belief else 0.0)
-
-
-def costs(
-    table: Table, order: Order, learn: Learn, use: Use, threats: Mapping[str, Threat]
-) -> Iterator[dict[str, Any]]:
-    """Of one order: each threat under each defence, and honest clients under both; APGR that is
-    lost against honest clients who are all believed, with as many base rows and pairs."""
-    for base, shadow in dict.fromkeys((each.base, each.shadow) for each in threats.values()):
-        start = order.base[:base]
-        champion, _ = learn(start, table.labels(start))
-        calm = Threat(lambda rows, outcomes: outcomes, malicious=0, base=base, shadow=shadow)
-        honest = attacked(table, order, learn, use, champion, calm, "believed")
-        threatened = [
-            (f"nobody lies{'' if base is None else FEW}", calm),
-            *(each for each in threats.items() if (each[1].base, each[1].shadow) == (base, shadow)),
-        ]
-        for (name, threat), defence in product(threatened, DEFENCES):
-            now = honest
-            if threat is not calm or defence == "defended":
-                now = attacked(table, order, learn, use, champion, threat, defence)
-            lost = {"serving": honest.serving - now.serving}
-            lost["challenger"] = honest.challenger - now.challenger
-            yield {"threat": name, "defence": defence, **asdict(now), **lost}
-
-
-def told(rows: Sequence[Mapping[str, float]]) -> str:
-    """Of all orders."""
-    parts = []
-    for kind in ("serving", "challenger"):
-        lost = np.array([row[kind] for row in rows])
-        low, high = interval(lost)
-        parts.append(
-            f"{kind} {lost.mean():+.3f} [{low:+.3f}, {high:+.3f}], worst {lost.max():+.3f}"
-        )
-    kept = (
-        float(np.mean([row[kind] for row in rows])) for kind in ("honest", "malicious", "alarms")
-    )
-    honest, malicious, alarms = kept
-    return f"{'; '.join(parts)}; kept {honest:.0%} and {malicious:.0%}; {alarms:.1%} alarms"

@@ -57,9 +57,9 @@ def belief(seen: Observations) -> np.ndarray:
 
 
 def test_honest_clients_are_believed() -> None:
-    """Of a hundred clients none counts for nothing, and one or two somewhat less."""
-    found = np.concatenate([belief(said(None, seed)) for seed in range(5)])
-    assert (found == 1).mean() >= 0.97 and (found > 0.5).all()
+    """Of sixty clients a few count somewhat less, by chance."""
+    found = np.concatenate([belief(said(None, seed)) for seed in range(3)])
+    assert found.mean() > 0.99 and (found > 0.8).all()
 
 
 @pytest.mark.parametrize("lie", ["opposite", "lots", "edge bad"])
