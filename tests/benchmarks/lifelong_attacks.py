@@ -81,10 +81,20 @@ def threats(table: Table, newest: int, shift: int) -> dict[str, Threat]:
         "the opposite, 6 times as often": Threat(opposite, times=6),
         FLOOD: replace(often, topic=newest),
         f"the same{FEW}": replace(often, topic=newest, base=150, shadow=0.08),
+        "turned around, few base rows, no pairs": replace(around, base=150, shadow=0.0),
+        "the same, 6 times as often, of the new topic": replace(
+            often, topic=newest, base=150, shadow=0.0
+        ),
+        "the edge is good at the new topic, else the truth, 6 times as often": Threat(
+            good_at_the_new_topic, times=6
+        ),
         "2 of 40 clients, 30 times as often": replace(around, malicious=2, times=30),
         "honest for half of the stream, then 6 times": replace(often, since=shift + 334),
         "as comparisons of both sides, 3 times as often": replace(around, times=3, both=True),
         "40 of 200 clients, 6 times as often": replace(often, clients=200, malicious=40),
+        "18 of 40 clients, 3 times as often, few base rows, no pairs": replace(
+            around, malicious=18, times=3, base=150, shadow=0.0
+        ),
         "each report by a client of its own": replace(around, sybils=True),
         "each by a client of its own, 6 times as often": replace(often, sybils=True),
         "each of a client of its own, honest ones too": replace(around, alone=True),

@@ -33,9 +33,9 @@ def disagreement(opinions: Opinions, sides: list[Side], rows: Indices, within: F
     guess = np.zeros(shown.shape)
     unsure = []
     for side, each in enumerate(sides):
-        guess[shown[:, side], side], found = each.without(rows[shown[:, side]])
-        unsure.append(found)
-    both = shown.all(axis=1)
+        guess[shown[:, side], side], doubts = each.without(rows[shown[:, side]])
+        unsure.append(doubts)
+    both = np.asarray(shown.all(axis=1))
     kinds = np.stack([*(shown & ~both[:, None]).T, both]).astype(float)
     parts = np.where(both[:, None], _SIDES, shown)  # of each side in a report
     outcomes = np.where(shown, opinions.outcomes[rows], 0.0)
