@@ -8,14 +8,14 @@ With LIFELONG_PLOT=docs/images/lifelong.png it draws the picture of docs/lifelon
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.benchmarks.lifelong_attacks import attacks
+from tests.benchmarks.lifelong_abuse import NOBODY, Challengers, Rounds, reported
+from tests.benchmarks.lifelong_attacks import A_FIFTH, FLOOD, threats
 from tests.benchmarks.lifelong_plot import draw, interval, recovered
 from tests.benchmarks.lifelong_stream import (
     Floats,
@@ -42,7 +42,6 @@ from tests.benchmarks.lifelong_tables import (
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3 * 3600)]
 
 ORDERS = range(10)
-ATTACKED = range(3)
 PLOT = "LIFELONG_PLOT"
 PUBLIC_USE, EMBEDDED_USE, ATTACKED_USE = Use(block=3000), Use(block=334), Use(block=1334)
 PLAYED: dict[str, list[dict[str, Any]]] = {}
@@ -112,24 +111,30 @@ def test_embedded_generator() -> None:
     assert share >= 0.8
 
 
-def test_a_fifth_of_malicious_feedback() -> None:
-    """What it costs whoever serves at the end, beside what it would cost if all were believed."""
+def test_malicious_feedback_and_what_is_learned() -> None:
+    """What it costs the challenger, promoted or not, under attacks of all kinds."""
     table = embedded()
-    learn, newest = linear(table), int(table.topics.max())
-    costs: dict[tuple[str, bool], list[float]] = {}
-    for seed in ATTACKED:
-        order = embedded_order(table, seed)
-        honest = play(table, order, learn, ATTACKED_USE).apgr[-1]
-        for name, attack in attacks(table, newest).items():
-            for defended in (True, False):
-                use = replace(ATTACKED_USE, attack=attack, defended=defended)
-                cost = honest - play(table, order, learn, use).apgr[-1]
-                costs.setdefault((name, defended), []).append(cost)
-    for (name, defended), values in costs.items():
-        low, high = interval(np.array(values))
-        how = "defended" if defended else "all believed"
-        print(f"{name}, {how}: costs {np.mean(values):+.4f} APGR [{low:+.4f}, {high:+.4f}]")
-    assert max(np.mean(v) for (_, defended), v in costs.items() if defended) <= 0.02
+    orders = [embedded_order(table, seed) for seed in ORDERS]
+    known = {"nobody lies": NOBODY, **threats(table, int(table.topics.max()), orders[0].shift)}
+    found = reported(Challengers(table, Use()).play, orders, known)
+    for name in known:
+        assert mean(found[f"{name}, defended"], "challenger") <= 0.02, name
+    assert mean(found[f"{FLOOD}, believed"], "challenger") > 0.1
+
+
+def test_malicious_feedback_and_who_serves() -> None:
+    """What a fifth of it costs the router that serves after two rounds, and a flood."""
+    table = embedded()
+    orders = [embedded_order(table, seed) for seed in ORDERS]
+    every = threats(table, int(table.topics.max()), orders[0].shift)
+    known = {"nobody lies": NOBODY} | {name: every[name] for name in (*A_FIFTH, FLOOD)}
+    found = reported(Rounds(table, linear(table), ATTACKED_USE).play, orders, known)
+    for name in known:
+        assert mean(found[f"{name}, defended"], "serving") <= 0.02, name
+
+
+def mean(rows: list[dict[str, Any]], kind: str) -> float:
+    return float(np.mean([row[kind] for row in rows]))
 
 
 def test_the_picture() -> None:

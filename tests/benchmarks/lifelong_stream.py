@@ -56,17 +56,13 @@ class Order:
 @dataclass(frozen=True)
 class Use:
     """What comes back: `feedback` of the queries say how a side did, and `shadow` of those are
-    pairs. `attack`: what the malicious clients, the last fifth, make of the outcomes
-    of a query's row: (rows, outcomes) to outcomes; None: all are honest."""
+    pairs. All clients are honest; see lifelong_attacks.py for others."""
 
     feedback: float = 0.3
     shadow: float = 0.2
     at_the_cloud: float = 0.5
     block: int = 1000
     clients: int = 40
-    malicious: float = 0.2
-    attack: Callable[[Rows, Floats], Floats] | None = None
-    defended: bool = True
 
 
 @dataclass
@@ -97,12 +93,8 @@ class Stream:
         shown = rng.random(len(rows)) < use.feedback
         shadow = rng.random(len(rows)) < use.shadow
         client = rng.integers(use.clients, size=len(rows))
-        lying = client >= round(use.clients * (1 - use.malicious))
-        told = self.table.outcomes[rows]
-        if use.attack:
-            told = np.where(lying[:, None], use.attack(rows, told), told)
         for i in np.flatnonzero(shown):
-            truth = self.table.outcomes[rows[i]] if shadow[i] else told[i]
+            truth = self.table.outcomes[rows[i]]
             edge = float(truth[0]) if shadow[i] or not cloud[i] else None
             cloud_ = float(truth[1]) if shadow[i] or cloud[i] else None
             self.said.append(
@@ -141,8 +133,7 @@ def play(table: Table, order: Order, learn: Learn, use: Use) -> Played:
         seen, rows = stream.seen()
         used, plan = np.arange(len(order.base), len(seen)), Round(since=since, seed=order.seed)
         parts = windows(seen, used, since, share=0.0)
-        if use.defended:
-            seen = prepared(seen, used, plan, parts.reserved)
+        seen = prepared(seen, used, plan, parts.reserved)
         challenger, out_of_fold = taught(learn, seen.subset(parts.train), rows[parts.train])
         scores = challenger[rows]
         scores[parts.train] = out_of_fold

@@ -4,6 +4,8 @@ is proven better. Pure functions of rows; who stores rows and who switches route
 - observations.py   one row of what came back, and all of them in columns
 - outcomes.py       what the side that nobody saw would have done; doubly robust estimates
 - trust.py          how far a client's feedback is believed
+- disagreement.py   by how much a client disagrees with all others
+- others.py         what all others say of a client's queries
 - labelling.py      observations as the labels that learners take
 - windows.py        which rows are learned from, reserved for a promise, and judge
 - contest.py        champion against challenger: APGR, and cost at equal quality

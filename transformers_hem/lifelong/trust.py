@@ -1,50 +1,61 @@
 """How far a client's feedback is believed: a cap on what one client can say, and less weight for
-who disagrees with everybody else.
+who disagrees with all others (`disagreement.py`).
 
-What others say of a client's queries is the expectation of regressions that saw nothing of that
-client: base rows, shadow pairs, and all other clients. Three sums over the client's reports would
-be near 0 if it were honest: outcome minus expectation on either side, which grows for who always
-calls an answer good or bad; and the squared error beyond what chance makes, which grows for who
-says the opposite or draws lots. Each is compared with its standard deviation, in which `SLACK` is
-allowed to be shared by all of a client's reports: people differ, and regressions err.
+Disagreement is looked for in all that a client said, in the newest half of it and in the newest
+quarter: who was honest for long and then lies is believed up to then. Clients with few reports are
+looked at together, and so are those without a name.
 """
 
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from transformers_hem.arrays import Floats, Indices
+from transformers_hem.arrays import Flags, Floats, Indices
+from transformers_hem.lifelong.disagreement import disagreement
 from transformers_hem.lifelong.observations import Observations
-from transformers_hem.lifelong.outcomes import FOLDS, cross_fitted
+from transformers_hem.lifelong.others import Opinions
 
 SHARE: Final = 0.05  # of all rows' weight, base rows included, that one client can have
 FEWEST: Final = 5.0  # rows that it can have in any case
-SLACK: Final = 0.05  # of an outcome, a client's own standard or a regression's error
+FEW: Final = 10  # reports; who has less is looked at together with all such clients
 DOUBT: Final = 2.5  # standard deviations from which on a client counts less
 DISBELIEF: Final = 4.0  # and from which on not at all
-ROUNDS: Final = 2  # of which each fits with the weights of the one before
+NEWEST: Final = (1.0, 0.5, 0.25)  # shares of a client's reports that are looked at
+POOL, UNNAMED = 0, 1  # speakers that are many: with few reports, and without a name
+ROUNDS: Final = 3  # the first asks what needs no trust; then others by how far they're believed
+KNOWN: Final = 20_000  # rows that nobody said, base rows and pairs, that are asked at most
 
 
 def capped(seen: Observations, share: float = SHARE, fewest: float = FEWEST) -> Floats:
-    """[N]: the rows' weights, no client's sum above `share` of all rows' or `fewest` rows."""
-    totals = _totals(seen, seen.weights)
+    """[N]: the rows' weights, no client's sum above `share` of all rows' or `fewest` rows. A
+    report on both sides is two. Who gave no name is not capped: it may be everybody."""
+    loads = seen.weights * seen.seen.sum(axis=1)
     most = max(share * float(seen.weights.sum()), fewest)
-    factor = np.minimum(1.0, most / np.maximum(totals, 1e-12))
-    return _by_row(seen, seen.weights, factor)
+    factor = _factors(_totals(seen.clients, loads, len(seen.names)), most)
+    return _by_client(seen, factor)
 
 
 def trusted(seen: Observations, seed: int = 0) -> Floats:
-    """[N]: the rows' weights by how far their clients are believed."""
-    said = seen.clients >= 0
-    if len(np.unique(seen.clients[said])) < 2:
+    """[N]: the rows' weights by how far their clients are believed. Base rows and shadow pairs
+    need no trust: no client has said them."""
+    said = np.flatnonzero(~seen.trusted)
+    said = said[np.argsort(seen.times[said], kind="stable")]
+    if not len(said):
         return seen.weights
-    groups = _groups(seen, seed)
-    belief = np.ones(len(seen.names))
+    opinions = Opinions(seen, _known(seen, seed), said)
+    speakers = _speakers(seen.clients[said])
+    votes = _votes(seen.weights[said], speakers)
+    belief = np.zeros(len(said))
     for _ in range(ROUNDS):
-        weighted = replace(seen, weights=_by_row(seen, seen.weights, belief))
-        belief = believed(disagreement(seen, cross_fitted(weighted, groups)))
-    return _by_row(seen, seen.weights, belief)
+        sides = opinions.weighted(votes * belief)
+        for speaker in np.unique(speakers):
+            rows = np.flatnonzero(speakers == speaker)
+            newest = _newest(len(rows))
+            found = believed(disagreement(opinions, sides, rows, newest))
+            belief[rows] = np.where(newest, found[:, None], 1.0).min(axis=0)
+    weights = seen.weights.copy()
+    weights[said] *= belief
+    return weights
 
 
 def believed(deviations: Floats) -> Floats:
@@ -54,47 +65,51 @@ def believed(deviations: Floats) -> Floats:
     return np.asarray(np.where(deviations < DISBELIEF, (DOUBT / beyond) ** 2, 0.0))
 
 
-def disagreement(seen: Observations, guess: Floats) -> Floats:
-    """[clients]: standard deviations by which a client's reports disagree with a guess [N, 2] that
-    knows nothing of it; the largest of the three."""
-    clients = np.repeat(seen.clients[:, None], 2, axis=1)
-    counted = seen.seen & (clients >= 0) & ~np.isnan(guess)
-    found = []
-    for side in range(2):
-        known = counted[:, side]
-        chance, who = guess[known, side], seen.clients[known]
-        error = seen.outcomes[known, side] - chance
-        found.append(np.abs(_deviations(error, chance * (1 - chance), who, len(seen.names))))
-    chance, who = guess[counted], clients[counted]
-    spread = chance * (1 - chance)
-    excess = (seen.outcomes[counted] - chance) ** 2 - spread
-    found.append(_deviations(excess, spread * (1 - 2 * chance) ** 2, who, len(seen.names)))
-    return np.asarray(np.max(found, axis=0))
+def _newest(count: int) -> Flags:
+    """[len(NEWEST), count]: which of a speaker's rows are in the newest share of them."""
+    first = [count - int(np.ceil(share * count)) for share in NEWEST]
+    return np.arange(count) >= np.array(first)[:, None]
 
 
-def _deviations(values: Floats, variances: Floats, who: Indices, clients: int) -> Floats:
-    total, variance, count = (
-        np.bincount(who, weights=each, minlength=clients)
-        for each in (values, variances, np.ones(len(values)))
-    )
-    return np.asarray(total / np.sqrt(np.maximum(variance + (SLACK * count) ** 2, 1e-12)))
+def _known(seen: Observations, seed: int) -> Indices:
+    """Rows that need no trust: of too many half are the newest, the others drawn."""
+    rows = np.flatnonzero(seen.trusted & (seen.weights > 0))
+    if len(rows) <= KNOWN:
+        return rows
+    by_time = rows[np.argsort(seen.times[rows], kind="stable")]
+    old, new = by_time[: -KNOWN // 2], by_time[-KNOWN // 2 :]
+    drawn = np.random.default_rng(seed).choice(old, KNOWN - len(new), replace=False)
+    return np.concatenate([drawn, new])
 
 
-def _groups(seen: Observations, seed: int) -> Indices:
-    """[N]: the fold of the row's client, -1 for rows that nobody said."""
-    order = np.random.default_rng(seed).permutation(len(seen.names))
-    folds = order % min(FOLDS, len(seen.names))
-    return np.asarray(np.where(seen.clients >= 0, folds[seen.clients], -1))
+def _speakers(clients: Indices) -> Indices:
+    """[n]: who speaks: a client from 2 on; all who gave no name, and all with few reports."""
+    speakers = np.where(clients < 0, UNNAMED, clients + 2)
+    few = np.bincount(speakers) < FEW
+    return np.where(few[speakers], POOL, speakers)
 
 
-def _totals(seen: Observations, weights: Floats) -> Floats:
-    said = seen.clients >= 0
-    found = np.bincount(seen.clients[said], weights=weights[said], minlength=len(seen.names))
-    return np.asarray(found, dtype=float)
+def _votes(weights: Floats, speakers: Indices) -> Floats:
+    """[n]: weights of which no speaker has more than the median one, so that who says most doesn't
+    outvote all others. Those with few reports, who are easily made up, have as much as all others
+    together."""
+    totals = _totals(speakers, weights, int(speakers.max()) + 1)
+    most = max(float(np.median(totals[totals > 0])), FEW) if totals.any() else FEW
+    limits = np.full(len(totals), float(most))
+    limits[POOL] = max(most, float(np.minimum(totals[POOL + 1 :], most).sum()))
+    return np.asarray(weights * _factors(totals, limits)[speakers])
 
 
-def _by_row(seen: Observations, weights: Floats, factor: Floats) -> Floats:
-    """[N]: weights times the factor of the row's client."""
+def _factors(totals: Floats, most: float | Floats) -> Floats:
+    return np.asarray(np.minimum(1.0, most / np.maximum(totals, 1e-12)))
+
+
+def _totals(who: Indices, weights: Floats, count: int) -> Floats:
+    known = who >= 0
+    return np.bincount(who[known], weights=weights[known], minlength=count).astype(float)
+
+
+def _by_client(seen: Observations, factor: Floats) -> Floats:
     if not len(factor):
-        return weights
-    return np.asarray(weights * np.where(seen.clients >= 0, factor[seen.clients], 1.0))
+        return seen.weights
+    return np.asarray(seen.weights * np.where(seen.clients >= 0, factor[seen.clients], 1.0))

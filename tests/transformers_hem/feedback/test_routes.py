@@ -170,6 +170,22 @@ async def test_a_clients_key_is_not_anothers(tmp_path: Path, keys: Path) -> None
             assert reply.json()["feedback"][0]["state"] == "new"
 
 
+async def test_who_says_it_is_told_by_the_token_and_by_nothing_that_is_sent(
+    tmp_path: Path, keys: Path
+) -> None:
+    """So what one token says counts as one client's, however it is sent."""
+    async with collecting(str(tmp_path / "feedback.db"), keys=keys) as (client, _):
+        await pushes(client, decided("r1"), headers=BOSS)
+        for headers in (TEAM, OTHER):
+            one = {"request_id": "r1", "thumbs": "up"}
+            named = {**headers, "x-hem-tenant": "boss", "x-client": "boss"}
+            assert (await client.post("/feedback", json=one, headers=named)).status_code == 200
+            claimed = await client.post("/feedback", json={**one, "client": "b"}, headers=headers)
+            assert claimed.status_code == 400 and "'client' is not known" in claimed.text
+        rows = lines(await client.get("/feedback/export", headers=BOSS))
+        assert {row["client"] for row in rows} == {client_of({}, name=n) for n in ("team", "other")}
+
+
 async def test_what_a_user_said_and_asked_is_forgotten(place: Place, keys: Path) -> None:
     async with collecting(store_of(place), keys=keys) as (client, _):
         then = time.time() - 100
