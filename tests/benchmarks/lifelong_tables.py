@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ from transformers_hem.routers.directory import locate
 from transformers_hem.routers.encoder.router import ENCODER
 from transformers_hem.routers.encoder.training import run_all
 from transformers_hem.routers.kernel.learner import KernelTraining, fit, learn as fold_by_fold
-from transformers_hem.routers.linear.features import FeatureConfig, extract
+from transformers_hem.routers.linear.features import FeatureConfig, HashedQuery, extract
 from transformers_hem.routers.linear.learner import fit_linear, matrix
 from transformers_hem.routers.linear.score import link
 
 PUBLIC = ("mmlu", "gsm8k")
 FAMILIES = ("conversion", "strings", "arithmetic")  # the last is new after the shift
-BASE, HALF, UPCOMING = 500, 3000, 2000  # rows of the public tables
+BASE, HALF, FIRST_HALF, UPCOMING = 500, 4000, 3000, 2000  # rows of the public tables
 EMBEDDED_BASE, EMBEDDED_BEFORE, EMBEDDED_AFTER, EMBEDDED_UPCOMING = 700, 1000, 1667, 2500
 LANDMARKS = 1000  # of KernelRouter here, the informed one's too; the default has 3,000
 BUCKETS = 256  # of the bandit's hashed words
@@ -44,19 +45,38 @@ def _table(rows: list[dict[str, Any]], topics: list[str]) -> Table:
 
 
 def public(shared: Path) -> Table:
-    """MMLU, by its subjects, and GSM8K, of Mixtral-8x7B and GPT-4."""
+    """MMLU, by its subjects, and GSM8K, of Mixtral-8x7B and GPT-4. What regressions of words read
+    is at hand, as in a store: a simulation reads each text some hundred times."""
     files = [_rows(shared / "data" / f"{name}_mixtral_gpt4.jsonl.gz") for name in PUBLIC]
     rows = [row for file in files for row in file]
-    return _table(rows, [row.get("subject", "gsm8k") for row in rows])
+    table = _table(rows, [row.get("subject", "gsm8k") for row in rows])
+    buckets = FeatureConfig().buckets
+    return replace(table, queries=[HashedQuery(q, extract(q, buckets)) for q in table.queries])
 
 
 def public_order(table: Table, seed: int) -> Order:
-    """Half of the topics, drawn anew for each order, come first; the others after the shift."""
+    """Topics in a drawn order: those with half of the rows come first, the others after the
+    shift."""
     rng = np.random.default_rng(seed)
     topics = rng.permutation(table.topics.max() + 1)
-    first = np.isin(table.topics, topics[: len(topics) // 2])
+    rows = np.cumsum(np.bincount(table.topics)[topics])
+    cut = 1 + int(np.argmin(np.abs(rows - rows[-1] / 2)))
+    return _shifted(table, topics[:cut], HALF, rng, seed)
+
+
+def first_public_order(table: Table, seed: int) -> Order:
+    """As it was simulated first: half of the topics, however many rows they have, and a shorter
+    stream."""
+    rng = np.random.default_rng(seed)
+    topics = rng.permutation(table.topics.max() + 1)
+    return _shifted(table, topics[: len(topics) // 2], FIRST_HALF, rng, seed)
+
+
+def _shifted(table: Table, topics: Rows, half: int, rng: np.random.Generator, seed: int) -> Order:
+    """`half` rows of these topics, then of the others, as far as there are."""
+    first = np.isin(table.topics, topics)
     old, new = (rng.permutation(np.flatnonzero(each)) for each in (first, ~first))
-    before, after = min(HALF, len(old) - BASE), min(HALF, len(new) - UPCOMING // 2)
+    before, after = min(half, len(old) - BASE), min(half, len(new) - UPCOMING // 2)
     stream = np.concatenate([old[BASE : BASE + before], new[:after]])
     return Order(old[:BASE], stream, new[after : after + UPCOMING], before, seed)
 
@@ -96,7 +116,8 @@ def linear(table: Table) -> Learn:
 def layers(table: Table) -> Floats:
     """[N, F]: what the encoder of embedded:best, which was not trained, reads in each query."""
     encoder = locate("embedded:best") / ENCODER
-    return np.asarray(run_all(encoder, 256, table.queries, output="layers", of=np.stack))
+    texts = [str(query) for query in table.queries]
+    return np.asarray(run_all(encoder, 256, texts, output="layers", of=np.stack))
 
 
 def kernel(features: Floats) -> Learn:
