@@ -17,7 +17,6 @@ from transformers_hem.algorithms.base import AlgorithmParameters
 from transformers_hem.arrays import Floats, Values
 from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.assessment import assess
-from transformers_hem.routers.coupled import coupled
 from transformers_hem.routers.encoder.router import ENCODER
 from transformers_hem.routers.encoder.training import EncoderLearner, EncoderTraining, run_as_it_is
 from transformers_hem.routers.fitting import folds, logistic
@@ -31,9 +30,6 @@ from transformers_hem.routers.kernel.score import (
 from transformers_hem.routers.targets import rightness
 
 LEAST_EIGENVALUE = 1e-3  # of a kernel matrix whose diagonal is 1
-
-# Of what both sides find hard, where rows show one side only; see docs/lifelong.md.
-CORRELATION = 0.8
 
 
 class KernelTraining(EncoderTraining):
@@ -98,18 +94,11 @@ def fit(features: Values, labels: Labels, chosen: KernelTraining, seed: int) -> 
     landmarks = np.random.default_rng(seed).permutation(rows)[: chosen.landmarks]
     basis = _basis(similarity(landmarks, landmarks, chosen.gamma))
     mapped = similarity(rows, landmarks, chosen.gamma) @ basis
-    parts, intercepts = _regressions(mapped, labels, chosen.c)
-    weights = (basis @ parts).astype(np.float32)
-    return Kernel(projection, landmarks, weights, intercepts.astype(np.float32), chosen.gamma)
-
-
-def _regressions(mapped: Floats, labels: Labels, c: float) -> tuple[Floats, Floats]:
-    """Coefficients [columns, 2] and intercepts [2] of both sides."""
-    edge, cloud = labels.side_weights
-    if edge is not None and cloud is not None:
-        return coupled(mapped, rightness(labels), (edge, cloud), c, CORRELATION)
-    parts = [logistic(mapped, right, c) for right in rightness(labels)]
-    return np.stack([part for part, _ in parts], axis=1), np.array([each for _, each in parts])
+    sides = zip(rightness(labels), labels.side_weights, strict=True)
+    parts = [logistic(mapped, right, chosen.c, weights) for right, weights in sides]
+    weights = basis @ np.stack([part for part, _ in parts], axis=1)
+    intercepts = np.array([each for _, each in parts], np.float32)
+    return Kernel(projection, landmarks, weights.astype(np.float32), intercepts, chosen.gamma)
 
 
 def _basis(kernel: Values) -> Floats:
