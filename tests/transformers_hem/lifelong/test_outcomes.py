@@ -75,38 +75,6 @@ def test_doubly_robust_changes_nothing_where_both_sides_are_certain() -> None:
     assert doubly_robust(pairs, np.full((2, 2), 0.3)).tolist() == [[1, 0], [0, 1]]
 
 
-def test_regressions_of_each_side_learn_from_what_it_showed() -> None:
-    seen, _ = logged(2000, 2)
-    found = expected(seen, ["hard", "easy"])
-    assert found[:, 0] == pytest.approx([0.2, 0.9], abs=0.06)
-    assert found[:, 1] == pytest.approx([0.8, 0.8], abs=0.06)
-
-
-def test_a_cross_fitted_row_knows_nothing_of_its_group() -> None:
-    rows = [Observation("alpha beta", 1.0, 1.0, "base") for _ in range(30)]
-    rows += [Observation("gamma delta", 0.0, 0.0, "base") for _ in range(30)]
-    rows += [Observation("alpha beta", 0.0, 0.0, "explicit", client="liar") for _ in range(30)]
-    seen = Observations.of(rows)
-    groups = np.array([-1] * 60 + [0] * 30)
-    found = cross_fitted(seen, groups)
-    assert np.isnan(found[:60]).all()
-    assert (found[60:] > 0.8).all()
-
-
-def test_pairs_are_more_of_what_came_back_than_of_all_queries() -> None:
-    """One query in a hundred becomes a pair, and few users say something: of the rows a half."""
-    seldom = Propensity.of_served("edge", 1.0, 0.01)
-    pairs = [Observation(f"p{i}", 0.0, 1.0, "shadow", seldom) for i in range(50)]
-    said = [Observation(f"s{i}", 0.0, None, "explicit", seldom) for i in range(50)]
-    seen = Observations.of([*pairs, *said])
-    chances = among_returned(seen)
-    assert chances.tolist() == [[1.0, 0.5]] * 100
-    known = replace(seen, propensities=np.column_stack([chances, seen.propensities[:, 2]]))
-    wrong = np.full((100, 2), 0.5)
-    assert doubly_robust(known, wrong).mean(axis=0).tolist() == [0.0, 1.0]
-    assert doubly_robust(seen, wrong)[:, 1].mean() > 2  # by the share of all queries
-
-
 def served_by_the_edge(count: int, seed: int) -> tuple[Observations, np.ndarray]:
     """One row in four is a pair; where the edge errs, the cloud mostly does."""
     rng = np.random.default_rng(seed)
@@ -142,3 +110,35 @@ def test_pairs_alone_have_nothing_to_be_told() -> None:
     rows = [Observation("a", 1.0, 0.0, "base"), Observation("b", 0.0, 1.0, "base")]
     guess = np.full((2, 2), 0.3)
     assert (told_by_the_other(Observations.of(rows), guess) == guess).all()
+
+
+def test_regressions_of_each_side_learn_from_what_it_showed() -> None:
+    seen, _ = logged(2000, 2)
+    found = expected(seen, ["hard", "easy"])
+    assert found[:, 0] == pytest.approx([0.2, 0.9], abs=0.06)
+    assert found[:, 1] == pytest.approx([0.8, 0.8], abs=0.06)
+
+
+def test_a_cross_fitted_row_knows_nothing_of_its_group() -> None:
+    rows = [Observation("alpha beta", 1.0, 1.0, "base") for _ in range(30)]
+    rows += [Observation("gamma delta", 0.0, 0.0, "base") for _ in range(30)]
+    rows += [Observation("alpha beta", 0.0, 0.0, "explicit", client="liar") for _ in range(30)]
+    seen = Observations.of(rows)
+    groups = np.array([-1] * 60 + [0] * 30)
+    found = cross_fitted(seen, groups)
+    assert np.isnan(found[:60]).all()
+    assert (found[60:] > 0.8).all()
+
+
+def test_pairs_are_more_of_what_came_back_than_of_all_queries() -> None:
+    """One query in a hundred becomes a pair, and few users say something: of the rows a half."""
+    seldom = Propensity.of_served("edge", 1.0, 0.01)
+    pairs = [Observation(f"p{i}", 0.0, 1.0, "shadow", seldom) for i in range(50)]
+    said = [Observation(f"s{i}", 0.0, None, "explicit", seldom) for i in range(50)]
+    seen = Observations.of([*pairs, *said])
+    chances = among_returned(seen)
+    assert chances.tolist() == [[1.0, 0.5]] * 100
+    known = replace(seen, propensities=np.column_stack([chances, seen.propensities[:, 2]]))
+    wrong = np.full((100, 2), 0.5)
+    assert doubly_robust(known, wrong).mean(axis=0).tolist() == [0.0, 1.0]
+    assert doubly_robust(seen, wrong)[:, 1].mean() > 2  # by the share of all queries
