@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,23 +35,23 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _table(rows: list[dict[str, Any]], topics: list[str]) -> Table:
+    """What regressions of words read is at hand, as in a store: a simulation reads each text some
+    hundred times."""
     outcomes = [[row["edge_correct"], row["cloud_correct"]] for row in rows]
+    texts = [row["query"] for row in rows]
     numbers = {topic: number for number, topic in enumerate(dict.fromkeys(topics))}
     return Table(
-        [row["query"] for row in rows],
+        [HashedQuery(q, extract(q, FeatureConfig().buckets)) for q in texts],
         np.array(outcomes, dtype=float),
         np.array([numbers[topic] for topic in topics]),
     )
 
 
 def public(shared: Path) -> Table:
-    """MMLU, by its subjects, and GSM8K, of Mixtral-8x7B and GPT-4. What regressions of words read
-    is at hand, as in a store: a simulation reads each text some hundred times."""
+    """MMLU, by its subjects, and GSM8K, of Mixtral-8x7B and GPT-4."""
     files = [_rows(shared / "data" / f"{name}_mixtral_gpt4.jsonl.gz") for name in PUBLIC]
     rows = [row for file in files for row in file]
-    table = _table(rows, [row.get("subject", "gsm8k") for row in rows])
-    buckets = FeatureConfig().buckets
-    return replace(table, queries=[HashedQuery(q, extract(q, buckets)) for q in table.queries])
+    return _table(rows, [row.get("subject", "gsm8k") for row in rows])
 
 
 def public_order(table: Table, seed: int) -> Order:
