@@ -60,5 +60,5 @@ def draw(tables: Mapping[str, Sequence[Mapping[str, Any]]], out: Path) -> None:
         axes.set_xlabel("rows of feedback so far (grey line: the topic shifts)")
         axes.set_ylabel("APGR on what comes next")
         axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.axes[0].legend(frameon=False, fontsize=8, loc="lower right")
     figure.savefig(out)

@@ -68,9 +68,10 @@ class Use:
 @dataclass
 class Played:
     """`apgr` on what comes next, of who serves after each block, and of its challenger;
-    `feedbacks` so far."""
+    `feedbacks` so far; `came_back`: the table's rows of them."""
 
     start: float
+    came_back: Rows = field(default_factory=lambda: np.zeros(0, np.int64))
     apgr: list[float] = field(default_factory=list)
     feedbacks: list[int] = field(default_factory=list)
     challengers: list[float] = field(default_factory=list)
@@ -144,6 +145,7 @@ def play(table: Table, order: Order, learn: Learn, use: Use) -> Played:
         played.apgr.append(table.apgr(champion, order.upcoming))
         played.challengers.append(table.apgr(challenger, order.upcoming))
         played.feedbacks.append(len(stream.said))
+    played.came_back = np.array(stream.rows)
     return played
 
 
@@ -155,10 +157,10 @@ def taught(learn: Learn, seen: Observations, rows: Rows) -> tuple[Floats, Floats
     return challenger, out_of_fold[labelled.rows]
 
 
-def informed(table: Table, order: Order, learn: Learn) -> float:
-    """Of a router that knows both sides of everything so far."""
-    every = np.concatenate([order.base, order.stream])
-    return table.apgr(learn(every, table.labels(every))[0], order.upcoming)
+def informed(table: Table, order: Order, learn: Learn, rows: Rows) -> float:
+    """Of a router that knows both sides of the base rows and of `rows`."""
+    known = np.concatenate([order.base, rows])
+    return table.apgr(learn(known, table.labels(known))[0], order.upcoming)
 
 
 class ThompsonSampling:

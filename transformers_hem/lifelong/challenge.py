@@ -27,6 +27,7 @@ from transformers_hem.lifelong.outcomes import (
     among_returned,
     cross_fitted,
     doubly_robust,
+    told_by_the_other,
 )
 from transformers_hem.lifelong.trust import capped, trusted
 from transformers_hem.lifelong.windows import NEWEST, RESERVED, Windows, recency, windows
@@ -94,7 +95,7 @@ def judge(
     if not judging.paired.all():
         chances = np.column_stack([among_returned(judging), judging.propensities[:, 2]])
         known = replace(judging, propensities=chances)
-        outcomes = doubly_robust(known, _guess(seen, parts)[rows])
+        outcomes = doubly_robust(known, told_by_the_other(known, _guess(seen, parts)[rows]))
     pairs = int((judging.paired & judging.trusted).sum())
     return contest(Judged(champion[rows], challenger[rows], threshold, outcomes, pairs), seed)
 

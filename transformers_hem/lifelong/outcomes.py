@@ -88,6 +88,24 @@ def doubly_robust(seen: Observations, guess: Floats, most: float = MOST) -> Floa
     return np.asarray(guess + inverse * error)
 
 
+def told_by_the_other(seen: Observations, guess: Floats) -> Floats:
+    """[N, 2]: the guess of a side that only chance shows, made better by how the side that surely
+    is seen did on the same query: where one errs, the other mostly does.
+
+    Whether a row became a pair depends on neither outcome, so a doubly robust estimate stays right
+    on average with whatever guess the surely seen side gives (a control variate); what is left to
+    chance is smaller. One slope for each side, of the pairs' errors of both.
+    """
+    sure, found = seen.propensities[:, :2] >= 1, guess.copy()
+    error = seen.outcomes - guess
+    for side in range(2):
+        rows = sure[:, 1 - side] & ~sure[:, side] & seen.seen[:, 1 - side]
+        first, second = error[rows & seen.paired][:, [1 - side, side]].T
+        if first.any():
+            found[rows, side] += float(first @ second / (first @ first)) * error[rows, 1 - side]
+    return np.asarray(found)
+
+
 def among_returned(seen: Observations) -> Floats:
     """[N, 2]: how likely each side was seen, of rows that came back.
 

@@ -5,6 +5,8 @@ import pytest
 
 from transformers_hem.evaluation.quality import gap_recovered
 from transformers_hem.lifelong.contest import LEAST_PAIRS, LEAST_ROWS, Judged, contest
+from transformers_hem.lifelong.observations import Observation, Observations, Propensity
+from transformers_hem.lifelong.outcomes import doubly_robust, told_by_the_other
 
 Floats = np.ndarray
 
@@ -48,6 +50,28 @@ def test_equally_good_challengers_are_seldom_promoted() -> None:
         scores = [hardness + rng.normal(0, 0.5, 150) for _ in range(2)]
         promoted += contest(judged(*scores, outcomes), resamples=200).promote
     assert promoted <= 30  # 20 are expected; 31 or more have a chance of 1%
+
+
+def test_equally_good_challengers_are_seldom_promoted_on_one_side_of_most_rows_either() -> None:
+    """One row in four is a pair, of the others only the edge was seen."""
+    promoted = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        hardness, outcomes = sides(300, rng)
+        pair = rng.random(300) < 0.25
+        served = Propensity.of_served("edge", 1.0, 0.25)
+        seen = Observations.of(
+            [
+                Observation(f"{i}", edge, cloud if both else None, "explicit", served)
+                for i, ((edge, cloud), both) in enumerate(zip(outcomes.tolist(), pair, strict=True))
+            ]
+        )
+        guess = np.broadcast_to([0.6, 0.9], outcomes.shape)
+        known = doubly_robust(seen, told_by_the_other(seen, guess))
+        scores = [hardness + rng.normal(0, 0.5, 300) for _ in range(2)]
+        judging = Judged(*scores, 0.5, known, int(pair.sum()))
+        promoted += contest(judging, resamples=200).promote
+    assert promoted <= 30  # as above
 
 
 def test_the_difference_is_that_of_the_average_gap_recovered() -> None:

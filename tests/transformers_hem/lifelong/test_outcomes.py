@@ -12,6 +12,7 @@ from transformers_hem.lifelong.outcomes import (
     doubly_robust,
     expected,
     inverse_propensities,
+    told_by_the_other,
 )
 
 
@@ -72,6 +73,43 @@ def test_doubly_robust_changes_nothing_where_both_sides_are_certain() -> None:
     rows = [Observation("a", 1.0, 0.0, "base"), Observation("b", 0.0, 1.0, "base")]
     pairs = Observations.of(rows)
     assert doubly_robust(pairs, np.full((2, 2), 0.3)).tolist() == [[1, 0], [0, 1]]
+
+
+def served_by_the_edge(count: int, seed: int) -> tuple[Observations, np.ndarray]:
+    """One row in four is a pair; where the edge errs, the cloud mostly does."""
+    rng = np.random.default_rng(seed)
+    edge = rng.random(count) < 0.6
+    truth = np.stack([edge, rng.random(count) < np.where(edge, 0.95, 0.3)], axis=1).astype(float)
+    pair = rng.random(count) < 0.25
+    served = Propensity.of_served("edge", 1.0, 0.25)
+    rows = [
+        Observation(f"{i}", edge_, cloud if both else None, "explicit", served)
+        for i, ((edge_, cloud), both) in enumerate(zip(truth.tolist(), pair, strict=True))
+    ]
+    return Observations.of(rows), truth
+
+
+def test_the_side_that_was_seen_tells_of_the_other() -> None:
+    """The mean stays right, with less left to chance; what was surely seen is as it was."""
+    seen, truth = served_by_the_edge(20_000, 0)
+    guess = np.broadcast_to(truth.mean(axis=0), truth.shape)
+    told = told_by_the_other(seen, guess)
+    before, after = doubly_robust(seen, guess), doubly_robust(seen, told)
+    assert after[:, 1].mean() == pytest.approx(truth[:, 1].mean(), abs=0.02)
+    assert after[:, 1].std() < 0.85 * before[:, 1].std()
+    assert (told[:, 0] == guess[:, 0]).all() and (after[:, 0] == truth[:, 0]).all()
+
+
+def test_a_wrong_guess_is_put_right_all_the_same() -> None:
+    seen, truth = served_by_the_edge(20_000, 1)
+    told = told_by_the_other(seen, np.full(truth.shape, 0.2))
+    assert doubly_robust(seen, told)[:, 1].mean() == pytest.approx(truth[:, 1].mean(), abs=0.02)
+
+
+def test_pairs_alone_have_nothing_to_be_told() -> None:
+    rows = [Observation("a", 1.0, 0.0, "base"), Observation("b", 0.0, 1.0, "base")]
+    guess = np.full((2, 2), 0.3)
+    assert (told_by_the_other(Observations.of(rows), guess) == guess).all()
 
 
 def test_regressions_of_each_side_learn_from_what_it_showed() -> None:

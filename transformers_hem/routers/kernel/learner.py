@@ -3,7 +3,7 @@
 It takes minutes on a CPU, most of them to run the encoder, and needs no rows set apart.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -89,16 +89,41 @@ def learn(
 
 
 def fit(features: Values, labels: Labels, chosen: KernelTraining, seed: int) -> Kernel:
-    projection = _projection(features, chosen.components)
-    rows = _half(projection(features))
-    landmarks = np.random.default_rng(seed).permutation(rows)[: chosen.landmarks]
-    basis = _basis(similarity(landmarks, landmarks, chosen.gamma))
-    mapped = similarity(rows, landmarks, chosen.gamma) @ basis
-    sides = zip(rightness(labels), labels.side_weights, strict=True)
-    parts = [logistic(mapped, right, chosen.c, weights) for right, weights in sides]
-    weights = basis @ np.stack([part for part, _ in parts], axis=1)
-    intercepts = np.array([each for _, each in parts], np.float32)
-    return Kernel(projection, landmarks, weights.astype(np.float32), intercepts, chosen.gamma)
+    space = Space.of(features, chosen, seed)
+    return space.kernel(space.mapped(features), labels, chosen.c)
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where queries are compared: of layer features alone, no label has a part in it. `basis`: see
+    `_basis`."""
+
+    projection: Projection
+    landmarks: Values
+    basis: Floats
+    gamma: float
+
+    @classmethod
+    def of(cls, features: Values, chosen: KernelTraining, seed: int) -> "Space":
+        projection = _projection(features, chosen.components)
+        rows = np.random.default_rng(seed).permutation(_half(projection(features)))
+        landmarks = rows[: chosen.landmarks]
+        basis = _basis(similarity(landmarks, landmarks, chosen.gamma))
+        return cls(projection, landmarks, basis, chosen.gamma)
+
+    def mapped(self, features: Values) -> Floats:
+        """Coordinates [N, R] of layer features [N, F]."""
+        rows = _half(self.projection(features))
+        return np.asarray(similarity(rows, self.landmarks, self.gamma) @ self.basis)
+
+    def kernel(self, mapped: Floats, labels: Labels, c: float) -> Kernel:
+        """Of the labels' queries, by their coordinates."""
+        sides = zip(rightness(labels), labels.side_weights, strict=True)
+        parts = [logistic(mapped, right, c, weights) for right, weights in sides]
+        weights = self.basis @ np.stack([part for part, _ in parts], axis=1)
+        intercepts = np.array([each for _, each in parts], np.float32)
+        by_side = weights.astype(np.float32), intercepts
+        return Kernel(self.projection, self.landmarks, *by_side, self.gamma)
 
 
 def _basis(kernel: Values) -> Floats:
