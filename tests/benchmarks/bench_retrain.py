@@ -100,34 +100,31 @@ def run(checkout: str, *arguments: str) -> Ran:
         process.cpu_affinity(process.cpu_affinity()[:PROCESSORS])
         cpu, peak = 0.0, 0
         while process.poll() is None:
-            cpu, peak = max(cpu, _cpu_seconds(process)), max(peak, _resident(process))
+            found = [_taken(each) for each in _tree(process)]
+            cpu = max(cpu, sum(each for each, _ in found))
+            peak = max(peak, sum(each for _, each in found))
             time.sleep(0.1)
         seconds, printed = time.perf_counter() - began, process.stdout.read()
     assert process.returncode == 0
     return Ran(json.loads(printed), seconds, cpu, peak // 2**20)
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
-    """Of this process, of those that it waited for, and of those that still run."""
-    times = [each.cpu_times() for each in _tree(process)]
-    own = sum(each.user + each.system for each in times)
-    return own + sum(each.children_user + each.children_system for each in times)
-
-
-def _resident(process: psutil.Process) -> int:
-    return sum(each.memory_info().rss for each in _tree(process))
-
-
 def _tree(process: psutil.Process) -> list[psutil.Process]:
-    """Those that can still be asked."""
-    found = []
-    for each in [process, *process.children(recursive=True)]:
-        try:
-            each.cpu_times(), each.memory_info()
-            found.append(each)
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
-            pass
-    return found
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _taken(process: psutil.Process) -> tuple[float, int]:
+    """CPU seconds, with those of processes that it waited for, and bytes that are resident; none
+    of one that has just ended."""
+    try:
+        times, resident = process.cpu_times(), process.memory_info().rss
+    except psutil.NoSuchProcess:
+        return 0.0, 0
+    children = times.children_user + times.children_system
+    return times.user + times.system + children, resident
 
 
 @pytest.mark.timeout(3600)

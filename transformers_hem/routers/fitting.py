@@ -12,6 +12,7 @@ from transformers_hem.arrays import Flags, Floats, Indices
 from transformers_hem.routers.cross_entropy import CrossEntropy
 
 FOLDS = 5
+WORTH_A_COPY = 0.75  # where less of the rows count than that, those alone are copied
 
 # Coefficients, float [columns], and intercept.
 Linear = tuple[Floats, float]
@@ -37,15 +38,15 @@ def logistic(
     """
     if weights is None:
         weights = np.ones(len(target))
-    elif not (weights > 0).all():
-        counted = np.flatnonzero(weights > 0)
+    counted = weights > 0
+    if counted.mean() < WORTH_A_COPY:
         rows, target, weights = rows[counted], target[counted], weights[counted]
-    right, wrong = int((target > 0).sum()), int((target < 1).sum())
+        counted = counted[counted]
+    right, wrong = int((target[counted] > 0).sum()), int((target[counted] < 1).sum())
     if right == 0 or wrong == 0:  # a model that is never, or always, right
         return np.zeros(rows.shape[1]), math.log((right + 0.5) / (wrong + 0.5))
     total = float(weights.sum())
-    rows = rows.astype(np.float64, copy=False)
-    loss = CrossEntropy(rows, target, weights / total, 1 / (c * total))
+    loss = CrossEntropy(_exact(rows), target, weights / total, 1 / (c * total))
     coefficients, intercept = start or (np.zeros(rows.shape[1]), 0.0)
     found = loss.minimum(np.append(coefficients, intercept))
     return found[:-1], float(found[-1])
@@ -60,5 +61,10 @@ def both_logistic(
 ) -> list[Linear]:
     """Of both sides at the same time, in two threads: products with sparse matrices leave Python's
     lock to others."""
+    exact = _exact(rows)
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(logistic, (rows,) * 2, targets, (c,) * 2, weights, starts))
+        return list(pool.map(logistic, (exact,) * 2, targets, (c,) * 2, weights, starts))
+
+
+def _exact(rows: Any) -> Any:
+    return rows.astype(np.float64, copy=False)
