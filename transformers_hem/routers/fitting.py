@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
 
 from transformers_hem.arrays import Flags, Floats, Indices
 from transformers_hem.routers.cross_entropy import CrossEntropy
@@ -60,9 +61,10 @@ def both_logistic(
     starts: Sequence[Linear | None] = (None, None),
 ) -> list[Linear]:
     """Of both sides at the same time, in two threads: products with sparse matrices leave Python's
-    lock to others."""
+    lock to others. BLAS, which has only vectors to add up here, gets one thread for each: its own
+    would wait for each other, and take most of a busy machine's time."""
     exact = _exact(rows)
-    with ThreadPoolExecutor(2) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(2) as pool:
         return list(pool.map(logistic, (exact,) * 2, targets, (c,) * 2, weights, starts))
 
 
