@@ -5,6 +5,7 @@ is proven better. Pure functions of rows; who stores rows and who switches route
 - outcomes.py       what the side that nobody saw would have done; doubly robust estimates
 - trust.py          how far a client's feedback is believed
 - labelling.py      observations as the labels that learners take
+- scorer.py         a router's scores of queries, each asked of it once
 - windows.py        which rows are learned from, reserved for a promise, and judge
 - contest.py        champion against challenger: APGR, and cost at equal quality
 - recalibration.py  which pairs a threshold and its promise stand on

@@ -7,8 +7,8 @@ doubly robust estimates of `outcomes.py`: what is compared adds them up.
 
 A row counts by its weight, as in training: in what quality is the mean of, and in the share of
 queries that go to the cloud. So a row of a client that is half believed says half as much of how
-queries do, and of which queries there are. The bootstrap draws rows, and each keeps its weight: where few
-rows have most of the weight, intervals are as wide as those few allow.
+queries do, and of which queries there are. The bootstrap draws rows, and each keeps its weight:
+where few rows have most of the weight, intervals are as wide as those few allow.
 """
 
 from dataclasses import dataclass
@@ -132,9 +132,7 @@ class _Curves:
     area: Floats
 
     @classmethod
-    def of(
-        cls, scores: Floats, edge: Floats, cloud: Floats, counts: Floats
-    ) -> "_Curves":
+    def of(cls, scores: Floats, edge: Floats, cloud: Floats, counts: Floats) -> "_Curves":
         """`counts` [R, N]: how often a row was drawn, times its weight."""
         order = np.argsort(scores, kind="stable")
         drawn, gains = counts[:, order], (edge - cloud)[order]

@@ -8,11 +8,11 @@ from typing import Any
 class Outcome:
     """`version` is the new one, None where none was made; `champion` the one that was in force
     before, None for the first. `why` is a sentence. `limit`: so many of the `rows` were taken at
-    most, the newest and a draw of the others; None: all. `learned` rows trained it, `judged_by` rows
-    compared it, `reserved` pairs calibrated it. `drift` is of the newest queries, from those that
-    the champion was calibrated on; `recalibrated`: it is the champion, with another threshold, that
-    was promoted. `curves` are of those pairs, for pictures: by name,
-    points (share of cloud calls, quality)."""
+    most, the newest and a draw of the others; None: all. `learned` rows trained it, `judged_by`
+    rows compared it, `reserved` pairs calibrated it. `drift` is of the newest queries, from those
+    that the champion was calibrated on; `recalibrated`: it is the champion, with another threshold,
+    that was promoted. `curves` are of those pairs, for pictures: by name, points (share of cloud
+    calls, quality)."""
 
     promoted: bool
     why: str

@@ -199,9 +199,7 @@ class _Retraining:
         copied = self._out.with_name("champion")
         others = shutil.ignore_patterns(VERSION_FILE)
         shutil.copytree(champion.directory, copied, ignore=others, copy_function=shutil.copyfile)
-        chosen = recalibrate(
-            str(copied), champion.scorer, reserved, self._target, self._confidence
-        )
+        chosen = recalibrate(str(copied), champion.scorer, reserved, self._target, self._confidence)
         why = f"{outcome.why}; queries have drifted, so that the old threshold is chosen anew"
         outcome = replace(outcome, promise=chosen.promise, why=why, recalibrated=True)
         before = read_version(Path(champion.directory)).origin

@@ -1,4 +1,4 @@
-"""The mean cross-entropy of a linear model with a penalty on its squares, as scipy's solvers take it.
+"""The mean cross-entropy of a linear model with a penalty on its squares, for scipy's solvers.
 
 Targets are shares, so that a row needs not stand there once as right and once as wrong; rows are
 never copied; and a search may begin where another one, of nearly the same problem, has ended.

@@ -61,9 +61,7 @@ class LinearLearner(Learner):
         return model.write(directory)
 
 
-def fit_linear(
-    labels: Labels, seed: int, texts: Texts | None = None
-) -> tuple[LinearModel, Floats]:
+def fit_linear(labels: Labels, seed: int, texts: Texts | None = None) -> tuple[LinearModel, Floats]:
     """The router, and its candidate's raw difficulty of each row from the other folds. `texts`: of
     the labels' queries, where they were read already."""
     texts = texts or Reading().of(labels.queries)

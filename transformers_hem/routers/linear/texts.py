@@ -3,6 +3,7 @@ features are fitted to. Training's; `features` is what serving has of it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -111,7 +112,7 @@ def _norms(values: Values, starts: NDArray[np.integer]) -> Values:
     """[N], 1 for a text of nothing known. One text at a time: a product of its own rounds as it
     does in serving."""
     ends = starts.tolist()
-    parts = (values[start:end] for start, end in zip(ends[:-1], ends[1:], strict=True))
+    parts = (values[start:end] for start, end in pairwise(ends))
     squares = np.fromiter((part @ part for part in parts), np.float32, len(ends) - 1)
     return np.sqrt(np.where(squares > 0, squares, np.float32(1)))
 
