@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -61,11 +62,17 @@ def both_logistic(
     starts: Sequence[Linear | None] = (None, None),
 ) -> list[Linear]:
     """Of both sides at the same time, in two threads: products with sparse matrices leave Python's
-    lock to others. BLAS, which has only vectors to add up here, gets one thread for each: its own
-    would wait for each other, and take most of a busy machine's time."""
+    lock to others."""
     exact = _exact(rows)
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(2) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(2) as pool:
         return list(pool.map(logistic, (exact,) * 2, targets, (c,) * 2, weights, starts))
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """For regressions on sparse rows: BLAS has only vectors to add up there, and its threads, which
+    wait for each other without sleeping, would take a busy machine's time twenty times over."""
+    limits: AbstractContextManager[Any] = threadpool_limits(1, "blas")
+    return limits
 
 
 def _exact(rows: Any) -> Any:

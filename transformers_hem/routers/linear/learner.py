@@ -18,7 +18,7 @@ from transformers_hem.evaluation.quality import curve
 from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.assessment import assess
 from transformers_hem.routers.base import Learner
-from transformers_hem.routers.fitting import Linear, both_logistic, folds, logistic
+from transformers_hem.routers.fitting import Linear, both_logistic, folds, logistic, one_blas_thread
 from transformers_hem.routers.linear.features import FeatureConfig
 from transformers_hem.routers.linear.score import SUMS, LinearConfig, LinearModel, Link, link
 from transformers_hem.routers.linear.texts import Reading, Texts, columns_of, fit, matrix
@@ -43,7 +43,8 @@ class Candidate:
             ridge = Ridge(alpha=self.strength).fit(rows, difference(labels))
             return [(ridge.coef_, float(ridge.intercept_))]
         if self.link == "logistic":
-            return [logistic(rows, labels.hard.astype(float), self.strength, start=starts[0])]
+            with one_blas_thread():
+                return [logistic(rows, labels.hard.astype(float), self.strength, start=starts[0])]
         return both_logistic(rows, rightness(labels), self.strength, labels.side_weights, starts)
 
 
