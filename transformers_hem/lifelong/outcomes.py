@@ -79,10 +79,10 @@ class _Regressions:
         features = fit(CONFIG, texts)
         columns = columns_of(features)
         starts = [None, None] if near is None else [near.at(side, columns) for side in range(2)]
-        counted = np.where(np.isnan(outcomes), 0.0, weights)
-        targets = np.nan_to_num(outcomes)
+        counted = list(np.where(np.isnan(outcomes), 0.0, weights).T)
+        targets = list(np.nan_to_num(outcomes).T)
         rows = matrix(features, texts)
-        return cls(features, both_logistic(rows, targets.T, STRENGTH, counted.T, starts))
+        return cls(features, both_logistic(rows, targets, STRENGTH, counted, starts))
 
     def at(self, side: int, columns: Indices) -> Linear:
         """Coefficients of these columns, 0 of those that were not seen here."""

@@ -38,7 +38,7 @@ class Candidate:
         self, rows: csr_matrix, labels: Labels, near: Sequence[Linear] | None = None
     ) -> list[Linear]:
         """One for each sum. `near`: of a candidate with the same link, to begin at."""
-        starts = near or [None] * SUMS[self.link]
+        starts: Sequence[Linear | None] = near or [None] * SUMS[self.link]
         if self.link == "clip":
             ridge = Ridge(alpha=self.strength).fit(rows, difference(labels))
             return [(ridge.coef_, float(ridge.intercept_))]
