@@ -50,7 +50,7 @@ Limit = Annotated[
     typer.Option(
         min=1,
         help="Learn from a subsample of so many rows: the newest half, and a draw of the others. "
-        "Default: all of them, and 4000 for a KernelRouter.",
+        "Default: all of them, and 6000 for a KernelRouter.",
         show_default=False,
     ),
 ]

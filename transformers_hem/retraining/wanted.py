@@ -14,7 +14,7 @@ from transformers_hem.versions.folder import KEEP
 QUALITY_LOSS: Final = 0.05
 CONFIDENCE: Final = 0.9
 # Rows to learn from, where nobody says how many: an encoder takes long for each.
-LIMITS: Final[Mapping[str, int]] = {"KernelRouter": 4000}
+LIMITS: Final[Mapping[str, int]] = {"KernelRouter": 6000}
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,8 @@ def test_a_retraining_tells_and_writes_what_it_did(hem: Hem, tmp_path: Path) -> 
 
 
 def test_help_and_report_state_the_subsample(hem: Hem, tmp_path: Path) -> None:
-    assert f"{LIMITS['KernelRouter']} for a KernelRouter" in " ".join(hem("--help")[1].split())
+    shown = " ".join(hem("--help")[1].replace("│", " ").split())
+    assert f"and {LIMITS['KernelRouter']} for a KernelRouter" in shown
     base = str(write_rows(tmp_path / "base.jsonl", queries(400, 2)))
     code, printed = hem("--data", base, "--dry-run", "--limit", "300")
     assert code == 0, hem.error
