@@ -56,13 +56,17 @@ def day(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     base, shadow = round(BASE * ROWS), round(SHADOW * ROWS)
     write_rows(folder / "base.jsonl", rows[:base])
     store, now = Store(folder / "feedback.db"), time.time()
-    store.shadows(rows[base : base + shadow : 2], now - ROWS, route="edge")
-    store.shadows(rows[base + 1 : base + shadow : 2], now - ROWS, route="cloud")
+    first = (
+        now - shadow
+    )  # one pair of each side a second, and one client after the other beside them
+    store.shadows(rows[base : base + shadow : 2], first, route="edge")
+    store.shadows(rows[base + 1 : base + shadow : 2], first, route="cloud")
     said = rows[base + shadow :]
     for client in range(CLIENTS):
         some = said[client::CLIENTS]
         route = "edge" if client % 2 else "cloud"
-        store.shadows(some, now - ROWS, route=route, source="user", client=f"client-{client}")
+        at = first + client * shadow / 2 / CLIENTS
+        store.shadows(some, at, route=route, source="user", client=f"client-{client}")
     store.close()
     write_rows(folder / "few.jsonl", rows[:1000])
     train(folder / "few.jsonl", "LinearRouter", folder / "start")
