@@ -1,10 +1,10 @@
 """`hem retrain`."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from inferencegraph.commands import retrain_options as options
 from inferencegraph.commands.options import AsJson
 from inferencegraph.commands.train import training_parameters
 from predictors.errors import ConfigurationError
@@ -14,112 +14,27 @@ if TYPE_CHECKING:
 
 
 def retrain(
-    version: Annotated[
-        int | None,
-        typer.Argument(
-            metavar="[VERSION]",
-            help="With --rollback: the version to go back to. Default: the one before.",
-            show_default=False,
-        ),
-    ] = None,
+    version: options.Version = None,
     *,
-    router: Annotated[
-        Path,
-        typer.Option(
-            envvar="HEM_ROUTER",
-            help="The folder of versions, which HEM_ROUTER of the HEM servers names.",
-            show_default=False,
-        ),
-    ],
-    store: Annotated[
-        str,
-        typer.Option(
-            envvar="HEM_FEEDBACK_STORE",
-            help="The store of feedback: SQLite's file, or PostgreSQL's URL.",
-            show_default=False,
-        ),
-    ] = "",
-    data: Annotated[
-        list[Path] | None,
-        typer.Option(help="Labelled rows as for hem train; repeatable.", show_default=False),
-    ] = None,
-    algorithm: Annotated[
-        str | None,
-        typer.Option(
-            help="Default: that of the version in force, LinearRouter for the first.",
-            show_default=False,
-        ),
-    ] = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="Kernel, KNN, BERT: as for hem train.")
-    ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Of the training: as for hem train."),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Learn from so many rows: the newest, and a draw of the others.",
-            show_default=False,
-        ),
-    ] = None,
-    max_quality_loss: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="What the new version has to promise. Default: what the one in force does, 0.05 "
-            "of the first.",
-            show_default=False,
-        ),
-    ] = None,
-    edge_ratio: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Instead: the share at the edge.", show_default=False),
-    ] = None,
-    confidence: Annotated[
-        float | None,
-        typer.Option(min=0.5, max=0.9999, help="That the promise holds.", show_default=False),
-    ] = None,
-    seed: Annotated[int, typer.Option()] = 0,
-    keep: Annotated[int, typer.Option(min=1, help="Versions to keep.")] = 10,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Train and compare, and switch nothing.")
-    ] = False,
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.html",
-            help="Write the report here, too. It is always in reports/ of the folder.",
-            show_default=False,
-        ),
-    ] = None,
-    add: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ROUTER",
-            help="Instead of training: put this router in force, as the next version.",
-            show_default=False,
-        ),
-    ] = None,
-    first: Annotated[
-        bool,
-        typer.Option("--first", help="With --add: only where there is no version yet."),
-    ] = False,
-    rollback: Annotated[
-        bool, typer.Option("--rollback", help="Instead: go back to the version before.")
-    ] = False,
-    check: Annotated[
-        bool,
-        typer.Option(
-            "--check",
-            help="Instead: does the version in force keep its promise? Goes back where not.",
-        ),
-    ] = False,
-    versions: Annotated[
-        bool, typer.Option("--versions", help="Instead: list the versions.")
-    ] = False,
+    router: options.Router,
+    store: options.Store = "",
+    data: options.Data = None,
+    algorithm: options.Algorithm = None,
+    encoder: options.Encoder = None,
+    setting: options.Setting = None,
+    limit: options.Limit = None,
+    max_quality_loss: options.MaxQualityLoss = None,
+    edge_ratio: options.EdgeRatio = None,
+    confidence: options.Confidence = None,
+    seed: options.Seed = 0,
+    keep: options.Keep = 10,
+    dry_run: options.DryRun = False,
+    report: options.Report = None,
+    add: options.Add = None,
+    first: options.First = False,
+    rollback: options.Rollback = False,
+    check: options.Check = False,
+    versions: options.List = False,
     as_json: AsJson = False,
 ) -> None:
     """Trains a router on what came back from use, and puts it in force where it is proven better.

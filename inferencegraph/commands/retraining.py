@@ -32,6 +32,7 @@ def _sentences(outcome: "Outcome") -> list[str]:
         f"{outcome.algorithm} learned from {outcome.learned} rows, judged by the newest "
         f"{outcome.judged_by}, calibrated on {outcome.reserved} pairs ({_rows(outcome.rows)})"
     ]
+    lines += [outcome.subsample] if outcome.subsample else []
     lines += [f"left out {count}: {why}" for why, count in outcome.left_out.items()]
     if outcome.promise:
         lines.append(f"it promises {outcome.promise}")

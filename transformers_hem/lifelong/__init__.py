@@ -7,6 +7,7 @@ is proven better. Pure functions of rows; who stores rows and who switches route
 - disagreement.py   by how much a client disagrees with all others
 - others.py         what all others say of a client's queries
 - labelling.py      observations as the labels that learners take
+- scorer.py         a router's scores of queries, each asked of it once
 - windows.py        which rows are learned from, reserved for a promise, and judge
 - contest.py        champion against challenger: APGR, and cost at equal quality
 - recalibration.py  which pairs a threshold and its promise stand on

@@ -16,7 +16,6 @@ from typing import Final
 import numpy as np
 
 from predictors.errors import ConfigurationError
-from transformers_hem.algorithms.base import Algorithm, Batch
 from transformers_hem.algorithms.parameters import parse
 from transformers_hem.arrays import Floats, Indices
 from transformers_hem.lifelong.contest import Judged, Verdict, contest
@@ -29,9 +28,10 @@ from transformers_hem.lifelong.outcomes import (
     doubly_robust,
     told_by_the_other,
 )
+from transformers_hem.lifelong.scorer import Scorer
 from transformers_hem.lifelong.trust import capped, trusted
 from transformers_hem.lifelong.windows import NEWEST, RESERVED, Windows, recency, windows
-from transformers_hem.routers.base import Metrics, TrainedRouter
+from transformers_hem.routers.base import Learner, Metrics
 from transformers_hem.routers.linear.features import HashedQuery
 from transformers_hem.routers.scoring import open_router
 from transformers_hem.routers.training import LEARNERS
@@ -54,9 +54,10 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """`metrics` are the challenger's own, of its training; `seen` are the rows with the weights
-    that they counted by."""
+    """`challenger`: the new router, and `metrics` its own, of its training; `seen` are the rows
+    with the weights that they counted by."""
 
+    challenger: Scorer
     verdict: Verdict
     metrics: Metrics
     seen: Observations
@@ -88,7 +89,8 @@ def judge(
     seed: int = 0,
 ) -> Verdict:
     """`champion` and `challenger` [N] have the scores of the rows that judge; `threshold` is the
-    champion's. Rows whose client isn't believed at all don't judge either."""
+    champion's. A row has as much say here as it has in training: by its weight, and none where its
+    client isn't believed at all."""
     rows = parts.judging[seen.weights[parts.judging] > 0]
     judging = seen.subset(rows)
     outcomes = judging.outcomes
@@ -97,7 +99,8 @@ def judge(
         known = replace(judging, propensities=chances)
         outcomes = doubly_robust(known, told_by_the_other(known, _guess(seen, parts)[rows]))
     pairs = int((judging.paired & judging.trusted).sum())
-    return contest(Judged(champion[rows], challenger[rows], threshold, outcomes, pairs), seed)
+    scores = champion[rows], challenger[rows]
+    return contest(Judged(*scores, threshold, outcomes, pairs, judging.weights), seed)
 
 
 def _guess(seen: Observations, parts: Windows) -> Floats:
@@ -116,7 +119,7 @@ def _guess(seen: Observations, parts: Windows) -> Floats:
 def challenge(
     seen: Observations,
     used: Indices,
-    champion: Algorithm,
+    champion: Scorer,
     threshold: float,
     algorithm: str,
     out: Path,
@@ -135,25 +138,40 @@ def challenge(
             f"{len(used)} rows of feedback are too few to learn from; {LEAST_FEEDBACK} are needed"
         )
     _require_texts(seen, algorithm)
+    learner = _learner(algorithm, parameters or {})
     parts = windows(seen, used, plan.since, plan.newest, plan.reserved)
     seen = prepared(seen, used, plan, parts.reserved)
-    labelled = labels_of(seen.subset(parts.train))
-    kind = LEARNERS.load(algorithm)
-    learner = kind(parse(f"training {algorithm}", kind, dict(parameters or {})))
-    metrics = learner.train(labelled.labels, out, plan.seed)
-    if learner.out_of_fold is None:
-        raise ConfigurationError(
-            f"{algorithm} scores no rows out of fold, which a challenger is judged by; "
-            "LinearRouter and KernelRouter do"
-        )
-    challenger = np.full(len(seen), np.nan)
-    challenger[parts.train] = learner.out_of_fold[labelled.rows]
-    kept = [seen.queries[i] for i in parts.reserved]
-    challenger[parts.reserved] = _raw(open_router(str(out)), kept)
+    metrics, challenger = _trained(learner, seen, parts.train, out, plan.seed)
+    router = Scorer(open_router(str(out)))
+    challenger[parts.reserved] = router.raw([seen.queries[i] for i in parts.reserved])
     champions = np.full(len(seen), np.nan)
     champions[parts.judging] = scored(champion, [seen.queries[i] for i in parts.judging])
     verdict = judge(seen, parts, champions, challenger, threshold, plan.seed)
-    return Challenge(verdict, metrics, seen, parts)
+    return Challenge(router, verdict, metrics, seen, parts)
+
+
+def _learner(algorithm: str, parameters: Mapping[str, str]) -> Learner:
+    """Raises ConfigurationError."""
+    kind = LEARNERS.load(algorithm)
+    return kind(parse(f"training {algorithm}", kind, dict(parameters)))
+
+
+def _trained(
+    learner: Learner, seen: Observations, train: Indices, out: Path, seed: int
+) -> tuple[Metrics, Floats]:
+    """Metrics, and raw scores out of fold [N], NaN of other rows than those to `train` on. Raises
+    ConfigurationError."""
+    labelled = labels_of(seen.subset(train))
+    learner.reading = seen.reading
+    metrics = learner.train(labelled.labels, out, seed)
+    if learner.out_of_fold is None:
+        raise ConfigurationError(
+            f"{type(learner).__name__} scores no rows out of fold, which a challenger is judged "
+            "by; LinearRouter and KernelRouter do"
+        )
+    found = np.full(len(seen), np.nan)
+    found[train] = learner.out_of_fold[labelled.rows]
+    return metrics, found
 
 
 def _require_texts(seen: Observations, algorithm: str) -> None:
@@ -165,13 +183,7 @@ def _require_texts(seen: Observations, algorithm: str) -> None:
         )
 
 
-def scored(router: Algorithm, queries: Sequence[str]) -> Floats:
+def scored(router: Scorer, queries: Sequence[str]) -> Floats:
     """[N], 1 where a router of the query stage has no score."""
-    scores = router.score(Batch(len(queries), texts=tuple(queries)))
+    scores = router.scores(queries)
     return np.asarray(np.where(np.isnan(scores), 1.0, scores))
-
-
-def _raw(router: Algorithm, queries: Sequence[str]) -> Floats:
-    """On the scale of scores out of fold, which no map has made probabilities yet."""
-    assert isinstance(router, TrainedRouter)
-    return router.raw(Batch(len(queries), texts=tuple(queries)))

@@ -4,13 +4,17 @@ what each has to pay for the same quality.
 Both are compared on the same rows, and resampled together (paired bootstrap, Efron 1979; Koehn
 2004 for systems): what is hard for both doesn't count as a difference. A row's outcomes may be the
 doubly robust estimates of `outcomes.py`: what is compared adds them up.
+
+A row counts by its weight, as in training: in what quality is the mean of, and in the share of
+queries that go to the cloud. So a row of a client that is half believed says half as much of how
+queries do, and of which queries there are. The bootstrap draws rows, and each keeps its weight:
+where few rows have most of the weight, intervals are as wide as those few allow.
 """
 
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from transformers_hem.arrays import Floats
 
@@ -44,35 +48,59 @@ class Verdict:
 @dataclass(frozen=True, slots=True)
 class Judged:
     """N held-out rows. `champion` and `challenger` [N]: their scores; `threshold`: the one that the
-    champion serves; `outcomes` [N, 2] of edge and cloud; `pairs`: how many were seen on both."""
+    champion serves; `outcomes` [N, 2] of edge and cloud; `pairs`: how many were seen on both;
+    `weights` [N], above 0: how much each row counts, None: all alike."""
 
     champion: Floats
     challenger: Floats
     threshold: float
     outcomes: Floats
     pairs: int
+    weights: Floats | None = None
+
+    @property
+    def counted(self) -> Floats:
+        return np.ones(len(self.outcomes)) if self.weights is None else self.weights
+
+    @property
+    def effective_rows(self) -> float:
+        """As many rows that count alike say as much (Kish 1965): never more than there are."""
+        total = self.counted.sum()
+        return float(total**2 / (self.counted**2).sum()) if total else 0.0
 
 
 def contest(judged: Judged, seed: int = 0, resamples: int = RESAMPLES) -> Verdict:
     """The challenger is promoted where it is proven better, and not where the two are tied."""
     rows, pairs = len(judged.champion), judged.pairs
-    if rows < LEAST_ROWS or pairs < LEAST_PAIRS:
-        few = f"{rows} held-out rows, {pairs} of them on both sides, decide nothing"
-        return Verdict(False, f"{few}; {LEAST_ROWS} and {LEAST_PAIRS} are needed", rows, pairs)
+    if few := _too_few(judged):
+        return Verdict(False, few, rows, pairs)
     edge, cloud = judged.outcomes.T
-    gap = float(cloud.mean() - edge.mean())
+    weights = judged.counted
+    gap = float(weights @ (cloud - edge) / weights.sum())
     if gap <= 0:
         return Verdict(False, "the cloud is no better than the edge on these rows", rows, pairs)
     draws = np.random.default_rng(seed).multinomial(rows, np.full(rows, 1 / rows), resamples)
-    counts = np.concatenate([np.ones((1, rows), draws.dtype), draws])
+    counts = np.concatenate([np.ones((1, rows)), draws]) * weights
     champion, challenger = (
         _Curves.of(scores, edge, cloud, counts) for scores in (judged.champion, judged.challenger)
     )
     served = np.where(judged.champion > judged.threshold, cloud, edge)
-    wanted = counts @ served / rows
+    wanted = counts @ served / counts.sum(axis=1)
     apgr = _difference((challenger.area - champion.area) / gap)
     cost = _difference(challenger.cheapest(wanted) - champion.cheapest(wanted))
     return Verdict(*_decision(apgr, cost), rows, pairs, apgr, cost)
+
+
+def _too_few(judged: Judged) -> str:
+    """Empty where they are enough."""
+    rows, effective = len(judged.champion), judged.effective_rows
+    if effective > LEAST_ROWS - 1e-6 and judged.pairs >= LEAST_PAIRS:
+        return ""
+    alike = "" if effective > rows - 0.5 else f" that count as {effective:.0f}"
+    return (
+        f"{rows} held-out rows{alike}, {judged.pairs} of them on both sides, decide nothing; "
+        f"{LEAST_ROWS} and {LEAST_PAIRS} are needed"
+    )
 
 
 def _decision(apgr: Difference, cost: Difference) -> tuple[bool, str]:
@@ -104,12 +132,11 @@ class _Curves:
     area: Floats
 
     @classmethod
-    def of(
-        cls, scores: Floats, edge: Floats, cloud: Floats, counts: NDArray[np.integer]
-    ) -> "_Curves":
+    def of(cls, scores: Floats, edge: Floats, cloud: Floats, counts: Floats) -> "_Curves":
+        """`counts` [R, N]: how often a row was drawn, times its weight."""
         order = np.argsort(scores, kind="stable")
-        drawn, gains = counts[:, order].astype(float), (edge - cloud)[order]
-        rows = len(scores)
+        drawn, gains = counts[:, order], (edge - cloud)[order]
+        rows = counts.sum(axis=1, keepdims=True)
         start = np.zeros((len(counts), 1))
         won = np.concatenate([start, np.cumsum(drawn * gains, axis=1)], axis=1)
         at_edge = np.concatenate([start, np.cumsum(drawn, axis=1)], axis=1) / rows

@@ -39,8 +39,9 @@ def labels_of(seen: Observations, most: float = MOST) -> Labelled:
     rows = np.array([places.setdefault(query, len(places)) for query in seen.queries])
     total, outcomes = _merged(rows, len(places), weights, seen.outcomes)
     queries = list(places)
-    if not (total > 0).all():
-        outcomes = np.where(total > 0, outcomes, expected(seen, queries, weights))
+    if len(lacking := np.flatnonzero((total <= 0).any(axis=1))):
+        guess = expected(seen, [queries[i] for i in lacking], weights)
+        outcomes[lacking] = np.where(total[lacking] > 0, outcomes[lacking], guess)
     edge, cloud = outcomes.T
     labels = Labels(queries, edge, cloud, 1.0, fingerprint_of(queries, outcomes), weights=total)
     return Labelled(labels, rows)

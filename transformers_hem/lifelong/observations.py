@@ -2,14 +2,16 @@
 known."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import numpy as np
 
 from predictors.errors import ConfigurationError
 from transformers_hem.arrays import Flags, Floats, Indices
+from transformers_hem.routers.linear.texts import Reading
 
 Kind = Literal["base", "shadow", "explicit", "implicit"]
 Side = Literal["edge", "cloud"]
@@ -107,7 +109,8 @@ class Observations:
 
     `outcomes` float [N, 2] of edge and cloud, NaN where not seen; `propensities` float [N, 3], of
     seeing the edge, the cloud, and both; `weights` float [N], how much each counts; `clients` int
-    [N], its place in `names`, -1 for nobody; `trusted`: a scorer of ours says so.
+    [N], its place in `names`, -1 for nobody; `trusted`: a scorer of ours says so. `reading`: what
+    was read of the queries' words by whoever needed it first; subsets share it.
     """
 
     queries: list[str]
@@ -118,23 +121,35 @@ class Observations:
     clients: Indices
     trusted: Flags
     names: tuple[str, ...] = ()
+    reading: Reading = field(default_factory=Reading, compare=False, repr=False)
 
     @classmethod
-    def of(cls, rows: Sequence[Observation]) -> "Observations":
-        names = tuple(sorted({row.client for row in rows} - {""}))
-        numbers = {name: number for number, name in enumerate(names)} | {"": -1}
-        sides = [[_known(row.edge), _known(row.cloud)] for row in rows]
-        chances = [
-            [p.sees_edge, p.sees_cloud, p.sees_both] for p in (row.propensity for row in rows)
-        ]
+    def of(cls, rows: Iterable[Observation]) -> "Observations":
+        """Of each row nothing is kept but what stands in the columns: rows may come from a store,
+        one by one."""
+        queries: list[str] = []
+        texts: dict[str, str] = {}  # equal ones are kept once
+        clients: dict[str, int] = {}
+        said, trusted = array("q"), array("b")
+        columns = array("d")  # of each row edge, cloud, the three propensities, weight and time
+        for row in rows:
+            queries.append(texts.setdefault(row.query, row.query))
+            chance = row.propensity
+            columns.extend((_known(row.edge), _known(row.cloud)))
+            columns.extend((chance.sees_edge, chance.sees_cloud, chance.sees_both))
+            columns.extend((WEIGHTS[row.kind], row.at))
+            said.append(clients.setdefault(row.client, len(clients)) if row.client else -1)
+            trusted.append(row.kind in TRUSTED)
+        numbers = np.array(columns, dtype=float).reshape(-1, 7)
+        names, order = _sorted(clients)
         return cls(
-            queries=[row.query for row in rows],
-            outcomes=np.array(sides, dtype=float).reshape(-1, 2),
-            propensities=np.array(chances, dtype=float).reshape(-1, 3),
-            weights=np.array([WEIGHTS[row.kind] for row in rows], dtype=float),
-            times=np.array([row.at for row in rows], dtype=float),
-            clients=np.array([numbers[row.client] for row in rows], dtype=np.int64),
-            trusted=np.array([row.kind in TRUSTED for row in rows], dtype=bool),
+            queries=queries,
+            outcomes=numbers[:, 0:2].copy(),
+            propensities=numbers[:, 2:5].copy(),
+            weights=numbers[:, 5].copy(),
+            times=numbers[:, 6].copy(),
+            clients=np.append(order, -1)[np.array(said, dtype=np.int64)],
+            trusted=np.array(trusted, dtype=bool),
             names=names,
         )
 
@@ -163,6 +178,14 @@ class Observations:
             clients=self.clients[chosen],
             trusted=self.trusted[chosen],
         )
+
+
+def _sorted(clients: dict[str, int]) -> tuple[tuple[str, ...], Indices]:
+    """Their names in order, and for each number its name's place there."""
+    names = sorted(clients)
+    order = np.zeros(len(names), np.int64)
+    order[[clients[name] for name in names]] = np.arange(len(names))
+    return tuple(names), order
 
 
 def _known(outcome: float | None) -> float:

@@ -10,6 +10,7 @@ self-normalised (Hajek 1971; Swaminathan and Joachims 2015).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,14 +18,13 @@ from scipy.special import expit
 
 from transformers_hem.arrays import Flags, Floats, Indices
 from transformers_hem.lifelong.observations import Observations
-from transformers_hem.routers.fitting import logistic
-from transformers_hem.routers.linear.features import Extract, FeatureConfig, extract, fit
-from transformers_hem.routers.linear.learner import matrix
+from transformers_hem.routers.fitting import Linear, both_logistic
+from transformers_hem.routers.linear.features import TextFeatures
+from transformers_hem.routers.linear.texts import CONFIG, Texts, columns_of, fit, matrix
 
 STRENGTH: Final = 1.0  # the inverse of the regularisation's
 MOST: Final = 10.0  # that an inverse propensity counts
 FOLDS: Final = 5
-CONFIG: Final = FeatureConfig()
 
 
 def inverse_propensities(propensities: Floats, seen: Flags, most: float = MOST) -> Floats:
@@ -44,39 +44,58 @@ def expected(seen: Observations, queries: Sequence[str], weights: Floats | None 
     """[M, 2]: what each side is expected to do on `queries`, by logistic regression on the words
     of what was seen, weighted by `weights` [N, 2] or its own."""
     counted = _each_side(seen) if weights is None else weights
-    return _expected(seen, _extracts(seen.queries), _extracts(queries), counted)
+    known, asked = (seen.reading.of(texts) for texts in (seen.queries, queries))
+    return _Regressions.fit(known, seen.outcomes, counted).expect(asked)
 
 
 def cross_fitted(seen: Observations, groups: Indices) -> Floats:
     """[N, 2]: as `expected`, each row by regressions that saw none of its group. Rows of group -1
     are in all of them, and get NaN."""
-    texts, weights = _extracts(seen.queries), _each_side(seen)
+    texts, weights = seen.reading.of(seen.queries), _each_side(seen)
     found = np.full(seen.outcomes.shape, np.nan)
+    before: _Regressions | None = None
     for group in np.unique(groups[groups >= 0]):
         asked, others = np.flatnonzero(groups == group), np.flatnonzero(groups != group)
-        known, unknown = [texts[i] for i in others], [texts[i] for i in asked]
-        found[asked] = _expected(seen.subset(others), known, unknown, weights[others])
+        before = _Regressions.fit(
+            texts.subset(others), seen.outcomes[others], weights[others], before
+        )
+        found[asked] = before.expect(texts.subset(asked))
     return found
 
 
-def _expected(
-    seen: Observations, known: list[Extract], asked: list[Extract], weights: Floats
-) -> Floats:
-    features = fit(CONFIG, known)
-    rows = matrix(features, known)
-    columns = np.unique(rows.indices)
-    rows, unknown = rows[:, columns], matrix(features, asked)[:, columns]
-    sums = []
-    for side in range(2):
-        chosen = np.flatnonzero(seen.seen[:, side])
-        right, counts = seen.outcomes[chosen, side], weights[chosen, side]
-        part, intercept = logistic(rows[chosen], right, STRENGTH, counts)
-        sums.append(unknown @ part + intercept)
-    return np.asarray(expit(np.stack(sums, axis=1)))
+@dataclass(frozen=True, slots=True)
+class _Regressions:
+    """One for each side: of the `features` of the texts that they were fitted to."""
 
+    features: TextFeatures
+    sides: list[Linear]
 
-def _extracts(queries: Sequence[str]) -> list[Extract]:
-    return [extract(query, CONFIG.buckets) for query in queries]
+    @classmethod
+    def fit(
+        cls, texts: Texts, outcomes: Floats, weights: Floats, near: "_Regressions | None" = None
+    ) -> "_Regressions":
+        """Of outcomes [N, 2], NaN where a side was not seen. Of `near`, which are of nearly the
+        same rows, the search begins."""
+        features = fit(CONFIG, texts)
+        columns = columns_of(features)
+        starts = [None, None] if near is None else [near.at(side, columns) for side in range(2)]
+        counted = list(np.where(np.isnan(outcomes), 0.0, weights).T)
+        targets = list(np.nan_to_num(outcomes).T)
+        rows = matrix(features, texts)
+        return cls(features, both_logistic(rows, targets, STRENGTH, counted, starts))
+
+    def at(self, side: int, columns: Indices) -> Linear:
+        """Coefficients of these columns, 0 of those that were not seen here."""
+        coefficients, intercept = self.sides[side]
+        every = np.zeros(self.features.config.width)
+        every[columns_of(self.features)] = coefficients
+        return every[columns], intercept
+
+    def expect(self, texts: Texts) -> Floats:
+        """[M, 2]"""
+        rows = matrix(self.features, texts)
+        sums = [rows @ coefficients + intercept for coefficients, intercept in self.sides]
+        return np.asarray(expit(np.stack(sums, axis=1)))
 
 
 def doubly_robust(seen: Observations, guess: Floats, most: float = MOST) -> Floats:
@@ -111,13 +130,15 @@ def among_returned(seen: Observations) -> Floats:
 
     A pair comes back always, what users say seldom. So among rows that came back more are pairs
     than the shadow share of all queries says, and dividing by that would correct too much. What
-    counts is the share of pairs among the rows that the other side served.
+    counts is the share of pairs among the rows that the other side served, by the rows' weights:
+    of a row that counts half there is half a one.
     """
     chances = seen.propensities[:, :2].copy()
     for side in range(2):
         by_other = chances[:, side] < 1
-        if by_other.any():
-            chances[by_other, side] = seen.seen[by_other, side].mean()
+        weights = seen.weights[by_other]
+        if (total := weights.sum()) > 0:
+            chances[by_other, side] = weights @ seen.seen[by_other, side] / total
     return np.asarray(chances)
 
 

@@ -8,7 +8,6 @@ from predictors.errors import ConfigurationError
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import Algorithm
 from transformers_hem.algorithms.parameters import parse
-from transformers_hem.algorithms.row_fields import score_rows
 from transformers_hem.arrays import Floats
 from transformers_hem.calibration.calibrate import calibrate, write_calibration
 from transformers_hem.calibration.config import Calibration, ScoreSpread
@@ -19,6 +18,7 @@ from transformers_hem.labels.labels import Labels
 from transformers_hem.lifelong.labelling import fingerprint_of
 from transformers_hem.lifelong.observations import Observations
 from transformers_hem.lifelong.recalibration import plain_sample
+from transformers_hem.lifelong.scorer import Scorer
 from transformers_hem.routers.scoring import open_router
 
 WINDOW = Path("the reserved pairs")  # in errors about them
@@ -43,27 +43,26 @@ def coin() -> Algorithm:
     return kind(parse(COIN, kind, {"seed": "0"}))
 
 
-def scores_of(algorithm: Algorithm, queries: list[str]) -> Floats:
+def scores_of(router: Scorer, queries: list[str]) -> Floats:
     """[N], infinite where there is no score."""
-    scores = score_rows(algorithm, [{"query": query} for query in queries])
+    scores = router.scores(queries)
     return np.where(np.isnan(scores), np.inf, scores)
 
 
 def recalibrate(
-    router: str, reserved: Observations, target: Target, confidence: float
+    directory: str, router: Scorer, reserved: Observations, target: Target, confidence: float
 ) -> Calibration:
-    """Writes the threshold into `router`, which has not learned from the reserved rows. Raises
-    ConfigurationError where they can't support the promise."""
-    algorithm = open_router(router)
-    sample = _sample(algorithm, reserved.subset(plain_sample(reserved)))
-    calibration = calibrate(algorithm, sample, target, confidence)
+    """Writes the threshold of `router` into its `directory`; it has not learned from the reserved
+    rows. Raises ConfigurationError where they can't support the promise."""
+    sample = _sample(router, reserved.subset(plain_sample(reserved)))
+    calibration = calibrate(router.router, sample, target, confidence)
     scores = sample.scores
     curve = routing_curve(scores, sample.labels, "calibration", calibration.threshold)
-    write_calibration(router, calibration, ScoreSpread.of(scores[scores <= 1]), None, curve)
+    write_calibration(directory, calibration, ScoreSpread.of(scores[scores <= 1]), None, curve)
     return calibration
 
 
-def _sample(algorithm: Algorithm, pairs: Observations) -> Sample:
+def _sample(router: Scorer, pairs: Observations) -> Sample:
     """Raises ConfigurationError where there are none."""
     if not len(pairs):
         raise ConfigurationError(
@@ -75,4 +74,4 @@ def _sample(algorithm: Algorithm, pairs: Observations) -> Sample:
     sha256 = fingerprint_of(pairs.queries, pairs.outcomes)
     labels = Labels(pairs.queries, edge, cloud, 1.0, sha256)
     rows = [{"query": query} for query in pairs.queries]
-    return Sample(WINDOW, rows, scores_of(algorithm, pairs.queries), labels, sha256)
+    return Sample(WINDOW, rows, scores_of(router, pairs.queries), labels, sha256)

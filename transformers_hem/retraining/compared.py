@@ -4,10 +4,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from transformers_hem.algorithms.base import Algorithm
 from transformers_hem.evaluation.quality import curve
 from transformers_hem.lifelong.contest import Difference, Verdict
 from transformers_hem.lifelong.observations import Observations
+from transformers_hem.lifelong.scorer import Scorer
 from transformers_hem.retraining.challenger import scores_of
 
 POINTS: Final = 60
@@ -31,7 +31,7 @@ def sentence(verdict: Verdict) -> str:
     return f"{verdict.reason} ({gain.mean:+.4f} of APGR, {gain.low:+.4f} to {gain.high:+.4f})"
 
 
-def curves_of(routers: dict[str, Algorithm], rows: Observations) -> dict[str, Points]:
+def curves_of(routers: dict[str, Scorer], rows: Observations) -> dict[str, Points]:
     """By each router's name: mean quality over the share of cloud calls, on the rows of which both
     sides were seen; nothing where there are none."""
     pairs = rows.subset(np.flatnonzero(rows.paired))

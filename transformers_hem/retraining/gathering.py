@@ -1,9 +1,10 @@
 """Rows of base data and of a store of feedback, as observations, oldest first."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 NO_TEXT: Final = "no text of the query was kept"
 NO_SIDE: Final = "neither side's quality is known"
 NO_CHANCE: Final = "a shadow pair whose chance was not written down"
+NO_DECISION: Final = (
+    "its decision is not in the store: deleted by age or number before the feedback came, or not "
+    "arrived yet"
+)
 _KINDS: Final[dict[str, Kind]] = {"user": "explicit", "signal": "implicit", "shadow": "shadow"}
 
 
@@ -37,20 +42,48 @@ class Gathered:
 def gather(base: Sequence[Path], store: str, *, hidden: bool) -> Gathered:
     """`hidden`: the learner takes queries of which only a LinearRouter's features were kept.
     Raises ConfigurationError."""
-    rows = [*of_base(base)]
-    labelled = len(rows)
+    counts: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
-    for example in read_store(store):
-        row = of_example(example, hidden=hidden)
-        if isinstance(row, str):
-            left_out[row] += 1
-        else:
-            rows.append(row)
-    if not rows:
+    rows = chain(of_base(base), _of_store(store, hidden, left_out))
+    seen = Observations.of(_counted(rows, counts))
+    if not len(seen):
         told = ", ".join(f"{count}: {why}" for why, count in left_out.items())
         raise ConfigurationError(f"there is nothing to learn from{f' ({told})' if told else ''}")
-    counts: Counter[str] = Counter(row.kind for row in rows)
-    return Gathered(Observations.of(rows), labelled, dict(counts), dict(left_out))
+    return Gathered(seen, counts["base"], dict(counts), dict(left_out))
+
+
+def _counted(rows: Iterable[Observation], counts: Counter[str]) -> Iterator[Observation]:
+    for row in rows:
+        counts[row.kind] += 1
+        yield row
+
+
+def _of_store(store: str, hidden: bool, left_out: Counter[str]) -> Iterator[Observation]:
+    """What can't be used is counted in `left_out`. Raises ConfigurationError."""
+    if not store:
+        return
+    from transformers_hem.feedback.reading import examples
+
+    with open_store(store) as connection:
+        for example in examples(connection):
+            row = of_example(example, hidden=hidden)
+            if isinstance(row, str):
+                left_out[row] += 1
+            else:
+                yield row
+        if unmatched := _unmatched(connection):
+            left_out[NO_DECISION] = unmatched
+
+
+def _unmatched(connection: "Connection") -> int:
+    """Feedback whose decision is not there."""
+    from sqlalchemy import func, select
+
+    from transformers_hem.feedback.tables import DECISIONS, FEEDBACK
+
+    there = select(DECISIONS.c.request_id).where(DECISIONS.c.request_id == FEEDBACK.c.request_id)
+    asked = select(func.count()).select_from(FEEDBACK).where(~there.exists())
+    return int(connection.execute(asked).scalar_one())
 
 
 def of_base(files: Sequence[Path]) -> Iterator[Observation]:

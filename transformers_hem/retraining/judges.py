@@ -32,7 +32,7 @@ def judges(
     """The first `base` rows are base data. `known` are fingerprints of the champion's queries.
     `limit`: at most so many rows, the newest and a draw of the others."""
     chosen = _drawn(seen, limit, seed)
-    rows = seen.subset(chosen)
+    rows = seen if len(chosen) == len(seen) else seen.subset(chosen)
     used = np.flatnonzero(chosen >= base)
     if int((rows.paired & rows.trusted)[used].sum()) < LEAST:
         used = np.arange(len(rows))

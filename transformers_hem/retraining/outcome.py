@@ -7,11 +7,12 @@ from typing import Any
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """`version` is the new one, None where none was made; `champion` the one that was in force
-    before, None for the first. `why` is a sentence. `learned` rows trained it, `judged_by` rows
-    compared it, `reserved` pairs calibrated it. `drift` is of the newest queries, from those that
-    the champion was calibrated on; `recalibrated`: it is the champion, with another threshold, that
-    was promoted. `curves` are of those pairs, for pictures: by name,
-    points (share of cloud calls, quality)."""
+    before, None for the first. `why` is a sentence. `limit`: so many of the `rows` were taken at
+    most, the newest and a draw of the others; None: all. `learned` rows trained it, `judged_by`
+    rows compared it, `reserved` pairs calibrated it. `drift` is of the newest queries, from those
+    that the champion was calibrated on; `recalibrated`: it is the champion, with another threshold,
+    that was promoted. `curves` are of those pairs, for pictures: by name, points (share of cloud
+    calls, quality)."""
 
     promoted: bool
     why: str
@@ -23,6 +24,7 @@ class Outcome:
     promise: str | None = None
     rows: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
+    limit: int | None = None
     learned: int = 0
     judged_by: int = 0
     reserved: int = 0
@@ -34,6 +36,17 @@ class Outcome:
     cpu_seconds: float = 0.0
     peak_mebibytes: int = 0
     curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+    @property
+    def subsample(self) -> str:
+        """In words, empty where all rows were taken."""
+        available = sum(self.rows.values())
+        if self.limit is None or self.limit >= available:
+            return ""
+        return (
+            f"a subsample: {self.limit} of {available} rows, the newest half and a draw of the "
+            "others (--limit)"
+        )
 
     def as_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__ if name != "curves"}

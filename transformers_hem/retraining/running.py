@@ -14,10 +14,11 @@ import numpy as np
 
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms import ALGORITHMS
-from transformers_hem.algorithms.base import Algorithm
+from transformers_hem.calibration.config import CalibratedConfig
 from transformers_hem.lifelong.challenge import Challenge, Round, challenge
 from transformers_hem.lifelong.drifting import drift
 from transformers_hem.lifelong.observations import Observations
+from transformers_hem.lifelong.scorer import Scorer
 from transformers_hem.retraining.challenger import (
     coin,
     open_for_queries,
@@ -25,11 +26,11 @@ from transformers_hem.retraining.challenger import (
     scores_of,
 )
 from transformers_hem.retraining.compared import curves_of, facts_of, sentence
-from transformers_hem.retraining.gathering import gather
+from transformers_hem.retraining.gathering import Gathered, gather
 from transformers_hem.retraining.judges import Rows, judges
 from transformers_hem.retraining.outcome import Outcome
 from transformers_hem.retraining.sampling import sampled
-from transformers_hem.retraining.wanted import Wanted, target_of
+from transformers_hem.retraining.wanted import Wanted, limit_of, target_of
 from transformers_hem.routers.directory import algorithm_of
 from transformers_hem.routers.fingerprints import read_fingerprints
 from transformers_hem.versions.folder import Versions, now_utc
@@ -65,7 +66,11 @@ class Champion:
     number: int
     directory: str
     name: str
-    router: Algorithm
+    scorer: Scorer
+
+    @property
+    def calibrated(self) -> CalibratedConfig | None:
+        return self.scorer.router.calibrated
 
 
 def retrain(wanted: Wanted, told: Told = lambda doing: None) -> Outcome:
@@ -91,38 +96,19 @@ class _Retraining:
                 f"{self._name} mines answers, of whose signals feedback says nothing; name one "
                 "that mines queries"
             )
-        calibrated = champion.router.calibrated if champion else None
+        self._limit = limit_of(wanted, self._name)
+        calibrated = champion.calibrated if champion else None
         self._target, self._confidence = target_of(
             wanted, calibrated.calibration if calibrated else None
         )
 
     def run(self) -> Outcome:
-        wanted, clock, champion = self._wanted, self._clock, self._champion
+        wanted, clock = self._wanted, self._clock
         with clock.step("set", "reading rows"):
-            gathered = gather(wanted.base, wanted.store, hidden=self._name == HIDDEN)
-            known = read_fingerprints(champion.directory) if champion else None
-            rows = judges(
-                gathered.seen, gathered.base, known or frozenset(), wanted.limit, wanted.seed
-            )
+            gathered, rows = self._set()
         with clock.step("training", f"training {self._name} on {len(rows.seen)} rows"):
             found = self._challenge(rows)
-        windows = found.windows
-        outcome = Outcome(
-            promoted=False,
-            why=sentence(found.verdict),
-            champion=champion.number if champion else None,
-            dry_run=wanted.dry_run,
-            at=now_utc(),
-            algorithm=self._name,
-            rows=gathered.rows,
-            left_out=gathered.left_out,
-            learned=len(windows.train),
-            judged_by=len(windows.judging),
-            reserved=len(windows.reserved),
-            compared=facts_of(found.verdict),
-            drift=self._drift([found.seen.queries[i] for i in windows.judging]),
-            training=dict(found.metrics),
-        )
+        outcome = self._found(gathered, found)
         try:
             outcome = self._decided(outcome, found)
         except ConfigurationError as error:  # the challenger promises nothing, or can't be loaded
@@ -138,14 +124,41 @@ class _Retraining:
             tell(wanted.folder, RETRAINED, outcome.as_json())
         return outcome
 
+    def _set(self) -> tuple[Gathered, Rows]:
+        wanted, champion = self._wanted, self._champion
+        gathered = gather(wanted.base, wanted.store, hidden=self._name == HIDDEN)
+        known = read_fingerprints(champion.directory) if champion else None
+        seen, base = gathered.seen, gathered.base
+        return gathered, judges(seen, base, known or frozenset(), self._limit, wanted.seed)
+
+    def _found(self, gathered: Gathered, found: Challenge) -> Outcome:
+        windows, champion = found.windows, self._champion
+        return Outcome(
+            promoted=False,
+            why=sentence(found.verdict),
+            champion=champion.number if champion else None,
+            dry_run=self._wanted.dry_run,
+            at=now_utc(),
+            algorithm=self._name,
+            rows=gathered.rows,
+            left_out=gathered.left_out,
+            limit=self._limit,
+            learned=len(windows.train),
+            judged_by=len(windows.judging),
+            reserved=len(windows.reserved),
+            compared=facts_of(found.verdict),
+            drift=self._drift([found.seen.queries[i] for i in windows.judging]),
+            training=dict(found.metrics),
+        )
+
     def _challenge(self, rows: Rows) -> Challenge:
         wanted = self._wanted
-        router = self._champion.router if self._champion else coin()
-        threshold = router.default_threshold
+        scorer = self._champion.scorer if self._champion else Scorer(coin())
+        threshold = scorer.router.default_threshold
         return challenge(
             rows.seen,
             rows.judges,
-            router,
+            scorer,
             DEFAULT_THRESHOLD if threshold is None else threshold,
             self._name,
             self._out,
@@ -159,12 +172,14 @@ class _Retraining:
         clock, challenger = self._clock, str(self._out)
         reserved = found.seen.subset(found.windows.reserved)
         with clock.step("calibration", f"calibrating on {len(reserved)} pairs"):
-            routers = {"champion": self._champion.router} if self._champion else {}
-            routers["challenger"] = open_for_queries(challenger)
+            routers = {"champion": self._champion.scorer} if self._champion else {}
+            routers["challenger"] = found.challenger
             outcome = replace(outcome, curves=curves_of(routers, reserved))
             reserved = sampled(self._wanted.store, reserved)
             try:
-                chosen = recalibrate(challenger, reserved, self._target, self._confidence)
+                chosen = recalibrate(
+                    challenger, found.challenger, reserved, self._target, self._confidence
+                )
                 outcome = replace(outcome, promise=chosen.promise)
             except ConfigurationError:
                 if found.verdict.promote:
@@ -178,17 +193,16 @@ class _Retraining:
         """Where today's queries are others than those that the champion's threshold was chosen on,
         it stays, with a threshold that is chosen anew: its promise is void. Raises
         ConfigurationError where the reserved pairs can't support one."""
-        if not outcome.drift or not outcome.drift["drifted"]:
+        champion = self._champion
+        if champion is None or not outcome.drift or not outcome.drift["drifted"]:
             return outcome
         copied = self._out.with_name("champion")
         others = shutil.ignore_patterns(VERSION_FILE)
-        shutil.copytree(
-            self._champion_directory, copied, ignore=others, copy_function=shutil.copyfile
-        )
-        chosen = recalibrate(str(copied), reserved, self._target, self._confidence)
+        shutil.copytree(champion.directory, copied, ignore=others, copy_function=shutil.copyfile)
+        chosen = recalibrate(str(copied), champion.scorer, reserved, self._target, self._confidence)
         why = f"{outcome.why}; queries have drifted, so that the old threshold is chosen anew"
         outcome = replace(outcome, promise=chosen.promise, why=why, recalibrated=True)
-        before = read_version(Path(self._champion_directory)).origin
+        before = read_version(Path(champion.directory)).origin
         return self._promoted(outcome, str(copied), before)
 
     def _promoted(self, outcome: Outcome, router: str, origin: Origin) -> Outcome:
@@ -201,19 +215,13 @@ class _Retraining:
             )
         return replace(outcome, promoted=True, version=version.number)
 
-    @property
-    def _champion_directory(self) -> str:
-        return self._champion.directory if self._champion else ""
-
     def _drift(self, queries: list[str]) -> dict[str, Any]:
         """Of the newest queries' scores by the champion; empty where it has no calibration."""
         champion = self._champion
-        spread = (
-            champion.router.calibrated.scores if champion and champion.router.calibrated else None
-        )
+        spread = champion.calibrated.scores if champion and champion.calibrated else None
         if champion is None or spread is None:
             return {}
-        scores = scores_of(champion.router, queries)
+        scores = scores_of(champion.scorer, queries)
         found = drift(champion.name, spread, np.where(np.isinf(scores), np.nan, scores))
         index = None if np.isnan(found.index) else round(found.index, 4)
         return {"index": index, "alarm": round(found.alarm, 4), "drifted": found.drifted}
@@ -224,8 +232,8 @@ def _champion(versions: Versions) -> Champion | None:
     if (number := versions.current) is None:
         return None
     directory = versions.directory(number)
-    router = open_for_queries(str(directory))
-    return Champion(number, str(directory), algorithm_of(directory), router)
+    scorer = Scorer(open_for_queries(str(directory)))
+    return Champion(number, str(directory), algorithm_of(directory), scorer)
 
 
 def _trained(outcome: Outcome) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from transformers_hem.versions.folder import KEEP
 
 QUALITY_LOSS: Final = 0.05
 CONFIDENCE: Final = 0.9
-LEAST: Final = 100  # rows of the window, as a contest needs them
+# Rows to learn from, where nobody says how many: an encoder takes long for each.
+LIMITS: Final[Mapping[str, int]] = {"KernelRouter": 6000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Wanted:
     empty where there is none.
 
     `algorithm`, `target` and `confidence` are by default those of the version in force. `limit`: at
-    most so many rows are learned from, the newest and a draw of the others.
+    most so many rows are learned from, the newest and a draw of the others; None: as `LIMITS` says.
     """
 
     folder: Path
@@ -43,6 +44,10 @@ class Wanted:
                 "there is nothing to learn from: name a store of feedback with --store, labelled "
                 "rows with --data, or both"
             )
+
+
+def limit_of(wanted: Wanted, algorithm: str) -> int | None:
+    return LIMITS.get(algorithm) if wanted.limit is None else wanted.limit
 
 
 def target_of(wanted: Wanted, calibrated: Calibration | None) -> tuple[Target, float]:

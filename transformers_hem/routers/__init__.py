@@ -7,6 +7,7 @@ A folder holds score.py (the Algorithm that serves, and its files on disk) and l
 - directory.py   a router's directory: found, read with checks, written whole or not at all
 - targets.py     what a router learns to predict
 - fitting.py     folds, and logistic regression on shares (needs scikit-learn)
+- cross_entropy.py  what that regression makes least
 - assessment.py  what out-of-fold scores show: a map to probabilities, a threshold, metrics
 - training.py    `hem train`, and the table LEARNERS
 - scoring.py     opens any router directory; `hem score`

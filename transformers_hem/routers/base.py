@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -13,6 +13,9 @@ from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.directory import new_directory, write_config
 from transformers_hem.routers.fingerprints import write_fingerprints
 from transformers_hem.routers.targets import require_learnable
+
+if TYPE_CHECKING:
+    from transformers_hem.routers.linear.texts import Reading
 
 Metrics = dict[str, float | int | str]
 
@@ -49,11 +52,13 @@ class Learner(ABC):
     """`Parameters` are what `hem train --set` takes, checked as an algorithm's are.
 
     `out_of_fold`: of the last training, the raw difficulty of each row by models that never saw it,
-    float [N]; None where a learner makes no such models.
+    float [N]; None where a learner makes no such models. `reading`: what a LinearRouter reads of
+    texts, from whoever has read some of the queries before; other learners need none of it.
     """
 
     Parameters: ClassVar[type[AlgorithmParameters]] = AlgorithmParameters
     out_of_fold: Floats | None = None
+    reading: "Reading | None" = None
 
     def __init__(self, parameters: AlgorithmParameters) -> None:  # noqa: B027 - many have none
         """Refuses parameters that can't be used here with a ConfigurationError, before any work."""

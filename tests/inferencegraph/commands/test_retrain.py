@@ -9,6 +9,7 @@ import pytest
 from inferencegraph.cli import main
 from tests.transformers_hem.retraining.queries import EASY, HARD, Store, queries, write_rows
 from tests.transformers_hem.versions.routers import router_with
+from transformers_hem.retraining.wanted import LIMITS
 from transformers_hem.routers.training import train
 
 
@@ -68,6 +69,18 @@ def test_a_retraining_tells_and_writes_what_it_did(hem: Hem, tmp_path: Path) -> 
     assert Path(facts["report"]).parent.parent == hem.folder / "reports"
     assert "Version 2 is in force" in Path(facts["report"]).read_text()
     assert facts["peak_mebibytes"] > 10 and facts["seconds"]["training"] > 0
+
+
+def test_help_and_report_state_the_subsample(hem: Hem, tmp_path: Path) -> None:
+    shown = " ".join(hem("--help")[1].replace("│", " ").split())
+    assert f"and {LIMITS['KernelRouter']} for a KernelRouter" in shown
+    base = str(write_rows(tmp_path / "base.jsonl", queries(400, 2)))
+    code, printed = hem("--data", base, "--dry-run", "--limit", "300")
+    assert code == 0, hem.error
+    stated = "a subsample: 300 of 400 rows, the newest half and a draw of the others (--limit)"
+    assert stated in printed
+    (report,) = (hem.folder / "reports").glob("*/report.html")
+    assert stated in report.read_text()
 
 
 def test_a_check_without_enough_pairs_leaves_all_as_it_is(hem: Hem, tmp_path: Path) -> None:

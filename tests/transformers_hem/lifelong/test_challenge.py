@@ -15,6 +15,7 @@ from transformers_hem.evaluation.quality import gap_recovered
 from transformers_hem.labels.labels import Labels
 from transformers_hem.lifelong.challenge import Challenge, Round, challenge, scored
 from transformers_hem.lifelong.observations import Observation, Observations, Propensity
+from transformers_hem.lifelong.scorer import Scorer
 from transformers_hem.routers.fingerprints import fingerprint
 from transformers_hem.routers.linear.features import HashedQuery, extract
 from transformers_hem.routers.linear.learner import LinearLearner
@@ -86,7 +87,7 @@ def challenged(
 ) -> Challenge:
     seen = Observations.of([*start, *feedback])
     used = np.arange(len(start), len(seen))
-    router, plan = open_router(str(champion)), Round(reserved=0.0)
+    router, plan = Scorer(open_router(str(champion))), Round(reserved=0.0)
     return challenge(seen, used, router, 0.5, "LinearRouter", out, plan)
 
 
@@ -96,7 +97,7 @@ def feedback(champion: Path, coming: list[dict[str, Any]]) -> list[Observation]:
 
 
 def at_edge(champion: Path, rows: list[dict[str, Any]]) -> np.ndarray:
-    scores = scored(open_router(str(champion)), [row["query"] for row in rows])
+    scores = scored(Scorer(open_router(str(champion))), [row["query"] for row in rows])
     return scores <= np.median(scores)
 
 
@@ -104,7 +105,8 @@ def apgr(router: Path, rows: list[dict[str, Any]]) -> float:
     edge, cloud = (
         np.array([row[f"{s}_correct"] for row in rows], float) for s in ("edge", "cloud")
     )
-    return gap_recovered(scored(open_router(str(router)), [r["query"] for r in rows]), edge, cloud)
+    scorer = Scorer(open_router(str(router)))
+    return gap_recovered(scored(scorer, [r["query"] for r in rows]), edge, cloud)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +151,7 @@ def test_the_challenger_that_was_just_promoted_is_not_beaten_by_the_same_rows(
     """All of them are known to it, so that none is left to judge."""
     seen = Observations.of([*base(old), *feedback])
     used, plan = np.arange(BASE, len(seen)), Round(since=float(FEEDBACK), reserved=0.0)
-    router = open_router(str(promoted[1]))
+    router = Scorer(open_router(str(promoted[1])))
     again = challenge(seen, used, router, 0.5, "LinearRouter", tmp_path / "again", plan)
     assert not again.verdict.promote and again.verdict.rows == 0
 
@@ -169,7 +171,7 @@ def test_queries_without_their_texts_teach_the_same(
     assert found.metrics == promoted[0].metrics
     seen = Observations.of(hashed)
     with pytest.raises(ConfigurationError, match="500 of 500 queries were kept without"):
-        router = open_router(str(champion))
+        router = Scorer(open_router(str(champion)))
         challenge(seen, np.arange(500), router, 0.5, "KernelRouter", tmp_path / "kernel")
     assert not (tmp_path / "kernel").exists()
 

@@ -1,5 +1,7 @@
 """Who is promoted, of routers whose worth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -111,6 +113,49 @@ def test_too_few_rows_decide_nothing(rows: int, pairs: int) -> None:
     hardness, outcomes = sides(rows, np.random.default_rng(3))
     verdict = contest(Judged(1 - hardness, hardness, 0.5, outcomes, pairs))
     assert not verdict.promote and f"{rows} held-out rows, {pairs} of them" in verdict.reason
+
+
+def test_rows_that_all_count_half_decide_what_whole_ones_do() -> None:
+    hardness, outcomes = sides(300, np.random.default_rng(5))
+    whole = judged(1 - hardness, hardness, outcomes)
+    half, alike = contest(replace(whole, weights=np.full(300, 0.5))), contest(whole)
+    assert half.apgr == pytest.approx(alike.apgr) and half.cost == pytest.approx(alike.cost)
+    assert (half.promote, half.rows) == (alike.promote, alike.rows)
+
+
+def test_a_row_that_counts_twice_is_two_rows() -> None:
+    hardness, outcomes = sides(400, np.random.default_rng(6))
+    rng = np.random.default_rng(7)
+    scores = [hardness + rng.normal(0, spread, 400) for spread in (1.0, 0.2)]
+    twice = np.arange(400) < 100
+    weighted = contest(replace(judged(*scores, outcomes), weights=1.0 + twice))
+    rows = np.concatenate([np.arange(400), np.flatnonzero(twice)])
+    repeated = contest(judged(*(each[rows] for each in scores), outcomes[rows]))
+    assert weighted.apgr is not None and repeated.apgr is not None
+    assert weighted.apgr.mean == pytest.approx(repeated.apgr.mean)
+    assert weighted.cost is not None and repeated.cost is not None
+    assert weighted.cost.mean == pytest.approx(repeated.cost.mean)
+
+
+def test_rows_of_hardly_believed_clients_do_not_turn_a_contest() -> None:
+    """They say that the edge is good at what is hard, and bad at the rest."""
+    rng = np.random.default_rng(8)
+    hardness, outcomes = sides(600, rng)
+    lies = np.stack([hardness > 0.5, np.ones(600)], axis=1).astype(float)
+    both = np.concatenate([outcomes, lies])
+    champion, challenger = rng.random(1200), np.tile(hardness, 2)
+    weights = np.repeat([1.0, 0.02], 600)
+    believed = contest(judged(champion, challenger, both))
+    doubted = contest(replace(judged(champion, challenger, both), weights=weights))
+    assert not believed.promote
+    assert doubted.promote
+
+
+def test_few_rows_with_nearly_all_the_weight_are_few() -> None:
+    hardness, outcomes = sides(300, np.random.default_rng(9))
+    weights = np.where(np.arange(300) < 60, 1.0, 0.001)
+    verdict = contest(replace(judged(1 - hardness, hardness, outcomes), weights=weights))
+    assert not verdict.promote and "300 held-out rows that count as 60" in verdict.reason
 
 
 def test_where_the_cloud_is_no_better_there_is_nothing_to_win() -> None:

@@ -142,3 +142,17 @@ def test_pairs_are_more_of_what_came_back_than_of_all_queries() -> None:
     wrong = np.full((100, 2), 0.5)
     assert doubly_robust(known, wrong).mean(axis=0).tolist() == [0.0, 1.0]
     assert doubly_robust(seen, wrong)[:, 1].mean() > 2  # by the share of all queries
+
+
+def test_of_rows_that_count_half_there_are_half_as_many() -> None:
+    """50 pairs that count, and 50 reports of half believed clients: two of three rows are pairs."""
+    seldom = Propensity.of_served("edge", 1.0, 0.01)
+    pairs = [Observation(f"p{i}", 0.0, 1.0, "shadow", seldom) for i in range(50)]
+    said = [Observation(f"s{i}", 0.0, None, "explicit", seldom) for i in range(50)]
+    seen = Observations.of([*pairs, *said])
+    seen = replace(seen, weights=np.repeat([1.0, 0.5], 50))
+    chances = among_returned(seen)
+    assert chances == pytest.approx(np.array([[1.0, 2 / 3]] * 100))
+    known = replace(seen, propensities=np.column_stack([chances, seen.propensities[:, 2]]))
+    found = doubly_robust(known, np.full((100, 2), 0.5))
+    assert np.average(found, axis=0, weights=seen.weights) == pytest.approx([0, 1])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import orjson
+from sqlalchemy import delete
 
 from transformers_hem.algorithms.base import Route
 from transformers_hem.feedback.features import packed
@@ -17,6 +18,7 @@ from transformers_hem.feedback.keeping import Unit, keep
 from transformers_hem.feedback.opening import open_database
 from transformers_hem.feedback.place import read_place
 from transformers_hem.feedback.records import Decided, Feedback
+from transformers_hem.feedback.tables import DECISIONS
 from transformers_hem.routers.fingerprints import fingerprint
 
 EASY: Final = ("weather", "capital", "colour", "holiday", "recipe")
@@ -115,6 +117,11 @@ class Store:
             feedback.append(said)
         with self._database.transaction() as connection:
             keep(connection, [Unit(decisions, feedback)])
+
+    def forget_decisions(self, before: float) -> None:
+        """As retention does; what was said of them stays."""
+        with self._database.transaction() as connection:
+            connection.execute(delete(DECISIONS).where(DECISIONS.c.at < before))
 
     def close(self) -> None:
         self._database.close()

@@ -10,13 +10,15 @@ import pytest
 
 from predictors.errors import ConfigurationError
 from tests.transformers_hem.retraining.queries import EASY, HARD, Store, queries, write_rows
+from tests.transformers_hem.tiny_models import write_bert
 from transformers_hem.calibration.any_time import MaxQualityLossAnyTime
 from transformers_hem.calibration.targets import EdgeRatio
 from transformers_hem.lifelong.observations import Observation, Observations
+from transformers_hem.lifelong.scorer import Scorer
 from transformers_hem.reload.files import digest
 from transformers_hem.retraining.challenger import recalibrate
 from transformers_hem.retraining.running import retrain
-from transformers_hem.retraining.wanted import Wanted
+from transformers_hem.retraining.wanted import LIMITS, Wanted, limit_of
 from transformers_hem.retraining.watching import check
 from transformers_hem.routers.scoring import open_router
 from transformers_hem.routers.training import train
@@ -75,7 +77,8 @@ def test_what_is_asked_often_counts_as_often_in_a_promise(start: Path, tmp_path:
     router = shutil.copytree(start, tmp_path / "router")
     asked = [("tell me of the weather", 1.0)] * 300 + [("tell me of the theorem", 0.0)] * 100
     rows = Observations.of([Observation(query, edge, 1.0, "base") for query, edge in asked])
-    assert recalibrate(str(router), rows, MaxQualityLossAnyTime(0.9), 0.9).rows == 400
+    scorer = Scorer(open_router(str(router)))
+    assert recalibrate(str(router), scorer, rows, MaxQualityLossAnyTime(0.9), 0.9).rows == 400
 
 
 def test_who_is_no_better_stays_out(versions: Versions, wanted: Wanted, tmp_path: Path) -> None:
@@ -157,6 +160,45 @@ def test_shadow_pairs_of_a_store_are_learned_from_with_and_without_texts(
     assert found.promoted, found.why
     assert found.rows == {"shadow": 1300, "explicit": 200}
     assert found.judged_by == 1500 and 500 < found.reserved < 800
+
+
+def test_feedback_whose_decision_is_gone_is_counted(
+    versions: Versions, wanted: Wanted, store: Store
+) -> None:
+    """Retention has deleted the decisions of the first 40 before users said something of them."""
+    now = time.time()
+    store.shadows(queries(140, 6), now - 1000, source="user")
+    store.forget_decisions(now - 960)
+    found = retrain(replace(wanted, store=store.path, dry_run=True))
+    assert found.rows == {"base": 1200, "explicit": 100}
+    ((why, count),) = found.left_out.items()
+    assert count == 40 and why.startswith("its decision is not in the store: deleted by age")
+
+
+def test_a_subsample_is_stated(versions: Versions, wanted: Wanted) -> None:
+    found = retrain(replace(wanted, limit=900, dry_run=True))
+    assert found.rows == {"base": 1200} and found.learned + found.reserved == 900
+    assert found.subsample.startswith("a subsample: 900 of 1200 rows, the newest half and a draw")
+    whole = retrain(replace(wanted, limit=1200, dry_run=True))
+    assert whole.subsample == "" and whole.limit == 1200
+
+
+def test_only_an_encoder_has_a_subsample_by_itself(wanted: Wanted) -> None:
+    assert limit_of(wanted, "LinearRouter") is None
+    assert limit_of(wanted, "KernelRouter") == LIMITS["KernelRouter"]
+    assert limit_of(replace(wanted, limit=50_000), "KernelRouter") == 50_000
+
+
+def test_a_kernel_router_is_retrained_on_its_subsample(
+    versions: Versions, wanted: Wanted, tmp_path: Path
+) -> None:
+    write_bert(tmp_path / "bert")
+    parameters = {"encoder": str(tmp_path / "bert"), "max_tokens": "32"}
+    found = retrain(
+        replace(wanted, algorithm="KernelRouter", parameters=parameters, limit=400, dry_run=True)
+    )
+    assert found.algorithm == "KernelRouter" and found.learned + found.reserved == 400
+    assert set(found.curves) == {"champion", "challenger"}
 
 
 def test_an_encoder_needs_texts(versions: Versions, wanted: Wanted, store: Store) -> None:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from transformers_hem.arrays import Indices, Values
+from transformers_hem.arrays import Flags, Indices, Values
 
 _TOKEN = re.compile(r"\d+|[^\W\d_]+|[^\w\s]")
 _OPTION = re.compile(r"^\s*\(?([AB])[.):]\s", re.MULTILINE)
@@ -133,10 +134,17 @@ class TextFeatures:
 def fit(config: FeatureConfig, texts: Sequence[Extract]) -> TextFeatures:
     """Learns weights: idf = ln((1 + n) / (1 + df)) + 1, as scikit-learn's TfidfTransformer."""
     every = np.concatenate([text.buckets for text in texts])
-    frequency = np.bincount(every, minlength=config.buckets)
-    idf = np.log((1 + len(texts)) / (1 + frequency)) + 1
     lengths = np.stack([text.lengths for text in texts])
-    is_open = np.array([text.open for text in texts])
+    return fitted(config, every, lengths, np.array([text.open for text in texts]))
+
+
+def fitted(
+    config: FeatureConfig, buckets: NDArray[np.integer], lengths: Values, is_open: Flags
+) -> TextFeatures:
+    """The same of N texts in columns: the buckets of all, one after the other; lengths [N,
+    len(LENGTHS)]; and which are open, [N]."""
+    frequency = np.bincount(buckets, minlength=config.buckets)
+    idf = np.log((1 + len(lengths)) / (1 + frequency)) + 1
     mean, rate = _spread(lengths)
     open_mean, open_rate = _spread(lengths[is_open] if is_open.any() else lengths)
     if is_open.all() or not is_open.any():

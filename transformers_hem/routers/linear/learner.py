@@ -7,6 +7,7 @@ get right, the last is mostly best on real traffic: many queries are wrong or ri
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -17,16 +18,13 @@ from transformers_hem.evaluation.quality import curve
 from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.assessment import assess
 from transformers_hem.routers.base import Learner
-from transformers_hem.routers.fitting import folds, logistic
-from transformers_hem.routers.linear.features import (
-    Extract,
-    FeatureConfig,
-    TextFeatures,
-    extract,
-    fit,
-)
+from transformers_hem.routers.fitting import Linear, both_logistic, folds, logistic, one_blas_thread
+from transformers_hem.routers.linear.features import FeatureConfig
 from transformers_hem.routers.linear.score import SUMS, LinearConfig, LinearModel, Link, link
+from transformers_hem.routers.linear.texts import Reading, Texts, columns_of, fit, matrix
 from transformers_hem.routers.targets import difference, rightness
+
+CONFIG: Final = FeatureConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +34,18 @@ class Candidate:
     link: Link
     strength: float
 
-    def fit(self, rows: csr_matrix, labels: Labels) -> tuple[Floats, Floats]:
-        """Coefficients, float [columns, sums], and intercepts, float [sums]."""
+    def fit(
+        self, rows: csr_matrix, labels: Labels, near: Sequence[Linear] | None = None
+    ) -> list[Linear]:
+        """One for each sum. `near`: of a candidate with the same link, to begin at."""
+        starts: Sequence[Linear | None] = near or [None] * SUMS[self.link]
         if self.link == "clip":
             ridge = Ridge(alpha=self.strength).fit(rows, difference(labels))
-            return ridge.coef_[:, None], np.array([ridge.intercept_])
+            return [(ridge.coef_, float(ridge.intercept_))]
         if self.link == "logistic":
-            parts = [logistic(rows, labels.hard.astype(float), self.strength)]
-        else:
-            sides = zip(rightness(labels), labels.side_weights, strict=True)
-            parts = [logistic(rows, right, self.strength, weights) for right, weights in sides]
-        return np.stack([part for part, _ in parts], axis=1), np.array([each for _, each in parts])
+            with one_blas_thread():
+                return [logistic(rows, labels.hard.astype(float), self.strength, start=starts[0])]
+        return both_logistic(rows, rightness(labels), self.strength, labels.side_weights, starts)
 
 
 CANDIDATES = (
@@ -58,30 +57,29 @@ CANDIDATES = (
 
 class LinearLearner(Learner):
     def learn(self, labels: Labels, directory: Path, seed: int) -> LinearConfig:
-        model, self.out_of_fold = fit_linear(labels, seed)
+        texts = (self.reading or Reading()).of(labels.queries)
+        model, self.out_of_fold = fit_linear(labels, seed, texts)
         return model.write(directory)
 
 
-def fit_linear(labels: Labels, seed: int) -> tuple[LinearModel, Floats]:
-    """The router, and its candidate's raw difficulty of each row from the other folds."""
-    config = FeatureConfig()
-    texts = [extract(query, config.buckets) for query in labels.queries]
-    scores = _out_of_fold(config, texts, labels, seed)
+def fit_linear(labels: Labels, seed: int, texts: Texts | None = None) -> tuple[LinearModel, Floats]:
+    """The router, and its candidate's raw difficulty of each row from the other folds. `texts`: of
+    the labels' queries, where they were read already."""
+    texts = texts or Reading().of(labels.queries)
+    scores = _out_of_fold(texts, labels, seed)
     paired = labels.paired
     tested = labels.subset(paired)
     areas = {c: curve(s[paired], tested.edge, tested.cloud).mean() for c, s in scores.items()}
     best = max(areas, key=areas.__getitem__)
-    features = fit(config, texts)
-    rows = matrix(features, texts)
-    seen = np.unique(rows.indices)
-    coefficients, intercepts = best.fit(rows[:, seen], labels)
-    weights = np.zeros((config.width, SUMS[best.link]), dtype=np.float32)
-    weights[seen] = coefficients.astype(np.float16)
+    features = fit(CONFIG, texts)
+    parts = best.fit(matrix(features, texts), labels)
+    weights = np.zeros((CONFIG.width, SUMS[best.link]), dtype=np.float32)
+    weights[columns_of(features)] = _stacked(parts).astype(np.float16)
     idf = features.idf.astype(np.float16).astype(np.float32)
     learned = LinearConfig(
         link=best.link,
-        intercepts=tuple(intercepts.tolist()),
-        features=config,
+        intercepts=tuple(intercept for _, intercept in parts),
+        features=CONFIG,
         **assess(
             scores[best][paired], labels, seed, f"{best.link} {best.strength:g}", tested=tested
         ),
@@ -89,33 +87,27 @@ def fit_linear(labels: Labels, seed: int) -> tuple[LinearModel, Floats]:
     return LinearModel(learned, replace(features, idf=idf), weights), scores[best]
 
 
-def _out_of_fold(
-    config: FeatureConfig, texts: Sequence[Extract], labels: Labels, seed: int
-) -> dict[Candidate, Floats]:
+def _out_of_fold(texts: Texts, labels: Labels, seed: int) -> dict[Candidate, Floats]:
     """Scores of every candidate on rows that it was not fitted to, features included."""
-    scores = {candidate: np.zeros(len(texts)) for candidate in _candidates(labels)}
+    scores = {candidate: np.zeros(len(labels.queries)) for candidate in _candidates(labels)}
     for train, test in folds(labels.hard, seed):
-        part = labels.subset(train)
-        features = fit(config, [texts[i] for i in train])
-        rows = matrix(features, [texts[i] for i in train])
-        held_out = matrix(features, [texts[i] for i in test])
-        seen = np.unique(rows.indices)
+        part, known = labels.subset(train), texts.subset(train)
+        features = fit(CONFIG, known)
+        rows, held_out = matrix(features, known), matrix(features, texts.subset(test))
+        near: dict[Link, list[Linear]] = {}  # where the one before, of less strength, has ended
         for candidate in scores:
-            coefficients, intercepts = candidate.fit(rows[:, seen], part)
-            totals = (held_out[:, seen] @ coefficients + intercepts).tolist()
-            scores[candidate][test] = [link(candidate.link, sums) for sums in totals]
+            parts = near[candidate.link] = candidate.fit(rows, part, near.get(candidate.link))
+            totals = held_out @ _stacked(parts) + np.array([each for _, each in parts])
+            scores[candidate][test] = [link(candidate.link, sums) for sums in totals.tolist()]
     return scores
+
+
+def _stacked(parts: Sequence[Linear]) -> Floats:
+    """Coefficients, float [columns, sums]."""
+    return np.stack([coefficients for coefficients, _ in parts], axis=1)
 
 
 def _candidates(labels: Labels) -> Sequence[Candidate]:
     """Where a side of some rows was not seen: a regression for each side, of the rows that show
     it; the others need both sides of every row."""
     return CANDIDATES if labels.weights is None else [c for c in CANDIDATES if SUMS[c.link] == 2]
-
-
-def matrix(features: TextFeatures, texts: Sequence[Extract]) -> csr_matrix:
-    rows = [features.row(text) for text in texts]
-    ends = np.cumsum([0, *(len(columns) for columns, _ in rows)])
-    columns = np.concatenate([columns for columns, _ in rows])
-    values = np.concatenate([values for _, values in rows])
-    return csr_matrix((values, columns, ends), shape=(len(rows), features.config.width))
