@@ -10,7 +10,7 @@ Queries are read as `LinearRouter` reads them, TF-IDF of hashed words and length
 hashed once more, into `WIDTH` columns with a sign (Weinberger et al. 2009, arXiv 0902.2206).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,8 +20,7 @@ from scipy.sparse import csr_matrix
 
 from transformers_hem.arrays import Floats, Indices, Values
 from transformers_hem.lifelong.observations import Observations
-from transformers_hem.routers.linear.features import Extract, FeatureConfig, extract, fit
-from transformers_hem.routers.linear.learner import matrix
+from transformers_hem.routers.linear.texts import CONFIG, Texts, columns_of, fit, matrix
 
 WIDTH: Final = 512
 PENALTY: Final = 3.0  # of the coefficients of words and lengths
@@ -31,7 +30,6 @@ LEVEL_PENALTIES: Final = (0.01, 10.0, 10.0)
 LEAST: Final = 0.02  # that an outcome is expected to be; and 1 less it at most
 LEAST_NOISE: Final = 0.01
 CHUNK: Final = 4096  # rows at a time, in float64
-CONFIG: Final = FeatureConfig()
 
 # From directions [k, n] to the variances [k] of what the regression says along them.
 Unsure = Callable[[Floats], Floats]
@@ -119,8 +117,7 @@ class Opinions:
     """What needs no trust, rows `known` of `seen`, and what was `said`, in that order."""
 
     def __init__(self, seen: Observations, known: Indices, said: Indices) -> None:
-        texts = [extract(seen.queries[i], CONFIG.buckets) for i in [*known, *said]]
-        rows = columns_of(texts)
+        rows = hashed(seen.reading.of([seen.queries[i] for i in [*known, *said]]))
         paired, levels = seen.paired[said], rows[:, -len(LEVEL_PENALTIES) :]
         levels[:, 0] = 1
         levels[len(known) :, 1], levels[len(known) :, 2] = ~paired, paired
@@ -154,17 +151,16 @@ class Side:
         return self.regression.without(self.places[rows])
 
 
-def columns_of(texts: Sequence[Extract]) -> Values:
+def hashed(texts: Texts) -> Values:
     """[N, words, lengths and levels], the levels 0."""
     features = fit(CONFIG, texts)
-    width, buckets = CONFIG.width, CONFIG.buckets
-    place = np.arange(width)
+    place, buckets = columns_of(features), CONFIG.buckets
     columns = np.where(place < buckets, place % WIDTH, WIDTH + place - buckets)
     signs = np.where(place < buckets, 1 - 2 * (place // WIDTH % 2), 1).astype(np.float32)
-    count = WIDTH + width - buckets
-    onto = csr_matrix((signs, columns, np.arange(width + 1)), shape=(width, count))
-    rows = np.zeros((len(texts), count + len(LEVEL_PENALTIES)), dtype=np.float32)
-    for first in range(0, len(texts), CHUNK):
-        part = slice(first, first + CHUNK)
-        rows[part, :count] = (matrix(features, texts[part]) @ onto).toarray()
+    count = WIDTH + CONFIG.width - buckets
+    onto = csr_matrix((signs, columns, np.arange(len(place) + 1)), shape=(len(place), count))
+    rows = np.zeros((len(texts.open), count + len(LEVEL_PENALTIES)), dtype=np.float32)
+    for first in range(0, len(rows), CHUNK):
+        part = np.arange(first, min(first + CHUNK, len(rows)))
+        rows[part, :count] = (matrix(features, texts.subset(part)) @ onto).toarray()
     return rows
