@@ -1,7 +1,9 @@
 """What /metrics says of a server's requests and answers; no caller makes series of its own."""
 
+import json
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 
 import httpx
 import pytest
@@ -88,9 +90,11 @@ def test_a_failure_is_counted(
 def test_who_leaves_is_counted_and_nothing_is_under_way_then(
     scripted: ServerProcess, before: Series
 ) -> None:
-    with pytest.raises(httpx.ReadTimeout):
-        url = f"{scripted.url}/v2/models/m/infer"
-        httpx.post(url, json=text_request(["sleep 5"]), timeout=0.3)
+    begun = len(scripted.logged("scripted: waits"))
+    caller = HTTPConnection("127.0.0.1", scripted.port)
+    caller.request("POST", "/v2/models/m/infer", json.dumps(text_request(["sleep 60"])))
+    scripted.wait_logged("scripted: waits", begun + 1)
+    caller.close()
     counted = (("hem_answers_total", "outcome", "cancelled"),)
     counted += (("hem_http_requests_total", "status", "left"),)
     deadline = time.monotonic() + 10

@@ -72,7 +72,7 @@ async def test_every_byte_that_left_is_in_the_ledger_with_its_reason(
         with decided({**MINED, "hem_reason": "prefer"}):
             await target.http.post("/chat/completions", CHAT, dict)
         await target.close()
-        assert uplink.log.read_text().count("sealed; head ") == len(list(tmp_path.iterdir())) - 2
+    assert uplink.log.read_text().count("sealed; head ") == len(list(tmp_path.iterdir())) - 2
     found = verify(path)
     assert found.open == 0 and found.files > 2
     assert f"closed; head {found.head}" in uplink.log.read_text()
