@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Final
 
@@ -124,6 +126,12 @@ class ServerProcess:
                     return
             time.sleep(0.1)
         raise AssertionError(f"{self.url}{path} is not ready:\n{self.log.read_text()[-4000:]}")
+
+    def begin(self, path: str, body: object) -> HTTPConnection:
+        """A question whose answer nobody reads: who closes the connection has left."""
+        caller = HTTPConnection("127.0.0.1", self.port)
+        caller.request("POST", path, json.dumps(body), {"content-type": "application/json"})
+        return caller
 
     def logged(self, said: str) -> list[str]:
         """The lines so far with `said` in them."""

@@ -1,11 +1,9 @@
 """What is answered from the cache, and what such an answer says; by a real predictor."""
 
-import json
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
 
 import pytest
 
@@ -129,8 +127,7 @@ class TestTheSameAtTheSameTime:
 def leave_early(server: ServerProcess, text: str, after: float = 0.0) -> None:
     """So many seconds after it is computed."""
     begun = len(server.logged("counting: waits"))
-    caller = HTTPConnection("127.0.0.1", server.port)
-    caller.request("POST", "/v2/models/m/infer", json.dumps(text_request([text])))
+    caller = server.begin("/v2/models/m/infer", text_request([text]))
     server.wait_logged("counting: waits", begun + 1)
     time.sleep(after)
     caller.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from predictors.embedded import directory
-from tests.conftest import ROOT, free_port
+from tests.conftest import ROOT, ServerProcess, StartServer, free_port
 
 UPLINK = ["--engine", "kserve", "--url", "http://x", "--upstream_model", "m"]
 
@@ -19,6 +19,14 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, capture_output=True, text=True, timeout=60, cwd=ROOT, env={"PATH": "", **env}
     )
+
+
+def refusal(server: ServerProcess) -> str:
+    """The last line of a server that ends by itself."""
+    assert server.process.wait(60) == 2
+    said = server.log.read_text()
+    assert "Traceback" not in said
+    return said.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -31,17 +39,16 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         (["--max_body_bytes", "-1"], "--max_body_bytes"),
     ],
 )  # fmt: skip
-def test_a_bad_option_is_one_line(arguments: list[str], fault: str) -> None:
-    result = run(*arguments)
-    assert result.returncode == 2
-    assert fault in result.stderr.splitlines()[-1]
-    assert "Traceback" not in result.stderr
+def test_a_bad_option_is_one_line(
+    start_server: StartServer, arguments: list[str], fault: str
+) -> None:
+    last = refusal(start_server("predictors", *arguments))
+    assert fault in last
 
 
-def test_a_bad_environment_variable_is_one_line() -> None:
-    result = run(*UPLINK, PREDICTOR_TEMPERATURE="hot")
-    assert result.returncode == 2
-    assert "temperature must be a number" in result.stderr.splitlines()[-1]
+def test_a_bad_environment_variable_is_one_line(start_server: StartServer) -> None:
+    last = refusal(start_server("predictors", *UPLINK, env={"PREDICTOR_TEMPERATURE": "hot"}))
+    assert "temperature must be a number" in last
 
 
 def test_a_port_in_use_is_one_line() -> None:

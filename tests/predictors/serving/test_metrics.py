@@ -1,9 +1,7 @@
 """What /metrics says of a server's requests and answers; no caller makes series of its own."""
 
-import json
 import time
 from collections.abc import Iterator
-from http.client import HTTPConnection
 
 import httpx
 import pytest
@@ -91,8 +89,7 @@ def test_who_leaves_is_counted_and_nothing_is_under_way_then(
     scripted: ServerProcess, before: Series
 ) -> None:
     begun = len(scripted.logged("scripted: waits"))
-    caller = HTTPConnection("127.0.0.1", scripted.port)
-    caller.request("POST", "/v2/models/m/infer", json.dumps(text_request(["sleep 60"])))
+    caller = scripted.begin("/v2/models/m/infer", text_request(["sleep 60"]))
     scripted.wait_logged("scripted: waits", begun + 1)
     caller.close()
     counted = (("hem_answers_total", "outcome", "cancelled"),)

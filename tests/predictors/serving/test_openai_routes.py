@@ -3,7 +3,6 @@
 import json
 import subprocess
 from collections.abc import Iterator
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -217,8 +216,7 @@ def test_a_client_that_leaves_ends_it_all(server: ServerProcess, text: str, stre
     begun = len(server.logged("scripted: waits"))
     ended = len(server.logged("scripted: cancelled"))
     body = {"model": "m", "messages": user(text), "stream": stream}
-    caller = HTTPConnection("127.0.0.1", server.port)
-    caller.request("POST", "/v1/chat/completions", json.dumps(body))
+    caller = server.begin("/v1/chat/completions", body)
     server.wait_logged("scripted: waits", begun + 1)
     caller.close()
     server.wait_logged("scripted: cancelled", ended + 1)
