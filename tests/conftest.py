@@ -127,6 +127,13 @@ class ServerProcess:
             time.sleep(0.1)
         raise AssertionError(f"{self.url}{path} is not ready:\n{self.log.read_text()[-4000:]}")
 
+    def refusal(self) -> str:
+        """The last line of one that ends by itself, as something is wrong with its settings."""
+        assert self.process.wait(60) == 2
+        said = self.log.read_text()
+        assert "Traceback" not in said
+        return said.splitlines()[-1]
+
     def begin(self, path: str, body: object) -> HTTPConnection:
         """A question whose answer nobody reads: who closes the connection has left."""
         caller = HTTPConnection("127.0.0.1", self.port)

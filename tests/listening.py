@@ -1,6 +1,7 @@
 """A server on loopback in the event loop of a test: how it answers is a coroutine of the test's."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -11,10 +12,14 @@ Connection = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[No
 
 @asynccontextmanager
 async def listening(
-    connection: Connection, *, port: int = 0, tls: ssl.SSLContext | None = None
+    connection: Connection,
+    *,
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
+    bound: socket.socket | None = None,
 ) -> AsyncIterator[str]:
     """Its address, `host:port`. A connection is closed where `connection` returns; at the end
-    nothing is left of any."""
+    nothing is left of any. `bound`: listens at this socket."""
     open_: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -22,13 +27,14 @@ async def listening(
         assert task is not None
         open_[task] = writer
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
+            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await connection(reader, writer)
         finally:
             writer.close()
             del open_[task]
 
-    server = await asyncio.start_server(serve, "127.0.0.1", port, ssl=tls)
+    bound = bound or socket.create_server(("127.0.0.1", port))
+    server = await asyncio.start_server(serve, sock=bound, ssl=tls)
     try:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:

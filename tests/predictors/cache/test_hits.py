@@ -1,14 +1,12 @@
 """What is answered from the cache, and what such an answer says; by a real predictor."""
 
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from predictors.contract import text_request
-from tests.conftest import ServerProcess
+from tests.conftest import ServerProcess, StartServer
 from tests.predictors.cache.conftest import Start, answers, infer, metric
 
 
@@ -180,9 +178,10 @@ def test_memory_stays_within_its_bound_and_drops_what_was_not_used_for_longest(
         ),
     ],
 )
-def test_a_wrong_option_is_one_line(options: list[str], fault: str) -> None:
-    command = [sys.executable, "-m", "tests.predictors.cache.counting", "--engine", "counting"]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: ")
-    assert fault in done.stderr.splitlines()[-1]
+def test_a_wrong_option_is_one_line(
+    start_server: StartServer, options: list[str], fault: str
+) -> None:
+    module = "tests.predictors.cache.counting"
+    last = start_server(module, "--engine", "counting", *options).refusal()
+    assert last.startswith("error: ")
+    assert fault in last

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from predictors.embedded import directory
-from tests.conftest import ROOT, ServerProcess, StartServer, free_port
+from tests.conftest import ROOT, StartServer, free_port
 
 UPLINK = ["--engine", "kserve", "--url", "http://x", "--upstream_model", "m"]
 
@@ -19,14 +19,6 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, capture_output=True, text=True, timeout=60, cwd=ROOT, env={"PATH": "", **env}
     )
-
-
-def refusal(server: ServerProcess) -> str:
-    """The last line of a server that ends by itself."""
-    assert server.process.wait(60) == 2
-    said = server.log.read_text()
-    assert "Traceback" not in said
-    return said.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -42,12 +34,13 @@ def refusal(server: ServerProcess) -> str:
 def test_a_bad_option_is_one_line(
     start_server: StartServer, arguments: list[str], fault: str
 ) -> None:
-    last = refusal(start_server("predictors", *arguments))
+    last = start_server("predictors", *arguments).refusal()
     assert fault in last
 
 
 def test_a_bad_environment_variable_is_one_line(start_server: StartServer) -> None:
-    last = refusal(start_server("predictors", *UPLINK, env={"PREDICTOR_TEMPERATURE": "hot"}))
+    server = start_server("predictors", *UPLINK, env={"PREDICTOR_TEMPERATURE": "hot"})
+    last = server.refusal()
     assert "temperature must be a number" in last
 
 
