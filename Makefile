@@ -85,7 +85,7 @@ bench-vllm: $(VLLM)/.engine
 	$(VLLM)/bin/pytest tests/benchmarks/bench_vllm.py tests/benchmarks/bench_speculative_vllm.py -m benchmark -s
 
 soak: $(VENV)/.dev
-	$(BIN)/pytest tests/soak tests/fuzz tests/transformers_hem/feedback tests/transformers_hem/versions -m soak -s
+	$(BIN)/pytest tests/soak tests/fuzz tests/e2e/test_modes.py tests/transformers_hem/feedback tests/transformers_hem/versions -m soak -s
 
 # One after the other: they share two cores, and tell seconds.
 faults: $(VENV)/.dev

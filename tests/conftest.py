@@ -1,6 +1,8 @@
 """What tests of all rooms share: free ports, server processes, and the shared reference data."""
 
 import contextlib
+import gc
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Final
 
@@ -27,11 +30,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 with contextlib.suppress(ImportError):  # the engines' environments do without
     import hypothesis
 
-    # How long an example takes says how busy the machine is.
-    hypothesis.settings.register_profile(
-        "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-    )
-    hypothesis.settings.load_profile("untimed")
+    # How long an example takes says how busy the machine is. The same examples each time: a fault
+    # that new ones show is nobody's change. `--hypothesis-profile=new` draws new ones.
+    untimed = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+    hypothesis.settings.register_profile("new", **untimed)
+    hypothesis.settings.register_profile("same", derandomize=True, database=None, **untimed)
+    hypothesis.settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")
@@ -59,11 +63,20 @@ def certificates() -> Iterator[Mapping[str, str]]:
 NO_DRAIN = {"PREDICTOR_DRAIN_SECONDS": "0", "HEM_DRAIN_SECONDS": "0"}
 
 
-_PORTS: Final = free_ports()
+def _own_ports() -> range:
+    """Workers run at once, and a server binds its port seconds after it was chosen: each worker has
+    ports of its own, below those that `hem up` draws from."""
+    share = 10_000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    first = 10_000 + share * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return range(first, first + share)
+
+
+_PORTS: Final = free_ports(_own_ports())
 
 
 def free_port() -> int:
-    """One that no outgoing connection takes before a slow server binds it."""
+    """One that nothing else takes before a slow server binds it: no outgoing connection, and no
+    test of another worker."""
     return next(_PORTS)
 
 
@@ -98,6 +111,11 @@ class ServerProcess:
     def host(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    def memory_peak(self) -> int:
+        """Bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
     def wait_ready(self, path: str, timeout: float = 90) -> None:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -109,15 +127,33 @@ class ServerProcess:
             time.sleep(0.1)
         raise AssertionError(f"{self.url}{path} is not ready:\n{self.log.read_text()[-4000:]}")
 
-    def wait_logged(self, said: str, timeout: float = 30) -> str:
-        """The first line with `said` in it: some lines are written behind the answer."""
+    def refusal(self) -> str:
+        """The last line of one that ends by itself, as something is wrong with its settings."""
+        assert self.process.wait(60) == 2
+        said = self.log.read_text()
+        assert "Traceback" not in said
+        return said.splitlines()[-1]
+
+    def begin(self, path: str, body: object) -> HTTPConnection:
+        """A question whose answer nobody reads: who closes the connection has left."""
+        caller = HTTPConnection("127.0.0.1", self.port)
+        caller.request("POST", path, json.dumps(body), {"content-type": "application/json"})
+        return caller
+
+    def logged(self, said: str) -> list[str]:
+        """The lines so far with `said` in them."""
+        return [line for line in self.log.read_text().splitlines() if said in line]
+
+    def wait_logged(self, said: str, times: int = 1, timeout: float = 30) -> str:
+        """The line with `said` in it, the last of so many: some are written behind the answer."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            for line in self.log.read_text().splitlines():
-                if said in line:
-                    return line
+            if len(lines := self.logged(said)) >= times:
+                return lines[times - 1]
             time.sleep(0.05)
-        raise AssertionError(f"nothing says {said!r}:\n{self.log.read_text()[-4000:]}")
+        raise AssertionError(
+            f"{said!r} is not there {times} times:\n{self.log.read_text()[-4000:]}"
+        )
 
     def stop(self) -> None:
         if self.process.poll() is None:
@@ -208,6 +244,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         at = {item.path, *item.path.parents}
         if "start_server" in getattr(item, "fixturenames", ()) or not at.isdisjoint(SLOW):
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported and collected stays: looked through again and again for garbage, it
+    would hold a test up for half a second each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module")

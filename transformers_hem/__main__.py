@@ -39,8 +39,8 @@ def main() -> None:
     from transformers_hem.feedback.build import build_feedback
     from transformers_hem.gateway.build import build_gateway
     from transformers_hem.gateway.cors import read_origins
+    from transformers_hem.serving.answer_stage import InferenceThenMining
     from transformers_hem.serving.build import build_model
-    from transformers_hem.serving.transformer import InferenceThenMining
 
     parser = argparse.ArgumentParser(
         prog="python -m transformers_hem",

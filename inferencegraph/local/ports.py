@@ -5,7 +5,7 @@ import os
 import random
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -24,14 +24,19 @@ _SERVICE_PORTS: Final = range(20_000, 30_000)
 GATEWAYS: Final = 100
 
 
-def free_ports() -> Iterator[int]:
+def free_ports(among: Sequence[int] = _SERVICE_PORTS) -> Iterator[int]:
     """Ports on which nothing listens; each comes once."""
-    return filter(_is_free, random.sample(_SERVICE_PORTS, len(_SERVICE_PORTS)))
+    return filter(_is_free, random.sample(among, len(among)))
 
 
-def gateway_ports(first_graph: int) -> Iterator[int]:
-    """8180 and so on beside 8080; any free ones where those are taken, or for 0."""
-    others = free_ports()
+def claimed_ports(held: ExitStack) -> Iterator[int]:
+    """Free ports that, until `held` is left, no other `hem up` takes: a service binds its own
+    seconds after it was chosen."""
+    return (port for port in free_ports() if _claim(port, held))
+
+
+def gateway_ports(first_graph: int, others: Iterator[int]) -> Iterator[int]:
+    """8180 and so on beside 8080; `others` where those are taken, or for 0."""
     first = first_graph + GATEWAYS if first_graph else LARGEST + 1
     for port in range(first, first + GATEWAYS):
         yield port if port <= LARGEST and _is_free(port) else next(others)
@@ -60,22 +65,25 @@ def hold_ports(first: int, count: int, held: ExitStack) -> list[socket.socket]:
         )
     sockets = []
     for port in range(first, first + count) if first else [0] * count:
-        if port:
-            _claim(port, held)
+        if port and not _claim(port, held):
+            raise ConfigurationError(
+                f"port {port} on {LOOPBACK} is taken by another `hem up`; choose another with "
+                "--port"
+            )
         sockets.append(held.enter_context(bind_port(LOOPBACK, port)))
     return sockets
 
 
-def _claim(port: int, held: ExitStack) -> None:
-    """Two sockets that don't listen yet can be bound to one port; a locked file tells them
-    apart."""
+def _claim(port: int, held: ExitStack) -> bool:
+    """Whether no other `hem up` has it. Two sockets that don't listen yet can be bound to one port;
+    a locked file tells them apart."""
     path = Path(tempfile.gettempdir()) / f"hem-{os.getuid()}-port-{port}.lock"
     try:
         file = held.enter_context(path.open("a"))
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise ConfigurationError(
-            f"port {port} on {LOOPBACK} is taken by another `hem up`; choose another with --port"
-        ) from None
+        return False
     except OSError:
-        return  # no place for such files; the port itself still shows who listens
+        return True  # no place for such files; the port itself still shows who listens
+    held.callback(path.unlink, missing_ok=True)
+    return True

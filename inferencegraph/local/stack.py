@@ -19,7 +19,7 @@ from inferencegraph.local.containers import OURS, with_own_images
 from inferencegraph.local.far_sides import FarSides
 from inferencegraph.local.observer import Death, Observer, death_notice
 from inferencegraph.local.plan import Component, Plan, own_commands, plan
-from inferencegraph.local.ports import free_ports, gateway_ports, hold_ports
+from inferencegraph.local.ports import claimed_ports, gateway_ports, hold_ports
 from inferencegraph.local.process import ServiceProcess, Watchdog, exit_reason
 from inferencegraph.local.selection import chosen_graphs, jobs_left_out, services_of
 from inferencegraph.read.documents import MANIFESTS
@@ -284,7 +284,8 @@ async def running(
         sockets = hold_ports(port, len(graphs) or (len(services) if port else 0), held)
         first = [bound.getsockname()[1] for bound in sockets]
         folder = Path(held.enter_context(TemporaryDirectory(prefix="hem-")))
-        made = plan(documents, graphs, first, table, free_ports(), gateway_ports(port), folder)
+        ports = claimed_ports(held)
+        made = plan(documents, graphs, first, table, ports, gateway_ports(port, ports), folder)
         if not graphs:  # the services bind them themselves
             for bound in sockets:
                 bound.close()

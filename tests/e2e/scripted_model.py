@@ -8,52 +8,33 @@ image        FP32 [N, 1]: the pixel p gives `probabilities` [p, 1 - p] and two `
              a negative pixel gives tensors that are malformed
 """
 
-import json
 import math
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.loopback import Handler, LoopbackServer
 
-class ScriptedModel(ThreadingHTTPServer):
+
+class ScriptedModel(LoopbackServer):
     """`requests` holds the body of every inference."""
 
-    request_queue_size = 64
-
     def __init__(self, name: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.name = name
         self.requests: list[dict[str, Any]] = []
 
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self.server_address[1]}"
 
-
-@contextmanager
-def running(name: str) -> Iterator[ScriptedModel]:
-    server = ScriptedModel(name)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     server: ScriptedModel
 
     def do_GET(self) -> None:
-        self._send({"ready": True})
+        self.say(200, {"ready": True})
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.read_json()
         self.server.requests.append(body)
         rows = body["inputs"][0]["data"]
         if len(rows) > 1 and "brittle" in rows:
-            return self._send({"error": "too much"}, 503)
+            return self.say(503, {"error": "too much"})
         parameters = body.get("parameters") or {}
         hem = {name: value for name, value in parameters.items() if name.startswith("hem_")}
         answer = {
@@ -61,18 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
             "parameters": {**hem, "served_by": self.server.name},
             "outputs": _outputs(body["inputs"][0]),
         }
-        self._send(answer)
-
-    def _send(self, body: object, status: int = 200) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *arguments: object) -> None:
-        pass
+        self.say(200, answer)
 
 
 def _outputs(tensor: dict[str, Any]) -> list[dict[str, Any]]:

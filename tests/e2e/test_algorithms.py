@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT, ServerProcess, StartServer
 from tests.e2e.hem_in_a_graph import Body, start, text, through_the_graph
-from tests.e2e.scripted_model import ScriptedModel, running
+from tests.e2e.scripted_model import ScriptedModel
 from transformers_hem.algorithms.base import Batch, Stage
 from transformers_hem.serving.settings import HEMSettings, build_decider
 
@@ -119,13 +119,13 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def edge() -> Iterator[ScriptedModel]:
-    with running("edge") as model:
+    with ScriptedModel("edge") as model:
         yield model
 
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[ScriptedModel]:
-    with running("cloud") as model:
+    with ScriptedModel("cloud") as model:
         yield model
 
 

@@ -12,7 +12,7 @@ import pytest
 from predictors.upstream.ledger.verify import verify
 from tests.conftest import ServerProcess, StartServer
 from tests.e2e.hem_in_a_graph import Body, start, text, through_the_graph
-from tests.e2e.scripted_model import ScriptedModel, running
+from tests.e2e.scripted_model import ScriptedModel
 from tests.predictors.upstream.ledger.reading import lines
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,7 @@ READY = "/v2/models/qa-uplink/ready"
 
 @pytest.fixture(scope="module")
 def models() -> Iterator[tuple[ScriptedModel, ScriptedModel]]:
-    with running("qa-edge") as edge, running("qa-cloud") as cloud:
+    with ScriptedModel("qa-edge") as edge, ScriptedModel("qa-cloud") as cloud:
         yield edge, cloud
 
 

@@ -11,7 +11,7 @@ import pytest
 from predictors.upstream.client import build_client
 from tests.conftest import ServerProcess, StartServer
 from tests.e2e.hem_in_a_graph import start, text, through_the_graph
-from tests.e2e.scripted_model import ScriptedModel, running
+from tests.e2e.scripted_model import ScriptedModel
 from tests.transformers_hem.encoder_routers import encoder_routers as encoder_routers
 from tests.transformers_hem.tiny_models import write_bert
 
@@ -23,13 +23,13 @@ EASY, HARD = text("easy what is 5 + 9 ?"), text("hard what is 5 + 9 ?")
 
 @pytest.fixture(scope="module")
 def edge() -> Iterator[ScriptedModel]:
-    with running("edge") as model:
+    with ScriptedModel("edge") as model:
         yield model
 
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[ScriptedModel]:
-    with running("cloud") as model:
+    with ScriptedModel("cloud") as model:
         yield model
 
 
@@ -89,6 +89,7 @@ async def test_32_concurrent_requests_are_decided_in_order_while_health_answers(
         live = await client.get(f"{server.url}/v2/health/live", timeout=5)
         assert live.status_code == 200
         await asyncio.gather(*asked)
+    await asyncio.to_thread(server.wait_logged, "id='turn-", 32)
     decided = re.findall(r"id='turn-(\d+)'", server.log.read_text())
     places = [abs(place - int(number)) for place, number in enumerate(decided)]
     assert len(places) == 32

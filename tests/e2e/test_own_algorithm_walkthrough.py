@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT, ServerProcess, StartServer
 from tests.e2e.hem_in_a_graph import start, text, through_the_graph
-from tests.e2e.scripted_model import ScriptedModel, running
+from tests.e2e.scripted_model import ScriptedModel
 from tests.pages import EXTENDING, section
 
 MOST_LINES = 20
@@ -35,7 +35,7 @@ def walkthrough() -> WalkThrough:
 
 @pytest.fixture(scope="module")
 def models() -> Iterator[tuple[ScriptedModel, ScriptedModel]]:
-    with running("edge") as edge, running("cloud") as cloud:
+    with ScriptedModel("edge") as edge, ScriptedModel("cloud") as cloud:
         yield edge, cloud
 
 

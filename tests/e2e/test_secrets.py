@@ -2,17 +2,16 @@
 callers with keys, while the far side repeats in its errors all that it got. Then their arguments,
 logs, answers, metrics and ledgers are looked through."""
 
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 import pytest
 
 from tests.conftest import ServerProcess, StartServer
+from tests.loopback import Handler, LoopbackServer
 from tests.transformers_hem.gateway.gateway_under_test import chat
 
 SECRETS: Final = {
@@ -31,38 +30,26 @@ OF_ITS_OWN: Final = {"PYTHONUNBUFFERED": "1"}
 PAGE: Final = b"<html>this is no API, but you sent: %s</html>"
 
 
-class Repeating(http.server.BaseHTTPRequestHandler):
+class Repeating(Handler):
     """Refuses each call by the status in its last message, with all that it got in the reason."""
 
     def do_GET(self) -> None:
-        self._say(200, json.dumps({"object": "list", "data": [{"id": "m"}]}).encode())
+        self.say(200, {"object": "list", "data": [{"id": "m"}]})
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = self.read()
         got = f"{self.path} {dict(self.headers)} {body.decode()}"
         status = int(json.loads(body)["messages"][-1]["content"])
         if status == 200:
-            return self._say(200, PAGE % got.encode())
+            return self.say(200, PAGE % got.encode())
         error = {"message": f"Incorrect request: {got}", "type": "x", "param": None, "code": None}
-        self._say(status, json.dumps({"error": error}).encode())
-
-    def _say(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        pass
+        self.say(status, {"error": error})
 
 
 @pytest.fixture(scope="module")
 def repeating() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Repeating) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-        server.shutdown()
+    with LoopbackServer(Repeating) as server:
+        yield f"{server.origin}/v1"
 
 
 @pytest.fixture(scope="module")

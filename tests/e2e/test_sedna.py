@@ -12,7 +12,7 @@ from predictors.contract import SERVED_BY
 from predictors.engines.sedna.estimator import loaded
 from tests.conftest import ROOT, ServerProcess, StartServer
 from tests.e2e.hem_in_a_graph import Body, Served, start, text, through_the_graph
-from tests.predictors.engines.sedna.big_model_service import serving
+from tests.predictors.engines.sedna.big_model_service import BigModelServer
 from transformers_hem.algorithms.base import Stage
 
 pytestmark = pytest.mark.slow
@@ -82,7 +82,7 @@ class Site:
 def site(request: pytest.FixtureRequest, start_server: StartServer) -> Iterator[Site]:
     pair = PAIRS[request.param]
     program, model = (str(EXAMPLES / path) if path else "" for path in pair.little)
-    with serving(loaded(f"{EXAMPLES / pair.big}:Estimator", "", {})) as big:
+    with BigModelServer(loaded(f"{EXAMPLES / pair.big}:Estimator", "", {})) as big:
         edge = start_server(
             "predictors",
             *("--model_name", "qa-edge", "--engine", "sedna", "--result", pair.result),

@@ -10,8 +10,8 @@ import pytest
 from inferencegraph.read.documents import MANIFESTS
 from predictors.contract import text_request
 from predictors.embedded.workshop.questions import LONG, held_out_questions
-from tests.e2e.scripted_api import ScriptedAPI, running
 from tests.inferencegraph.running_hem import RunningHem, hem
+from tests.scripted_api import ScriptedAPI
 
 pytestmark = pytest.mark.slow
 
@@ -134,7 +134,7 @@ def test_where_the_cloud_is_lost_the_small_model_answers_and_says_so(joint: Runn
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[ScriptedAPI]:
-    with running() as server:
+    with ScriptedAPI() as server:
         yield server
 
 
@@ -167,7 +167,7 @@ def test_where_the_api_fails_the_draft_is_the_answer(
     refining: RunningHem, api: ScriptedAPI
 ) -> None:
     draft = text_of(refining.ask("What is 12 + 7?", hem_prefer="edge").json())
-    api.fails = True
+    api.refuses = 503
     answer = refining.ask("What is 12 + 7?").json()
     assert (text_of(answer), answer["parameters"]["served_by"]) == (draft, "qa-edge")
     assert answer["parameters"]["hem_route"] == "cloud"

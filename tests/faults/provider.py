@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from tests.listening import listening
 from tests.soak.wire import message, read_message
 from tests.transformers_hem.gateway.scripted_side import DONE, SSE, usage, whole
 
@@ -149,30 +150,9 @@ def chunk(data: bytes) -> bytes:
 @contextlib.asynccontextmanager
 async def serving(provider: Provider) -> AsyncIterator[Provider]:
     """It gets its `url`."""
-    at_work: set[asyncio.Task[Any]] = set()
-
-    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        at_work.add(task)
-        try:
-            with contextlib.suppress(
-                ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError
-            ):
-                await _answer(provider, reader, writer)
-        finally:
-            at_work.discard(task)
-            writer.close()
-
-    server = await asyncio.start_server(connection, "127.0.0.1", 0)
-    provider.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    try:
+    async with listening(lambda *streams: _answer(provider, *streams)) as address:
+        provider.url = f"http://{address}/v1"
         yield provider
-    finally:
-        server.close()
-        for task in at_work:
-            task.cancel()
-        await asyncio.gather(*at_work, return_exceptions=True)
 
 
 async def _answer(

@@ -5,6 +5,8 @@ Run like `python -m predictors`: python -m tests.predictors.scripted --model_nam
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+from typing import Final
 
 from predictors.__main__ import main
 from predictors.contract import Answer, Delta, Query, ScoredToken
@@ -13,12 +15,27 @@ from predictors.engines.base import LOGPROBS, MESSAGES, TextEngine
 from predictors.errors import EngineError
 from predictors.serving.command import run
 
+AT_FIRST: Final = ("sleep", "until")
+BETWEEN: Final = ("pause", "until")
+
+
+async def wait(kind: str, what: str) -> None:
+    print("scripted: waits", flush=True)
+    if kind != "until":
+        return await asyncio.sleep(float(what))
+    async with asyncio.timeout(60):
+        while not Path(what).exists():
+            await asyncio.sleep(0.02)
+
 
 class ScriptedEngine(TextEngine):
-    """`sleep N` takes N seconds, `fail` and `crash` raise, anything else comes back in capitals.
+    """`sleep N` takes N seconds, `until FILE` as long as there is no such file, `fail` and `crash`
+    raise, anything else comes back in capitals.
 
-    A stream has a word in each part. In it `pause N` waits N seconds before the next word, and
-    `break` fails there; both are words of the answer too.
+    A stream has a word in each part. In it `pause N` and `until FILE` wait before the next word,
+    and `break` fails there; they are words of the answer too.
+
+    It prints `scripted: waits` where it begins to, and `scripted: cancelled` where it is.
     """
 
     takes = frozenset({LOGPROBS, MESSAGES})
@@ -34,7 +51,7 @@ class ScriptedEngine(TextEngine):
 
     async def stream(self, query: Query) -> AsyncGenerator[Delta]:
         answer = await self._answer(query)
-        words = answer.text.split(" ")
+        words, said = answer.text.split(" "), query.text.split(" ")
         try:
             for place, word in enumerate(words):
                 text = word if place == len(words) - 1 else f"{word} "
@@ -42,8 +59,8 @@ class ScriptedEngine(TextEngine):
                 yield Delta(text, tokens=tokens)
                 if word == "BREAK":
                     raise EngineError("the script says break")
-                if word == "PAUSE":
-                    await asyncio.sleep(float(words[place + 1]))
+                if place and said[place] in BETWEEN:
+                    await wait(said[place], said[place + 1])
         except (asyncio.CancelledError, GeneratorExit):
             print("scripted: cancelled", flush=True)
             raise
@@ -51,9 +68,9 @@ class ScriptedEngine(TextEngine):
 
     async def _answer(self, query: Query) -> Answer:
         words = query.text.split()
-        if words[0] == "sleep":
+        if words[0] in AT_FIRST:
             try:
-                await asyncio.sleep(float(words[1]))
+                await wait(words[0], words[1])
             except asyncio.CancelledError:
                 print("scripted: cancelled", flush=True)
                 raise

@@ -32,12 +32,12 @@ from transformers_hem.feedback.keeping import Unit
 from transformers_hem.feedback.records import Feedback
 from transformers_hem.feedback.writer import Writer
 from transformers_hem.gateway.account import Account
-from transformers_hem.gateway.answering import OTHER
 from transformers_hem.gateway.chat import REQUEST_ID, Chat
 from transformers_hem.gateway.designing import designing
 from transformers_hem.gateway.finished import Finished
 from transformers_hem.gateway.first_answer import APIS, LOGPROBS, STREAMING
 from transformers_hem.gateway.site import Site, Target
+from transformers_hem.gateway.standing_in import OTHER
 from transformers_hem.guards.admission import Going, KeptAtEdge, usage_of_chat
 from transformers_hem.labels.question import Question
 from transformers_hem.labels.scorers.base import Scorer

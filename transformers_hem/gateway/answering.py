@@ -9,74 +9,51 @@ each sentence, and the cloud goes on behind those that the caller has.
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any
 
 from predictors.contract import CLOUD, EDGE
 from predictors.errors import (
     BreakerOpen,
     Cause,
-    ContextTooLong,
     HEMError,
     InvalidRequest,
-    Overloaded,
     UpstreamError,
 )
 from predictors.upstream.redaction import logged
 from transformers_hem.algorithms.base import Batch, Route
-from transformers_hem.gateway.account import Attempt
+from transformers_hem.gateway.calls import Calls
 from transformers_hem.gateway.chat import DEADLINE, REQUEST_ID, Chat, Draft
 from transformers_hem.gateway.designing import designing
 from transformers_hem.gateway.first_answer import Edge, as_events, shown
 from transformers_hem.gateway.hedging import Hedging, race
 from transformers_hem.gateway.hold import Hold
+from transformers_hem.gateway.miner import Miner
 from transformers_hem.gateway.options import DecideAt
 from transformers_hem.gateway.outlet import Outlet
-from transformers_hem.gateway.pace import SHARE, DeadlineOver, Pace, TimeLimits
+from transformers_hem.gateway.pace import DeadlineOver, TimeLimits
 from transformers_hem.gateway.passing import Rewrite
-from transformers_hem.gateway.redacting import Kept, leaving_with, redacted
 from transformers_hem.gateway.relay import Relay
 from transformers_hem.gateway.said import Again, Rest, Said
-from transformers_hem.gateway.served import Served
 from transformers_hem.gateway.site import Site
+from transformers_hem.gateway.standing_in import (
+    BOTH,
+    EDGE_CANNOT,
+    EDGE_FAILED,
+    OTHER,
+    forced,
+    is_private,
+    may_stand_in,
+    slow,
+    stands_in,
+    why,
+)
 from transformers_hem.gateway.takeover import Takeover
-from transformers_hem.guards.admission import Going, KeptAtEdge, usage_of_chat
-from transformers_hem.serving.decision import Asking, Decider, Decision
+from transformers_hem.guards.admission import KeptAtEdge
+from transformers_hem.serving.decision import Decision
 
 logger = logging.getLogger("kserve.hem")
-
-# Reasons of decisions that the edge's answer made: it refused what the cloud may take, or failed.
-EDGE_CANNOT: Final = "edge_cannot"
-EDGE_FAILED: Final = "edge_failed"
-BOTH: Final[tuple[Route, ...]] = (EDGE, CLOUD)
-OTHER: Final[dict[Route, Route]] = {EDGE: CLOUD, CLOUD: EDGE}
-
-
-class Miner(Protocol):
-    """What the gateway asks of HEM."""
-
-    decider: Decider
-
-    async def mine(
-        self,
-        batch: Batch,
-        prefer: Route | None,
-        request_id: str | None = None,
-        sticky: bool = False,
-        asking: Asking | None = None,
-    ) -> Decision:
-        """`asking`: what the algorithm's decision for the cloud becomes. Raises HEMError."""
-        ...
-
-    def settled(self, decision: Decision | None) -> None:
-        """At the end: what the request's last decision has become."""
-        ...
-
-    def pinned(self, decider: Decider) -> "Miner":
-        """One that decides by this, whatever is in force by then."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +67,10 @@ class Answering:
     limits: TimeLimits
     decide_at: DecideAt = "end"
     hedging: Hedging = field(default_factory=lambda: Hedging(None))
+
+    @property
+    def calls(self) -> Calls:
+        return Calls(self.site, self.miner, self.limits, self.hedging)
 
     async def answer(self, chat: Chat, outlet: Outlet, *, stays: bool) -> None:
         """`stays`: the conversation is at the cloud. Raises HEMError; `outlet` tells whether the
@@ -135,7 +116,7 @@ class Answering:
                 return
             chat.draft = await self._draft(chat)
         except HEMError as error:
-            if chat.decision is not None or not self._stands_in(chat, EDGE, error):
+            if chat.decision is not None or not stands_in(self.miner.decider, chat, EDGE, error):
                 raise
             logger.warning("the edge failed, the cloud answers: %s", logged(error))
             cannot = isinstance(error, InvalidRequest)
@@ -192,7 +173,9 @@ class Answering:
         while True:
             hold = self._hold(chat)
             body = {**chat.body, **self.edge.scores(chat.path, chat.body)}
-            relay = self._relay(chat, await self._attempt(chat, EDGE), body, outlet, hold=hold)
+            relay = self.calls.relay(
+                chat, await self.calls.attempt(chat, EDGE), body, outlet, hold=hold
+            )
             try:
                 async with Takeover(outlet) as takeover:
                     relay.hand_over = partial(self._hand_over, chat, relay, takeover, outlet)
@@ -219,19 +202,19 @@ class Answering:
             rest = edge.said.continued(chat.body)
             if rest is None:
                 raise InvalidRequest("there is more in the answer than text")
-            if self._is_private(chat, rest):
+            if is_private(self.miner.decider, chat, rest):
                 raise InvalidRequest("a guard of privacy keeps the answer here")
             await takeover.begin(self._behind(chat, EDGE, edge.said, rest, outlet), taken)
         except HEMError as error:
-            chat.degraded = _why(error)
+            chat.degraded = why(error)
             logger.warning("kept at the edge, as the cloud does not go on: %s", logged(error))
             return False
         return True
 
     async def _draft(self, chat: Chat) -> Draft:
         """Raises HEMError."""
-        attempt = self._begin(chat, EDGE)
-        async with self._pace(chat, EDGE, streams=False).over():
+        attempt = self.calls.begin(chat, EDGE)
+        async with self.calls.pace(chat, EDGE, streams=False).over():
             return Draft(await self.edge.answer(chat.path, chat.body, attempt), attempt)
 
     async def _pass_on(self, chat: Chat, outlet: Outlet) -> None:
@@ -243,12 +226,12 @@ class Answering:
         failed: HEMError | None = None
         if chat.prefer is None and not (chat.insists and decided == EDGE):
             failed = target.http.refuses()
-        if failed is None or not self._may_stand_in(chat, decided):
+        if failed is None or not may_stand_in(self.miner.decider, chat, decided):
             try:
                 return await self._hedged(chat, decided, outlet)
             except HEMError as error:
-                if outlet.said or not self._stands_in(chat, decided, error):
-                    raise self._forced(chat, error) from None
+                if outlet.said or not stands_in(self.miner.decider, chat, decided, error):
+                    raise forced(chat, error) from None
                 failed = error
         try:
             await self._stand_in(chat, decided, failed, outlet)
@@ -266,7 +249,11 @@ class Answering:
     async def _hedged(self, chat: Chat, decided: Route, outlet: Outlet) -> None:
         """The other side is asked, too, where the decided one is slower than usual."""
         seconds = None
-        if self.hedging.on and chat.draft is None and self._may_stand_in(chat, decided):
+        if (
+            self.hedging.on
+            and chat.draft is None
+            and may_stand_in(self.miner.decider, chat, decided)
+        ):
             seconds = self.hedging.after(decided, chat.streams)
         if seconds is None:
             return await self._run(chat, decided, outlet)
@@ -275,7 +262,7 @@ class Answering:
             await race(
                 outlet,
                 lambda: self._run(chat, decided, outlet),
-                lambda: self._stand_in(other, decided, _slow(decided), outlet),
+                lambda: self._stand_in(other, decided, slow(decided), outlet),
                 seconds,
                 self.hedging.take,
             )
@@ -295,19 +282,21 @@ class Answering:
         elif isinstance(failed, KeptAtEdge):
             chat.decision = chat.decision.kept(failed.guard)
         else:
-            chat.degraded = _why(failed)
+            chat.degraded = why(failed)
         if chat.draft is not None and other == EDGE:
             return await self._give(chat, chat.draft, outlet)
         await self._run(chat, other, outlet)
 
     async def _give(self, chat: Chat, draft: Draft, outlet: Outlet) -> None:
         body = shown(draft.answer.body, chat.body)
-        relay = self._relay(chat, draft.attempt, chat.body, outlet)
+        relay = self.calls.relay(chat, draft.attempt, chat.body, outlet)
         await relay.give(body, as_events(body, chat.body))
 
     async def _run(self, chat: Chat, route: Route, outlet: Outlet) -> None:
         """Raises HEMError."""
-        relay = self._relay(chat, await self._attempt(chat, route), chat.body_for(route), outlet)
+        relay = self.calls.relay(
+            chat, await self.calls.attempt(chat, route), chat.body_for(route), outlet
+        )
         await self._through(chat, relay, outlet)
 
     async def _through(self, chat: Chat, relay: Relay, outlet: Outlet) -> None:
@@ -321,12 +310,12 @@ class Answering:
     async def _go_on(self, chat: Chat, broken: Relay, error: HEMError, outlet: Outlet) -> bool:
         """Has the other side say the rest of an answer that broke off. False where it can't."""
         route, said = broken.served.attempt.route, broken.said
-        if said is None or not self._stands_in(chat, route, error):
+        if said is None or not stands_in(self.miner.decider, chat, route, error):
             return False
         if isinstance(error, UpstreamError) and error.cause is Cause.DECLINED:
             return False
         rest = said.continued(chat.body)
-        if rest is None or (route == EDGE and self._is_private(chat, rest)):
+        if rest is None or (route == EDGE and is_private(self.miner.decider, chat, rest)):
             return False
         logger.warning("the %s broke off, the %s goes on: %s", route, OTHER[route], logged(error))
         outlet.release()
@@ -352,127 +341,5 @@ class Answering:
     async def _rest(
         self, chat: Chat, broken: Route, body: Any, outlet: Outlet, rewrite: Rewrite
     ) -> Relay:
-        attempt = await self._attempt(chat, OTHER[broken])
-        return self._relay(chat, attempt, body, outlet, continues=broken, rewrite=rewrite)
-
-    def _begin(self, chat: Chat, route: Route) -> Attempt:
-        if chat.insists:
-            self.site.targets[route].http.insist()
-        return chat.account.begin(route)
-
-    async def _attempt(self, chat: Chat, route: Route) -> Attempt:
-        """Raises HEMError where its model's name can't be learnt, KeptAtEdge."""
-        attempt = self._begin(chat, route)
-        with attempt.under_way():
-            attempt.asked = await self.site.targets[route].model()
-            if route == CLOUD and self.miner.decider.counts:
-                await self._admit(chat, attempt)
-        return attempt
-
-    async def _admit(self, chat: Chat, attempt: Attempt) -> None:
-        """By guards that count what goes to the cloud. Raises KeptAtEdge."""
-        forced = chat.prefer == CLOUD
-        going = Going(chat.client, usage_of_chat(chat.body_for(CLOUD)), attempt.asked, forced)
-        try:
-            attempt.admission = await self.miner.decider.admit(going)
-        except KeptAtEdge:
-            chat.account.withdraw(attempt)
-            raise
-
-    def _relay(
-        self,
-        chat: Chat,
-        attempt: Attempt,
-        body: Any,
-        outlet: Outlet,
-        *,
-        continues: Route | None = None,
-        rewrite: Rewrite | None = None,
-        hold: Hold | None = None,
-    ) -> Relay:
-        target = self.site.targets[attempt.route]
-        served = Served(chat, attempt, continues)
-        goes_on = chat.wishes.goes_on and chat.streams and continues is None
-        leaves = None
-        if attempt.route == CLOUD:
-            try:
-                leaves = redacted(self.miner.decider, chat, attempt, body)
-            except Kept:
-                attempt.unused, attempt.outcome = True, "failed"
-                raise
-        return Relay(
-            target,
-            chat.path,
-            {**(leaves.body if leaves else body), "model": attempt.asked},
-            served,
-            outlet,
-            self._pace(chat, attempt.route, streams=chat.streams),
-            said=Said() if goes_on else None,
-            rewrite=rewrite,
-            hold=hold,
-            placeholders=leaves.placeholders if leaves else None,
-        )
-
-    def _pace(self, chat: Chat, route: Route, *, streams: bool) -> Pace:
-        """Half of what is left of the deadline is the other side's, where that may stand in."""
-        by, deadline = None, chat.wishes.deadline
-        if deadline is not None and self._may_stand_in(chat, route):
-            now = asyncio.get_running_loop().time()
-            by = now + SHARE * (deadline - now)
-        name = self.site.targets[route].http.url
-        waited = partial(self.hedging.waited, route, streams)
-        return Pace(self.limits, name, streams=streams, by=by, waited=waited)
-
-    def _may_stand_in(self, chat: Chat, route: Route) -> bool:
-        """Whether the other side may answer where that one fails: it has not failed itself, and
-        neither the caller nor a guard keeps the request here."""
-        if chat.prefer is not None or chat.degraded:
-            return False
-        if chat.decision is not None and chat.decision.reason in (EDGE_CANNOT, EDGE_FAILED):
-            return False
-        if route == CLOUD:
-            return True
-        guarded = self.miner.decider.overrule(chat.batch, None)
-        return guarded is None or guarded.route == CLOUD
-
-    def _is_private(self, chat: Chat, rest: Mapping[str, Any]) -> bool:
-        """Whether a guard of privacy keeps at the edge what there is of the answer, which would
-        leave with the question."""
-        leaving = leaving_with(chat, rest)
-        return self.miner.decider.is_private(replace(chat.batch, leaving=leaving))
-
-    def _stands_in(self, chat: Chat, route: Route, error: HEMError) -> bool:
-        """Whether the other side may answer after this error. What one model can't take, because of
-        its context or of a field, another one may: only privacy keeps that at the edge."""
-        if isinstance(error, InvalidRequest):
-            cannot = isinstance(error, ContextTooLong) or (
-                getattr(error, "code", None) == "unsupported"
-            )
-            if route == EDGE:
-                private = self.miner.decider.is_private(chat.batch)
-                return cannot and chat.prefer is None and not private
-            return cannot and self._may_stand_in(chat, route)
-        if not isinstance(error, UpstreamError | Overloaded | KeptAtEdge):
-            return False
-        return self._may_stand_in(chat, route)
-
-    def _forced(self, chat: Chat, error: HEMError) -> HEMError:
-        """Who forces the edge learns that it is not there now, however that showed."""
-        if chat.prefer == EDGE and isinstance(error, UpstreamError) and error.status > 500:
-            error.status = 503
-        return error
-
-
-def _slow(route: Route) -> UpstreamError:
-    error = UpstreamError(f"the {route} is slower than usual", Cause.TIMEOUT)
-    error.told = True
-    return error
-
-
-def _why(failed: HEMError) -> str:
-    """The cloud did not answer, in one word."""
-    if isinstance(failed, InvalidRequest):
-        return "cloud_cannot"
-    if isinstance(failed, KeptAtEdge):
-        return failed.guard
-    return failed.short if isinstance(failed, UpstreamError) else "overloaded"
+        attempt = await self.calls.attempt(chat, OTHER[broken])
+        return self.calls.relay(chat, attempt, body, outlet, continues=broken, rewrite=rewrite)

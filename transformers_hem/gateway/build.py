@@ -7,8 +7,8 @@ from predictors.contract import CLOUD, EDGE
 from predictors.errors import ConfigurationError
 from predictors.upstream.redaction import shown_url
 from predictors.upstream.settings import Limits, http_url_with_parameters
-from transformers_hem.gateway.answering import Miner
 from transformers_hem.gateway.cors import read_origins
+from transformers_hem.gateway.miner import Miner
 from transformers_hem.gateway.pace import TimeLimits
 from transformers_hem.gateway.routes import Gateway
 from transformers_hem.gateway.site import Site, Target, site_name

@@ -23,7 +23,7 @@ from predictors.upstream.client import forwarded_headers
 from predictors.upstream.redaction import logged, unrepeated
 from predictors.upstream.tenant import tenant
 from transformers_hem.gateway.account import Account, CloudModel
-from transformers_hem.gateway.answering import Answering, Miner
+from transformers_hem.gateway.answering import Answering
 from transformers_hem.gateway.callers import Caller
 from transformers_hem.gateway.chat import REQUEST_ID, Chat, read_wishes
 from transformers_hem.gateway.cors import GatewayCORS
@@ -37,6 +37,7 @@ from transformers_hem.gateway.finished import (
 from transformers_hem.gateway.first_answer import Edge
 from transformers_hem.gateway.hedging import Hedging
 from transformers_hem.gateway.keys import Rates
+from transformers_hem.gateway.miner import Miner
 from transformers_hem.gateway.options import OnBreak
 from transformers_hem.gateway.outlet import Outlet
 from transformers_hem.gateway.pace import TimeLimits

@@ -7,6 +7,7 @@ from kserve import model_server
 
 from predictors.errors import ConfigurationError
 from predictors.upstream.redaction import shown_url
+from transformers_hem.serving.answer_stage import InferenceThenMining
 from transformers_hem.serving.decision import Decider
 from transformers_hem.serving.predictor_client import (
     PredictorClient,
@@ -14,12 +15,9 @@ from transformers_hem.serving.predictor_client import (
     add_ready_routes,
     answer_refusal,
 )
+from transformers_hem.serving.query_stage import MiningThenInference
 from transformers_hem.serving.self_design import SelfDesign
-from transformers_hem.serving.transformer import (
-    HEMTransformer,
-    InferenceThenMining,
-    MiningThenInference,
-)
+from transformers_hem.serving.transformer import HEMTransformer
 
 
 def build_model(

@@ -26,9 +26,10 @@ from predictors.errors import InvalidRequest, first_fault
 from predictors.upstream.redaction import unrepeated
 from transformers_hem.algorithms.base import Batch, Route
 from transformers_hem.serving.answer_batch import answer_batch
+from transformers_hem.serving.answer_stage import InferenceThenMining
 from transformers_hem.serving.decision import DECIDED, Decider, Decision
 from transformers_hem.serving.leaving import leaving_request
-from transformers_hem.serving.transformer import Headers, InferenceThenMining
+from transformers_hem.serving.transformer import Headers
 from transformers_hem.strategies.base import Turn
 
 # A parameter of a request for the cloud, as JSON of StandIn. An uplink passes on no parameters but

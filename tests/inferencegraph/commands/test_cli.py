@@ -5,10 +5,8 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,6 +19,7 @@ from inferencegraph.local.stack import EXAMPLE
 from predictors import embedded as pair
 from predictors.contract import text_request
 from tests.inferencegraph.running_hem import HEM
+from tests.loopback import Handler, LoopbackServer
 from transformers_hem import embedded
 from transformers_hem.labels.scorers import SCORERS
 from transformers_hem.routers.training import LEARNERS
@@ -53,7 +52,7 @@ def hem(capsys: pytest.CaptureFixture[str]) -> Hem:
     return run
 
 
-class Scripted(BaseHTTPRequestHandler):
+class Scripted(Handler):
     """Answers every POST with `status` and `body`; keeps what was asked."""
 
     status: int
@@ -62,27 +61,15 @@ class Scripted(BaseHTTPRequestHandler):
     headers_sent: ClassVar[dict[str, str]] = {}
 
     def do_POST(self) -> None:
-        self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        data = json.dumps(self.body).encode()
-        self.send_response(self.status)
-        self.send_header("Content-Length", str(len(data)))
-        for name, value in self.headers_sent.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *args: object) -> None:
-        pass
+        self.asked.append(self.read_json())
+        self.say(self.status, self.body, **self.headers_sent)
 
 
 @pytest.fixture
 def scripted() -> Iterator[tuple[str, type[Scripted]]]:
     handler = type("Handler", (Scripted,), {"status": 200, "body": answered(), "asked": []})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", handler
-    server.shutdown()
-    server.server_close()
+    with LoopbackServer(handler) as server:
+        yield server.origin, handler
 
 
 def answered(**parameters: Any) -> dict[str, Any]:
@@ -370,14 +357,11 @@ def test_evaluate_counts_the_edges_answers_for_the_cloud_as_failed(
             prefer = self.asked[-1]["parameters"].get("hem_prefer", "cloud")
             return answered(hem_route=prefer, served_by="small")
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Degraded)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     data = tmp_path / "questions.jsonl"
     data.write_text('{"query": "12 + 7", "answer": "19"}\n')
-    options = ["--url", f"http://127.0.0.1:{server.server_port}", "--data", str(data), "--json"]
-    result = hem("evaluate", *options, "--out", str(tmp_path / "out"))
-    server.shutdown()
-    server.server_close()
+    with LoopbackServer(Degraded) as server:
+        options = ["--url", server.origin, "--data", str(data), "--json"]
+        result = hem("evaluate", *options, "--out", str(tmp_path / "out"))
     facts = json.loads(result.stdout)
     measured = [system["name"] for system in facts["systems"] if system["measured"]]
     failed = {name: facts["runs"][name]["failures"] for name in measured}

@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,21 +18,21 @@ from inferencegraph.evaluate.records import ROWS, Records
 from inferencegraph.evaluate.result import facts
 from inferencegraph.evaluate.run import run
 from predictors.errors import ConfigurationError, UpstreamError
+from tests.loopback import Handler, LoopbackServer
 
 
-class Scripted(BaseHTTPRequestHandler):
+class Scripted(Handler):
     """The edge says the query in capitals, the cloud as it is; short queries stay."""
 
-    protocol_version = "HTTP/1.1"
     asked: ClassVar[list[dict[str, Any]]] = []
     failing: ClassVar[set[str]] = set()
     seconds = 0.0
 
     def do_GET(self) -> None:
-        self._answer(json.dumps({"data": [{"id": "qa"}]}).encode(), "application/json")
+        self.say(200, {"data": [{"id": "qa"}]})
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = self.read_json()
         self.asked.append(body)
         time.sleep(self.seconds)
         chat = "messages" in body
@@ -43,13 +41,12 @@ class Scripted(BaseHTTPRequestHandler):
         told = body["model"].removeprefix("qa").strip("-") if chat else told
         route = told or ("edge" if len(query) < 6 else "cloud")
         if query in self.failing:
-            self._answer(b'{"error": "no room"}', "application/json", 503)
-            return
+            return self.say(503, {"error": "no room"})
         text = query.upper() if route == "edge" else query
         if chat:
-            self._answer(self._events(text, route), "text/event-stream")
+            self.say(200, self._events(text, route), "text/event-stream")
         else:
-            self._answer(json.dumps(self._v2(text, route)).encode(), "application/json")
+            self.say(200, self._v2(text, route))
 
     def _v2(self, text: str, route: str) -> dict[str, Any]:
         def tensor(name: str, kind: str, value: Any) -> dict[str, Any]:
@@ -88,25 +85,12 @@ class Scripted(BaseHTTPRequestHandler):
             ]
         )
 
-    def _answer(self, content: bytes, kind: str, status: int = 200) -> None:
-        self.send_response(status)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
 
 @pytest.fixture
 def scripted() -> Iterator[tuple[str, type[Scripted]]]:
     handler = type("Handler", (Scripted,), {"asked": [], "failing": set(), "seconds": 0.0})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", handler
-    server.shutdown()
-    server.server_close()
+    with LoopbackServer(handler) as server:
+        yield server.origin, handler
 
 
 @pytest.fixture

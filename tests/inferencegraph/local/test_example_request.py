@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shlex
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from inferencegraph.local.example_request import EXAMPLE_QUERY, chats, suggestio
 from inferencegraph.local.plan import Component, Plan
 from predictors.contract import TEXT_INPUT, text_request
 from tests.conftest import free_port
+from tests.listening import Connection, listening
 
 URL = "http://127.0.0.1:8080"
 TEXT = {"name": TEXT_INPUT, "datatype": "BYTES", "shape": [-1]}
@@ -20,28 +22,25 @@ GRAPH = {"spec": {"nodes": {"root": {"steps": [{"serviceName": "hem"}, {"service
 async def suggested(**inputs: list[dict[str, Any]] | None) -> list[str]:
     """With one model of each name, which says of itself that it takes these inputs; of None
     nobody answers."""
-    servers, components = [], []
-    for name, taken in inputs.items():
-        port = free_port()
-        if taken is not None:
-            servers.append(await serving(port, f"/v2/models/{name}", {"inputs": taken}))
-        components.append(Component(name, name, (), {}, port, "/"))
-    try:
+    components = []
+    async with AsyncExitStack() as servers:
+        for name, taken in inputs.items():
+            port = free_port()
+            if taken is not None:
+                model = serving(f"/v2/models/{name}", {"inputs": taken})
+                await servers.enter_async_context(listening(model, port=port))
+            components.append(Component(name, name, (), {}, port, "/"))
         return await suggestions(Plan(tuple(components), {}, (GRAPH,)), URL)
-    finally:
-        for server in servers:
-            server.close()
 
 
-async def serving(port: int, path: str, answer: object) -> asyncio.Server:
+def serving(path: str, answer: object) -> Connection:
     async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = (await reader.readline()).decode()
         body = json.dumps(answer).encode() if line.split()[1] == path else b"no such model"
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
         await writer.drain()
-        writer.close()
 
-    return await asyncio.start_server(answered, "127.0.0.1", port)
+    return answered
 
 
 def body_of(curl: str) -> Any:

@@ -1,14 +1,13 @@
 """`hem up` on scripted services: readiness, outages, and what is left when it ends."""
 
+import contextlib
 import json
 import re
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,9 @@ import pytest
 import yaml
 
 from inferencegraph.build.graph import mining_then_inference
+from tests.conftest import free_port
 from tests.inferencegraph.running_hem import HEM, RunningHem, hem, still_there
+from tests.scripted_api import ScriptedAPI
 
 SCRIPT = Path(__file__).parents[1] / "router/scripted_service.py"
 IMAGE = f"scripted={sys.executable} {SCRIPT}"
@@ -219,30 +220,10 @@ def test_every_server_listens_to_this_machine_alone(tmp_path: Path) -> None:
     assert {address.ip.removeprefix("::ffff:") for address in heard} == {"127.0.0.1"}
 
 
-class Refusing(BaseHTTPRequestHandler):
-    """A paid API that knows no key."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send_response(401)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_GET = do_POST
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def refusing() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    server.server_close()
+    with ScriptedAPI(knows_nobody=401) as api:
+        yield api.url
 
 
 def test_a_refused_key_is_told_at_the_start_and_with_each_answer(
@@ -327,11 +308,7 @@ def test_the_ready_line_is_exact_and_curl_stands_below(manifests: Path) -> None:
 def _free_pair() -> int:
     """A port that is free, and so is the next."""
     while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
+        port = free_port()
+        with socket.socket() as second, contextlib.suppress(OSError):
+            second.bind(("127.0.0.1", port + 1))
             return port

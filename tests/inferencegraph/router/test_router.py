@@ -1,7 +1,6 @@
 """How the local router behaves where no recorded case of KServe's says it."""
 
 import asyncio
-import contextlib
 import json
 import random
 from collections import Counter
@@ -20,6 +19,7 @@ from tests.inferencegraph.router.graph_under_test import (
     routing,
     sequence,
 )
+from tests.listening import listening
 
 ECHO = {"echo": True, "body": ""}
 
@@ -141,8 +141,8 @@ async def test_one_connection_serves_many_requests(stage: Stage) -> None:
         while await reader.readuntil(b"\r\n\r\n{}"):
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
-    async with await asyncio.start_server(count, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with listening(count) as address:
+        url = f"http://{address}/"
         async with routing(sequence({"serviceUrl": url}, {"serviceUrl": url})) as client:
             for _ in range(5):
                 assert (await client.post("/", content=b"{}")).status_code == 200
@@ -163,8 +163,7 @@ def answering(content: bytes, keep_open: bool = False, later: bytes = b"") -> Ha
             await asyncio.sleep(0.2)  # so that it comes apart
             writer.write(later)
         if keep_open:
-            await asyncio.sleep(5)
-        writer.close()
+            await asyncio.sleep(60)
 
     return handle
 
@@ -192,8 +191,8 @@ def answering(content: bytes, keep_open: bool = False, later: bytes = b"") -> Ha
     ],
 )
 async def test_an_upstream_that_breaks_off_ends_the_graph(handler: Handler, cause: str) -> None:
-    async with await asyncio.start_server(handler, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with listening(handler) as address:
+        url = f"http://{address}/"
         async with routing(sequence({"serviceUrl": url}, serviceClient=1)) as client:
             response = await client.post("/", content=b"{}")
     assert response.status_code == 500
@@ -207,14 +206,12 @@ async def test_a_body_without_an_end_ends_the_graph(monkeypatch: pytest.MonkeyPa
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        with contextlib.suppress(ConnectionError):
-            while True:
-                writer.write(b"64\r\n%b\r\n" % bytes(100))
-                await writer.drain()
-        writer.close()
+        while True:
+            writer.write(b"64\r\n%b\r\n" % bytes(100))
+            await writer.drain()
 
-    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with listening(handle) as address:
+        url = f"http://{address}/"
         async with routing(sequence({"serviceUrl": url})) as client:
             response = await client.post("/", content=b"{}")
     assert response.status_code == 500

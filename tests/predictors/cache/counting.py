@@ -22,7 +22,8 @@ class CountingSettings(EngineSettings):
 
 
 class CountingEngine(TextEngine):
-    """`slow TEXT` waits for half a second, `fail` and `refuse` raise; all rows of a call at once.
+    """Each `slow` waits for half a second, and tells that it does; `fail` and `refuse` raise; all
+    rows of a call at once.
 
     The count goes up before a query waits or fails, and nothing else is in an answer but the
     query and that count: the same answer again was not computed again.
@@ -45,8 +46,9 @@ class CountingEngine(TextEngine):
         if words[0] == "cancelled":
             return Answer(str(self.cancelled))
         if "slow" in words:
+            print("counting: waits", flush=True)
             try:
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(0.5 * words.count("slow"))
             except asyncio.CancelledError:
                 self.cancelled += 1
                 raise

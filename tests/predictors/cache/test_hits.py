@@ -1,15 +1,12 @@
 """What is answered from the cache, and what such an answer says; by a real predictor."""
 
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 
 from predictors.contract import text_request
-from tests.conftest import ServerProcess
+from tests.conftest import ServerProcess, StartServer
 from tests.predictors.cache.conftest import Start, answers, infer, metric
 
 
@@ -110,10 +107,11 @@ class TestTheSameAtTheSameTime:
             leave_early(server, "slow left")
             while answers(server, "cancelled", temperature=1) != ["1"]:
                 time.sleep(0.05)  # until the test's own time limit: nobody waits for it
-            first = pool.submit(leave_early, server, "slow stayed")
-            second = pool.submit(infer, server, "slow stayed")
+            text = "slow slow slow stayed"
+            first = pool.submit(leave_early, server, text, after=0.5)
+            second = pool.submit(infer, server, text)
             first.result()
-            assert second.result()["text_output"][0].startswith("slow stayed #")
+            assert second.result()["text_output"][0].startswith(f"{text} #")
         assert answers(server, "cancelled", temperature=1) == ["1"]
 
     def test_another_callers_bad_row_is_not_ours(self, server: ServerProcess) -> None:
@@ -124,10 +122,13 @@ class TestTheSameAtTheSameTime:
             assert one.result()["text_output"][0].startswith("slow good #")
 
 
-def leave_early(server: ServerProcess, text: str) -> None:
-    with pytest.raises(httpx.ReadTimeout):
-        url = f"{server.url}/v2/models/m/infer"
-        httpx.post(url, json=text_request([text]), timeout=0.2)
+def leave_early(server: ServerProcess, text: str, after: float = 0.0) -> None:
+    """So many seconds after it is computed."""
+    begun = len(server.logged("counting: waits"))
+    caller = server.begin("/v2/models/m/infer", text_request([text]))
+    server.wait_logged("counting: waits", begun + 1)
+    time.sleep(after)
+    caller.close()
 
 
 def test_prometheus_sees_what_the_cache_did(counting: Start) -> None:
@@ -136,7 +137,7 @@ def test_prometheus_sees_what_the_cache_did(counting: Start) -> None:
         infer(server, *texts)
     infer(server, "a", temperature=1)
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: infer(server, "slow both"), range(2)))
+        list(pool.map(lambda _: infer(server, "slow slow slow both"), range(2)))
     results = {
         result: metric(server, "hem_cache_queries_total", model_name="m", result=result)
         for result in ("hit", "miss", "joined", "passed")
@@ -177,9 +178,10 @@ def test_memory_stays_within_its_bound_and_drops_what_was_not_used_for_longest(
         ),
     ],
 )
-def test_a_wrong_option_is_one_line(options: list[str], fault: str) -> None:
-    command = [sys.executable, "-m", "tests.predictors.cache.counting", "--engine", "counting"]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: ")
-    assert fault in done.stderr.splitlines()[-1]
+def test_a_wrong_option_is_one_line(
+    start_server: StartServer, options: list[str], fault: str
+) -> None:
+    module = "tests.predictors.cache.counting"
+    last = start_server(module, "--engine", "counting", *options).refusal()
+    assert last.startswith("error: ")
+    assert fault in last

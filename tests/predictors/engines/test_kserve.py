@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -24,6 +24,8 @@ from predictors.errors import (
 from predictors.settings import read_settings
 from predictors.upstream.client import forwarded_headers
 from tests.conftest import ServerProcess, StartServer, free_port
+from tests.listening import listening
+from tests.predictors.engines.answering import answering
 from tests.predictors.upstream.failing import failing
 
 Respond = Callable[[int, bytes], Awaitable[str]]
@@ -33,22 +35,12 @@ QUERY = Query("hello", Sampling(temperature=0))
 @pytest.fixture
 async def respond() -> AsyncIterator[Respond]:
     """respond(status, body) is the URL of a far side that always answers so."""
-    servers = []
+    async with AsyncExitStack() as servers:
 
-    async def start(status: int, body: bytes) -> str:
-        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: {len(body)}\r\n\r\n".encode())
-            writer.write(body)
-            await writer.drain()
-            writer.close()
+        async def start(status: int, body: bytes) -> str:
+            return await servers.enter_async_context(answering(body, status=status))
 
-        servers.append(await asyncio.start_server(answer, "127.0.0.1", 0))
-        return f"http://127.0.0.1:{servers[-1].sockets[0].getsockname()[1]}"
-
-    yield start
-    for server in servers:
-        server.close()
+        yield start
 
 
 async def ask(url: str, *queries: Query, timeout: float = 5.0) -> list[Answer]:
@@ -96,10 +88,9 @@ async def test_what_the_far_side_answers_decides_the_error(
 
 
 async def test_a_far_side_that_is_down_is_unavailable_at_once() -> None:
-    start = time.perf_counter()
-    with failing(Cause.UNREACHABLE, match="can't be reached"):
-        await ask(f"http://127.0.0.1:{free_port()}")
-    assert time.perf_counter() - start < 1
+    async with asyncio.timeout(20):
+        with failing(Cause.UNREACHABLE, match="can't be reached"):
+            await ask(f"http://127.0.0.1:{free_port()}", timeout=60)
 
 
 async def test_a_far_side_that_is_too_slow_is_a_timeout(scripted: ServerProcess) -> None:
@@ -115,12 +106,10 @@ async def test_tracing_headers_cross_the_link() -> None:
         body = json.dumps({"outputs": [{"name": "text_output", "data": ["a"]}]}).encode()
         writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    with forwarded_headers({"x-request-id": "r-7", "authorization": "secret"}):
-        await ask(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    server.close()
+    async with listening(answer) as address:
+        with forwarded_headers({"x-request-id": "r-7", "authorization": "secret"}):
+            await ask(f"http://{address}")
     assert "x-request-id: r-7" in seen["head"]
     assert "secret" not in seen["head"]
 

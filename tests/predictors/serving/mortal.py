@@ -40,6 +40,7 @@ class MortalEngine(TensorEngine):
     async def infer(self, request: TensorRequest) -> TensorResponse:
         assert self._started, "start() comes first"
         if "wait" in request.inputs:
+            print("mortal: waits", flush=True)
             while self._state() != "dead":
                 await asyncio.sleep(0.01)
             raise EngineError("it died meanwhile")

@@ -2,32 +2,43 @@
 
 import gzip
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import orjson
 import pytest
 
 from predictors.contract import text_request
-from tests.conftest import ServerProcess, StartServer
+from tests.conftest import StartServer
 from tests.predictors.upstream.far_side import FarSide
 
 LIMIT_OF_THE_MANIFESTS = 512 * 2**20
+T = TypeVar("T")
 
 
-def peak(server: ServerProcess) -> int:
-    """Bytes."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+def post(url: str, query: str) -> httpx.Response:
+    return httpx.post(url, json=text_request([query]), timeout=60)
 
 
 def ask_all(url: str, queries: Sequence[str]) -> list[httpx.Response]:
     with ThreadPoolExecutor(len(queries)) as pool:
-        return list(
-            pool.map(lambda query: httpx.post(url, json=text_request([query]), timeout=60), queries)
-        )
+        return list(pool.map(lambda query: post(url, query), queries))
+
+
+def answers_after(refused: int, enough: Path, calls: Sequence[Callable[[], T]]) -> list[T]:
+    """All at once. Those that are taken wait for the file `enough`, which is there once so many
+    were refused."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        asked = [pool.submit(call) for call in calls]
+        for _ in islice(as_completed(asked), refused):
+            pass
+        enough.touch()
+        return [call.result() for call in asked]
 
 
 def refusals(answers: Sequence[httpx.Response]) -> list[str]:
@@ -35,13 +46,17 @@ def refusals(answers: Sequence[httpx.Response]) -> list[str]:
     return [answer.json()["error"] for answer in answers if answer.status_code == 503]
 
 
-def test_large_bodies_are_refused_together_and_small_ones_never(start_server: StartServer) -> None:
+def test_large_bodies_are_refused_together_and_small_ones_never(
+    start_server: StartServer, tmp_path: Path
+) -> None:
     options = ("--max_body_bytes", "150000", "--max_bytes_in_flight", "200000")
     arguments = ("--model_name", "m", "--engine", "scripted", *options)
     server = start_server("tests.predictors.scripted", *arguments, ready="/v2/models/m/ready")
     url = f"{server.url}/v2/models/m/infer"
-    large, small = "sleep 3 " + "x" * 140_000, "sleep 3"
-    answers = ask_all(url, [large] * 6 + [small] * 6)
+    small = f"until {tmp_path / 'enough'}"
+    large = f"{small} {'x' * 140_000}"
+    calls = [partial(post, url, query) for query in [large] * 6 + [small] * 6]
+    answers = answers_after(4, tmp_path / "enough", calls)
     assert Counter(answer.status_code for answer in answers) == {200: 8, 503: 4}
     assert [answer.status_code for answer in answers[6:]] == [200] * 6
     for refusal in refusals(answers):
@@ -49,19 +64,16 @@ def test_large_bodies_are_refused_together_and_small_ones_never(start_server: St
     assert ask_all(url, [large])[0].status_code == 200
 
 
-def test_what_small_bodies_inflate_to_is_counted(start_server: StartServer) -> None:
+def test_what_small_bodies_inflate_to_is_counted(start_server: StartServer, tmp_path: Path) -> None:
     options = ("--max_body_bytes", "150000", "--max_bytes_in_flight", "200000")
     arguments = ("--model_name", "m", "--engine", "scripted", *options)
     server = start_server("tests.predictors.scripted", *arguments, ready="/v2/models/m/ready")
-    body = gzip.compress(orjson.dumps(text_request(["sleep 3 " + "x" * 140_000])))
+    large = f"until {tmp_path / 'enough'} {'x' * 140_000}"
+    body = gzip.compress(orjson.dumps(text_request([large])))
     headers = {"content-encoding": "gzip", "content-type": "application/json"}
-
-    def ask(_: int) -> httpx.Response:
-        url = f"{server.url}/v2/models/m/infer"
-        return httpx.post(url, content=body, headers=headers, timeout=60)
-
-    with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(ask, range(6)))
+    url = f"{server.url}/v2/models/m/infer"
+    ask = partial(httpx.post, url, content=body, headers=headers, timeout=60)
+    answers = answers_after(4, tmp_path / "enough", [ask] * 6)
     assert len(refusals(answers)) == 4
 
 
@@ -99,4 +111,4 @@ def test_an_uplink_outlives_many_of_the_largest_answers(start_server: StartServe
             answers = ask_all(url, ["large 15000000"] * 8)
             assert 200 in {answer.status_code for answer in answers}
             assert refusals(answers)
-        assert peak(server) < LIMIT_OF_THE_MANIFESTS
+        assert server.memory_peak() < LIMIT_OF_THE_MANIFESTS

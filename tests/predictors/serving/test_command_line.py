@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from predictors.embedded import directory
-from tests.conftest import ROOT, free_port
+from tests.conftest import ROOT, StartServer, free_port
 
 UPLINK = ["--engine", "kserve", "--url", "http://x", "--upstream_model", "m"]
 
@@ -31,17 +31,17 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         (["--max_body_bytes", "-1"], "--max_body_bytes"),
     ],
 )  # fmt: skip
-def test_a_bad_option_is_one_line(arguments: list[str], fault: str) -> None:
-    result = run(*arguments)
-    assert result.returncode == 2
-    assert fault in result.stderr.splitlines()[-1]
-    assert "Traceback" not in result.stderr
+def test_a_bad_option_is_one_line(
+    start_server: StartServer, arguments: list[str], fault: str
+) -> None:
+    last = start_server("predictors", *arguments).refusal()
+    assert fault in last
 
 
-def test_a_bad_environment_variable_is_one_line() -> None:
-    result = run(*UPLINK, PREDICTOR_TEMPERATURE="hot")
-    assert result.returncode == 2
-    assert "temperature must be a number" in result.stderr.splitlines()[-1]
+def test_a_bad_environment_variable_is_one_line(start_server: StartServer) -> None:
+    server = start_server("predictors", *UPLINK, env={"PREDICTOR_TEMPERATURE": "hot"})
+    last = server.refusal()
+    assert "temperature must be a number" in last
 
 
 def test_a_port_in_use_is_one_line() -> None:

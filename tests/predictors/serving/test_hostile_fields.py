@@ -13,6 +13,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceSt
 
 from predictors.contract import text_request
 from tests.conftest import ServerProcess, StartServer
+from tests.listening import listening
 from tests.predictors.serving.test_server_grpc import request as grpc_request
 
 LINE = "2026-01-01 00:00:00 ERROR forged"
@@ -83,11 +84,9 @@ async def far_side() -> AsyncIterator[tuple[str, list[httpx.Headers]]]:
         length = str(len(content)).encode()
         writer.write(b"HTTP/1.1 %b\r\n%b\r\ncontent-length: %b\r\n\r\n" % (status, kind, length))
         writer.write(content)
-        writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", seen
-    server.close()
+    async with listening(answer) as address:
+        yield f"http://{address}", seen
 
 
 async def test_headers_that_are_not_ascii_reach_the_far_side_and_never_fail(

@@ -105,7 +105,7 @@ async def test_an_engine_that_has_died_ends_the_process_when_those_who_wait_were
     server = start()
     async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
         waiting = asyncio.create_task(client.post("/v2/models/m/infer", json=tensor("wait")))
-        await asyncio.sleep(0.5)
+        await asyncio.to_thread(server.wait_logged, "mortal: waits")
         turn(state, "dead")
         response = await waiting
     assert (response.status_code, response.json()) == (500, {"error": "it died meanwhile"})

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -12,6 +14,7 @@ import pytest
 from predictors.contract import text_request
 from predictors.engines.triton.client import messages, stubs
 from tests.conftest import ServerProcess, StartServer
+from tests.predictors.serving.test_bytes_in_flight import answers_after
 
 REFUSAL = "the request has 101 queries; the limit is 100 (max_rows)"
 
@@ -72,15 +75,18 @@ def test_the_largest_body_of_empty_rows_holds_nobody_up(start_server: StartServe
     assert slowest < 10.0
 
 
-def test_large_bodies_over_grpc_are_refused_together(start_server: StartServer) -> None:
+def test_large_bodies_over_grpc_are_refused_together(
+    start_server: StartServer, tmp_path: Path
+) -> None:
     options = ("--engine", "scripted", "--max_bytes_in_flight", "200000")
     arguments = ("tests.predictors.scripted", "--model_name", "m", *options)
     server = start_server(*arguments, ready="/v2/models/m/ready")
+    enough = tmp_path / "enough"
 
     def ask(size: int) -> str:
         message = messages.ModelInferRequest(model_name="m")
         message.inputs.add(name="text_input", datatype="BYTES", shape=[1])
-        text = b"sleep 3 " + b"x" * size
+        text = f"until {enough} ".encode() + b"x" * size
         message.raw_input_contents.append(len(text).to_bytes(4, "little") + text)
         with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel:
             try:
@@ -91,8 +97,8 @@ def test_large_bodies_over_grpc_are_refused_together(start_server: StartServer) 
                 return "refused"
         return "answered"
 
-    with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(ask, [140_000] * 6 + [0] * 6))
+    calls = [partial(ask, size) for size in [140_000] * 6 + [0] * 6]
+    answers = answers_after(4, enough, calls)
     assert answers.count("refused") == 4
     assert answers[6:] == ["answered"] * 6
     assert ask(140_000) == "answered"

@@ -88,9 +88,10 @@ def test_a_failure_is_counted(
 def test_who_leaves_is_counted_and_nothing_is_under_way_then(
     scripted: ServerProcess, before: Series
 ) -> None:
-    with pytest.raises(httpx.ReadTimeout):
-        url = f"{scripted.url}/v2/models/m/infer"
-        httpx.post(url, json=text_request(["sleep 5"]), timeout=0.3)
+    begun = len(scripted.logged("scripted: waits"))
+    caller = scripted.begin("/v2/models/m/infer", text_request(["sleep 60"]))
+    scripted.wait_logged("scripted: waits", begun + 1)
+    caller.close()
     counted = (("hem_answers_total", "outcome", "cancelled"),)
     counted += (("hem_http_requests_total", "status", "left"),)
     deadline = time.monotonic() + 10

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -15,6 +16,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceSt
 
 from predictors.contract import text_request
 from tests.conftest import ServerProcess, StartServer
+from tests.listening import listening
 from tests.predictors.serving.test_server_grpc import request as grpc_request
 
 INFER = "/v2/models/m/infer"
@@ -54,18 +56,40 @@ async def ended(server: ServerProcess, seconds: float = 20) -> int:
     return await asyncio.to_thread(server.process.wait, seconds)
 
 
+async def at_work(server: ServerProcess, calls: int) -> None:
+    """So many have come to its engine, and wait there."""
+    await asyncio.to_thread(server.wait_logged, "scripted: waits", calls)
+
+
+async def stops(server: ServerProcess) -> None:
+    """A signal has arrived."""
+    await asyncio.to_thread(server.wait_logged, ": not ready any more; ")
+
+
+async def takes_nobody(server: ServerProcess) -> None:
+    async with asyncio.timeout(20):
+        with suppress(OSError):
+            while True:
+                _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                writer.close()
+                await asyncio.sleep(0.02)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 async def test_calls_under_way_are_answered_and_the_engine_closes_after_them(
-    start: Start, number: signal.Signals
+    start: Start, number: signal.Signals, tmp_path: Path
 ) -> None:
-    server = start()
-    calls = [rest(server, "sleep 2"), over_grpc(server, "sleep 2.5"), rest(server, "sleep 1")]
+    server, end = start(), tmp_path / "end"
+    text = f"until {end}"
+    calls = [rest(server, text), over_grpc(server, text), rest(server, text)]
     waiting = [asyncio.create_task(call) for call in calls]
-    await asyncio.sleep(0.7)
+    await at_work(server, 3)
     server.process.send_signal(number)
-    slow, remote, quick = await asyncio.gather(*waiting)
-    assert [slow.status_code, quick.status_code, remote] == [200, 200, "SLEEP 2.5"]
-    assert slow.headers["connection"] == "close"
+    await takes_nobody(server)
+    end.touch()
+    slow, remote, other = await asyncio.gather(*waiting)
+    assert [slow.status_code, other.status_code, remote] == [200, 200, text.upper()]
+    assert slow.headers["connection"] == other.headers["connection"] == "close"
     assert await ended(server) == 0
     log = server.log.read_text()
     assert log.count("scripted: closed") == 1
@@ -75,7 +99,7 @@ async def test_calls_under_way_are_answered_and_the_engine_closes_after_them(
 async def test_probes_fail_first_while_new_connections_are_served(start: Start) -> None:
     server = start(drain=3)
     server.process.terminate()
-    await asyncio.sleep(0.5)
+    await stops(server)
     async with httpx.AsyncClient(base_url=server.url) as client:
         assert [(await client.get(path)).status_code for path in PROBES] == [503, 503, 503]
         assert (await client.get("/v2/health/live")).status_code == 200
@@ -96,7 +120,7 @@ async def test_what_takes_too_long_gets_an_error_that_says_so(start: Start) -> N
         asyncio.create_task(rest(server, "sleep 50")),
         asyncio.create_task(over_grpc(server, "sleep 50")),
     )
-    await asyncio.sleep(0.7)
+    await at_work(server, 2)
     server.process.terminate()
     answer = await late
     assert (answer.status_code, "the server stops" in answer.json()["error"]) == (503, True)
@@ -111,9 +135,9 @@ async def test_what_takes_too_long_gets_an_error_that_says_so(start: Start) -> N
 async def test_a_second_signal_ends_the_waiting(start: Start, drain: float) -> None:
     server = start(drain=drain)
     late = asyncio.create_task(rest(server, "sleep 50"))
-    await asyncio.sleep(0.7)
+    await at_work(server, 1)
     server.process.terminate()
-    await asyncio.sleep(0.7)
+    await stops(server)
     server.process.terminate()
     assert (await late).status_code == 503
     assert await ended(server) == 0
@@ -125,9 +149,9 @@ async def test_a_request_that_is_arriving_is_still_answered(start: Start) -> Non
     body = httpx.Request("POST", server.url, json=text_request(["x"])).content
     head = f"POST {INFER} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
     writer.write(head.encode())
-    await asyncio.sleep(0.3)
+    assert (await rest(server, "x")).status_code == 200  # what came before it was read before
     server.process.terminate()
-    await asyncio.sleep(0.7)
+    await takes_nobody(server)
     writer.write(f"content-length: {len(body)}\r\n\r\n".encode() + body)
     answer = await reader.read()
     assert answer.startswith(b"HTTP/1.1 200") and b"connection: close" in answer
@@ -150,18 +174,19 @@ class Balancer:
 
 
 async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await source.read(65_536):
-            sink.write(data)
-    sink.close()
+    try:
+        with suppress(OSError):
+            while data := await source.read(65_536):
+                sink.write(data)
+    finally:
+        sink.close()
 
 
 @asynccontextmanager
 async def balanced(ports: list[int]) -> Any:
     balancer = Balancer(ports)
-    server = await asyncio.start_server(balancer, "127.0.0.1", 0)
-    yield balancer, server.sockets[0].getsockname()[1]
-    server.close()
+    async with listening(balancer) as address:
+        yield balancer, int(address.rpartition(":")[2])
 
 
 async def test_a_rolling_update_fails_nobody(start: Start) -> None:

@@ -1,8 +1,5 @@
 """What the metrics say of a far side."""
 
-import asyncio
-from collections.abc import Callable
-
 from prometheus_client import REGISTRY
 
 
@@ -18,9 +15,3 @@ def failing(url: str) -> set[str]:
         for sample in metric.samples
         if sample.labels["upstream"] == url
     }
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():
-            await asyncio.sleep(0.01)

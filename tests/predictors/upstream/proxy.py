@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.listening import listening
+
 
 @dataclass
 class Proxy:
@@ -31,19 +33,18 @@ class Proxy:
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while part := await reader.read(65536):
-            writer.write(part)
-            await writer.drain()
-    writer.close()
+    try:
+        with contextlib.suppress(OSError):
+            while part := await reader.read(65536):
+                writer.write(part)
+                await writer.drain()
+    finally:
+        writer.close()
 
 
 @asynccontextmanager
 async def proxy_to(far_port: int) -> AsyncIterator[Proxy]:
     proxy = Proxy(far_port)
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(proxy.serve) as address:
+        proxy.port = int(address.rpartition(":")[2])
         yield proxy
-    finally:
-        server.close()

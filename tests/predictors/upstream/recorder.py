@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
+
+from tests.listening import listening
 
 HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA: Final = 0  # an HTTP/2 frame's type
@@ -19,7 +21,6 @@ class Recorder:
     far_port: int
     port: int = 0
     sent: list[bytearray] = field(default_factory=list)
-    tasks: list["asyncio.Future[Any]"] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -29,10 +30,7 @@ class Recorder:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.far_port)
         record = bytearray()
         self.sent.append(record)
-        passing = asyncio.gather(_pass(reader, far_writer, record), _pass(far_reader, writer))
-        self.tasks.append(passing)
-        with contextlib.suppress(asyncio.CancelledError):
-            await passing
+        await asyncio.gather(_pass(reader, far_writer, record), _pass(far_reader, writer))
 
     def bodies(self) -> list[tuple[str, int, str | None]]:
         """Of each request: method, bytes and hash of its body, none where it is empty."""
@@ -85,12 +83,6 @@ async def _pass(
 @asynccontextmanager
 async def recorded(far_port: int) -> AsyncIterator[Recorder]:
     recorder = Recorder(far_port)
-    server = await asyncio.start_server(recorder.serve, "127.0.0.1", 0)
-    recorder.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(recorder.serve) as address:
+        recorder.port = int(address.rpartition(":")[2])
         yield recorder
-    finally:
-        server.close()
-        for task in recorder.tasks:
-            task.cancel()
-        await asyncio.gather(*recorder.tasks, return_exceptions=True)

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Final
+from typing import Final
+
+from tests.listening import listening
 
 # Seconds to wait, then bytes to send.
 Part = tuple[float, bytes]
@@ -41,20 +43,6 @@ async def slow_side(
 ) -> AsyncIterator[str]:
     """Its URL. Every POST is answered by `parts`, every GET as healthy while `health()` is true,
     and never else."""
-    at_work: set[asyncio.Task[Any]] = set()
-
-    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        at_work.add(task)
-        try:
-            with contextlib.suppress(
-                ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError
-            ):
-                await answer(reader, writer)
-        finally:
-            at_work.discard(task)
-            writer.close()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -71,11 +59,5 @@ async def slow_side(
             writer.write(data)
             await writer.drain()
 
-    server = await asyncio.start_server(connection, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for task in at_work:
-            task.cancel()
-        await asyncio.gather(*at_work, return_exceptions=True)
+    async with listening(answer) as address:
+        yield f"http://{address}"

@@ -15,6 +15,7 @@ from predictors.upstream.client import (
     forwarded_headers,
 )
 from tests.conftest import free_port
+from tests.listening import listening
 from tests.predictors.upstream.deaf_port import deaf_port
 
 
@@ -33,25 +34,18 @@ async def failure_of(url: str, timeout: float = 0.5) -> UpstreamError:
 async def misbehaving() -> AsyncIterator[dict[str, str]]:
     async def closes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.close()
 
     async def truncates(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{")
         await writer.drain()
-        writer.close()
 
     async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
-        writer.close()
 
-    servers = {
-        name: await asyncio.start_server(handler, "127.0.0.1", 0)
-        for name, handler in {"closes": closes, "truncates": truncates, "hangs": hangs}.items()
-    }
-    yield {n: f"http://127.0.0.1:{s.sockets[0].getsockname()[1]}/" for n, s in servers.items()}
-    for server in servers.values():
-        server.close()
+    async with listening(closes) as one, listening(truncates) as other, listening(hangs) as third:
+        addresses = {"closes": one, "truncates": other, "hangs": third}
+        yield {name: f"http://{address}/" for name, address in addresses.items()}
 
 
 async def test_a_port_where_nothing_listens_is_unavailable() -> None:
@@ -91,15 +85,11 @@ async def test_cookies_of_a_server_are_not_sent_with_other_callers_requests() ->
         asked.append(await reader.readuntil(b"\r\n\r\n"))
         cookie = b"set-cookie: replica=7; Path=/\r\nconnection: close\r\n"
         writer.write(b"HTTP/1.1 200 OK\r\n" + cookie + b"content-length: 2\r\n\r\n{}")
-        writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    async with build_client(5.0) as client:
+    async with listening(answer) as address, build_client(5.0) as client:
         for _ in range(3):
-            response = await client.post(url, content=b"{}")
+            response = await client.post(f"http://{address}/", content=b"{}")
             assert response.headers["set-cookie"] == "replica=7; Path=/"
-    server.close()
     assert len(asked) == 3
     assert not [head for head in asked if b"cookie" in head.lower()]
 
@@ -117,16 +107,11 @@ async def test_a_busy_loop_is_not_taken_for_a_server_that_is_down() -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    client = build_client(30, connect=0.2)
-    calls = [asyncio.create_task(client.post(url)) for _ in range(3)]
-    for _ in range(4):
-        await asyncio.sleep(0)
-        time.sleep(0.3)  # what a burst of requests does to the loop
-    responses = await asyncio.gather(*calls)
-    await client.aclose()
-    server.close()
+    async with listening(answer) as address, build_client(30, connect=0.2) as client:
+        calls = [asyncio.create_task(client.post(f"http://{address}/")) for _ in range(3)]
+        for _ in range(4):
+            await asyncio.sleep(0)
+            time.sleep(0.3)  # what a burst of requests does to the loop
+        responses = await asyncio.gather(*calls)
     assert [response.status_code for response in responses] == [200, 200, 200]

@@ -4,6 +4,7 @@ calls."""
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -15,7 +16,9 @@ from predictors.errors import Cause, HEMError, InvalidRequest, UpstreamError
 from predictors.upstream import probe as module
 from predictors.upstream.probe import Standing, Told, fault, probe, told
 from tests.conftest import free_port
-from tests.predictors.upstream.metrics import failing, until, up
+from tests.listening import listening
+from tests.predictors.upstream.metrics import failing, up
+from tests.waiting import until
 
 Handler = Callable[[str, str], tuple[int, str]]  # method and path -> status and body
 V2 = '{"outputs": [{"name": "text_output", "data": ["a"]}]}'
@@ -39,7 +42,6 @@ class FarSide:
         writer.write(f"HTTP/1.1 {status} X\r\nconnection: close\r\n".encode())
         writer.write(f"content-length: {len(answer)}\r\n\r\n{answer}".encode())
         await writer.drain()
-        writer.close()
 
 
 Start = Callable[[Handler], Awaitable[tuple[str, FarSide]]]
@@ -47,16 +49,13 @@ Start = Callable[[Handler], Awaitable[tuple[str, FarSide]]]
 
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
-    servers = []
+    async with AsyncExitStack() as servers:
 
-    async def begin(handler: Handler) -> tuple[str, FarSide]:
-        far = FarSide(handler)
-        servers.append(await asyncio.start_server(far.serve, "127.0.0.1", 0))
-        return f"http://127.0.0.1:{servers[-1].sockets[0].getsockname()[1]}", far
+        async def begin(handler: Handler) -> tuple[str, FarSide]:
+            far = FarSide(handler)
+            return f"http://{await servers.enter_async_context(listening(far.serve))}", far
 
-    yield begin
-    for server in servers:
-        server.close()
+        yield begin
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from predictors.engines.kserve import KServeEngine, KServeSettings
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
 from predictors.errors import Cause, UpstreamError
 from predictors.upstream.settings import Limits
+from tests.listening import listening
 from tests.predictors.upstream.failing import failing
 from tests.predictors.upstream.slow_side import (
     Part,
@@ -251,23 +252,26 @@ async def test_a_request_that_is_still_taken_is_waited_for() -> None:
             writer.write(head() + v2("yes"))
             await writer.drain()
             answered.set()
-        writer.close()
 
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        listener.bind(("127.0.0.1", 0))
-        server = await asyncio.start_server(connection, sock=listener, limit=65536)
-        up = engine("rest", f"http://127.0.0.1:{listener.getsockname()[1]}")
+    async with listening(connection, bound=small_buffer()) as address:
+        up = engine("rest", f"http://{address}")
         await up.start()
         assert (await up.generate([Query("x" * SIZE)]))[0].text == "yes"
         await up.close()
-        server.close()
+
+
+def small_buffer() -> socket.socket:
+    """What it has not read stays with the caller."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    bound.bind(("127.0.0.1", 0))
+    return bound
 
 
 @asynccontextmanager
 async def deaf_after(seconds: float) -> AsyncIterator[str]:
     """Takes requests slowly for so long, and is frozen then: health is never told."""
-    loop, thawed = asyncio.get_running_loop(), asyncio.Event()
+    loop = asyncio.get_running_loop()
     until: float | None = None
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -277,17 +281,10 @@ async def deaf_after(seconds: float) -> AsyncIterator[str]:
             while loop.time() < until:
                 await reader.read(65536)
                 await asyncio.sleep(0.05)
-        await thawed.wait()
-        writer.close()
+        await asyncio.Event().wait()
 
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-        listener.bind(("127.0.0.1", 0))
-        server = await asyncio.start_server(connection, sock=listener, limit=65536)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        thawed.set()
-        server.close()
-        await asyncio.sleep(0)
+    async with listening(connection, bound=small_buffer()) as address:
+        yield f"http://{address}"
 
 
 async def test_a_server_that_freezes_while_its_health_is_asked_is_given_up_soon() -> None:

@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY
 from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.settings import Limits
 from predictors.upstream.traffic import LINK, Link
+from tests.listening import listening
 
 ANSWER = b'{"answer": "' + b"x" * 5000 + b'"}'
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
@@ -28,11 +29,8 @@ async def counting_server(seen: dict[str, int]) -> AsyncIterator[str]:
             writer.write(reply)
             await writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
+    async with listening(serve) as address:
+        yield f"http://{address}"
 
 
 def counted(url: str, direction: str) -> float:

@@ -31,8 +31,8 @@ from transformers_hem.feedback.place import read_place
 from transformers_hem.feedback.reading import Example, examples, reading
 from transformers_hem.gateway.build import build_gateway
 from transformers_hem.reload.reloading import Reloading
+from transformers_hem.serving.query_stage import MiningThenInference
 from transformers_hem.serving.settings import HEMSettings, build_decider
-from transformers_hem.serving.transformer import MiningThenInference
 
 PATH = "/v1/chat/completions"
 

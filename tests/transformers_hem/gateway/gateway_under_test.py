@@ -25,8 +25,8 @@ from transformers_hem.gateway.site import Site, Target
 from transformers_hem.gateway.sticky import Sticky, StickyBy
 from transformers_hem.guards.base import Guard
 from transformers_hem.reload.in_force import Current, InForce
+from transformers_hem.serving.query_stage import MiningThenInference
 from transformers_hem.serving.settings import HEMSettings, build_decider
-from transformers_hem.serving.transformer import MiningThenInference
 
 NOBODY = "http://127.0.0.1:9"
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tests.listening import listening
 from tests.predictors.upstream.slow_side import HEALTHY, head
 
 SSE: Final = "text/event-stream"
@@ -89,31 +90,25 @@ async def scripted_side(
     side = Side()
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            start = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            if start.startswith("get"):
-                writer.write(HEALTHY)
-                return writer.close()
-            length = start.partition("content-length:")[2].split()[0]
-            body = json.loads(await reader.readexactly(int(length)))
-            side.asked.append(body)
-            fields = (line.partition(":") for line in start.splitlines()[1:])
-            side.heads.append({name: value.strip() for name, _, value in fields if name})
-            said = answer(body)
-            for part in said if isinstance(said, tuple) else (said,):
-                writer.write(part)
-                await writer.drain()
-                await asyncio.sleep(PAUSE if isinstance(said, tuple) else 0)
-            if not ends(body):
-                side.reached.set()
-                await reader.read()
-                side.left = time.perf_counter()
-                side.gone.set()
-        writer.close()
+        start = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        if start.startswith("get"):
+            return writer.write(HEALTHY)
+        length = start.partition("content-length:")[2].split()[0]
+        body = json.loads(await reader.readexactly(int(length)))
+        side.asked.append(body)
+        fields = (line.partition(":") for line in start.splitlines()[1:])
+        side.heads.append({name: value.strip() for name, _, value in fields if name})
+        said = answer(body)
+        for part in said if isinstance(said, tuple) else (said,):
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(PAUSE if isinstance(said, tuple) else 0)
+        if not ends(body):
+            side.reached.set()
+            await reader.read()
+            side.left = time.perf_counter()
+            side.gone.set()
 
-    server = await asyncio.start_server(connection, "127.0.0.1", 0)
-    side.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
+    async with listening(connection) as address:
+        side.url = f"http://{address}"
         yield side
-    finally:
-        server.close()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import httpx
@@ -136,7 +137,7 @@ async def test_at_most_one_question_at_a_time_tries_each_side() -> None:
             asyncio.create_task(sides.client.post(PATH, json=chat(), headers={"n": str(n)}))
             for n in range(20)
         ]
-        refusals = [await each for each in list(asyncio.as_completed(asking))[:18]]
+        refusals = [await each for each in islice(asyncio.as_completed(asking), 18)]
         await asyncio.gather(sides.edge.reached.wait(), sides.cloud.reached.wait())
         assert sides.asked == (2, 2)
         assert {reply.status_code for reply in refusals} == {503}

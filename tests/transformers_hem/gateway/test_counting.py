@@ -1,7 +1,6 @@
 """Guards that count: in the gateway each attempt at the cloud is counted once, and put right by
 what its answer says that it used."""
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tests.transformers_hem.gateway.scripted_side import (
 )
 from tests.transformers_hem.gateway.test_failover import EDGE, PATH, answers, begun, text_of
 from tests.transformers_hem.guards.budget.budgets import budget
+from tests.waiting import until
 from transformers_hem.guards.admission import usage_of_chat
 from transformers_hem.guards.budget.guard import BudgetGuard
 
@@ -76,9 +76,8 @@ async def test_a_decision_counts_as_what_has_become_of_it(path: Path) -> None:
         for most, counted in ((100, [1, 0]), (2000, [1, 1])):
             reply = await client.post(PATH, json=chat(max_tokens=most))
             assert reply.status_code == 200
-            await asyncio.sleep(0.1)  # it is counted behind the answer
-            since = [decisions(*kind) - was for kind, was in zip(kinds, before, strict=True)]
-            assert since == counted
+            expected = [was + more for was, more in zip(before, counted, strict=True)]
+            await until(lambda now=expected: [decisions(*kind) for kind in kinds] == now)
 
 
 async def test_the_caller_who_forces_the_cloud_is_refused_where_the_budget_is_hard(

@@ -128,8 +128,8 @@ async def test_a_switch_costs_the_time_limit() -> None:
         await client.post(PATH, json=chat())
         began = time.perf_counter()
         reply = await client.post(PATH, json=chat())
-        assert 1.0 <= time.perf_counter() - began < 1.4
-    assert text_of(reply) == "the edge"
+        assert 1.0 <= time.perf_counter() - began < 2.0  # once, though it was so before
+    assert (text_of(reply), len(cloud.asked), len(edge.asked)) == ("the edge", 2, 2)
 
 
 async def test_a_switch_is_unseen_after_comments_too() -> None:
@@ -411,8 +411,8 @@ async def test_the_callers_deadline_leaves_the_other_side_half_of_it(stream: boo
         gateway(edge=edge.url, cloud=cloud.url) as client,
     ):
         began = time.perf_counter()
-        reply = await client.post(PATH, json=chat(stream=stream), headers={"x-hem-deadline": "1.0"})
-    assert 0.5 <= time.perf_counter() - began < 1.0
+        reply = await client.post(PATH, json=chat(stream=stream), headers={"x-hem-deadline": "2.0"})
+    assert 1.0 <= time.perf_counter() - began < 2.0
     assert (reply.status_code, reply.headers["x-hem-degraded"]) == (200, "timeout")
 
 

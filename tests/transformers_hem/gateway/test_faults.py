@@ -4,16 +4,16 @@ docs/gateway.md has a row for each.
 """
 
 import asyncio
-import contextlib
 import gzip
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from tests.predictors.upstream.slow_side import Part, head, slow_side
 from tests.transformers_hem.gateway.gateway_under_test import chat, gateway
+from tests.transformers_hem.gateway.scripted_side import never, scripted_side
 
 SSE = "text/event-stream"
 DONE = b"data: [DONE]\n\n"
@@ -285,29 +285,12 @@ async def test_what_fails_after_a_silent_minute_is_an_event() -> None:
 
 async def test_who_leaves_ends_the_call_of_the_other_server() -> None:
     for fields in ({"stream": True}, {"stream": False}):
-        left = asyncio.Event()
-        async with leaving(left) as cloud, gateway(cloud=cloud) as client:
+        async with (
+            scripted_side(lambda _: head(SSE) + HELLO[0], ends=never) as cloud,
+            gateway(cloud=cloud.url) as client,
+        ):
             body = chat(model="qa-cloud", **fields)
             call = asyncio.create_task(client.post("/v1/chat/completions", json=body))
-            await asyncio.sleep(0.5)
+            await asyncio.wait_for(cloud.reached.wait(), 10)
             call.cancel()
-            await asyncio.wait_for(left.wait(), 2)
-
-
-@contextlib.asynccontextmanager
-async def leaving(left: asyncio.Event) -> AsyncIterator[str]:
-    """A server that never ends its answer, and tells when its caller has left."""
-
-    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(head(SSE) + HELLO[0])
-        while await reader.read(1000):
-            pass
-        left.set()
-        writer.close()
-
-    server = await asyncio.start_server(connection, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
+            await asyncio.wait_for(cloud.gone.wait(), 10)

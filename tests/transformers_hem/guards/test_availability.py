@@ -1,20 +1,20 @@
 """While the cloud is down nobody waits for it first; once it is back it is asked again."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from predictors.errors import ConfigurationError, UpstreamError
 from predictors.upstream.http import HTTPUpstream
 from predictors.upstream.settings import Limits
+from tests.loopback import Handler, LoopbackServer
 from tests.transformers_hem.gateway.gateway_under_test import NOBODY, chat, gateway
 from tests.transformers_hem.gateway.scripted_side import refused, scripted_side
 from tests.transformers_hem.gateway.test_failover import EDGE, PATH, answers, text_of
 from tests.transformers_hem.guards.counting import goes_by
+from tests.waiting import eventually
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.guards.availability import (
     AvailabilityGuard,
@@ -50,39 +50,29 @@ def test_what_an_uplink_says_of_its_cloud(text: str, belief: str) -> None:
     assert believed(text) == belief
 
 
-class Uplink:
+class Uplink(LoopbackServer):
     """`says` are its metrics; None: it has none."""
 
     def __init__(self) -> None:
+        super().__init__(_Metrics)
         self.says: str | None = metrics(CLOSED, 1)
         self.asked = 0
-        uplink = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                uplink.asked += 1
-                body = (uplink.says or "").encode()
-                self.send_response(200 if uplink.says is not None else 404)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
 
-            def log_message(self, *_: object) -> None: ...
+class _Metrics(Handler):
+    server: Uplink
+    protocol_version = "HTTP/1.0"  # no connection outlives it
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+    def do_GET(self) -> None:
+        self.server.asked += 1
+        says = self.server.says
+        self.say(404 if says is None else 200, (says or "").encode(), "text/plain")
 
 
 @pytest.fixture
 def uplink() -> Iterator[Uplink]:
-    far = Uplink()
-    yield far
-    far.stop()
+    with Uplink() as far:
+        yield far
 
 
 def watching(url: str, **parameters: float) -> AvailabilityGuard:
@@ -90,14 +80,11 @@ def watching(url: str, **parameters: float) -> AvailabilityGuard:
 
 
 def turns(guard: AvailabilityGuard, route: str | None) -> None:
-    until = time.monotonic() + 10
-    while guard.route(BATCH) != route:
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    eventually(lambda: guard.route(BATCH) == route)
 
 
 def test_while_the_uplinks_breaker_is_open_requests_stay_at_the_edge(uplink: Uplink) -> None:
-    guard = watching(uplink.url)
+    guard = watching(uplink.origin)
     assert guard.route(BATCH) is None
     uplink.says = metrics(OPEN, 0)
     turns(guard, "edge")
@@ -107,7 +94,7 @@ def test_while_the_uplinks_breaker_is_open_requests_stay_at_the_edge(uplink: Upl
 
 
 def test_an_uplink_that_is_gone_is_as_a_cloud_that_is_down(uplink: Uplink) -> None:
-    guard = watching(uplink.url)
+    guard = watching(uplink.origin)
     assert guard.route(BATCH) is None
     uplink.stop()
     turns(guard, "edge")
@@ -115,7 +102,7 @@ def test_an_uplink_that_is_gone_is_as_a_cloud_that_is_down(uplink: Uplink) -> No
 
 
 async def test_while_all_calls_fail_one_goes_there_now_and_then(uplink: Uplink) -> None:
-    guard = watching(uplink.url, retry_seconds=0.3)
+    guard = watching(uplink.origin, retry_seconds=0.3)
     uplink.says = metrics(OPEN, 0)
     await asyncio.to_thread(turns, guard, "edge")
     uplink.says = metrics(HALF_OPEN, 0)
@@ -129,7 +116,7 @@ async def test_while_all_calls_fail_one_goes_there_now_and_then(uplink: Uplink) 
 
 def test_what_the_gateway_calls_with_a_ledger_is_not_asked(uplink: Uplink) -> None:
     """It is at the other end of the link, and the ledger would not have that call."""
-    settings = {"cloud_url": uplink.url, "ledger": "/var/lib/hem/egress.jsonl"}
+    settings = {"cloud_url": uplink.origin, "ledger": "/var/lib/hem/egress.jsonl"}
     guard = load_guard("AvailabilityGuard", {"seconds": "0.1"}, settings)
     time.sleep(0.3)
     assert uplink.asked == 0
@@ -138,7 +125,7 @@ def test_what_the_gateway_calls_with_a_ledger_is_not_asked(uplink: Uplink) -> No
 
 def test_a_server_without_metrics_is_believed_to_be_up(uplink: Uplink) -> None:
     uplink.says = None
-    guard = watching(uplink.url)
+    guard = watching(uplink.origin)
     time.sleep(0.3)
     assert guard.route(BATCH) is None
     guard.close()

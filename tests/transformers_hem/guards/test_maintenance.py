@@ -1,12 +1,12 @@
 """A file sends everything to one side; it may come, change and go."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from predictors.errors import ConfigurationError
+from tests.waiting import eventually
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.guards.maintenance import MaintenanceGuard, MaintenanceParameters
 from transformers_hem.guards.settings import load_guard
@@ -78,10 +78,7 @@ def test_it_may_come_change_and_go(
     quick: MaintenanceGuard, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def turns(route: str | None) -> None:
-        until = time.monotonic() + 5
-        while quick.route(BATCH) != route:
-            assert time.monotonic() < until
-            time.sleep(0.005)
+        eventually(lambda: quick.route(BATCH) == route)
 
     assert quick.route(BATCH) is None
     file.write_text("cloud")
@@ -90,10 +87,9 @@ def test_it_may_come_change_and_go(
     turns("edge")
     file.unlink()
     turns(None)
-    time.sleep(0.05)
-    told = [record.getMessage() for record in caplog.records]
-    assert told[-1] == f"maintenance: over, {file} is not there"
-    assert len(told) <= 4  # a file is empty for a moment while it is written
+    over = f"maintenance: over, {file} is not there"
+    eventually(lambda: caplog.messages[-1] == over)
+    assert len(caplog.messages) <= 4  # a file is empty for a moment while it is written
 
 
 def test_a_file_has_to_be_named() -> None:

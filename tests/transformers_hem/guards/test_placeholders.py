@@ -55,10 +55,10 @@ def test_many_items_take_no_long_time() -> None:
     items = [(f"person{number}@example.com", "email") for number in range(5000)]
     text = " ".join(item for item, _ in items) * 5
     placeholders = Placeholders()
-    began = time.perf_counter()
+    began = time.thread_time()
     placeholders.add(items, text)
     assert placeholders.put_back(hidden(placeholders, text)) == text
-    assert time.perf_counter() - began < 20
+    assert time.thread_time() - began < 20
 
 
 def test_a_later_text_with_a_placeholder_that_is_in_use_is_refused() -> None:

@@ -2,11 +2,10 @@
 
 import logging
 import queue
-import time
-from collections.abc import Callable
 
 import pytest
 
+from tests.waiting import eventually
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.guards.resources import (
     Reading,
@@ -36,13 +35,6 @@ class ScriptedMachine:
         return reading
 
 
-def eventually(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 10
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return condition()
-
-
 @pytest.mark.parametrize(
     ("reading", "short"),
     [
@@ -70,9 +62,9 @@ def test_a_request_sees_the_last_reading_and_never_waits_for_the_next() -> None:
     guard = ResourceSensitiveRouter(ResourceParameters(), machine)
     assert guard.route(BATCH) is None
     machine.readings.put(Reading(cpu=99))
-    assert eventually(lambda: guard.route(BATCH) == "cloud")
+    eventually(lambda: guard.route(BATCH) == "cloud")
     machine.readings.put(ENOUGH)
-    assert eventually(lambda: guard.route(BATCH) is None)
+    eventually(lambda: guard.route(BATCH) is None)
     assert machine.seconds[1:] == [1.0] * 3
 
 
@@ -83,7 +75,7 @@ def test_what_the_machine_lacks_is_ignored_and_said_once(
         machine = ScriptedMachine(Reading(cpu=1, memory=2))
         guard = ResourceSensitiveRouter(ResourceParameters(), machine)
         machine.readings.put(Reading(cpu=2, memory=3))
-        assert eventually(lambda: len(machine.seconds) == 3)
+        eventually(lambda: len(machine.seconds) == 3)
     assert guard.route(BATCH) is None
     assert caplog.text.count("no reading of temperature, battery here") == 1
 
@@ -92,9 +84,9 @@ def test_a_machine_that_cannot_be_read_is_not_short_and_is_read_again() -> None:
     machine = ScriptedMachine(Reading(cpu=99))
     guard = ResourceSensitiveRouter(ResourceParameters(), machine)
     machine.readings.put(OSError("no /proc"))
-    assert eventually(lambda: guard.route(BATCH) is None)
+    eventually(lambda: guard.route(BATCH) is None)
     machine.readings.put(Reading(cpu=99))
-    assert eventually(lambda: guard.route(BATCH) == "cloud")
+    eventually(lambda: guard.route(BATCH) == "cloud")
 
 
 def test_this_machine_is_read() -> None:

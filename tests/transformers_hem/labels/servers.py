@@ -1,25 +1,21 @@
 """Small servers on loopback that answer by a function of the test's own."""
 
-import json
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from typing import Any
+
+from tests.loopback import Handler, LoopbackServer
 
 Reply = Callable[[dict[str, Any]], tuple[int, Any]]
 
 
-class Server(ThreadingHTTPServer):
+class Server(LoopbackServer):
     """`requests` holds (headers, body) of every POST."""
 
-    request_queue_size = 64
-
     def __init__(self, reply: Reply, path: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.reply = reply
-        self.url = f"http://127.0.0.1:{self.server_address[1]}{path}"
+        self.url = self.origin + path
         self.requests: list[tuple[dict[str, str], dict[str, Any]]] = []
 
     @property
@@ -28,35 +24,18 @@ class Server(ThreadingHTTPServer):
         return Counter(body["inputs"][0]["data"][0] for _, body in self.requests)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     server: Server
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.read_json()
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.requests.append((headers, body))
-        status, answer = self.server.reply(body)
-        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *arguments: object) -> None:
-        pass
+        self.say(*self.server.reply(body))
 
 
-@contextmanager
-def serving(reply: Reply, path: str = "/v2/models/m/infer") -> Iterator[Server]:
-    server = Server(reply, path)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
+def serving(reply: Reply, path: str = "/v2/models/m/infer") -> Server:
+    return Server(reply, path)
 
 
 def query_of(body: dict[str, Any]) -> str:

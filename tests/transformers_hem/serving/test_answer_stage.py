@@ -9,7 +9,7 @@ import pytest
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from tests.conftest import ServerProcess, StartServer, free_port
-from tests.transformers_hem.scripted_predictor import ScriptedPredictor, running
+from tests.transformers_hem.scripted_predictor import ScriptedPredictor
 from tests.transformers_hem.v2 import grpc_request, request
 
 CONFIDENCE = {"HEM_ALGORITHM": "ConfidenceRouter", "HEM_THRESHOLD": "0.5"}
@@ -17,7 +17,7 @@ CONFIDENCE = {"HEM_ALGORITHM": "ConfidenceRouter", "HEM_THRESHOLD": "0.5"}
 
 @pytest.fixture(scope="module")
 def predictor() -> Iterator[ScriptedPredictor]:
-    with running() as server:
+    with ScriptedPredictor() as server:
         yield server
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, StartServer
 
 SIDES = {f"HEM_{side}_URL": "http://127.0.0.1:9" for side in ("EDGE", "CLOUD")}
 
@@ -55,13 +55,17 @@ def test_help_has_an_example_and_every_setting() -> None:
     ],
 )
 def test_a_bad_start_is_one_line_and_status_2(
-    arguments: tuple[str, ...], environment: dict[str, str], fault: str
+    start_server: StartServer,
+    arguments: tuple[str, ...],
+    environment: dict[str, str],
+    fault: str,
 ) -> None:
-    refused = start(*arguments, **environment)
-    assert refused.returncode == 2
-    assert refused.stderr.startswith("error: ")
-    assert refused.stderr.count("\n") == 1
-    assert fault in refused.stderr
+    server = start_server("transformers_hem", *arguments, env=environment)
+    assert server.process.wait(60) == 2
+    said = server.log.read_text()
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    assert fault in said
 
 
 def test_mining_a_query_needs_neither_torch_nor_scikit_learn() -> None:

@@ -13,8 +13,8 @@ from transformers_hem.algorithms.base import Batch
 from transformers_hem.guards.admission import KeptAtEdge, usage_of_texts
 from transformers_hem.guards.base import Guard
 from transformers_hem.guards.rate import RateGuard, RateParameters
+from transformers_hem.serving.query_stage import MiningThenInference
 from transformers_hem.serving.settings import HEMSettings, build_decider
-from transformers_hem.serving.transformer import MiningThenInference
 
 
 def mining(algorithm: str = "CloudOnly", **guards: Guard) -> MiningThenInference:

@@ -8,9 +8,10 @@ import pytest
 from predictors.contract import text_request
 from predictors.errors import Cause, NotReady
 from tests.conftest import free_port
+from tests.listening import listening
 from tests.predictors.engines.answering import answering
 from tests.predictors.upstream.failing import failing
-from tests.transformers_hem.scripted_predictor import running
+from tests.transformers_hem.scripted_predictor import ScriptedPredictor
 from transformers_hem.serving.predictor_client import PredictorClient, PredictorRefused
 
 BODY = orjson.dumps(text_request(["logprob -1"]))
@@ -22,17 +23,15 @@ async def test_a_predictor_that_is_back_is_asked_at_once() -> None:
     for _ in range(20):
         with failing(Cause.UNREACHABLE, "can't be reached: Connection refused"):
             await client.infer(BODY, {})
-    server = await asyncio.start_server(_answer, "127.0.0.1", port)
-    assert await client.infer(BODY, {}) == {"outputs": []}
-    server.close()
-    await client.close()
+    async with listening(_answer, port=port):
+        assert await client.infer(BODY, {}) == {"outputs": []}
+        await client.close()
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b'HTTP/1.1 200 X\r\ncontent-length: 14\r\n\r\n{"outputs":[]}')
     await writer.drain()
-    writer.close()
 
 
 @pytest.mark.parametrize(
@@ -54,7 +53,7 @@ async def test_a_refusal_always_has_an_error(content: bytes, body: object) -> No
 
 
 async def test_credentials_of_the_caller_go_on_to_its_own_predictor() -> None:
-    with running() as predictor:
+    with ScriptedPredictor() as predictor:
         client = PredictorClient(f"http://{predictor.host}", "m", 5.0)
         await client.infer(BODY, {"Authorization": "Bearer k", "x-request-id": "7", "cookie": "c"})
         predictor.ready = False

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.conftest import ServerProcess, StartServer
-from tests.transformers_hem.scripted_predictor import ScriptedPredictor, running
+from tests.transformers_hem.scripted_predictor import ScriptedPredictor
 from tests.transformers_hem.v2 import request
 
 SECRET = "4111 1111 1111 1111"
@@ -18,7 +18,7 @@ READY = "/v2/models/m/ready"
 
 @pytest.fixture(scope="module")
 def predictor() -> Iterator[ScriptedPredictor]:
-    with running() as server:
+    with ScriptedPredictor() as server:
         yield server
 
 

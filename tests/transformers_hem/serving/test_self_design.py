@@ -15,7 +15,7 @@ from tests.conftest import ServerProcess, StartServer
 from tests.inferencegraph.router.graph_under_test import routing
 from tests.predictors.engines.answering import answering
 from tests.transformers_hem.guards.budget.budgets import budget
-from tests.transformers_hem.scripted_predictor import ScriptedPredictor, running
+from tests.transformers_hem.scripted_predictor import ScriptedPredictor
 from tests.transformers_hem.v2 import request
 from transformers_hem.guards.base import Guard
 from transformers_hem.guards.privacy.base import PrivacyParameters
@@ -66,7 +66,7 @@ class Designed:
 
 @pytest.fixture
 async def hem() -> AsyncIterator[Designed]:
-    with running() as predictor:
+    with ScriptedPredictor() as predictor:
         designed = Designed(predictor)
         yield designed
         await designed.close()
@@ -239,7 +239,7 @@ async def test_an_algorithm_beside_it_says_which_queries_a_joint_edge_drafts_for
 
 @pytest.fixture(scope="module")
 def edge() -> Any:
-    with running() as server:
+    with ScriptedPredictor() as server:
         yield server
 
 
@@ -266,7 +266,7 @@ def through(served: ServerProcess, uplink: str) -> Any:
 
 
 async def test_through_the_graph_the_cloud_refines_the_draft(served: ServerProcess) -> None:
-    with running() as cloud:
+    with ScriptedPredictor() as cloud:
         async with through(served, f"http://{cloud.host}/v2/models/qa-uplink/infer") as client:
             reply = await client.post("/", json=request("logprob -1"))
         (asked,) = [body for _, body in cloud.requests]

@@ -3,12 +3,15 @@
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from predictors.errors import ConfigurationError
+from tests.conftest import ROOT
 from tests.transformers_hem.versions.routers import ADDED, router_with
 from transformers_hem.calibration.calibrate import require_writable
 from transformers_hem.reload.reloading import Reloading
@@ -19,6 +22,15 @@ from transformers_hem.serving.settings import HEMSettings
 from transformers_hem.versions.folder import Versions
 from transformers_hem.versions.locks import RETRAIN, SWITCH, LockedError, held
 from transformers_hem.versions.record import require_whole
+
+# A process that has a lock, and ends without letting go of it.
+DIES = """
+import os, sys
+from pathlib import Path
+from transformers_hem.versions.locks import RETRAIN, held
+held(Path(sys.argv[1]), RETRAIN, "one that dies").__enter__()
+os._exit(0)
+"""
 
 
 @pytest.fixture
@@ -133,10 +145,7 @@ def test_two_at_once_are_told_apart_and_a_lock_ends_with_its_holder(versions: Ve
         held(versions.folder, RETRAIN, "another"),
     ):
         raise AssertionError("both have it")
-    if (child := os.fork()) == 0:
-        held(versions.folder, RETRAIN, "one that dies").__enter__()
-        os._exit(0)
-    os.waitpid(child, 0)
+    subprocess.run([sys.executable, "-c", DIES, str(versions.folder)], cwd=ROOT, check=True)
     with held(versions.folder, RETRAIN, "another"):
         pass
 

@@ -95,7 +95,7 @@ async def test_figures_are_of_what_was_answered() -> None:
 
 async def test_the_slower_of_two_is_told_with_an_interval() -> None:
     async def by_path(asked: Asked) -> bytes:
-        await asyncio.sleep(0.004 if asked.path == "/a" else 0.012)
+        await asyncio.sleep(0.004 if asked.path == "/a" else 0.03)
         return whole(v2())
 
     load = Load("closed", (1.0,), None, 40, 0.0, 10, 0)

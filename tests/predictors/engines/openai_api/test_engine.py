@@ -33,6 +33,7 @@ from predictors.serving.settings import PredictorSettings
 from predictors.settings import read_settings
 from predictors.upstream.client import forwarded_headers
 from tests.conftest import free_port
+from tests.listening import listening
 from tests.predictors.engines.answering import answering
 from tests.predictors.upstream.failing import failing
 from tests.predictors.upstream.far_side import MODEL, FarSide
@@ -483,15 +484,13 @@ async def test_a_packed_answer_is_unpacked(pack: Callable[[bytes], bytes]) -> No
         lines = f"HTTP/1.1 200 X\r\ncontent-encoding: {coding}\r\ncontent-length: {len(packed)}"
         writer.write(lines.encode() + b"\r\n\r\n" + packed)
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    engine = OpenAIAPIEngine(OpenAIAPISettings(url=url, upstream_model="m"))
-    await engine.start()
-    assert await engine.generate([Query("a", PLAIN)]) == [Answer(text)]
-    await engine.close()
-    server.close()
+    async with listening(answer) as address:
+        settings = OpenAIAPISettings(url=f"http://{address}", upstream_model="m")
+        engine = OpenAIAPIEngine(settings)
+        await engine.start()
+        assert await engine.generate([Query("a", PLAIN)]) == [Answer(text)]
+        await engine.close()
 
 
 async def test_a_refused_stream_says_why(ask: Ask) -> None:
@@ -665,23 +664,25 @@ async def test_a_certificate_that_does_not_verify_is_a_bad_gateway(
 
 
 async def test_a_caller_who_leaves_closes_the_connection() -> None:
-    gone = asyncio.Event()
+    asked, gone = asyncio.Semaphore(0), asyncio.Semaphore(0)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        gone.set()
-        writer.close()
+        head = await reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"POST"):
+            asked.release()
+            await reader.read()
+            gone.release()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    engine = OpenAIAPIEngine(OpenAIAPISettings(url=url, upstream_model="m"))
-    await engine.start()
-    task = asyncio.create_task(engine.generate([Query("a", PLAIN), Query("b", PLAIN)]))
-    await asyncio.sleep(0.1)
-    task.cancel()
-    async with asyncio.timeout(10):
+    async with listening(answer) as address, asyncio.timeout(30):
+        settings = OpenAIAPISettings(url=f"http://{address}/v1", upstream_model="m")
+        engine = OpenAIAPIEngine(settings)
+        await engine.start()
+        task = asyncio.create_task(engine.generate([Query("a", PLAIN), Query("b", PLAIN)]))
+        for _ in range(2):
+            await asked.acquire()
+        task.cancel()
         await asyncio.wait([task])
-        await gone.wait()
-    assert task.cancelled()
-    await engine.close()
-    server.close()
+        for _ in range(2):
+            await gone.acquire()
+        assert task.cancelled()
+        await engine.close()

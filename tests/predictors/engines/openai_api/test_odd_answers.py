@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 from predictors.contract import Answer, Query, Sampling
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
 from predictors.errors import Cause
+from tests.listening import listening
 from tests.predictors.engines.answering import answering
 from tests.predictors.upstream.failing import failing
 
@@ -145,9 +146,8 @@ async def ending(last: bytes, wait: bool) -> AsyncIterator[str]:
             await reader.read()
         writer.transport.abort()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    server.close()
+    async with listening(answer) as address:
+        yield f"http://{address}"
 
 
 @pytest.mark.parametrize("wait", [False, True], ids=["breaks off", "never ends"])

@@ -14,7 +14,7 @@ from predictors.errors import Cause, ConfigurationError, InvalidRequest
 from predictors.settings import read_settings
 from tests.conftest import free_port
 from tests.predictors.engines.answering import answering
-from tests.predictors.engines.sedna.big_model_service import serving
+from tests.predictors.engines.sedna.big_model_service import BigModelServer
 from tests.predictors.upstream.failing import failing
 
 IMAGE = TensorRequest({"image": Tensor.of(np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3))})
@@ -37,7 +37,7 @@ async def started(url: str | None, **options: Any) -> AsyncIterator[SednaWorkerE
 
 
 async def test_each_row_is_a_call_as_sednas_client_makes_it() -> None:
-    with serving(lambda data: [data[0].upper()], "helmets") as big:
+    with BigModelServer(lambda data: [data[0].upper()], "helmets") as big:
         async with started(big.url, upstream_model="helmets") as engine:
             answers = await engine.generate([Query("a"), Query("b")])
         assert answers == [Answer("A"), Answer("B")]
@@ -45,7 +45,7 @@ async def test_each_row_is_a_call_as_sednas_client_makes_it() -> None:
 
 
 async def test_an_image_goes_as_nested_lists_and_boxes_come_back() -> None:
-    with serving(lambda data: [[0, 0, 2, 2, 0.5, data[1][1][2]]]) as big:
+    with BigModelServer(lambda data: [[0, 0, 2, 2, 0.5, data[1][1][2]]]) as big:
         async with started(big.url, result="boxes") as engine:
             response = await engine.infer(IMAGE)
         assert big.bodies == [{"data": IMAGE.inputs["image"].values[0].tolist()}]
@@ -68,7 +68,7 @@ def fail(data: Any) -> Any:
 async def test_a_worker_that_fails_is_a_bad_gateway(
     predict: Callable[[Any], Any], name: str, cause: Cause, said: str
 ) -> None:
-    with serving(predict, name) as big:
+    with BigModelServer(predict, name) as big:
         async with started(big.url) as engine:
             with failing(cause, match=said):
                 await engine.generate([Query("a")])

@@ -2,11 +2,9 @@
 that says what it was."""
 
 import asyncio
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -19,6 +17,7 @@ from predictors.engines.speculative.settings import SpeculativeSettings
 from predictors.engines.speculative.verifier import RemoteVerifier
 from predictors.errors import HEMError, UpstreamError
 from tests.conftest import ServerProcess, StartServer
+from tests.loopback import Handler, LoopbackServer
 
 READY = "/v2/models/m/ready"
 SLOTS = 2
@@ -152,24 +151,16 @@ def scripted(
 ) -> Iterator[str]:
     """A server that answers every round so; `keys` are those that came."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answering(Handler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
+            self.read()
             if keys is not None:
                 keys.append(self.headers["authorization"])
             time.sleep(seconds)
-            self.send_response(status)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.say(status, body)
 
-        def log_message(self, *args: object) -> None:
-            return None
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with LoopbackServer(Answering) as server:
+        yield server.origin
 
 
 async def told(url: str, **settings: object) -> Verdict:

@@ -20,6 +20,7 @@ from predictors.engines.triton import TritonEngine, TritonSettings
 from predictors.engines.triton.client import messages
 from predictors.errors import Cause, HEMError, UpstreamError
 from tests.conftest import ROOT, free_port
+from tests.listening import listening
 from tests.predictors.engines.triton.stand_in import TEXT_MODEL, serving, streaming_model
 from tests.predictors.upstream.deaf_port import deaf_port
 from tests.predictors.upstream.failing import failing
@@ -31,27 +32,19 @@ Code = grpc.StatusCode
 @pytest.fixture
 async def listen() -> AsyncIterator[Listen]:
     """listen(reply) is the address of a server that answers anything with those bytes."""
-    servers = []
-    silent: list[asyncio.StreamWriter] = []
+    async with contextlib.AsyncExitStack() as servers:
 
-    async def start(reply: bytes) -> str:
-        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.read(1024)
-            writer.write(reply)
-            await writer.drain()
-            if reply:
-                writer.close()
-            else:
-                silent.append(writer)
+        async def start(reply: bytes) -> str:
+            async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await reader.read(1024)
+                writer.write(reply)
+                await writer.drain()
+                if not reply:
+                    await reader.read()
 
-        servers.append(await asyncio.start_server(answer, "127.0.0.1", 0))
-        return f"127.0.0.1:{servers[-1].sockets[0].getsockname()[1]}"
+            return await servers.enter_async_context(listening(answer))
 
-    yield start
-    for writer in silent:
-        writer.close()
-    for server in servers:
-        server.close()
+        yield start
 
 
 async def ask(address: str, transport: str, timeout: float = 5.0, **options: Any) -> None:
@@ -132,17 +125,14 @@ async def test_an_output_that_can_not_be_read_is_the_far_sides_fault(
         lines = f"connection: close\r\ncontent-length: {len(body)}"
         writer.write(f"HTTP/1.1 200 X\r\n{lines}\r\n\r\n".encode() + body)
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    engine = TritonEngine(TritonSettings(url=address, upstream_model="m", transport="http"))
-    await engine.start()
-    assert await engine.healthy()
-    with failing(Cause.UNUSABLE):
-        await engine.generate([Query("hello")])
-    await engine.close()
-    server.close()
+    async with listening(answer) as address:
+        engine = TritonEngine(TritonSettings(url=address, upstream_model="m", transport="http"))
+        await engine.start()
+        assert await engine.healthy()
+        with failing(Cause.UNUSABLE):
+            await engine.generate([Query("hello")])
+        await engine.close()
 
 
 @pytest.mark.parametrize("status", [200, 500])
@@ -151,17 +141,13 @@ async def test_an_answer_without_an_end_is_not_kept(status: int) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         assert "accept-encoding: gzip\r\n" in head
         writer.write(f"HTTP/1.1 {status} X\r\ntransfer-encoding: chunked\r\n\r\n".encode())
-        with contextlib.suppress(ConnectionError):
-            while True:
-                writer.write(b"2710\r\n%b\r\n" % bytes(10_000))
-                await writer.drain()
-        writer.close()
+        while True:
+            writer.write(b"2710\r\n%b\r\n" % bytes(10_000))
+            await writer.drain()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    with failing(Cause.TOO_LARGE, "more than 1000000 bytes", 502):
-        port = server.sockets[0].getsockname()[1]
-        await ask(f"127.0.0.1:{port}", "http", max_answer_bytes=1_000_000)
-    server.close()
+    async with listening(answer) as address:
+        with failing(Cause.TOO_LARGE, "more than 1000000 bytes", 502):
+            await ask(address, "http", max_answer_bytes=1_000_000)
 
 
 LADDER = [
@@ -236,8 +222,12 @@ async def test_a_bad_certificate_opens_the_circuit_breaker(transport: str, tmp_p
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.set_alpn_protocols(["h2", "http/1.1"])
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context) as server:
-        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with listening(says_nothing, tls=context) as address:
+        url = f"https://{address}"
         limits = {"retries": 0, "breaker_failures": 2, "ca_bundle": str(stranger)}
         settings = {"url": url, "upstream_model": "m", "transport": transport, **limits}
         engine = TritonEngine(TritonSettings.model_validate(settings))

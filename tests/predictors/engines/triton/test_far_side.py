@@ -16,8 +16,10 @@ from predictors.errors import UpstreamError
 from predictors.upstream import probe
 from predictors.upstream.probe import told
 from tests.conftest import free_port
+from tests.listening import listening
 from tests.predictors.engines.triton.stand_in import FINAL, part, serving, streaming_model
-from tests.predictors.upstream.metrics import failing, until, up
+from tests.predictors.upstream.metrics import failing, up
+from tests.waiting import until
 
 Code = grpc.StatusCode
 QUERY = Query("q", Sampling(temperature=0))
@@ -95,10 +97,8 @@ async def test_a_model_that_is_not_ready_is_told_over_http_until_it_is(
         head = f"HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
         await writer.drain()
-        writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with listening(answer) as address:
         url = f"http://{address}"
         async with started(address, "http"):
             await until(lambda: up(url) == 0)

@@ -5,7 +5,6 @@ import contextlib
 import os
 import signal
 import ssl
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -27,8 +26,10 @@ from predictors.errors import (
     UpstreamError,
 )
 from tests.conftest import StartServer
+from tests.listening import listening
 from tests.predictors.upstream.failing import failing
 from tests.tritonserver import MODELS, StartTriton, TritonServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.engines
 ONLY_PLAIN_TEXT = ("--model-control-mode=explicit", "--load-model=plain_text")
@@ -163,16 +164,16 @@ def test_readiness_follows_a_triton_that_comes_goes_and_comes_back(
     assert _ready(follows.url) == 503
     assert _answer(uplink.url).status_code == 503
     triton.start()
-    _until(lambda: _ready(follows.url) == 200)
+    eventually(lambda: _ready(follows.url) == 200)
     assert _answer(follows.url).json()["outputs"][0]["data"] == ["cba"]
-    _until(lambda: _answer(uplink.url).status_code == 200)
+    eventually(lambda: _answer(uplink.url).status_code == 200)
     triton.stop()
-    _until(lambda: _ready(follows.url) == 503)
+    eventually(lambda: _ready(follows.url) == 503)
     assert _answer(follows.url).status_code == 503
     assert _ready(uplink.url) == 200
     triton.start()
-    _until(lambda: _ready(follows.url) == 200)
-    _until(lambda: _answer(uplink.url).status_code == 200)
+    eventually(lambda: _ready(follows.url) == 200)
+    eventually(lambda: _answer(uplink.url).status_code == 200)
 
 
 @pytest.fixture
@@ -218,8 +219,8 @@ async def test_tls_over_http_needs_the_right_authority(
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(pems["server_cert"], pems["server_key"])
-    async with await asyncio.start_server(relay, "127.0.0.1", 0, ssl=context) as proxy:
-        url = f"https://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+    async with listening(relay, tls=context) as address:
+        url = f"https://{address}"
         answer = await ask(url=url, transport="http", ca_bundle=pems["ca"])
         assert answer.text == "cba"
         with pytest.raises(UpstreamError, match=r"certificate of .* does not verify") as raised:
@@ -242,10 +243,3 @@ def _ready(url: str) -> int:
 def _answer(url: str) -> httpx.Response:
     tensor = {"name": "text_input", "shape": [1], "datatype": "BYTES", "data": ["abc"]}
     return httpx.post(f"{url}/v2/models/p/infer", json={"inputs": [tensor]}, timeout=30)
-
-
-def _until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)

@@ -1,7 +1,7 @@
 """A caller that is gone frees its place in vLLM; the others don't notice."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
@@ -12,6 +12,7 @@ from predictors.engines.vllm.engine import VLLMEngine
 from predictors.engines.vllm.settings import VLLMSettings
 from predictors.errors import EngineError, Overloaded
 from tests.predictors.engines.vllm.conftest import GREEDY, write_endless
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.engines,
@@ -38,12 +39,6 @@ async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[VLLM
     await engine.start()
     yield engine
     await engine.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_cancelled_query_is_aborted_in_the_engine(engine: VLLMEngine) -> None:

@@ -8,8 +8,8 @@ from fastapi.testclient import TestClient
 
 from transformers_hem.gateway.build import build_gateway
 from transformers_hem.reload.reloading import Reloading
+from transformers_hem.serving.query_stage import MiningThenInference
 from transformers_hem.serving.settings import HEMSettings
-from transformers_hem.serving.transformer import MiningThenInference
 
 SIDES = {"edge_url": "http://127.0.0.1:9", "cloud_url": "http://127.0.0.1:9"}
 

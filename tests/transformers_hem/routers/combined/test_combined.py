@@ -10,7 +10,7 @@ import pytest
 
 from predictors.errors import ConfigurationError
 from tests.conftest import ServerProcess, StartServer
-from tests.transformers_hem.scripted_predictor import ScriptedPredictor, running
+from tests.transformers_hem.scripted_predictor import ScriptedPredictor
 from tests.transformers_hem.v2 import request
 from transformers_hem.algorithms.base import Batch
 from transformers_hem.routers.combined.score import QUERY, CombinedParameters, CombinedRouter
@@ -139,7 +139,7 @@ def test_a_row_without_its_signal_is_not_scored(
 
 @pytest.fixture(scope="module")
 def predictor() -> Iterator[ScriptedPredictor]:
-    with running() as server:
+    with ScriptedPredictor() as server:
         yield server
 
 
