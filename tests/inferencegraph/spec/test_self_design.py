@@ -181,7 +181,7 @@ def test_what_the_small_model_may_do_has_an_older_name(setting: str) -> None:
 def test_that_nobody_answers_at_the_edge_is_warned_of_where_something_stays_there(
     drafter: str, guards: list[str]
 ) -> None:
-    document = designed("speculative", guards=guards)
+    document = designed("speculative", guards=[{"name": name} for name in guards])
     block = {"speculativeConfig": {"drafter": drafter}}
     document["spec"]["edgeWorker"]["inferenceConfig"] = block
     made = read(document)
