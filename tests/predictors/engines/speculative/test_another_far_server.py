@@ -1,6 +1,5 @@
 """A far server that fails whom it must not, that comes back with another model, or tells little."""
 
-import asyncio
 from typing import Any
 
 import httpx
@@ -101,7 +100,7 @@ async def test_a_model_that_comes_in_the_middle_answers_from_the_beginning(
     cloud: ServerProcess, other: ServerProcess
 ) -> None:
     asked = questions(12)
-    both = await asyncio.gather(alone(cloud, *asked), alone(other, *asked))
+    both = [await alone(far, *asked) for far in (cloud, other)]
     text, after = next(
         (text, small) for text, large, small in zip(asked, *both, strict=True) if large != small
     )
