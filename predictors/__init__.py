@@ -8,9 +8,9 @@ upstream/   the one room for calling another server
 servers/    model servers that ship in images of ours
 embedded/, digits/   shipped models
 
-`__main__` is `python -m predictors`; errors, logs, registry, settings, jsonl, strict_yaml and
-prices serve all floors, and `protocol` is the old name of `contract`. This floor imports nothing of
-the floors above.
+`__main__` is `python -m predictors`; errors, logs, registry, settings, contents, jsonl, strict_yaml
+and prices serve all floors, and `protocol` is the old name of `contract`. This floor imports
+nothing of the floors above.
 """
 
 import logging

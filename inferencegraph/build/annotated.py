@@ -37,7 +37,9 @@ COMMENTS: Final[Mapping[str, str]] = {
     "- name: PREDICTOR_MAX_TOKENS": (
         "For what a request leaves open. The uplink has the cloud's values, as it passes them on."
     ),
-    "- --on_break=": "Where the cloud is lost in the middle of an answer, the small model ends it.",
+    "- --on_far_failure=": (
+        "Where the cloud is lost in the middle of an answer, the small model ends it."
+    ),
     "- --verify_slots=": "Drafts that are checked here: so many answers at once, of all sites.",
     "- name: HEM_STRATEGY": "How both models make one answer together.",
     "- name: HEM_ROUTER": (

@@ -119,7 +119,8 @@ def _of_chat(answer: Any, said: Mapping[str, Any], served_by: str | None) -> Out
         **speculation_of(said),
         **(drafts | tokens_of(side, answer)),
     )
-    return outcome.degraded(str(said["degraded"])) if said.get("degraded") else outcome
+    why = outcome.speculation_reason or said.get("degraded")
+    return outcome.degraded(str(why)) if said.get("degraded") else outcome
 
 
 @asynccontextmanager

@@ -48,7 +48,8 @@ def if_far_side_fails(plan: Plan, component: Component) -> str:
 
 def _ends_alone(component: Component) -> bool:
     """Whether its small model answers where the large one, which it drafts for, is lost."""
-    return component.asks_the_cloud and "--on_break=finish" in component.command
+    finishes = ("--on_far_failure=finish", "--on_break=finish")  # the older name, too
+    return component.asks_the_cloud and any(word in component.command for word in finishes)
 
 
 def if_failing(plan: Plan, service: str) -> str:

@@ -74,7 +74,8 @@ class SpeculativeConfig(UpstreamConfig, ModelConfig):
     branches: int | None = Field(default=None, ge=0, le=64)
     policy: Literal["latency", "capacity", "always"] | None = None
     slower_at_most: float | None = Field(default=None, gt=0)
-    on_break: Literal["finish", "error"] | None = None
+    on_far_failure: Literal["finish", "error"] | None = None
+    on_break: Literal["finish", "error"] | None = None  # its older name
     rule: Literal["coupled", "rejection"] | None = None
     vllm_rounds: int | None = Field(default=None, ge=1, le=64)
     vllm_check: Literal["prompt_logprobs", "prefixes"] | None = None

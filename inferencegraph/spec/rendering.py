@@ -9,7 +9,7 @@ from inferencegraph.build.llm_service import KIND as LLM_SERVICE
 from inferencegraph.build.overlay import Part, over_graph, over_llm_service, overlaid
 from inferencegraph.build.pods import COMPONENT_LABEL
 from inferencegraph.build.setup import Claim, Objects, Setup, objects
-from inferencegraph.build.sites import DEFAULT_IMAGES, CloudAPI, Model, Site
+from inferencegraph.build.sites import DEFAULT_IMAGES, CloudAPI, Mining, Model, Site
 from inferencegraph.check.problem import Finding, error, warning
 from inferencegraph.spec.faults import Collector, SpecFault, SpecFaults
 from inferencegraph.spec.resolve import (
@@ -30,7 +30,7 @@ from inferencegraph.spec.resolve import (
     timeouts_of,
     with_one_file,
 )
-from inferencegraph.spec.resolve.design import VLLM_CHECKS
+from inferencegraph.spec.resolve.design import LOOKUP, VLLM_CHECKS
 from inferencegraph.spec.resolve.images import ConfigMaps
 from inferencegraph.spec.service import LLMJointInferenceService, Spec
 from inferencegraph.spec.sources import ModelSource
@@ -90,9 +90,30 @@ def image_warnings(setup: Setup) -> list[Finding]:
 
 
 def design_warnings(setup: Setup) -> list[Finding]:
-    """Where the cloud could check drafts, and none will come."""
-    edge, joint = setup.edge, setup.mining is not None and setup.mining.joint
-    if not joint or edge is None or VLLM_CHECKS not in edge.arguments:
+    """Where the cloud could check drafts, and none will come; where nobody answers at the edge."""
+    edge, mining = setup.edge, setup.mining
+    if edge is None or mining is None or not mining.joint:
+        return []
+    return [*_of_drafts(edge), *_of_answers(edge, mining)]
+
+
+def _of_answers(edge: Model, mining: Mining) -> list[Finding]:
+    values = edge.config.values if edge.config else {}
+    keeps = mining.algorithm is not None or "HEM_GUARDS" in mining.settings
+    if values.get("drafter") != LOOKUP or not keeps:
+        return []
+    return [
+        warning(
+            f"{EDGE_FIELD}.inferenceConfig.speculativeConfig.drafter",
+            f"{LOOKUP!r} is no model that could answer: what the algorithm or a guard keeps at the "
+            "edge is refused over V2, and in the gateway asked of the cloud unless it is private; "
+            "leave drafter out, with a small model in edgeWorker.model",
+        )
+    ]
+
+
+def _of_drafts(edge: Model) -> list[Finding]:
+    if VLLM_CHECKS not in edge.arguments:
         return []
     sampling = edge.sampling
     if sampling.greedy and sampling.repetition_penalty == 1:

@@ -24,7 +24,7 @@ from predictors.contract.tensors import TensorRequest, TensorResponse, TensorTyp
 from predictors.engines.base import DraftChecker, TensorEngine, TextEngine
 from predictors.engines.recorded.recordings import Recording
 from predictors.errors import ConfigurationError
-from predictors.upstream.ledger.decision import DECISION
+from predictors.upstream.ledger.decision import DECISION, forces_cloud
 from predictors.upstream.tenant import TENANT
 
 log = logging.getLogger("kserve.hem")
@@ -109,7 +109,7 @@ class CachedEngine(TextEngine):
         keys = list(map(self._key, queries))
         hits = await self._look_up(keys, begin)
         missing = {k: q for k, q in zip(keys, queries, strict=True) if k not in hits}
-        computed, joined = await self._flights.answers(missing) if missing else ({}, {})
+        computed, joined = await self._missing(missing) if missing else ({}, {})
         waited = time.perf_counter() - begin
         shared = {key: _shared(answer, waited) for key, answer in joined.items()}
         for result, answers in (("hit", hits), ("miss", computed), ("joined", shared)):
@@ -170,6 +170,13 @@ class CachedEngine(TextEngine):
         if self.reads_route and DECISION.get().get("route") == EDGE:
             return False
         return self._keep_sampled or query.sampling.greedy
+
+    async def _missing(self, queries: Queries) -> tuple[Answers, Answers]:
+        """Computed for this caller, and for another one. Who forces the cloud waits for nobody:
+        another one's answer may be the small model's in the end."""
+        if self.reads_route and forces_cloud():
+            return await self._compute(queries), {}
+        return await self._flights.answers(queries)
 
     async def _compute(self, queries: Queries) -> Answers:
         answers = await self._engine.generate(list(queries.values()))

@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 from pydantic import SecretBytes, SecretStr
 
+from predictors.contents import DIGEST_BYTES, contents
 from predictors.contract import REPETITION_PENALTY, Query
 from predictors.contract.query import CONTRACT_SAMPLING
 from predictors.embedded import PREFIX, directory
@@ -21,9 +22,6 @@ from predictors.errors import ConfigurationError
 from predictors.settings import EngineSettings
 
 FORMAT: Final = 1  # of records and keys; another number makes what older versions wrote a miss
-DIGEST_BYTES: Final = 16
-# Two versions of a model differ in practically every weight, so both ends of a file will do.
-END_BYTES: Final = 64 * 1024
 
 
 def model_identity(model_name: str, engine: str, settings: EngineSettings) -> bytes:
@@ -32,7 +30,7 @@ def model_identity(model_name: str, engine: str, settings: EngineSettings) -> by
     ConfigurationError where such a file can't be read."""
     options = settings.model_dump()
     try:
-        content = {name: list(_content(path)) for name, path in _paths(options)}
+        content = {name: list(contents(path)) for name, path in _paths(options)}
     except OSError as error:
         raise ConfigurationError(f"cache: the model can't be read: {error}") from None
     project = version("kserve-hem")
@@ -88,14 +86,3 @@ def _paths(options: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
                 yield name, path
         except (ConfigurationError, OSError, ValueError, RuntimeError):
             continue  # not a path; an engine that needs one says so itself
-
-
-def _content(path: Path) -> Iterator[tuple[str, int, str]]:
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    for file in files:
-        size = file.stat().st_size
-        with file.open("rb") as stream:
-            ends = hashlib.blake2b(stream.read(END_BYTES), digest_size=DIGEST_BYTES)
-            stream.seek(max(0, size - END_BYTES))
-            ends.update(stream.read(END_BYTES))
-        yield str(file.relative_to(path)), size, ends.hexdigest()

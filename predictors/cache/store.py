@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 from cachetools import LRUCache
 
-from predictors.cache.key import DIGEST_BYTES
+from predictors.contents import DIGEST_BYTES
 from predictors.contract import Answer, is_telemetry
 from predictors.contract.names import TELEMETRY
 

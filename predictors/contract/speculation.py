@@ -35,7 +35,7 @@ PATH: Final = "/v1/speculative/rounds"
 MODEL_PATH: Final = "/v1/speculative/model"
 MOST_DRAFTED: Final = 64
 MOST_TOKENS: Final = 1 << 20
-SHOWN: Final = 16  # digits of a tokenizer's fingerprint
+SHOWN: Final = 16  # digits of a tokenizer's fingerprint, and of a model's identity
 PARTS: Final = 10_000  # of a nat, and of a probability, that a verdict tells
 _UNIT: Final = 1e-3  # how far probabilities may be from a sum of 1
 
@@ -50,10 +50,14 @@ class Forgotten(HEMError):
     status = 409
 
 
-class OtherTokenizer(HEMError):
-    """The verify side's model numbers tokens otherwise than the one that the drafts are for."""
+class OtherModel(HEMError):
+    """The verify side's model is not the one for which the drafts began."""
 
     status = 412
+
+
+class OtherTokenizer(OtherModel):
+    """It even numbers tokens otherwise."""
 
 
 class _Said(BaseModel):
@@ -87,13 +91,15 @@ class Whole(_Said):
     """A sequence from its beginning: its `tokens`, the first `prompt` of which are the prompt, and
     none of which is a draft that no verdict has taken. Of an answer of `max_tokens` the verify side
     knows that nothing comes behind it. `tokenizer`: the first SHOWN digits of the fingerprint of
-    the one that numbers them; empty: it is not told."""
+    the one that numbers them, `model`: those of the identity of the model that has to check them;
+    empty: it is not told."""
 
     tokens: list[Token] = Field(min_length=1, max_length=MOST_TOKENS)
     prompt: int = Field(ge=1)
     drawing: Drawing
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     tokenizer: str = Field(default="", max_length=64)
+    model: str = Field(default="", max_length=64)
 
     @model_validator(mode="after")
     def _has_a_prompt(self) -> Self:
@@ -135,6 +141,12 @@ class Round(_Said):
         """How many tokens both sides are sure of."""
         return self.at - len(self.pending)
 
+    @property
+    def told_tokens(self) -> int:
+        """How many tokens it tells, those of the whole included."""
+        whole = 0 if self.whole is None else len(self.whole.tokens)
+        return whole + len(self.pending) + len(self.draft)
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.known < 1:
@@ -166,6 +178,24 @@ class Round(_Said):
             raise InvalidRequest(_first(error)) from None
 
 
+class PassCost(_Said):
+    """Seconds of a pass: `fixed`, and for each `row` and each `token` in it."""
+
+    fixed: float = Field(ge=0, allow_inf_nan=False)
+    row: float = Field(ge=0, allow_inf_nan=False)
+    token: float = Field(ge=0, allow_inf_nan=False)
+
+    def seconds(self, rows: int, tokens: int) -> float:
+        """`tokens` of all rows together."""
+        return self.fixed + self.row * rows + self.token * tokens
+
+    def times(self, factor: float) -> "PassCost":
+        """All of it, with as many digits as mean something."""
+        parts = (self.fixed, self.row, self.token)
+        fixed, row, token = (float(f"{part * factor:.3g}") for part in parts)
+        return PassCost(fixed=fixed, row=row, token=token)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the sequence has from the round's `at` on: the first `accepted` tokens of the draft are
@@ -175,7 +205,8 @@ class Verdict:
     `logprobs` (nats) and `margins` are of each. `cached`: how many tokens before the draft were not
     computed again. `passes` of the model were made for this round, the last one together with those
     of other sequences, `rows` in all. `seconds`: its share of computing them; `held`: from its
-    arrival to the verdict's leaving, the wait for others included."""
+    arrival to the verdict's leaving, the wait for others included. `cost`: of a pass of late, told
+    where the round had the whole sequence."""
 
     accepted: int
     tokens: list[int]
@@ -186,6 +217,7 @@ class Verdict:
     seconds: float = 0.0
     held: float = 0.0
     rows: int = 1
+    cost: PassCost | None = None
 
     def to_json(self, round: Round) -> bytes:
         """Without what the draft side knows, and what is as usual."""
@@ -219,6 +251,7 @@ class Verdict:
             seconds=said.seconds,
             held=said.held,
             rows=said.rows,
+            cost=said.cost,
         )
 
 
@@ -235,6 +268,7 @@ class _Verdict(_Said):
     seconds: Seconds = 0.0
     held: Seconds = 0.0
     rows: int = Field(1, ge=1)
+    cost: PassCost | None = None
 
     @classmethod
     def of(cls, verdict: Verdict, round: Round) -> Self:
@@ -249,28 +283,19 @@ class _Verdict(_Said):
             seconds=float(f"{verdict.seconds:.3g}"),
             held=float(f"{verdict.held:.3g}"),
             rows=verdict.rows,
+            cost=verdict.cost,
         )
 
 
-class PassCost(_Said):
-    """Seconds of a pass: `fixed`, and for each `row` and each `token` in it."""
-
-    fixed: float = Field(ge=0, allow_inf_nan=False)
-    row: float = Field(ge=0, allow_inf_nan=False)
-    token: float = Field(ge=0, allow_inf_nan=False)
-
-    def seconds(self, rows: int, tokens: int) -> float:
-        """`tokens` of all rows together."""
-        return self.fixed + self.row * rows + self.token * tokens
-
-
 class VerifyModel(_Said):
-    """What a verify side says of its model. `tokenizer`: see `tokenizer_fingerprint`. `slots`: how
-    many sequences it remembers. `cost`: as it was measured at the start. `name`: what its OpenAI
-    API calls it."""
+    """What a verify side says of its model. `tokenizer`: see `tokenizer_fingerprint`. `identity`:
+    another one gives other verdicts, by its weights, end tokens or room; empty: it can't be told.
+    `slots`: how many sequences it remembers. `cost`: of a pass, of late. `name`: what
+    its OpenAI API calls it."""
 
     name: str = ""
     tokenizer: str
+    identity: str = ""
     vocabulary: int = Field(ge=1)
     end_tokens: list[Token]
     room: int = Field(ge=1)  # tokens of prompt and answer

@@ -19,6 +19,7 @@ from predictors.contract.codec import (
     has_text,
     request_parameters,
 )
+from predictors.contract.query import parse_prefer
 from predictors.contract.tensors import BYTES, TensorType
 from predictors.engines.base import Engine, TensorEngine, TextEngine
 from predictors.errors import EngineError, HEMError, InvalidRequest, NotReady
@@ -28,7 +29,7 @@ from predictors.serving.openai_routes import OpenAIRoutes
 from predictors.serving.speculation_routes import SpeculationRoutes
 from predictors.tracing.genai import COMPLETION
 from predictors.upstream.client import forwarded_headers
-from predictors.upstream.ledger.decision import decided
+from predictors.upstream.ledger.decision import decided, wished
 from predictors.upstream.tenant import tenant, tenant_of
 
 logger = logging.getLogger("kserve.hem")
@@ -59,6 +60,7 @@ class PredictorModel(ServedModel):
         self._engine = engine
         self._sampling = sampling
         self._answers_text = isinstance(engine, TextEngine)
+        self._reads_route = isinstance(engine, TextEngine) and engine.reads_route
         self._started = False
         self._cause_of_death: str | None = None
         self.ready = True  # kserve registers only ready models; healthy() tells the truth
@@ -135,7 +137,10 @@ class PredictorModel(ServedModel):
         if not isinstance(payload, InferRequest):
             raise InvalidRequest(f"send a V2 request to /v2/models/{self.name}/infer")
         try:
-            parameters = request_parameters(payload)
+            parameters: Mapping[str, Any] = request_parameters(payload)
+            if self._reads_route:
+                parse_prefer(parameters)
+                parameters = wished(parameters)
             with forwarded_headers(headers), decided(parameters), tenant(tenant_of(headers)):
                 return await self._answer(payload)
         except HEMError as error:

@@ -83,18 +83,19 @@ class HTTPUpstream:
         *,
         headers: Mapping[str, str] | None = None,
         retry: bool = True,
+        about: Mapping[str, Any] | None = None,
     ) -> T:
         """What `read` makes of the JSON answer to a POST of `body` as JSON; bytes go as they are.
+        `about`: see `once`.
 
         `read` raises ValueError where the answer is not what it should be. Raises InvalidRequest
         where the server says that the caller is at fault (see `refused`), else UpstreamError or
         Overloaded. `headers` stand for FORWARDED.
         """
         content = body if isinstance(body, bytes) else _dumps(body)
+        told = {**_about(body), **(about or {})}
         return await self._upstream.call(
-            lambda: self.once(
-                "POST", path, as_json(read), content, headers=headers, about=_about(body)
-            ),
+            lambda: self.once("POST", path, as_json(read), content, headers=headers, about=told),
             retry=retry,
         )
 

@@ -127,7 +127,14 @@ def test_where_the_cloud_is_lost_the_small_model_answers_and_says_so(joint: Runn
     said = answer.json()["parameters"]
     assert (said["hem_route"], said["speculation"]) == ("cloud", "edge")
     assert text_of(answer.json()) == alone
-    assert streamed(joint, QUESTIONS[0])[0] == alone
+    text, hem_ = streamed(joint, QUESTIONS[0])
+    assert (text, hem_["degraded"]) == (alone, "link")
+    assert joint.ask(QUESTIONS[0], hem_prefer="cloud").status_code in (502, 503)
+    body = {"model": "qa-cloud", "messages": [{"role": "user", "content": QUESTIONS[0]}]}
+    for stream in (True, False):
+        url = f"{gateway(joint)}/chat/completions"
+        forced = httpx.post(url, json={**body, "stream": stream}, timeout=60)
+        assert forced.status_code in (502, 503) and forced.json()["error"]["message"]
     told = hem("ask", QUESTIONS[0], "--url", joint.url).stdout
     assert "degraded: the cloud failed" in told
 

@@ -29,6 +29,7 @@ from transformers_hem.guards.admission import Admission, KeptAtEdge
 Outcome = Literal["answered", "thrown_away", "escalated", "failed", "cancelled"]
 DECIDED: Final[tuple[Outcome, ...]] = ("answered", "escalated")  # whatever follows
 
+CONTINUES: Final = "continues"  # of the object beside an answer
 UNKNOWN: Final = "unknown"  # the model of a server that did not tell its name
 
 _LABELS: Final = ("model", "route", "outcome")
@@ -72,7 +73,8 @@ class Attempt:
     is the status or the cause of one that failed, `unused`: before a model did anything.
     `admission` is what guards hold of one to the cloud. `redacted`: how many private items of each
     kind it had placeholders for, `verdicts` what guards of privacy said of it, for the ledger.
-    `speculation`: how the answer came about, where a small model drafts for a large one.
+    `speculation`: how the answer came about, where a small model drafts for a large one, of several
+    choices of one that it had to end; `continues`: the side that had begun that.
     """
 
     route: Route
@@ -87,6 +89,7 @@ class Attempt:
     redacted: Mapping[str, int] = field(default_factory=dict)
     verdicts: str = ""
     speculation: Mapping[str, Any] = field(default_factory=dict)
+    continues: Route | None = None
     streams: bool = False
     asked_at: float = 0.0  # time.perf_counter(), as are those when its caller got a part of it
     first_at: float = 0.0
@@ -106,8 +109,9 @@ class Attempt:
         if model := body.get("model"):
             self.served = str(model)
         told = body.get(HEM_FIELD)
-        if isinstance(told, dict) and SPECULATION in told:
+        if isinstance(told, dict) and SPECULATION in told and not self.stands_in:
             self.speculation = speculation_of(told)
+            self.continues = CLOUD if told.get(CONTINUES) == CLOUD else None
         if usage := body.get("usage"):
             self.usage = parse_usage(usage) or self.usage
         if self.usage is not None:

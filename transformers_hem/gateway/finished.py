@@ -11,11 +11,11 @@ from predictors.contract.usage import Usage
 from predictors.errors import HEMError
 from transformers_hem.algorithms.base import Route
 from transformers_hem.gateway.chat import Chat
+from transformers_hem.gateway.served import why_degraded
 from transformers_hem.serving.decision import Decision
 
 LEFT: Final = 499  # nginx's status of a client that went away
 BROKEN: Final = 500
-LINK: Final = "link"  # why it degraded, where the edge's engine lost the cloud
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,9 @@ def finished_chat(chat: Chat, began: float, said_at: float | None, status: int) 
     """`began` and `said_at` are of time.perf_counter()."""
     answer = chat.account.answer
     by, degraded = answer.route if answer else None, chat.degraded
-    if answer is not None and answer.stands_in:
-        by, degraded = EDGE, degraded or LINK
+    if answer is not None:
+        by = EDGE if answer.stands_in else by
+        degraded = why_degraded(chat, answer)
     return Finished(
         "chat",
         chat.decision,

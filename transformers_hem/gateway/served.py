@@ -10,6 +10,7 @@ from transformers_hem.gateway.account import Attempt
 from transformers_hem.gateway.chat import Chat
 
 HEM: Final = "hem"  # the field of the last chunk, and of a whole answer
+LINK: Final = "link"  # why it degraded, where the edge's engine lost the cloud
 HEADERS: Final = (
     *("x-hem-route", "x-hem-reason", "x-hem-served-by", "x-hem-score", "x-hem-degraded"),
 )
@@ -26,7 +27,7 @@ class Served:
 
     def headers(self) -> dict[str, str]:
         """None as long as nothing is decided."""
-        decision, degraded = self.chat.decision, self.chat.degraded
+        decision, degraded = self.chat.decision, why_degraded(self.chat, self.attempt)
         if decision is None:
             return {}
         return {
@@ -47,8 +48,9 @@ class Served:
         return written
 
     def as_json(self) -> dict[str, Any]:
-        decision, degraded = self.chat.decision, self.chat.degraded
+        decision, degraded = self.chat.decision, why_degraded(self.chat, self.attempt)
         assert decision is not None
+        continues = self.continues or self.attempt.continues
         return {
             "route": decision.route,
             "score": decision.score,
@@ -58,10 +60,16 @@ class Served:
             **({"strategy": decision.strategy} if decision.strategy else {}),
             "served_by": self.attempt.model,
             **({"degraded": degraded} if degraded else {}),
-            **({"continues": self.continues} if self.continues else {}),
+            **({"continues": continues} if continues else {}),
             **self.attempt.speculation,
             **self.chat.account.as_json(self.attempt),
         }
+
+
+def why_degraded(chat: Chat, attempt: Attempt) -> str:
+    """In one word, why the edge answered in the cloud's place, or ended its answer; empty where it
+    did not."""
+    return chat.degraded or (LINK if attempt.stands_in else "")
 
 
 def _told(decided: str, leaving: str) -> str:

@@ -234,7 +234,8 @@ class HEMSettings(FeedbackSettings, ServerSettings, BaseSettings):
         default="continue",
         description="gateway: what a caller may ask for, by the header x-hem-on-break, where a "
         "stream breaks off, or a later sentence is hard: error (none), or that the other side goes "
-        "on (default: continue)",
+        "on (default: continue). What the engine speculative does without its cloud is its own "
+        "on_far_failure",
     )
     hedge_percentile: float | None = Field(
         default=None,

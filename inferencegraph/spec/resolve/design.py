@@ -22,7 +22,8 @@ CHECKS: Final = "huggingface"
 _OVER_V2: Final = "kserve"
 _VLLM: Final = "openai_api"
 VLLM_CHECKS: Final = "--verifier=vllm"
-_LOOKUP: Final = "prompt-lookup"  # a drafter that is no model, and can't end an answer
+LOOKUP: Final = "prompt-lookup"  # a drafter that is no model, and can't end an answer
+_OLDER_NAME: Final = "on_break"  # of on_far_failure
 # Sequences that the cloud remembers between rounds, of all sites together.
 VERIFY_SLOTS: Final = 16
 
@@ -117,10 +118,15 @@ def joined(
             "spec.edgeWorker.sampling",
             "is not the cloudWorker's, and one predictor answers for both: say it once, or alike",
         )
-    drafts_alone = (edge.config.values if edge.config else {}).get("drafter") != _LOOKUP
-    words = [*(["--on_break=finish"] if drafts_alone else []), *_verifier(cloud)]
+    words = [*(["--on_far_failure=finish"] if _finishes(edge) else []), *_verifier(cloud)]
     arguments = (*unless_filed(words, edge.config), *edge.arguments)
     return replace(edge, arguments=arguments), _checking(cloud)
+
+
+def _finishes(edge: Model) -> bool:
+    """Whether the small model may end answers, unless the spec says otherwise: there is one."""
+    values = edge.config.values if edge.config else {}
+    return values.get("drafter") != LOOKUP and _OLDER_NAME not in values
 
 
 def _verifier(cloud: Far) -> list[str]:

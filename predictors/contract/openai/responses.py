@@ -26,6 +26,7 @@ from openai.types.completion_usage import CompletionTokensDetails, PromptTokensD
 
 from predictors.contract.answer import Answer, is_telemetry
 from predictors.contract.chat import Delta, ScoredToken
+from predictors.contract.names import EDGE
 from predictors.contract.openai.fields import HEM_FIELD, SIGNALS, TELEMETRY_FIELD
 from predictors.contract.query import Query
 
@@ -179,7 +180,7 @@ class ChatWriter(_Writer):
             choices=choices,
             usage=self._usage(),
             **self._about,
-            **self._hem(answers[0][-1]),
+            **self._hem(_to_tell(answers)),
         )
         return completion.model_dump_json(exclude_unset=True)
 
@@ -226,7 +227,8 @@ class CompletionWriter(_Writer):
 
     def whole(self, answers: Sequence[Sequence[Delta]]) -> str:
         choices = [self._choice(index, deltas) for index, deltas in enumerate(answers)]
-        return self._completion(choices=choices, usage=self._usage(), **self._hem(answers[0][-1]))
+        told = self._hem(_to_tell(answers))
+        return self._completion(choices=choices, usage=self._usage(), **told)
 
     def _choice(self, index: int, deltas: Sequence[Delta]) -> CompletionChoice:
         deltas = [self._noted(index, delta) for delta in deltas]
@@ -259,6 +261,18 @@ class CompletionWriter(_Writer):
     def _completion(self, **fields: Any) -> str:
         completion = Completion.model_construct(object="text_completion", **self._about, **fields)
         return completion.model_dump_json(exclude_unset=True, warnings=False)
+
+
+def _to_tell(answers: Sequence[Sequence[Delta]]) -> Delta:
+    """Of several choices the end of the first one; where a small model had to end another, of that
+    one."""
+    ends = [deltas[-1] for deltas in answers]
+    return next(filter(_stands_in, ends), ends[0])
+
+
+def _stands_in(end: Delta) -> bool:
+    told = end.answer.speculation if end.answer is not None else None
+    return told is not None and told.route == EDGE
 
 
 def _is_text_alone(delta: Delta) -> bool:

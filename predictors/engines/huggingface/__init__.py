@@ -11,6 +11,7 @@ batching     which of the two ways a model can go, tried before anyone depends o
 continuous   many callers in one batch that they join and leave at any token
 suspects     after a breakdown of that batch: over whom it broke, and the others go on
 alone        a small model's only query, outside of that batch
+verifying    drafts of models elsewhere; identity: which model it is; pass_cost: what a pass takes
 scoring      the log-probabilities of a prompt's own tokens; placing: where in its text each begins
 plain        groups through `generate`, for models that can't be batched continuously
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from predictors.contract import Answer, Delta, Query
 from predictors.contract.speculation import (
     SHOWN,
+    OtherModel,
     OtherTokenizer,
     Round,
     Verdict,
     VerifyModel,
+    Whole,
     tokenizer_fingerprint,
 )
 from predictors.engines.base import (
@@ -64,7 +66,7 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
         self.scorer: PromptScorer | None = None
         self.verifier: Verifier | None = None
         self.assistant: Assistant | None = None
-        self._fingerprint = ""
+        self._fingerprint = self._identity = ""
         for directory in filter(None, (settings.model_dir, settings.assistant_dir)):
             if is_local(directory):
                 check(resolve(directory, settings.revision, gguf=True))
@@ -91,6 +93,7 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
             self.verifier = await start_verifier(
                 self.loaded, self.batches, given.model_dir, given.verify_slots, given.verify_tokens
             )
+            self._identity = await asyncio.to_thread(self._identified, self.verifier.room)
         if given.assistant_dir:
             self.assistant = await start_assistant(self.loaded, self.batches, given)
 
@@ -102,6 +105,7 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
         assert self.loaded is not None and self.verifier is not None, "start() comes first"
         return VerifyModel(
             tokenizer=self._fingerprint,
+            identity=self._identity,
             vocabulary=self.loaded.vocabulary,
             end_tokens=sorted(self.loaded.end_tokens),
             room=self.verifier.room,
@@ -111,13 +115,22 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
 
     async def check(self, round: Round) -> Verdict:
         assert self.verifier is not None, "start() comes first"
-        told = round.whole.tokenizer if round.whole is not None else ""
-        if told not in ("", self._fingerprint[:SHOWN]):
+        if round.whole is not None:
+            self._require_same(round.whole)
+        return await self.verifier.check(round)
+
+    def _require_same(self, whole: Whole) -> None:
+        """A server that was started again knows no sequence, and so is told each one whole."""
+        if whole.tokenizer not in ("", self._fingerprint[:SHOWN]):
             raise OtherTokenizer(
                 "the model here numbers tokens otherwise than the one that these drafts are for: "
                 "it has come in that one's place"
             )
-        return await self.verifier.check(round)
+        if whole.model not in ("", self._identity[:SHOWN]):
+            raise OtherModel(
+                "the model here is not the one that this answer began with: it has other weights, "
+                "end tokens or room, and has come in that one's place"
+            )
 
     async def generate(self, queries: Rows[Query]) -> list[Answer]:
         model, batches = self.loaded, self.batches
@@ -166,6 +179,13 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
             await self.scorer.close()
         if self.batches is not None:
             await self.batches.close()
+
+    def _identified(self, room: int) -> str:
+        from predictors.engines.huggingface.identity import identity
+
+        assert self.loaded is not None
+        path = resolve(self._settings.model_dir, self._settings.revision, gguf=True)
+        return identity(path, self.loaded, self._fingerprint, room)
 
     def _load(self) -> "Loaded":
         from predictors.engines.huggingface.loading import load_to_run

@@ -109,6 +109,8 @@ class Stepper(Generic[W]):
         self._together = together
         self.gathering = Gathering()
         self.pass_tokens = math.inf  # see widths; until that is known all share a pass
+        # Told in its thread of each pass of few tokens: rows, tokens as computed, seconds.
+        self.on_pass: Callable[[int, int, float], None] | None = None
         self._arriving: queue.SimpleQueue[_Running[W] | None] = queue.SimpleQueue()
         self._running: list[_Running[W]] = []
         self._closed = False
@@ -223,6 +225,7 @@ class Stepper(Generic[W]):
         began = time.perf_counter()
         try:
             with self._around():
+                waited = time.perf_counter() - began
                 rows = self._slots.logits(
                     [running.work.slot for running, _ in fed],
                     [feed.start for _, feed in fed],
@@ -243,6 +246,9 @@ class Stepper(Generic[W]):
         for running, feed in fed:
             share = seconds * len(feed.tokens) / tokens
             running.spent = running.spent.and_(Spent(1, len(fed), share))
+        longest = max(len(feed.tokens) for _, feed in fed)
+        if self.on_pass is not None and longest <= FEW_TOKENS:
+            self.on_pass(len(fed), len(fed) * longest, seconds - waited)
 
     def _take(self, fed: "list[_Fed[W]]", rows: list[torch.Tensor]) -> None:
         if self._together is not None:

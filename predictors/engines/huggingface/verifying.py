@@ -15,7 +15,7 @@ import torch
 from predictors.contract.speculation import Forgotten, PassCost, Round, Verdict
 from predictors.engines.huggingface.accepting import Accepted, Checked, Drafted, Place, accept_all
 from predictors.engines.huggingface.loading import Loaded
-from predictors.engines.huggingface.pass_cost import measured
+from predictors.engines.huggingface.pass_cost import LiveCost, measured
 from predictors.engines.huggingface.remembering import Memory, Remembered, common
 from predictors.engines.huggingface.slots import Slots
 from predictors.engines.huggingface.stepping import FEW_TOKENS, Feed, Spent, Stepper
@@ -42,17 +42,29 @@ class Verifier:
         # Some drafted tokens may go beyond the end, to be taken back.
         self._slots = Slots(model.model, count, self.room + FEW_TOKENS)
         self._around = around
-        self.cost: PassCost | None = None  # after the start
+        self._live: LiveCost | None = None  # after the start
         self.stepper = Stepper[Check](self._slots, count, around, take_all)
         self._memory = Memory(count)
 
     async def start(self) -> None:
         """Raises whatever the model does."""
-        self.cost = await asyncio.to_thread(self._measured)
-        self.stepper.gathering.seconds = WAIT_SHARE * self.cost.fixed
-        if self.cost.token > 0:
-            self.stepper.pass_tokens = self.cost.fixed / self.cost.token
+        cost = await asyncio.to_thread(self._measured)
+        self._live = LiveCost(cost)
+        self.stepper.gathering.seconds = WAIT_SHARE * cost.fixed
+        if cost.token > 0:
+            self.stepper.pass_tokens = cost.fixed / cost.token
+        self.stepper.on_pass = self._took
         self.stepper.start()
+
+    @property
+    def cost(self) -> PassCost | None:
+        """Of a pass, of late; None before the start."""
+        return None if self._live is None else self._live.now
+
+    def _took(self, rows: int, tokens: int, seconds: float) -> None:
+        assert self._live is not None
+        if self._live.took(rows, tokens, seconds):
+            self.stepper.gathering.seconds = WAIT_SHARE * self._live.now.fixed
 
     def _measured(self) -> PassCost:
         with self._around():
@@ -97,6 +109,7 @@ class Verifier:
             rows=max(spent.rows, 1),
             seconds=spent.seconds,
             held=time.perf_counter() - arrived,
+            cost=None if round.whole is None else self.cost,
         )
 
     def _require(self, round: Round) -> None:

@@ -9,8 +9,8 @@ verifiers  what checks, by name: verifier is a predictor of ours, vllm_verifier 
 chain      what is known of a sequence, drafted behind it, and under way
 runner     one sequence to its end
 pace       how many tokens to draft, and how far ahead
-tally      what it took; metrics what Prometheus sees of it
-planning   who answers a query: by speculation, or one of both alone
+tally      what it took; metrics what Prometheus sees of it, recording what the ledger says
+planning   who answers a query: by speculation, or one of both alone; sides: where one is forced
 policy     where both could, by how fast each was (speeds)
 alone      the far server's answers, and the small model's
 engine     query by query

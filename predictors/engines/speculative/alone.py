@@ -62,6 +62,16 @@ def _explicit(query: Query) -> Query:
     return replace(query, sampling=replace(query.sampling, given=given))
 
 
+def timed(answer: Answer, tokens: int, seconds: float) -> Answer:
+    """With what its server did not tell: it has so many tokens, and took so long; where nothing
+    tells when its first one came, all came at once."""
+    first = seconds if answer.time_to_first_token is None else answer.time_to_first_token
+    between = max(seconds - first, 0.0) / (tokens - 1) if tokens > 1 else None
+    return replace(
+        answer, completion_tokens=tokens, time_to_first_token=first, inter_token_latency=between
+    )
+
+
 def goes_on(query: Query, text: str, tokens: int) -> Query | None:
     """The same query, of whose answer the `text` of so many tokens is there; None where it is
     whole, or where a text can't be put behind the prompt."""

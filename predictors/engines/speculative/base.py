@@ -10,6 +10,11 @@ from typing import Any, Protocol
 
 from predictors.contract import Sampling
 from predictors.contract.speculation import Likely, Round, Verdict, VerifyModel, Whole
+from predictors.errors import UpstreamError
+
+
+class Replaced(UpstreamError):
+    """Another model checks drafts now than the one that the answer began with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ class Verifier(Protocol):
     async def check(self, round: Round, whole: Whole, vocabulary: int) -> Verdict:
         """`whole` is what is known of the sequence, without what is pending: to be told where the
         server has forgotten it. A round may be told twice, and rounds in any order. Raises
-        InvalidRequest, UpstreamError, Overloaded."""
+        InvalidRequest, UpstreamError, Overloaded; Replaced, where that can be told."""
         ...
 
     async def close(self) -> None: ...

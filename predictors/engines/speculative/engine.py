@@ -3,10 +3,11 @@
 torch and transformers are imported when the engine starts.
 """
 
+import time
 from collections.abc import AsyncGenerator, Sequence as Rows
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from predictors.contract import Answer, Delta, Query
 from predictors.contract.speculation import Drawing
@@ -14,14 +15,16 @@ from predictors.engines.base import EngineSettings, TextEngine
 from predictors.engines.checkpoint import check, is_local, resolve
 from predictors.engines.openai_api import OpenAIAPIEngine
 from predictors.engines.side_by_side import side_by_side
-from predictors.engines.speculative.alone import FarServer, drafter_alone, goes_on
+from predictors.engines.speculative.alone import FarServer, drafter_alone, goes_on, timed
+from predictors.engines.speculative.base import Replaced
 from predictors.engines.speculative.drafting import Drafting, load
 from predictors.engines.speculative.metrics import answered, prepare
 from predictors.engines.speculative.pace import Pace
-from predictors.engines.speculative.planning import FAILURES, Plan, Planner
+from predictors.engines.speculative.planning import FAILURES, Plan
 from predictors.engines.speculative.policy import POLICIES, SPECULATIVE
 from predictors.engines.speculative.runner import Leftovers, Parts, Runner
 from predictors.engines.speculative.settings import SpeculativeSettings
+from predictors.engines.speculative.sides import SidedPlanner
 from predictors.engines.speculative.tally import Tally
 from predictors.engines.speculative.verifiers import VERIFIERS
 from predictors.errors import ConfigurationError, HEMError, Overloaded, first_line
@@ -31,6 +34,10 @@ if TYPE_CHECKING:
     from predictors.engines.huggingface.sequence import Sequence
 
 AT_ONCE: Final = 256  # rows of a request that are answered side by side
+
+# Where another model has come meanwhile, an answer may begin anew, as long as nobody has got a part
+# of it: of a stream, as long as it has no token.
+Anew = Literal["always", "unbegun", "never"]
 
 
 class SpeculativeEngine(TextEngine):
@@ -55,7 +62,7 @@ class SpeculativeEngine(TextEngine):
         self._leftovers = Leftovers()
         self._running = 0  # answers that are speculated for
         self._drafting: Drafting | None = None
-        self._planner: Planner | None = None
+        self._planner: SidedPlanner | None = None
 
     async def drafting(self) -> Drafting:
         """What drafts; for a drafter of your own override it. Raises ConfigurationError."""
@@ -64,12 +71,12 @@ class SpeculativeEngine(TextEngine):
     async def start(self) -> None:
         """The far side may come later: its model is asked for with the first query."""
         drafting = self._drafting = await self.drafting()
-        if self._settings.on_break == "finish" and not drafting.drafter.answers:
+        if self._settings.on_far_failure == "finish" and not drafting.drafter.answers:
             raise ConfigurationError(
-                f"--on_break 'finish' needs a model that can answer; --drafter "
-                f"{self._settings.drafter!r} has none: set on_break to error"
+                f"--on_far_failure 'finish' needs a model that can answer; --drafter "
+                f"{self._settings.drafter!r} has none: set on_far_failure to error"
             )
-        self._planner = Planner(self._settings, drafting, self._verifier, self._policy)
+        self._planner = SidedPlanner(self._settings, drafting, self._verifier, self._policy)
         await drafting.drafter.start()
         await self._far.start()
         prepare(self._verifier.url)
@@ -78,19 +85,47 @@ class SpeculativeEngine(TextEngine):
         return await side_by_side(map(self._answer, queries), AT_ONCE)
 
     async def stream(self, query: Query) -> AsyncGenerator[Delta]:
+        given = False
+        try:
+            async with aclosing(self._deltas(query, "unbegun")) as deltas:
+                async for delta in deltas:
+                    given = True
+                    yield delta
+            return
+        except Replaced:
+            if given:
+                raise
+        async with aclosing(self._deltas(query, "never")) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    async def whole(self, query: Query) -> list[Delta]:
+        with suppress(Replaced):
+            return await self._all(query, "always")
+        return await self._all(query, "never")
+
+    async def _all(self, query: Query, anew: Anew) -> list[Delta]:
+        async with aclosing(self._deltas(query, anew)) as deltas:
+            return [delta async for delta in deltas]
+
+    async def _deltas(self, query: Query, anew: Anew) -> AsyncGenerator[Delta]:
+        """Raises Replaced where it may begin `anew`, with the model that is there now."""
         from predictors.engines.huggingface.streaming import Written, as_written
 
         plan, tally = await self._begun(query)
+        began = time.perf_counter()
         if plan.sequence is None:
             deltas = self._far_deltas(query, tally)
         else:
-            deltas = as_written(plan.sequence, Written(plan.sequence), self._run(plan, tally))
+            run = self._run(plan, tally, anew)
+            deltas = as_written(plan.sequence, Written(plan.sequence), run)
         async with aclosing(deltas):
             async for delta in deltas:
                 if name := _checked_by(plan, tally.route):
                     delta = replace(delta, served_by=name)
                 if delta.answer is not None:
-                    delta = replace(delta, answer=self._told(delta.answer, plan, tally))
+                    seconds = time.perf_counter() - began
+                    delta = replace(delta, answer=self._told(delta.answer, plan, tally, seconds))
                 yield delta
 
     def cause_of_death(self) -> str | None:
@@ -104,13 +139,20 @@ class SpeculativeEngine(TextEngine):
             await self._drafting.drafter.close()
 
     async def _answer(self, query: Query) -> Answer:
+        with suppress(Replaced):
+            return await self._answered(query, "always")
+        return await self._answered(query, "never")
+
+    async def _answered(self, query: Query, anew: Anew) -> Answer:
+        """Raises as `_deltas`."""
         plan, tally = await self._begun(query)
+        began = time.perf_counter()
         if plan.sequence is None:
             answer = await self._far_answer(query, tally)
         else:
-            await self._run(plan, tally)
+            await self._run(plan, tally, anew)
             answer = plan.sequence.answer()
-        return self._told(answer, plan, tally)
+        return self._told(answer, plan, tally, time.perf_counter() - began)
 
     async def _begun(self, query: Query) -> tuple[Plan, Tally]:
         """The row has a task of its own: what is set here is seen by nobody else."""
@@ -120,8 +162,8 @@ class SpeculativeEngine(TextEngine):
         LINK.set(tally.link)
         return plan, tally
 
-    async def _run(self, plan: Plan, tally: Tally) -> None:
-        """Until the plan's sequence has ended. Raises HEMError."""
+    async def _run(self, plan: Plan, tally: Tally, anew: Anew) -> None:
+        """Until the plan's sequence has ended. Raises HEMError, and as `_deltas`."""
         sequence, drafter = plan.sequence, self._drafting_().drafter
         assert sequence is not None
         coupled = self._settings.rule == "coupled"
@@ -133,7 +175,8 @@ class SpeculativeEngine(TextEngine):
             try:
                 return await Runner(sequence, drawing, parts, tally).to_end()
             except FAILURES as error:
-                self._broken(sequence.query, error)
+                begins = anew == "always" or (anew == "unbegun" and not sequence.tokens)
+                self._broken(sequence.query, error, anew=begins)
                 tally.breaks(first_line(error), begun=bool(sequence.tokens))
             finally:
                 self._running -= 1
@@ -193,22 +236,34 @@ class SpeculativeEngine(TextEngine):
         drawing = Drawing.of(sequence.sampling, sequence.key, coupled=True)
         await drafter_alone(sequence, drawing, self._drafting_().drafter)
 
-    def _broken(self, query: Query, error: HEMError) -> None:
-        """Raises the error where nobody may go on."""
+    def _broken(self, query: Query, error: HEMError, *, anew: bool = False) -> None:
+        """Raises the error where nobody may go on, or where it may begin `anew`."""
         assert self._planner is not None
         if not isinstance(error, Overloaded):  # it may come back as another one
             self._planner.forget()
-        if not self._planner.finishes(query):
+        if (anew and isinstance(error, Replaced)) or not self._planner.finishes(query):
             raise error
 
-    def _told(self, answer: Answer, plan: Plan, tally: Tally) -> Answer:
+    def _told(self, answer: Answer, plan: Plan, tally: Tally, seconds: float) -> Answer:
+        """`seconds`: what it took in all."""
         told = tally.told()
         if plan.chosen is not None and told.route == plan.way:  # and nothing broke
-            self._policy.took(plan.chosen, answer)
+            self._policy.took(plan.chosen, self._measured(answer, seconds))
         answered(self._verifier.url, told, answer.completion_tokens or 0, self._pace)
         if name := _checked_by(plan, told.route):
             answer = replace(answer, served_by=name)
         return replace(answer, speculation=told)
+
+    def _measured(self, answer: Answer, seconds: float) -> Answer:
+        """For the policy, also of a server whose streams tell no usage, or that does not stream:
+        both models number tokens alike, or nothing would have been chosen."""
+        tokens = answer.completion_tokens
+        if tokens is not None and answer.time_to_first_token is not None:
+            return answer
+        if tokens is None:
+            encode = self._drafting_().model.tokenizer.encode
+            tokens = len(encode(answer.text, add_special_tokens=False))
+        return timed(answer, tokens, seconds)
 
     def _drafting_(self) -> Drafting:
         assert self._drafting is not None, "start() comes first"

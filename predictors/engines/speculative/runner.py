@@ -105,7 +105,8 @@ class Runner:
 
     async def to_end(self) -> None:
         """Raises HEMError; then the sequence has what was checked by then."""
-        drafter, self._parts.pace.far_cost = self._parts.drafter, self._parts.far.cost
+        drafter, pace = self._parts.drafter, self._parts.pace
+        pace.far_cost = pace.far_cost or self._parts.far.cost
         drafter.begin(self._id)
         try:
             if self._most > 1:
@@ -122,7 +123,7 @@ class Runner:
                 drafter.end(self._id)
             tally, tokens = self._tally, len(self._sequence.tokens)
             tally.accepted += self._chain.taken
-            self._parts.pace.answered(tokens - 1, tally.computing - tally.prompt)
+            pace.answered(tokens - 1, tally.computing - tally.prompt)
 
     def _go_on(self) -> None:
         """Drafts where that is worth it, and sends what is drafted; a round without a draft where
@@ -254,6 +255,8 @@ class Runner:
         if flight not in self._chain.flights or self._sequence.ended:  # nobody cares
             return _read(task)
         verdict = task.result()
+        if verdict.cost is not None:
+            self._parts.pace.far_cost = verdict.cost
         if flight.path[: flight.at] == self._sequence.prompt and not flight.pending:
             self._tally.prompt = max(self._tally.prompt, verdict.seconds)
         else:
@@ -296,6 +299,7 @@ class Runner:
             drawing=self._drawing,
             max_tokens=sequence.max_tokens,
             tokenizer=self._parts.far.tokenizer[:SHOWN],
+            model=self._parts.far.identity[:SHOWN],
         )
 
 

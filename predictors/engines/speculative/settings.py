@@ -1,8 +1,8 @@
 """Options of the engine: what drafts, and the server that checks."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from predictors.contract.speculation import MOST_DRAFTED
 from predictors.engines.huggingface.settings import ModelSettings
@@ -64,10 +64,14 @@ class SpeculativeSettings(VLLMVerifierSettings, HTTPUpstreamSettings, ModelSetti
         description="policy capacity: how many times as long as the far server alone an answer may "
         "take",
     )
-    on_break: Literal["finish", "error"] = Field(
+    on_far_failure: Literal["finish", "error"] = Field(
         "error",
         description="where the far server fails: finish: the small model ends the answer alone, "
-        "and the answer says so; error: the answer fails",
+        "and the answer says so; error: the answer fails. Who forces the cloud always gets the "
+        "error",
+    )
+    on_break: Literal["finish", "error"] = Field(
+        "error", description="older name of on_far_failure"
     )
     rule: Literal["coupled", "rejection"] = Field(
         "coupled",
@@ -75,6 +79,21 @@ class SpeculativeSettings(VLLMVerifierSettings, HTTPUpstreamSettings, ModelSetti
         "gives token for token what the large model gives alone; rejection has its distribution "
         "and takes more",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_both_names(cls, given: Any) -> Any:
+        """Whichever name was said, both have the value."""
+        names = ("on_far_failure", "on_break")
+        said = {name: given[name] for name in names if given.get(name) is not None}
+        return {**given, **dict.fromkeys(names, *said.values())} if len(said) == 1 else given
+
+    @field_validator("on_break")
+    @classmethod
+    def _says_the_same(cls, said: str, info: ValidationInfo) -> str:
+        if said != info.data.get("on_far_failure", said):
+            raise ValueError("is the older name of on_far_failure, which says otherwise: say one")
+        return said
 
     @model_validator(mode="after")
     def _looks_something_up(self) -> Self:

@@ -10,12 +10,14 @@ from predictors.contract.speculation import (
     MODEL_PATH,
     PATH,
     Forgotten,
+    OtherModel,
     Round,
     Verdict,
     VerifyModel,
     Whole,
 )
-from predictors.engines.speculative.base import DraftingModel
+from predictors.engines.speculative.base import DraftingModel, Replaced
+from predictors.engines.speculative.recording import came_back, sent_with
 from predictors.engines.speculative.settings import SpeculativeSettings
 from predictors.errors import HEMError, UpstreamError
 from predictors.upstream.attempt import Refusal
@@ -36,6 +38,7 @@ class RemoteVerifier:
     def __init__(self, settings: SpeculativeSettings) -> None:
         # By rejection each round's draws depend on how the one before it ended.
         self.most_rounds = MOST_ROUNDS if settings.rule == "coupled" else 1
+        self._name = ""  # of the model there
         self._http = HTTPUpstream(
             settings.url.removesuffix("/v1"),
             settings,
@@ -50,23 +53,31 @@ class RemoteVerifier:
         return self._http.url
 
     async def model(self, near: DraftingModel) -> VerifyModel:
-        return await self._http.get(MODEL_PATH, _model)
+        model = await self._http.get(MODEL_PATH, _model)
+        self._name = model.name
+        return model
 
     def takes(self, sampling: Sampling) -> str | None:
         return None
 
     async def check(self, round: Round, whole: Whole, vocabulary: int) -> Verdict:
-        def read(body: Any) -> Verdict:
-            return Verdict.parse(body, round, vocabulary)
-
         try:
-            return await self._http.post(PATH, round.to_json(), read)
+            return await self._asked(round, vocabulary)
         except Forgotten:
             pass
         try:
-            return await self._http.post(PATH, round.told(whole).to_json(), read)
+            return await self._asked(round.told(whole), vocabulary)
         except Forgotten as error:
             raise UpstreamError(f"{self.url} forgets what it was just told: {error}") from None
+
+    async def _asked(self, round: Round, vocabulary: int) -> Verdict:
+        tokens = round.told_tokens
+
+        def read(body: Any) -> Verdict:
+            return came_back(self._name, tokens, Verdict.parse(body, round, vocabulary))
+
+        about = sent_with(round, tokens)
+        return await self._http.post(PATH, round.to_json(), read, about=about)
 
     async def close(self) -> None:
         await self._http.close()
@@ -83,4 +94,7 @@ def _refused(refusal: Refusal) -> HEMError:
     """The caller can mend none of the others: what is asked is ours."""
     if refusal.status == Forgotten.status:
         return Forgotten(refusal.reason)
+    if refusal.status == OtherModel.status:
+        error = refusal.error()
+        return Replaced(f"{error}; ask again", error.cause, answered=refusal.status)
     return replace(refusal, reason=HINTS.get(refusal.status, refusal.reason)).error()

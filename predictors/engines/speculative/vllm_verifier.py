@@ -18,7 +18,9 @@ from predictors.contract.speculation import (
     Whole,
     tokenizer_fingerprint,
 )
+from predictors.contract.usage import parse_usage
 from predictors.engines.speculative.base import DraftingModel
+from predictors.engines.speculative.recording import came_back, sent_with
 from predictors.engines.speculative.settings import SpeculativeSettings
 from predictors.engines.speculative.vllm_agreement import end_tokens, same_tokens
 from predictors.engines.speculative.vllm_ways import COMPLETIONS, WAYS, Chosen, accepted
@@ -96,10 +98,13 @@ class VLLMVerifier:
 
         def read(body: Any) -> Verdict:
             chosen = self._way.chosen(_choices(body, self._name), known, drafted)
-            return _verdict(accepted(chosen, drafted, ends, vocabulary), drafted, round, body)
+            verdict = _verdict(accepted(chosen, drafted, ends, vocabulary), drafted, round, body)
+            return came_back(self._name, tokens, verdict, parse_usage(body.get("usage")))
 
-        fields = self._way.fields(known, drafted)
-        return await self._post(COMPLETIONS, {**fields, "model": self._name}, read)
+        fields = {**self._way.fields(known, drafted), "model": self._name}
+        tokens = _count(fields["prompt"])
+        about = sent_with(round, tokens)
+        return await self._http.post(COMPLETIONS, fields, read, about=about)
 
     async def close(self) -> None:
         await self._http.close()
@@ -119,6 +124,11 @@ class VLLMVerifier:
             raise ValueError(f"a list of models ({names}); choose one with --upstream_model")
         room = cards[name]  # which something between may not pass on
         return name, room if type(room) is int and room > 0 else MOST_TOKENS
+
+
+def _count(prompt: list[Any]) -> int:
+    """Tokens of one prompt, or of several."""
+    return sum(len(each) if isinstance(each, list) else 1 for each in prompt)
 
 
 def _verdict(own: list[Chosen], drafted: list[int], round: Round, body: Any) -> Verdict:

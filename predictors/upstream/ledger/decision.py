@@ -10,7 +10,9 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from predictors.contract.names import (
+    CLOUD,
     HEM_ALGORITHM,
+    HEM_PREFER,
     HEM_PREFIX,
     HEM_REASON,
     HEM_ROUTE,
@@ -27,6 +29,10 @@ NAMES: Final = (
 _NAME: Final = re.compile(r"[\w.:@=+/-]{1,64}", re.ASCII)
 _VERDICTS: Final = re.compile(r"[\w.:@=+-]{1,64}(?: [\w.:@=+-]{1,64}){0,15}", re.ASCII)
 _HEADER: Final = "x-"
+# Reasons of decisions that ask for one side's answer and take nobody else's: the caller forces it,
+# or both sides' answers are compared.
+PREFER: Final = "prefer"
+FORCING: Final = frozenset({PREFER, "shadow"})
 
 DECISION: ContextVar[Mapping[str, Any]] = ContextVar("decision", default={})  # noqa: B039
 
@@ -47,6 +53,19 @@ def decided(parameters: Mapping[str, Any]) -> Iterator[None]:
         yield
     finally:
         DECISION.reset(token)
+
+
+def wished(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the caller's `hem_prefer` as the decision, where nobody has mined the request."""
+    if HEM_ROUTE in parameters or HEM_PREFER not in parameters:
+        return parameters
+    return {**parameters, HEM_ROUTE: parameters[HEM_PREFER], HEM_REASON: PREFER}
+
+
+def forces_cloud() -> bool:
+    """Whether the cloud's answer is asked for, and nobody else's is taken."""
+    decision = DECISION.get()
+    return decision.get("route") == CLOUD and decision.get("reason") in FORCING
 
 
 def decided_headers() -> dict[str, str]:

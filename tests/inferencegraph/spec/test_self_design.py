@@ -102,7 +102,8 @@ def test_speculative_asks_the_cloud_from_the_edges_own_engine() -> None:
         "InferenceService/shop-edge",
     ]
     words = arguments(document, "shop-edge")
-    assert {"--engine=speculative", "--model_dir=embedded:edge", "--on_break=finish"} < {*words}
+    own = {"--engine=speculative", "--model_dir=embedded:edge", "--on_far_failure=finish"}
+    assert own < {*words}
     assert "--url=http://shop-cloud-predictor" in words
     assert not [word for word in words if word.startswith("--verifier")]
     assert "--verify_slots=16" in arguments(document, "shop-cloud")
@@ -163,7 +164,30 @@ def test_blocks_of_both_engines_are_files_that_win_over_the_defaults() -> None:
     assert engine_file(made, "shop-cloud-engine") == {"verify_slots": 40}
     for name in ("shop-edge", "shop-cloud"):
         words = arguments(document, name)
-        assert not [w for w in words if w.startswith(("--on_break", "--verify_slots"))]
+        assert not [w for w in words if w.startswith(("--on_", "--verify_slots"))]
+
+
+@pytest.mark.parametrize("setting", ["onFarFailure", "onBreak"])
+def test_what_the_small_model_may_do_has_an_older_name(setting: str) -> None:
+    document = designed("speculative")
+    block = {"speculativeConfig": {setting: "error"}}
+    document["spec"]["edgeWorker"]["inferenceConfig"] = block
+    assert not errors_of(read(document))
+    assert not [word for word in arguments(document, "shop-edge") if word.startswith("--on_")]
+
+
+@pytest.mark.parametrize("drafter", ["model", "prompt-lookup"])
+@pytest.mark.parametrize("guards", [[], ["PrivacyGuard"]])
+def test_that_nobody_answers_at_the_edge_is_warned_of_where_something_stays_there(
+    drafter: str, guards: list[str]
+) -> None:
+    document = designed("speculative", guards=[{"name": name} for name in guards])
+    block = {"speculativeConfig": {"drafter": drafter}}
+    document["spec"]["edgeWorker"]["inferenceConfig"] = block
+    made = read(document)
+    assert not errors_of(made)
+    warned = [each for each in told(made, "warning") if "no model that could answer" in each]
+    assert len(warned) == (drafter == "prompt-lookup" and bool(guards))
 
 
 @pytest.mark.parametrize("side", ["edgeWorker", "cloudWorker"])

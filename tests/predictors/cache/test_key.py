@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from predictors.cache.key import END_BYTES, answer_key, model_identity
+from predictors.cache.key import answer_key, model_identity
+from predictors.contents import END_BYTES
 from predictors.contract import Message, Query, Sampling, parse_sampling
 from predictors.errors import ConfigurationError
 from predictors.settings import EngineSettings

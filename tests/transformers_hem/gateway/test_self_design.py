@@ -7,8 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.predictors.upstream.slow_side import head
 from tests.transformers_hem.gateway.gateway_under_test import NOBODY, chat, gateway
 from tests.transformers_hem.gateway.scripted_side import (
+    DONE,
+    SSE,
     Body,
     refused,
     scripted_side,
@@ -224,6 +227,73 @@ async def test_a_joint_edge_is_told_the_route_and_streams() -> None:
     assert (told(both), told(alone)) == (("cloud", "strategy"), ("edge", "prefer"))
     assert [head["x-hem-route"] for head in edge.heads] == ["cloud", "edge"]
     assert hem_of(both)["strategy"] == "speculative"
+
+
+def told_by_the_edge(stream: bool, *ways: dict[str, str]) -> bytes:
+    """What a joint edge answers, of a choice for each way in which it came about."""
+    said = {"role": "assistant", "content": "an answer"}
+    about = {"id": "c", "object": "x", "model": "m"}
+    named = {"finish_reason": "stop", "delta" if stream else "message": said}
+    choices = [{"index": index, **named} for index in range(len(ways))]
+    if not stream:
+        return head() + json.dumps({**about, "hem": ways[0], "choices": choices}).encode()
+    events = [
+        {**about, "hem": way, "choices": [each]} for way, each in zip(ways, choices, strict=True)
+    ]
+    return head(SSE) + b"".join(b"data: " + json.dumps(e).encode() + b"\n\n" for e in events) + DONE
+
+
+BOTH = {"speculation": "speculative"}
+ENDED = {"speculation": "edge", "reason": "it can't be reached", "continues": "cloud"}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(("way", "degraded"), [(ENDED, "link"), (BOTH, None)])
+async def test_an_answer_that_the_small_model_had_to_end_is_degraded(
+    stream: bool, way: dict[str, str], degraded: str | None
+) -> None:
+    async with (
+        scripted_side(answers(told_by_the_edge(stream, way))) as edge,
+        gateway(edge=edge.url, **SPECULATIVE) as client,
+    ):
+        reply = await client.post(PATH, json=chat(stream=stream))
+    hem = hem_of(reply) if stream else reply.json()["hem"]
+    assert (hem["route"], hem.get("degraded")) == ("cloud", degraded)
+    assert hem.get("continues") == way.get("continues")
+    assert hem.get("speculation_reason") == way.get("reason")
+    if not stream:  # a stream's headers leave before anybody knows
+        assert reply.headers.get("x-hem-degraded") == degraded
+
+
+async def test_one_choice_of_several_that_had_to_be_ended_is_told() -> None:
+    async with (
+        scripted_side(answers(told_by_the_edge(True, ENDED, BOTH))) as edge,
+        gateway(edge=edge.url, **SPECULATIVE) as client,
+    ):
+        reply = await client.post(PATH, json=chat(n=2))
+    assert hem_of(reply)["degraded"] == "link"
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_who_forces_the_cloud_of_a_joint_edge_gets_its_error(status: int) -> None:
+    async with (
+        scripted_side(answers(refused(status))) as edge,
+        gateway(edge=edge.url, **SPECULATIVE) as client,
+    ):
+        reply = await client.post(PATH, json=chat(model="qa-cloud"))
+    assert (reply.status_code, len(edge.asked)) == (status, 1)
+    assert [(h["x-hem-route"], h["x-hem-reason"]) for h in edge.heads] == [("cloud", "prefer")]
+
+
+async def test_where_a_joint_edge_has_no_small_model_the_cloud_answers() -> None:
+    said = iter([refused(400, code="unsupported", param="hem_route"), streamed("big", "mine")])
+    async with (
+        scripted_side(lambda body: next(said)) as edge,
+        gateway(edge=edge.url, **{**SPECULATIVE, "algorithm": "EdgeOnly"}) as client,
+    ):
+        reply = await client.post(PATH, json=chat())
+    assert told(reply) == ("cloud", "edge_cannot")
+    assert [head["x-hem-route"] for head in edge.heads] == ["edge", "cloud"]
 
 
 @pytest.mark.parametrize("model", ["qa", "qa-cloud"])

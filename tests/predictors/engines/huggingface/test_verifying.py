@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from predictors.contract import Query, Sampling
 from predictors.contract.speculation import (
     Drawing,
     Forgotten,
+    OtherModel,
     OtherTokenizer,
     Round,
     Verdict,
     Whole,
 )
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
+from predictors.engines.huggingface.identity import identity
 from predictors.engines.huggingface.sequence import Sequence
 from predictors.errors import EngineError, InvalidRequest
 from tests.predictors.engines.huggingface.tiny_llama import write_tiny_llama
@@ -294,6 +297,36 @@ async def test_drafts_for_a_model_with_another_tokenizer_are_refused(engine):
     assert said(await engine.check(ours)) == (caller.answer[:4], 1)
     with pytest.raises(OtherTokenizer):
         await engine.check(another)
+
+
+async def test_a_model_that_came_in_the_place_of_another_refuses_its_sequences(engine):
+    (caller,) = await callers(engine, 1)
+    round = caller.round(0, caller.answer[:3], told=True)
+    ours, another = (
+        round.told(round.whole.model_copy(update={"model": model}))
+        for model in (engine.verify_model().identity[:16], "0" * 16)
+    )
+    verdict = await engine.check(ours)
+    assert said(verdict) == (caller.answer[:4], 1)
+    assert verdict.cost == engine.verify_model().cost
+    with pytest.raises(OtherModel, match="other weights, end tokens or room"):
+        await engine.check(another)
+
+
+async def test_what_gives_other_verdicts_has_another_identity(engine, tmp_path):
+    path = write_tiny_llama(tmp_path, endless=True)
+    of = partial(identity, path, engine.loaded)
+    known = of("t", 256)
+    assert known == of("t", 256)
+    (tmp_path / "README.md").write_text("beside it")
+    assert known == of("t", 256)
+    ends = replace(engine.loaded, end_tokens=frozenset([9]))
+    assert len({known, of("t", 255), of("u", 256), identity(path, ends, "t", 256)}) == 4
+    weights = path / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-3] ^= 1
+    weights.write_bytes(data)
+    assert of("t", 256) != known
 
 
 async def test_a_sequence_over_which_the_model_fails_fails_alone(engine):

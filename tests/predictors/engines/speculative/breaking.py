@@ -1,4 +1,4 @@
-"""A link that breaks for good after so many calls."""
+"""Links that break after so many calls: for good, or so that they lead elsewhere."""
 
 import asyncio
 from contextlib import suppress
@@ -43,11 +43,43 @@ class BreakingLink:
                 self._events -= data.count(b"data: ")
             if min(self._left, self._events) < 0:
                 return self._break()
-            writer.write(data)
+            writer.write(data if counts else self._passed(data))
             await writer.drain()
         writer.close()
+
+    def _passed(self, data: bytes) -> bytes:
+        """What comes back, as it is given on."""
+        return data
 
     def _break(self) -> None:
         self._server.close()
         for writer in self._writers:
             writer.transport.abort()
+
+
+class SwitchingLink(BreakingLink):
+    """From its break on it leads to the port `then`: as where a server is started again with
+    another model."""
+
+    def __init__(self, port: int, then: int, calls: int) -> None:
+        super().__init__(port, calls)
+        self._then = then
+
+    def _break(self) -> None:
+        self._port, self._left = self._then, 1_000_000
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def __aexit__(self, *of_an_error: object) -> None:
+        self._server.close()
+        self._break()
+
+
+class UsagelessLink(BreakingLink):
+    """Never breaks, and hides what the server tells of its tokens."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port, 1_000_000)
+
+    def _passed(self, data: bytes) -> bytes:
+        return data.replace(b'"usage"', b'"other"')

@@ -11,11 +11,12 @@ import orjson
 import pytest
 
 from predictors.contract import Query, Sampling
+from predictors.contract.openai.errors import InvalidField
 from predictors.contract.speculation import PATH
 from predictors.embedded import directory
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
 from predictors.engines.speculative import SpeculativeEngine, SpeculativeSettings
-from predictors.errors import ConfigurationError, InvalidRequest, UpstreamError
+from predictors.errors import ConfigurationError, UpstreamError
 from predictors.upstream.ledger.decision import decided
 from tests.conftest import ServerProcess, StartServer
 from tests.predictors.engines.speculative.breaking import BreakingLink
@@ -119,10 +120,13 @@ async def test_drafts_without_a_model_give_the_same_answers(
     async with started(cloud.url, drafter="prompt-lookup") as engine:
         told = await engine.generate([query(text) for text in questions(4)])
         with (
-            pytest.raises(InvalidRequest, match="no model here"),
+            pytest.raises(InvalidField, match="nobody here answers alone") as error,
             decided({"hem_route": "edge"}),
         ):
             await engine.generate([query(questions(1)[0])])
+        assert "set --drafter model" in str(error.value)
+        # So that a gateway asks the cloud, where nothing private is in it.
+        assert (error.value.param, error.value.code) == ("hem_route", "unsupported")
     assert [each.text for each in told] == greedy[:4]
     assert sum(each.speculation.accepted_tokens for each in told if each.speculation) > 0
 
@@ -263,7 +267,7 @@ async def test_where_the_link_breaks_the_small_model_ends_the_answer_and_says_so
     async with (
         BreakingLink(httpx.URL(cloud.url).port or 0, 3) as url,
         started(
-            url, on_break="finish", policy=policy, draft_tokens=6, rounds_in_flight=1
+            url, on_far_failure="finish", policy=policy, draft_tokens=6, rounds_in_flight=1
         ) as engine,
     ):
         deltas = [delta async for delta in engine.stream(query(questions(1)[0]))]
@@ -300,7 +304,7 @@ async def test_the_far_servers_own_stream_that_breaks_is_ended_by_the_small_mode
 
 
 async def test_with_no_far_server_at_all_the_small_model_answers_where_it_may() -> None:
-    async with started("http://127.0.0.1:9", on_break="finish", policy="latency") as engine:
+    async with started("http://127.0.0.1:9", on_far_failure="finish", policy="latency") as engine:
         (told,) = await engine.generate([query(questions(1)[0])])
     assert told.speculation is not None
     assert (told.speculation.route, told.speculation.continues) == ("edge", "")
@@ -319,8 +323,8 @@ async def test_where_the_link_breaks_it_is_an_error_unless_that_is_allowed(
 
 
 async def test_a_drafter_without_a_model_can_not_end_answers(cloud: ServerProcess) -> None:
-    with pytest.raises(ConfigurationError, match="on_break 'finish' needs a model"):
-        async with started(cloud.url, drafter="prompt-lookup", on_break="finish"):
+    with pytest.raises(ConfigurationError, match="on_far_failure 'finish' needs a model"):
+        async with started(cloud.url, drafter="prompt-lookup", on_far_failure="finish"):
             pass
 
 

@@ -5,7 +5,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import orjson
@@ -13,11 +14,13 @@ import pytest
 
 from predictors.contract.query import Sampling
 from predictors.contract.speculation import PATH, Drawing, Round, Verdict, Whole
+from predictors.engines.speculative.base import DraftingModel, Replaced
 from predictors.engines.speculative.settings import SpeculativeSettings
 from predictors.engines.speculative.verifier import RemoteVerifier
 from predictors.errors import HEMError, UpstreamError
 from tests.conftest import ServerProcess, StartServer
 from tests.loopback import Handler, LoopbackServer
+from tests.predictors.upstream.ledger.reading import lines, outcomes
 
 READY = "/v2/models/m/ready"
 SLOTS = 2
@@ -191,6 +194,26 @@ async def test_rounds_have_the_key_of_the_server_that_checks() -> None:
     assert keys == ["Bearer of-the-cloud"]
 
 
+async def test_the_ledger_says_of_each_round_which_model_checked_it_and_how_much_was_told(
+    cloud: ServerProcess, answers: list[list[int]], tmp_path: Path
+) -> None:
+    path, nothing = tmp_path / "ledger", cast(DraftingModel, None)
+    with verifier(cloud.url, ledger=str(path)) as far:
+        await far.model(nothing)
+        caller = Caller(3, far)
+        first, second = [await caller.step(answers[3][n : n + 2]) for n in (0, 3)]
+        await far.close()
+    sent, came = [row for row in lines(path, "intent") if row["method"] == "POST"], outcomes(path)
+    prompt = len(caller.prompt)
+    assert [(row["tokens"], row["drafted"]) for row in sent] == [(prompt + 2, 2), (2, 2)]
+    assert {row["sequence"] for row in sent} == {caller.id}
+    told = [came[row["n"]] for row in sent]
+    assert {row["model"] for row in told} == {"m"}
+    assert [row["prompt_tokens"] for row in told] == [prompt + 2, 2]
+    given = [len(verdict.tokens) for verdict in (first, second)]
+    assert [row["completion_tokens"] for row in told] == given
+
+
 @pytest.mark.parametrize(("status", "said"), [(404, "--verify_slots"), (401, "--api_key")])
 async def test_a_server_that_refuses_is_an_error_that_says_what_to_do(
     status: int, said: str
@@ -204,16 +227,19 @@ async def test_a_server_that_refuses_is_an_error_that_says_what_to_do(
     [
         ({"draft": [VOCABULARY + 4]}, 400, "token 400 is none of the 396"),
         ({"tokenizer": "0" * 16}, 412, "numbers tokens otherwise"),
+        ({"model": "0" * 16}, 412, "not the one that this answer began with"),
     ],
 )
 async def test_what_the_caller_can_not_mend_is_the_servers_fault(
     far: RemoteVerifier, round: dict[str, Any], answered: int, said: str
 ) -> None:
-    whole = Whole(tokens=[5, 9, 7], prompt=3, drawing=DRAWING, tokenizer=round.get("tokenizer", ""))
+    named = {name: round[name] for name in ("tokenizer", "model") if name in round}
+    whole = Whole(tokens=[5, 9, 7], prompt=3, drawing=DRAWING, **named)
     asked = Round(id=f"{said} {time.monotonic_ns()}", at=3, draft=round.get("draft", []))
     with pytest.raises(UpstreamError, match=said) as error:
         await far.check(asked.told(whole), whole, VOCABULARY)
     assert (error.value.status, error.value.answered) == (502, answered)
+    assert isinstance(error.value, Replaced) == (answered == 412)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -9,7 +10,14 @@ import pytest
 
 from predictors.contract import Query, Sampling
 from predictors.contract.answer import Speculation
-from predictors.contract.speculation import Drawing, Whole
+from predictors.contract.speculation import (
+    Drawing,
+    PassCost,
+    Round,
+    Verdict,
+    VerifyModel,
+    Whole,
+)
 from predictors.engines.huggingface.sequence import Sequence
 from predictors.engines.prompt import Prompt
 from predictors.engines.speculative.base import Drafted
@@ -165,6 +173,25 @@ def test_in_turns_it_drafts_waits_and_drafts_again() -> None:
         assert ran.seconds == pytest.approx(10 * (0.054 + 4 * 0.002), rel=0.02)
         assert ran.told.draft_rounds == ran.told.cloud_passes == 10
         assert ran.told.link_seconds == pytest.approx(10 * 0.05, rel=0.02)
+
+    run(main)
+
+
+def test_what_a_pass_costs_by_now_is_heard_of_from_verdicts() -> None:
+    started, later = (PassCost(fixed=fixed, row=0.0, token=0.001) for fixed in (0.4, 0.004))
+
+    class Tells(ScriptedVerifier):
+        async def model(self, near: object = None) -> VerifyModel:
+            return (await super().model(near)).model_copy(update={"cost": started})
+
+        async def check(self, round: Round, whole: Whole, vocabulary: int) -> Verdict:
+            verdict = await super().check(round, whole, vocabulary)
+            return replace(verdict, cost=None if round.whole is None else later)
+
+    async def main(loop: VirtualLoop) -> None:
+        said, pace = text(40), Pace()
+        await answered(Tells(said, 0.05, 0.004), ScriptedDrafter(said, 0.9, 0.001), pace)
+        assert pace.far_cost == later
 
     run(main)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from tests.predictors.engines.speculative.scripted_vllm import (
     ScriptedVLLM,
     scripted_vllm,
 )
+from tests.predictors.upstream.ledger.reading import lines, outcomes
 
 GREEDY = Sampling(temperature=0.0, repetition_penalty=1.0)
 COMPLETIONS, MODELS, DETOKENIZE = "/v1/completions", "/v1/models", "/detokenize"
@@ -123,6 +125,34 @@ async def test_what_vllm_tells_of_its_work_is_passed_on() -> None:
         verdict = await checked(made, [10], [11])
     assert (verdict.cached, verdict.passes) == (48, 1)
     assert verdict.seconds == verdict.held == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("counts", [True, False])
+async def test_the_ledger_has_the_model_and_the_tokens(
+    way: str, counts: bool, tmp_path: Path
+) -> None:
+    """Those that vLLM counts, where it does."""
+    path = tmp_path / "ledger"
+
+    def told(body: Any) -> Any:
+        usage = {"prompt_tokens": 7, "completion_tokens": 1} if counts else None
+        return {**body, "usage": usage}
+
+    given = {"ledger": str(path), "vllm_check": way}
+    async with (
+        scripted_vllm(spoils={COMPLETIONS: told}) as server,
+        verifier(server, **given) as made,
+    ):
+        await made.model(Counting())
+        await checked(made, [10, 11], [12, 13])
+    sent = lines(path, "intent")[-1]
+    tokens = 4 if way == "prompt_logprobs" else 2 + 3 + 4
+    assert (sent["sequence"], sent["tokens"], sent["drafted"]) == ("a", tokens, 2)
+    came = outcomes(path)[sent["n"]]
+    assert came["model"] == "big"
+    given = came["prompt_tokens"], came["completion_tokens"]
+    assert given == ((7, 1) if counts else (tokens, 3))
 
 
 @pytest.mark.parametrize(
