@@ -10,7 +10,7 @@ chain      what is known of a sequence, drafted behind it, and under way
 runner     one sequence to its end
 pace       how many tokens to draft, and how far ahead
 tally      what it took; metrics what Prometheus sees of it, recording what the ledger says
-planning   who answers a query: by speculation, or one of both alone; sides: where one is forced
+planning   who answers a query: by speculation, or one of both alone
 policy     where both could, by how fast each was (speeds)
 alone      the far server's answers, and the small model's
 engine     query by query

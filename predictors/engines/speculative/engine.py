@@ -20,11 +20,10 @@ from predictors.engines.speculative.base import Replaced
 from predictors.engines.speculative.drafting import Drafting, load
 from predictors.engines.speculative.metrics import answered, prepare
 from predictors.engines.speculative.pace import Pace
-from predictors.engines.speculative.planning import FAILURES, Plan
+from predictors.engines.speculative.planning import FAILURES, Plan, Planner
 from predictors.engines.speculative.policy import POLICIES, SPECULATIVE
 from predictors.engines.speculative.runner import Leftovers, Parts, Runner
 from predictors.engines.speculative.settings import SpeculativeSettings
-from predictors.engines.speculative.sides import SidedPlanner
 from predictors.engines.speculative.tally import Tally
 from predictors.engines.speculative.verifiers import VERIFIERS
 from predictors.errors import ConfigurationError, HEMError, Overloaded, first_line
@@ -62,7 +61,7 @@ class SpeculativeEngine(TextEngine):
         self._leftovers = Leftovers()
         self._running = 0  # answers that are speculated for
         self._drafting: Drafting | None = None
-        self._planner: SidedPlanner | None = None
+        self._planner: Planner | None = None
 
     async def drafting(self) -> Drafting:
         """What drafts; for a drafter of your own override it. Raises ConfigurationError."""
@@ -76,7 +75,7 @@ class SpeculativeEngine(TextEngine):
                 f"--on_far_failure 'finish' needs a model that can answer; --drafter "
                 f"{self._settings.drafter!r} has none: set on_far_failure to error"
             )
-        self._planner = SidedPlanner(self._settings, drafting, self._verifier, self._policy)
+        self._planner = Planner(self._settings, drafting, self._verifier, self._policy)
         await drafting.drafter.start()
         await self._far.start()
         prepare(self._verifier.url)

@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from predictors.contract import Query
+from predictors.contract import EDGE, Query
+from predictors.contract.names import HEM_ROUTE
 from predictors.contract.openai.errors import InvalidField
 from predictors.contract.speculation import VerifyModel, tokenizer_fingerprint
 from predictors.engines.speculative.base import Verifier
@@ -14,18 +15,19 @@ from predictors.engines.speculative.settings import SpeculativeSettings
 from predictors.errors import (
     ContextTooLong,
     HEMError,
-    InvalidRequest,
     Overloaded,
     UpstreamError,
     first_line,
 )
-from predictors.upstream.ledger.decision import DECISION
+from predictors.upstream.ledger.decision import DECISION, forces_cloud
 
 if TYPE_CHECKING:
     from predictors.engines.huggingface.sequence import Sequence
 
-EDGE: Final = "edge"
-MISSING: Final = "hem_route"
+NOBODY: Final = (
+    f"{HEM_ROUTE} is {EDGE!r}, and nobody here answers alone: --drafter 'prompt-lookup' has no "
+    "model; set --drafter model, with a small model in --model_dir, or ask for the cloud's answer"
+)
 FAILURES: Final = (UpstreamError, Overloaded)  # of the link, or of the server behind it
 
 
@@ -82,7 +84,10 @@ class Planner:
         return Plan(way, reason, sequence if speculates else None, far, chosen=way)
 
     def finishes(self, query: Query) -> bool:
-        """Whether the small model may answer, or go on, where the far server fails."""
+        """Whether the small model may answer, or go on, where the far server fails: who forces the
+        cloud never gets its words."""
+        if forces_cloud():
+            return False
         return self._settings.on_break == "finish" and not unspeculated(query)
 
     async def own(self, query: Query) -> "Sequence":
@@ -98,15 +103,13 @@ class Planner:
 
     async def _edge(self, query: Query) -> Plan:
         if not self._drafting.drafter.answers:
-            raise InvalidRequest(
-                f"{MISSING} is {EDGE!r}, but there is no model here that answers alone: "
-                f"--drafter is {self._settings.drafter!r}"
-            )
+            # A gateway may ask the cloud then, unless the query is private.
+            raise InvalidField(NOBODY, HEM_ROUTE, "unsupported")
         if reason := unspeculated(query):
             field = next(iter(sorted(query.options)), "echo" if query.echo else "logprobs")
-            message = f"{MISSING} is {EDGE!r}, where nobody can answer this: {reason}"
+            message = f"{HEM_ROUTE} is {EDGE!r}, where nobody can answer this: {reason}"
             raise InvalidField(message, field, "unsupported")
-        return Plan(EDGE, MISSING, await self.own(query))
+        return Plan(EDGE, HEM_ROUTE, await self.own(query))
 
     async def _sequence(self, query: Query, far: VerifyModel) -> "Sequence | None":
         """None where its answer may be longer than what the far side checks: cut short it would be
