@@ -11,11 +11,14 @@ END_BYTES: Final = 64 * 1024
 PLACE_BYTES: Final = 4 * 1024
 
 
-def contents(path: Path, *, between: int = 0) -> Iterator[tuple[str, int, str]]:
-    """Of a file, or of all files below a folder: name, size, and a digest of both ends. `between`:
-    of so many places more, spread evenly, for who has to see that some layers alone are others.
-    Raises OSError."""
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+def contents(
+    path: Path, *, between: int = 0, kinds: tuple[str, ...] = ("",)
+) -> Iterator[tuple[str, int, str]]:
+    """Of a file, or of all files below a folder whose names end with one of `kinds`: name, size,
+    and a digest of both ends. `between`: of so many places more, spread evenly, for who has to see
+    that some layers alone are others. Raises OSError."""
+    below = (each for each in path.rglob("*") if each.name.endswith(kinds) and each.is_file())
+    files = [path] if path.is_file() else sorted(below)
     for file in files:
         size = file.stat().st_size
         with file.open("rb") as stream:

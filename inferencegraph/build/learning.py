@@ -6,6 +6,8 @@ have one volume and one set of jobs.
 """
 
 import copy
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -32,6 +34,11 @@ RETRAIN_RESOURCES: Final = Resources(cpu="2", memory="4Gi")
 CHECK_RESOURCES: Final = Resources(cpu="500m", memory="1Gi")
 _FIRST_RESOURCES: Final = Resources(cpu="1", memory="1Gi")
 _USER: Final = 1000  # of our images, whom the volume's files belong to
+# Of a pod: a volume of a claim is made its user's, who is not root.
+WRITES_VOLUMES: Final = {"fsGroup": _USER, "fsGroupChangePolicy": "OnRootMismatch"}
+CLAIM: Final = "persistentVolumeClaim"
+_FIRST_SECONDS: Final = 1800  # after which it is given up, an image that can't be fetched included
+_SHOWN: Final = 8  # digits of the hash in a Job's name
 _FORGOTTEN_SECONDS: Final = 600  # after which a Job that has ended is deleted, and may be made anew
 
 
@@ -102,15 +109,21 @@ class _Jobs:
     image: str
 
     def first_version(self) -> dict[str, Any]:
+        """A Job's pod can't be changed: one with another pod has another name."""
         arguments = (f"--add={self.asked.first}", "--first", *self.asked.keep)
+        pod = self._pod(FIRST, arguments, _FIRST_RESOURCES, ())
+        metadata = self._metadata(FIRST)
+        digest = hashlib.sha256(json.dumps(pod, sort_keys=True).encode()).hexdigest()
+        metadata["name"] += f"-{digest[:_SHOWN]}"
         return {
             "apiVersion": "batch/v1",
             "kind": "Job",
-            "metadata": self._metadata(FIRST),
+            "metadata": metadata,
             "spec": {
                 "backoffLimit": 3,
+                "activeDeadlineSeconds": _FIRST_SECONDS,
                 "ttlSecondsAfterFinished": _FORGOTTEN_SECONDS,
-                "template": self._pod(FIRST, arguments, _FIRST_RESOURCES, ()),
+                "template": pod,
             },
         }
 
@@ -186,7 +199,7 @@ class _Jobs:
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
                 "imagePullSecrets": [{"name": PULL_SECRET}],
-                "securityContext": {"fsGroup": _USER, "fsGroupChangePolicy": "OnRootMismatch"},
+                "securityContext": dict(WRITES_VOLUMES),
                 **self._place(),
                 "containers": [container],
                 "volumes": [temporary(), *volumes],
@@ -207,4 +220,4 @@ class _Jobs:
 
 
 def _claimed(claim: str) -> dict[str, Any]:
-    return {"persistentVolumeClaim": {"claimName": claim}}
+    return {CLAIM: {"claimName": claim}}

@@ -21,6 +21,7 @@ from inferencegraph.build.graph import (
     mining_then_inference,
     self_design,
 )
+from inferencegraph.build.learning import CLAIM, STORE_MOUNT, WRITES_VOLUMES
 from inferencegraph.build.monitoring import MODEL_PORT
 from inferencegraph.build.pods import (
     GRPC_PORT,
@@ -161,7 +162,8 @@ def _with_sidecar(
     mined = _hem_pod(hem, mining, site)
     known_volumes = [volume["name"] for volume in pod["volumes"]]
     more = [volume for volume in mined["volumes"] if volume["name"] not in known_volumes]
-    return {"containers": [model, *others, hem], "volumes": [*pod["volumes"], *more]}
+    user = {"securityContext": mined["securityContext"]} if "securityContext" in mined else {}
+    return {**user, "containers": [model, *others, hem], "volumes": [*pod["volumes"], *more]}
 
 
 def hem_service(site: Site, mining: Mining) -> dict[str, Any]:
@@ -288,6 +290,8 @@ def gateway_environment(site: Site, mining: Mining) -> dict[str, str]:
 def _hem_pod(hem: dict[str, Any], mining: Mining, site: Site) -> dict[str, Any]:
     """The keys' Secret may come later: until then the gateway refuses all callers."""
     pod = _pod(hem)
+    if any(each.path == STORE_MOUNT and CLAIM in each.source for each in mining.mounts):
+        pod["securityContext"] = dict(WRITES_VOLUMES)
     if mining.gateway:
         secret = {"secretName": mining.keys_secret, "optional": True}
         pod["volumes"].append({"name": mining.keys_secret, "secret": secret})

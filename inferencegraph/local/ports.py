@@ -81,6 +81,8 @@ def _claim(port: int, held: ExitStack) -> bool:
     try:
         file = held.enter_context(path.open("a"))
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(file.fileno()).st_ino != path.stat().st_ino:
+            return False  # another one's, which was removed; somebody may have a new one by now
     except BlockingIOError:
         return False
     except OSError:

@@ -87,6 +87,8 @@ def _part(content: dict[str, Any], name: str) -> str:
     is_model = content["metadata"]["labels"][COMPONENT_LABEL] == MODELS
     if content["kind"] == "PersistentVolumeClaim" and is_model:
         return "claim"
+    if content["kind"] == "Job":  # whose name tells its pod, too
+        return str(content["metadata"]["labels"][COMPONENT_LABEL])
     part = str(content["metadata"]["name"]).removeprefix(name).removeprefix("-") or "graph"
     return f"{part}-budget" if content["kind"] == "PodDisruptionBudget" else part
 

@@ -68,10 +68,10 @@ class VersionsVolume(Part):
 
     @model_validator(mode="after")
     def _there_or_made(self) -> Self:
-        made = (self.size, self.access_mode, self.storage_class)
+        made = (self.size, self.storage_class)
         if self.claim is not None and any(each is not None for each in made):
             raise ValueError(
-                "has a claim that is there, and size, accessMode or storageClass of one that is "
+                "has a claim that is there, and size or storageClass of one that is "
                 "made; write either"
             )
         return self

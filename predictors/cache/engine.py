@@ -7,7 +7,7 @@ cache, queries are answered.
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Literal, cast
@@ -118,11 +118,27 @@ class CachedEngine(TextEngine):
         return [answers[key] for key in keys]
 
     async def stream(self, query: Query) -> AsyncGenerator[Delta]:
-        """A hit comes as one part. Only an answer that came to its end is kept, and one that is
-        text alone: its tokens, reasoning and calls are no part of a record."""
+        """A hit comes as one part."""
+        async with aclosing(self._deltas(query, self._engine.stream)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    async def whole(self, query: Query) -> list[Delta]:
+        async with aclosing(self._deltas(query, self._at_once)) as deltas:
+            return [delta async for delta in deltas]
+
+    async def _at_once(self, query: Query) -> AsyncGenerator[Delta]:
+        for delta in await self._engine.whole(query):
+            yield delta
+
+    async def _deltas(
+        self, query: Query, computed: Callable[[Query], AsyncGenerator[Delta]]
+    ) -> AsyncGenerator[Delta]:
+        """Only an answer that came to its end is kept, and one that is text alone: its tokens,
+        reasoning and calls are no part of a record."""
         if not self._caches(query) or query.top_logprobs is not None:
             self._count("passed", 1)
-            async with aclosing(self._engine.stream(query)) as deltas:
+            async with aclosing(computed(query)) as deltas:
                 async for delta in deltas:
                     yield delta
             return
@@ -135,7 +151,7 @@ class CachedEngine(TextEngine):
             yield Delta(answer.text, finish_reason=finish, answer=answer, served_by=served_by)
             return
         text_alone = True
-        async with aclosing(self._engine.stream(query)) as deltas:
+        async with aclosing(computed(query)) as deltas:
             async for delta in deltas:
                 text_alone = text_alone and not (delta.reasoning or delta.tool_calls)
                 if delta.answer is not None and text_alone:

@@ -64,6 +64,12 @@ class _Said(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class _Told(BaseModel):
+    """By a verify side, which may be newer than who reads it, and say more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
 class Drawing(_Said):
     """How an answer is drawn, as in Sampling. `key` is that of its random numbers."""
 
@@ -178,7 +184,7 @@ class Round(_Said):
             raise InvalidRequest(_first(error)) from None
 
 
-class PassCost(_Said):
+class PassCost(_Told):
     """Seconds of a pass: `fixed`, and for each `row` and each `token` in it."""
 
     fixed: float = Field(ge=0, allow_inf_nan=False)
@@ -255,7 +261,7 @@ class Verdict:
         )
 
 
-class _Verdict(_Said):
+class _Verdict(_Told):
     """On the wire: `own` is the model's own token, `logprobs` and `margins` are counted in PARTS,
     and `cached` is told where more than the last token before the draft was computed."""
 
@@ -287,7 +293,7 @@ class _Verdict(_Said):
         )
 
 
-class VerifyModel(_Said):
+class VerifyModel(_Told):
     """What a verify side says of its model. `tokenizer`: see `tokenizer_fingerprint`. `identity`:
     another one gives other verdicts, by its weights, end tokens or room; empty: it can't be told.
     `slots`: how many sequences it remembers. `cost`: of a pass, of late. `name`: what

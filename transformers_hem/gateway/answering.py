@@ -42,6 +42,7 @@ from transformers_hem.gateway.standing_in import (
     EDGE_CANNOT,
     EDGE_FAILED,
     OTHER,
+    cannot,
     forced,
     is_private,
     may_stand_in,
@@ -238,7 +239,9 @@ class Answering:
         except KeptAtEdge as kept:
             chat.decision = chat.decision.kept(kept.guard)
             raise failed from None
-        except HEMError:
+        except HEMError as error:
+            if isinstance(failed, KeptAtEdge) and cannot(error) and not outlet.said:
+                raise failed from None  # the caller may come again; the edge never can
             if decided == EDGE or outlet.said or isinstance(failed, KeptAtEdge):
                 raise
             if not (chat.insists and isinstance(failed, BreakerOpen)):

@@ -50,16 +50,19 @@ def stands_in(decider: Decider, chat: Chat, route: Route, error: HEMError) -> bo
     """Whether the other side may answer after this error. What one model can't take, because of
     its context or of a field, another one may: only privacy keeps that at the edge."""
     if isinstance(error, InvalidRequest):
-        cannot = isinstance(error, ContextTooLong) or (
-            getattr(error, "code", None) == "unsupported"
-        )
         if route == EDGE:
             private = decider.is_private(chat.batch)
-            return cannot and chat.prefer is None and not private
-        return cannot and may_stand_in(decider, chat, route)
+            return cannot(error) and chat.prefer is None and not private
+        return cannot(error) and may_stand_in(decider, chat, route)
     if not isinstance(error, UpstreamError | Overloaded | KeptAtEdge):
         return False
     return may_stand_in(decider, chat, route)
+
+
+def cannot(error: HEMError) -> bool:
+    """Whether this model can't take what another one may."""
+    told = getattr(error, "code", None) == "unsupported"
+    return isinstance(error, ContextTooLong) or (isinstance(error, InvalidRequest) and told)
 
 
 def forced(chat: Chat, error: HEMError) -> HEMError:

@@ -2,7 +2,7 @@
 
 What others say of a client's queries is the expectation of regressions that saw nothing of that
 client (`others.py`). Each report is one number in [0, 1]: how the edge did, how the cloud did, or
-of who compares both (1 + cloud - edge) / 2, as a preference has another level than a verdict. Four
+of who compares both (1 + cloud - edge) / 2, as a preference has another level than a verdict. Some
 sums over the reports would be near 0 if the client were honest: outcome minus expectation of each
 of these kinds, which grow for who always calls a side good or bad; and of all reports the same
 times 1 - 2 * expectation, which grows for who says the opposite or draws lots.

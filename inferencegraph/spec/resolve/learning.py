@@ -40,6 +40,7 @@ ONE_NODE: Final = "ReadWriteOnce"
 _SIZE: Final = "5Gi"
 _CONFIDENCE: Final = (0.5, 0.9999)  # as `hem retrain` takes it
 _OF_FEEDBACK: Final = "feedback_"  # settings of the gateway that the spec has a field for
+_NO_FIELD: Final = {"feedback_origin"}  # but for these
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def _require_kept(spec: Spec, kept: Feedback, mining: Mining) -> None:
             "export its encoder (hem train ... --set format=int8), or take a LinearRouter",
         )
     for setting in spec.gateway.settings:
-        if setting.lower().startswith(_OF_FEEDBACK):
+        if setting.lower().startswith(_OF_FEEDBACK) and setting.lower() not in _NO_FIELD:
             raise SpecFault(
                 f"spec.gateway.settings.{setting}", "spec.feedback has a field for it; take that"
             )
@@ -191,6 +192,14 @@ def _require_retrainable(spec: Spec, kept: Feedback, mining: Mining, sites: int)
             f"{MINING}.router",
             "is the first version: embedded:NAME, or a folder in HEM's image. One in a store is "
             "put there by hand, hem retrain --add, by a pod that mounts the versions",
+        )
+    first = PurePosixPath(mining.router)
+    if any(first.is_relative_to(each.path) for each in mining.mounts):
+        raise SpecFault(
+            f"{MINING}.router",
+            f"{mining.router} is on a volume, which the job that puts the first version into place "
+            "has not: begin with embedded:NAME, or with a folder in HEM's image, and put yours "
+            "there by hand, hem retrain --add, by a pod that mounts the versions",
         )
     if mining.threshold is not None:
         raise SpecFault(f"{MINING}.threshold", "each version brings its own; leave it out")

@@ -184,8 +184,9 @@ class HuggingFaceEngine(TextEngine, DraftChecker):
         from predictors.engines.huggingface.identity import identity
 
         assert self.loaded is not None
-        path = resolve(self._settings.model_dir, self._settings.revision, gguf=True)
-        return identity(path, self.loaded, self._fingerprint, room)
+        given = self._settings
+        path = resolve(given.model_dir, given.revision, gguf=True)
+        return identity(path, self.loaded, given.quantization, self._fingerprint, room)
 
     def _load(self) -> "Loaded":
         from predictors.engines.huggingface.loading import load_to_run

@@ -14,20 +14,17 @@ from predictors.engines.huggingface.loading import Loaded
 from predictors.errors import ConfigurationError, first_line
 
 # Beside these a folder may have what differs from replica to replica.
-KINDS: Final = (".safetensors", ".gguf", ".bin", ".pt", ".json")
+KINDS: Final = (".safetensors", ".gguf", ".bin", ".pt", ".json", ".py")
 PLACES: Final = 64  # of a file that are looked at, beside both ends
 
 
-def identity(path: Path, model: Loaded, tokenizer: str, room: int) -> str:
+def identity(path: Path, model: Loaded, quantization: str, tokenizer: str, room: int) -> str:
     """Equal ones give the same verdicts, but for how sums are rounded. `tokenizer` is its
     fingerprint, `room` the most tokens of a sequence. Raises ConfigurationError."""
     try:
-        files = [row for row in contents(path, between=PLACES) if _is_the_models(row[0])]
+        files = list(contents(path, between=PLACES, kinds=KINDS))
     except OSError as error:
         raise ConfigurationError(f"model_dir {path}: {first_line(error)}") from None
-    about = [str(model.model.dtype), model.vocabulary, sorted(model.end_tokens), tokenizer, room]
+    loaded = [str(model.model.dtype), quantization]
+    about = [*loaded, model.vocabulary, sorted(model.end_tokens), tokenizer, room]
     return hashlib.sha256(orjson.dumps([files, about])).hexdigest()
-
-
-def _is_the_models(name: str) -> bool:
-    return name == "." or name.endswith(KINDS)

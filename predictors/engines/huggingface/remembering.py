@@ -6,6 +6,7 @@ a slot is not lost to another between any two rounds: each time that costs compu
 """
 
 import asyncio
+import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
@@ -26,7 +27,8 @@ class Remembered:
     margin of each token behind the whole that was told. `waiting`: rounds that want to know more.
 
     A thread that checks adds to `said` first, then to `tokens`, so that whoever reads these knows
-    those."""
+    those. It may still be at work for a caller who has left, when the next one begins anew: both
+    hold `changing`, and what was computed for another `whole` is thrown away."""
 
     slot: int
     whole: Whole
@@ -37,6 +39,7 @@ class Remembered:
     ended: bool = False
     waiting: list[Round] = field(default_factory=list)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    changing: threading.Lock = field(default_factory=threading.Lock)
     users: int = 0
     since: float = field(default_factory=time.monotonic)
     used: float = field(default_factory=time.monotonic)
@@ -61,10 +64,11 @@ class Remembered:
     def begin(self, whole: Whole) -> None:
         """Anew, with what the slot has in common with it. Of the last token the logits are needed:
         it goes through the model again."""
-        same = min(common(self.tokens, whole.tokens), len(whole.tokens) - 1)
-        self.cached = min(self.cached, same)
-        self.whole, self.sampling = whole, whole.drawing.sampling()
-        self.tokens, self.said, self.ended = list(whole.tokens), [], False
+        with self.changing:
+            same = min(common(self.tokens, whole.tokens), len(whole.tokens) - 1)
+            self.cached = min(self.cached, same)
+            self.whole, self.sampling = whole, whole.drawing.sampling()
+            self.tokens, self.said, self.ended = list(whole.tokens), [], False
 
     def makes_room(self, now: float) -> float:
         """In how many seconds, where nobody uses it."""

@@ -178,6 +178,7 @@ class Check:
         self._sequence = sequence
         self._round = round
         self._model = model
+        self._whole = sequence.whole  # that it is computed for
         self._draft: list[int] | None = None  # in what was fed
         self._fed = 0
 
@@ -185,9 +186,16 @@ class Check:
     def last(self) -> bool:
         return self._sequence.ended
 
+    @property
+    def _stale(self) -> bool:
+        """Its caller has left, and another one has begun anew."""
+        return self._sequence.whole is not self._whole
+
     def feed(self) -> Feed | None:
-        if self._draft is not None:
-            return None
+        with self._sequence.changing:
+            return None if self._draft is not None or self._stale else self._feed()
+
+    def _feed(self) -> Feed | None:
         sequence = self._sequence
         draft = unchecked(sequence, self._round)
         if draft is None:  # a round before this one, whose caller has left, has answered it
@@ -200,10 +208,13 @@ class Check:
         return Feed(sequence.cached, [*missing, *draft], read=len(draft) + 1)
 
     def checked(self, logits: torch.Tensor) -> Checked | None:
-        """None where only a part of the prompt was fed."""
-        if self._draft is None:
-            return None
-        sequence, whole = self._sequence, self._sequence.whole
+        """None where only a part of the prompt was fed, or nobody needs it any more."""
+        with self._sequence.changing:
+            return None if self._draft is None or self._stale else self._checked(logits)
+
+    def _checked(self, logits: torch.Tensor) -> Checked:
+        assert self._draft is not None
+        sequence, whole = self._sequence, self._whole
         prompt, answer = whole.tokens[: whole.prompt], sequence.tokens[whole.prompt :]
         place = Place(sequence.sampling, whole.drawing.key, prompt, answer)
         drafted = Drafted(self._draft, self._spread(logits))
@@ -213,6 +224,12 @@ class Check:
         take_all([self], [logits])
 
     def keep(self, got: Accepted | None) -> None:
+        """None: see `checked`."""
+        with self._sequence.changing:
+            if not self._stale:
+                self._keep(got)
+
+    def _keep(self, got: Accepted | None) -> None:
         sequence = self._sequence
         if got is None:
             sequence.cached += self._fed

@@ -20,6 +20,7 @@ SECRET = {"secret": {"name": "feedback"}}
 KEPT = {"store": SECRET, "shadow": 0.02}
 IN_A_FILE = {"store": {"hostPath": "/data"}, "shadow": 0.02}
 ROUTER = {"name": "LinearRouter", "router": "embedded:linear"}
+SIDECAR = {"name": "ConfidenceRouter", "threshold": 0.5, "placement": "sidecar"}
 
 
 def mining(**fields: Any) -> Object:
@@ -27,7 +28,7 @@ def mining(**fields: Any) -> Object:
 
 
 def jobs(**fields: Any) -> dict[str, Object]:
-    """The jobs of the spec, by their names without its own; a CronJob's schedule with them."""
+    """The jobs of the spec, by the component that they are; a CronJob's schedule with them."""
     found = read(spec(**{"feedback": KEPT, "retrain": {}, **fields}))
     assert errors_of(found) == []
     made = {}
@@ -35,7 +36,8 @@ def jobs(**fields: Any) -> dict[str, Object]:
         if each["kind"] in ("Job", "CronJob"):
             job = each["spec"]["jobTemplate"] if each["kind"] == "CronJob" else each
             pod = job["spec"]["template"]["spec"]
-            name = each["metadata"]["name"].removeprefix("shop-")
+            name = each["metadata"]["labels"]["app.kubernetes.io/component"]
+            assert each["metadata"]["name"].startswith(f"shop-{name}")
             made[name] = {**pod, "schedule": each["spec"].get("schedule")}
     return made
 
@@ -148,6 +150,42 @@ def test_a_volume_of_one_node_keeps_the_jobs_there() -> None:
     assert all("podAffinity" in pod["affinity"] for pod in made.values())
 
 
+def test_a_job_whose_pod_is_another_has_another_name() -> None:
+    """The pod of a Job can't be changed: with the same name it would be refused."""
+
+    def names(tag: str) -> set[str]:
+        found = read(spec(feedback=KEPT, retrain={}, images={"tag": tag}))
+        return {name for name in by_name(found) if name.startswith("Job/")}
+
+    assert names("9") == names("9") and not names("9") & names("10")
+
+
+def test_hem_may_write_to_a_claim_with_its_store() -> None:
+    for edge in ({}, {"hardExampleMining": SIDECAR}):
+        found = read(spec(edge=edge, feedback={"store": {"claim": "kept"}}))
+        assert errors_of(found) == []
+        pods = [
+            part
+            for each in by_name(found).values()
+            if each["kind"] == "InferenceService"
+            for part in each["spec"].values()
+            if "/mnt/feedback" in str(part)
+        ]
+        assert [pod["securityContext"]["fsGroup"] for pod in pods] == [1000]
+
+
+def test_a_volume_of_one_node_that_is_there_keeps_the_jobs_there() -> None:
+    made = jobs(retrain={"versions": {"claim": "mine", "accessMode": "ReadWriteOnce"}})
+    assert all("podAffinity" in pod["affinity"] for pod in made.values())
+
+
+def test_where_feedback_comes_from_may_be_named() -> None:
+    found = read(spec(gateway={"settings": {"feedback_origin": "shop"}}, feedback=KEPT))
+    assert errors_of(found) == []
+    (container,) = service(found, "shop-hem")["containers"]
+    assert variables(container)["HEM_FEEDBACK_ORIGIN"] == "shop"
+
+
 def test_a_volume_that_is_there_is_not_made() -> None:
     found = read(spec(feedback=KEPT, retrain={"versions": {"claim": "mine"}}))
     assert errors_of(found) == []
@@ -179,7 +217,6 @@ def test_the_registrys_password_is_the_jobs_too() -> None:
         assert pod["containers"][0]["image"] == "kserve-hem-transformer:9"
 
 
-SIDECAR = {"name": "ConfidenceRouter", "threshold": 0.5, "placement": "sidecar"}
 BERT = {"name": "BERTRouter", "parameters": [{"name": "model", "value": "routellm/bert"}]}
 
 
@@ -243,6 +280,17 @@ BERT = {"name": "BERTRouter", "parameters": [{"name": "model", "value": "routell
             spec(edge=mining(router="s3://bucket/router"), feedback=KEPT, retrain={}),
             "edgeWorker.hardExampleMining.router",
             "is the first version: embedded:NAME, or a folder in HEM's image",
+        ),
+        (
+            spec(
+                edge=mining(
+                    router="/mnt/own/router", volumes=[{"mountPath": "/mnt/own", "claim": "mine"}]
+                ),
+                feedback=KEPT,
+                retrain={},
+            ),
+            "edgeWorker.hardExampleMining.router",
+            "/mnt/own/router is on a volume, which the job that puts the first version into place",
         ),
         (
             spec(

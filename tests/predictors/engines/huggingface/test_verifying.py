@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import torch
 
 from predictors.contract import Query, Sampling
 from predictors.contract.speculation import (
@@ -22,8 +23,11 @@ from predictors.contract.speculation import (
     Whole,
 )
 from predictors.engines.huggingface import HuggingFaceEngine, HuggingFaceSettings
+from predictors.engines.huggingface.accepting import Accepted
 from predictors.engines.huggingface.identity import identity
+from predictors.engines.huggingface.remembering import Remembered
 from predictors.engines.huggingface.sequence import Sequence
+from predictors.engines.huggingface.verifying import Check
 from predictors.errors import EngineError, InvalidRequest
 from tests.predictors.engines.huggingface.tiny_llama import write_tiny_llama
 
@@ -269,6 +273,22 @@ async def test_a_round_that_tells_less_than_is_known_gets_the_same_answer(engine
     assert (verdict.accepted, verdict.tokens) == (4, a[done + 2 : done + 7])
 
 
+async def test_what_is_computed_for_a_caller_who_left_is_thrown_away_once_another_begins_anew(
+    engine,
+):
+    (caller,) = await callers(engine, 1)
+    sequence = Remembered.of(0, caller.whole(5))
+    left = Check(sequence, caller.round(5, caller.answer[5:8]), engine.loaded)
+    assert left.feed() is not None
+    sequence.begin(caller.whole(2))
+    logits = torch.zeros(4, engine.loaded.vocabulary)
+    assert left.checked(logits) is None
+    left.keep(Accepted(3, caller.answer[5:9], [0.0] * 4, [0.0] * 4))
+    assert (sequence.tokens, sequence.said) == (caller.whole(2).tokens, [])
+    assert sequence.cached < len(sequence.tokens)
+    assert left.feed() is None
+
+
 async def test_whoever_tells_a_whole_with_other_tokens_begins_anew(engine):
     one, other = await callers(engine, 2)
     other.id = one.id
@@ -315,13 +335,17 @@ async def test_a_model_that_came_in_the_place_of_another_refuses_its_sequences(e
 
 async def test_what_gives_other_verdicts_has_another_identity(engine, tmp_path):
     path = write_tiny_llama(tmp_path, endless=True)
-    of = partial(identity, path, engine.loaded)
+    of = partial(identity, path, engine.loaded, "none")
     known = of("t", 256)
     assert known == of("t", 256)
     (tmp_path / "README.md").write_text("beside it")
     assert known == of("t", 256)
     ends = replace(engine.loaded, end_tokens=frozenset([9]))
-    assert len({known, of("t", 255), of("u", 256), identity(path, ends, "t", 256)}) == 4
+    others = [
+        identity(path, ends, "none", "t", 256),
+        identity(path, engine.loaded, "4bit", "t", 256),
+    ]
+    assert len({known, of("t", 255), of("u", 256), *others}) == 5
     weights = path / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-3] ^= 1
