@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -163,6 +164,16 @@ class ServerProcess:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+
+@pytest.fixture(autouse=True)
+def heard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads what is logged reads it whatever ran before: kserve's server, where a test has one
+    in this process, keeps its lines to itself from then on."""
+    if "caplog" in request.fixturenames:
+        for logger in map(logging.getLogger, ("kserve", "kserve.hem")):
+            monkeypatch.setattr(logger, "propagate", True)
+            monkeypatch.setattr(logger, "disabled", False)
 
 
 StartServer = Callable[..., ServerProcess]

@@ -1,6 +1,5 @@
 """What is recorded of a call: its attempts, its faults without their texts, and other servers."""
 
-import logging
 import sys
 from collections.abc import AsyncIterator, Iterator
 
@@ -105,7 +104,6 @@ def test_an_error_is_named_by_its_kind_not_by_its_text() -> None:
 def test_what_can_not_be_had_is_one_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    logging.getLogger("kserve").propagate = True
     asked_for = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317",
         "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",

@@ -55,7 +55,7 @@ async def test_a_finished_chat_is_told_without_its_texts() -> None:
         assert 0 < row["first"] <= row["seconds"] < 30
         assert told["times"]["cloud"]["chats"] == 1 and "edge" not in told["times"]
         text = json.dumps(told)
-        assert "4111" not in text and "anna" not in text and "hello" not in text
+        assert "4111 1111" not in text and "anna" not in text and "hello" not in text
 
 
 async def test_only_what_is_new_is_told_again() -> None:
