@@ -4,8 +4,8 @@ InferenceGraph.
 What the template says wins: entries with a name by their name, other lists are joined.
 
     model     the template's own pod: all of it
-    mining    HEM: MINING_MODE and HEM_* of the template's env, and what all pods there share
-    beside    uplink and graph: what all pods there share
+    mining    HEM: MINING_MODE, HEM_* and OTEL_* of the template's env, and what all pods there share
+    beside    uplink: OTEL_* of the template's env; uplink and graph: what all pods there share
 """
 
 import copy
@@ -94,6 +94,11 @@ def is_minings(variable: str) -> bool:
     return variable == MINING_MODE or variable.startswith("HEM_")
 
 
+def is_traces(variable: str) -> bool:
+    """Whether a variable says where traces go, which all servers of a site need to know."""
+    return variable.startswith("OTEL_")
+
+
 def _container(
     own: Object, beside: Sequence[Object], given: Sequence[Object], part: Part
 ) -> Object:
@@ -106,7 +111,7 @@ def _container(
             entry
             for each in given
             for entry in each.get("env") or []
-            if is_minings(entry["name"]) and part != "beside"
+            if is_traces(entry["name"]) or (is_minings(entry["name"]) and part != "beside")
         ]
         pulling = {k: v for each in meant for k, v in each.items() if k == "imagePullPolicy"}
         return _joined(own, {"env": variables, **pulling} if variables else pulling)

@@ -177,7 +177,7 @@ def test_the_predictor_image_holds_what_the_shipped_manifests_ask_of_it(tmp_path
                     asked.setdefault(NEEDS.get(word, ""), set()).add(word)
     (lock,) = re.findall(r"^ARG LOCK=(.*)$", PREDICTOR.read_text(), re.MULTILINE)
     extras = (ROOT / ".ci/locks" / lock).read_text().partition("Extras: ")[2].partition(".")[0]
-    assert asked.keys() - {""} == set(NEEDS.values()) == set(extras.split())
+    assert asked.keys() - {""} == set(NEEDS.values()) == set(extras.split()) - {"telemetry"}
     known = {"--engine=kserve", "--engine=openai_api"}  # of the plain installation
     assert not {word for word in asked[""] if word.startswith("--engine=")} - known
 
@@ -228,6 +228,7 @@ def _copy(source: Path, target: Path) -> None:
 
 # Not in the images that run no model.
 HEAVY = {"torch", "transformers", "vllm", "triton"}
+EXPORTERS = {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"}
 LIGHT = [
     (HEM, ["transformers_hem", "--help"], "LinearRouter", HEAVY),
     (ROUTER, ["inferencegraph", "router", "--help"], "--graph-json", HEAVY | {"kserve", "scipy"}),
@@ -257,7 +258,7 @@ def test_the_light_images_install_without_torch_and_start_within_seconds(
 
     listed = run("pip", "list", "--format=freeze").stdout.lower()
     packages = {line.split("==")[0] for line in listed.splitlines()}
-    assert "kserve-hem" in packages
+    assert packages >= {"kserve-hem", *EXPORTERS}
     assert not packages & absent
     begin = time.monotonic()
     help_text = run(*words)

@@ -93,6 +93,15 @@ def test_variables_go_to_the_container_that_reads_them() -> None:
     assert not {"TOKEN", "PREDICTOR_TOP_P"} & (mining.keys() | uplink.keys())
 
 
+def test_traces_of_all_servers_of_a_side_go_where_its_template_says() -> None:
+    entry = {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector:4318"}
+    made = read(with_template({"env": [entry]}))
+
+    for name in ("shop-edge", "shop-hem", "shop-uplink"):
+        (container,) = service(made, name)["containers"]
+        assert variables(container)[entry["name"]] == entry["value"]
+
+
 def test_in_the_answer_stage_hems_variables_go_to_the_transformer() -> None:
     edge = {
         "hardExampleMining": {"name": "ConfidenceRouter", "threshold": 0.4},
