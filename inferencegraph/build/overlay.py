@@ -4,7 +4,7 @@ InferenceGraph.
 What the template says wins: entries with a name by their name, other lists are joined.
 
     model     the template's own pod: all of it
-    mining    HEM: MINING_MODE, HEM_* and OTEL_* of the template's env, and what all pods there share
+    mining    HEM: MINING_MODE, HEM_*, OTEL_* of the template's env, and what all pods there share
     beside    uplink: OTEL_* of the template's env; uplink and graph: what all pods there share
 """
 
