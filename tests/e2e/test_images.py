@@ -236,6 +236,7 @@ LIGHT = [
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # hundreds of files come from an index, however fast that is
 @pytest.mark.parametrize(
     ("dockerfile", "words", "said", "absent"), LIGHT, ids=["transformer", "router"]
 )
