@@ -79,7 +79,7 @@ app.add_typer(feedback)
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs `hem` on `arguments`, or on the command line's own.
 
-    Bad input ends in one line on stderr and exit code 2, without a traceback.
+    Bad input ends in one line on stderr and exit code 2, or the error's own, without a traceback.
     """
     _print_in_any_locale()
     if arguments is None:
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         logs.install()
         code = app(arguments, prog_name="hem", standalone_mode=False)
     except HEMError as error:
-        _fail(str(error), BAD_INPUT)
+        _fail(str(error), error.exit_code)
     except typer.Abort:
         _fail("stopped", INTERRUPTED)
     except Exception as error:

@@ -28,10 +28,11 @@ from typing import Any, Final, NamedTuple
 
 class HEMError(Exception):
     """Root of the tree; anything else that reaches a client is a bug. `told`: the log has it
-    already, or one line for many."""
+    already, or one line for many. `exit_code`: of a command line that ends by it."""
 
     status: int = 500
     told: bool = False
+    exit_code: int = 2
 
 
 class ConfigurationError(HEMError):

@@ -34,7 +34,8 @@ def chat(
     """A chat in the terminal: answers stream, and each says who gave it and why.
 
     The conversation is kept. `/new` begins another one, `/quit` or Ctrl-D ends, Ctrl-C stops an
-    answer. Without a terminal each line that comes in is a message.
+    answer. `/up`, `/down` and `/right ANSWER` say how good the last answer was, where the server
+    keeps feedback. Without a terminal each line that comes in is a message, or such a command.
 
     Example: `hem chat --url http://127.0.0.1:8180/v1`
     """

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+import uuid
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -10,8 +11,10 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from inferencegraph.commands.rating import HELP as RATINGS, read_rating, send_rating
 from predictors.contract import Delta
 from predictors.errors import HEMError
+from predictors.passed_on import REQUEST_ID, forwarded_headers
 from predictors.upstream.attempt import Refusal
 from predictors.upstream.client import build_client
 from predictors.upstream.http import HTTPUpstream
@@ -28,7 +31,8 @@ COMMANDS: Final = "/new begins another conversation, /quit ends, Ctrl-C stops an
 
 @dataclass
 class Conversation:
-    """With one model of one server. `messages` are those so far, as OpenAI's API has them."""
+    """With one model of one server. `messages` are those so far, as OpenAI's API has them; `last`
+    is the request id of the last whole answer, which feedback names."""
 
     url: str
     key: str
@@ -38,6 +42,7 @@ class Conversation:
     temperature: float | None
     timeout: float
     messages: list[dict[str, str]] = field(default_factory=list)
+    last: str | None = None
 
     def __post_init__(self) -> None:
         self.begin()
@@ -90,16 +95,21 @@ def converse(conversation: Conversation) -> None:
             if terminal:
                 import readline  # noqa: F401 - lets input() edit lines, and remember them
 
-                console.print(f"[dim]{conversation.model} at {conversation.url}; {COMMANDS}[/]")
+                console.print(f"[dim]{conversation.model} at {conversation.url}[/]")
+                _help(console)
             for line in _lines(terminal):
                 if line == NEW:
                     conversation.begin()
                 elif line == HELP:
-                    console.print(f"[dim]{COMMANDS}[/]")
+                    _help(console)
                 else:
                     _turn(runner, conversation, line, console)
         finally:
             runner.run(conversation.close())
+
+
+def _help(console: Console) -> None:
+    console.print(f"[dim]{COMMANDS}\n{RATINGS}[/]")
 
 
 def _lines(terminal: bool) -> Iterator[str]:
@@ -118,6 +128,8 @@ def _lines(terminal: bool) -> Iterator[str]:
 
 def _turn(runner: asyncio.Runner, chat: Conversation, line: str, console: Console) -> None:
     try:
+        if _rated(runner, chat, line, console):
+            return
         runner.run(_answer(chat, line, console))
     except KeyboardInterrupt:
         console.print("\n[dim](stopped)[/]")
@@ -125,27 +137,44 @@ def _turn(runner: asyncio.Runner, chat: Conversation, line: str, console: Consol
         console.print(f"\nhem: error: {error}", style="red", markup=False)
 
 
+def _rated(runner: asyncio.Runner, chat: Conversation, line: str, console: Console) -> bool:
+    """Whether the line was about the last answer."""
+    answer = chat.messages[-1]["content"] if chat.messages else ""
+    try:
+        if (said := read_rating(line, answer)) is None:
+            return False
+        told = runner.run(send_rating(chat.url, chat.key, chat.last, said))
+        console.print(f"  {told}", style="dim", markup=False)
+    except HEMError as error:
+        console.print(f"hem: error: {error}", style="red", markup=False)
+    return True
+
+
 async def _answer(chat: Conversation, line: str, console: Console) -> None:
     began, first = time.perf_counter(), None
-    thinking = False
-    async with aclosing(chat.say(line)) as parts:
-        async for part in parts:
-            if part.reasoning:
-                thinking = True
-                console.print(part.reasoning, end="", style="dim", markup=False)
-            if part.text:
-                first = first or time.perf_counter() - began
-                console.print("\n" * thinking + part.text, end="", markup=False)
-                thinking = False
-            if part.answer is not None:
-                if first is None and not part.tool_calls:
-                    console.print("[dim](an empty answer)[/]", end="")
-                about = _about(part, first, time.perf_counter() - began)
-                console.print(f"\n[dim]  {about}[/]")
+    thinking, identity = False, uuid.uuid4().hex
+    # The call begins with the first part, so the header is there until the last.
+    with forwarded_headers({REQUEST_ID: identity}):
+        async with aclosing(chat.say(line)) as parts:
+            async for part in parts:
+                if part.reasoning:
+                    thinking = True
+                    console.print(part.reasoning, end="", style="dim", markup=False)
+                if part.text:
+                    first = first or time.perf_counter() - began
+                    console.print("\n" * thinking + part.text, end="", markup=False)
+                    thinking = False
+                if part.answer is not None:
+                    chat.last = identity
+                    if first is None and not part.tool_calls:
+                        console.print("[dim](an empty answer)[/]", end="")
+                    about = _about(part, first, time.perf_counter() - began, identity)
+                    console.print(f"\n[dim]  {about}[/]")
 
 
-def _about(last: Delta, first: float | None, seconds: float) -> str:
-    """One line: who answered and why, how fast, how much."""
+def _about(last: Delta, first: float | None, seconds: float, identity: str = "") -> str:
+    """One line: who answered and why, how fast, how much; a gateway's answer has an id, which
+    feedback names."""
     assert last.answer is not None
     said: Mapping[str, Any] = last.decision
     facts = []
@@ -164,6 +193,8 @@ def _about(last: Delta, first: float | None, seconds: float) -> str:
         rate = last.answer.completion_tokens / seconds if seconds else 0.0
         facts.append(f"{last.answer.completion_tokens} tokens, {rate:.0f}/s")
     facts += _costs(said)
+    if said and identity:
+        facts.append(f"id {identity}")
     return " · ".join(facts)
 
 

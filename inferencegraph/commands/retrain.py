@@ -39,8 +39,9 @@ def retrain(
 ) -> None:
     """Trains a router on what came back from use, and puts it in force where it is proven better.
 
-    Exit code 0: promoted, or not, and it says why; 1: --check has found a broken promise; 2: it
-    can't be done.
+    Exit code 0: promoted, or not, and it says why, also where there is too little to learn from
+    yet; 1: --check has found a broken promise; 2: something has to be mended, which it names;
+    3: another one is at work, try again.
 
     Example: `hem retrain --router versions --add embedded:linear`
 

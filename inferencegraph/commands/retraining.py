@@ -8,6 +8,8 @@ from rich.console import Console
 
 from inferencegraph.commands.train import logged
 from inferencegraph.retraining.store import write_report
+from inferencegraph.retraining.table import versions_table
+from predictors.errors import ConfigurationError
 from transformers_hem.retraining.running import retrain as run
 from transformers_hem.retraining.wanted import Wanted
 from transformers_hem.versions.folder import Versions
@@ -18,19 +20,23 @@ if TYPE_CHECKING:
 
 
 def retrain(wanted: Wanted, report: Path | None, as_json: bool) -> None:
-    """Raises ConfigurationError."""
+    """Raises ConfigurationError, also for a better router that can't be put in force."""
     console = Console(stderr=True)
     with logged(console), console.status("") as status:
         outcome = run(wanted, lambda doing: status.update(doing))
     written = write_report(wanted.folder, outcome, report)
     told = {**outcome.as_json(), "report": str(written)}
     _tell(told, [*_sentences(outcome), f"report: {written}"], as_json)
+    if outcome.result == "failed":
+        raise ConfigurationError(outcome.why)
 
 
 def _sentences(outcome: "Outcome") -> list[str]:
     lines = [
         f"{outcome.algorithm} learned from {outcome.learned} rows, judged by the newest "
         f"{outcome.judged_by}, calibrated on {outcome.reserved} pairs ({_rows(outcome.rows)})"
+        if outcome.learned
+        else f"nothing was trained; rows: {_rows(outcome.rows) or 'none'}"
     ]
     lines += [outcome.subsample] if outcome.subsample else []
     lines += [f"left out {count}: {why}" for why, count in outcome.left_out.items()]
@@ -38,7 +44,7 @@ def _sentences(outcome: "Outcome") -> list[str]:
         lines.append(f"it promises {outcome.promise}")
     if outcome.promoted:
         lines.append(f"version {outcome.version} is in force: {outcome.why}")
-    elif outcome.dry_run:
+    elif outcome.result == "tried":
         lines.append(f"nothing was switched, as --dry-run says: {outcome.why}")
     else:
         stays = "there is none" if outcome.champion is None else f"{outcome.champion} stays"
@@ -83,16 +89,11 @@ def list_versions(versions: Versions, as_json: bool) -> None:
         "versions": [_facts(version) for version in rows],
         "switches": switches,
     }
-    lines = [_line(version, version.number == current) for version in rows]
-    lines += [f"{s['at']}  {s['how']}: version {s['to']}: {s['why']}" for s in switches[-5:]]
-    _tell(facts, lines or [f"{versions.folder} has no version yet"], as_json)
-
-
-def _line(version: Version, current: bool) -> str:
-    mark = "*" if current else " "
-    promise = version.promise or "no promise"
-    about = f"{version.algorithm}, {version.origin.how}: {promise}"
-    return f"{mark} {version.number}  {version.made}  {about}"
+    if as_json or not rows:
+        _tell(facts, [f"{versions.folder} has no version yet"], as_json)
+    else:
+        found = pointer.switches if pointer else ()
+        Console(highlight=False).print(versions_table(rows, current, found))
 
 
 def _facts(version: Version) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from inferencegraph.spec.resolve import (
     is_joint,
     joined,
     learning_of,
+    store_warnings,
     located,
     mining_of,
     model_of,
@@ -54,11 +55,13 @@ def rendered(document: LLMJointInferenceService, setup: Setup) -> Objects:
 def warnings(
     document: LLMJointInferenceService, models: Mapping[str, ModelSource] | None = None
 ) -> list[Finding]:
-    """What of the workers' templates is not carried over, and claims that too many mount."""
+    """What of the workers' templates is not carried over, claims that too many mount, and files
+    that nobody reads together."""
     spec = document.spec
     found = [each for each in _of_templates(spec) if each.severity != "error"]
     for worker, field in ((spec.edge_worker, EDGE_FIELD), (spec.cloud_worker, CLOUD_FIELD)):
         found += claim_warnings(worker, field) if worker else []
+    found += store_warnings(spec)
     large = spec.cloud_worker
     if spec.edge_worker is not None and large is not None and large.template is not None:
         source = large.model and (models or {}).get(large.model.name or "", large.model)

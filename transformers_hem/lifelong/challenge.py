@@ -34,6 +34,7 @@ from transformers_hem.lifelong.windows import NEWEST, RESERVED, Windows, recency
 from transformers_hem.routers.base import Learner, Metrics
 from transformers_hem.routers.linear.features import HashedQuery
 from transformers_hem.routers.scoring import open_router
+from transformers_hem.routers.targets import TooLittle
 from transformers_hem.routers.training import LEARNERS
 
 LEAST_FEEDBACK: Final = 100  # rows that came back, to learn from
@@ -129,12 +130,12 @@ def challenge(
     """Trains a challenger of kind `algorithm` into the router directory `out`, and judges it.
     `parameters` are the learner's own, as strings.
 
-    Raises ConfigurationError where there is too little to learn from, or the kind can't judge
-    itself out of fold; nothing is written then.
+    Raises TooLittle where there is too little to learn from, and ConfigurationError where the kind
+    can't judge itself out of fold; nothing is written then.
     """
     plan = plan or Round()
     if len(used) < LEAST_FEEDBACK:
-        raise ConfigurationError(
+        raise TooLittle(
             f"{len(used)} rows of feedback are too few to learn from; {LEAST_FEEDBACK} are needed"
         )
     _require_texts(seen, algorithm)

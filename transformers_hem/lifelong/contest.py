@@ -35,7 +35,8 @@ class Difference(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`apgr` is over all cuts, see `gap_recovered`; `cost`: the share of queries that go to the
-    cloud for the quality that the champion serves. None where nothing could be compared."""
+    cloud for the quality that the champion serves. None where nothing could be compared; `enough`:
+    there were rows enough for it."""
 
     promote: bool
     reason: str
@@ -43,6 +44,7 @@ class Verdict:
     pairs: int
     apgr: Difference | None = None
     cost: Difference | None = None
+    enough: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def contest(judged: Judged, seed: int = 0, resamples: int = RESAMPLES) -> Verdic
     """The challenger is promoted where it is proven better, and not where the two are tied."""
     rows, pairs = len(judged.champion), judged.pairs
     if few := _too_few(judged):
-        return Verdict(False, few, rows, pairs)
+        return Verdict(False, few, rows, pairs, enough=False)
     edge, cloud = judged.outcomes.T
     weights = judged.counted
     gap = float(weights @ (cloud - edge) / weights.sum())

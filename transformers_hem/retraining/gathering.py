@@ -41,14 +41,14 @@ class Gathered:
 
 def gather(base: Sequence[Path], store: str, *, hidden: bool) -> Gathered:
     """`hidden`: the learner takes queries of which only a LinearRouter's features were kept.
-    Raises ConfigurationError."""
+    Raises ConfigurationError, also where all rows lack the text that the learner needs."""
     counts: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
     rows = chain(of_base(base), _of_store(store, hidden, left_out))
     seen = Observations.of(_counted(rows, counts))
-    if not len(seen):
+    if not len(seen) and left_out[NO_TEXT] and not hidden:
         told = ", ".join(f"{count}: {why}" for why, count in left_out.items())
-        raise ConfigurationError(f"there is nothing to learn from{f' ({told})' if told else ''}")
+        raise ConfigurationError(f"there is nothing to learn from ({told})")
     return Gathered(seen, counts["base"], dict(counts), dict(left_out))
 
 

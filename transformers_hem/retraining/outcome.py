@@ -1,7 +1,18 @@
 """What became of a retraining."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+Result = Literal[
+    "promoted",  # a new version is in force
+    "recalibrated",  # it is the version before with another threshold, as queries have drifted
+    "tried",  # a new version would be in force, but for --dry-run
+    "no better",  # a tie, or worse: the version in force stays
+    "no promise",  # better, and the pairs don't support what it has to promise
+    "too little",  # too few rows to learn from, or to judge by, yet
+    "overtaken",  # better than a version that somebody has replaced meanwhile
+    "failed",  # better, and it can't be loaded, or written
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +28,7 @@ class Outcome:
     promoted: bool
     why: str
     champion: int | None
+    result: Result = "no better"
     version: int | None = None
     dry_run: bool = False
     at: str = ""

@@ -28,12 +28,13 @@ from transformers_hem.retraining.challenger import (
 from transformers_hem.retraining.compared import curves_of, facts_of, sentence
 from transformers_hem.retraining.gathering import Gathered, gather
 from transformers_hem.retraining.judges import Rows, judges
-from transformers_hem.retraining.outcome import Outcome
+from transformers_hem.retraining.outcome import Outcome, Result
 from transformers_hem.retraining.sampling import sampled
 from transformers_hem.retraining.wanted import Wanted, limit_of, target_of
 from transformers_hem.routers.directory import algorithm_of
 from transformers_hem.routers.fingerprints import read_fingerprints
-from transformers_hem.versions.folder import Versions, now_utc
+from transformers_hem.routers.targets import TooLittle
+from transformers_hem.versions.folder import Overtaken, Versions, now_utc
 from transformers_hem.versions.locks import RETRAIN, held
 from transformers_hem.versions.pointer import VERSION_FILE
 from transformers_hem.versions.record import Origin, read_version
@@ -41,6 +42,7 @@ from transformers_hem.versions.told import RETRAINED, tell
 
 Told = Callable[[str], None]
 DEFAULT_THRESHOLD: Final = 0.5  # where a router brings none, as a server has it
+YET: Final = "too little yet"  # more comes back by itself
 HIDDEN: Final = "LinearRouter"  # which learns from the features that a store keeps, without texts
 
 
@@ -75,7 +77,8 @@ class Champion:
 
 def retrain(wanted: Wanted, told: Told = lambda doing: None) -> Outcome:
     """Promotes a challenger that is better than the version in force, or says why not. Raises
-    ConfigurationError, and then nothing has changed: LockedError where another one is at it."""
+    ConfigurationError for what somebody has to mend, and LockedError where another one is at it;
+    nothing has changed then."""
     versions = Versions.at(wanted.folder)
     with (
         held(wanted.folder, RETRAIN, "a retraining"),
@@ -106,13 +109,13 @@ class _Retraining:
         wanted, clock = self._wanted, self._clock
         with clock.step("set", "reading rows"):
             gathered, rows = self._set()
-        with clock.step("training", f"training {self._name} on {len(rows.seen)} rows"):
-            found = self._challenge(rows)
-        outcome = self._found(gathered, found)
         try:
-            outcome = self._decided(outcome, found)
-        except ConfigurationError as error:  # the challenger promises nothing, or can't be loaded
-            outcome = replace(outcome, why=str(error))
+            with clock.step("training", f"training {self._name} on {len(rows.seen)} rows"):
+                found = self._challenge(rows)
+        except TooLittle as error:
+            outcome = replace(self._begun(gathered), result="too little", why=f"{YET}: {error}")
+        else:
+            outcome = self._decided(self._found(gathered, found), found)
         took = resource.getrusage(resource.RUSAGE_SELF)
         outcome = replace(
             outcome,
@@ -131,11 +134,11 @@ class _Retraining:
         seen, base = gathered.seen, gathered.base
         return gathered, judges(seen, base, known or frozenset(), self._limit, wanted.seed)
 
-    def _found(self, gathered: Gathered, found: Challenge) -> Outcome:
-        windows, champion = found.windows, self._champion
+    def _begun(self, gathered: Gathered) -> Outcome:
+        champion = self._champion
         return Outcome(
             promoted=False,
-            why=sentence(found.verdict),
+            why="",
             champion=champion.number if champion else None,
             dry_run=self._wanted.dry_run,
             at=now_utc(),
@@ -143,10 +146,18 @@ class _Retraining:
             rows=gathered.rows,
             left_out=gathered.left_out,
             limit=self._limit,
+        )
+
+    def _found(self, gathered: Gathered, found: Challenge) -> Outcome:
+        windows, verdict = found.windows, found.verdict
+        return replace(
+            self._begun(gathered),
+            result="no better" if verdict.enough else "too little",
+            why=sentence(verdict) if verdict.enough else f"{YET}: {sentence(verdict)}",
             learned=len(windows.train),
             judged_by=len(windows.judging),
             reserved=len(windows.reserved),
-            compared=facts_of(found.verdict),
+            compared=facts_of(verdict),
             drift=self._drift([found.seen.queries[i] for i in windows.judging]),
             training=dict(found.metrics),
         )
@@ -167,23 +178,20 @@ class _Retraining:
         )
 
     def _decided(self, outcome: Outcome, found: Challenge) -> Outcome:
-        """Raises ConfigurationError where the reserved pairs can't support a promise of what would
-        be put in force, or that can't be loaded."""
+        """A challenger that is better, or a champion whose queries have drifted, is put in force
+        where the reserved pairs support its promise."""
         clock, challenger = self._clock, str(self._out)
         reserved = found.seen.subset(found.windows.reserved)
         with clock.step("calibration", f"calibrating on {len(reserved)} pairs"):
             routers = {"champion": self._champion.scorer} if self._champion else {}
             routers["challenger"] = found.challenger
             outcome = replace(outcome, curves=curves_of(routers, reserved))
-            reserved = sampled(self._wanted.store, reserved)
             try:
-                chosen = recalibrate(
-                    challenger, found.challenger, reserved, self._target, self._confidence
-                )
-                outcome = replace(outcome, promise=chosen.promise)
-            except ConfigurationError:
+                outcome = self._promising(outcome, challenger, found.challenger, reserved)
+            except ConfigurationError as error:
                 if found.verdict.promote:
-                    raise
+                    why = f"{outcome.why}, and can't promise enough: {error}"
+                    return replace(outcome, result="no promise", why=why)
         if found.verdict.promote:
             origin = Origin(how="retrained", training=_trained(outcome), compared=outcome.compared)
             return self._promoted(outcome, challenger, origin)
@@ -191,29 +199,50 @@ class _Retraining:
 
     def _champion_anew(self, outcome: Outcome, reserved: Observations) -> Outcome:
         """Where today's queries are others than those that the champion's threshold was chosen on,
-        it stays, with a threshold that is chosen anew: its promise is void. Raises
-        ConfigurationError where the reserved pairs can't support one."""
+        it stays, with a threshold that is chosen anew: its promise is void."""
         champion = self._champion
         if champion is None or not outcome.drift or not outcome.drift["drifted"]:
             return outcome
         copied = self._out.with_name("champion")
         others = shutil.ignore_patterns(VERSION_FILE)
         shutil.copytree(champion.directory, copied, ignore=others, copy_function=shutil.copyfile)
-        chosen = recalibrate(str(copied), champion.scorer, reserved, self._target, self._confidence)
-        why = f"{outcome.why}; queries have drifted, so that the old threshold is chosen anew"
-        outcome = replace(outcome, promise=chosen.promise, why=why, recalibrated=True)
+        why = f"{outcome.why}; queries have drifted, so that the old"
+        try:
+            outcome = self._promising(outcome, str(copied), champion.scorer, reserved)
+        except ConfigurationError as error:
+            why = f"{why} promise is void, and there is no new one: {error}"
+            return replace(outcome, why=why, promise=None)
+        why = f"{why} threshold is chosen anew"
+        outcome = replace(outcome, why=why, recalibrated=True)
         before = read_version(Path(champion.directory)).origin
         return self._promoted(outcome, str(copied), before)
 
+    def _promising(
+        self, outcome: Outcome, directory: str, router: Scorer, reserved: Observations
+    ) -> Outcome:
+        """With the threshold that it writes into `directory`. Raises ConfigurationError where the
+        reserved pairs can't support a promise."""
+        pairs = sampled(self._wanted.store, reserved)
+        chosen = recalibrate(directory, router, pairs, self._target, self._confidence)
+        return replace(outcome, promise=chosen.promise)
+
     def _promoted(self, outcome: Outcome, router: str, origin: Origin) -> Outcome:
-        """Raises ConfigurationError."""
+        """Or why it can't be: somebody has put another version in force, it can't be loaded, or
+        not be written."""
         if outcome.dry_run:
-            return outcome
+            return replace(outcome, result="tried")
         with self._clock.step("switch", "switching"):
-            version = self._versions.promote(
-                router, origin, outcome.why, outcome.champion, keep=self._wanted.keep
-            )
-        return replace(outcome, promoted=True, version=version.number)
+            try:
+                version = self._versions.promote(
+                    router, origin, outcome.why, outcome.champion, keep=self._wanted.keep
+                )
+            except Overtaken as error:
+                return replace(outcome, result="overtaken", why=f"{outcome.why}, but {error}")
+            except ConfigurationError as error:
+                why = f"{outcome.why}, and can't be put in force: {error}"
+                return replace(outcome, result="failed", why=why)
+        result: Result = "recalibrated" if outcome.recalibrated else "promoted"
+        return replace(outcome, promoted=True, version=version.number, result=result)
 
     def _drift(self, queries: list[str]) -> dict[str, Any]:
         """Of the newest queries' scores by the champion; empty where it has no calibration."""

@@ -22,6 +22,10 @@ from transformers_hem.labels.labels import LEAST_ROWS, Labels
 Chance = TypeVar("Chance", float, NDArray[Any])
 
 
+class TooLittle(ConfigurationError):
+    """There is too little to learn from: more rows would do."""
+
+
 def difference(labels: Labels) -> Floats:
     """Float [N] in [0, 1]; exactly 0.5 where both models did equally well."""
     return (1 + (labels.cloud - labels.edge) / labels.scale) / 2
@@ -43,12 +47,18 @@ def rightness(labels: Labels) -> tuple[Floats, Floats]:
 
 
 def require_learnable(labels: Labels) -> None:
-    """Raises ConfigurationError where there is too little, or only one class, to learn from."""
+    """Raises TooLittle where there are too few rows, or only one class, to learn from, or no row
+    to measure by."""
     count, hard = len(labels.queries), int(labels.hard.sum())
     if count < LEAST_ROWS:
-        raise ConfigurationError(f"{count} labelled rows are too few; at least {LEAST_ROWS}")
+        raise TooLittle(f"{count} labelled rows are too few; at least {LEAST_ROWS}")
+    if not labels.paired.any():
+        raise TooLittle(
+            f"of none of {count} rows both sides are known, without which nothing can be measured; "
+            "shadow evaluation (HEM_FEEDBACK_SHADOW) shows both, and so do labelled rows"
+        )
     if min(hard, count - hard) < 2:
-        raise ConfigurationError(
+        raise TooLittle(
             f"the labels have one class only: the cloud does better on {hard} of {count} rows; "
             "at least 2 of either kind are needed"
         )

@@ -60,6 +60,12 @@ def _retrained(facts: dict[str, Any]) -> Iterator[GaugeMetricFamily]:
         "1: the last retraining has put a new version in force; 0: the old one stayed.",
         float(bool(facts.get("promoted"))),
     )
+    if result := facts.get("result"):
+        ended = GaugeMetricFamily(
+            "hem_retrain_result", "1: what became of the last retraining.", labels=["result"]
+        )
+        ended.add_metric([str(result)], 1.0)
+        yield ended
     yield from _time("hem_retrain_timestamp_seconds", "When the last retraining was.", facts)
 
 

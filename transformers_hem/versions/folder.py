@@ -22,6 +22,10 @@ KEEP: Final = 10
 PROBE: Final = {"query": "What is the capital of France?"}
 
 
+class Overtaken(ConfigurationError):
+    """Another version has come into force meanwhile."""
+
+
 @dataclass(frozen=True, slots=True)
 class Versions:
     """Of one folder, which is made where it is not there yet."""
@@ -78,11 +82,11 @@ class Versions:
     ) -> Version:
         """A copy of `router` becomes the next version, and the one in force in place of
         `instead_of`. Raises ConfigurationError, and then all stays as it was: where it can't be
-        loaded, and where another version has come into force meanwhile."""
+        loaded, and Overtaken where another version has come into force meanwhile."""
         with held(self.folder, SWITCH, "a switch", SWITCH_SECONDS):
             disk.sweep(self.folder)
             if (now := self.current) != instead_of:
-                raise ConfigurationError(
+                raise Overtaken(
                     f"{self.folder} had version {instead_of} in force, and now has {now}: nothing "
                     "was switched"
                 )
@@ -123,6 +127,7 @@ class Versions:
 
     def _add(self, router: str, origin: Origin) -> Version:
         source = locate(router)
+        algorithm_of(source)  # one that is not there is told so, and not that it can't be copied
         number = self._next()
         out = self.folder / str(number)
         with disk.whole_folder(out) as aside:

@@ -25,7 +25,9 @@ _STEP: Final = 0.05
 
 
 class LockedError(ConfigurationError):
-    """Somebody else is at it."""
+    """Somebody else is at it: the same command may do in a while."""
+
+    exit_code = 3
 
 
 @contextmanager

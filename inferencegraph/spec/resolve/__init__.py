@@ -2,7 +2,7 @@
 
 from inferencegraph.spec.resolve.design import is_joint, joined
 from inferencegraph.spec.resolve.images import images_of
-from inferencegraph.spec.resolve.learning import Learning, learning_of
+from inferencegraph.spec.resolve.learning import Learning, learning_of, store_warnings
 from inferencegraph.spec.resolve.mining import mining_of
 from inferencegraph.spec.resolve.models import model_of, model_source, with_one_file
 from inferencegraph.spec.resolve.operations import operations_asked

@@ -13,6 +13,7 @@ from inferencegraph.build.learning import (
     FeedbackStore,
     Retraining,
 )
+from inferencegraph.build.pods import HOST_LABEL
 from inferencegraph.build.setup import Claim
 from inferencegraph.build.sites import (
     QUERY_STAGE,
@@ -22,6 +23,7 @@ from inferencegraph.build.sites import (
     SecretValue,
     hem_workload,
 )
+from inferencegraph.check.problem import Finding, warning
 from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.learning import OFF, Feedback, Retrain, Store
 from inferencegraph.spec.mining import Promise
@@ -74,7 +76,7 @@ def learning_of(
     store = _store(kept.store)
     if part is None:
         return Learning(_keeping(spec, kept, store, mining))
-    _require_retrainable(spec, kept, mining, len(sites))
+    _require_retrainable(spec, kept, mining, sites)
     retraining = _retraining(part, name, sites, mining, store)
     served = replace(
         mining,
@@ -176,7 +178,9 @@ def _keeping(spec: Spec, kept: Feedback, store: FeedbackStore, mining: Mining) -
     )
 
 
-def _require_retrainable(spec: Spec, kept: Feedback, mining: Mining, sites: int) -> None:
+def _require_retrainable(
+    spec: Spec, kept: Feedback, mining: Mining, sites: Sequence[SiteName]
+) -> None:
     """Raises SpecFault for what would never train, or promote, anything."""
     worker = spec.edge_worker
     part = worker.hard_example_mining if worker else None
@@ -205,12 +209,7 @@ def _require_retrainable(spec: Spec, kept: Feedback, mining: Mining, sites: int)
         raise SpecFault(f"{MINING}.threshold", "each version brings its own; leave it out")
     if part is not None and part.promise is not None:
         raise SpecFault(f"{MINING}.promise", "write it as spec.retrain.promise")
-    if sites > 1 and kept.store.secret is None:
-        raise SpecFault(
-            f"{FEEDBACK}.store.hostPath",
-            f"each of {sites} nodes has a file of its own, and a retraining reads one store; write "
-            "secret: {name: ...}, with PostgreSQL's URL",
-        )
+    _require_one_file(kept.store, sites)
     assert spec.retrain is not None
     if not kept.shadow and not spec.retrain.data:
         raise SpecFault(
@@ -218,6 +217,39 @@ def _require_retrainable(spec: Spec, kept: Feedback, mining: Mining, sites: int)
             "without pairs of both sides nothing is ever promoted: write spec.feedback.shadow, "
             "such as 0.02, or spec.retrain.data, files with labelled rows",
         )
+
+
+def _require_one_file(store: Store, sites: Sequence[SiteName]) -> None:
+    """Raises SpecFault where a retraining, which reads one store, would not find all of it."""
+    field = f"{FEEDBACK}.store.hostPath"
+    if store.secret is None and len(sites) > 1:
+        raise SpecFault(
+            field,
+            f"each of {len(sites)} nodes has a file of its own, and a retraining reads one store; "
+            "write secret: {name: ...}, with PostgreSQL's URL",
+        )
+    if store.host_path is not None and HOST_LABEL not in sites[0].node.manifest()["nodeSelector"]:
+        raise SpecFault(
+            field,
+            "is a folder of whichever edge node HEM runs on, and another node begins with none of "
+            "what a retraining needs; name the node in spec.edgeWorker.nodes, or write claim: ..., "
+            "or secret: {name: ...}, with PostgreSQL's URL",
+        )
+
+
+def store_warnings(spec: Spec) -> list[Finding]:
+    """Of files that nobody reads together."""
+    kept, nodes = spec.feedback, spec.edge_worker.nodes if spec.edge_worker else ()
+    if kept is None or kept.store.host_path is None or kept.push is not None or len(nodes) < 2:
+        return []
+    return [
+        warning(
+            f"{FEEDBACK}.store.hostPath",
+            f"each of {len(nodes)} nodes keeps a file of its own, which nobody reads together; "
+            "write push: {url: ...}, of a central HEM, or secret: {name: ...}, with PostgreSQL's "
+            "URL",
+        )
+    ]
 
 
 def _retraining(

@@ -37,6 +37,36 @@ def test_several_replicas_on_one_file_are_refused_with_the_way_out(
     assert f"there may be {max(scale.values())}" in fault
 
 
+def moving(volume: dict[str, Any], **fields: Any) -> list[str]:
+    """What is said of HEM with its file on this volume."""
+    container: dict[str, Any] = {
+        "name": "kserve-container",
+        "image": "hem:1",
+        "env": [{"name": VARIABLE, "value": FILE}, *fields.pop("env", [])],
+        "volumeMounts": [{"name": "kept", "mountPath": "/data"}],
+    }
+    pod = {"containers": [container], "volumes": [{"name": "kept", **volume}], **fields}
+    service = {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {"name": "qa-hem"},
+        "spec": {"predictor": pod},
+    }
+    found = [each for each in validate([service]) if each.rule == "feedback"]
+    assert {each.severity for each in found} <= {"warning"}
+    return [str(each) for each in found]
+
+
+def test_a_file_in_a_folder_of_any_node_is_warned_of_with_the_ways_out() -> None:
+    folder = {"hostPath": {"path": "/var/lib/hem"}}
+    (said,) = moving(folder, nodeSelector={"node-role.kubernetes.io/edge": ""})
+    assert "on whichever node the pod runs (hostPath)" in said
+    assert "take a claim or PostgreSQL, or send it on by HEM_FEEDBACK_PUSH" in said
+    assert not moving(folder, nodeSelector={"kubernetes.io/hostname": "till-1"})
+    assert not moving(folder, env=[{"name": "HEM_FEEDBACK_PUSH", "value": "https://central"}])
+    assert not moving({"persistentVolumeClaim": {"claimName": "kept"}})
+
+
 def test_one_replica_or_postgresql_is_well() -> None:
     assert faults(FILE) == faults(FILE, minReplicas=1, maxReplicas=1) == []
     assert faults(SERVER, minReplicas=2, maxReplicas=5) == []

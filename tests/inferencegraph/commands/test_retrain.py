@@ -1,6 +1,7 @@
 """`hem retrain`, as a user runs it."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 
 from inferencegraph.cli import main
 from tests.transformers_hem.retraining.queries import EASY, HARD, Store, queries, write_rows
-from tests.transformers_hem.versions.routers import router_with
+from tests.transformers_hem.versions.routers import promising, router_with
 from transformers_hem.retraining.wanted import LIMITS
 from transformers_hem.routers.training import train
+from transformers_hem.versions.locks import RETRAIN as LOCK, held
+from transformers_hem.versions.told import RETRAINED, told
 
 
 class Hem:
@@ -51,7 +54,26 @@ def test_versions_are_added_listed_and_rolled_back(hem: Hem, tmp_path: Path) -> 
     assert [each["how"] for each in listed["switches"]] == ["added", "added"]
     assert hem("--rollback")[1] == "version 1 is in force again, instead of 2\n"
     assert hem("--rollback", "2")[1] == "version 2 is in force again, instead of 1\n"
-    assert "* 2  20" in hem("--versions")[1]
+
+
+
+def test_versions_are_a_table_that_fits_a_terminal(
+    hem: Hem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hem("--add", promising(0.4, 0.25, tmp_path / "router"))
+    hem("--add", router_with(0.3, tmp_path / "mine"))
+    hem("--rollback")
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = hem("--versions")[1]
+    assert max(map(len, shown.splitlines())) <= 80
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    (current,) = [line for line in lines if line.startswith("*") and "force" not in line]
+    assert current.startswith(f"* 1 {day}") and "* is in force" in lines
+    assert [line for line in lines if line.startswith(f"2 {day}") and line.endswith("none")]
+    assert lines[-1].startswith(day) and lines[-1].endswith("back to 1 by hand")
+    monkeypatch.setenv("COLUMNS", "120")
+    assert len(hem("--versions")[1].splitlines()) < len(shown.splitlines())
 
 
 def test_a_retraining_tells_and_writes_what_it_did(hem: Hem, tmp_path: Path) -> None:
@@ -69,6 +91,41 @@ def test_a_retraining_tells_and_writes_what_it_did(hem: Hem, tmp_path: Path) -> 
     assert Path(facts["report"]).parent.parent == hem.folder / "reports"
     assert "Version 2 is in force" in Path(facts["report"]).read_text()
     assert facts["peak_mebibytes"] > 10 and facts["seconds"]["training"] > 0
+
+
+def test_too_little_is_a_success_which_says_so(hem: Hem, tmp_path: Path) -> None:
+    hem("--add", "embedded:linear")
+    store = Store(tmp_path / "feedback.db")
+    store.shadows(queries(12, 1), 1000.0)
+    code, printed = hem("--store", store.path)
+    store.close()
+    assert code == 0, hem.error
+    first, why, _ = printed.splitlines()
+    assert first == "nothing was trained; rows: 12 shadow"
+    assert why.startswith("not promoted, version 1 stays: too little yet: 12 rows of feedback")
+
+
+def test_a_retraining_beside_another_one_says_to_try_again(hem: Hem, tmp_path: Path) -> None:
+    base = str(write_rows(tmp_path / "base.jsonl", queries(120, 2)))
+    hem("--add", "embedded:linear")
+    with held(hem.folder, LOCK, "a retraining"):
+        code, printed = hem("--data", base)
+    assert (code, printed) == (3, "")
+    assert "is busy: a retraining, by process" in hem.error
+
+
+def test_a_better_router_that_can_not_be_put_in_force_is_an_error(
+    hem: Hem, tmp_path: Path
+) -> None:
+    """A file stands where the next version would go. What was found is kept, and told."""
+    start = write_rows(tmp_path / "few.jsonl", queries(80, 1, hard=EASY[:2] + HARD[:2]))
+    train(start, "LinearRouter", tmp_path / "start")
+    hem("--add", str(tmp_path / "start"))
+    (hem.folder / "2").touch()
+    code, printed = hem("--data", str(write_rows(tmp_path / "base.jsonl", queries(1200, 2))))
+    assert code == 2 and "2 can't be written: Not a directory" in hem.error
+    assert "not promoted, version 1 stays: the challenger orders queries better" in printed
+    assert told(hem.folder, RETRAINED)["result"] == "failed"
 
 
 def test_help_and_report_state_the_subsample(hem: Hem, tmp_path: Path) -> None:
@@ -102,6 +159,7 @@ def test_a_check_without_enough_pairs_leaves_all_as_it_is(hem: Hem, tmp_path: Pa
         (["--rollback"], "has no version of a router yet"),
         (["--check"], "a check needs --store"),
         (["--add", "embedded:nothing"], "unknown router 'embedded:nothing'"),
+        (["--add", "nowhere"], "no router in nowhere: config.json: No such file or directory"),
         (["--data", "rows.jsonl", "--edge-ratio", "0.5", "--max-quality-loss", "0.1"], "give one"),
     ],
 )

@@ -83,8 +83,17 @@ def test_what_the_last_check_has_found_stands_beside_the_promise(versions: Versi
     assert "by the last check:</strong> version 2 loses 0.021 of quality." in page(TIE, versions)
 
 
+def test_too_little_is_told_without_tables_of_what_was_not_done(versions: Versions) -> None:
+    why = "too little yet: 12 rows of feedback are too few to learn from; 100 are needed"
+    few = Outcome(False, why, 2, "too little", rows={"explicit": 12}, left_out={"no text": 3})
+    said = page(few, versions)
+    assert "<h1>Too little yet: version 2 stays</h1>" in said and why in said
+    assert 'feedback</td><td class="number">12' in said and "left out: no text" in said
+    assert not [part for part in ("challenger", "Training", "promised of it") if part in said]
+
+
 def test_a_router_that_nobody_could_compare_has_a_report_too(versions: Versions) -> None:
-    first = Outcome(False, "few", None, compared={"rows": 3, "pairs": 1})
+    first = Outcome(False, "few", None, learned=3, compared={"rows": 3, "pairs": 1})
     assert "3, 1</td>" in page(first, versions)
 
 

@@ -211,6 +211,20 @@ def test_feedback_alone_leaves_the_router_as_it_is() -> None:
     assert "central" in secrets
 
 
+def test_files_that_nobody_reads_together_are_warned_of() -> None:
+    (said,) = told(read(spec(edge={"nodes": ["a", "b"]}, feedback=IN_A_FILE)), "warning")
+    assert said.startswith("spec.feedback.store.hostPath: each of 2 nodes keeps a file of its own")
+    assert "write push: {url: ...}, of a central HEM, or secret" in said
+    pushed = {**IN_A_FILE, "push": {"url": "https://central.example.com"}}
+    assert not told(read(spec(edge={"nodes": ["a", "b"]}, feedback=pushed)), "warning")
+    assert not told(read(spec(edge={"nodes": ["a"]}, feedback=IN_A_FILE)), "warning")
+
+
+def test_a_file_of_one_named_node_may_be_learned_from() -> None:
+    made = jobs(edge={"nodes": ["till"]}, feedback=IN_A_FILE)
+    assert "podAffinity" in made["retrain"]["affinity"]
+
+
 def test_the_registrys_password_is_the_jobs_too() -> None:
     for pod in jobs(images={"pullSecret": "mine", "tag": "9"}).values():
         assert pod["imagePullSecrets"] == [{"name": "mine"}]
@@ -243,6 +257,20 @@ BERT = {"name": "BERTRouter", "parameters": [{"name": "model", "value": "routell
             spec(edge={"nodes": ["a", "b"]}, feedback=IN_A_FILE, retrain={}),
             "feedback.store.hostPath",
             "each of 2 nodes has a file of its own, and a retraining reads one store",
+        ),
+        (
+            spec(feedback=IN_A_FILE, retrain={}),
+            "feedback.store.hostPath",
+            "whichever edge node HEM runs on, and another node begins with none of what a retr",
+        ),
+        (
+            spec(
+                edge={"nodes": [{"name": "shop", "labels": {"zone": "shop"}}]},
+                feedback=IN_A_FILE,
+                retrain={},
+            ),
+            "feedback.store.hostPath",
+            "name the node in spec.edgeWorker.nodes, or write claim: ..., or secret: {name: ...}",
         ),
         (spec(feedback={"store": SECRET}, retrain={}), "retrain", "nothing is ever promoted"),
         (

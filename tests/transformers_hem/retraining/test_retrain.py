@@ -64,7 +64,7 @@ def test_a_better_challenger_is_promoted_with_its_promise(
 ) -> None:
     found = retrain(wanted)
     assert (found.promoted, found.champion, found.version) == (True, 1, 2)
-    assert versions.current == 2
+    assert found.result == "promoted" and versions.current == 2
     version = versions.read(2)
     assert "at most 0.05" in str(version.promise) and "at all times" in str(version.promise)
     assert version.origin.how == "retrained"
@@ -86,7 +86,7 @@ def test_who_is_no_better_stays_out(versions: Versions, wanted: Wanted, tmp_path
     fewer = write_rows(tmp_path / "fewer.jsonl", queries(400, 3))
     found = retrain(replace(wanted, base=(fewer,)))
     assert not found.promoted and versions.current == 2
-    assert found.compared["apgr_low"] <= 0
+    assert found.result == "no better" and found.compared["apgr_low"] <= 0
     assert "a tie" in found.why or "worse" in found.why
     assert versions.numbers() == [1, 2]
 
@@ -99,7 +99,7 @@ def test_a_champion_whose_queries_have_drifted_gets_another_threshold(
     rows = write_rows(tmp_path / "drifted.jsonl", topics)
     found = retrain(replace(wanted, base=(rows,)))
     assert found.drift["drifted"] and found.promoted
-    assert found.recalibrated, found.why
+    assert found.recalibrated and found.result == "recalibrated", found.why
     old, new = (open_router(str(versions.directory(number))) for number in (2, 3))
     assert old.default_threshold != new.default_threshold
     assert "queries have drifted" in found.why
@@ -108,7 +108,7 @@ def test_a_champion_whose_queries_have_drifted_gets_another_threshold(
 
 def test_a_dry_run_switches_nothing(versions: Versions, wanted: Wanted) -> None:
     found = retrain(replace(wanted, dry_run=True))
-    assert not found.promoted and found.compared["apgr_gain"] > 0.05
+    assert found.result == "tried" and found.compared["apgr_gain"] > 0.05
     assert versions.numbers() == [1]
     assert told(versions.folder, RETRAINED) == {}
 
@@ -125,13 +125,60 @@ def test_a_promise_that_the_rows_do_not_support_leaves_the_old_one(
     few = write_rows(tmp_path / "few.jsonl", queries(700, 4))
     found = retrain(Wanted(versions.folder, (few,), target=MaxQualityLossAnyTime(0.002)))
     assert not found.promoted and versions.current == 1
-    assert "can't promise" in found.why
+    assert found.result == "no promise" and "and can't promise enough" in found.why
 
 
-def test_too_few_rows_are_told(versions: Versions, tmp_path: Path) -> None:
+def test_too_few_rows_are_no_fault_and_are_told(versions: Versions, tmp_path: Path) -> None:
     few = write_rows(tmp_path / "few.jsonl", queries(50, 4))
-    with pytest.raises(ConfigurationError, match="50 rows of feedback are too few to learn from"):
-        retrain(Wanted(folder=versions.folder, base=(few,)))
+    found = retrain(Wanted(folder=versions.folder, base=(few,)))
+    assert (found.result, found.promoted, found.champion) == ("too little", False, 1)
+    assert found.why.startswith("too little yet: 50 rows of feedback are too few to learn from")
+    assert told(versions.folder, RETRAINED)["result"] == "too little"
+    assert versions.numbers() == [1]
+
+
+def test_a_site_where_nothing_has_come_back_yet_waits(versions: Versions, store: Store) -> None:
+    found = retrain(Wanted(folder=versions.folder, store=store.path))
+    assert (found.result, found.rows) == ("too little", {})
+    assert "0 rows of feedback are too few" in found.why
+
+
+def test_feedback_of_one_kind_alone_is_too_little(versions: Versions, store: Store) -> None:
+    """As on a first day on which all answers were good."""
+    store.shadows([(query, 1, 1) for query, *_ in queries(150, 6)], time.time() - 1000)
+    found = retrain(Wanted(folder=versions.folder, store=store.path))
+    assert found.result == "too little" and "one class only" in found.why
+
+
+def test_what_users_said_of_one_side_alone_is_too_little(versions: Versions, store: Store) -> None:
+    store.shadows(queries(150, 6), time.time() - 1000, source="user")
+    found = retrain(Wanted(folder=versions.folder, store=store.path))
+    assert (found.result, found.rows) == ("too little", {"explicit": 150})
+    assert "of none of 150 rows both sides are known" in found.why
+    assert "HEM_FEEDBACK_SHADOW" in found.why
+
+
+def test_rows_that_are_too_few_to_judge_by_are_too_little(
+    versions: Versions, store: Store
+) -> None:
+    now = time.time()
+    store.shadows(queries(150, 6), now - 1000, source="user")
+    store.shadows(queries(15, 7), now - 800)
+    found = retrain(Wanted(folder=versions.folder, store=store.path))
+    assert found.result == "too little" and found.learned > 0
+    assert "15 of them on both sides, decide nothing" in found.why
+
+
+def test_who_was_replaced_meanwhile_is_not_replaced_again(
+    versions: Versions, wanted: Wanted, start: Path
+) -> None:
+    def meanwhile(doing: str) -> None:
+        if doing == "switching":
+            versions.promote(str(start), ADDED, "", 1, how="added")
+
+    found = retrain(wanted, meanwhile)
+    assert (found.result, found.promoted, versions.current) == ("overtaken", False, 2)
+    assert "had version 1 in force, and now has 2: nothing was switched" in found.why
 
 
 def test_what_the_champion_learned_does_not_judge(versions: Versions, tmp_path: Path) -> None:

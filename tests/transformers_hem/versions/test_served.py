@@ -25,6 +25,7 @@ def folder(tmp_path: Path) -> Path:
             "at": "2026-11-29T03:00:00+00:00",
             "promoted": False,
             "why": "a tie",
+            "result": "no better",
             "rows": {"base": 900, "shadow": 40},
         },
     )
@@ -36,6 +37,7 @@ def test_version_and_what_was_learned_from_are_metrics(folder: Path) -> None:
     assert REGISTRY.get_sample_value("hem_router_version") == 1
     assert REGISTRY.get_sample_value("hem_retrain_rows", {"kind": "shadow"}) == 40
     assert REGISTRY.get_sample_value("hem_retrain_promoted") == 0
+    assert REGISTRY.get_sample_value("hem_retrain_result", {"result": "no better"}) == 1
     assert REGISTRY.get_sample_value("hem_live_quality_loss") is None
     assert REGISTRY.get_sample_value("hem_promised_quality_loss") is None
     SERVED.set(build_decider(HEMSettings(algorithm="EdgeOnly")))

@@ -1,0 +1,52 @@
+"""What somebody in `hem chat` says of the last answer, and how it is sent as feedback."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from predictors.errors import HEMError, InvalidRequest, UpstreamError
+
+UP, DOWN, RIGHT = "/up", "/down", "/right"
+HELP: Final = f"{UP} or {DOWN} rates the last answer, {RIGHT} ANSWER gives the right one"
+_STATES: Final = {
+    "new": "kept",
+    "duplicate": "there already",
+    "replaces": "kept, in place of what you said before",
+}
+
+
+def read_rating(line: str, answer: str) -> dict[str, Any] | None:
+    """What a line says of this answer, as POST /feedback takes it; None where it is no such
+    command. Raises InvalidRequest."""
+    command, _, rest = line.partition(" ")
+    rest = rest.strip()
+    if command in (UP, DOWN):
+        if rest:
+            raise InvalidRequest(f"{command} stands alone; {RIGHT} ANSWER gives the right answer")
+        return {"thumbs": command.removeprefix("/")}
+    if command != RIGHT:
+        return None
+    if not rest:
+        raise InvalidRequest(f"{RIGHT} needs the right answer behind it: {RIGHT} 432")
+    return {"correct": True} if rest == answer.strip() else {"answer": rest}
+
+
+async def send_rating(url: str, key: str, request_id: str | None, said: Mapping[str, Any]) -> str:
+    """A line about what became of it. Raises HEMError."""
+    if request_id is None:
+        raise InvalidRequest("there is no answer yet to say that of")
+    from transformers_hem.feedback.client import FeedbackClient
+
+    try:
+        async with FeedbackClient(url, key) as client:
+            told = await client.send([{"request_id": request_id, **said}])
+    except UpstreamError as error:
+        raise _plainly(error) from None
+    (each,) = told["feedback"]
+    waits = "" if each["known"] else "; it counts once the server knows of the answer"
+    return f"{_STATES[each['state']]}{waits}"
+
+
+def _plainly(error: UpstreamError) -> HEMError:
+    if error.answered == 404:
+        return InvalidRequest("this server keeps no feedback: HEM_FEEDBACK_STORE names a store")
+    return error
