@@ -24,6 +24,7 @@ from transformers_hem.routers.linear.texts import CONFIG, Texts, columns_of, fit
 
 STRENGTH: Final = 1.0  # the inverse of the regularisation's
 MOST: Final = 10.0  # that an inverse propensity counts
+ONE_ROW: Final = 1.0  # squared error of a row that is all wrong, which a slope is shrunk by
 FOLDS: Final = 5
 
 
@@ -113,15 +114,16 @@ def told_by_the_other(seen: Observations, guess: Floats) -> Floats:
 
     Whether a row became a pair depends on neither outcome, so a doubly robust estimate stays right
     on average with whatever guess the surely seen side gives (a control variate); what is left to
-    chance is smaller. One slope for each side, of the pairs' errors of both.
+    chance is smaller. One slope for each side, of the pairs' errors of both: near 0 where the first
+    side hardly ever errs, as then nothing tells it.
     """
     sure, found = seen.propensities[:, :2] >= 1, guess.copy()
     error = seen.outcomes - guess
     for side in range(2):
         rows = sure[:, 1 - side] & ~sure[:, side] & seen.seen[:, 1 - side]
         first, second = error[rows & seen.paired][:, [1 - side, side]].T
-        if first.any():
-            found[rows, side] += float(first @ second / (first @ first)) * error[rows, 1 - side]
+        slope = float(first @ second / (first @ first + ONE_ROW))
+        found[rows, side] += slope * error[rows, 1 - side]
     return np.asarray(found)
 
 

@@ -106,6 +106,17 @@ def test_a_wrong_guess_is_put_right_all_the_same() -> None:
     assert doubly_robust(seen, told)[:, 1].mean() == pytest.approx(truth[:, 1].mean(), abs=0.02)
 
 
+def test_a_side_that_hardly_errs_tells_little_of_the_other() -> None:
+    """The cloud was right in all pairs, by guesses that are a little too low: a slope of so small
+    errors would multiply the one that a user says of it."""
+    served = Propensity.of_served("cloud", 1.0, 0.5)
+    pairs = [Observation(f"{i}", float(i % 10 > 0), 1.0, "shadow", served) for i in range(400)]
+    wrong = Observation("wrong", None, 0.0, "explicit", served)
+    guess = np.tile([0.7, 0.999], (401, 1))
+    told = told_by_the_other(Observations.of([*pairs, wrong]), guess)
+    assert told[:, 0] == pytest.approx(0.7, abs=0.1)
+
+
 def test_pairs_alone_have_nothing_to_be_told() -> None:
     rows = [Observation("a", 1.0, 0.0, "base"), Observation("b", 0.0, 1.0, "base")]
     guess = np.full((2, 2), 0.3)
