@@ -74,8 +74,16 @@ def send(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="JSONL rows {request_id, key, at}, and thumbs, rating, correct, answer or "
-            "preferred.",
+            help="JSONL rows {request_id, key, at, client}, and thumbs, rating, correct, answer "
+            "or preferred.",
+            show_default=False,
+        ),
+    ] = None,
+    client: Annotated[
+        str | None,
+        typer.Option(
+            help="Who says it, where that is not you: a name, as in HEM_CLIENT_HEADER. An admin "
+            "may. Of --data: of rows that name nobody.",
             show_default=False,
         ),
     ] = None,
@@ -94,6 +102,8 @@ def send(
     """Says how good one answer was, or many.
 
     Example: `hem feedback send 5f0c... --thumbs down --answer "432"`
+
+    Example: `hem feedback send --data said.jsonl --key-file admin.key`
     """
     one = {
         "request_id": request_id,
@@ -109,6 +119,8 @@ def send(
     if (data is None) == (not said):
         raise ConfigurationError("give a request's id and what you say of it, or --data FILE")
     rows = [said] if data is None else list(_rows(data))
+    if client is not None:
+        rows = [{"client": client, **row} for row in rows]
     if queue is not None:
         rows = [_named(row) for row in rows]
 

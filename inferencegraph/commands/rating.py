@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from predictors.errors import HEMError, InvalidRequest, UpstreamError
+from predictors.errors import InvalidRequest, UpstreamError
 
 UP, DOWN, RIGHT = "/up", "/down", "/right"
 HELP: Final = f"{UP} or {DOWN} rates the last answer, {RIGHT} ANSWER gives the right one"
@@ -12,6 +12,7 @@ _STATES: Final = {
     "duplicate": "there already",
     "replaces": "kept, in place of what you said before",
 }
+_NO_SUCH_PATH: Final = (404, 405)
 
 
 def read_rating(line: str, answer: str) -> dict[str, Any] | None:
@@ -38,15 +39,13 @@ async def send_rating(url: str, key: str, request_id: str | None, said: Mapping[
 
     try:
         async with FeedbackClient(url, key) as client:
-            told = await client.send([{"request_id": request_id, **said}])
+            told = (await client.send([{"request_id": request_id, **said}])).get("feedback")
     except UpstreamError as error:
-        raise _plainly(error) from None
-    (each,) = told["feedback"]
+        if error.answered not in _NO_SUCH_PATH:
+            raise
+        told = None
+    if not told:  # another server may answer anything
+        raise InvalidRequest("this server keeps no feedback: HEM_FEEDBACK_STORE names a store")
+    (each,) = told
     waits = "" if each["known"] else "; it counts once the server knows of the answer"
     return f"{_STATES[each['state']]}{waits}"
-
-
-def _plainly(error: UpstreamError) -> HEMError:
-    if error.answered == 404:
-        return InvalidRequest("this server keeps no feedback: HEM_FEEDBACK_STORE names a store")
-    return error

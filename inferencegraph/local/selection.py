@@ -18,6 +18,7 @@ SEDNA: Final = "sedna.io/"
 LLM_SERVICE: Final = "LLMInferenceService"
 ON_A_CLUSTER: Final = frozenset({"ServingRuntime", "ClusterServingRuntime", LLM_SERVICE})
 JOBS: Final = frozenset({"Job", "CronJob"})
+RETRAIN: Final = "hem retrain"
 _SHOWN: Final = 6
 
 
@@ -47,6 +48,15 @@ def jobs_left_out(documents: Sequence[Object]) -> Iterator[str]:
         words = [*sequence(container.get("command")), *sequence(container.get("args"))]
         told = f"; it is: {shlex.join(map(str, words))}" if words else ""
         yield f"{document['kind']} {_name(document)} does not run here{told}"
+
+
+def jobs_hint(notes: Sequence[str]) -> Iterator[str]:
+    """What the commands in these notes need beside what stands in them."""
+    if any(f"; it is: {RETRAIN} " in note for note in notes):
+        yield (
+            f"{RETRAIN} needs --router, the folder of versions, and --store, or HEM_ROUTER and "
+            "HEM_FEEDBACK_STORE"
+        )
 
 
 def chosen_graphs(documents: Sequence[Object], name: str | None) -> list[Object]:

@@ -21,7 +21,12 @@ from inferencegraph.local.observer import Death, Observer, death_notice
 from inferencegraph.local.plan import Component, Plan, own_commands, plan
 from inferencegraph.local.ports import claimed_ports, gateway_ports, hold_ports
 from inferencegraph.local.process import ServiceProcess, Watchdog, exit_reason
-from inferencegraph.local.selection import chosen_graphs, jobs_left_out, services_of
+from inferencegraph.local.selection import (
+    chosen_graphs,
+    jobs_hint,
+    jobs_left_out,
+    services_of,
+)
 from inferencegraph.read.documents import MANIFESTS
 from inferencegraph.router.app import PROPAGATE_HEADERS, TRACING, create_app, patterns_from
 from inferencegraph.router.server import GraphServer
@@ -270,7 +275,8 @@ async def running(
     services = services_of(documents, paths)
     refuse(documents, read.documents)
     table = with_own_images(images)
-    for note in [*own_commands(services, table), *jobs_left_out(documents)]:
+    left_out = list(jobs_left_out(documents))
+    for note in [*own_commands(services, table), *left_out, *jobs_hint(left_out)]:
         observer.note(note)
     if settings or router is not None or any(map(OURS.fullmatch, os.environ)):
         # Imported only where it is needed: it brings the settings of all servers.

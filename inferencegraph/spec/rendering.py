@@ -20,7 +20,6 @@ from inferencegraph.spec.resolve import (
     is_joint,
     joined,
     learning_of,
-    store_warnings,
     located,
     mining_of,
     model_of,
@@ -28,6 +27,7 @@ from inferencegraph.spec.resolve import (
     operations_asked,
     places_of,
     sites_of,
+    store_warnings,
     timeouts_of,
     with_one_file,
 )

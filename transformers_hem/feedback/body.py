@@ -1,6 +1,7 @@
 """The bodies of POST /feedback: one feedback, a list, or {"feedback": [...]}."""
 
 import math
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from predictors.errors import InvalidRequest, PayloadTooLarge, first_fault, known
 from transformers_hem.feedback.records import REQUEST_ID_LENGTH, Feedback, Preferred, key_of
+from transformers_hem.serving.clients import client_of
 
 MOST: Final = 1000  # of one request
 SCALE: Final = (1.0, 5.0)  # of ratings that name none
@@ -19,11 +21,13 @@ _ANSWER: Final = 65_536
 _YEAR_9999: Final = 253_402_300_800.0
 _VERDICTS: Final = ("thumbs", "rating", "correct", "answer", "preferred")
 _WORDS: Final = r"^[^\x00-\x1f\x7f]+$"
+_HASH: Final = re.compile("[0-9a-f]{16}")  # of a client, as exports have it
 
 
 class Said(BaseModel):
     """One feedback, as a client sends it. `at` is the client's clock, in seconds since 1970 or as
-    ISO 8601; `key` makes it one however often it is sent."""
+    ISO 8601; `key` makes it one however often it is sent; `client` who says it, where that is not
+    who sends it: a name, or its hash as the store has it."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False
@@ -38,6 +42,7 @@ class Said(BaseModel):
     preferred: Preferred | None = None
     key: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     at: float | str | None = None
+    client: Annotated[str, Field(min_length=1, max_length=256, pattern=_WORDS)] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -74,13 +79,15 @@ _FIELDS: Final = tuple(Said.model_fields)
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Who sends it, and when. `key` is that of the whole request, by its header."""
+    """Who sends it, and when. `key` is that of the whole request, by its header. `names`: it may
+    say for others, as an admin may."""
 
     client: str
     origin: str
     now: float
     keeps_text: bool
     key: str = ""
+    names: bool = False
 
 
 def read_body(content: bytes, arrival: Arrival) -> list[Feedback]:
@@ -125,15 +132,15 @@ def _fault(error: ValidationError) -> str:
 
 
 def _feedback(said: Said, number: int, arrival: Arrival) -> Feedback:
-    given = said.key
+    given, client = said.key, _client(said, number, arrival)
     if given is None and arrival.key:
         given = f"{arrival.key}\0{number}"
     return Feedback(
-        key=uuid.uuid4().hex if given is None else key_of(arrival.client, given),
+        key=uuid.uuid4().hex if given is None else key_of(client, given),
         origin=arrival.origin,
         request_id=said.request_id,
         at=arrival.now,
-        client=arrival.client,
+        client=client,
         said_at=_time(said.at, number),
         thumb_up=None if said.thumbs is None else said.thumbs == "up",
         rating=said.rated(),
@@ -142,6 +149,18 @@ def _feedback(said: Said, number: int, arrival: Arrival) -> Feedback:
         corrected=said.answer is not None,
         answer=said.answer.replace("\0", "") if said.answer and arrival.keeps_text else None,
     )
+
+
+def _client(said: Said, number: int, arrival: Arrival) -> str:
+    """Raises InvalidRequest."""
+    if said.client is None:
+        return arrival.client
+    if not arrival.names:
+        raise InvalidRequest(
+            f"feedback[{number}]: 'client' is not known, but from an admin, who may send what "
+            "others say; leave it out"
+        )
+    return said.client if _HASH.fullmatch(said.client) else client_of({}, name=said.client)
 
 
 def _time(at: float | str | None, number: int) -> float | None:

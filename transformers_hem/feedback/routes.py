@@ -71,7 +71,12 @@ class FeedbackRoutes:
             caller = self._keys().check(request.headers)
             client = client_of(request.headers, self._client_header, caller.tenant)
             arrival = Arrival(
-                client, self._origin, time.time(), self._keeps_text, _key(request.headers)
+                client,
+                self._origin,
+                time.time(),
+                self._keeps_text,
+                _key(request.headers),
+                names=caller.admin,
             )
             unit = Unit(feedback=read_body(await request.body(), arrival))
             done = await self._kept(unit)

@@ -26,6 +26,7 @@ __all__ = [
     "operations_asked",
     "places_of",
     "sites_of",
+    "store_warnings",
     "timeouts_of",
     "with_one_file",
 ]

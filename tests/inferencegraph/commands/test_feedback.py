@@ -46,6 +46,18 @@ def test_a_file_is_sent_and_what_was_queued_counts_once(url: str, tmp_path: Path
     assert run("send", "--data", str(queue), "--url", url).startswith("2 there already\n")
 
 
+def test_what_many_users_said_is_sent_in_their_names(url: str, tmp_path: Path) -> None:
+    of_ada = {"request_id": "u1", "thumbs": "up", "client": "ada"}
+    said = [of_ada, {"request_id": "u1", "rating": 1}]
+    data = tmp_path / "said.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in said))
+    told = run("send", "--data", str(data), "--client", "bob", "--url", url, "--json")
+    assert {each["state"] for each in json.loads(told)} == {"new"}
+    for user in ("ada", "bob"):
+        deleted = run("delete", "--user", user, "--url", url)
+        assert deleted == "deleted: 0 decisions, 1 feedbacks\n"
+
+
 def test_bad_input_is_named(url: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="give a request's id"):
         run("send", "--url", url)

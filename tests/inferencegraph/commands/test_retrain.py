@@ -56,7 +56,6 @@ def test_versions_are_added_listed_and_rolled_back(hem: Hem, tmp_path: Path) -> 
     assert hem("--rollback", "2")[1] == "version 2 is in force again, instead of 1\n"
 
 
-
 def test_versions_are_a_table_that_fits_a_terminal(
     hem: Hem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,9 +113,7 @@ def test_a_retraining_beside_another_one_says_to_try_again(hem: Hem, tmp_path: P
     assert "is busy: a retraining, by process" in hem.error
 
 
-def test_a_better_router_that_can_not_be_put_in_force_is_an_error(
-    hem: Hem, tmp_path: Path
-) -> None:
+def test_a_better_router_that_can_not_be_put_in_force_is_an_error(hem: Hem, tmp_path: Path) -> None:
     """A file stands where the next version would go. What was found is kept, and told."""
     start = write_rows(tmp_path / "few.jsonl", queries(80, 1, hard=EASY[:2] + HARD[:2]))
     train(start, "LinearRouter", tmp_path / "start")

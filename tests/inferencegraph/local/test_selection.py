@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from inferencegraph.cli import main
-from inferencegraph.local.selection import jobs_left_out
+from inferencegraph.local.selection import jobs_hint, jobs_left_out
 from inferencegraph.read.documents import MANIFESTS
 from inferencegraph.read.kustomize import load
 from inferencegraph.spec.examples import example
@@ -129,6 +129,12 @@ def test_who_names_a_folder_above_is_told_which_are_below(tmp_path: Path, refuse
     (tmp_path / "values" / "values.yaml").write_text("replicas: 3\n")
     below = ", ".join(str(tmp_path / name) for name in ("a/site", "b", "plain"))
     assert refused(tmp_path).endswith(f"below have some, name one of them: {below}\n")
+
+
+def test_what_a_retraining_needs_beside_is_told_once() -> None:
+    (hint,) = jobs_hint(list(jobs_left_out(load(MANIFESTS / "lifelong"))))
+    assert "--router" in hint and "HEM_FEEDBACK_STORE" in hint
+    assert not list(jobs_hint(["Job backup does not run here; it is: tar -c /data"]))
 
 
 def test_jobs_are_told_with_what_a_person_can_run() -> None:

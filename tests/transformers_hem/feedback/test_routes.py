@@ -186,6 +186,27 @@ async def test_who_says_it_is_told_by_the_token_and_by_nothing_that_is_sent(
         assert {row["client"] for row in rows} == {client_of({}, name=n) for n in ("team", "other")}
 
 
+async def test_an_admin_sends_what_others_say_in_their_names(tmp_path: Path, keys: Path) -> None:
+    """So a cap on each client is one on each of them. A hash stays as it is: exports have it."""
+    other = client_of({}, name="other")
+    async with collecting(str(tmp_path / "feedback.db"), keys=keys) as (client, _):
+        await pushes(client, decided("r1"), headers=BOSS)
+        rows = [
+            {"request_id": "r1", "thumbs": "up", "client": "ada", "key": "k"},
+            {"request_id": "r1", "thumbs": "down", "client": other, "key": "k"},
+            {"request_id": "r1", "thumbs": "up"},
+        ]
+        for states in (["new"] * 3, ["duplicate", "duplicate", "new"]):
+            told = (await client.post("/feedback", json=rows, headers=BOSS)).json()["feedback"]
+            assert [each["state"] for each in told] == states
+        found = lines(await client.get("/feedback/export", headers=BOSS))
+        whose = {row["client"]: row["edge_score"] for row in found}
+        assert whose == {client_of({}, name="ada"): 1, other: 0, client_of({}, name="boss"): 1}
+        refused = await client.post("/feedback", json=rows, headers=TEAM)
+        assert refused.status_code == 400
+        assert "'client' is not known, but from an admin" in refused.json()["error"]
+
+
 async def test_what_a_user_said_and_asked_is_forgotten(place: Place, keys: Path) -> None:
     async with collecting(store_of(place), keys=keys) as (client, _):
         then = time.time() - 100

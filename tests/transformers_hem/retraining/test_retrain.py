@@ -158,9 +158,7 @@ def test_what_users_said_of_one_side_alone_is_too_little(versions: Versions, sto
     assert "HEM_FEEDBACK_SHADOW" in found.why
 
 
-def test_rows_that_are_too_few_to_judge_by_are_too_little(
-    versions: Versions, store: Store
-) -> None:
+def test_rows_that_are_too_few_to_judge_by_are_too_little(versions: Versions, store: Store) -> None:
     now = time.time()
     store.shadows(queries(150, 6), now - 1000, source="user")
     store.shadows(queries(15, 7), now - 800)
