@@ -13,6 +13,7 @@ from rich.console import Console
 
 from inferencegraph.commands.rating import HELP as RATINGS, read_rating, send_rating
 from predictors.contract import Delta
+from predictors.contract.names import SPECULATION, SPECULATION_REASON
 from predictors.errors import HEMError
 from predictors.passed_on import REQUEST_ID, forwarded_headers
 from predictors.upstream.attempt import Refusal
@@ -182,6 +183,7 @@ def _about(last: Delta, first: float | None, seconds: float, identity: str = "")
         facts.append(f"route {said['route']} ({said.get('reason')})")
     if said.get("score") is not None:
         facts.append(f"score {said['score']:.2f}, threshold {said.get('threshold', 0):.2f}")
+    facts += _drafts(said)
     if served_by := said.get("served_by") or last.served_by:
         facts.append(f"served by {served_by}")
     if said.get("degraded"):
@@ -196,6 +198,15 @@ def _about(last: Delta, first: float | None, seconds: float, identity: str = "")
     if said and identity:
         facts.append(f"id {identity}")
     return " · ".join(facts)
+
+
+def _drafts(said: Mapping[str, Any]) -> Iterator[str]:
+    """Where the edge's model drafts for the cloud's."""
+    if way := said.get(SPECULATION):
+        reason = said.get(SPECULATION_REASON)
+        yield f"speculation {way}{f' ({reason})' if reason else ''}"
+    if said.get("draft_rounds"):
+        yield f"{said['accepted_tokens']} of {said['drafted_tokens']} drafted tokens taken"
 
 
 def _costs(said: Mapping[str, Any]) -> Iterator[str]:

@@ -8,11 +8,15 @@ from typing import Any
 
 from inferencegraph.local.plan import Component, Plan
 from predictors.contract import TEXT_INPUT, text_request
+from predictors.embedded import PAIRS, PREFIX
 from predictors.errors import HEMError
 from predictors.upstream.attempt import as_json, attempt
 from predictors.upstream.client import Client, build_client
 
 EXAMPLE_QUERY = "What is 12 + 7?"
+# Of the long pair, which knows no sums alone.
+LONG_EXAMPLE_QUERY = "Shift by 3 seven times: ESOGAWUX."
+_LONG = {f"{PREFIX}{name}" for name in PAIRS["long"]}
 # A request with more numbers than that isn't one for a terminal.
 LARGEST_EXAMPLE = 256
 METADATA_SECONDS = 2.0
@@ -48,7 +52,12 @@ async def suggestions(plan: Plan, url: str) -> list[str]:
     for component, inputs in zip(asked, answers, strict=True):
         if inputs and all(item["name"] != TEXT_INPUT for item in inputs):
             return _for_tensors(url, component, inputs)
-    return [f'hem ask "{EXAMPLE_QUERY}" --url {url}', _curl(url, text_request([EXAMPLE_QUERY]))]
+    query = LONG_EXAMPLE_QUERY if any(map(_is_long, plan.components)) else EXAMPLE_QUERY
+    return [f'hem ask "{query}" --url {url}', _curl(url, text_request([query]))]
+
+
+def _is_long(component: Component) -> bool:
+    return any(word.rpartition("=")[2] in _LONG for word in component.command)
 
 
 def _services(plan: Plan) -> set[str]:

@@ -10,6 +10,18 @@ from predictors.contract import Answer, Delta
 DRAFTS = [{"model": "small", "cost": 9e-7}, {"model": "other"}]
 
 
+def test_it_says_what_became_of_drafts() -> None:
+    said = {"speculation": "speculative", "draft_rounds": 2, "drafted_tokens": 9}
+    last = Delta(answer=Answer("hi"), decision={**said, "accepted_tokens": 8})
+    shown = _about(last, None, 2.0)
+    assert shown == "speculation speculative · 8 of 9 drafted tokens taken · 2.0 s"
+    alone = Delta(
+        answer=Answer("hi"),
+        decision={"speculation": "cloud", "speculation_reason": "measured", "draft_rounds": 0},
+    )
+    assert _about(alone, None, 2.0) == "speculation cloud (measured) · 2.0 s"
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [

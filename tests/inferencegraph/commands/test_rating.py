@@ -3,7 +3,6 @@ doesn't."""
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -81,9 +80,11 @@ class OtherServer(Handler):
 @pytest.mark.parametrize("said", [(404, {"detail": "Not Found"}), (405, {}), (200, {"ok": True})])
 async def test_a_server_that_keeps_no_feedback_is_told(said: tuple[int, object]) -> None:
     handler = type("Handler", (OtherServer,), {"said": said})
-    with LoopbackServer(handler) as server:
-        with pytest.raises(InvalidRequest, match="this server keeps no feedback: HEM_FEEDBACK_"):
-            await send_rating(f"{server.origin}/v1", "", "r1", {"thumbs": "up"})
+    with (
+        LoopbackServer(handler) as server,
+        pytest.raises(InvalidRequest, match="this server keeps no feedback: HEM_FEEDBACK_STORE"),
+    ):
+        await send_rating(f"{server.origin}/v1", "", "r1", {"thumbs": "up"})
 
 
 @pytest.mark.parametrize("line", ["/uptime?", "up", "/rights of man", "What is /up?"])

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from inferencegraph.local.example_request import EXAMPLE_QUERY, chats, suggestions
+from inferencegraph.local.example_request import (
+    EXAMPLE_QUERY,
+    LONG_EXAMPLE_QUERY,
+    chats,
+    suggestions,
+)
 from inferencegraph.local.plan import Component, Plan
 from predictors.contract import TEXT_INPUT, text_request
 from tests.conftest import free_port
@@ -73,6 +78,14 @@ async def test_a_graph_of_language_models_is_asked_a_question() -> None:
     question, curl = await suggested(hem=[TEXT], edge=[TEXT])
     assert shlex.split(question) == ["hem", "ask", EXAMPLE_QUERY, "--url", URL]
     assert body_of(curl) == text_request([EXAMPLE_QUERY])
+
+
+async def test_the_long_pair_is_asked_what_it_knows() -> None:
+    command = ("python", "-m", "predictors", "--model_dir=embedded:long-edge")
+    edge = Component("edge", "edge", command, {}, free_port(), "/")
+    question, curl = await suggestions(Plan((edge,), {}, (GRAPH,)), URL)
+    assert shlex.split(question) == ["hem", "ask", LONG_EXAMPLE_QUERY, "--url", URL]
+    assert body_of(curl) == text_request([LONG_EXAMPLE_QUERY])
 
 
 @pytest.mark.parametrize("hem", [None, [], [{"no": "name"}]])
