@@ -21,7 +21,7 @@ RULES: Final = {
     "runtime": "a ServingRuntime's containers and formats",
     "places": "paths that only this machine has",
     "webhook": "what KServe's webhook refuses: one implementation, replicas, autoscaling, storage",
-    "feedback": "a file with feedback has one replica that writes it",
+    "feedback": "a file with feedback has one replica that writes it, and is where that runs",
     "storage": "storage URIs: their schemes, their claims",
     "selection": "a model's format, and a runtime that takes it by itself",
     "service-pods": "what Kubernetes refuses of the Deployments, Services and autoscalers that "

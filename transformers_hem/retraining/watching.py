@@ -50,7 +50,7 @@ class Check:
             f"{self.promised:g} at most"
         )
         if self.kept:
-            return told
+            return f"{told}: it may still be chance" if self.live.loss > self.promised else told
         if self.rolled_back_to is not None:
             return f"{told}: version {self.rolled_back_to} is in force again"
         return f"{told}: its promise is broken, and it stays in force: {self.stuck}"

@@ -17,9 +17,10 @@ from transformers_hem.lifelong.observations import Observation, Observations
 from transformers_hem.lifelong.scorer import Scorer
 from transformers_hem.reload.files import digest
 from transformers_hem.retraining.challenger import recalibrate
+from transformers_hem.retraining.live import Live
 from transformers_hem.retraining.running import retrain
 from transformers_hem.retraining.wanted import LIMITS, Wanted, limit_of
-from transformers_hem.retraining.watching import check
+from transformers_hem.retraining.watching import Check, check
 from transformers_hem.routers.scoring import open_router
 from transformers_hem.routers.training import train
 from transformers_hem.versions.folder import Versions
@@ -280,6 +281,13 @@ def test_a_promise_that_holds_is_left_alone(
     found = check(versions, store.path, dry_run=False)
     assert found.kept and found.live is not None and found.live.pairs == 300
     assert versions.current == 2
+
+
+@pytest.mark.parametrize(("loss", "told"), [(0.056, ": it may still be chance"), (0.02, "")])
+def test_a_loss_that_may_be_chance_is_told_so(loss: float, told: str) -> None:
+    live = Live(38, 90, 0.5, loss, low=-0.045, high=0.15, broken=False)
+    shown = Check(2, 0.05, live).sentence()
+    assert shown.endswith(f"38 shadow pairs), and promises 0.05 at most{told}")
 
 
 def test_a_store_that_is_not_there_is_told(versions: Versions, wanted: Wanted) -> None:
