@@ -1,12 +1,78 @@
-"""Requests at a steady rate over few connections, with as little work of their own as can be: what
-is measured is the server."""
+"""Requests at given moments, from a process of its own: what is measured is the server, and not
+what one client's loads do to each other.
+
+    python -m tests.benchmarks.feedback_load < LOAD.json > TAKEN.json
+"""
 
 import asyncio
+import gc
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import orjson
+import uvloop
+
 CONNECTIONS = 32
+START_SECONDS = 2.0  # until a process is there, and has all its connections
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """POST requests to `url`, each at its moment, by time.perf_counter(), which all processes of a
+    machine share. `body` is sent as it is, or, with `many`, so many feedbacks of requests whose
+    ids begin with `prefix`."""
+
+    url: str
+    moments: Sequence[float]
+    body: str = ""
+    many: int = 0
+    prefix: str = "r"
+
+    def content(self, number: int) -> bytes:
+        if not self.many:
+            return self.body.encode()
+        first = number * self.many
+        ids = [f"{self.prefix}{each}" for each in range(first, first + self.many)]
+        said = [{"request_id": each, "rating": 4, "key": each} for each in ids]
+        return orjson.dumps(said if self.many > 1 else said[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Of one request, in milliseconds. `due`: from its moment to its answer, so that one that waits
+    for a connection has waited, too. `sent`: from when it was sent; a timer is up to 1 ms late."""
+
+    moment: float
+    due: float
+    sent: float
+
+
+class Sending:
+    """A load in a process that has begun; it ends with its last request."""
+
+    def __init__(self, load: Load) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.feedback_load"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        assert self._process.stdin is not None
+        self._process.stdin.write(orjson.dumps(asdict(load)))
+        self._process.stdin.close()
+        self._process.stdin = None
+
+    def taken(self) -> list[Taken]:
+        """At its end. Raises AssertionError where a request was not answered with 200."""
+        out, _ = self._process.communicate()
+        assert self._process.returncode == 0
+        return [Taken(**each) for each in orjson.loads(out)]
 
 
 class Connection:
@@ -34,28 +100,43 @@ async def connected(url: str) -> Connection:
     return Connection(*await asyncio.open_connection(parts.hostname, parts.port))
 
 
-async def at_rate(
-    url: str, path: str, bodies: Callable[[int], bytes], rate: float, seconds: float
-) -> list[float]:
-    """Milliseconds from when each request was due to its answer: one that waits for a connection
-    has waited, too."""
+async def send(load: Load) -> list[Taken]:
+    path = urlsplit(load.url).path
     head = f"POST {path} HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\n".encode()
-    count, taken = int(rate * seconds), []
-    begin = time.perf_counter() + 0.2
+    taken: list[Taken] = []
 
     async def sender(first: int) -> None:
-        connection = await connected(url)
-        for number in range(first, count, CONNECTIONS):
-            due = begin + number / rate
-            if (wait := due - time.perf_counter()) > 0:
+        connection = await connected(load.url)
+        for number in range(first, len(load.moments), CONNECTIONS):
+            moment = load.moments[number]
+            if (wait := moment - time.perf_counter()) > 0:
                 await asyncio.sleep(wait)
-            await connection.post(head, bodies(number))
-            taken.append((time.perf_counter() - due) * 1000)
+            body = load.content(number)
+            begun = time.perf_counter()
+            await connection.post(head, body)
+            ended = time.perf_counter()
+            taken.append(Taken(moment, (ended - moment) * 1000, (ended - begun) * 1000))
         connection.close()
 
     await asyncio.gather(*(sender(first) for first in range(CONNECTIONS)))
     return taken
 
 
-def percentile(values: list[float], share: float) -> float:
+def steady(rate: float, seconds: float) -> list[float]:
+    begin = time.perf_counter() + START_SECONDS
+    return [begin + number / rate for number in range(int(rate * seconds))]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def main() -> None:
+    load = Load(**orjson.loads(sys.stdin.buffer.read()))
+    gc.disable()  # what is looked at is how long the server takes
+    taken = uvloop.run(send(load))
+    sys.stdout.buffer.write(orjson.dumps([asdict(each) for each in taken]))
+
+
+if __name__ == "__main__":
+    main()
