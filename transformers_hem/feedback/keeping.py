@@ -2,32 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Literal
 
-from sqlalchemy import BindParameter, Connection, bindparam, insert, or_, select
+from sqlalchemy import Connection
 
 from transformers_hem.feedback.faults import Conflict
-from transformers_hem.feedback.records import Decided, Feedback, as_row
-from transformers_hem.feedback.tables import DECISIONS, FEEDBACK
+from transformers_hem.feedback.records import Decided, Feedback
+from transformers_hem.feedback.statements import (
+    decisions_there,
+    keep_decisions,
+    keep_feedback,
+    requests_known,
+    said_before,
+)
 
 # new; said before, with this key; or another thing than this client said of this request before.
 State = Literal["new", "duplicate", "replaces"]
 # Client and source by request, and what they said, as digests.
 _Before = dict[tuple[str, str, str], set[str]]
-
-
-def _among(name: str) -> BindParameter[Any]:
-    return bindparam(name, expanding=True)
-
-
-# Made once: to make one takes longer than to execute it. Nobody asks for the rows' numbers.
-_INSERT_DECISIONS: Final = insert(DECISIONS).inline()
-_INSERT_FEEDBACK: Final = insert(FEEDBACK).inline()
-_SAID: Final = select(
-    *(FEEDBACK.c[name] for name in ("key", "digest", "request_id", "client", "source"))
-).where(or_(FEEDBACK.c.key.in_(_among("keys")), FEEDBACK.c.request_id.in_(_among("requests"))))
-_THERE: Final = select(DECISIONS.c.key).where(DECISIONS.c.key.in_(_among("keys")))
-_KNOWN: Final = select(DECISIONS.c.request_id).where(DECISIONS.c.request_id.in_(_among("requests")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +66,7 @@ def keep(connection: Connection, units: Sequence[Unit]) -> list[Done | Conflict]
     pairs = list(zip(units, found, strict=True))
     taken = [unit for unit, each in pairs if not isinstance(each, Conflict)]
     new = _keep_decisions(connection, taken)
-    if fresh:
-        rows = [{**as_row(each), "digest": digest} for each, digest in fresh]
-        connection.execute(_INSERT_FEEDBACK, rows)
+    keep_feedback(connection, fresh)
     known = _known(connection, taken)
     return [
         each if isinstance(each, Conflict) else _done(unit, each, new, known)
@@ -101,13 +91,11 @@ def _said(connection: Connection, units: Sequence[Unit]) -> tuple[dict[str, str]
     before: _Before = {}
     if not feedback:
         return digests, before
-    asked = {
-        "keys": [each.key for each in feedback],
-        "requests": list({each.request_id for each in feedback if each.source == "user"}),
-    }
-    for key, digest, *of in connection.execute(_SAID, asked):
+    keys = [each.key for each in feedback]
+    requests = list({each.request_id for each in feedback if each.source == "user"})
+    for key, digest, request, client, source in said_before(connection, keys, requests):
         digests[key] = digest
-        before.setdefault((of[0], of[1], of[2]), set()).add(digest)
+        before.setdefault((request, client, source), set()).add(digest)
     return digests, before
 
 
@@ -144,17 +132,14 @@ def _sorted(
 def _keep_decisions(connection: Connection, units: Sequence[Unit]) -> frozenset[str]:
     """Keys of those that are new. A server's own never come again."""
     pushed = [each.key for unit in units if unit.pushed for each in unit.decisions]
-    there = frozenset(connection.scalars(_THERE, {"keys": pushed})) if pushed else frozenset()
+    there = decisions_there(connection, pushed) if pushed else frozenset()
     rows: Mapping[str, Decided] = {
         each.key: each for unit in units for each in unit.decisions if each.key not in there
     }
-    if rows:
-        connection.execute(_INSERT_DECISIONS, [as_row(each) for each in rows.values()])
+    keep_decisions(connection, list(rows.values()))
     return frozenset(rows)
 
 
 def _known(connection: Connection, units: Sequence[Unit]) -> frozenset[str]:
     requests = {each.request_id for unit in units for each in unit.feedback}
-    if not requests:
-        return frozenset()
-    return frozenset(connection.scalars(_KNOWN, {"requests": list(requests)}))
+    return requests_known(connection, list(requests)) if requests else frozenset()

@@ -103,10 +103,20 @@ _NAMES: Final = {kind: [each.name for each in fields(kind)] for kind in (Decided
 _VALUES: Final = {kind: attrgetter(*names) for kind, names in _NAMES.items()}
 
 
+def names_of(kind: type[Decided] | type[Feedback]) -> list[str]:
+    """The columns' names."""
+    return _NAMES[kind]
+
+
+def as_values(record: Decided | Feedback) -> tuple[Any, ...]:
+    """In the order of the columns' names."""
+    values: tuple[Any, ...] = _VALUES[type(record)](record)
+    return values
+
+
 def as_row(record: Decided | Feedback) -> dict[str, Any]:
     """By the columns' names."""
-    kind = type(record)
-    return dict(zip(_NAMES[kind], _VALUES[kind](record), strict=True))
+    return dict(zip(names_of(type(record)), as_values(record), strict=True))
 
 
 def key_of(client: str, given: str) -> str:

@@ -9,7 +9,9 @@ DELETE /feedback          forgets, by request_id, client and before, for an admi
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any, Final
 
 import orjson
@@ -17,6 +19,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from predictors.errors import HEMError, InvalidRequest
+from predictors.serving.direct import add_posts
 from transformers_hem.feedback import metrics
 from transformers_hem.feedback.body import Arrival, read_body
 from transformers_hem.feedback.exporting import Asked, exported
@@ -35,6 +38,7 @@ EXPORT: Final = f"{PATH}/export"
 IDEMPOTENCY: Final = "idempotency-key"
 SECONDS: Final = 10.0  # for one answer
 _MOST_KEY: Final = 128
+_KIND: Final = attrgetter("feedback.source", "state")
 _AHEAD_SECONDS: Final = 5.0  # a client's clock that is further ahead is told so
 _REASONS: Final = {400: "invalid", 401: "denied", 403: "denied", 409: "conflict", 413: "invalid"}
 
@@ -60,10 +64,9 @@ class FeedbackRoutes:
         self._keeps_text = keeps_text
 
     def add_to(self, app: FastAPI) -> None:
-        app.add_api_route(PATH, self.post, methods=["POST"])
+        add_posts(app, {PATH: self.post, RECORDS: self.records}, {})
         app.add_api_route(PATH, self.tell, methods=["GET"])
         app.add_api_route(PATH, self.forget, methods=["DELETE"])
-        app.add_api_route(RECORDS, self.records, methods=["POST"])
         app.add_api_route(EXPORT, self.export, methods=["GET"])
 
     async def post(self, request: Request) -> Response:
@@ -143,10 +146,10 @@ class FeedbackRoutes:
                 f"the store did not answer within {SECONDS:g} s, so it is not known whether this "
                 "is kept: send it again, with the same keys"
             ) from None
-        for kept in done.kept:
-            metrics.FEEDBACK.labels(kept.feedback.source, kept.state).inc()
-            if not kept.known and kept.state != "duplicate":
-                metrics.UNKNOWN.inc()
+        for (source, state), count in Counter(map(_KIND, done.kept)).items():
+            metrics.FEEDBACK.labels(source, state).inc(count)
+        unknown = sum(not kept.known and kept.state != "duplicate" for kept in done.kept)
+        metrics.UNKNOWN.inc(unknown)
         return done
 
 

@@ -7,6 +7,7 @@ Nothing of it is done by the event loop but to put things into a queue, and to t
 import asyncio
 import logging
 import queue
+import sys
 import threading
 import time
 from collections import deque
@@ -33,8 +34,17 @@ MOST_WAITING: Final = 20_000  # records of callers who wait; decisions that wait
 LINGER_SECONDS: Final = 0.25  # decisions alone wait for more of them
 PACE_SECONDS: Final = 0.004  # from one commit to the next: under load each holds some callers'
 TIDY_SECONDS: Final = 60.0
+# By Python's default the server's loop waits 5 ms for the interpreter while this thread computes.
+SWITCH_SECONDS: Final = 0.0005
 _ATTEMPTS: Final = 3  # where another process writes the same at the same time
 Note = Callable[[], Unit]
+
+
+class _Noted:
+    """There are notes, where there were none."""
+
+
+_NOTED: Final = _Noted()
 
 
 @dataclass(slots=True)
@@ -61,10 +71,11 @@ class Writer:
         self._open = open
         self._tidy = tidy
         self._linger = linger
-        self._queue: queue.SimpleQueue[_Job | Note | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Job | _Noted | None] = queue.SimpleQueue()
         self._waiting = 0  # written by the loop's thread and by this one, under the lock
         self._lock = threading.Lock()
-        self._notes: deque[Note] = deque()
+        self._notes: deque[Note] = deque()  # of any thread
+        self._noted = False  # since they were taken
         self._late: deque[Unit] = deque()
         self._database: Database | None = None
         self._opened = False
@@ -75,6 +86,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="hem-feedback", daemon=True)
 
     def start(self) -> None:
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
         self._thread.start()
 
     def close(self, seconds: float = 8.0) -> None:
@@ -84,8 +96,13 @@ class Writer:
 
     def note(self, make: Note) -> None:
         """A decision, and what it says of one before; `make` is called in the writer's thread.
-        Never waits, never raises; it is lost where the process is killed within a moment."""
-        self._queue.put(make)
+        Never waits, never raises; it is lost where the process is killed within a moment.
+
+        The first one alone wakes the thread: that costs more than all else that is done here."""
+        self._notes.append(make)
+        if not self._noted:
+            self._noted = True
+            self._queue.put(_NOTED)
 
     async def keep(self, unit: Unit) -> Done:
         """Once it is durable. Raises Unusable, Overloaded, Conflict; then nothing of it is kept."""
@@ -117,7 +134,8 @@ class Writer:
         going = True
         while going:
             jobs, going = self._next()
-            if jobs or self._notes or self._late:
+            self._make_notes()
+            if jobs or self._late:
                 self._write([job for job in jobs if job.work is None])
             for job in jobs:
                 if job.work is not None:
@@ -126,7 +144,7 @@ class Writer:
         self._let_go()
 
     def _next(self) -> tuple[list[_Job], bool]:
-        """Those that wait; notes are put aside. False behind the last ones."""
+        """Those that wait, and none where notes have waited long enough. False behind the last."""
         jobs: list[_Job] = []
         until = time.monotonic() + (AGAIN_SECONDS if self._late else TIDY_SECONDS)
         size = 0
@@ -144,14 +162,10 @@ class Writer:
                 jobs.append(item)
                 size += max(1, item.unit.size)
                 continue
-            if not self._notes:
-                until = min(until, time.monotonic() + self._linger)
-            self._notes.append(item)
-            size += 1
+            until = min(until, time.monotonic() + self._linger)
         return jobs, True
 
     def _write(self, jobs: Sequence[_Job]) -> None:
-        self._make_notes()
         units = [*self._late, *(job.unit for job in jobs)]
         results: Sequence[Done | HEMError]
         try:
@@ -241,12 +255,12 @@ class Writer:
         self._tidy_at = time.monotonic() + (AGAIN_SECONDS if again else TIDY_SECONDS)
 
     def _make_notes(self) -> None:
-        for note in self._notes:
+        self._noted = False  # first: one that comes now is taken, or tells of itself anew
+        for _ in range(len(self._notes)):
             try:
-                self._late.append(note())
+                self._late.append(self._notes.popleft()())
             except Exception:  # one that can't be described must not take others with it
                 logger.exception("feedback: a decision is not kept")
-        self._notes.clear()
 
     def _drop(self) -> None:
         """The oldest of those that could not be written."""
