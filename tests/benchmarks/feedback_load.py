@@ -8,6 +8,7 @@ import asyncio
 import gc
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -57,22 +58,19 @@ class Sending:
     """A load in a process that has begun; it ends with its last request."""
 
     def __init__(self, load: Load) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.feedback_load"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-        )
-        assert self._process.stdin is not None
-        self._process.stdin.write(orjson.dumps(asdict(load)))
-        self._process.stdin.close()
-        self._process.stdin = None
+        self._out = tempfile.TemporaryFile()
+        with tempfile.TemporaryFile() as given:
+            given.write(orjson.dumps(asdict(load)))
+            given.seek(0)
+            command = [sys.executable, "-m", "tests.benchmarks.feedback_load"]
+            self._process = subprocess.Popen(command, stdin=given, stdout=self._out, cwd=ROOT)
 
     def taken(self) -> list[Taken]:
         """At its end. Raises AssertionError where a request was not answered with 200."""
-        out, _ = self._process.communicate()
-        assert self._process.returncode == 0
-        return [Taken(**each) for each in orjson.loads(out)]
+        assert self._process.wait() == 0
+        self._out.seek(0)
+        with self._out as out:
+            return [Taken(**each) for each in orjson.loads(out.read())]
 
 
 class Connection:
