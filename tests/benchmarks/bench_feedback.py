@@ -84,7 +84,9 @@ def test_feedback_costs_a_decision_nothing_that_shows(
         pairs = [(of(rounds[n]), of(rounds[n + 1])) for n in range(0, ROUNDS, 2)]
         ratio = median(alone / beside for alone, beside in pairs)
         alone, beside = (median(each) for each in zip(*pairs, strict=True))
-        print(f"\na decision, {name}: {alone:.3f} ms alone, {beside:.3f} ms with {BESIDE}/s", end="")
+        print(
+            f"\na decision, {name}: {alone:.3f} ms alone, {beside:.3f} ms with {BESIDE}/s", end=""
+        )
         print(f", ratio {ratio:.3f}", end="")
         if name != "p99":
             assert ratio > LEAST_RATIO

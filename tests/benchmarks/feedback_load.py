@@ -58,7 +58,7 @@ class Sending:
     """A load in a process that has begun; it ends with its last request."""
 
     def __init__(self, load: Load) -> None:
-        self._out = tempfile.TemporaryFile()
+        self._out = tempfile.TemporaryFile()  # noqa: SIM115 - closed where it is read
         with tempfile.TemporaryFile() as given:
             given.write(orjson.dumps(asdict(load)))
             given.seek(0)

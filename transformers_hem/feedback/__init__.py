@@ -12,6 +12,7 @@ database    what an open store is
 sqlite      a store in a file: one process that writes it, copies of it that somebody put back
 postgresql  a store that several servers write to
 opening     opens either
+statements  what the writer asks of a store again and again
 keeping     writes records, each once
 writer      the thread that writes; each commit holds what came during the one before
 room        makes room: by age, by rows, and what is to be forgotten
@@ -24,6 +25,7 @@ signals     retries, re-asks, and escalations that changed nothing
 heard       what a caller got of an answer
 shadow      compares a share of one side's answers with the other's
 pushing     sends on what an edge has collected
+rate        how much one client may send
 routes      the paths of the HEM server; client calls them
 collecting  all of it in one server; build makes it of settings
 """

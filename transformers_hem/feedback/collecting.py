@@ -9,6 +9,7 @@ from transformers_hem.feedback.database import Database
 from transformers_hem.feedback.opening import open_database
 from transformers_hem.feedback.place import Place
 from transformers_hem.feedback.pushing import Pusher
+from transformers_hem.feedback.rate import Rate
 from transformers_hem.feedback.recorder import Recorder
 from transformers_hem.feedback.room import Retention
 from transformers_hem.feedback.routes import FeedbackRoutes
@@ -44,6 +45,7 @@ class Collecting:
             origin=settings.origin,
             client_header=settings.client_header,
             keeps_text=keeps_text,
+            rate=Rate(settings.feedback_per_minute),
         )
         self._writer.start()
         self._pusher: Pusher | None = None

@@ -12,7 +12,8 @@ UNKNOWN = Counter(
 )
 REFUSED = Counter(
     "hem_feedback_refused_total",
-    "Requests with feedback that were refused: invalid, denied, conflict, unusable, overloaded.",
+    "Requests with feedback that were refused: invalid, denied, conflict, rate_limited, unusable, "
+    "overloaded.",
     ["reason"],
 )
 DECISIONS = Counter(

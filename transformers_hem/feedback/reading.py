@@ -38,6 +38,12 @@ class Example:
         return self.decided.served or self.decided.route
 
     @property
+    def own(self) -> bool | None:
+        """Whether the client who asked says it; None where one of both is not known."""
+        asked, says = self.decided.client, self.feedback.client
+        return asked == says if asked and says else None
+
+    @property
     def scores(self) -> tuple[float | None, float | None]:
         """Of the edge's and of the cloud's answer; None: not known."""
         said = self.feedback
@@ -70,6 +76,7 @@ class Example:
             "weight": self.weight,
             "source": self.feedback.signal or self.feedback.source,
             "client": self.feedback.client,
+            "own": self.own,
             "at": self.feedback.at,
             "decided_at": decided.at,
             "served": self.served,

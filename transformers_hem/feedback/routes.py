@@ -8,6 +8,7 @@ DELETE /feedback          forgets, by request_id, client and before, for an admi
 """
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from predictors.errors import HEMError, InvalidRequest
+from predictors.errors import HEMError, InvalidRequest, TooManyRequests
 from predictors.serving.direct import add_posts
 from transformers_hem.feedback import metrics
 from transformers_hem.feedback.body import Arrival, read_body
@@ -27,8 +28,10 @@ from transformers_hem.feedback.faults import AGAIN_SECONDS, Unusable
 from transformers_hem.feedback.keeping import Done, Kept, Unit
 from transformers_hem.feedback.place import Place
 from transformers_hem.feedback.pushed import read_pushed
+from transformers_hem.feedback.rate import Rate
 from transformers_hem.feedback.room import Forgetting, counted
 from transformers_hem.feedback.writer import Writer
+from transformers_hem.gateway.callers import ANONYMOUS
 from transformers_hem.gateway.keys import Keys
 from transformers_hem.serving.clients import client_of
 
@@ -40,7 +43,10 @@ SECONDS: Final = 10.0  # for one answer
 _MOST_KEY: Final = 128
 _KIND: Final = attrgetter("feedback.source", "state")
 _AHEAD_SECONDS: Final = 5.0  # a client's clock that is further ahead is told so
-_REASONS: Final = {400: "invalid", 401: "denied", 403: "denied", 409: "conflict", 413: "invalid"}
+_REASONS: Final = {
+    **{400: "invalid", 413: "invalid", 401: "denied", 403: "denied"},
+    **{409: "conflict", 429: "rate_limited"},
+}
 
 
 class FeedbackRoutes:
@@ -55,7 +61,9 @@ class FeedbackRoutes:
         origin: str,
         client_header: str,
         keeps_text: bool,
+        rate: Rate,
     ) -> None:
+        self._rate = rate
         self._writer = writer
         self._place = place
         self._keys = keys
@@ -73,6 +81,9 @@ class FeedbackRoutes:
         try:
             caller = self._keys().check(request.headers)
             client = client_of(request.headers, self._client_header, caller.tenant)
+            # Who has a token can't have more by naming other clients.
+            whose = client if caller.name == ANONYMOUS else caller.name
+            self._rate.check(whose)
             arrival = Arrival(
                 client,
                 self._origin,
@@ -82,6 +93,7 @@ class FeedbackRoutes:
                 names=caller.admin,
             )
             unit = Unit(feedback=read_body(await request.body(), arrival))
+            self._rate.take(whose, unit.size)
             done = await self._kept(unit)
         except HEMError as error:
             return refused(error)
@@ -156,8 +168,9 @@ class FeedbackRoutes:
 def refused(error: HEMError) -> Response:
     reason = _REASONS.get(error.status, "unusable" if isinstance(error, Unusable) else "overloaded")
     metrics.REFUSED.labels(reason).inc()
-    headers = {"retry-after": f"{AGAIN_SECONDS:.0f}"} if error.status == 503 else None
-    return JSONResponse({"error": str(error)}, error.status, headers=headers)
+    seconds = error.retry_after if isinstance(error, TooManyRequests) else AGAIN_SECONDS
+    wait = {"retry-after": str(math.ceil(seconds))} if error.status in (429, 503) else None
+    return JSONResponse({"error": str(error)}, error.status, headers=wait)
 
 
 def _answered(body: Mapping[str, Any]) -> Response:

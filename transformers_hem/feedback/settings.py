@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 _DAYS = 90.0
 _ROWS = 1_000_000
+_PER_MINUTE = 60_000
 
 
 class FeedbackSettings(BaseModel):
@@ -29,6 +30,11 @@ class FeedbackSettings(BaseModel):
         default=_ROWS,
         description="feedback: most decisions, and most feedbacks, that are kept; the oldest go "
         f"(default: {_ROWS})",
+    )
+    feedback_per_minute: Annotated[int, Field(ge=0)] = Field(
+        default=_PER_MINUTE,
+        description="feedback: most that one client may send in a minute, to each replica; who "
+        f"sends more gets 429 (default: {_PER_MINUTE}; 0: as many as come)",
     )
     feedback_sync: Literal["full", "normal"] = Field(
         default="normal",

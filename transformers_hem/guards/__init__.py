@@ -3,6 +3,7 @@
 base           what a guard is
 admission      counts what goes to the cloud, once, for the guards that count
 availability   at the edge while the cloud is down
+buckets        so many at once, and so many a second, of each client
 budget         at the edge once what may be spent is spent
 languages      to a side by the language of a query
 maintenance    to a side while somebody says so

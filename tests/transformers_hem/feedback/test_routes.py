@@ -232,6 +232,35 @@ async def test_what_a_user_said_and_asked_is_forgotten(place: Place, keys: Path)
             assert (await client.delete(f"/feedback{query}", headers=BOSS)).status_code == 400
 
 
+async def test_a_row_tells_whether_the_client_who_asked_says_it(tmp_path: Path, keys: Path) -> None:
+    async with collecting(str(tmp_path / "feedback.db"), keys=keys) as (client, _):
+        asked = (decided("r1", client=client_of({}, name="team")), decided("r2", client=""))
+        await pushes(client, *asked, headers=BOSS)
+        body = [{"request_id": each, "thumbs": "up"} for each in ("r1", "r2")]
+        for headers in (TEAM, OTHER):
+            await client.post("/feedback", json=body, headers=headers)
+        rows = lines(await client.get("/feedback/export", headers=BOSS))
+        assert {(row["request_id"], row["own"]) for row in rows} == {
+            *(("r1", True), ("r1", False)),
+            ("r2", None),  # nobody knows who asked
+        }
+
+
+async def test_who_sends_too_much_is_429_and_others_are_not(tmp_path: Path, keys: Path) -> None:
+    one = {"request_id": "r1", "thumbs": "up"}
+    options: dict[str, Any] = {"keys": keys, "client_header": "x-user", "feedback_per_minute": 3}
+    async with collecting(str(tmp_path / "feedback.db"), **options) as (client, _):
+        for body, status in ((one, 200), ([one] * 4, 200), (one, 429), (one, 429)):
+            named = {**TEAM, "x-user": f"someone {status}"}  # gives the token no more
+            reply = await client.post("/feedback", json=body, headers=named)
+            assert reply.status_code == status, reply.text
+        assert "3 feedbacks a minute" in reply.json()["error"]
+        assert 50 < int(reply.headers["retry-after"]) <= 60  # 2 too many, and 1 to send
+        assert (await client.post("/feedback", json=one, headers=OTHER)).status_code == 200
+        told = await client.get("/feedback", headers=BOSS)
+        assert told.json()["feedback"]["rows"] == 6
+
+
 async def test_texts_are_kept_only_where_they_may_be(place: Place) -> None:
     right = {"request_id": "r1", "answer": "It is 2."}
     for keeps, expected in (("off", False), ("on", True)):

@@ -9,6 +9,7 @@ from tests.transformers_hem.feedback.records import decided, said
 from transformers_hem.feedback.keeping import Unit
 from transformers_hem.feedback.opening import open_database
 from transformers_hem.feedback.place import Place
+from transformers_hem.feedback.reading import reading, records_after
 from transformers_hem.feedback.room import counted
 from transformers_hem.feedback.writer import Writer
 
@@ -25,6 +26,29 @@ async def test_each_of_many_callers_is_answered_for_its_own(place: Place) -> Non
     found = await asyncio.gather(*(writer.keep(unit) for unit in units))
     for unit, done in zip(units, found, strict=True):
         assert [(kept.feedback, kept.known) for kept in done.kept] == [(unit.feedback[0], True)]
+    await asyncio.to_thread(writer.close)
+
+
+async def test_decisions_are_written_soon_also_where_feedback_has_taken_others_along(
+    place: Place,
+) -> None:
+    writer = started(place)
+
+    def rows() -> int:
+        with reading(place) as connection:
+            return len(records_after(connection, "decisions", 0, 100))
+
+    async def written(count: int) -> None:  # nothing that this asks wakes the writer
+        async with asyncio.timeout(5):
+            while rows() < count:
+                await asyncio.sleep(0.4)  # longer than decisions wait for each other
+
+    for number in range(3):
+        writer.note(lambda: Unit((decided("r"),)))
+        await writer.keep(Unit((), (said("r"),)))
+        await written(2 * number + 1)
+        writer.note(lambda: Unit((decided("r"),)))
+        await written(2 * number + 2)
     await asyncio.to_thread(writer.close)
 
 
