@@ -29,6 +29,12 @@ Store = Annotated[
         show_default=False,
     ),
 ]
+Own = Annotated[
+    bool,
+    typer.Option(
+        "--own", help="Leave out what another client says of an answer than the one who asked."
+    ),
+]
 Data = Annotated[
     list[Path] | None,
     typer.Option(help="Labelled rows as for hem train; repeatable.", show_default=False),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 NO_TEXT: Final = "no text of the query was kept"
 NO_SIDE: Final = "neither side's quality is known"
 NO_CHANCE: Final = "a shadow pair whose chance was not written down"
+NOT_OWN: Final = "said by another client than the one who asked"
 NO_DECISION: Final = (
     "its decision is not in the store: deleted by age or number before the feedback came, or not "
     "arrived yet"
@@ -39,12 +40,13 @@ class Gathered:
     left_out: dict[str, int]
 
 
-def gather(base: Sequence[Path], store: str, *, hidden: bool) -> Gathered:
-    """`hidden`: the learner takes queries of which only a LinearRouter's features were kept.
-    Raises ConfigurationError, also where all rows lack the text that the learner needs."""
+def gather(base: Sequence[Path], store: str, *, hidden: bool, own: bool = False) -> Gathered:
+    """`hidden`: the learner takes queries of which only a LinearRouter's features were kept. `own`:
+    not what another client says than the one who asked. Raises ConfigurationError, also where all
+    rows lack the text that the learner needs."""
     counts: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
-    rows = chain(of_base(base), _of_store(store, hidden, left_out))
+    rows = chain(of_base(base), _of_store(store, hidden, own, left_out))
     seen = Observations.of(_counted(rows, counts))
     if not len(seen) and left_out[NO_TEXT] and not hidden:
         told = ", ".join(f"{count}: {why}" for why, count in left_out.items())
@@ -58,7 +60,7 @@ def _counted(rows: Iterable[Observation], counts: Counter[str]) -> Iterator[Obse
         yield row
 
 
-def _of_store(store: str, hidden: bool, left_out: Counter[str]) -> Iterator[Observation]:
+def _of_store(store: str, hidden: bool, own: bool, left_out: Counter[str]) -> Iterator[Observation]:
     """What can't be used is counted in `left_out`. Raises ConfigurationError."""
     if not store:
         return
@@ -66,7 +68,7 @@ def _of_store(store: str, hidden: bool, left_out: Counter[str]) -> Iterator[Obse
 
     with open_store(store) as connection:
         for example in examples(connection):
-            row = of_example(example, hidden=hidden)
+            row = of_example(example, hidden=hidden, own=own)
             if isinstance(row, str):
                 left_out[row] += 1
             else:
@@ -148,9 +150,11 @@ def open_store(store: str) -> "Iterator[Connection]":
         raise ConfigurationError(f"--store can't be read: {error}") from None
 
 
-def of_example(example: "Example", *, hidden: bool) -> Observation | str:
+def of_example(example: "Example", *, hidden: bool, own: bool = False) -> Observation | str:
     """Or why it can't be used."""
     decided, said = example.decided, example.feedback
+    if own and said.source == "user" and example.own is False:
+        return NOT_OWN
     edge, cloud = example.scores
     kind = _KINDS[said.source]
     if edge is None and cloud is None:

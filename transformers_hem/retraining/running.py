@@ -129,7 +129,8 @@ class _Retraining:
 
     def _set(self) -> tuple[Gathered, Rows]:
         wanted, champion = self._wanted, self._champion
-        gathered = gather(wanted.base, wanted.store, hidden=self._name == HIDDEN)
+        hidden = self._name == HIDDEN
+        gathered = gather(wanted.base, wanted.store, hidden=hidden, own=wanted.own)
         known = read_fingerprints(champion.directory) if champion else None
         seen, base = gathered.seen, gathered.base
         return gathered, judges(seen, base, known or frozenset(), self._limit, wanted.seed)

@@ -20,7 +20,8 @@ LIMITS: Final[Mapping[str, int]] = {"KernelRouter": 6000}
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """`folder` has the versions. `base` are files of labelled rows, `store` is a store of feedback,
-    empty where there is none.
+    empty where there is none. `own`: of feedback not what is known to come from another client than
+    the one who asked.
 
     `algorithm`, `target` and `confidence` are by default those of the version in force. `limit`: at
     most so many rows are learned from, the newest and a draw of the others; None: as `LIMITS` says.
@@ -29,6 +30,7 @@ class Wanted:
     folder: Path
     base: tuple[Path, ...] = ()
     store: str = ""
+    own: bool = False
     algorithm: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     target: Target | None = None

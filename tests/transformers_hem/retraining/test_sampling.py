@@ -12,7 +12,7 @@ from tests.transformers_hem.retraining.queries import Store, queries
 from transformers_hem.algorithms.base import Route
 from transformers_hem.feedback.reading import Example
 from transformers_hem.lifelong.observations import Observation, Observations
-from transformers_hem.retraining.gathering import of_example, read_store
+from transformers_hem.retraining.gathering import NOT_OWN, gather, of_example, read_store
 from transformers_hem.retraining.live import live_loss
 from transformers_hem.retraining.sampling import sampled
 
@@ -80,6 +80,16 @@ def test_who_prefers_a_side_has_seen_both_without_a_shadow() -> None:
     assert isinstance(row, Observation)
     assert (row.edge, row.cloud, row.client) == (0.0, 1.0, "c1")
     assert row.propensity.sees_both == 1.0
+
+
+def test_what_others_say_of_an_answer_is_left_out_where_that_is_wanted(store: Store) -> None:
+    store.shadows(queries(10, 1), 1000.0, source="user")
+    store.shadows(queries(5, 2), 2000.0, source="user", client="another")
+    store.shadows(queries(3, 3), 3000.0, client="")
+    everybody = gather([], store.path, hidden=False)
+    assert (everybody.rows, everybody.left_out) == ({"explicit": 15, "shadow": 3}, {})
+    own = gather([], store.path, hidden=False, own=True)
+    assert (own.rows, own.left_out) == ({"explicit": 10, "shadow": 3}, {NOT_OWN: 5})
 
 
 def test_a_promise_that_breaks_after_many_pairs_is_seen() -> None:
