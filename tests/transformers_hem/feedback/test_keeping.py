@@ -30,6 +30,15 @@ def read(database: Database) -> list[Example]:
         return list(examples(connection))
 
 
+def test_what_hem_itself_noticed_is_kept_where_nobody_said_anything(opens: Opens) -> None:
+    database = opens()
+    noticed = said("r1 \u00e9\u4e2d\"'", source="signal", signal="retry")
+    (done,) = kept(database, Unit((decided(noticed.request_id),), (noticed,)))
+    assert states(done) == ["new"]
+    (example,) = read(database)
+    assert example.feedback == noticed
+
+
 def test_what_was_kept_is_there_when_it_is_opened_again(opens: Opens) -> None:
     first = opens()
     decision = decided("r1", features=b"\x01\x02", score=0.1)
