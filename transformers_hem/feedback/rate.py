@@ -24,7 +24,7 @@ class Rate:
         self._buckets = Buckets(most, self._a_second, clients, timer)
 
     def check(self, client: str) -> None:
-        """Before anything is read. Raises TooManyRequests."""
+        """Before a body is looked at. Raises TooManyRequests."""
         if not self._most:
             return
         left = self._buckets.left(self._buckets.whose(client))
