@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import Context
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeAlias, TypeVar
@@ -28,6 +29,9 @@ Read: TypeAlias = Callable[[httpx.Response, float], Awaitable[T]]
 DEFAULT_MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 CODINGS: Final = frozenset({"identity", "gzip", "x-gzip", "deflate"})
 PART_BYTES: Final = 64 * 1024  # of what is unpacked at once
+END_SECONDS: Final = 1.0  # for the end of a body that has said all
+_SAID_ALL: Final = "hem_said_all"  # an extension of responses
+_ENDING: Final[set[asyncio.Task[None]]] = set()  # else nothing would hold them
 
 # What the caller can mend. Everything else says that the server that was called is at fault.
 CALLERS_FAULT: Final = frozenset({400, 413, 422})
@@ -109,9 +113,35 @@ async def attempt(
                 wait = retry_after(response.headers)
                 raise refused(Refusal(where, response.status_code, reason, wait, body))
             finally:
-                await response.aclose()
+                if _SAID_ALL in response.extensions and not response.is_closed:
+                    _end_soon(response)
+                else:
+                    await response.aclose()
     except CONNECTION_ERRORS as error:
         raise connection_failure(error, where, redaction) from None
+
+
+def said_all(response: httpx.Response) -> None:
+    """By who reads a body whose end says nothing more, as that of an event stream behind its last
+    event: nobody waits for it, but its connection is closed only where it does not come soon."""
+    response.extensions[_SAID_ALL] = True
+
+
+def _end_soon(response: httpx.Response) -> None:
+    ending = asyncio.get_running_loop().create_task(_to_the_end(response), context=Context())
+    _ENDING.add(ending)
+    ending.add_done_callback(_ENDING.discard)
+
+
+async def _to_the_end(response: httpx.Response) -> None:
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    try:
+        with suppress(*CONNECTION_ERRORS, HEMError, zlib.error):  # a late end is one of the first
+            async with asyncio.timeout(END_SECONDS):
+                async for _ in response.stream:
+                    pass
+    finally:
+        await response.aclose()
 
 
 def as_json(read: Callable[[Any], T]) -> Read[T]:

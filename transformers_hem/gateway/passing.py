@@ -2,10 +2,11 @@
 and what it cost."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from predictors.upstream.attempt import Declined
 from predictors.upstream.openai.choice import (
+    ABOUT,
     BROKEN,
     WITHHELD,
     finish_reason,
@@ -15,11 +16,6 @@ from predictors.upstream.openai.choice import (
 from transformers_hem.gateway.events import event_of, payload
 from transformers_hem.gateway.said import Said, text_of, with_text
 from transformers_hem.gateway.served import HEM, Served
-
-# Fields of an event that is no error.
-ABOUT: Final = frozenset(
-    {"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"}
-)
 
 Rewrite = Callable[[dict[str, Any]], dict[str, Any] | None]
 

@@ -10,14 +10,16 @@ import orjson
 from predictors.contract import CLOUD, Delta, Query
 from predictors.contract.openai.responses import ChatWriter, CompletionWriter
 from predictors.errors import HEMError
+from predictors.upstream.attempt import said_all
 from predictors.upstream.client import Response as Answer
 from predictors.upstream.json_body import parse_json
 from predictors.upstream.ledger.decision import decided
 from predictors.upstream.openai.answer import streamed_answer, whole_answer
 from predictors.upstream.openai.bodies import COMPLETIONS
+from predictors.upstream.openai.events import Events
 from predictors.upstream.openai.refusals import UnsupportedFields
 from predictors.upstream.redaction import logged
-from transformers_hem.gateway.events import Events, event_of, is_done
+from transformers_hem.gateway.events import event_of, is_done
 from transformers_hem.gateway.first_answer import APIS, as_events
 from transformers_hem.gateway.hold import Hold
 from transformers_hem.gateway.outlet import Outlet
@@ -164,6 +166,7 @@ class Relay:
             for event in events.cut(chunk):
                 if is_done(event):
                     passing.require_answer()
+                    said_all(answer)
                     return await self._finish()
                 passing.take(event)
             if passing.parts != parts:

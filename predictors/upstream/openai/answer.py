@@ -2,38 +2,38 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
-import orjson
-from httpx_sse import ServerSentEvent
 
-from predictors.contract import Answer, Delta, is_telemetry
+from predictors.contract import Answer, Delta, ScoredToken, is_telemetry
 from predictors.contract.usage import cached_of
-from predictors.upstream.attempt import Declined, error_reason
+from predictors.upstream.attempt import Declined, error_reason, said_all
 from predictors.upstream.json_body import parse_json, whole_pairs
 from predictors.upstream.ledger.sent import used
 from predictors.upstream.openai.bodies import API
 from predictors.upstream.openai.choice import (
+    Choice,
     ended_by,
     finish_reason,
     first_choice,
+    piece,
     raise_error,
     reasoning,
     refusal,
     tool_calls,
 )
-from predictors.upstream.openai.events import events
+from predictors.upstream.openai.events import Event, arriving, read_event
 from predictors.upstream.openai.logprobs import scored_tokens
 from predictors.upstream.openai.signals import PrefixSignals
 from predictors.upstream.parts import Give
 
-END: Final = "[DONE]"
+END: Final = b"[DONE]"
 NO_CHOICES: Final = "not a completion: it has no choices"
 # Seconds for what follows the end of the text: the token counts, and that the stream ends.
 AFTER_THE_END: Final = 5.0
-NOTHING: Final = Delta()
 DECISION: Final = "hem"  # the extra object of a gateway of ours
 
 
@@ -82,51 +82,80 @@ async def streamed_answer(
     """Raises ValueError where it is no stream of completions, breaks off, or holds an error;
     Declined."""
     stream = _Stream(api, begin)
-    async for event in events(response, lambda: AFTER_THE_END if stream.finished else None):
-        if stream.take(event):
-            break
-        if give is not None and (part := stream.new()):
-            await give(part)
+    async with aclosing(arriving(response, stream.patience)) as coming:
+        async for events in coming:
+            if stream.take(events):
+                said_all(response)
+                break
+            if give is not None and (part := stream.new()):
+                await give(part)
     return stream.last()
 
 
 @dataclass(slots=True)
+class _Unread:
+    """What nobody took yet."""
+
+    text: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    tokens: list[ScoredToken] = field(default_factory=list)
+    calls: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.text or self.reasoning or self.tokens or self.calls)
+
+
+@dataclass(slots=True)
 class _Stream:
-    """`parts` of the text, and when each came after `begin`; `finished` once the text is whole.
-    `unread` are the parts that nobody took yet, `half` a surrogate whose other half is to come."""
+    """`parts` of the text; `first` and `latest`: when one came, after `begin`. `finished` once the
+    text is whole. `half` is a surrogate whose other half is to come."""
 
     api: API
     begin: float
-    parts: list[tuple[str, float]] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+    first: float = 0.0
+    latest: float = 0.0
     refusals: list[str] = field(default_factory=list)
     signals: PrefixSignals = field(default_factory=PrefixSignals)
     described: dict[str, Any] = field(default_factory=dict)
-    unread: list[Delta] = field(default_factory=list)
+    unread: _Unread = field(default_factory=_Unread)
     half: str = ""
     begun: bool = False
     finished: bool = False
     finish: str = ""
 
-    def take(self, event: ServerSentEvent) -> bool:
-        """Whether it was the last one. An event without an object in it says nothing: a ping."""
-        data = event.data.strip()
-        if data == END:
-            self.finished = True
-            return True
-        if event.event == "error":
-            _raise_event(data)
-        if not data.startswith(("{", "[")):
-            return False
-        try:
-            body = parse_json(data)
-        except orjson.JSONDecodeError:
-            if self.finished:
-                return False
-            raise
-        self._take_body(body)
+    def patience(self) -> float | None:
+        return AFTER_THE_END if self.finished else None
+
+    def take(self, events: Sequence[bytes]) -> bool:
+        """What arrived together; whether the last one is among them."""
+        at = time.perf_counter() - self.begin
+        for event in map(read_event, events):
+            if event.data.strip() == END:
+                self.finished = True
+                return True
+            self._take(event, at)
         return False
 
-    def _take_body(self, body: Any) -> None:
+    def _take(self, event: Event, at: float) -> None:
+        """An event without an object in it says nothing: a ping."""
+        data = event.data.strip()
+        if event.name == "error":
+            _raise_event(data)
+        if not data.startswith((b"{", b"[")):
+            return
+        try:
+            body = _parsed(data)
+        except ValueError:
+            if not self.finished:
+                raise
+            return
+        if self.begun and (choice := piece(body)) is not None:
+            self._take_text(choice, at)
+        else:
+            self._take_body(body, at)
+
+    def _take_body(self, body: Any, at: float) -> None:
         choice = first_choice(body)
         for name in ("model", "usage", DECISION):
             if value := body.get(name):
@@ -139,24 +168,32 @@ class _Stream:
         self.finished = self.finished or self.finish != ""
         if said := refusal(choice):
             self.refusals.append(said)
+        self._take_text(choice, at)
+        if thought := reasoning(choice):
+            self.unread.reasoning.append(thought)
+        self.unread.tokens += scored_tokens(choice)
+        self.unread.calls += tool_calls(choice)
+
+    def _take_text(self, choice: Choice, at: float) -> None:
         if text := self.api.delta(choice):
-            self.parts.append((text, time.perf_counter() - self.begin))
-        part = Delta(text, reasoning(choice), scored_tokens(choice), tool_calls(choice))
-        if part != NOTHING:
-            self.unread.append(part)
+            if not self.parts:
+                self.first = at
+            self.latest = at
+            self.parts.append(text)
+            self.unread.text.append(text)
 
     def new(self) -> Delta | None:
         """What came since it was asked last, without half a character at its end."""
         if not self.unread:
             return None
-        part = self._unread()
-        text = self.half + part.text
+        unread, self.unread = self.unread, _Unread()
+        text = self.half + "".join(unread.text)
         self.half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        whole = whole_pairs(text.removesuffix(self.half) if self.half else text)
-        return replace(
-            part,
-            text=whole,
-            reasoning=whole_pairs(part.reasoning),
+        return Delta(
+            whole_pairs(text.removesuffix(self.half) if self.half else text),
+            whole_pairs("".join(unread.reasoning)),
+            tuple(unread.tokens),
+            tuple(unread.calls),
             served_by=_model(self.described),
         )
 
@@ -165,31 +202,40 @@ class _Stream:
             raise ValueError(NO_CHOICES if self.finished else "a stream that broke off")
         if said := "".join(self.refusals):
             raise Declined(said)
-        latencies = _latencies(self.described, [at for _, at in self.parts])
-        text = "".join(text for text, _ in self.parts)
-        answer = _answer(text, self.signals, self.described, latencies)
-        part = self._unread()
-        return replace(
-            part,
-            text=whole_pairs(self.half + part.text),
-            reasoning=whole_pairs(part.reasoning),
-            finish_reason=ended_by(self.finish),
-            answer=answer,
-            served_by=answer.served_by,
-            decision=_decision(self.described),
-        )
-
-    def _unread(self) -> Delta:
-        unread, self.unread = self.unread, []
+        answer = _answer("".join(self.parts), self.signals, self.described, self._latencies())
+        unread, self.unread = self.unread, _Unread()
         return Delta(
-            "".join(part.text for part in unread),
-            "".join(part.reasoning for part in unread),
-            tuple(token for part in unread for token in part.tokens),
-            tuple(call for part in unread for call in part.tool_calls),
+            whole_pairs(self.half + "".join(unread.text)),
+            whole_pairs("".join(unread.reasoning)),
+            tuple(unread.tokens),
+            tuple(unread.calls),
+            ended_by(self.finish),
+            answer,
+            answer.served_by,
+            _decision(self.described),
         )
 
+    def _latencies(self) -> dict[str, float]:
+        """From when the parts of the text came. Between tokens only where more than one part came:
+        else it is unknown."""
+        if not self.parts:
+            return {}
+        told = {"time_to_first_token": self.first}
+        count = _usage(self.described).get("completion_tokens") or 0
+        if len(self.parts) > 1 and count > 1:
+            told["inter_token_latency"] = (self.latest - self.first) / (count - 1)
+        return told
 
-def _raise_event(data: str) -> None:
+
+def _parsed(data: bytes) -> Any:
+    """Also what is not UTF-8: HTML's standard has U+FFFD for it."""
+    try:
+        return parse_json(data)
+    except ValueError:
+        return parse_json(data.decode(errors="replace"))
+
+
+def _raise_event(data: bytes) -> None:
     """Of an event that is called an error, whatever is in it."""
     try:
         body = parse_json(data)
@@ -197,21 +243,7 @@ def _raise_event(data: str) -> None:
         body = None
     if isinstance(body, dict):
         raise_error(body if body.get("error") else {"error": body})
-    raise ValueError(f"an error: {error_reason(data.encode())}")
-
-
-def _latencies(described: Mapping[str, Any], seconds: Sequence[float]) -> dict[str, float]:
-    """From when the parts of the text came. Between tokens only where more than one part came:
-    else it is unknown."""
-    if not seconds:
-        return {}
-    first, last = seconds[0], seconds[-1]
-    count = _usage(described).get("completion_tokens") or 0
-    between = len(seconds) > 1 and count > 1
-    return {
-        "time_to_first_token": first,
-        **({"inter_token_latency": (last - first) / (count - 1)} if between else {}),
-    }
+    raise ValueError(f"an error: {error_reason(data)}")
 
 
 def _answer(

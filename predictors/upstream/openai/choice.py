@@ -30,6 +30,34 @@ UNFINISHED: Final = frozenset({"", "null", "none"})
 # Parts of a content that are its text; others are reasoning, references, and the like.
 TEXT_PARTS: Final = frozenset({"text", "output_text"})
 
+# Fields of an event, its choice and that one's delta that say nothing beside a piece of text.
+ABOUT: Final = frozenset(
+    {"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"}
+)
+_PLACE: Final = frozenset(
+    {"index", "delta", "text", "finish_reason", "logprobs", "stop_reason", "token_ids"}
+)
+_SAID: Final = frozenset({"role", "content"})
+
+
+def piece(event: Any) -> Choice | None:
+    """The choice of an event that may have a piece of text and has nothing else, as nearly all do;
+    None where it has to be looked at closely."""
+    if type(event) is not dict or not ABOUT.issuperset(event) or event.get("usage"):
+        return None
+    choices = event.get("choices")
+    if type(choices) is not list or len(choices) != 1 or event.get("object") == "error":
+        return None
+    choice = choices[0]
+    if type(choice) is not dict or not _PLACE.issuperset(choice):
+        return None
+    if choice.get("finish_reason") is not None or choice.get("logprobs"):
+        return None
+    delta = choice.get("delta")
+    if delta is not None and not (type(delta) is dict and _SAID.issuperset(delta)):
+        return None
+    return choice
+
 
 def first_choice(response: Any) -> Choice | None:
     """None where there is none, as in a stream's event of usage alone, or its ping.

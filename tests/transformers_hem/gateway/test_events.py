@@ -1,34 +1,7 @@
-"""Events are whole whatever the network makes of them."""
+"""What is in an event that goes through the gateway."""
 
-from hypothesis import given, strategies as st
-
-from transformers_hem.gateway.events import Events, event_of, is_done, payload
-
-EVENTS = [
-    b'data: {"a": 1}\n\n',
-    b": ping\n\n",
-    'data: {"text": "\N{GRINNING FACE} \N{CJK UNIFIED IDEOGRAPH-4E2D}"}\n\n'.encode(),
-    b'data: {"a": 2}\r\n\r\n',
-    b'event: x\ndata: {"a":\ndata: 3}\n\n',
-    b"data: [DONE]\n\n",
-]
-
-
-@given(st.lists(st.sampled_from(EVENTS)), st.lists(st.integers(1, 40)))
-def test_chunks_of_any_size_are_the_same_events(sent: list[bytes], sizes: list[int]) -> None:
-    data, cut, at = b"".join(sent), [], 0
-    events = Events()
-    for size in [*sizes, len(data) + 1]:
-        cut += list(events.cut(data[at : at + size]))
-        at += size
-    assert cut == sent
-    assert events.rest() == b""
-
-
-def test_an_event_without_its_end_is_kept() -> None:
-    events = Events()
-    assert list(events.cut(b"data: 1\n\ndata: [DONE]\n")) == [b"data: 1\n\n"]
-    assert is_done(events.rest())
+from tests.predictors.upstream.test_events import EVENTS
+from transformers_hem.gateway.events import event_of, is_done, payload
 
 
 def test_what_an_event_holds() -> None:
