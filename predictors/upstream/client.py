@@ -292,10 +292,11 @@ class ToldHandler(ResponseHandler):
     received: Callable[[int], None] | None = None
 
     def data_received(self, data: bytes) -> None:
-        if self.received is not None:
-            self.received(len(data))
-        if self.arrival is not None:
-            self.arrival.head(data)
+        if data:  # else aiohttp goes on with what it has, behind each read
+            if self.received is not None:
+                self.received(len(data))
+            if self.arrival is not None and not self.arrival.headed:
+                self.arrival.head(data)
         super().data_received(data)
         # aiohttp tells who waits for a head; who reads a body would wait for ever.
         error = self.exception()

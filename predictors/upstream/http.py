@@ -59,6 +59,8 @@ class HTTPUpstream:
         self._urls: dict[str, URL] = {}  # parsed once, by the path
         self._client = client or build_client(limits.timeout, connect=limits.connect_timeout)
         self._client.headers.update(headers or {})
+        usual = self._client.timeout
+        self._bounded = httpx.Timeout((usual.connect, None, usual.write, usual.pool))
         self._limit = limits.max_answer_bytes
         self._redaction = Redaction.of(headers or {}, secret_parameters(url))
         self._refused = refused
@@ -127,7 +129,8 @@ class HTTPUpstream:
         async def once() -> T:
             try:
                 async with around():
-                    return await self.once("POST", path, read, content, about=_about(body))
+                    about = _about(body)
+                    return await self.once("POST", path, read, content, about=about, bounded=True)
             except UpstreamError as error:
                 error.retryable = error.retryable and not given()
                 raise
@@ -144,9 +147,12 @@ class HTTPUpstream:
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
         about: Mapping[str, Any] | None = None,
+        bounded: bool = False,
     ) -> T:
         """One attempt that is not part of a call: it waits for no place, is not tried again, and
         the breaker neither stops it nor learns of it. `about` is what the ledger says beside it.
+        `bounded`: a call around it watches over its time, so that no timer has to be set for each
+        piece that comes.
 
         Raises as `post`; Unrecorded where the ledger can't be written.
         """
@@ -159,8 +165,9 @@ class HTTPUpstream:
             carried.update(tenant_header())
         if path not in self._urls:
             self._urls[path] = URL(f"{self._base}{path}{self._parameters}")
+        timeout = self._bounded if bounded else self._client.timeout
         request = self._client.build_request(
-            method, self._urls[path], content=content, headers=carried
+            method, self._urls[path], content=content, headers=carried, timeout=timeout
         )
         where = shown(request.url) if self._egress.records else ""
         with (
@@ -169,7 +176,8 @@ class HTTPUpstream:
         ):
             carry(request)
             self._traffic.sent(request, content)
-            token = RECEIVED.set(sent.counting(self._traffic.receiver()))
+            received = self._traffic.receiver()
+            token = RECEIVED.set(received)
             try:
                 return await attempt(
                     self._client,
@@ -182,6 +190,7 @@ class HTTPUpstream:
                 )
             finally:
                 RECEIVED.reset(token)
+                sent.received = received.end()
                 if isinstance(sent.status, int):
                     answered(span, sent.status)
 

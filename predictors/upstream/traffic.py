@@ -1,7 +1,6 @@
 """Bytes to and from each server that is called, heads included: what the link between both carries,
 apart from TLS and TCP."""
 
-from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -42,19 +41,39 @@ class Traffic:
         if (link := LINK.get()) is not None:
             link.sent += head + len(content or b"")
 
-    def receiver(self) -> Callable[[int], None]:
-        """Counts what comes for the call that runs. A connection that another call has opened tells
-        of its bytes where that one ran, so the link is looked up here."""
-        link = LINK.get()
-
-        def received(count: int) -> None:
-            self._received.inc(count)
-            if link is not None:
-                link.received += count
-
-        return received
+    def receiver(self) -> "Received":
+        """Of the call that runs. A connection that another call has opened tells of its bytes where
+        that one ran, so the link is looked up here."""
+        return Received(self._received, LINK.get())
 
     def message(self, sent: int, received: int) -> None:
         """Of a gRPC call: the bytes of both messages."""
         self._sent.inc(sent)
         self._received.inc(received)
+
+
+@dataclass(slots=True)
+class Received:
+    """Bytes that come for one call. They are told at its end, as an answer may come in thousands of
+    pieces; what comes behind that at once."""
+
+    total: Counter
+    link: Link | None
+    count: int = 0
+    ended: bool = False
+
+    def __call__(self, size: int) -> None:
+        self.count += size
+        if self.ended:
+            self._tell(size)
+
+    def end(self) -> int:
+        """How many came."""
+        self.ended = True
+        self._tell(self.count)
+        return self.count
+
+    def _tell(self, size: int) -> None:
+        self.total.inc(size)
+        if self.link is not None:
+            self.link.received += size

@@ -36,15 +36,6 @@ class Sent:
     completion_tokens: int = 0
     began: float = field(default_factory=time.perf_counter)
 
-    def counting(self, received: Callable[[int], None]) -> Callable[[int], None]:
-        """`received`, which this learns of, too."""
-
-        def count(size: int) -> None:
-            self.received += size
-            received(size)
-
-        return count
-
     def reading(self, read: Read[T]) -> Read[T]:
         """`read`, of whose answer this learns the status."""
 
