@@ -97,7 +97,7 @@ class Request(BaseModel):
         sampling = defaults
         for name in names:
             value = self._max_tokens() if name == MAX_TOKENS else getattr(self, name)
-            if value is None or (name == STOP and value == []):
+            if value is None:
                 continue
             if name == TOP_P and value == 0:
                 value = 1e-6  # OpenAI's range begins at 0: the likeliest token alone

@@ -78,7 +78,7 @@ class OpenAIAPIEngine(TextEngine):
         return await side_by_side(rows, self._options.max_concurrency)
 
     async def stream(self, query: Query) -> AsyncGenerator[Delta]:
-        body = self._body(query, await self._model(), stream=True)
+        body = self.body(query, await self._model(), stream=True)
         completions = self._completions[api_of(query, self._options).path]
         with self._told():
             async with aclosing(completions.stream(body)) as parts:
@@ -86,14 +86,15 @@ class OpenAIAPIEngine(TextEngine):
                     yield part
 
     async def _row(self, query: Query, model: str) -> Answer:
-        body = self._body(query, model)
+        body = self.body(query, model)
         with self._told():
             return await self._completions[api_of(query, self._options).path].complete(body)
 
     async def _model(self) -> str:
         return self._options.upstream_model or self._listed or await self._only_model()
 
-    def _body(self, query: Query, model: str, *, stream: bool = False) -> dict[str, Any]:
+    def body(self, query: Query, model: str, *, stream: bool = False) -> dict[str, Any]:
+        """Of the request for an answer to `query`."""
         by_name = MAX_COMPLETION_TOKENS if reasons(model) else MAX_TOKENS
         field = self._options.max_tokens_field or by_name
         return request_body(query, model, field, self._options, self._extra, stream=stream)

@@ -1,10 +1,10 @@
 """Answers that nobody speculates for: the far server's alone, and the small model's."""
 
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from predictors.contract import Answer, Delta, Message, Query
 from predictors.contract.chat import ASSISTANT
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 BLOCK_TOKENS: Final = 8
 OPENAI: Final = "/v1"
+# Both kinds of far servers have these fields, and take an empty list for no stop strings.
+NOTHING: Final[Mapping[str, Any]] = {
+    "stop": [],
+    REPETITION_PENALTY: 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
 
 
 class FarServer:
@@ -36,9 +43,9 @@ class FarServer:
             url=base + OPENAI,
             top_logprobs=0,
             stream=True,
-            repetition_penalty_field=REPETITION_PENALTY,  # both kinds of far servers have it
+            repetition_penalty_field=REPETITION_PENALTY,
         )
-        self._engine = OpenAIAPIEngine(options)
+        self._engine = _Explicit(options)
 
     async def start(self) -> None:
         await self._engine.start()
@@ -47,19 +54,21 @@ class FarServer:
         await self._engine.close()
 
     async def answer(self, query: Query) -> Answer:
-        (answer,) = await self._engine.generate([_explicit(query)])
+        (answer,) = await self._engine.generate([query])
         return answer
 
     async def stream(self, query: Query) -> AsyncGenerator[Delta]:
-        async with aclosing(self._engine.stream(_explicit(query))) as deltas:
+        async with aclosing(self._engine.stream(query)) as deltas:
             async for delta in deltas:
                 yield delta
 
 
-def _explicit(query: Query) -> Query:
-    """All of its sampling is told: the far server's defaults may be others."""
-    given = query.sampling.given | {REPETITION_PENALTY}
-    return replace(query, sampling=replace(query.sampling, given=given))
+class _Explicit(OpenAIAPIEngine):
+    """Tells what else would be left out as it changes nothing: the far server's own defaults may be
+    others, and nothing is drafted by those."""
+
+    def body(self, query: Query, model: str, *, stream: bool = False) -> dict[str, Any]:
+        return {**NOTHING, **super().body(query, model, stream=stream)}
 
 
 def timed(answer: Answer, tokens: int, seconds: float) -> Answer:

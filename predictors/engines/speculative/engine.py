@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 256  # rows of a request that are answered side by side
 
 # Where another model has come meanwhile, an answer may begin anew, as long as nobody has got a part
-# of it: of a stream, as long as it has no token.
+# of it: of a stream, as long as it has no token. `never`: it has begun anew already.
 Anew = Literal["always", "unbegun", "never"]
 
 
@@ -111,7 +111,7 @@ class SpeculativeEngine(TextEngine):
         """Raises Replaced where it may begin `anew`, with the model that is there now."""
         from predictors.engines.huggingface.streaming import Written, as_written
 
-        plan, tally = await self._begun(query)
+        plan, tally = await self._begun(query, anew)
         began = time.perf_counter()
         if plan.sequence is None:
             deltas = self._far_deltas(query, tally)
@@ -144,7 +144,7 @@ class SpeculativeEngine(TextEngine):
 
     async def _answered(self, query: Query, anew: Anew) -> Answer:
         """Raises as `_deltas`."""
-        plan, tally = await self._begun(query)
+        plan, tally = await self._begun(query, anew)
         began = time.perf_counter()
         if plan.sequence is None:
             answer = await self._far_answer(query, tally)
@@ -153,10 +153,10 @@ class SpeculativeEngine(TextEngine):
             answer = plan.sequence.answer()
         return self._told(answer, plan, tally, time.perf_counter() - began)
 
-    async def _begun(self, query: Query) -> tuple[Plan, Tally]:
+    async def _begun(self, query: Query, anew: Anew) -> tuple[Plan, Tally]:
         """The row has a task of its own: what is set here is seen by nobody else."""
         assert self._planner is not None, "start() comes first"
-        plan = await self._planner.plan(query)
+        plan = await self._planner.plan(query, anew=anew == "never")
         tally = Tally(plan.way, plan.reason)
         LINK.set(tally.link)
         return plan, tally

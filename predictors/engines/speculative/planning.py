@@ -28,6 +28,7 @@ NOBODY: Final = (
     f"{HEM_ROUTE} is {EDGE!r}, and nobody here answers alone: --drafter 'prompt-lookup' has no "
     "model; set --drafter model, with a small model in --model_dir, or ask for the cloud's answer"
 )
+REPLACED: Final = "another model came in the place of the one that checked"
 FAILURES: Final = (UpstreamError, Overloaded)  # of the link, or of the server behind it
 
 
@@ -56,12 +57,16 @@ class Planner:
         self._other = ""  # why the far model's tokens are not ours
         self._learning = asyncio.Lock()
 
-    async def plan(self, query: Query) -> Plan:
-        """Raises HEMError."""
+    async def plan(self, query: Query, *, anew: bool = False) -> Plan:
+        """`anew`: another model has come while the answer was drafted for. It may not be the last:
+        while servers are replaced one by one each of several answers some of the calls. So the far
+        server answers alone, by one call. Raises HEMError."""
         if DECISION.get().get("route") == EDGE:
             return await self._edge(query)
         if reason := unspeculated(query):
             return Plan(CLOUD, reason)
+        if anew and self._settings.policy != "always":
+            return Plan(CLOUD, REPLACED)
         try:
             far = await self._far_model()
         except FAILURES as error:

@@ -48,3 +48,11 @@ class Speed:
     def seconds(self, tokens: float) -> float:
         """Of an answer of so many."""
         return self.first.value + max(tokens - 1, 0) * self.between.value
+
+
+def seconds_of(answer: Answer) -> float | None:
+    """From the first token's beginning to the last one; None where that is not known."""
+    count, first = answer.completion_tokens, answer.time_to_first_token
+    if not count or first is None:
+        return None
+    return first + (count - 1) * (answer.inter_token_latency or 0.0)

@@ -83,3 +83,35 @@ class UsagelessLink(BreakingLink):
 
     def _passed(self, data: bytes) -> bytes:
         return data.replace(b'"usage"', b'"other"')
+
+
+class RollingLink(BreakingLink):
+    """While servers are replaced one by one: what asks for the model that checks comes to one, all
+    else to the port `rest`. `checks` counts the rounds."""
+
+    def __init__(self, port: int, rest: int) -> None:
+        super().__init__(port, 1_000_000)
+        self._rest = rest
+        self.checks = 0
+
+    async def _connected(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        ways = [await asyncio.open_connection("127.0.0.1", p) for p in (self._port, self._rest)]
+        (asked, to_asked), (rest, to_rest) = ways
+        self._writers += [back, to_asked, to_rest]
+        with suppress(ConnectionError):
+            await asyncio.gather(
+                self._pass(asked, back), self._pass(rest, back), self._part(near, to_asked, to_rest)
+            )
+
+    async def _part(
+        self, near: asyncio.StreamReader, asked: asyncio.StreamWriter, rest: asyncio.StreamWriter
+    ) -> None:
+        to = rest
+        while data := await near.read(65536):
+            if data.startswith((b"GET /", b"POST /")):
+                to = asked if data.startswith(b"GET /v1/speculative/model") else rest
+            self.checks += data.count(b"POST /v1/speculative/rounds")
+            to.write(data)
+            await to.drain()
+        asked.close()
+        rest.close()

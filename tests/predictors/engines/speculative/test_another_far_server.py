@@ -13,6 +13,7 @@ from predictors.upstream.ledger.decision import decided
 from tests.conftest import ServerProcess, StartServer
 from tests.predictors.engines.speculative.breaking import (
     BreakingLink,
+    RollingLink,
     SwitchingLink,
     UsagelessLink,
 )
@@ -144,6 +145,47 @@ async def test_or_is_ended_by_the_small_model_which_says_why(
     told = last.answer.speculation
     assert (told.route, told.continues) == ("edge", "cloud")
     assert "not the one that this answer began with" in told.reason
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_while_servers_are_replaced_one_by_one_the_far_server_answers_alone(
+    cloud: ServerProcess, other: ServerProcess, streams: bool
+) -> None:
+    """It has not the model that it said it has, twice."""
+    (after,) = await alone(other, QUESTION)
+    link = RollingLink(cloud.port, other.port)
+    async with link as url, started(url, policy="latency", **IN_TURNS) as engine:
+        if streams:
+            *_, last = [delta async for delta in engine.stream(query(QUESTION))]
+            told = last.answer
+        else:
+            (told,) = await engine.generate([query(QUESTION)])
+    assert told is not None and told.speculation is not None
+    assert (told.text, way(told)) == (after, "cloud")
+    assert "another model came" in told.speculation.reason
+    assert link.checks > 0
+
+
+async def test_who_always_drafts_gets_an_error_then(
+    cloud: ServerProcess, other: ServerProcess
+) -> None:
+    async with RollingLink(cloud.port, other.port) as url, started(url, **IN_TURNS) as engine:
+        with pytest.raises(UpstreamError) as error:
+            await engine.generate([query(QUESTION)])
+    assert (error.value.status, error.value.answered) == (502, 412)
+
+
+async def test_stop_strings_of_the_far_server_are_none_of_the_drafted_answers(
+    start_server: StartServer, cloud: ServerProcess
+) -> None:
+    """Nor of those that it gives alone."""
+    (whole,) = await alone(cloud, QUESTION)
+    given = ["--model_name", "m", "--model_dir", "embedded:long-cloud", "--verify_slots", "8"]
+    given += ["--stop", whole[8:10]]
+    stopping = start_server("predictors", *given, ready="/v2/models/m/ready")
+    async with started(stopping.url, policy="latency") as engine:
+        told = await engine.generate([query(QUESTION)] * 8)
+    assert {(each.text, way(each)) for each in told} == {(whole, "speculative"), (whole, "cloud")}
 
 
 async def test_a_server_that_tells_no_usage_is_compared_by_what_is_counted_here(

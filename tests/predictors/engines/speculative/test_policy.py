@@ -51,6 +51,40 @@ def test_a_link_that_becomes_fast_is_noticed() -> None:
     assert policy.way()[0] == "speculative"
 
 
+def probes(policy: Policy, seconds: dict[Way, float], count: int) -> list[int]:
+    """At which of so many queries drafting is tried again."""
+    taken = ways(policy, seconds, count)
+    return [at for at, way in enumerate(taken) if way == "speculative"]
+
+
+def test_what_loses_again_and_again_is_tried_more_and_more_seldom() -> None:
+    policy = Latency()
+    seconds: dict[Way, float] = {"speculative": 1.2, "cloud": 1.0}
+    ways(policy, seconds, WARM_UP)
+    at = probes(policy, seconds, 8000)
+    gaps = [later - before for before, later in zip(at, at[1:], strict=False)]
+    assert gaps[:5] == [64, 128, 256, 512, 1024] and set(gaps[5:]) == {1024}
+
+
+def test_a_link_that_becomes_fast_is_noticed_with_the_next_probe_and_drafted_for_soon() -> None:
+    policy = Latency()
+    slow: dict[Way, float] = {"speculative": 1.2, "cloud": 1.0}
+    ways(policy, slow, 4000)
+    at = probes(policy, {"speculative": 0.5, "cloud": 1.0}, 1100)
+    drafts = next(first for first, later in zip(at, at[1:], strict=False) if later == first + 1)
+    assert at[0] <= 1024 and drafts - at[0] < 40
+
+
+def test_one_probe_that_won_by_chance_changes_nothing() -> None:
+    policy = Latency()
+    slow: dict[Way, float] = {"speculative": 1.2, "cloud": 1.0}
+    ways(policy, slow, WARM_UP)
+    for _ in range(32):
+        way, _ = policy.way()
+        policy.took(way, answer(0.5 if way == "speculative" else 1.0))
+    assert len(probes(policy, slow, 200)) < 6
+
+
 def test_a_few_answers_that_took_long_change_nothing() -> None:
     policy = Latency()
     ways(policy, {"speculative": 0.8, "cloud": 1.0}, WARM_UP)
