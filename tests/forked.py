@@ -25,7 +25,6 @@ PRELOADED: Final = [
     "httptools",
     "httpx",
     "httpx_aiohttp",
-    "httpx_sse",
     "jsonschema",
     "kubernetes.client",
     "kubernetes.dynamic",

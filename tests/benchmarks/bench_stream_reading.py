@@ -1,7 +1,6 @@
 """What a streamed answer costs whoever reads it: microseconds of processor time a token, and of an
 answer beside its tokens. By processor time, so that it is nearly the same on a busy machine."""
 
-import asyncio
 import json
 import socket
 import subprocess
@@ -108,9 +107,7 @@ def query(tokens: int) -> Query:
     return Query("1 + 1?", Sampling(max_tokens=tokens, seed=RATE, repetition_penalty=1))
 
 
-async def costs(
-    ways: dict[str, Read], used: Callable[[], float]
-) -> dict[str, tuple[float, float]]:
+async def costs(ways: dict[str, Read], used: Callable[[], float]) -> dict[str, tuple[float, float]]:
     """Microseconds a token and of the rest of an answer; the ways take turns."""
     seconds: dict[tuple[str, int], list[float]] = {}
     for round_ in range(ROUNDS + 1):

@@ -27,9 +27,8 @@ class Events:
 
     def cut(self, chunk: bytes) -> list[bytes]:
         """Those that are whole now, with their ends."""
-        if not self._rest and chunk.endswith(b"\n\n") and b"\r" not in chunk:
-            if chunk.find(b"\n\n") == len(chunk) - 2:  # as nearly all arrive
-                return [chunk]
+        if not self._rest and b"\r" not in chunk and 0 <= chunk.find(b"\n\n") == len(chunk) - 2:
+            return [chunk]  # as nearly all arrive
         data = self._rest + chunk if self._rest else chunk
         found, begin = [], 0
         for end in _END.finditer(data, max(0, len(self._rest) - _LONGEST + 1)):
@@ -97,4 +96,3 @@ async def arriving(
                 deadline = loop.time() + seconds
     if rest := events.rest():
         yield [rest + b"\n\n"]
-

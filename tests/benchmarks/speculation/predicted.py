@@ -2,7 +2,11 @@
 decides (see `predictors.engines.speculative.pace`)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from statistics import median
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from scipy.optimize import nnls
 
 from predictors.contract.speculation import PassCost
 from predictors.engines.speculative.pace import (
@@ -17,21 +21,57 @@ from tests.benchmarks.speculation.cost import tokens_a_round
 from tests.benchmarks.speculation.results import kept
 
 
+class Beside(NamedTuple):
+    """Seconds of processors beside the models' steps: of a `token` that a stream's server writes
+    out and its reader takes, of a `round`, of a `step` of the drafter."""
+
+    token: float = 0.0
+    round: float = 0.0
+    step: float = 0.0
+
+
+NOTHING: Final = Beside()
+
+
 class OneCaller:
     """Tokens a second over a link. `check`: of the large model's curve; `decode`: seconds of a step
     of its own answers; `step`: of the small model; `answer` and `prompt`: tokens."""
 
     def __init__(
-        self, check: PassCost, decode: float, step: float, answer: float, prompt: float
+        self,
+        check: PassCost,
+        decode: float,
+        step: float,
+        answer: float,
+        prompt: float,
+        beside: Beside = NOTHING,
     ) -> None:
         self._check = check
         self._decode = decode
         self._step = step
         self._answer = answer
+        self._prompt = prompt
         self._begin = check.seconds(1, round(prompt))
+        self._beside = beside
+
+    def fitted(self, rows: Sequence[Mapping[str, Any]]) -> "OneCaller":
+        """With what the rows without a link say of the time beside the models, of the two ways that
+        wait for one thing at a time. All other rows are predicted by that."""
+        near = [row for row in rows if not row["round_trip"]]
+        streams = [row for row in near if row["way"] == "cloud-only"]
+        token = median(_late(row, self.cloud_only(0.0)) for row in streams) / self._answer
+        turns = [row for row in near if row["way"] == "naive"]
+        late = [_late(row, self.naive(0.0, row["chance"], row["length"])) for row in turns]
+        taken = [tokens_a_round(row["chance"], row["length"]) for row in turns]
+        terms = [[1, row["length"]] for row in turns]
+        weights = self._answer / np.array(taken)
+        (round_, step), _ = nnls(np.array(terms) * weights[:, None], np.maximum(late, 0.0))
+        beside = Beside(max(token, 0.0), float(round_), float(step))
+        prompt = self._prompt
+        return OneCaller(self._check, self._decode, self._step, self._answer, prompt, beside)
 
     def cloud_only(self, link: float) -> float:
-        return self._of(self._answer * self._decode, link)
+        return self._of(self._answer * (self._decode + self._beside.token), link)
 
     def naive(self, link: float, taken: float, drafted: int) -> float:
         costs = self._costs(link, taken, drafted)
@@ -62,17 +102,24 @@ class OneCaller:
         return self._answer / (seconds + link + self._begin + ROUND_SECONDS)
 
     def _costs(self, link: float, taken: float, drafted: int) -> Costs:
-        return Costs(link, self._check.seconds(1, drafted + 1), self._step, taken)
+        check = self._check.seconds(1, drafted + 1) + self._beside.round
+        return Costs(link, check, self._step + self._beside.step, taken)
+
+
+def _late(row: Mapping[str, Any], expected: float) -> float:
+    """Seconds of an answer beyond those that the expected tokens a second would take."""
+    tokens = row["tokens"] / row["answers"]
+    return float(row["seconds"] / row["answers"] - tokens / expected)
 
 
 def one_caller(rows: Sequence[Mapping[str, Any]]) -> OneCaller:
-    """By the kept curves of the long pair."""
+    """By the kept curves of the long pair, and the rows without a link."""
     curve, small = kept("curve-long-cloud"), kept("curve-long-edge")
     answer = rows[0]["tokens"] / rows[0]["answers"]
     decode = next(seconds for count, _, seconds in curve["decode"] if count == 1)
     step = next(each[2] for each in small["steps"] if each[:2] == [1, 1])
     prompt = kept("capacity-long-cloud")["prompt"]
-    return OneCaller(cost_of(curve), decode, step, answer, prompt)
+    return OneCaller(cost_of(curve), decode, step, answer, prompt).fitted(rows)
 
 
 def cost_of(curve: Mapping[str, Any]) -> PassCost:

@@ -4,6 +4,7 @@ import pytest
 
 from predictors.contract.speculation import PassCost
 from tests.benchmarks.speculation.cost import Step, fitted, served, tokens_a_round
+from tests.benchmarks.speculation.predicted import Beside, OneCaller
 from tests.benchmarks.speculation.replay import Replay
 
 ANSWERS = {(7, number): tuple(range(10, 110)) for number in range(50)}
@@ -51,3 +52,29 @@ def test_drafts_are_worth_what_their_passes_cost() -> None:
     drafted = served(COST, rows=1, drafted=4, acceptance=0.8, prompt=0, answer=64)
     alone = served(COST, rows=1, drafted=0, acceptance=1.0, prompt=0, answer=64)
     assert drafted / alone == pytest.approx(3.3616 / 0.0095 * 0.0055)
+
+
+def row(way: str, rate: float, chance: float, length: int, round_trip: int) -> dict[str, object]:
+    return {
+        "way": way,
+        "answers": 5,
+        "tokens": 400,
+        "seconds": 400 / rate,
+        "chance": chance,
+        "length": length,
+        "round_trip": round_trip,
+    }
+
+
+def test_what_processors_do_beside_the_models_is_told_by_the_rows_without_a_link() -> None:
+    """Rows with one are left to be predicted."""
+    beside = Beside(token=0.0009, round=0.003, step=0.0005)
+    costs = {"check": COST, "decode": 0.002, "step": 0.001, "answer": 80.0, "prompt": 20.0}
+    real, bare = OneCaller(**costs, beside=beside), OneCaller(**costs)
+    rows = [row("cloud-only", real.cloud_only(0.0), 0.5, 0, 0)]
+    rows += [row("naive", real.naive(0.0, a, k), a, k, 0) for a, k in ((0.5, 1), (0.9, 8))]
+    rows += [row("naive", 1.0, 0.5, 3, 50), row("always", 1.0, 0.5, 0, 0)]
+    told = bare.fitted(rows)
+    assert told.naive(0.05, 0.7, 4) == pytest.approx(real.naive(0.05, 0.7, 4))
+    assert told.cloud_only(0.05) == pytest.approx(real.cloud_only(0.05))
+    assert bare.cloud_only(0.05) > 1.2 * told.cloud_only(0.05)

@@ -1,4 +1,4 @@
-"""Events are whole whatever the network makes of them, and say the same however they are written."""
+"""Events are whole whatever the network makes of them, and say the same in all their forms."""
 
 import pytest
 from hypothesis import given, strategies as st

@@ -1,5 +1,7 @@
 """Which way a query is answered: by what is measured, and hardly ever by the slower way."""
 
+from itertools import pairwise
+
 import pytest
 
 from predictors.contract import Answer
@@ -62,7 +64,7 @@ def test_what_loses_again_and_again_is_tried_more_and_more_seldom() -> None:
     seconds: dict[Way, float] = {"speculative": 1.2, "cloud": 1.0}
     ways(policy, seconds, WARM_UP)
     at = probes(policy, seconds, 8000)
-    gaps = [later - before for before, later in zip(at, at[1:], strict=False)]
+    gaps = [later - before for before, later in pairwise(at)]
     assert gaps[:5] == [64, 128, 256, 512, 1024] and set(gaps[5:]) == {1024}
 
 
@@ -71,7 +73,7 @@ def test_a_link_that_becomes_fast_is_noticed_with_the_next_probe_and_drafted_for
     slow: dict[Way, float] = {"speculative": 1.2, "cloud": 1.0}
     ways(policy, slow, 4000)
     at = probes(policy, {"speculative": 0.5, "cloud": 1.0}, 1100)
-    drafts = next(first for first, later in zip(at, at[1:], strict=False) if later == first + 1)
+    drafts = next(first for first, later in pairwise(at) if later == first + 1)
     assert at[0] <= 1024 and drafts - at[0] < 40
 
 
