@@ -3,6 +3,7 @@ is an error that is not counted against the server."""
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -82,6 +83,7 @@ STREAMS = {
     "reasoning beside null content (DeepSeek)": sent(
         {"choices": [{"delta": {"content": None, "reasoning_content": "hm"}}]}, A, B, END
     ),
+    "CRLF and LF mixed": sent(A, B, END).replace("\n\n", "\n\r\n"),
     "finish_reason an object (SGLang)": sent(A, B, chunk(None, {"type": "stop", "matched": 2})),
     "finish_reason empty until the end": sent(
         chunk("4", ""), chunk("2", "null"), chunk(None, "STOP")
@@ -126,6 +128,11 @@ async def test_halves_of_a_character_meet_again() -> None:
     assert (await answer_of(body, EVENTS, stream=True)).text == "😀\ufffd!"
 
 
+async def test_what_is_no_utf_8_is_a_replacement_character() -> None:
+    body = sent(chunk("4"), chunk("2"), END).encode().replace(b'"2"', b'"2\xff"')
+    assert (await answer_of(body, EVENTS, stream=True)).text == "42\ufffd"
+
+
 async def test_line_separators_in_the_text_end_no_line() -> None:
     events = (json.dumps(each, ensure_ascii=False) for each in (chunk("4\u2028\x85"), chunk("2")))
     body = "".join(f"data: {each}\n\n" for each in events) + sent(END)
@@ -161,6 +168,63 @@ async def test_an_answer_that_has_its_end_needs_no_end_of_the_stream(
         (answer,) = await engine.generate([Query("x", Sampling(repetition_penalty=1))])
         await engine.close()
     assert answer.text == "42"
+
+
+@asynccontextmanager
+async def ending_later(seconds: float, left: list[bool]) -> AsyncIterator[str]:
+    """The URL of a server whose streams end so long after all is said; `left`: of each connection
+    that was asked for one, whether its caller has left it."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        if head.startswith(b"get"):  # for the list of models
+            return
+        left.append(False)
+        number = len(left) - 1
+        body = sent(A, B, END).encode()
+        begin = f"HTTP/1.1 200 X\r\ncontent-type: {EVENTS}\r\ntransfer-encoding: chunked\r\n\r\n"
+        while head:
+            await reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
+            writer.write(begin.encode() + b"%x\r\n%b\r\n" % (len(body), body))
+            asked = asyncio.ensure_future(reader.readuntil(b"\r\n\r\n"))
+            await asyncio.wait([asked], timeout=seconds)
+            if not asked.done():
+                writer.write(b"0\r\n\r\n")
+            try:
+                head = (await asked).lower()
+            except asyncio.IncompleteReadError:
+                head, left[number] = b"", True
+
+    async with listening(answer) as address:
+        yield f"http://{address}"
+
+
+async def test_a_stream_that_has_said_all_leaves_its_connection_to_the_next_call() -> None:
+    """Nobody waits for its end, which says nothing more."""
+    left: list[bool] = []
+    async with ending_later(0.4, left) as url:
+        engine = OpenAIAPIEngine(OpenAIAPISettings(url=url, stream=True, **SETTINGS))
+        await engine.start()
+        for _ in range(3):
+            began = time.perf_counter()
+            (answer,) = await engine.generate([Query("x", Sampling(repetition_penalty=1))])
+            assert answer.text == "42" and time.perf_counter() - began < 0.4
+            await asyncio.sleep(0.5)
+        assert left == [False]
+        await engine.close()
+
+
+async def test_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("predictors.upstream.attempt.END_SECONDS", 0.1)
+    left: list[bool] = []
+    async with ending_later(60, left) as url:
+        engine = OpenAIAPIEngine(OpenAIAPISettings(url=url, stream=True, **SETTINGS))
+        await engine.start()
+        await engine.generate([Query("x", Sampling(repetition_penalty=1))])
+        async with asyncio.timeout(5):
+            while left != [True]:
+                await asyncio.sleep(0.01)
+        await engine.close()
 
 
 def whole(content: Any = "42", **choice: Any) -> bytes:
