@@ -1,5 +1,6 @@
 """Chat and completion requests as queries: nothing is ignored, and what is wrong is named."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +49,12 @@ def test_sampling_is_read() -> None:
 
 def test_a_stop_string_is_taken_as_it_is() -> None:
     assert chat(stop='["x"]').queries(DEFAULTS)[0].sampling.stop == ('["x"]',)
+
+
+def test_an_empty_list_of_stop_strings_is_none_whatever_the_predictor_has() -> None:
+    defaults = replace(DEFAULTS, stop=("x",))
+    told = [chat(**fields).queries(defaults)[0] for fields in ({}, {"stop": None}, {"stop": []})]
+    assert [query.sampling.stop for query in told] == [("x",), ("x",), ()]
 
 
 def test_choices_are_queries_whose_seeds_count_up() -> None:
