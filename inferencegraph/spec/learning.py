@@ -45,7 +45,8 @@ class Push(Part):
 
 class Feedback(Part):
     """What HEM keeps of its decisions, and of what is said of their answers. `shadow`: the share of
-    the gateway's answers for which the other side is asked, too."""
+    the gateway's answers for which the other side is asked, too; `shadow_edge`: that of the cloud's
+    answers, for which the edge is asked, where it is another."""
 
     store: Store
     text: bool | None = None
@@ -53,6 +54,7 @@ class Feedback(Part):
     rows: int | None = Field(default=None, ge=1)
     sync: Literal["normal", "full"] | None = None
     shadow: float | None = Field(default=None, ge=0, lt=1)
+    shadow_edge: float | None = Field(default=None, ge=0, lt=1)
     scorer: str | None = Field(default=None, min_length=1)
     push: Push | None = None
 

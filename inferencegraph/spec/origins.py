@@ -124,8 +124,10 @@ _OF_FEEDBACK: Final = (
     ("- name: HEM_FEEDBACK_STORE", "store"),
     *(
         (f"- name: HEM_FEEDBACK_{name.upper()}", name)
-        for name in ("text", "days", "rows", "sync", "shadow", "scorer")
+        for name in ("text", "days", "rows", "sync", "scorer")
     ),
+    ("- name: HEM_FEEDBACK_SHADOW_EDGE", "shadowEdge"),
+    ("- name: HEM_FEEDBACK_SHADOW", "shadow"),
     ("- name: HEM_FEEDBACK_PUSH_KEY_FILE", "push.secret"),
     ("- name: HEM_FEEDBACK_PUSH", "push.url"),
 )

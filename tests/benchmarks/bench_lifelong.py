@@ -45,8 +45,11 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(3 * 3600)]
 ORDERS = range(10)
 PLOT = "LIFELONG_PLOT"
 EMBEDDED_USE, ATTACKED_USE = Use(block=334), Use(block=1334)
-# A day has 1,000 queries, and ends with a retraining; a tenth of the queries become pairs.
-DAILY = Use(block=1000, shadow=1 / 3)
+# A day has 1,000 queries, and ends with a retraining. Of the edge's answers a tenth become pairs, of
+# the cloud's three in ten: those cost no call of the cloud.
+DAILY = Use(block=1000, shadow=1 / 3, shadow_edge=1.0)
+# With one share for both: as many calls of the cloud.
+ONE_SHARE = Use(block=1000, shadow=1 / 3)
 # As it was simulated first: one retraining on either side of the shift, 6% of pairs.
 SELDOM = Use(block=3000)
 PLAYED: dict[str, list[dict[str, Any]]] = {}
@@ -63,7 +66,7 @@ def simulated(
     for order in orders:
         rows.append({"benchmark": "lifelong", "table": name})
         rows[-1] |= in_order(table, order, learn, use, of(order))
-        print(f"\n{json.dumps(rows[-1])}")
+        print(f"\n{json.dumps(rows[-1])}", flush=True)
     return told(name, rows)
 
 
@@ -124,6 +127,10 @@ def on_shared_tables(
 @pytest.mark.xfail(reason="the aim is missed, see docs/lifelong.md", strict=True)
 def test_shared_tables(tables: tuple[Table, Floats]) -> None:
     assert on_shared_tables(DRAWN[1], tables, public_order, DAILY) >= 0.7
+
+
+def test_shared_tables_with_one_share_of_pairs(tables: tuple[Table, Floats]) -> None:
+    assert on_shared_tables("one share of pairs", tables, public_order, ONE_SHARE) > 0
 
 
 def test_shared_tables_as_they_were_simulated_first(tables: tuple[Table, Floats]) -> None:

@@ -56,13 +56,20 @@ class Order:
 @dataclass(frozen=True)
 class Use:
     """What comes back: `feedback` of the queries say how a side did, and `shadow` of those are
-    pairs. All clients are honest; see lifelong_attacks.py for others."""
+    pairs; `shadow_edge` of those that the cloud answered, None: as many. All clients are honest;
+    see lifelong_attacks.py for others."""
 
     feedback: float = 0.3
     shadow: float = 0.2
+    shadow_edge: float | None = None
     at_the_cloud: float = 0.5
     block: int = 1000
     clients: int = 40
+
+    @property
+    def shadows(self) -> tuple[float, float]:
+        """Of the edge's answers and of the cloud's."""
+        return self.shadow, self.shadow if self.shadow_edge is None else self.shadow_edge
 
 
 @dataclass
@@ -92,7 +99,7 @@ class Stream:
     def serve(self, rows: Rows, cloud: NDArray[np.bool_], first: int) -> None:
         use, rng = self.use, self.rng
         shown = rng.random(len(rows)) < use.feedback
-        shadow = rng.random(len(rows)) < use.shadow
+        shadow = rng.random(len(rows)) < np.where(cloud, use.shadows[1], use.shadows[0])
         client = rng.integers(use.clients, size=len(rows))
         for i in np.flatnonzero(shown):
             truth = self.table.outcomes[rows[i]]
@@ -104,7 +111,7 @@ class Stream:
                     edge=edge,
                     cloud=cloud_,
                     kind="shadow" if shadow[i] else "explicit",
-                    propensity=Propensity(float(not cloud[i]), use.shadow, use.shadow),
+                    propensity=Propensity(float(not cloud[i]), *use.shadows),
                     at=float(first + i),
                     client="" if shadow[i] else f"client-{client[i]}",
                 )

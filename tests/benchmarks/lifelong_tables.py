@@ -15,7 +15,7 @@ from transformers_hem.routers.directory import locate
 from transformers_hem.routers.encoder.router import ENCODER
 from transformers_hem.routers.encoder.training import run_all
 from transformers_hem.routers.fitting import folds
-from transformers_hem.routers.kernel.learner import KernelTraining, Space
+from transformers_hem.routers.kernel.learner import KernelTraining, Space, settled
 from transformers_hem.routers.linear.features import FeatureConfig, HashedQuery, extract
 from transformers_hem.routers.linear.learner import fit_linear, matrix
 from transformers_hem.routers.linear.score import link
@@ -128,12 +128,15 @@ def kernel(features: Floats) -> Learn:
     def learn(rows: Rows, labels: Labels) -> tuple[Floats, Floats]:
         space = Space.of(features[rows], chosen, seed=0)
         mapped = space.mapped(features[rows])
-        out_of_fold = np.zeros(len(rows))
-        if labels.weights is not None:  # nobody judges the start router, nor the informed one
-            for train, test in folds(labels.hard, 0):
-                part = space.kernel(mapped[train], labels.subset(train), chosen.c)
-                out_of_fold[test] = part.difficulty(features[rows[test]])
-        return space.kernel(mapped, labels, chosen.c).difficulty(features), out_of_fold
+        whole = space.kernel(mapped, labels, chosen.c)
+        if labels.weights is None:  # nobody judges the start router, nor the informed one
+            return whole.difficulty(features), np.zeros(len(rows))
+        parts, sums = folds(labels.hard, 0), np.zeros((len(rows), 2))
+        for train, test in parts:
+            part = space.kernel(mapped[train], labels.subset(train), chosen.c)
+            sums[test] = part.sums(features[rows[test]])
+        scaled, out_of_fold = settled(whole, sums, labels, parts)
+        return scaled.difficulty(features), out_of_fold
 
     return learn
 

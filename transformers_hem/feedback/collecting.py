@@ -33,11 +33,10 @@ class Collecting:
         self._writer = Writer(open_it, retention.tidy)
         self.recorder = Recorder(self._writer, settings.origin, keeps_text=keeps_text)
         self.shadow: Shadow | None = None
-        if settings.feedback_shadow:
+        if any((shares := settings.shadow_shares).values()):
             name = settings.feedback_scorer
             scorer = make_scorer(name, ())
-            share = settings.feedback_shadow
-            self.shadow = Shadow(self._writer, settings.origin, share, name, scorer, set())
+            self.shadow = Shadow(self._writer, settings.origin, shares, name, scorer, set())
         self._routes = FeedbackRoutes(
             self._writer,
             place,

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from predictors.contract import CLOUD, EDGE
+from transformers_hem.algorithms.base import Route
+
 _DAYS = 90.0
 _ROWS = 1_000_000
 _PER_MINUTE = 60_000
@@ -47,6 +50,11 @@ class FeedbackSettings(BaseModel):
         "too, so that both are scored; the cloud within guards and budget, the edge while it is "
         "idle (default: 0)",
     )
+    feedback_shadow_edge: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="feedback, gateway: the same share of the cloud's answers, for which the edge "
+        "is asked: that costs no call of the cloud (default: HEM_FEEDBACK_SHADOW)",
+    )
     feedback_scorer: str = Field(
         default="token_f1",
         description="feedback, gateway: what scores both, as `hem label --scorer` names it; where "
@@ -65,6 +73,12 @@ class FeedbackSettings(BaseModel):
         max_length=64,
         description="feedback: what tells this server from others (default: the host's name)",
     )
+
+    @property
+    def shadow_shares(self) -> dict[Route, float]:
+        """Of the answers of each side, how many are compared with the other one's."""
+        of_edge, of_cloud = self.feedback_shadow, self.feedback_shadow_edge
+        return {EDGE: of_edge, CLOUD: of_edge if of_cloud is None else of_cloud}
 
     @property
     def origin(self) -> str:

@@ -1,8 +1,9 @@
 """Shadow evaluation: of a small share of what one side has answered the other is asked, too, and
 both answers are scored, so that what is learned is not biased by the router's own choices.
 
-Whichever side answered, the share is the same: then the pairs are a plain sample of what the router
-decides, which a promise needs.
+What the edge has answered costs a call of the cloud, what the cloud has answered none: so the
+shares of the two may differ. Each decision has its own, by which a plain sample can be had of the
+pairs, as a promise needs one (`lifelong.recalibration`).
 
 Never past a guard: what one keeps at the edge, or holds something private, is not sent to the
 cloud; those that count (budget, rate) are asked as for any call, and the egress ledger has it with
@@ -15,7 +16,7 @@ import asyncio
 import logging
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -58,13 +59,13 @@ class EdgeIsBusy(Exception):
 
 @dataclass(slots=True)
 class Shadow:
-    """`share` of the queries that may be compared are. A scorer that needs a reference gets the
-    cloud's answer as one: then the cloud's score is that of a right answer. `idle_seconds`: see
-    IDLE_SECONDS."""
+    """`shares`: of the queries that may be compared and that this side answered, how many are. A
+    scorer that needs a reference gets the cloud's answer as one: then the cloud's score is that of
+    a right answer. `idle_seconds`: see IDLE_SECONDS."""
 
     writer: Writer
     origin: str
-    share: float
+    shares: Mapping[Route, float]
     name: str
     scorer: Scorer
     tasks: set["asyncio.Task[None]"]
@@ -73,10 +74,12 @@ class Shadow:
     started: bool = False
 
     def listen(self, chat: Chat) -> Heard | None:
-        """Before it is answered: None where it is not drawn, or could not be compared."""
-        if not may_be_compared(chat) or self.draw() >= self.share:
+        """Before it is answered, and so before one knows by which side: None where it is not drawn
+        whichever answers, or could not be compared."""
+        if not may_be_compared(chat):
             return None
-        return Heard(chat.path)
+        chat.drawn = self.draw()
+        return Heard(chat.path) if chat.drawn < max(self.shares.values()) else None
 
     def share_of(self, decider: Decider, chat: Chat, finished: Finished) -> float:
         """How likely it was that both sides of an answer are scored. What a strategy asks the cloud
@@ -86,12 +89,12 @@ class Shadow:
             return 0.0
         if not may_be_compared(chat) or designing(decider, chat) is not None:
             return 0.0
-        if served == CLOUD:
-            return self.share
-        return 0.0 if decider.overrule(chat.batch, None) is not None else self.share
+        if served != CLOUD and decider.overrule(chat.batch, None) is not None:
+            return 0.0
+        return self.shares[served]
 
     def begin(self, site: Site, decider: Decider, chat: Chat, heard: Heard, at: float) -> None:
-        """Of an answer whose `share_of` is above 0; `at`: when its request ended, by which its
+        """Of an answer whose `share_of` is above what was drawn; `at`: when its request ended, by which its
         decision is found where others have the request's id."""
         if len(self.tasks) >= MOST_WAITING:
             metrics.SHADOW.labels("left_out").inc()

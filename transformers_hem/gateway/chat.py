@@ -68,7 +68,8 @@ class Chat:
     what a strategy asks the cloud in place of the body. `degraded` is why
     the cloud failed for which the edge stands in. `insists`: all sides that may answer are believed
     to be down, and asked nevertheless. `private`: something in it is. `heard`: what its caller got,
-    where that may be compared; `drawn`: both sides are, see `feedback.shadow`."""
+    where that may be compared; `drawn`, in [0, 1): both
+    sides are, where that is below the share of the one that answered; see `feedback.shadow`."""
 
     path: str
     body: Mapping[str, Any]
@@ -87,7 +88,7 @@ class Chat:
     insists: bool = False
     private: bool = False
     heard: "Heard | None" = None
-    drawn: bool = False
+    drawn: float = 1.0
 
     @property
     def batch(self) -> Batch:

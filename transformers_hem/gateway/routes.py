@@ -227,7 +227,7 @@ class Gateway(OpenAIPaths):
         share = 0.0
         if self._shadow is not None:
             share = self._shadow.share_of(decider, chat, finished)
-            if share and chat.drawn and chat.heard is not None:
+            if chat.drawn < share and chat.heard is not None:
                 self._shadow.begin(self._site, decider, chat, chat.heard, finished.at)
         recorder.finished(decider, chat, finished, share)
 
@@ -235,7 +235,6 @@ class Gateway(OpenAIPaths):
         """`send`, and where it may be compared something that hears what is sent."""
         if self._shadow is not None:
             chat.heard = self._shadow.listen(chat)
-        chat.drawn = chat.heard is not None
         if chat.heard is None and self._recorder is not None:
             chat.heard = self._recorder.listen(decider, chat)
         return send if chat.heard is None else chat.heard.beside(send)

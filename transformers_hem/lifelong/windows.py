@@ -8,6 +8,7 @@ import numpy as np
 
 from transformers_hem.arrays import Floats, Indices
 from transformers_hem.lifelong.observations import Observations
+from transformers_hem.lifelong.recalibration import plain_sample
 
 NEWEST: Final = 2000  # rows that judge at most
 RESERVED: Final = 0.5  # of the queries of pairs among them, for a threshold with a promise
@@ -36,12 +37,14 @@ def windows(
     """`used`: the rows that came back from use; all others, base rows, are learned from. `since`:
     what came until then the champion has learned from, so that it doesn't judge.
 
-    A `share` of the pairs is reserved, by a hash of the query: equal queries are on one side.
+    A `share` of the pairs is reserved, by a hash of the query: equal queries are on one side. They
+    are pairs of a plain sample, as a threshold can stand on no others: the rest is learned from.
     """
     order = used[np.argsort(seen.times[used], kind="stable")]
     judging = order[seen.times[order] > since][-newest:]
     paired = seen.paired & seen.trusted
-    kept = {q for i in judging if paired[i] and _drawn(q := seen.queries[i]) < share}
+    plain = judging[plain_sample(seen.subset(judging))]
+    kept = {q for i in plain if paired[i] and _drawn(q := seen.queries[i]) < share}
     reserved = [i for i in judging if paired[i] and seen.queries[i] in kept]
     everything = np.concatenate([np.setdiff1d(np.arange(len(seen)), used), order])
     train = [i for i in everything if seen.queries[i] not in kept]

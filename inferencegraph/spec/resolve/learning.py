@@ -122,9 +122,9 @@ def _require_kept(spec: Spec, kept: Feedback, mining: Mining) -> None:
             raise SpecFault(
                 f"spec.gateway.settings.{setting}", "spec.feedback has a field for it; take that"
             )
-    if kept.shadow and not mining.gateway:
+    if (kept.shadow or kept.shadow_edge) and not mining.gateway:
         raise SpecFault(
-            f"{FEEDBACK}.shadow",
+            f"{FEEDBACK}.{'shadow' if kept.shadow else 'shadowEdge'}",
             "is of the gateway's answers, and there is no gateway, as gateway.enabled is false or "
             "the edge's model is no model of text",
         )
@@ -162,6 +162,7 @@ def _keeping(spec: Spec, kept: Feedback, store: FeedbackStore, mining: Mining) -
         "HEM_FEEDBACK_ROWS": None if kept.rows is None else str(kept.rows),
         "HEM_FEEDBACK_SYNC": kept.sync,
         "HEM_FEEDBACK_SHADOW": f"{kept.shadow:g}" if kept.shadow else None,
+        "HEM_FEEDBACK_SHADOW_EDGE": None if kept.shadow_edge is None else f"{kept.shadow_edge:g}",
         "HEM_FEEDBACK_SCORER": kept.scorer,
         "HEM_FEEDBACK_PUSH": kept.push.url if kept.push else None,
     }

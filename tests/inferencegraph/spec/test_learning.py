@@ -48,13 +48,14 @@ def command(pod: Object) -> str:
 
 
 def test_hem_serves_the_version_in_force_and_keeps_feedback() -> None:
-    found = read(spec(feedback=KEPT, retrain={}))
+    found = read(spec(feedback={**KEPT, "shadowEdge": 0.3}, retrain={}))
     assert errors_of(found) == []
     pod = service(found, "shop-hem")
     (container,) = pod["containers"]
     values = variables(container)
     assert values["HEM_ROUTER"] == "/mnt/versions"
     assert values["HEM_FEEDBACK_SHADOW"] == "0.02"
+    assert values["HEM_FEEDBACK_SHADOW_EDGE"] == "0.3"
     assert not {"HEM_ALGORITHM", "HEM_THRESHOLD", "HEM_PARAMETERS"} & values.keys()
     (store,) = [each for each in container["env"] if each["name"] == "HEM_FEEDBACK_STORE"]
     reference = {"name": "feedback", "key": "url"}
@@ -276,6 +277,11 @@ BERT = {"name": "BERTRouter", "parameters": [{"name": "model", "value": "routell
         (
             spec(gateway={"enabled": False}, feedback=KEPT),
             "feedback.shadow",
+            "is of the gateway's answers, and there is no gateway",
+        ),
+        (
+            spec(gateway={"enabled": False}, feedback={"store": SECRET, "shadowEdge": 0.3}),
+            "feedback.shadowEdge",
             "is of the gateway's answers, and there is no gateway",
         ),
         (

@@ -120,6 +120,7 @@ WRITTEN: dict[str, Object] = {
             "rows": 1000,
             "sync": "full",
             "shadow": 0.02,
+            "shadowEdge": 0.3,
             "scorer": "exact_match",
         },
         retrain={
@@ -215,6 +216,7 @@ EXPECTED = {
         "feedback.rows",
         "feedback.sync",
         "feedback.shadow",
+        "feedback.shadowEdge",
         "feedback.scorer",
         "retrain.schedule",
         "retrain.check",

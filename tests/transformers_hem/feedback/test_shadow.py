@@ -3,13 +3,15 @@
 import argparse
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from sqlalchemy import select
 
 from predictors.errors import ConfigurationError
 from predictors.upstream.ledger.verify import verify
@@ -29,6 +31,7 @@ from tests.transformers_hem.gateway.scripted_side import (
 from transformers_hem.feedback.collecting import Collecting
 from transformers_hem.feedback.place import read_place
 from transformers_hem.feedback.reading import Example, examples, reading
+from transformers_hem.feedback.tables import DECISIONS
 from transformers_hem.gateway.build import build_gateway
 from transformers_hem.reload.reloading import Reloading
 from transformers_hem.serving.query_stage import MiningThenInference
@@ -39,15 +42,21 @@ PATH = "/v1/chat/completions"
 
 @asynccontextmanager
 async def shadowed(
-    store: Path, *, draw: float = 0.0, guards: str = "", **options: Any
+    store: Path,
+    *,
+    draw: float = 0.0,
+    guards: str = "",
+    shares: Mapping[str, float] | None = None,
+    **options: Any,
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Side, Collecting]]:
     """A gateway whose edge says "It is 2." and whose cloud says "It is two."; `draw` is drawn."""
+    kept = {"feedback_shadow": 0.25, **(shares or {})}
     options.setdefault("algorithm", "EdgeOnly")
     chosen = build_decider(HEMSettings(algorithm="EdgeOnly", guards=guards)).guards
     async with AsyncExitStack() as stack:
         edge = await stack.enter_async_context(scripted_side(answering("small", "It is ", "2.")))
         cloud = await stack.enter_async_context(scripted_side(answering("big", "It is ", "two.")))
-        _, service = await stack.enter_async_context(collecting(str(store), feedback_shadow=0.25))
+        _, service = await stack.enter_async_context(collecting(str(store), **kept))
         assert service.shadow is not None
         service.shadow.draw = lambda: draw
         client = await stack.enter_async_context(
@@ -115,6 +124,30 @@ async def test_of_what_the_cloud_answered_the_edge_is_asked_with_the_same_share(
     assert big == 1.0 and edge is not None and 0 < edge < 1
     assert example.decided.served == "cloud"
     assert example.decided.shadow_share == 0.25 and example.weight == 4
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "shares", "share", "compared"),
+    [
+        ("EdgeOnly", {"feedback_shadow_edge": 0.75}, 0.25, False),
+        ("CloudOnly", {"feedback_shadow_edge": 0.75}, 0.75, True),
+        ("CloudOnly", {"feedback_shadow": 0.0, "feedback_shadow_edge": 0.75}, 0.75, True),
+        ("EdgeOnly", {"feedback_shadow": 0.75, "feedback_shadow_edge": 0.0}, 0.75, True),
+        ("CloudOnly", {"feedback_shadow": 0.75, "feedback_shadow_edge": 0.0}, 0.0, False),
+    ],
+)
+async def test_each_side_has_a_share_of_its_own(
+    tmp_path: Path, algorithm: str, shares: Mapping[str, float], share: float, compared: bool
+) -> None:
+    """A half is drawn. What the cloud has answered can be compared without any call of it."""
+    store = tmp_path / "feedback.db"
+    async with shadowed(store, draw=0.5, algorithm=algorithm, shares=shares) as (client, _, service):
+        assert (await client.post(PATH, json=chat("What is 1 + 1?"))).status_code == 200
+        await ended(service)
+    with reading(read_place(str(store))) as connection:
+        (kept,) = connection.execute(select(DECISIONS.c.shadow_share)).scalars()
+    assert kept == share
+    assert [example.decided.shadow_share for example in read(store)] == [share] * compared
 
 
 async def test_a_server_without_a_gateway_can_ask_nobody(tmp_path: Path) -> None:

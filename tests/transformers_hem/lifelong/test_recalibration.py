@@ -3,6 +3,7 @@ import pytest
 
 from transformers_hem.lifelong.observations import Observation, Observations, Propensity
 from transformers_hem.lifelong.recalibration import plain_sample
+from transformers_hem.lifelong.windows import windows
 
 
 def test_a_plain_sample_makes_up_for_what_was_likelier_to_be_paired() -> None:
@@ -18,6 +19,19 @@ def test_a_plain_sample_makes_up_for_what_was_likelier_to_be_paired() -> None:
     assert (~at_cloud).sum() == pytest.approx(1000, abs=120)  # a quarter of the 4,000
     assert (np.diff(seen.times[kept]) > 0).all()
     assert plain_sample(seen).tolist() == kept.tolist()
+
+
+def test_what_was_likelier_to_be_paired_is_learned_from_where_no_promise_can_stand_on_it() -> None:
+    shares = Propensity(1.0, 0.1, 0.4), Propensity(0.0, 0.1, 0.4)
+    rows = [
+        Observation(f"q{i}", 1.0, 1.0, "shadow", shares[i % 5 > 0], at=float(i))
+        for i in range(1000)
+    ]
+    seen = Observations.of(rows)
+    parts = windows(seen, np.arange(1000), -np.inf)
+    reserved = seen.subset(parts.reserved)
+    assert len(plain_sample(reserved)) == len(reserved) == pytest.approx(200, abs=40)
+    assert len(parts.train) == 1000 - len(reserved)
 
 
 def test_labelled_rows_all_count_and_in_no_order_of_their_file() -> None:

@@ -41,6 +41,14 @@ def test_pairs_of_both_sides_with_one_share_are_taken(store: Store) -> None:
     assert len(sampled(store.path, pairs(store))) == 150
 
 
+def test_sides_may_have_shares_of_their_own(store: Store) -> None:
+    store.shadows(queries(20, 1), 1000.0, share=0.1)
+    undrawn(store, 180, 1000.0, "edge", share=0.1)
+    store.shadows(queries(60, 2), 1000.0, route="cloud", share=0.3)
+    undrawn(store, 140, 1000.0, "cloud", share=0.3)
+    assert len(sampled(store.path, pairs(store))) == 80
+
+
 def test_pairs_of_the_edges_answers_alone_promise_nothing(store: Store) -> None:
     store.shadows(queries(100, 1), 1000.0)
     undrawn(store, 50, 1000.0, "cloud")

@@ -2,4 +2,5 @@
 
 - score.py    the Algorithm; kernel.safetensors beside the encoder
 - learner.py  what `hem train` runs
+- scaling.py  how far apart a side's sums lie, where sides are seen of different rows
 """

@@ -3,6 +3,7 @@
 It takes minutes on a CPU, most of them to run the encoder, and needs no rows set apart.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,15 +12,17 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 from scipy.linalg import eigh
+from scipy.special import expit
 from sklearn.decomposition import PCA
 
 from transformers_hem.algorithms.base import AlgorithmParameters
-from transformers_hem.arrays import Floats, Values
+from transformers_hem.arrays import Floats, Indices, Values
 from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.assessment import assess
 from transformers_hem.routers.encoder.router import ENCODER
 from transformers_hem.routers.encoder.training import EncoderLearner, EncoderTraining, run_as_it_is
 from transformers_hem.routers.fitting import folds, logistic
+from transformers_hem.routers.kernel.scaling import Scaling, scaled_apart
 from transformers_hem.routers.kernel.score import (
     KERNEL_FILE,
     Kernel,
@@ -27,7 +30,7 @@ from transformers_hem.routers.kernel.score import (
     Projection,
     similarity,
 )
-from transformers_hem.routers.targets import rightness
+from transformers_hem.routers.targets import expected_difference, rightness
 
 LEAST_EIGENVALUE = 1e-3  # of a kernel matrix whose diagonal is 1
 
@@ -81,11 +84,22 @@ def learn(
 ) -> tuple[Kernel, Floats]:
     """The kernel of layer features [N, F] of the labels' queries; and the raw difficulty of each
     row by kernels of the same kind that never saw it, nor its features."""
-    out_of_fold = np.zeros(len(features))
-    for train, test in folds(labels.hard, seed):
+    parts, sums = folds(labels.hard, seed), np.zeros((len(features), 2))
+    for train, test in parts:
         part = fit(features[train], labels.subset(train), chosen, seed)
-        out_of_fold[test] = part.difficulty(features[test])
-    return fit(features, labels, chosen, seed), out_of_fold
+        sums[test] = part.sums(features[test])
+    return settled(fit(features, labels, chosen, seed), sums, labels, parts)
+
+
+def settled(
+    kernel: Kernel, sums: Floats, labels: Labels, parts: Sequence[tuple[Indices, Indices]]
+) -> tuple[Kernel, Floats]:
+    """As `learn`, of sums [N, 2] out of fold. Where not both sides of all rows were seen they are
+    scaled, see `scaling.py`."""
+    if labels.weights is None:
+        right = expit(sums)
+        return kernel, expected_difference(right[:, 0], right[:, 1])
+    return kernel.scaled(Scaling.of(sums, labels)), scaled_apart(sums, labels, parts)
 
 
 def fit(features: Values, labels: Labels, chosen: KernelTraining, seed: int) -> Kernel:

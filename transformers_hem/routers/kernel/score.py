@@ -3,7 +3,7 @@
 On disk: an encoder router's files and kernel.safetensors.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import ClassVar, Final, Literal
 
@@ -23,6 +23,7 @@ from transformers_hem.routers.encoder.router import (
     EncoderRouter,
     read_encoder_config,
 )
+from transformers_hem.routers.kernel.scaling import Scaling
 from transformers_hem.routers.targets import expected_difference
 
 KERNEL_FILE = "kernel.safetensors"
@@ -72,10 +73,19 @@ class Kernel:
 
     def difficulty(self, features: Values) -> Floats:
         """[N] in [0, 1] of layer features [N, F]."""
+        right = expit(self.sums(features))
+        return expected_difference(right[:, 0], right[:, 1])
+
+    def sums(self, features: Values) -> Floats:
+        """[N, 2], of which the logistic function is taken."""
         starts = range(0, len(features), _ROWS)
         sums = [self._sums(features[start : start + _ROWS]) for start in starts]
-        right = expit(np.concatenate([np.zeros((0, 2)), *sums]))
-        return expected_difference(right[:, 0], right[:, 1])
+        return np.concatenate([np.zeros((0, 2)), *sums])
+
+    def scaled(self, scaling: Scaling) -> "Kernel":
+        weights = (self.weights * scaling.factors).astype(np.float32)
+        intercepts = (self.intercepts * scaling.factors + scaling.shifts).astype(np.float32)
+        return replace(self, weights=weights, intercepts=intercepts)
 
     def _sums(self, features: Values) -> Floats:
         alike = similarity(self.projection(features), self.landmarks, self.gamma)
