@@ -8,6 +8,7 @@ With LIFELONG_PLOT=docs/images/lifelong.png it draws the picture of docs/lifelon
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +74,17 @@ def simulated(
 def in_order(
     table: Table, order: Order, learn: Learn, use: Use, features: Floats
 ) -> dict[str, Any]:
-    """`pairs`: who knows both sides of all that came back; `features` are the bandit's."""
+    """`pairs`: who knows both sides of all that came back; `start_scaled`: a start router that
+    learned as challengers do, whose sides are scaled; `features` are the bandit's."""
+    base = table.labels(order.base)
+    base = replace(base, weights=np.ones((len(order.base), 2)))
     played, bandit = play(table, order, learn, use), play_bandit(table, order, features, use)
     return {
         "seed": order.seed,
         "rows": [len(order.base), len(order.stream), len(order.upcoming)],
         "shift": use.feedback * order.shift,
         "start": played.start,
+        "start_scaled": table.apgr(learn(order.base, base)[0], order.upcoming),
         "serving": played.apgr,
         "challengers": played.challengers,
         "feedbacks": played.feedbacks,
@@ -104,6 +109,13 @@ def told(name: str, rows: list[dict[str, Any]]) -> tuple[float, float, float]:
             f"from {start.mean():.3f}, informed {best.mean():.3f}: "
             f"{share:.0%} [{low:.0%}, {high:.0%}] recovered"
         )
+    scaled = np.array([row["start_scaled"] for row in rows])
+    serving = np.array([row["serving"][-1] for row in rows])
+    share, low, high = recovered(scaled, serving, best)
+    print(
+        f"{name}: a start router that learned as challengers do has {scaled.mean():.3f}; of its gap "
+        f"{share:.0%} [{low:.0%}, {high:.0%}] recovered; promotions {[r['promotions'] for r in rows]}"
+    )
     return found["serving"]
 
 

@@ -24,7 +24,6 @@ PUBLIC = ("mmlu", "gsm8k")
 FAMILIES = ("conversion", "strings", "arithmetic")  # the last is new after the shift
 BASE, HALF, FIRST_HALF, UPCOMING = 500, 4000, 3000, 2000  # rows of the public tables
 EMBEDDED_BASE, EMBEDDED_BEFORE, EMBEDDED_AFTER, EMBEDDED_UPCOMING = 700, 1000, 1667, 2500
-LANDMARKS = 1000  # of KernelRouter here, the informed one's too; the default has 3,000
 BUCKETS = 256  # of the bandit's hashed words
 COMPONENTS = 128  # of the bandit's features of the encoder
 
@@ -121,9 +120,9 @@ def layers(table: Table) -> Floats:
 
 
 def kernel(features: Floats) -> Learn:
-    """As `hem train --algorithm KernelRouter` learns, of LANDMARKS rows; but that all folds compare
+    """As `hem train --algorithm KernelRouter` learns, with its defaults; but that all folds compare
     queries in the same space, in which no label has a part. That is a third of the time."""
-    chosen = KernelTraining.model_construct(landmarks=LANDMARKS)
+    chosen = KernelTraining.model_construct()
 
     def learn(rows: Rows, labels: Labels) -> tuple[Floats, Floats]:
         space = Space.of(features[rows], chosen, seed=0)

@@ -34,8 +34,9 @@ def build_gateway(
     edge_url, cloud_url = settings.edge_url, settings.cloud_url
     if not (edge_url or cloud_url):
         if feedback is not None and feedback.shadow is not None:
+            name = f"HEM_FEEDBACK_SHADOW{'' if settings.feedback_shadow else '_EDGE'}"
             raise ConfigurationError(
-                "HEM_FEEDBACK_SHADOW is set, and only a gateway can ask the other side: set "
+                f"{name} is set, and only a gateway can ask the other side: set "
                 "HEM_EDGE_URL and HEM_CLOUD_URL, too, or unset it"
             )
         return None
