@@ -94,8 +94,8 @@ class Shadow:
         return self.shares[served]
 
     def begin(self, site: Site, decider: Decider, chat: Chat, heard: Heard, at: float) -> None:
-        """Of an answer whose `share_of` is above what was drawn; `at`: when its request ended, by which its
-        decision is found where others have the request's id."""
+        """Of an answer whose `share_of` is above what was drawn; `at`: when its request ended, by
+        which its decision is found where others have the request's id."""
         if len(self.tasks) >= MOST_WAITING:
             metrics.SHADOW.labels("left_out").inc()
             return

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from sqlalchemy import select
 
 from predictors.errors import ConfigurationError
@@ -141,7 +140,11 @@ async def test_each_side_has_a_share_of_its_own(
 ) -> None:
     """A half is drawn. What the cloud has answered can be compared without any call of it."""
     store = tmp_path / "feedback.db"
-    async with shadowed(store, draw=0.5, algorithm=algorithm, shares=shares) as (client, _, service):
+    async with shadowed(store, draw=0.5, algorithm=algorithm, shares=shares) as (
+        client,
+        _,
+        service,
+    ):
         assert (await client.post(PATH, json=chat("What is 1 + 1?"))).status_code == 200
         await ended(service)
     with reading(read_place(str(store))) as connection:
@@ -150,13 +153,14 @@ async def test_each_side_has_a_share_of_its_own(
     assert [example.decided.shadow_share for example in read(store)] == [share] * compared
 
 
-async def test_a_server_without_a_gateway_can_ask_nobody(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["feedback_shadow", "feedback_shadow_edge"])
+async def test_a_server_without_a_gateway_can_ask_nobody(tmp_path: Path, name: str) -> None:
     settings = HEMSettings(algorithm="EdgeOnly")
     current = Reloading(settings).current
     options = argparse.Namespace(model_name="qa-hem", predictor_host=None)
     miner = MiningThenInference("qa-hem", current.now.decider)
-    async with collecting(str(tmp_path / "feedback.db"), feedback_shadow=0.1) as (_, service):
-        with pytest.raises(ConfigurationError, match="HEM_FEEDBACK_SHADOW is set"):
+    async with collecting(str(tmp_path / "feedback.db"), **{name: 0.1}) as (_, service):
+        with pytest.raises(ConfigurationError, match=f"HEM_{name.upper()} is set"):
             build_gateway(settings, options, miner, current, service)
 
 

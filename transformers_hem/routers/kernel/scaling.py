@@ -46,9 +46,7 @@ class Scaling:
         return np.asarray(expected_difference(right[:, 0], right[:, 1]))
 
 
-def scaled_apart(
-    sums: Floats, labels: Labels, parts: Sequence[tuple[Indices, Indices]]
-) -> Floats:
+def scaled_apart(sums: Floats, labels: Labels, parts: Sequence[tuple[Indices, Indices]]) -> Floats:
     """[N]: the difficulty of rows out of fold, scaled by what the other folds' rows say."""
     found = np.zeros(len(sums))
     for train, test in parts:
