@@ -17,8 +17,9 @@ from transformers_hem.routers.encoder.training import run_all
 from transformers_hem.routers.fitting import folds
 from transformers_hem.routers.kernel.learner import KernelTraining, Space, settled
 from transformers_hem.routers.linear.features import FeatureConfig, HashedQuery, extract
-from transformers_hem.routers.linear.learner import fit_linear, matrix
+from transformers_hem.routers.linear.learner import fit_linear
 from transformers_hem.routers.linear.score import link
+from transformers_hem.routers.linear.texts import CONFIG, Texts, columns_of, matrix
 
 PUBLIC = ("mmlu", "gsm8k")
 FAMILIES = ("conversion", "strings", "arithmetic")  # the last is new after the shift
@@ -102,11 +103,12 @@ def embedded_order(table: Table, seed: int) -> Order:
 
 def linear(table: Table) -> Learn:
     """As `hem train --algorithm LinearRouter` learns."""
-    texts = [extract(query, FeatureConfig().buckets) for query in table.queries]
+    texts = Texts.of(table.queries, CONFIG.buckets)
 
     def learn(rows: Rows, labels: Labels) -> tuple[Floats, Floats]:
         model, out_of_fold = fit_linear(labels, seed=0)
-        sums = matrix(model.features, texts) @ model.weights + model.config.intercepts
+        weights = model.weights[columns_of(model.features)]
+        sums = matrix(model.features, texts) @ weights + model.config.intercepts
         return np.array([link(model.config.link, each) for each in sums.tolist()]), out_of_fold
 
     return learn
