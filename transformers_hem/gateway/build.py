@@ -34,7 +34,8 @@ def build_gateway(
     edge_url, cloud_url = settings.edge_url, settings.cloud_url
     if not (edge_url or cloud_url):
         if feedback is not None and feedback.shadow is not None:
-            name = f"HEM_FEEDBACK_SHADOW{'' if settings.feedback_shadow else '_EDGE'}"
+            of_cloud_alone = not feedback.shadow.shares[EDGE]
+            name = "HEM_FEEDBACK_SHADOW_EDGE" if of_cloud_alone else "HEM_FEEDBACK_SHADOW"
             raise ConfigurationError(
                 f"{name} is set, and only a gateway can ask the other side: set "
                 "HEM_EDGE_URL and HEM_CLOUD_URL, too, or unset it"
