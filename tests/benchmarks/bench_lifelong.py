@@ -2,6 +2,9 @@
 
     pytest tests/benchmarks/bench_lifelong.py -m benchmark -s    (an hour)
 
+With -k "shared_tables or embedded or picture" the simulations alone. Each order is printed when it
+was played: one of the public tables takes about a minute of one core.
+
 With LIFELONG_PLOT=docs/images/lifelong.png it draws the picture of docs/lifelong.md too.
 """
 
