@@ -11,9 +11,9 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = ROOT / ".ci/locks"
 EXTRAS = {
-    "predictor.txt": ["huggingface", "quantization", "onnx", "triton"],
-    "uplink.txt": [],
-    "hem.txt": ["onnx", "privacy", "languages", "feedback", "plot"],
+    "predictor.txt": ["huggingface", "quantization", "onnx", "triton", "telemetry"],
+    "uplink.txt": ["telemetry"],
+    "hem.txt": ["onnx", "privacy", "languages", "feedback", "plot", "telemetry"],
 }
 # What `hem router` imports, which is not all that the project requires.
 ROUTER = "router.txt"
@@ -93,7 +93,7 @@ def test_the_image_of_hem_stays_without_torch() -> None:
 
 def test_the_image_of_the_router_has_what_was_named_in_versions_that_the_project_takes() -> None:
     named = [line for line in (LOCKS / "router.in").read_text().splitlines() if line[0] != "#"]
-    locked, required = _locked(ROUTER), {each.name: each for each in _wanted([])}
+    locked, required = _locked(ROUTER), {each.name: each for each in _wanted(["telemetry"])}
     for name in named:
         (pin,) = locked[canonicalize_name(name)][0].specifier
         assert required[name].specifier.contains(pin.version), REWRITE

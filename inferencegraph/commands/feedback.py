@@ -5,8 +5,9 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
@@ -74,7 +75,7 @@ def send(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="JSONL rows {request_id, key, at, client}, and thumbs, rating, correct, answer "
+            help="JSONL rows {request_id, key, at, client or client_hash}, and thumbs, rating, correct, answer "
             "or preferred.",
             show_default=False,
         ),
@@ -120,22 +121,22 @@ def send(
         raise ConfigurationError("give a request's id and what you say of it, or --data FILE")
     rows = [said] if data is None else list(_rows(data))
     if client is not None:
-        rows = [{"client": client, **row} for row in rows]
+        rows = [row if "client_hash" in row else {"client": client, **row} for row in rows]
     if queue is not None:
         rows = [_named(row) for row in rows]
 
-    async def work(client: "FeedbackClient") -> list[dict[str, Any]]:
-        told: list[dict[str, Any]] = []
+    told: list[dict[str, Any]] = []
+
+    async def work(client: "FeedbackClient") -> None:
         for some in _batched(rows):
-            told += (await client.send(some))["feedback"]
-        return told
+            told.extend(await _sent(client, some))
 
     try:
-        told = _called(url, key_file, work)
+        _called(url, key_file, work)
     except UpstreamError as error:
         if queue is None or error.status != 503:
             raise
-        _queue(rows, queue)
+        _queue(rows[len(told) :], queue)
         print(f"{error}; kept in {queue}: send it by --data {queue}", file=sys.stderr)
         return
     if as_json:
@@ -281,6 +282,25 @@ def _called(url: str, key_file: Path | None, work: "Callable[[FeedbackClient], A
             return await work(client)
 
     return asyncio.run(called())
+
+
+async def _sent(client: "FeedbackClient", rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """What the server tells of each; it is asked again where it takes no more for a while. Raises
+    UpstreamError."""
+    from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+
+    def throttled(error: BaseException) -> bool:
+        return isinstance(error, UpstreamError) and error.answered == HTTPStatus.TOO_MANY_REQUESTS
+
+    def as_told(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        seconds = getattr(error, "retry_after", None) or 1.0
+        print(f"{error}; waiting for {seconds:.0f} s", file=sys.stderr)
+        return float(seconds)
+
+    retrying = AsyncRetrying(retry=retry_if_exception(throttled), wait=as_told, reraise=True)
+    told = await retrying(client.send, rows)
+    return list(told["feedback"])
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -134,11 +134,14 @@ def _end_soon(response: httpx.Response) -> None:
 
 
 async def _to_the_end(response: httpx.Response) -> None:
-    assert isinstance(response.stream, httpx.AsyncByteStream)
+    body = response.stream
+    assert isinstance(body, httpx.AsyncByteStream)
+    if isinstance(body, _BoundedBody):  # what is packed need not be unpacked any more
+        body = body.body
     try:
-        with suppress(*CONNECTION_ERRORS, HEMError, zlib.error):  # a late end is one of the first
+        with suppress(*CONNECTION_ERRORS):  # a late end is one of them
             async with asyncio.timeout(END_SECONDS):
-                async for _ in response.stream:
+                async for _ in body:
                     pass
     finally:
         await response.aclose()

@@ -1,7 +1,6 @@
 """The bodies of POST /feedback: one feedback, a list, or {"feedback": [...]}."""
 
 import math
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,13 +20,13 @@ _ANSWER: Final = 65_536
 _YEAR_9999: Final = 253_402_300_800.0
 _VERDICTS: Final = ("thumbs", "rating", "correct", "answer", "preferred")
 _WORDS: Final = r"^[^\x00-\x1f\x7f]+$"
-_HASH: Final = re.compile("[0-9a-f]{16}")  # of a client, as exports have it
+_HASH: Final = r"^[0-9a-f]{16}$"  # of a client, as exports have it
 
 
 class Said(BaseModel):
     """One feedback, as a client sends it. `at` is the client's clock, in seconds since 1970 or as
     ISO 8601; `key` makes it one however often it is sent; `client` who says it, where that is not
-    who sends it: a name, or its hash as the store has it."""
+    who sends it, or `client_hash`, as the store has it."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False
@@ -43,6 +42,7 @@ class Said(BaseModel):
     key: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     at: float | str | None = None
     client: Annotated[str, Field(min_length=1, max_length=256, pattern=_WORDS)] | None = None
+    client_hash: Annotated[str, Field(pattern=_HASH)] | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -50,6 +50,8 @@ class Said(BaseModel):
             raise ValueError(f"says nothing: give one of {', '.join(_VERDICTS)}")
         if self.correct and self.answer is not None:
             raise ValueError("contradicts itself: correct is true, and answer is what is right")
+        if self.client is not None and self.client_hash is not None:
+            raise ValueError("has a client and a client_hash: give one of them")
         return self
 
     @model_validator(mode="after")
@@ -153,14 +155,14 @@ def _feedback(said: Said, number: int, arrival: Arrival) -> Feedback:
 
 def _client(said: Said, number: int, arrival: Arrival) -> str:
     """Raises InvalidRequest."""
-    if said.client is None:
+    if said.client is None and said.client_hash is None:
         return arrival.client
     if not arrival.names:
         raise InvalidRequest(
-            f"feedback[{number}]: 'client' is not known, but from an admin, who may send what "
-            "others say; leave it out"
+            f"feedback[{number}]: 'client{'' if said.client else '_hash'}' is not known, but from "
+            "an admin, who may send what others say; leave it out"
         )
-    return said.client if _HASH.fullmatch(said.client) else client_of({}, name=said.client)
+    return said.client_hash or client_of({}, name=said.client)
 
 
 def _time(at: float | str | None, number: int) -> float | None:

@@ -24,19 +24,23 @@ class Rate:
         self._buckets = Buckets(most, self._a_second, clients, timer)
 
     def check(self, client: str) -> None:
-        """Before a body is looked at. Raises TooManyRequests."""
+        """Before a body is looked at: a request counts as one, whatever is in it. Raises
+        TooManyRequests."""
         if not self._most:
             return
-        left = self._buckets.left(self._buckets.whose(client))
-        if left < 1:
+        whose = self._buckets.whose(client)
+        left = self._buckets.left(whose)
+        if left >= 1:
+            self._buckets.leave(whose, left - 1)
+        else:
             raise TooManyRequests(
                 f"one client may send {self._most} feedbacks a minute; send it again later",
                 (1 - left) / self._a_second,
             )
 
     def take(self, client: str, count: int) -> None:
-        """What came in one request is never torn: what is too much of it is waited for the next
-        time."""
-        if self._most:
+        """So many that are kept now. What came in one request is never torn: what is too much of it
+        is waited for the next time."""
+        if self._most and count > 1:
             whose = self._buckets.whose(client)
-            self._buckets.leave(whose, self._buckets.left(whose) - count)
+            self._buckets.leave(whose, self._buckets.left(whose) - (count - 1))

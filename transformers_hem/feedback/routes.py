@@ -93,8 +93,8 @@ class FeedbackRoutes:
                 names=caller.admin,
             )
             unit = Unit(feedback=read_body(await request.body(), arrival))
-            self._rate.take(whose, unit.size)
             done = await self._kept(unit)
+            self._rate.take(whose, sum(kept.state != "duplicate" for kept in done.kept))
         except HEMError as error:
             return refused(error)
         told = [_told(kept) for kept in done.kept]

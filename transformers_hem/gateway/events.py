@@ -1,6 +1,5 @@
 """What is in server-sent events, which are passed on as they came."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -8,11 +7,11 @@ import orjson
 
 from predictors.upstream.openai.events import read_event
 
-_DONE: Final = re.compile(rb"^data: ?\[DONE\]\s*$")
+_DONE: Final = b"[DONE]"
 
 
 def is_done(event: bytes) -> bool:
-    return event.startswith(b"data") and _DONE.match(event) is not None
+    return _DONE in event and read_event(event).data.strip() == _DONE
 
 
 def payload(event: bytes) -> dict[str, Any] | None:

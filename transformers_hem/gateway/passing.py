@@ -13,6 +13,7 @@ from predictors.upstream.openai.choice import (
     raise_error,
     refusal,
 )
+from predictors.upstream.openai.events import read_event
 from transformers_hem.gateway.events import event_of, payload
 from transformers_hem.gateway.said import Said, text_of, with_text
 from transformers_hem.gateway.served import HEM, Served
@@ -82,7 +83,7 @@ class Passing:
         """Raises ValueError for an error and for what is no event of an answer, Declined."""
         data = payload(event)
         if data is None:
-            if event.startswith(b"data"):
+            if read_event(event).data:
                 raise ValueError(f"an event that is not JSON: {event[:80]!r}")
             if self.says:
                 self._ready.append(Event(event))  # a comment: the server is at work

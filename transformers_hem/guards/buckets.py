@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MOST_CLIENTS: Final = 10_000
-_OTHERS: Final = "others"  # no client's hash
+_OTHERS: Final = "\0others"  # neither a client's hash nor a token's name
 
 
 @dataclass(slots=True)

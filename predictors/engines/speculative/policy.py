@@ -105,6 +105,8 @@ class Speeds:
         self.asked += 1
         if self.asked < self._between(max(0.0, slower - 1)):
             return False
+        if self.tries is not None and self.within is not None:
+            self._judge(None, 0.0)  # the last one failed, or is not answered yet
         self.asked, self.tries, self.within = 0, way, within
         if within is None:
             self.lost = self.won = 0

@@ -23,23 +23,34 @@ class Events:
     """Cuts what arrives into whole events, whatever the chunks of the network are."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []  # of an event that is not whole
+        self._last = b""  # bytes of it, which may begin an end
 
     def cut(self, chunk: bytes) -> list[bytes]:
         """Those that are whole now, with their ends."""
         if not self._rest and b"\r" not in chunk and 0 <= chunk.find(b"\n\n") == len(chunk) - 2:
             return [chunk]  # as nearly all arrive
-        data = self._rest + chunk if self._rest else chunk
+        looked_at = self._last + chunk
+        if _END.search(looked_at) is None:  # a large event is put together once, at its end
+            self._keep(chunk, looked_at)
+            return []
+        data = b"".join((*self._rest, chunk))
         found, begin = [], 0
-        for end in _END.finditer(data, max(0, len(self._rest) - _LONGEST + 1)):
+        for end in _END.finditer(data, len(data) - len(looked_at)):
             found.append(data[begin : end.end()])
             begin = end.end()
-        self._rest = data[begin:]
+        self._rest, self._last = [], b""
+        if rest := data[begin:]:
+            self._keep(rest, rest)
         return found
+
+    def _keep(self, chunk: bytes, looked_at: bytes) -> None:
+        self._rest.append(chunk)
+        self._last = looked_at[1 - _LONGEST :]
 
     def rest(self) -> bytes:
         """What came behind the last event that is whole: some servers leave its end out."""
-        return self._rest.strip()
+        return b"".join(self._rest).strip()
 
 
 class Event(NamedTuple):

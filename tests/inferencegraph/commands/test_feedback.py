@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from inferencegraph.cli import app
 from predictors.errors import ConfigurationError, UpstreamError
 from tests.conftest import StartServer, free_port
+from tests.loopback import Handler, LoopbackServer
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,33 @@ def test_what_many_users_said_is_sent_in_their_names(url: str, tmp_path: Path) -
     for user in ("ada", "bob"):
         deleted = run("delete", "--user", user, "--url", url)
         assert deleted == "deleted: 0 decisions, 1 feedbacks\n"
+
+
+def test_who_sends_more_than_is_taken_waits_and_goes_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"request_id": f"r{number}", "thumbs": "up"} for number in range(501)]
+    data, queue = tmp_path / "said.jsonl", tmp_path / "queue.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sizes: list[int] = []
+
+    class Server(Handler):
+        def do_POST(self) -> None:
+            sizes.append(len(self.read_json()))
+            said = [{"request_id": "r", "state": "new", "known": False}] * sizes[-1]
+            if len(sizes) == 2:
+                self.say(429, {"error": "later"}, **{"Retry-After": "1"})
+            elif len(sizes) == 4:
+                self.say(503, {"error": "locked"})
+            else:
+                self.say(200, {"kept": sizes[-1], "feedback": said})
+
+    with LoopbackServer(Server) as server:
+        words = ("send", "--data", str(data), "--url", server.origin)
+        assert run(*words).startswith("501 kept\n")
+        assert sizes == [500, 1, 1] and "later; waiting for 1 s" in capfd.readouterr().err
+        run(*words, "--queue", str(queue))  # which is refused for another reason
+    assert sizes[3:] == [500] and len(queue.read_text().splitlines()) == 501
 
 
 def test_bad_input_is_named(url: str, tmp_path: Path) -> None:

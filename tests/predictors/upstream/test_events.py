@@ -26,6 +26,15 @@ def test_chunks_of_any_size_are_the_same_events(sent: list[bytes], sizes: list[i
     assert events.rest() == b""
 
 
+def test_an_end_is_found_where_the_network_cuts_it() -> None:
+    for end in (b"\n\n", b"\r\n\r\n", b"\r\r", b"\n\r\n"):
+        events, found = Events(), []
+        for byte in b"data: 1" + end + b"data: 2" + end:
+            found += events.cut(bytes([byte]))
+        assert [read_event(event).data for event in found] == [b"1", b"2"]
+        assert events.rest() == b""
+
+
 def test_an_event_without_its_end_is_kept() -> None:
     events = Events()
     assert list(events.cut(b"data: 1\n\ndata: [DONE]\n")) == [b"data: 1\n\n"]

@@ -187,13 +187,13 @@ async def test_who_says_it_is_told_by_the_token_and_by_nothing_that_is_sent(
 
 
 async def test_an_admin_sends_what_others_say_in_their_names(tmp_path: Path, keys: Path) -> None:
-    """So a cap on each client is one on each of them. A hash stays as it is: exports have it."""
+    """So a cap on each client is one on each of them. Exports have hashes."""
     other = client_of({}, name="other")
     async with collecting(str(tmp_path / "feedback.db"), keys=keys) as (client, _):
         await pushes(client, decided("r1"), headers=BOSS)
         rows = [
             {"request_id": "r1", "thumbs": "up", "client": "ada", "key": "k"},
-            {"request_id": "r1", "thumbs": "down", "client": other, "key": "k"},
+            {"request_id": "r1", "thumbs": "down", "client_hash": other, "key": "k"},
             {"request_id": "r1", "thumbs": "up"},
         ]
         for states in (["new"] * 3, ["duplicate", "duplicate", "new"]):
@@ -202,9 +202,16 @@ async def test_an_admin_sends_what_others_say_in_their_names(tmp_path: Path, key
         found = lines(await client.get("/feedback/export", headers=BOSS))
         whose = {row["client"]: row["edge_score"] for row in found}
         assert whose == {client_of({}, name="ada"): 1, other: 0, client_of({}, name="boss"): 1}
-        refused = await client.post("/feedback", json=rows, headers=TEAM)
-        assert refused.status_code == 400
-        assert "'client' is not known, but from an admin" in refused.json()["error"]
+        of_hex = {"request_id": "r1", "thumbs": "up", "client": other}  # a name as any other
+        await client.post("/feedback", json=of_hex, headers=BOSS)
+        found = lines(await client.get("/feedback/export", headers=BOSS))
+        assert client_of({}, name=other) in {row["client"] for row in found}
+        for row, field in zip(rows, ("client", "client_hash"), strict=False):
+            refused = await client.post("/feedback", json=row, headers=TEAM)
+            assert refused.status_code == 400
+            assert f"'{field}' is not known, but from an admin" in refused.json()["error"]
+        both = await client.post("/feedback", json={**of_hex, "client_hash": other}, headers=BOSS)
+        assert both.status_code == 400 and "give one of them" in both.json()["error"]
 
 
 async def test_what_a_user_said_and_asked_is_forgotten(place: Place, keys: Path) -> None:
@@ -249,7 +256,11 @@ async def test_a_row_tells_whether_the_client_who_asked_says_it(tmp_path: Path, 
 async def test_who_sends_too_much_is_429_and_others_are_not(tmp_path: Path, keys: Path) -> None:
     one = {"request_id": "r1", "thumbs": "up"}
     options: dict[str, Any] = {"keys": keys, "client_header": "x-user", "feedback_per_minute": 3}
+    bad = {"request_id": "r1", "thumbs": "sideways"}
     async with collecting(str(tmp_path / "feedback.db"), **options) as (client, _):
+        for status in (400, 400, 400, 429):  # who is wrong all the time is not heard any more
+            reply = await client.post("/feedback", json=bad, headers=BOSS)
+            assert reply.status_code == status, reply.text
         for body, status in ((one, 200), ([one] * 4, 200), (one, 429), (one, 429)):
             named = {**TEAM, "x-user": f"someone {status}"}  # gives the token no more
             reply = await client.post("/feedback", json=body, headers=named)

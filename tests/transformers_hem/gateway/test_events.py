@@ -15,5 +15,6 @@ def test_what_an_event_holds() -> None:
     ]
     assert payload(event_of({"a": "\n\n"})) == {"a": "\n\n"}
     assert [is_done(event) for event in EVENTS] == [False] * 5 + [True]
-    assert is_done(b"data:[DONE]\r\n\r\n")
+    for event in (b"data:[DONE]\r\n\r\n", b"id: 3\ndata: [DONE]\n\n", b"\ndata: [DONE]\n\n"):
+        assert is_done(event)
     assert not is_done(b'data: {"text": "[DONE]"}\n\n')

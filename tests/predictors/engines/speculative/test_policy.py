@@ -87,6 +87,30 @@ def test_one_probe_that_won_by_chance_changes_nothing() -> None:
     assert len(probes(policy, slow, 200)) < 6
 
 
+def test_probes_that_fail_become_as_seldom_as_those_that_lose() -> None:
+    policy = Latency()
+    ways(policy, {"speculative": 1.2, "cloud": 1.0}, WARM_UP)
+    tried = []
+    for number in range(8000):
+        way, _ = policy.way()
+        if way == "speculative":
+            tried.append(number)  # and no answer comes of it
+        else:
+            policy.took(way, answer(1.0))
+    assert len(tried) < 14 and tried[-1] - tried[-2] == 1024
+
+
+def test_of_many_answers_at_once_a_probe_that_won_by_chance_brings_few_more() -> None:
+    policy = Latency()
+    slow: dict[Way, float] = {"speculative": 2.0, "cloud": 1.0}
+    ways(policy, slow, WARM_UP)
+    while policy.way()[0] != "speculative":
+        policy.took("cloud", answer(1.0))
+    policy.took("speculative", answer(0.5))
+    under_way = [policy.way()[0] for _ in range(64)]
+    assert under_way.count("speculative") <= 2
+
+
 def test_a_few_answers_that_took_long_change_nothing() -> None:
     policy = Latency()
     ways(policy, {"speculative": 0.8, "cloud": 1.0}, WARM_UP)
