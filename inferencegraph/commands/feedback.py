@@ -75,8 +75,8 @@ def send(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="JSONL rows {request_id, key, at, client or client_hash}, and thumbs, rating, correct, answer "
-            "or preferred.",
+            help="JSONL rows {request_id, key, at, client or client_hash}, and thumbs, rating, "
+            "correct, answer or preferred.",
             show_default=False,
         ),
     ] = None,
@@ -299,7 +299,7 @@ async def _sent(client: "FeedbackClient", rows: Sequence[Mapping[str, Any]]) -> 
         return float(seconds)
 
     retrying = AsyncRetrying(retry=retry_if_exception(throttled), wait=as_told, reraise=True)
-    told = await retrying(client.send, rows)
+    told: dict[str, Any] = await retrying(client.send, rows)
     return list(told["feedback"])
 
 

@@ -162,7 +162,7 @@ def _client(said: Said, number: int, arrival: Arrival) -> str:
             f"feedback[{number}]: 'client{'' if said.client else '_hash'}' is not known, but from "
             "an admin, who may send what others say; leave it out"
         )
-    return said.client_hash or client_of({}, name=said.client)
+    return said.client_hash or client_of({}, name=said.client or "")
 
 
 def _time(at: float | str | None, number: int) -> float | None:

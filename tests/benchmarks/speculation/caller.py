@@ -76,11 +76,12 @@ class Figures:
 async def measured(
     ways: Mapping[str, Way], asked: Sequence[Asked], link: Link
 ) -> dict[str, Figures]:
-    """The ways take turns, question by question. Raises AssertionError where an answer is not that
-    of the large model."""
+    """The ways take turns, question by question, forwards and backwards. Raises AssertionError
+    where an answer is not that of the large model."""
     found = {name: Figures() for name in ways}
-    for question in asked:
-        for name, way in ways.items():
+    for number, question in enumerate(asked):
+        turn = list(ways.items())
+        for name, way in turn if number % 2 else reversed(turn):
             await asyncio.sleep(SETTLED + link.round_trip)
             sent, received = link.bytes
             began = time.perf_counter()

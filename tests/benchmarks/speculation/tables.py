@@ -16,6 +16,7 @@ def main() -> None:
         curve_table(name)
     vllm_tables()
     caller_table()
+    latency_table()
     for name in CAPACITIES:
         capacity_table(name)
 
@@ -52,12 +53,24 @@ def caller_table() -> None:
     for row in rows:
         cells.setdefault((row["drafter"], row["round_trip"]), {})[row["way"]] = row
     ways = ("cloud-only", "naive", "one way", "always", "latency")
-    heads = ["drafts", "round trip", *ways, "fell back", "always / naive", "latency / cloud-only"]
+    heads = ["drafts", "round trip", *ways, "fell back", "always / naive"]
     table(heads, [[*cell, *_rates(by, ways, model)] for cell, by in cells.items()])
     drafting = ways[:-1]
     heads = ["drafts", "round trip", *(f"passes, {way}" for way in drafting)]
     heads += [f"bytes, {way}" for way in drafting]
     table(heads, [[*cell, *_costs(by, drafting)] for cell, by in cells.items()])
+
+
+def latency_table() -> None:
+    """Policy `latency` beside the cloud alone, with more answers of each."""
+    rows = kept("latency")
+    shown = []
+    for alone, ours in zip(rows[::2], rows[1::2], strict=True):
+        fell = ours["routes"].get("cloud", 0) / ours["answers"]
+        cell = [ours["drafter"], ours["round_trip"]]
+        rates = [f"{each['rate']:.0f}" for each in (alone, ours)]
+        shown.append([*cell, *rates, f"{ours['rate'] / alone['rate']:.3f}", f"{fell:.0%}"])
+    table(["drafts", "round trip", "cloud-only", "latency", "times", "fell back"], shown)
 
 
 def _rates(by: dict[str, Any], ways: tuple[str, ...], model: Any) -> list[str]:
@@ -67,9 +80,7 @@ def _rates(by: dict[str, Any], ways: tuple[str, ...], model: Any) -> list[str]:
     shown[1] += f", k = {by['naive']['length']}"
     latency = by["latency"]
     fell = latency["routes"].get("cloud", 0) / latency["answers"]
-    ratios = (("always", "naive"), ("latency", "cloud-only"))
-    times = [f"{by[one]['rate'] / by[other]['rate']:.2f}" for one, other in ratios]
-    return [*shown, f"{fell:.0%}", *times]
+    return [*shown, f"{fell:.0%}", f"{by['always']['rate'] / by['naive']['rate']:.2f}"]
 
 
 def _costs(by: dict[str, Any], ways: tuple[str, ...]) -> list[str]:
