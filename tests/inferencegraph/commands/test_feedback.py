@@ -59,9 +59,7 @@ def test_what_many_users_said_is_sent_in_their_names(url: str, tmp_path: Path) -
         assert deleted == "deleted: 0 decisions, 1 feedbacks\n"
 
 
-def test_who_sends_more_than_is_taken_waits_and_goes_on(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_who_sends_more_than_is_taken_waits_and_goes_on(tmp_path: Path) -> None:
     rows = [{"request_id": f"r{number}", "thumbs": "up"} for number in range(501)]
     data, queue = tmp_path / "said.jsonl", tmp_path / "queue.jsonl"
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -80,8 +78,9 @@ def test_who_sends_more_than_is_taken_waits_and_goes_on(
 
     with LoopbackServer(Server) as server:
         words = ("send", "--data", str(data), "--url", server.origin)
-        assert run(*words).startswith("501 kept\n")
-        assert sizes == [500, 1, 1] and "later; waiting for 1 s" in capfd.readouterr().err
+        sent = CliRunner().invoke(app, ["feedback", *words])
+        assert sent.stdout.startswith("501 kept\n") and "later; waiting for 1 s" in sent.stderr
+        assert sizes == [500, 1, 1]
         run(*words, "--queue", str(queue))  # which is refused for another reason
     assert sizes[3:] == [500] and len(queue.read_text().splitlines()) == 501
 
