@@ -11,7 +11,12 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from inferencegraph.commands.rating import HELP as RATINGS, read_rating, send_rating
+from inferencegraph.commands.rating import (
+    HELP as RATINGS,
+    keeps_feedback,
+    read_rating,
+    send_rating,
+)
 from predictors.contract import Delta
 from predictors.contract.names import SPECULATION, SPECULATION_REASON
 from predictors.errors import HEMError
@@ -33,7 +38,7 @@ COMMANDS: Final = "/new begins another conversation, /quit ends, Ctrl-C stops an
 @dataclass
 class Conversation:
     """With one model of one server. `messages` are those so far, as OpenAI's API has them; `last`
-    is the request id of the last whole answer, which feedback names."""
+    is the request id of the last answer, which feedback names; None until that one is whole."""
 
     url: str
     key: str
@@ -50,6 +55,7 @@ class Conversation:
 
     def begin(self) -> None:
         self.messages = [{"role": "system", "content": self.system}] if self.system else []
+        self.last = None
 
     async def open(self) -> None:
         """Raises HEMError where nobody answers."""
@@ -97,20 +103,22 @@ def converse(conversation: Conversation) -> None:
                 import readline  # noqa: F401 - lets input() edit lines, and remember them
 
                 console.print(f"[dim]{conversation.model} at {conversation.url}[/]")
-                _help(console)
+                _help(runner, conversation, console)
             for line in _lines(terminal):
                 if line == NEW:
                     conversation.begin()
                 elif line == HELP:
-                    _help(console)
+                    _help(runner, conversation, console)
                 else:
                     _turn(runner, conversation, line, console)
         finally:
             runner.run(conversation.close())
 
 
-def _help(console: Console) -> None:
-    console.print(f"[dim]{COMMANDS}\n{RATINGS}[/]")
+def _help(runner: asyncio.Runner, chat: Conversation, console: Console) -> None:
+    console.print(COMMANDS, style="dim")
+    if runner.run(keeps_feedback(chat.url, chat.key)):
+        console.print(RATINGS, style="dim")
 
 
 def _lines(terminal: bool) -> Iterator[str]:
@@ -154,6 +162,7 @@ def _rated(runner: asyncio.Runner, chat: Conversation, line: str, console: Conso
 async def _answer(chat: Conversation, line: str, console: Console) -> None:
     began, first = time.perf_counter(), None
     thinking, identity = False, uuid.uuid4().hex
+    chat.last = None  # whoever rates an answer that was stopped means no other one
     # The call begins with the first part, so the header is there until the last.
     with forwarded_headers({REQUEST_ID: identity}):
         async with aclosing(chat.say(line)) as parts:

@@ -1,9 +1,10 @@
 """What somebody in `hem chat` says of the last answer, and how it is sent as feedback."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from predictors.errors import InvalidRequest, UpstreamError
+from predictors.errors import HEMError, InvalidRequest, UpstreamError
 
 UP, DOWN, RIGHT = "/up", "/down", "/right"
 HELP: Final = f"{UP} or {DOWN} rates the last answer, {RIGHT} ANSWER gives the right one"
@@ -13,6 +14,7 @@ _STATES: Final = {
     "replaces": "kept, in place of what you said before",
 }
 _NO_SUCH_PATH: Final = (404, 405)
+_SECONDS: Final = 2.0  # that a hint is worth waiting for
 
 
 def read_rating(line: str, answer: str) -> dict[str, Any] | None:
@@ -31,10 +33,21 @@ def read_rating(line: str, answer: str) -> dict[str, Any] | None:
     return {"correct": True} if rest == answer.strip() else {"answer": rest}
 
 
+async def keeps_feedback(url: str, key: str) -> bool:
+    """Whether the server says so, soon."""
+    from transformers_hem.feedback.client import FeedbackClient
+
+    try:
+        async with asyncio.timeout(_SECONDS), FeedbackClient(url, key) as client:
+            return await client.is_there()
+    except (TimeoutError, HEMError):
+        return False
+
+
 async def send_rating(url: str, key: str, request_id: str | None, said: Mapping[str, Any]) -> str:
     """A line about what became of it. Raises HEMError."""
     if request_id is None:
-        raise InvalidRequest("there is no answer yet to say that of")
+        raise InvalidRequest("there is no whole answer yet to say that of")
     from transformers_hem.feedback.client import FeedbackClient
 
     try:

@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 import orjson
 
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, UpstreamError
 from predictors.upstream.attempt import as_json, attempt
 from predictors.upstream.client import Response, build_client
 from predictors.upstream.redaction import Redaction
@@ -15,6 +15,7 @@ from predictors.upstream.settings import http_url
 SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 5.0
 _EXPORT_SECONDS: Final = 3600.0
+_NOT_ALLOWED: Final = 405  # a path that is there, for other methods
 _MOST_BYTES: Final = 2**40  # of an export, which is never whole in memory
 
 
@@ -48,6 +49,15 @@ class FeedbackClient:
 
     async def status(self) -> dict[str, Any]:
         return await self._json("GET", "/feedback")
+
+    async def is_there(self) -> bool:
+        """Whether the server keeps feedback. Its path is asked by OPTIONS, which it has not: that
+        needs no admin's token, counts nothing, and leaves the store alone."""
+        try:
+            await self._json("OPTIONS", "/feedback")
+        except UpstreamError as error:
+            return error.answered == _NOT_ALLOWED
+        return False
 
     async def delete(self, what: Mapping[str, Any]) -> dict[str, int]:
         told = await self._json("DELETE", "/feedback", _EXPORT_SECONDS, params=dict(what))

@@ -54,13 +54,40 @@ def test_the_last_answer_is_rated_by_its_id(url: str) -> None:
     assert kept == ["kept", *["kept, in place of what you said before"] * 3]
     faults = [line for line in shown if line.startswith("hem: error: ")]
     assert [fault.partition("error: ")[2] for fault in faults] == [
-        "there is no answer yet to say that of",
+        "there is no whole answer yet to say that of",
         "/right needs the right answer behind it: /right 432",
         "/up stands alone; /right ANSWER gives the right answer",
     ]
     exported = [json.loads(line) for line in run("feedback", "export", "--url", url).splitlines()]
     (row,) = exported
     assert (row["request_id"], row["edge_score"]) == (identity, 1.0), "that was the right answer"
+
+
+def test_no_other_answer_is_rated_than_the_last_one(
+    url: str, api: ScriptedAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def typed() -> Iterator[str]:
+        yield "6 * 7?"
+        api.refuses = 400
+        yield "a question that ends in an error"
+        api.refuses = None
+        yield "/down"
+        yield "7 * 6?"
+        yield "/new"
+        yield "/up"
+
+    lines = typed()
+    monkeypatch.setattr("builtins.input", lambda prompt: next(lines, "/quit"))
+    shown = run("chat", "--url", f"{url}/v1").splitlines()
+    assert shown.count("42") == 2, "both whole answers could have been rated"
+    assert sum("there is no whole answer yet to say that of" in line for line in shown) == 2
+    assert not [line for line in shown if line.startswith("  kept")]
+
+
+def test_ratings_are_told_of_where_feedback_is_kept(url: str, api: ScriptedAPI) -> None:
+    assert "/up or /down rates" in run("chat", "--url", f"{url}/v1", said="/help\n")
+    other = run("chat", "--url", api.url, said="/help\n")
+    assert "/new begins" in other and "/up" not in other
 
 
 def test_the_answer_of_another_server_has_no_id(api: ScriptedAPI) -> None:
