@@ -87,6 +87,9 @@ COMMENTS: Final[Mapping[str, str]] = {
     ),
     "schedule:": "Minute, hour, day of the month, month, day of the week.",
     "ttlSecondsAfterFinished:": "Then it may be made anew, as with another image.",
+    "podFailurePolicy:": (
+        "Somebody's own retraining is at work: tried again, until the deadline below."
+    ),
     "fsGroup:": "The volume's files belong to the image's user.",
     "- --first": "Only where there is no version yet, so that HEM can start.",
     "- --check": "Where the promise is broken the version before takes over, and the job fails.",

@@ -38,6 +38,7 @@ _USER: Final = 1000  # of our images, whom the volume's files belong to
 WRITES_VOLUMES: Final = {"fsGroup": _USER, "fsGroupChangePolicy": "OnRootMismatch"}
 CLAIM: Final = "persistentVolumeClaim"
 _FIRST_SECONDS: Final = 1800  # after which it is given up, an image that can't be fetched included
+BUSY: Final = 3  # exit code of `hem retrain` where somebody else's retraining is at work
 _SHOWN: Final = 8  # digits of the hash in a Job's name
 _FORGOTTEN_SECONDS: Final = 600  # after which a Job that has ended is deleted, and may be made anew
 
@@ -139,7 +140,9 @@ class _Jobs:
     def _cron_job(
         self, part: str, schedule: str, seconds: int, pod: dict[str, Any]
     ) -> dict[str, Any]:
-        """`seconds`: after which a run is given up."""
+        """`seconds`: after which a run is given up. Until then one that meets another is tried
+        again, after longer and longer pauses; whatever else fails needs somebody to look."""
+        codes = {"containerName": part, "operator": "In", "values": [BUSY]}
         return {
             "apiVersion": "batch/v1",
             "kind": "CronJob",
@@ -153,6 +156,7 @@ class _Jobs:
                 "jobTemplate": {
                     "spec": {
                         "backoffLimit": 0,
+                        "podFailurePolicy": {"rules": [{"action": "Ignore", "onExitCodes": codes}]},
                         "activeDeadlineSeconds": seconds,
                         "template": pod,
                     }

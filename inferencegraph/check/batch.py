@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from inferencegraph.check.containers import mapping
-from inferencegraph.check.pods.parts import Part, check_choices, check_ranges
+from inferencegraph.check.containers import mapping, sequence
+from inferencegraph.check.pods.parts import Part, check_choices, check_ranges, parts
 from inferencegraph.check.pods.template import check_template
 from inferencegraph.check.problem import Finding, Others, error, unknown
 
 _RESTARTS: Final = ("OnFailure", "Never")
+_ACTIONS: Final = ("FailJob", "FailIndex", "Ignore", "Count")
+_OPERATORS: Final = ("In", "NotIn")
 _MOST: Final = 2**31 - 1
 _LONGEST_NAME: Final = 52  # a CronJob's Jobs get 11 characters more
 _DESCRIPTORS: Final = (
@@ -75,10 +77,29 @@ def _check_job(spec: Part) -> Iterator[Finding]:
         )
     elif restarts not in _RESTARTS:
         yield unknown("template.spec.restartPolicy", "policy of a Job's pod", restarts, _RESTARTS)
+    if spec.get("podFailurePolicy") is not None:
+        yield from _check_failures(mapping(spec["podFailurePolicy"]), pod)
     # What a Deployment's pod may not have, or has to have.
     others = {k: v for k, v in pod.items() if k not in ("restartPolicy", "activeDeadlineSeconds")}
     for finding in check_template(others):
         yield replace(finding, field=f"template.spec.{finding.field}")
+
+
+def _check_failures(policy: Part, pod: Part) -> Iterator[Finding]:
+    """What is done about a pod's failure, by its container's exit code."""
+    if pod.get("restartPolicy") == "OnFailure":
+        yield error("template.spec.restartPolicy", "has to be Never with podFailurePolicy")
+    lists = (pod.get("containers"), pod.get("initContainers"))
+    named = [str(part.get("name")) for each in lists for part, _ in parts(each, "")]
+    for rule, at in parts(policy.get("rules"), "podFailurePolicy.rules"):
+        yield from check_choices(rule, at, {"action": _ACTIONS})
+        codes, where = mapping(rule.get("onExitCodes")), f"{at}.onExitCodes"
+        yield from check_choices(codes, where, {"operator": _OPERATORS})
+        container = codes.get("containerName")
+        if container is not None and container not in named:
+            yield unknown(f"{where}.containerName", "container", container, named)
+        if codes.get("operator") == "In" and 0 in sequence(codes.get("values")):
+            yield error(f"{where}.values", "has 0, with which nothing has failed")
 
 
 def schedule_fault(schedule: str) -> str:
