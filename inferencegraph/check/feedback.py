@@ -39,16 +39,24 @@ def check_feedback(service: Mapping[str, Any], others: Others) -> Iterator[Findi
                 yield warning(
                     field,
                     f"{VARIABLE} is a file on whichever node the pod runs (hostPath), and another "
-                    f"node begins without it: choose one node (nodeSelector {_HOST}; a spec: "
-                    "edgeWorker.nodes), take a claim or PostgreSQL, or send it on by "
+                    f"node begins without it: choose one node (nodeSelector {_HOST}, or a "
+                    "required node affinity; a spec: edgeWorker.nodes, where labels have to be of "
+                    "one node alone), take a claim or PostgreSQL, or send it on by "
                     f"{_PUSH}",
                 )
 
 
+def is_bound(pod: Mapping[str, Any]) -> bool:
+    """Whether it says on which node it runs. A required node affinity is taken at its word, that
+    one node alone fits it."""
+    affinity = mapping(mapping(pod.get("affinity")).get("nodeAffinity"))
+    named = pod.get("nodeName") or affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    return bool(named) or _HOST in mapping(pod.get("nodeSelector"))
+
+
 def _moves(component: Mapping[str, Any], container: Mapping[str, Any], file: str) -> bool:
     """Whether the pod may come to a node without the file, and it is not sent on."""
-    bound = component.get("nodeName") or component.get("affinity")
-    if bound or _HOST in mapping(component.get("nodeSelector")) or environment(container, _PUSH):
+    if is_bound(component) or environment(container, _PUSH):
         return False
     folders = {
         mapping(each).get("name")

@@ -46,13 +46,15 @@ class Push(Part):
 class Feedback(Part):
     """What HEM keeps of its decisions, and of what is said of their answers. `shadow`: the share of
     the gateway's answers for which the other side is asked, too; `shadow_edge`: that of the cloud's
-    answers, for which the edge is asked, where it is another."""
+    answers, for which the edge is asked, where it is another. `per_minute`: most that one client
+    may send."""
 
     store: Store
     text: bool | None = None
     days: float | None = Field(default=None, gt=0)
     rows: int | None = Field(default=None, ge=1)
     sync: Literal["normal", "full"] | None = None
+    per_minute: int | None = Field(default=None, ge=0)
     shadow: float | None = Field(default=None, ge=0, lt=1)
     shadow_edge: float | None = Field(default=None, ge=0, lt=1)
     scorer: str | None = Field(default=None, min_length=1)
@@ -91,7 +93,8 @@ def _schedule_or_off(value: str) -> str:
 
 class Retrain(Part):
     """The jobs that retrain the router, and check its promise. `promise`: what each new version has
-    to keep; `data`: files with labelled rows, which `volumes` bring to the job."""
+    to keep; `data`: files with labelled rows, which `volumes` bring to the job; `own`: without what
+    another client says of an answer than the one who asked."""
 
     schedule: Annotated[str, AfterValidator(_schedule)] = "15 3 * * *"
     check: Annotated[str, AfterValidator(_schedule_or_off)] = Field(
@@ -101,6 +104,7 @@ class Retrain(Part):
     versions: VersionsVolume = VersionsVolume()
     data: Annotated[tuple[str, ...], FromList] = ()
     volumes: Annotated[tuple[Volume, ...], FromList] = ()
+    own: bool = False
     limit: int | None = Field(default=None, ge=1, description="learn from so many rows")
     keep: int | None = Field(default=None, ge=1, description="versions to keep")
     resource: Resource | None = None

@@ -63,6 +63,7 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
         ("- --edge-ratio=", "retrain.promise.edgeRatio"),
         ("- --confidence=", "retrain.promise.confidence"),
         ("- --data=", "retrain.data"),
+        ("- --own", "retrain.own"),
         ("- --limit=", "retrain.limit"),
         ("- --keep=", "retrain.keep"),
         ("- name: HEM_FEEDBACK_STORE", "feedback.store"),
@@ -126,6 +127,7 @@ _OF_FEEDBACK: Final = (
         (f"- name: HEM_FEEDBACK_{name.upper()}", name)
         for name in ("text", "days", "rows", "sync", "scorer")
     ),
+    ("- name: HEM_FEEDBACK_PER_MINUTE", "perMinute"),
     ("- name: HEM_FEEDBACK_SHADOW_EDGE", "shadowEdge"),
     ("- name: HEM_FEEDBACK_SHADOW", "shadow"),
     ("- name: HEM_FEEDBACK_PUSH_KEY_FILE", "push.secret"),

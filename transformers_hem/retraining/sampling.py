@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 ERROR: Final = 0.01  # of refusing pairs that are a plain sample
 _SIDES: Final[tuple[Route, ...]] = (EDGE, CLOUD)
+# By the side that answered: what has the share of its answers.
+_SHARES: Final = {
+    EDGE: "HEM_FEEDBACK_SHADOW",
+    CLOUD: "HEM_FEEDBACK_SHADOW_EDGE (where it is not set, HEM_FEEDBACK_SHADOW)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ def sampled(store: str, pairs: Observations) -> Observations:
                 raise ConfigurationError(
                     f"the {name} answered {side.answered} of the newest queries, of which none was "
                     f"drawn to be asked of the {_other(name)}, too: pairs of one side alone "
-                    "promise nothing. Set HEM_FEEDBACK_SHADOW at all gateways, and wait"
+                    f"promise nothing. Give {_SHARES[name]} more than 0 at all gateways, and wait"
                 )
         if began > first:
             sides = _sides(connection, began, last)

@@ -1,9 +1,9 @@
 """Where feedback is kept, and the jobs that retrain on it; what can't work is refused."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from inferencegraph.build.learning import (
     RETRAIN_RESOURCES,
@@ -13,7 +13,6 @@ from inferencegraph.build.learning import (
     FeedbackStore,
     Retraining,
 )
-from inferencegraph.build.pods import HOST_LABEL
 from inferencegraph.build.setup import Claim
 from inferencegraph.build.sites import (
     QUERY_STAGE,
@@ -23,6 +22,8 @@ from inferencegraph.build.sites import (
     SecretValue,
     hem_workload,
 )
+from inferencegraph.check.containers import mapping, sequence
+from inferencegraph.check.feedback import is_bound
 from inferencegraph.check.problem import Finding, warning
 from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.learning import OFF, Feedback, Retrain, Store
@@ -30,7 +31,7 @@ from inferencegraph.spec.mining import Promise
 from inferencegraph.spec.resolve.models import Served
 from inferencegraph.spec.resolve.resources import resources_of
 from inferencegraph.spec.resolve.sites import SiteName
-from inferencegraph.spec.service import Spec
+from inferencegraph.spec.service import EdgeWorker, Spec
 from inferencegraph.spec.serving import Amounts
 
 FEEDBACK, RETRAIN = "spec.feedback", "spec.retrain"
@@ -77,7 +78,8 @@ def learning_of(
     if part is None:
         return Learning(_keeping(spec, kept, store, mining))
     _require_retrainable(spec, kept, mining, sites)
-    retraining = _retraining(part, name, sites, mining, store)
+    tainted = sequence(_template(spec.edge_worker).get("tolerations"))
+    retraining = _retraining(part, name, sites, mining, store, tainted)
     served = replace(
         mining,
         router=VERSIONS_MOUNT,
@@ -160,6 +162,7 @@ def _keeping(spec: Spec, kept: Feedback, store: FeedbackStore, mining: Mining) -
         "HEM_FEEDBACK_TEXT": None if kept.text is None else "on" if kept.text else "off",
         "HEM_FEEDBACK_DAYS": None if kept.days is None else f"{kept.days:g}",
         "HEM_FEEDBACK_ROWS": None if kept.rows is None else str(kept.rows),
+        "HEM_FEEDBACK_PER_MINUTE": None if kept.per_minute is None else str(kept.per_minute),
         "HEM_FEEDBACK_SYNC": kept.sync,
         "HEM_FEEDBACK_SHADOW": f"{kept.shadow:g}" if kept.shadow else None,
         "HEM_FEEDBACK_SHADOW_EDGE": None if kept.shadow_edge is None else f"{kept.shadow_edge:g}",
@@ -210,9 +213,29 @@ def _require_retrainable(
         raise SpecFault(f"{MINING}.threshold", "each version brings its own; leave it out")
     if part is not None and part.promise is not None:
         raise SpecFault(f"{MINING}.promise", "write it as spec.retrain.promise")
-    _require_one_file(kept.store, sites)
+    _require_one_file(kept.store, sites, worker)
     assert spec.retrain is not None
-    if not kept.shadow and not spec.retrain.data:
+    _require_pairs(kept, spec.retrain)
+
+
+def _require_pairs(kept: Feedback, part: Retrain) -> None:
+    """Raises SpecFault where there would be no pairs, or those of one side's answers alone, with
+    which a retraining promises nothing, whatever else it has."""
+    of_cloud = kept.shadow if kept.shadow_edge is None else kept.shadow_edge
+    alone = "pairs of one side's answers alone promise nothing"
+    if kept.shadow and not of_cloud:
+        raise SpecFault(
+            f"{FEEDBACK}.shadowEdge",
+            f"is 0, so that nothing the cloud has answered is asked of the edge, and {alone}: "
+            "write a larger share, or leave it out, then shadow holds for both",
+        )
+    if of_cloud and not kept.shadow:
+        raise SpecFault(
+            f"{FEEDBACK}.shadowEdge",
+            "stands without shadow, so that nothing the edge has answered is asked of the cloud, "
+            f"and {alone}: write spec.feedback.shadow, too, such as 0.02, or leave it out",
+        )
+    if not kept.shadow and not part.data:
         raise SpecFault(
             RETRAIN,
             "without pairs of both sides nothing is ever promoted: write spec.feedback.shadow, "
@@ -220,7 +243,7 @@ def _require_retrainable(
         )
 
 
-def _require_one_file(store: Store, sites: Sequence[SiteName]) -> None:
+def _require_one_file(store: Store, sites: Sequence[SiteName], worker: EdgeWorker | None) -> None:
     """Raises SpecFault where a retraining, which reads one store, would not find all of it."""
     field = f"{FEEDBACK}.store.hostPath"
     if store.secret is None and len(sites) > 1:
@@ -229,13 +252,26 @@ def _require_one_file(store: Store, sites: Sequence[SiteName]) -> None:
             f"each of {len(sites)} nodes has a file of its own, and a retraining reads one store; "
             "write secret: {name: ...}, with PostgreSQL's URL",
         )
-    if store.host_path is not None and HOST_LABEL not in sites[0].node.manifest()["nodeSelector"]:
+    if store.host_path is not None and not _one_node(sites[0], worker):
         raise SpecFault(
             field,
             "is a folder of whichever edge node HEM runs on, and another node begins with none of "
-            "what a retraining needs; name the node in spec.edgeWorker.nodes, or write claim: ..., "
-            "or secret: {name: ...}, with PostgreSQL's URL",
+            "what a retraining needs; name the node in spec.edgeWorker.nodes (labels have to be of "
+            "one node alone), or write claim: ..., or secret: {name: ...}, with PostgreSQL's URL",
         )
+
+
+def _one_node(site: SiteName, worker: EdgeWorker | None) -> bool:
+    """Whether the spec names the site's node: by an entry of `nodes`, whose labels are taken at
+    their word, by a selector, or in the template."""
+    if worker is not None and worker.nodes:
+        return True
+    return is_bound(_template(worker)) or is_bound(site.node.manifest())
+
+
+def _template(worker: EdgeWorker | None) -> Mapping[str, Any]:
+    """The pod of the edge worker's template."""
+    return mapping((worker.template or {}).get("spec")) if worker is not None else {}
 
 
 def store_warnings(spec: Spec) -> list[Finding]:
@@ -254,8 +290,14 @@ def store_warnings(spec: Spec) -> list[Finding]:
 
 
 def _retraining(
-    part: Retrain, name: str, sites: Sequence[SiteName], mining: Mining, store: FeedbackStore
+    part: Retrain,
+    name: str,
+    sites: Sequence[SiteName],
+    mining: Mining,
+    store: FeedbackStore,
+    tolerations: Sequence[Mapping[str, Any]],
 ) -> Retraining:
+    """`tolerations`: further ones of HEM's pods, by the template."""
     default = Amounts(cpu=RETRAIN_RESOURCES.cpu, memory=RETRAIN_RESOURCES.memory)
     beside = store.folder is not None or part.versions.access_mode == ONE_NODE
     if part.versions.access_mode == ONE_NODE and len(sites) > 1:
@@ -269,12 +311,12 @@ def _retraining(
         store,
         part.schedule,
         _check(part),
-        (*_promised(part.promise), *_data(part), *_limit(part)),
+        (*_promised(part.promise), *_data(part), *(("--own",) if part.own else ()), *_limit(part)),
         () if part.keep is None else (f"--keep={part.keep}",),
         tuple(Mount(v.mount_path, v.source(), v.read_only) for v in part.volumes),
         resources_of(part.resource, default, RETRAIN),
         hem_workload(sites[0].name, mining) if beside else None,
-        tuple(sites[0].node.manifest()["tolerations"]) if beside else (),
+        (*sites[0].node.manifest()["tolerations"], *tolerations) if beside else (),
     )
 
 

@@ -67,6 +67,20 @@ def test_a_file_in_a_folder_of_any_node_is_warned_of_with_the_ways_out() -> None
     assert not moving({"persistentVolumeClaim": {"claimName": "kept"}})
 
 
+def test_a_pod_is_bound_by_a_required_node_affinity_alone() -> None:
+    folder = {"hostPath": {"path": "/var/lib/hem"}}
+    here = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["till-1"]}
+    term = {"matchExpressions": [here]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    wish = {"weight": 1, "preference": term}
+    preferred = {"preferredDuringSchedulingIgnoredDuringExecution": [wish]}
+    pods = {"labelSelector": {"matchLabels": {"app": "x"}}, "topologyKey": "zone"}
+    apart = {"requiredDuringSchedulingIgnoredDuringExecution": [pods]}
+    assert not moving(folder, affinity={"nodeAffinity": required})
+    assert moving(folder, affinity={"nodeAffinity": preferred})
+    assert moving(folder, affinity={"podAntiAffinity": apart})
+
+
 def test_one_replica_or_postgresql_is_well() -> None:
     assert faults(FILE) == faults(FILE, minReplicas=1, maxReplicas=1) == []
     assert faults(SERVER, minReplicas=2, maxReplicas=5) == []

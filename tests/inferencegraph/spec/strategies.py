@@ -85,7 +85,11 @@ _policies = st.fixed_dictionaries(
 )
 _feedback = st.fixed_dictionaries(
     {"store": st.just({"secret": {"name": "feedback"}}), "text": st.booleans()},
-    optional={"days": st.floats(1, 1000), "sync": st.sampled_from(["normal", "full"])},
+    optional={
+        "days": st.floats(1, 1000),
+        "perMinute": st.integers(0, 1000),
+        "sync": st.sampled_from(["normal", "full"]),
+    },
 )
 _retrain = st.fixed_dictionaries(
     {
@@ -96,6 +100,7 @@ _retrain = st.fixed_dictionaries(
         "schedule": st.sampled_from(["@daily", "0 3 * * 1-5"]),
         "check": st.sampled_from(["off", "*/15 * * * *"]),
         "promise": st.builds(lambda loss: {"maxQualityLoss": loss}, st.floats(0, 1)),
+        "own": st.booleans(),
         "keep": st.integers(1, 20),
         "resource": _resource,
     },

@@ -15,11 +15,18 @@ from tests.inferencegraph.spec.documents import (
     told,
     variables,
 )
+from transformers_hem.versions.locks import LockedError
 
 SECRET = {"secret": {"name": "feedback"}}
 KEPT = {"store": SECRET, "shadow": 0.02}
 IN_A_FILE = {"store": {"hostPath": "/data"}, "shadow": 0.02}
 ROUTER = {"name": "LinearRouter", "router": "embedded:linear"}
+LABELS = {"mountPath": "/mnt/labels", "configMap": "labels", "readOnly": True}
+LABELLED = {"data": ["/mnt/labels/labels.jsonl"], "volumes": [LABELS]}
+HOST = "kubernetes.io/hostname"
+TERM = {"matchExpressions": [{"key": HOST, "operator": "In", "values": ["till"]}]}
+BOUND = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [TERM]}}
+WISHED = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": TERM}]}
 SIDECAR = {"name": "ConfidenceRouter", "threshold": 0.5, "placement": "sidecar"}
 
 
@@ -89,13 +96,12 @@ def test_the_jobs_begin_retrain_and_check() -> None:
 
 
 def test_options_of_the_spec_are_those_of_the_command() -> None:
-    labels = {"mountPath": "/mnt/labels", "configMap": "labels", "readOnly": True}
     asked = {
+        **LABELLED,
         "schedule": "@weekly",
         "check": "off",
         "promise": {"maxQualityLoss": 0.02, "confidence": 0.95},
-        "data": ["/mnt/labels/labels.jsonl"],
-        "volumes": [labels],
+        "own": True,
         "limit": 20000,
         "keep": 5,
         "resource": {"limits": {"cpu": 4, "memory": "8Gi"}},
@@ -104,7 +110,7 @@ def test_options_of_the_spec_are_those_of_the_command() -> None:
     assert set(made) == {"first-version", "retrain"}
     assert made["retrain"]["schedule"] == "@weekly"
     options = "--max-quality-loss=0.02 --confidence=0.95 --data=/mnt/labels/labels.jsonl"
-    assert command(made["retrain"]) == f"hem retrain {options} --limit=20000 --keep=5"
+    assert command(made["retrain"]) == f"hem retrain {options} --own --limit=20000 --keep=5"
     assert command(made["first-version"]).endswith("--first --keep=5")
     (container,) = made["retrain"]["containers"]
     assert container["resources"]["limits"] == {"cpu": "4", "memory": "8Gi"}
@@ -144,6 +150,17 @@ def test_jobs_run_beside_the_hem_that_writes_a_file() -> None:
         assert pod["tolerations"] == hem["tolerations"]
         files = [mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]]
         assert ("/mnt/feedback" in files) == (name != "first-version")
+
+
+def test_jobs_run_on_a_tainted_node_that_the_template_names() -> None:
+    shop = {"key": "shop", "operator": "Exists"}
+    pod = {"nodeSelector": {HOST: "till"}, "tolerations": [shop], "containers": []}
+    edge = {"template": {"spec": pod}}
+    found = read(spec(edge=edge, feedback=IN_A_FILE, retrain={}))
+    tolerations = service(found, "shop-hem")["tolerations"]
+    assert shop in tolerations
+    for job in jobs(edge=edge, feedback=IN_A_FILE).values():
+        assert job["tolerations"] == tolerations
 
 
 def test_a_volume_of_one_node_keeps_the_jobs_there() -> None:
@@ -221,8 +238,20 @@ def test_files_that_nobody_reads_together_are_warned_of() -> None:
     assert not told(read(spec(edge={"nodes": ["a"]}, feedback=IN_A_FILE)), "warning")
 
 
-def test_a_file_of_one_named_node_may_be_learned_from() -> None:
-    made = jobs(edge={"nodes": ["till"]}, feedback=IN_A_FILE)
+@pytest.mark.parametrize(
+    "edge",
+    [
+        {"nodes": ["till"]},
+        {"nodes": [{"name": "shop", "labels": {"example.com/shop": "7"}}]},
+        {"nodeSelector": {HOST: "till"}},
+        {"template": {"spec": {"nodeName": "till", "containers": []}}},
+        {"template": {"spec": {"nodeSelector": {HOST: "till"}, "containers": []}}},
+        {"template": {"spec": {"affinity": {"nodeAffinity": BOUND}, "containers": []}}},
+    ],
+    ids=str,
+)
+def test_a_file_of_one_named_node_may_be_learned_from(edge: Object) -> None:
+    made = jobs(edge=edge, feedback=IN_A_FILE)
     assert "podAffinity" in made["retrain"]["affinity"]
 
 
@@ -266,12 +295,24 @@ BERT = {"name": "BERTRouter", "parameters": [{"name": "model", "value": "routell
         ),
         (
             spec(
-                edge={"nodes": [{"name": "shop", "labels": {"zone": "shop"}}]},
+                edge={
+                    "template": {"spec": {"affinity": {"nodeAffinity": WISHED}, "containers": []}}
+                },
                 feedback=IN_A_FILE,
                 retrain={},
             ),
             "feedback.store.hostPath",
-            "name the node in spec.edgeWorker.nodes, or write claim: ..., or secret: {name: ...}",
+            "name the node in spec.edgeWorker.nodes (labels have to be of one node alone), or",
+        ),
+        (
+            spec(feedback={**KEPT, "shadowEdge": 0}, retrain=LABELLED),
+            "feedback.shadowEdge",
+            "is 0, so that nothing the cloud has answered is asked of the edge, and pairs of one",
+        ),
+        (
+            spec(feedback={"store": SECRET, "shadowEdge": 0.1}, retrain=LABELLED),
+            "feedback.shadowEdge",
+            "stands without shadow, so that nothing the edge has answered is asked of the cloud",
         ),
         (spec(feedback={"store": SECRET}, retrain={}), "retrain", "nothing is ever promoted"),
         (
@@ -375,6 +416,29 @@ BERT = {"name": "BERTRouter", "parameters": [{"name": "model", "value": "routell
 def test_what_can_not_work_is_one_error(document: Object, field: str, message: str) -> None:
     (fault,) = told(read(document), "error")
     assert fault.startswith(f"spec.{field}: ") and message in fault
+
+
+def test_shares_of_both_sides_are_taken_and_so_are_labelled_rows_without_any() -> None:
+    for kept in ({"shadow": 0.02, "shadowEdge": 0.3}, {"shadow": 0, "shadowEdge": 0}, {}):
+        assert "retrain" in jobs(feedback={"store": SECRET, **kept}, retrain=LABELLED)
+
+
+def test_a_job_that_meets_somebodys_own_retraining_is_tried_again() -> None:
+    found = read(spec(feedback=KEPT, retrain={}))
+    assert errors_of(found) == []
+    for name in ("retrain", "check"):
+        job = by_name(found)[f"CronJob/shop-{name}"]["spec"]["jobTemplate"]["spec"]
+        (rule,) = job["podFailurePolicy"]["rules"]
+        codes = {"containerName": name, "operator": "In", "values": [LockedError.exit_code]}
+        assert rule == {"action": "Ignore", "onExitCodes": codes}
+        assert job["backoffLimit"] == 0, "whatever else fails has to be mended first"
+
+
+def test_how_much_one_client_may_send_is_said() -> None:
+    found = read(spec(feedback={**KEPT, "perMinute": 0}))
+    assert errors_of(found) == []
+    (container,) = service(found, "shop-hem")["containers"]
+    assert variables(container)["HEM_FEEDBACK_PER_MINUTE"] == "0"
 
 
 def test_a_side_alone_has_nothing_to_keep() -> None:

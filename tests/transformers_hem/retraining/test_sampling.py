@@ -52,7 +52,19 @@ def test_sides_may_have_shares_of_their_own(store: Store) -> None:
 def test_pairs_of_the_edges_answers_alone_promise_nothing(store: Store) -> None:
     store.shadows(queries(100, 1), 1000.0)
     undrawn(store, 50, 1000.0, "cloud")
-    with pytest.raises(ConfigurationError, match=r"the cloud answered 50 .* none was drawn"):
+    with pytest.raises(
+        ConfigurationError, match=r"the cloud answered 50 .* none was drawn"
+    ) as said:
+        sampled(store.path, pairs(store))
+    assert "Give HEM_FEEDBACK_SHADOW_EDGE (where it is not set, HEM_FEEDBACK_SHADOW) more" in str(
+        said.value
+    )
+
+
+def test_pairs_of_the_clouds_answers_alone_promise_nothing_either(store: Store) -> None:
+    store.shadows(queries(100, 1), 1000.0, route="cloud")
+    undrawn(store, 50, 1000.0, "edge")
+    with pytest.raises(ConfigurationError, match=r"none was .* Give HEM_FEEDBACK_SHADOW more than"):
         sampled(store.path, pairs(store))
 
 
