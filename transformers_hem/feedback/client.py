@@ -51,10 +51,10 @@ class FeedbackClient:
         return await self._json("GET", "/feedback")
 
     async def is_there(self) -> bool:
-        """Whether the server keeps feedback. Its path is asked by OPTIONS, which it has not: that
-        needs no admin's token, counts nothing, and leaves the store alone."""
+        """Whether the server keeps feedback: only then it has this path, which is asked by OPTIONS,
+        as that needs no admin's token, counts nothing, and leaves the store alone."""
         try:
-            await self._json("OPTIONS", "/feedback")
+            await self._json("OPTIONS", "/feedback/export")
         except UpstreamError as error:
             return error.answered == _NOT_ALLOWED
         return False

@@ -26,14 +26,19 @@ def api() -> Iterator[ScriptedAPI]:
 def url(
     api: ScriptedAPI, start_server: StartServer, tmp_path_factory: pytest.TempPathFactory
 ) -> str:
+    store = tmp_path_factory.mktemp("store") / "feedback.db"
+    return gateway(api, start_server, {"HEM_FEEDBACK_STORE": str(store)})
+
+
+def gateway(api: ScriptedAPI, start_server: StartServer, more: dict[str, str]) -> str:
     settings = {
         "HEM_ALGORITHM": "EdgeOnly",
-        "HEM_FEEDBACK_STORE": str(tmp_path_factory.mktemp("store") / "feedback.db"),
         "HEM_EDGE_URL": api.url,
         "HEM_CLOUD_URL": api.url,
         "HEM_EDGE_MODEL": "small",
         "HEM_CLOUD_MODEL": "large",
         "HEM_HOST": "127.0.0.1",
+        **more,
     }
     ready = "/v2/models/qa-hem/ready"
     return start_server("transformers_hem", "--model_name", "qa-hem", env=settings, ready=ready).url
@@ -84,10 +89,13 @@ def test_no_other_answer_is_rated_than_the_last_one(
     assert not [line for line in shown if line.startswith("  kept")]
 
 
-def test_ratings_are_told_of_where_feedback_is_kept(url: str, api: ScriptedAPI) -> None:
+def test_ratings_are_told_of_where_feedback_is_kept(
+    url: str, api: ScriptedAPI, start_server: StartServer
+) -> None:
     assert "/up or /down rates" in run("chat", "--url", f"{url}/v1", said="/help\n")
-    other = run("chat", "--url", api.url, said="/help\n")
-    assert "/new begins" in other and "/up" not in other
+    for other in (f"{gateway(api, start_server, {})}/v1", api.url):
+        shown = run("chat", "--url", other, said="/help\n")
+        assert "/new begins" in shown and "/up" not in shown
 
 
 def test_the_answer_of_another_server_has_no_id(api: ScriptedAPI) -> None:
