@@ -11,7 +11,6 @@ With LIFELONG_PLOT=docs/images/lifelong.png it draws the picture of docs/lifelon
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +53,8 @@ EMBEDDED_USE, ATTACKED_USE = Use(block=334), Use(block=1334)
 DAILY = Use(block=1000, shadow=1 / 3, shadow_edge=1.0)
 # With one share for both: as many calls of the cloud.
 ONE_SHARE = Use(block=1000, shadow=1 / 3)
+# Users speak of either side, of the cloud's answers half as often; pairs are as by DAILY.
+UNEVEN = Use(block=1000, feedback=0.3, feedback_cloud=0.4, shadow=1 / 3, shadow_edge=0.75)
 # As it was simulated first: one retraining on either side of the shift, 6% of pairs.
 SELDOM = Use(block=3000)
 PLAYED: dict[str, list[dict[str, Any]]] = {}
@@ -78,16 +79,16 @@ def in_order(
     table: Table, order: Order, learn: Learn, use: Use, features: Floats
 ) -> dict[str, Any]:
     """`pairs`: who knows both sides of all that came back; `start_scaled`: a start router that
-    learned as challengers do, whose sides are scaled; `features` are the bandit's."""
-    base = table.labels(order.base)
-    base = replace(base, weights=np.ones((len(order.base), 2)))
+    learned as challengers do, whose sides are scaled (an informed one like that would take three
+    quarters of the time of all challengers); `features` are the bandit's."""
+    nothing = np.zeros(0, np.int64)
     played, bandit = play(table, order, learn, use), play_bandit(table, order, features, use)
     return {
         "seed": order.seed,
         "rows": [len(order.base), len(order.stream), len(order.upcoming)],
-        "shift": use.feedback * order.shift,
+        "shift": float(np.mean(use.feedbacks)) * order.shift,
         "start": played.start,
-        "start_scaled": table.apgr(learn(order.base, base)[0], order.upcoming),
+        "start_scaled": informed(table, order, learn, nothing, weighted=True),
         "serving": played.apgr,
         "challengers": played.challengers,
         "feedbacks": played.feedbacks,
@@ -117,8 +118,8 @@ def told(name: str, rows: list[dict[str, Any]]) -> tuple[float, float, float]:
     share, low, high = recovered(scaled, serving, best)
     print(
         f"{name}: a start router that learned as challengers do has {scaled.mean():.3f}; of its "
-        f"gap {share:.0%} [{low:.0%}, {high:.0%}] recovered; "
-        f"promotions {[row['promotions'] for row in rows]}"
+        f"gap to the informed one, whose sides aren't scaled, {share:.0%} [{low:.0%}, {high:.0%}] "
+        f"recovered; promotions {[row['promotions'] for row in rows]}"
     )
     return found["serving"]
 
@@ -140,13 +141,19 @@ def on_shared_tables(
     return share
 
 
-@pytest.mark.xfail(reason="the aim may be missed, see docs/lifelong.md", strict=False)
 def test_shared_tables(tables: tuple[Table, Floats]) -> None:
-    assert on_shared_tables(DRAWN[1], tables, public_order, DAILY) >= 0.7
+    share = on_shared_tables(DRAWN[1], tables, public_order, DAILY)
+    assert share > 0
+    if share < 0.7:
+        pytest.xfail(f"{share:.0%} recovered: the aim of 70% may be missed, see docs/lifelong.md")
 
 
 def test_shared_tables_with_one_share_of_pairs(tables: tuple[Table, Floats]) -> None:
     assert on_shared_tables("one share of pairs", tables, public_order, ONE_SHARE) > 0
+
+
+def test_shared_tables_where_users_say_more_of_one_side(tables: tuple[Table, Floats]) -> None:
+    assert on_shared_tables("users of both sides", tables, public_order, UNEVEN) > 0
 
 
 def test_shared_tables_as_they_were_simulated_first(tables: tuple[Table, Floats]) -> None:

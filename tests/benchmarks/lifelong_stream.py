@@ -29,9 +29,11 @@ class Table:
     outcomes: Floats
     topics: Rows
 
-    def labels(self, rows: Rows) -> Labels:
+    def labels(self, rows: Rows, weighted: bool = False) -> Labels:
+        """`weighted`: with weights that are all 1, as a retraining has them."""
         edge, cloud = self.outcomes[rows].T
-        return Labels([self.queries[i] for i in rows], edge, cloud, 1.0, "")
+        weights = np.ones((len(rows), 2)) if weighted else None
+        return Labels([self.queries[i] for i in rows], edge, cloud, 1.0, "", weights=weights)
 
     def apgr(self, scores: Floats, rows: Rows) -> float:
         return gap_recovered(scores[rows], *self.outcomes[rows].T)
@@ -56,10 +58,11 @@ class Order:
 @dataclass(frozen=True)
 class Use:
     """What comes back: `feedback` of the queries say how a side did, and `shadow` of those are
-    pairs; `shadow_edge` of those that the cloud answered, None: as many. All clients are honest;
-    see lifelong_attacks.py for others."""
+    pairs; `feedback_cloud` and `shadow_edge` of those that the cloud answered, None: as many. All
+    clients are honest; see lifelong_attacks.py for others."""
 
     feedback: float = 0.3
+    feedback_cloud: float | None = None
     shadow: float = 0.2
     shadow_edge: float | None = None
     at_the_cloud: float = 0.5
@@ -67,9 +70,21 @@ class Use:
     clients: int = 40
 
     @property
+    def feedbacks(self) -> tuple[float, float]:
+        """Of the edge's answers and of the cloud's, as below."""
+        cloud = self.feedback_cloud
+        return self.feedback, self.feedback if cloud is None else cloud
+
+    @property
     def shadows(self) -> tuple[float, float]:
         """Of the edge's answers and of the cloud's."""
         return self.shadow, self.shadow if self.shadow_edge is None else self.shadow_edge
+
+    @property
+    def chances(self) -> tuple[float, float]:
+        """Of becoming a pair, of all queries that the edge answered, and that the cloud did."""
+        edge, cloud = (a * b for a, b in zip(self.feedbacks, self.shadows, strict=True))
+        return edge, cloud
 
 
 @dataclass
@@ -98,8 +113,8 @@ class Stream:
 
     def serve(self, rows: Rows, cloud: NDArray[np.bool_], first: int) -> None:
         use, rng = self.use, self.rng
-        shown = rng.random(len(rows)) < use.feedback
-        shadow = rng.random(len(rows)) < np.where(cloud, use.shadows[1], use.shadows[0])
+        shown = rng.random(len(rows)) < np.where(cloud, *use.feedbacks[::-1])
+        shadow = rng.random(len(rows)) < np.where(cloud, *use.shadows[::-1])
         client = rng.integers(use.clients, size=len(rows))
         for i in np.flatnonzero(shown):
             truth = self.table.outcomes[rows[i]]
@@ -111,7 +126,7 @@ class Stream:
                     edge=edge,
                     cloud=cloud_,
                     kind="shadow" if shadow[i] else "explicit",
-                    propensity=Propensity(float(not cloud[i]), *use.shadows),
+                    propensity=Propensity(float(not cloud[i]), *use.chances),
                     at=float(first + i),
                     client="" if shadow[i] else f"client-{client[i]}",
                 )
@@ -128,10 +143,13 @@ class Stream:
 
 
 def play(table: Table, order: Order, learn: Learn, use: Use) -> Played:
-    """A challenger after each block, which serves from then on if it is promoted."""
+    """A challenger after each block, which serves from then on if it is promoted. As by `hem
+    retrain` the rows that the champion has not learned judge it, and a half of the plain pairs
+    among the newest ones are reserved for its promise: it never learns from them. The threshold is
+    not theirs: a share of the queries stays at the edge."""
     stream = Stream(table, order, use, np.random.default_rng(order.seed))
     champion, _ = learn(order.base, table.labels(order.base))
-    recent, since = order.base, -1.0
+    recent, known = order.base, np.zeros(0, np.int64)
     played = Played(table.apgr(champion, order.upcoming))
     for first in range(0, len(order.stream), use.block):
         block = order.stream[first : first + use.block]
@@ -139,15 +157,16 @@ def play(table: Table, order: Order, learn: Learn, use: Use) -> Played:
         stream.serve(block, champion[block] > threshold, first)
         recent = block
         seen, rows = stream.seen()
-        used, plan = np.arange(len(order.base), len(seen)), Round(since=since, seed=order.seed)
-        parts = windows(seen, used, since, share=0.0)
+        used, plan = np.arange(len(order.base), len(seen)), Round(seed=order.seed)
+        used = used[~np.isin(rows[used], known)]
+        parts = windows(seen, used, plan.since, plan.newest, plan.reserved)
         seen = prepared(seen, used, plan, parts.reserved)
         challenger, out_of_fold = taught(learn, seen.subset(parts.train), rows[parts.train])
         scores = challenger[rows]
         scores[parts.train] = out_of_fold
         verdict = judge(seen, parts, champion[rows], scores, threshold, order.seed)
         if verdict.promote:
-            champion, since = challenger, float(seen.times.max())
+            champion, known = challenger, rows[parts.train]
             played.promotions += 1
         played.apgr.append(table.apgr(champion, order.upcoming))
         played.challengers.append(table.apgr(challenger, order.upcoming))
@@ -164,10 +183,10 @@ def taught(learn: Learn, seen: Observations, rows: Rows) -> tuple[Floats, Floats
     return challenger, out_of_fold[labelled.rows]
 
 
-def informed(table: Table, order: Order, learn: Learn, rows: Rows) -> float:
+def informed(table: Table, order: Order, learn: Learn, rows: Rows, weighted: bool = False) -> float:
     """Of a router that knows both sides of the base rows and of `rows`."""
     known = np.concatenate([order.base, rows])
-    return table.apgr(learn(known, table.labels(known))[0], order.upcoming)
+    return table.apgr(learn(known, table.labels(known, weighted))[0], order.upcoming)
 
 
 class ThompsonSampling:
@@ -215,7 +234,7 @@ def play_bandit(table: Table, order: Order, features: Floats, use: Use) -> Playe
         block = order.stream[first : first + use.block]
         price = float(np.quantile(scores()[recent], 1 - use.at_the_cloud))
         cloud = bandit.drawn(features[block]) > price
-        shown = rng.random(len(block)) < use.feedback
+        shown = rng.random(len(block)) < np.where(cloud, *use.feedbacks[::-1])
         for side in range(2):
             of = block[shown & (cloud == bool(side))]
             bandit.tell(side, features[of], table.outcomes[of, side])

@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Stage
+from transformers_hem.calibration.no_promise import NoPromise
 from transformers_hem.calibration.quality_loss import GRID
 from transformers_hem.calibration.sample import Sample
 from transformers_hem.calibration.targets import MaxQualityLoss
@@ -25,7 +25,7 @@ class MaxQualityLossAnyTime(MaxQualityLoss):
     """Of rows in the order in which they came."""
 
     def promise(self, sample: Sample, stage: Stage, confidence: float) -> tuple[float, str]:
-        """Raises ConfigurationError."""
+        """Raises ConfigurationError, and NoPromise."""
         labels = self.require_labels(sample)
         width = self.width(sample.path, labels)
         losses = labels.cloud - labels.edge
@@ -39,7 +39,7 @@ class MaxQualityLossAnyTime(MaxQualityLoss):
         threshold = float(thresholds[search.kept - 1]) if search.kept else -1.0
         easy = sample.scores <= threshold
         if not easy.any():
-            raise ConfigurationError(
+            raise NoPromise(
                 f"{len(losses)} rows can't promise a quality loss of at most {self.limit:g} with "
                 f"confidence {confidence:g}, at whatever time one looks; more rows may, or another "
                 "loss"

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.special import betaincinv
 from scipy.stats import norm
 
-from predictors.errors import ConfigurationError
 from transformers_hem.arrays import Floats
+from transformers_hem.calibration.no_promise import NoPromise
 from transformers_hem.evaluation.quality import cuttable, threshold_after
 
 LEAST_ROWS = 100  # of costs that vary: below it their mean is too far from normal
@@ -21,15 +21,15 @@ def threshold_within(
 
     `scores` [N], infinite where there is none; `edge`, `cloud` [N]: what a row costs there. As
     spending falls evenly with the threshold, looking at all thresholds costs no confidence (Bates
-    et al., arXiv 2101.02703, theorem 1). Raises ConfigurationError where it costs too much even
-    with as much at the edge as there can be.
+    et al., arXiv 2101.02703, theorem 1). Raises NoPromise where it costs too much even with as
+    much at the edge as there can be.
     """
     count = len(scores)
     order = np.argsort(scores, kind="stable")
     ordered = scores[order]
     spent = _Spent.of(edge[order], cloud[order])
     if not spent.constant and count < LEAST_ROWS:
-        raise ConfigurationError(
+        raise NoPromise(
             f"{count} rows can't promise a budget; at least {LEAST_ROWS} would be needed"
         )
     high = spent.at_most(confidence)
@@ -39,12 +39,12 @@ def threshold_within(
         last = int(np.flatnonzero(cuts)[-1])
         least, error = 1000 * spent.mean[last], 1000 * spent.deviation[last] / np.sqrt(count)
         if least >= budget:
-            raise ConfigurationError(
+            raise NoPromise(
                 f"a budget of {budget:g} per 1,000 queries is out of reach: as much at the edge as "
                 f"there can be still costs {least:.4g}"
             )
         needed = int(np.ceil(count * (2 * error / (budget - least)) ** 2))
-        raise ConfigurationError(
+        raise NoPromise(
             f"{count} rows can't promise a budget of {budget:g} per 1,000 queries; "
             f"about {max(needed, count + 1)} would be needed"
         )

@@ -29,7 +29,7 @@ from transformers_hem.versions.pointer import VERSION_FILE
 def calibrate(
     algorithm: Algorithm, sample: Sample, target: Target, confidence: float
 ) -> Calibration:
-    """Raises ConfigurationError where the rows can't support the promise, saying how many could.
+    """Raises NoPromise where the rows can't support the promise, saying how many could.
 
     A promise is about queries like the sample's, asked one at a time; the metric `hem_score_psi`
     watches whether live queries still are.

@@ -13,8 +13,8 @@ import numpy as np
 from scipy.special import bdtr, betaincinv, betaln, expit, xlog1py, xlogy
 from scipy.stats import norm
 
-from predictors.errors import ConfigurationError
 from transformers_hem.arrays import Floats
+from transformers_hem.calibration.no_promise import NoPromise
 
 NUISANCE = 0.05  # share of the allowed error that bounds how often the two models differ
 # Fixed before any data is seen, or the promise would not hold: even steps, and finer ones towards
@@ -45,8 +45,8 @@ def certified_threshold(rows: Losses, limit: float, confidence: float) -> float:
     Learn then test (Angelopoulos et al., arXiv 2110.01052, section 2.2, fixed sequence testing):
     thresholds are tested from the safest one up, each with the full error, until one fails. That
     keeps the error of all of them together, whether or not the loss grows evenly. `limit` and
-    losses are in units of the labels' range. Raises ConfigurationError where no threshold that
-    leaves a query at the edge can be certified.
+    losses are in units of the labels' range. Raises NoPromise where no threshold that leaves a
+    query at the edge can be certified.
     """
     easy = np.searchsorted(rows.scores, GRID, side="right")
     passed = _passed(rows, easy, limit, 1 - confidence)
@@ -57,7 +57,7 @@ def certified_threshold(rows: Losses, limit: float, confidence: float) -> float:
             if needed is None
             else f"; about {max(needed, count + 1)} would be needed"
         )
-        raise ConfigurationError(
+        raise NoPromise(
             f"{count} rows can't promise a quality loss of at most {limit:g} with confidence "
             f"{confidence:g}{way_out}"
         )

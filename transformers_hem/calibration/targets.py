@@ -14,6 +14,7 @@ from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Stage
 from transformers_hem.arrays import Floats
 from transformers_hem.calibration.budget import threshold_within
+from transformers_hem.calibration.no_promise import NoPromise
 from transformers_hem.calibration.quality_loss import Losses, certified_threshold, upper_share
 from transformers_hem.calibration.sample import Sample
 from transformers_hem.evaluation.quality import cuttable, threshold_after
@@ -31,7 +32,8 @@ class Target(ABC):
     @abstractmethod
     def promise(self, sample: Sample, stage: Stage, confidence: float) -> tuple[float, str]:
         """The threshold, and what it promises in words, to stand between the edge share and the
-        number of rows. Raises ConfigurationError where the sample can't support it."""
+        number of rows. Raises NoPromise where the sample can't support it, and ConfigurationError
+        for what it can never support."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,8 @@ def threshold_near(scores: Floats, ratio: float, confidence: float) -> tuple[flo
     """The threshold, and the lowest and highest share of live queries that it may leave at the
     edge, with that confidence: Clopper and Pearson's interval (1934).
 
-    `scores`: float [N], infinite where there is no score. Raises ConfigurationError where the
-    interval is wider than the tolerance on a side, or where equal scores leave no threshold near
-    the ratio.
+    `scores`: float [N], infinite where there is no score. Raises NoPromise where the interval
+    is wider than the tolerance on a side, or where equal scores leave no threshold near the ratio.
     """
     count = len(scores)
     ordered = np.sort(scores)
@@ -60,7 +61,7 @@ def threshold_near(scores: Floats, ratio: float, confidence: float) -> tuple[flo
     at_edge = int(cuts[np.argmin(np.abs(cuts - ratio * count))])
     share, error = at_edge / count, (1 - confidence) / 2
     if abs(share - ratio) > TOLERANCE:
-        raise ConfigurationError(
+        raise NoPromise(
             f"no threshold is near an edge share of {ratio:g}: too many of the {count} rows have "
             f"equal scores, or none; the nearest share is {share:.3g}"
         )
@@ -68,7 +69,7 @@ def threshold_near(scores: Floats, ratio: float, confidence: float) -> tuple[flo
     high = upper_share(at_edge, count, error)
     if max(high - share, share - low) > TOLERANCE:
         needed = norm.ppf(1 - error) ** 2 * max(share * (1 - share), 0.02) / TOLERANCE**2
-        raise ConfigurationError(
+        raise NoPromise(
             f"{count} rows can't promise an edge share of {ratio:g} to within {TOLERANCE:g} with "
             f"confidence {confidence:g}; about {max(int(np.ceil(1.1 * needed)), count + 1)} "
             "would be needed"

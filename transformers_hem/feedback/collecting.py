@@ -36,7 +36,7 @@ class Collecting:
         if any((shares := settings.shadow_shares).values()):
             name = settings.feedback_scorer
             scorer = make_scorer(name, ())
-            self.shadow = Shadow(self._writer, settings.origin, shares, name, scorer, set())
+            self.shadow = Shadow(self._writer, settings.origin, shares, name, scorer)
         self._routes = FeedbackRoutes(
             self._writer,
             place,

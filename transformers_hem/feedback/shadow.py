@@ -8,8 +8,9 @@ pairs, as a promise needs one (`lifelong.recalibration`).
 Never past a guard: what one keeps at the edge, or holds something private, is not sent to the
 cloud; those that count (budget, rate) are asked as for any call, and the egress ledger has it with
 the reason `shadow`. The edge costs nothing but its time, so it is asked while it has no call of
-this gateway. It begins once the caller has the answer, one at a time; where too many wait it is
-left out, whatever the query.
+this gateway. It begins once the caller has the answer, one at a time of what each side answered:
+what waits for a busy edge keeps no call of the cloud. Where too many wait it is left out, whatever
+the query.
 """
 
 import asyncio
@@ -17,10 +18,10 @@ import logging
 import random
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from predictors.contract import CLOUD, HEM_REASON, HEM_ROUTE
+from predictors.contract import CLOUD, EDGE, HEM_REASON, HEM_ROUTE
 from predictors.errors import HEMError
 from predictors.upstream.client import forwarded_headers
 from predictors.upstream.ledger.decision import decided
@@ -46,11 +47,17 @@ from transformers_hem.serving.decision import Decider
 
 logger = logging.getLogger("kserve.hem")
 
-MOST_WAITING: Final = 16
+MOST_WAITING: Final = 16  # of what each side answered
 SECONDS: Final = 120.0  # for the other side's answer
 IDLE_SECONDS: Final = 60.0  # that the edge may take to have no other call
 _LOOK_SECONDS: Final = 0.05
 _LEFT_OUT: Final = (*STREAMING, *LOGPROBS)
+
+Tasks = set["asyncio.Task[None]"]
+
+
+def _queues() -> dict[Route, Tasks]:
+    return {EDGE: set(), CLOUD: set()}
 
 
 class EdgeIsBusy(Exception):
@@ -61,17 +68,22 @@ class EdgeIsBusy(Exception):
 class Shadow:
     """`shares`: of the queries that may be compared and that this side answered, how many are. A
     scorer that needs a reference gets the cloud's answer as one: then the cloud's score is that of
-    a right answer. `idle_seconds`: see IDLE_SECONDS."""
+    a right answer. `idle_seconds`: see IDLE_SECONDS. `queues`: by the side that answered."""
 
     writer: Writer
     origin: str
     shares: Mapping[Route, float]
     name: str
     scorer: Scorer
-    tasks: set["asyncio.Task[None]"]
     draw: Callable[[], float] = random.random
     idle_seconds: float = IDLE_SECONDS
+    queues: Mapping[Route, Tasks] = field(default_factory=_queues)
     started: bool = False
+    starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def tasks(self) -> Tasks:
+        return set().union(*self.queues.values())
 
     def listen(self, chat: Chat) -> Heard | None:
         """Before it is answered, and so before one knows by which side: None where it is not drawn
@@ -96,18 +108,21 @@ class Shadow:
     def begin(self, site: Site, decider: Decider, chat: Chat, heard: Heard, at: float) -> None:
         """Of an answer whose `share_of` is above what was drawn; `at`: when its request ended, by
         which its decision is found where others have the request's id."""
-        if len(self.tasks) >= MOST_WAITING:
+        assert chat.decision is not None
+        queue = self.queues[chat.decision.route]
+        if len(queue) >= MOST_WAITING:
             metrics.SHADOW.labels("left_out").inc()
             return
-        before = list(self.tasks)
+        before = list(queue)
         task = asyncio.create_task(self._compare(site, decider, chat, heard, at, before))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        queue.add(task)
+        task.add_done_callback(queue.discard)
 
     async def close(self) -> None:
-        for task in self.tasks:
+        tasks = self.tasks
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.scorer.close()
 
     async def _compare(
@@ -119,7 +134,7 @@ class Shadow:
         at: float,
         before: list["asyncio.Task[None]"],
     ) -> None:
-        """One after the other. Whatever fails is left out."""
+        """One after the other of its queue. Whatever fails is left out."""
         if before:
             await asyncio.wait(before)
         outcome = "failed"
@@ -192,9 +207,10 @@ class Shadow:
             account.close()
 
     async def _keep(self, chat: Chat, edge: str, cloud: str, at: float) -> None:
-        if not self.started:
-            await self.scorer.start()
-            self.started = True
+        async with self.starting:
+            if not self.started:
+                await self.scorer.start()
+                self.started = True
         references = (cloud,) if self.scorer.needs_reference else ()
         request_id = chat.headers[REQUEST_ID]
         question = Question(request_id, chat.texts[0], None, references, {}, "", "shadow")

@@ -28,6 +28,7 @@ from transformers_hem.lifelong.outcomes import (
     doubly_robust,
     told_by_the_other,
 )
+from transformers_hem.lifelong.representing import represented
 from transformers_hem.lifelong.scorer import Scorer
 from transformers_hem.lifelong.trust import capped, trusted
 from transformers_hem.lifelong.windows import NEWEST, RESERVED, Windows, recency, windows
@@ -90,8 +91,8 @@ def judge(
     seed: int = 0,
 ) -> Verdict:
     """`champion` and `challenger` [N] have the scores of the rows that judge; `threshold` is the
-    champion's. A row has as much say here as it has in training: by its weight, and none where its
-    client isn't believed at all."""
+    champion's. A row has as much say here as it has in training, by its weight, and none where its
+    client isn't believed at all; times the queries that it stands for, see `representing.py`."""
     rows = parts.judging[seen.weights[parts.judging] > 0]
     judging = seen.subset(rows)
     outcomes = judging.outcomes
@@ -101,7 +102,7 @@ def judge(
         outcomes = doubly_robust(known, told_by_the_other(known, _guess(seen, parts)[rows]))
     pairs = int((judging.paired & judging.trusted).sum())
     scores = champion[rows], challenger[rows]
-    return contest(Judged(*scores, threshold, outcomes, pairs, judging.weights), seed)
+    return contest(Judged(*scores, threshold, outcomes, pairs, represented(seen, rows)), seed)
 
 
 def _guess(seen: Observations, parts: Windows) -> Floats:

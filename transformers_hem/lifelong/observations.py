@@ -109,7 +109,8 @@ class Observations:
 
     `outcomes` float [N, 2] of edge and cloud, NaN where not seen; `propensities` float [N, 3], of
     seeing the edge, the cloud, and both; `weights` float [N], how much each counts; `clients` int
-    [N], its place in `names`, -1 for nobody; `trusted`: a scorer of ours says so. `reading`: what
+    [N], its place in `names`, -1 for nobody; `trusted`: a scorer of ours says so. `sides` int [N]:
+    who served, 0 the edge and 1 the cloud; -1 of base rows, and where chance chose. `reading`: what
     was read of the queries' words by whoever needed it first; subsets share it.
     """
 
@@ -120,6 +121,7 @@ class Observations:
     times: Floats
     clients: Indices
     trusted: Flags
+    sides: Indices
     names: tuple[str, ...] = ()
     reading: Reading = field(default_factory=Reading, compare=False, repr=False)
 
@@ -130,7 +132,7 @@ class Observations:
         queries: list[str] = []
         texts: dict[str, str] = {}  # equal ones are kept once
         clients: dict[str, int] = {}
-        said, trusted = array("q"), array("b")
+        said, trusted, sides = array("q"), array("b"), array("b")
         columns = array("d")  # of each row edge, cloud, the three propensities, weight and time
         for row in rows:
             queries.append(texts.setdefault(row.query, row.query))
@@ -140,6 +142,7 @@ class Observations:
             columns.extend((WEIGHTS[row.kind], row.at))
             said.append(clients.setdefault(row.client, len(clients)) if row.client else -1)
             trusted.append(row.kind in TRUSTED)
+            sides.append(_server(row))
         numbers = np.array(columns, dtype=float).reshape(-1, 7)
         names, order = _sorted(clients)
         return cls(
@@ -150,6 +153,7 @@ class Observations:
             times=numbers[:, 6].copy(),
             clients=np.append(order, -1)[np.array(said, dtype=np.int64)],
             trusted=np.array(trusted, dtype=bool),
+            sides=np.array(sides, dtype=np.int64),
             names=names,
         )
 
@@ -166,6 +170,11 @@ class Observations:
         """[N]: both sides were seen."""
         return np.asarray(self.seen.all(axis=1))
 
+    @property
+    def of_traffic(self) -> Flags:
+        """[N]: drawn from it, by a chance that may be 1; base rows are of unknown origin."""
+        return np.asarray((self.sides >= 0) | (self.propensities[:, 2] < 1))
+
     def subset(self, chosen: Indices) -> "Observations":
         """The rows at `chosen`, in that order."""
         return replace(
@@ -177,6 +186,7 @@ class Observations:
             times=self.times[chosen],
             clients=self.clients[chosen],
             trusted=self.trusted[chosen],
+            sides=self.sides[chosen],
         )
 
 
@@ -186,6 +196,12 @@ def _sorted(clients: dict[str, int]) -> tuple[tuple[str, ...], Indices]:
     order = np.zeros(len(names), np.int64)
     order[[clients[name] for name in names]] = np.arange(len(names))
     return tuple(names), order
+
+
+def _server(row: Observation) -> int:
+    if row.kind == "base":
+        return -1
+    return {1.0: 0, 0.0: 1}.get(row.propensity.edge, -1)
 
 
 def _known(outcome: float | None) -> float:

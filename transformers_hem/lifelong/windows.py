@@ -19,12 +19,14 @@ class Windows:
     """Rows of `Observations`, in the order of time.
 
     `train`: to learn from. `reserved`: pairs that the challenger never sees, to calibrate it.
-    `judging`: the newest rows that the champion never saw, the reserved ones among them.
+    `judging`: the newest rows that the champion never saw, the reserved ones among them. `plain`:
+    those of them that are a plain sample of the traffic, see `recalibration.py`.
     """
 
     train: Indices
     reserved: Indices
     judging: Indices
+    plain: Indices
 
 
 def windows(
@@ -44,12 +46,12 @@ def windows(
     judging = order[seen.times[order] > since][-newest:]
     paired = seen.paired & seen.trusted
     plain = judging[plain_sample(seen.subset(judging))]
-    kept = {q for i in plain if paired[i] and _drawn(q := seen.queries[i]) < share}
+    kept = {q for i in plain if _drawn(q := seen.queries[i]) < share}
     reserved = [i for i in judging if paired[i] and seen.queries[i] in kept]
     everything = np.concatenate([np.setdiff1d(np.arange(len(seen)), used), order])
     train = [i for i in everything if seen.queries[i] not in kept]
     known = np.array([seen.queries[i] in kept and not paired[i] for i in judging], dtype=bool)
-    return Windows(_rows(train), _rows(reserved), judging[~known])
+    return Windows(_rows(train), _rows(reserved), judging[~known], plain)
 
 
 def recency(times: Floats, now: float, half_life: float) -> Floats:

@@ -12,6 +12,7 @@ from transformers_hem.arrays import Floats
 from transformers_hem.calibration.calibrate import calibrate, write_calibration
 from transformers_hem.calibration.config import Calibration, ScoreSpread
 from transformers_hem.calibration.curve import routing_curve
+from transformers_hem.calibration.no_promise import NoPromise
 from transformers_hem.calibration.sample import Sample
 from transformers_hem.calibration.targets import Target
 from transformers_hem.labels.labels import Labels
@@ -53,7 +54,7 @@ def recalibrate(
     directory: str, router: Scorer, reserved: Observations, target: Target, confidence: float
 ) -> Calibration:
     """Writes the threshold of `router` into its `directory`; it has not learned from the reserved
-    rows. Raises ConfigurationError where they can't support the promise."""
+    rows. Raises NoPromise where they can't support the promise."""
     sample = _sample(router, reserved.subset(plain_sample(reserved)))
     calibration = calibrate(router.router, sample, target, confidence)
     scores = sample.scores
@@ -63,9 +64,9 @@ def recalibrate(
 
 
 def _sample(router: Scorer, pairs: Observations) -> Sample:
-    """Raises ConfigurationError where there are none."""
+    """Raises NoPromise where there are none."""
     if not len(pairs):
-        raise ConfigurationError(
+        raise NoPromise(
             "of none of the newest rows both sides were seen by whom one trusts, without which "
             "nothing can be promised: turn shadow evaluation on, or give labelled rows by --data"
         )

@@ -43,14 +43,17 @@ class Gathered:
 def gather(base: Sequence[Path], store: str, *, hidden: bool, own: bool = False) -> Gathered:
     """`hidden`: the learner takes queries of which only a LinearRouter's features were kept. `own`:
     not what another client says than the one who asked. Raises ConfigurationError, also where all
-    rows lack the text that the learner needs."""
+    that the store has lacks the text that the learner needs."""
     counts: Counter[str] = Counter()
     left_out: Counter[str] = Counter()
     rows = chain(of_base(base), _of_store(store, hidden, own, left_out))
     seen = Observations.of(_counted(rows, counts))
-    if not len(seen) and left_out[NO_TEXT] and not hidden:
+    if len(seen) == counts["base"] and left_out[NO_TEXT] and not hidden:
         told = ", ".join(f"{count}: {why}" for why, count in left_out.items())
-        raise ConfigurationError(f"there is nothing to learn from ({told})")
+        raise ConfigurationError(
+            f"there is nothing to learn from in the store ({told}): let texts be kept "
+            f"(HEM_FEEDBACK_TEXT=on), or train a LinearRouter"
+        )
     return Gathered(seen, counts["base"], dict(counts), dict(left_out))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.calibration.config import CalibratedConfig
+from transformers_hem.calibration.no_promise import NoPromise
 from transformers_hem.lifelong.challenge import Challenge, Round, challenge
 from transformers_hem.lifelong.drifting import drift
 from transformers_hem.lifelong.observations import Observations
@@ -35,7 +36,7 @@ from transformers_hem.routers.directory import algorithm_of
 from transformers_hem.routers.fingerprints import read_fingerprints
 from transformers_hem.routers.targets import TooLittle
 from transformers_hem.versions.folder import Overtaken, Versions, now_utc
-from transformers_hem.versions.locks import RETRAIN, held
+from transformers_hem.versions.locks import RETRAIN, LockedError, held
 from transformers_hem.versions.pointer import VERSION_FILE
 from transformers_hem.versions.record import Origin, read_version
 from transformers_hem.versions.told import RETRAINED, tell
@@ -159,7 +160,7 @@ class _Retraining:
             judged_by=len(windows.judging),
             reserved=len(windows.reserved),
             compared=facts_of(verdict),
-            drift=self._drift([found.seen.queries[i] for i in windows.judging]),
+            drift=self._drift([found.seen.queries[i] for i in windows.plain]),
             training=dict(found.metrics),
         )
 
@@ -189,7 +190,7 @@ class _Retraining:
             outcome = replace(outcome, curves=curves_of(routers, reserved))
             try:
                 outcome = self._promising(outcome, challenger, found.challenger, reserved)
-            except ConfigurationError as error:
+            except NoPromise as error:
                 if found.verdict.promote:
                     why = f"{outcome.why}, and can't promise enough: {error}"
                     return replace(outcome, result="no promise", why=why)
@@ -210,7 +211,7 @@ class _Retraining:
         why = f"{outcome.why}; queries have drifted, so that the old"
         try:
             outcome = self._promising(outcome, str(copied), champion.scorer, reserved)
-        except ConfigurationError as error:
+        except NoPromise as error:
             why = f"{why} promise is void, and there is no new one: {error}"
             return replace(outcome, why=why, promise=None)
         why = f"{why} threshold is chosen anew"
@@ -221,15 +222,15 @@ class _Retraining:
     def _promising(
         self, outcome: Outcome, directory: str, router: Scorer, reserved: Observations
     ) -> Outcome:
-        """With the threshold that it writes into `directory`. Raises ConfigurationError where the
-        reserved pairs can't support a promise."""
+        """With the threshold that it writes into `directory`. Raises NoPromise where the reserved
+        pairs can't support one."""
         pairs = sampled(self._wanted.store, reserved)
         chosen = recalibrate(directory, router, pairs, self._target, self._confidence)
         return replace(outcome, promise=chosen.promise)
 
     def _promoted(self, outcome: Outcome, router: str, origin: Origin) -> Outcome:
         """Or why it can't be: somebody has put another version in force, it can't be loaded, or
-        not be written."""
+        not be written. Raises LockedError while somebody else switches."""
         if outcome.dry_run:
             return replace(outcome, result="tried")
         with self._clock.step("switch", "switching"):
@@ -239,6 +240,8 @@ class _Retraining:
                 )
             except Overtaken as error:
                 return replace(outcome, result="overtaken", why=f"{outcome.why}, but {error}")
+            except LockedError:
+                raise
             except ConfigurationError as error:
                 why = f"{outcome.why}, and can't be put in force: {error}"
                 return replace(outcome, result="failed", why=why)
@@ -246,7 +249,8 @@ class _Retraining:
         return replace(outcome, promoted=True, version=version.number, result=result)
 
     def _drift(self, queries: list[str]) -> dict[str, Any]:
-        """Of the newest queries' scores by the champion; empty where it has no calibration."""
+        """Of the newest queries' scores by the champion; empty where it has no calibration. Queries
+        have to be a plain sample of the traffic, as those were that it was calibrated on."""
         champion = self._champion
         spread = champion.calibrated.scores if champion and champion.calibrated else None
         if champion is None or spread is None:

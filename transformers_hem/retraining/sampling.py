@@ -13,8 +13,8 @@ import numpy as np
 from scipy.stats import binomtest
 
 from predictors.contract import CLOUD, EDGE
-from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.base import Route
+from transformers_hem.calibration.no_promise import NoPromise
 from transformers_hem.lifelong.observations import Observations
 from transformers_hem.retraining.gathering import open_store
 
@@ -44,9 +44,9 @@ class Side:
 
 
 def sampled(store: str, pairs: Observations) -> Observations:
-    """Those of which both sides could be drawn. Raises ConfigurationError where they are no plain
-    sample of the traffic."""
-    drawn = pairs.propensities[:, 2] < 1  # others are labelled rows
+    """Those of which both sides could be drawn. Raises NoPromise where they are no plain sample of
+    the traffic, and ConfigurationError where the store can't be read."""
+    drawn = pairs.of_traffic
     if not store or not drawn.any():
         return pairs
     first, last = float(pairs.times[drawn].min()), float(pairs.times[drawn].max())
@@ -55,7 +55,7 @@ def sampled(store: str, pairs: Observations) -> Observations:
         began = max((side.since for side in sides.values() if side.answered), default=first)
         for name, side in sides.items():
             if side.answered and not side.drawable:
-                raise ConfigurationError(
+                raise NoPromise(
                     f"the {name} answered {side.answered} of the newest queries, of which none was "
                     f"drawn to be asked of the {_other(name)}, too: pairs of one side alone "
                     f"promise nothing. Give {_SHARES[name]} more than 0 at all gateways, and wait"
@@ -117,7 +117,7 @@ def _sides(connection: "Connection", first: float, last: float) -> dict[Route, S
 
 
 def _require_equal(sides: dict[Route, Side]) -> None:
-    """Raises ConfigurationError where one side has fewer pairs than chance explains."""
+    """Raises NoPromise where one side has fewer pairs than chance explains."""
     edge, cloud = sides[EDGE], sides[CLOUD]
     pairs, expected = edge.compared + cloud.compared, edge.expected + cloud.expected
     if not (pairs and edge.expected and cloud.expected):
@@ -126,7 +126,7 @@ def _require_equal(sides: dict[Route, Side]) -> None:
         return
     few: Route = CLOUD if cloud.compared / cloud.expected < edge.compared / edge.expected else EDGE
     side = sides[few]
-    raise ConfigurationError(
+    raise NoPromise(
         f"of the queries that the {few} answered {side.compared} were asked of the "
         f"{_other(few)}, too, where about {pairs * side.expected / expected:.0f} of {pairs} pairs "
         "would be in a plain sample: pairs that miss more of one side promise nothing. See "

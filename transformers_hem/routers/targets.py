@@ -52,7 +52,7 @@ def require_learnable(labels: Labels) -> None:
     count, hard = len(labels.queries), int(labels.hard.sum())
     if count < LEAST_ROWS:
         raise TooLittle(f"{count} labelled rows are too few; at least {LEAST_ROWS}")
-    if not labels.paired.any():
+    if not len(labels.paired):
         raise TooLittle(
             f"of none of {count} rows both sides are known, without which nothing can be measured; "
             "shadow evaluation (HEM_FEEDBACK_SHADOW) shows both, and so do labelled rows"

@@ -202,6 +202,35 @@ async def test_an_edge_that_has_other_calls_is_not_asked(tmp_path: Path) -> None
     assert read(store) == []
 
 
+async def test_what_waits_for_a_busy_edge_keeps_no_call_of_the_cloud(tmp_path: Path) -> None:
+    store = tmp_path / "feedback.db"
+    async with (
+        scripted_side(lambda _: head(SSE) + event("small", "It"), ends=never) as busy,
+        scripted_side(answering("small", "It is 2.")) as edge,
+        scripted_side(answering("big", "It is two.")) as cloud,
+        collecting(str(store), feedback_shadow=0.25) as (_, service),
+    ):
+        shadow = service.shadow
+        assert shadow is not None
+        shadow.draw = lambda: 0.0
+        shared: dict[str, Any] = {"cloud": cloud.url, "recorder": service.recorder}
+        async with (
+            gateway(edge=busy.url, algorithm="CloudOnly", shadow=shadow, **shared) as first,
+            gateway(edge=edge.url, algorithm="EdgeOnly", shadow=shadow, **shared) as second,
+        ):
+            asked = asyncio.create_task(first.post(PATH, json=chat("Go on", model="qa-edge")))
+            async with asyncio.timeout(10):
+                await busy.reached.wait()
+            for client in (first, second):
+                assert (await client.post(PATH, json=chat("What is 1 + 1?"))).status_code == 200
+            async with asyncio.timeout(10):
+                while len(shadow.tasks) > 1:
+                    await asyncio.sleep(0.01)
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+    assert [example.served for example in read(store)] == ["edge"]
+
+
 async def test_what_is_not_drawn_is_not_sent_and_its_chance_is_known(tmp_path: Path) -> None:
     store = tmp_path / "feedback.db"
     async with shadowed(store, draw=0.25) as (client, cloud, service):

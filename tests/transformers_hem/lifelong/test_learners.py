@@ -8,6 +8,7 @@ import pytest
 from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.kernel.learner import KernelTraining, fit
 from transformers_hem.routers.linear.learner import fit_linear
+from transformers_hem.routers.targets import TooLittle, require_learnable
 
 KINDS = ("add small numbers", "multiply large numbers", "name a river", "prove a theorem")
 
@@ -54,3 +55,12 @@ def test_metrics_are_of_rows_of_which_both_sides_were_seen(labels: Labels) -> No
     model, out_of_fold = fit_linear(labels, seed=0)
     assert model.config.metrics["cloud_quality"] == round(float(labels.cloud[:120].mean()), 4)
     assert model.config.rows == 160 and len(out_of_fold) == 160
+
+
+def test_one_pair_is_one_wherever_it_stands(labels: Labels) -> None:
+    """A regression for each side needs none, and something has to be measured by it."""
+    weights = np.tile([1.0, 0.0], (160, 1))
+    with pytest.raises(TooLittle, match="of none of 160 rows both sides"):
+        require_learnable(replace(labels, weights=weights))
+    weights[0, 1] = 1
+    require_learnable(replace(labels, weights=weights))

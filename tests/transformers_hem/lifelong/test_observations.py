@@ -59,3 +59,16 @@ def test_columns_tell_what_was_seen_and_who_said_it() -> None:
     assert [seen.names[i] if i >= 0 else "" for i in seen.clients] == ["", "x", "w"]
     assert seen.weights[2] < seen.weights[1]
     assert seen.subset(np.array([2, 0])).queries == ["c", "a"]
+
+
+def test_who_served_is_known_but_of_base_rows_and_where_chance_chose() -> None:
+    rows = [
+        Observation("edge", 1.0, None, "explicit", Propensity(1.0)),
+        Observation("cloud, always a pair", 1.0, 1.0, "shadow", Propensity(0.0, 0.1, 1.0)),
+        Observation("a coin", 1.0, None, "explicit", Propensity(0.5)),
+        Observation("base", 1.0, 1.0, "base"),
+    ]
+    seen = Observations.of(rows)
+    assert seen.sides.tolist() == [0, 1, -1, -1]
+    assert seen.of_traffic.tolist() == [True, True, True, False]
+    assert seen.subset(np.array([3, 1])).sides.tolist() == [-1, 1]

@@ -41,3 +41,31 @@ def test_labelled_rows_all_count_and_in_no_order_of_their_file() -> None:
     kept = plain_sample(Observations.of([*labelled, *pairs])).tolist()
     assert sorted(kept[:200]) == list(range(200)) != kept[:200]
     assert kept[200:] == list(range(200, 220))
+
+
+def pairs(edge: int, cloud: int, shares: tuple[float, float]) -> list[Observation]:
+    served = [1.0] * edge + [0.0] * cloud
+    return [
+        Observation(f"q{i}", 1.0, 1.0, "shadow", Propensity(side, *shares), at=float(i))
+        for i, side in enumerate(served)
+    ]
+
+
+@pytest.mark.parametrize("shares", [(0.002, 0.3), (0.1, 1.0), (0.00002, 0.02)])
+def test_a_sample_is_plain_whatever_the_shares_are(shares: tuple[float, float]) -> None:
+    """However small, and where all are drawn. The cloud served two thirds as often as the edge."""
+    count = 100 / shares[0]
+    seen = Observations.of(pairs(100, min(int(count * shares[1] * 2 / 3), 10_000), shares))
+    expected = (seen.sides == 1).sum() * shares[0] / shares[1]
+    kept = seen.sides[plain_sample(seen)]
+    assert (kept == 0).sum() == 100
+    assert (kept == 1).sum() == pytest.approx(expected, abs=4 * expected**0.5)
+
+
+def test_what_a_user_compared_was_drawn_by_nobody() -> None:
+    both = Propensity.of_served("edge", 1.0, 1.0)
+    said = [Observation(f"u{i}", 0.0, 1.0, "explicit", both, client="ada") for i in range(30)]
+    seen = Observations.of([*pairs(10, 10, (0.1, 0.1)), *said])
+    assert sorted(plain_sample(seen)) == list(range(20))
+    parts = windows(seen, np.arange(50), -np.inf)
+    assert sorted(parts.plain) == list(range(20)) and len(parts.judging) == 50

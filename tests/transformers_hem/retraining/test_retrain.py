@@ -1,16 +1,26 @@
 """A challenger takes the champion's place where it is better, and nothing else changes."""
 
+import random
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from predictors.errors import ConfigurationError
-from tests.transformers_hem.retraining.queries import EASY, HARD, Store, queries, write_rows
+from tests.transformers_hem.retraining.queries import (
+    EASY,
+    HARD,
+    Query,
+    Store,
+    queries,
+    write_rows,
+)
 from tests.transformers_hem.tiny_models import write_bert
+from transformers_hem.algorithms.base import Route
 from transformers_hem.calibration.any_time import MaxQualityLossAnyTime
 from transformers_hem.calibration.targets import EdgeRatio
 from transformers_hem.lifelong.observations import Observation, Observations
@@ -24,7 +34,7 @@ from transformers_hem.retraining.watching import Check, check
 from transformers_hem.routers.scoring import open_router
 from transformers_hem.routers.training import train
 from transformers_hem.versions.folder import Versions
-from transformers_hem.versions.locks import RETRAIN, LockedError, held
+from transformers_hem.versions.locks import RETRAIN, SWITCH, LockedError, held
 from transformers_hem.versions.record import Origin
 from transformers_hem.versions.told import CHECKED, RETRAINED, told
 
@@ -107,6 +117,26 @@ def test_a_champion_whose_queries_have_drifted_gets_another_threshold(
     assert versions.read(3).origin.how == "retrained"
 
 
+def test_shares_of_the_sides_that_differ_are_no_drift(
+    versions: Versions, wanted: Wanted, store: Store
+) -> None:
+    """Of the edge's answers a tenth become pairs, of the cloud's all; queries are as they were."""
+    assert retrain(wanted).version == 2
+    router = open_router(str(versions.directory(2)))
+    threshold = router.default_threshold
+    assert threshold is not None
+    rows, chance = queries(3000, 21), random.Random(0)
+    scores = Scorer(router).scores([query for query, *_ in rows])
+    sides: dict[Route, list[Query]] = {"edge": [], "cloud": []}
+    for row, score in zip(rows, scores, strict=True):
+        sides["cloud" if score > threshold else "edge"].append(row)
+    drawn = [row for row in sides["edge"] if chance.random() < 0.1]
+    store.shadows(drawn, time.time() - 4000, route="edge", share=0.1)
+    store.shadows(sides["cloud"], time.time() - 4000, route="cloud", share=1.0)
+    found = retrain(Wanted(versions.folder, store=store.path))
+    assert found.drift["index"] is not None and not found.drift["drifted"], found.drift
+
+
 def test_a_dry_run_switches_nothing(versions: Versions, wanted: Wanted) -> None:
     found = retrain(replace(wanted, dry_run=True))
     assert found.result == "tried" and found.compared["apgr_gain"] > 0.05
@@ -178,6 +208,21 @@ def test_who_was_replaced_meanwhile_is_not_replaced_again(
     found = retrain(wanted, meanwhile)
     assert (found.result, found.promoted, versions.current) == ("overtaken", False, 2)
     assert "had version 1 in force, and now has 2: nothing was switched" in found.why
+
+
+def test_who_meets_another_switch_ends_as_locked(
+    versions: Versions, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers_hem.versions.folder.SWITCH_SECONDS", 0.1)
+    with ExitStack() as stack:
+
+        def meanwhile(doing: str) -> None:
+            if doing == "switching":
+                stack.enter_context(held(versions.folder, SWITCH, "a rollback"))
+
+        with pytest.raises(LockedError, match="is busy: a rollback"):
+            retrain(wanted, meanwhile)
+    assert versions.numbers() == [1] and told(versions.folder, RETRAINED) == {}
 
 
 def test_what_the_champion_learned_does_not_judge(versions: Versions, tmp_path: Path) -> None:
@@ -253,6 +298,14 @@ def test_an_encoder_needs_texts(versions: Versions, wanted: Wanted, store: Store
         retrain(replace(wanted, base=(), store=store.path, algorithm="KNNRouter"))
 
 
+def test_base_rows_do_not_hide_that_texts_are_not_kept(
+    versions: Versions, wanted: Wanted, store: Store
+) -> None:
+    store.shadows(queries(30, 6), time.time() - 100, text=False)
+    with pytest.raises(ConfigurationError, match=r"30: no text .*HEM_FEEDBACK_TEXT=on"):
+        retrain(replace(wanted, store=store.path, algorithm="KernelRouter"))
+
+
 def test_a_broken_promise_goes_back_by_itself(
     versions: Versions, wanted: Wanted, store: Store
 ) -> None:
@@ -293,3 +346,22 @@ def test_a_loss_that_may_be_chance_is_told_so(loss: float, told: str) -> None:
 def test_a_store_that_is_not_there_is_told(versions: Versions, wanted: Wanted) -> None:
     with pytest.raises(ConfigurationError, match="is not there"):
         retrain(replace(wanted, store=str(versions.folder / "nothing.db")))
+
+
+def test_a_store_that_is_gone_at_the_calibration_is_no_lack_of_pairs(
+    versions: Versions, wanted: Wanted, store: Store
+) -> None:
+    store.shadows(queries(500, 6), time.time() - 1000)
+
+    def meanwhile(doing: str) -> None:
+        if doing.startswith("calibrating"):
+            Path(store.path).rename(f"{store.path}.gone")
+
+    with pytest.raises(ConfigurationError, match="is not there"):
+        retrain(replace(wanted, base=(), store=store.path), meanwhile)
+    assert versions.numbers() == [1]
+
+
+def test_a_promise_that_nothing_can_keep_is_told(versions: Versions, wanted: Wanted) -> None:
+    with pytest.raises(ConfigurationError, match="must be above 0 and below 1"):
+        retrain(replace(wanted, target=MaxQualityLossAnyTime(2.0)))

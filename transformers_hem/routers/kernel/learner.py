@@ -94,8 +94,8 @@ def learn(
 def settled(
     kernel: Kernel, sums: Floats, labels: Labels, parts: Sequence[tuple[Indices, Indices]]
 ) -> tuple[Kernel, Floats]:
-    """As `learn`, of sums [N, 2] out of fold. Where not both sides of all rows were seen they are
-    scaled, see `scaling.py`."""
+    """As `learn`, of sums [N, 2] out of fold. Rows with weights, as those of a retraining, are
+    scaled, see `scaling.py`; those of `hem train` have none."""
     if labels.weights is None:
         right = expit(sums)
         return kernel, expected_difference(right[:, 0], right[:, 1])

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import expit
+from scipy.optimize import brentq
+from scipy.special import expit, logit
 
 from transformers_hem.arrays import Floats, Indices
 from transformers_hem.labels.labels import Labels
@@ -20,7 +21,7 @@ from transformers_hem.routers.fitting import logistic
 from transformers_hem.routers.targets import expected_difference, rightness
 
 LEAST: Final = 0.1  # of a factor: sums that tell nothing don't turn the order around
-FREE: Final = 1e4  # the inverse of the regularisation's strength: there is none
+FREE: Final = 1e4  # the inverse of the regularisation's strength: targets bound it, see `_targets`
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,10 @@ class Scaling:
     @classmethod
     def of(cls, sums: Floats, labels: Labels) -> "Scaling":
         """`sums` [N, 2] of the labels' rows, by kernels that never saw them."""
-        sides = zip(rightness(labels), labels.side_weights, strict=True)
-        found = [
-            logistic(sums[:, [side]], right, FREE, weights)
-            for side, (right, weights) in enumerate(sides)
-        ]
-        factors = np.array([max(float(slope[0]), LEAST) for slope, _ in found])
-        return cls(factors, np.array([shift for _, shift in found]))
+        sides = zip(sums.T, rightness(labels), labels.side_weights, strict=True)
+        found = [_fitted(each, right, weights) for each, right, weights in sides]
+        factors, shifts = np.array(found).T
+        return cls(factors, shifts)
 
     def difficulty(self, sums: Floats) -> Floats:
         right = expit(sums * self.factors + self.shifts)
@@ -52,3 +50,30 @@ def scaled_apart(sums: Floats, labels: Labels, parts: Sequence[tuple[Indices, In
     for train, test in parts:
         found[test] = Scaling.of(sums[train], labels.subset(train)).difficulty(sums[test])
     return found
+
+
+def _fitted(sums: Floats, right: Floats, weights: Floats | None) -> tuple[float, float]:
+    """Factor and shift of one side's sums [N]."""
+    weights = np.ones(len(sums)) if weights is None else weights
+    targets = _targets(right, weights)
+    slope, shift = logistic(sums[:, None], targets, FREE, weights)
+    if (factor := float(slope[0])) >= LEAST:
+        return factor, shift
+    return LEAST, _shift(LEAST * sums, targets, weights)
+
+
+def _targets(right: Floats, weights: Floats) -> Floats:
+    """Platt's: as if one more row like each had gone the other way. Few rows that happen to be
+    apart would have an endless factor else, and a side that was always right an endless shift."""
+    rights, wrongs = float(weights @ right), float(weights @ (1 - right))
+    return right * (rights + 1) / (rights + 2) + (1 - right) / (wrongs + 2)
+
+
+def _shift(sums: Floats, targets: Floats, weights: Floats) -> float:
+    """By which sums whose factor is held say on average what was seen. At its bounds every chance
+    is below that average, or every one above it."""
+    if not weights.any():
+        return 0.0
+    mean = float(weights @ targets / weights.sum())
+    low, high = logit(mean) - sums.max() - 1, logit(mean) - sums.min() + 1
+    return float(brentq(lambda shift: weights @ (expit(sums + shift) - targets), low, high))

@@ -48,6 +48,38 @@ def test_no_order_is_turned_around() -> None:
     assert found.factors.tolist() == [LEAST, LEAST]
 
 
+def test_sums_that_tell_nothing_say_what_was_seen_on_average() -> None:
+    """Their factor is held, and their middle is not that of another factor."""
+    sums, labels = known(2)
+    turned = 5 - sums
+    found = Scaling.of(turned, labels)
+    assert found.factors.tolist() == [LEAST, LEAST]
+    edge, cloud = expit(turned * found.factors + found.shifts).mean(axis=0)
+    assert edge == pytest.approx(labels.edge.mean(), abs=0.01)
+    assert cloud == pytest.approx(labels.cloud.mean(), abs=0.01)
+
+
+def test_few_rows_that_happen_to_be_apart_say_not_all() -> None:
+    sums = np.linspace([-0.5, -0.5], [0.5, 0.5], 10)
+    right = (sums > 0).astype(float)
+    every, weights = [f"{i}" for i in range(10)], np.ones((10, 2))
+    found = Scaling.of(sums, Labels(every, *right.T, 1.0, "", weights=weights))
+    chances = expit(sums * found.factors + found.shifts)
+    assert 0.8 < chances.max() < 0.97 and chances.min() == pytest.approx(1 - chances.max())
+    always = Labels(every, *np.ones((2, 10)), 1.0, "", weights=weights)
+    found = Scaling.of(sums, always)
+    assert expit(sums * found.factors + found.shifts).max() < 0.97
+
+
+def test_a_side_that_nobody_saw_is_scaled_by_nothing() -> None:
+    sums, labels = known(5)
+    assert labels.weights is not None
+    unseen = replace(labels, weights=labels.weights * [1, 0])
+    found = Scaling.of(sums, unseen)
+    assert found.factors[0] == pytest.approx(3, abs=0.25)
+    assert (found.factors[1], found.shifts[1]) == (LEAST, 0)
+
+
 def test_rows_are_scaled_by_what_others_say() -> None:
     sums, labels = known(3)
     rows = np.arange(ROWS)
