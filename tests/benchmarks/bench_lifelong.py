@@ -51,6 +51,8 @@ EMBEDDED_USE, ATTACKED_USE = Use(block=334), Use(block=1334)
 # A day has 1,000 queries, and ends with a retraining. Of the edge's answers a tenth become pairs,
 # of the cloud's three in ten: those cost no call of the cloud.
 DAILY = Use(block=1000, shadow=1 / 3, shadow_edge=1.0)
+# Where nothing is promised: challengers learn from all that came back.
+NO_PROMISE = Use(block=1000, shadow=1 / 3, shadow_edge=1.0, reserved=0.0)
 # With one share for both: as many calls of the cloud.
 ONE_SHARE = Use(block=1000, shadow=1 / 3)
 # Users speak of either side, of the cloud's answers half as often; pairs are as by DAILY.
@@ -146,6 +148,10 @@ def test_shared_tables(tables: tuple[Table, Floats]) -> None:
     assert share > 0
     if share < 0.7:
         pytest.xfail(f"{share:.0%} recovered: the aim of 70% may be missed, see docs/lifelong.md")
+
+
+def test_shared_tables_where_nothing_is_promised(tables: tuple[Table, Floats]) -> None:
+    assert on_shared_tables("nothing reserved", tables, public_order, NO_PROMISE) > 0
 
 
 def test_shared_tables_with_one_share_of_pairs(tables: tuple[Table, Floats]) -> None:

@@ -15,7 +15,7 @@ from transformers_hem.labels.labels import Labels
 from transformers_hem.lifelong.challenge import Round, judge, prepared
 from transformers_hem.lifelong.labelling import labels_of
 from transformers_hem.lifelong.observations import Observation, Observations, Propensity
-from transformers_hem.lifelong.windows import windows
+from transformers_hem.lifelong.windows import RESERVED, windows
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -58,8 +58,9 @@ class Order:
 @dataclass(frozen=True)
 class Use:
     """What comes back: `feedback` of the queries say how a side did, and `shadow` of those are
-    pairs; `feedback_cloud` and `shadow_edge` of those that the cloud answered, None: as many. All
-    clients are honest; see lifelong_attacks.py for others."""
+    pairs; `feedback_cloud` and `shadow_edge` of those that the cloud answered, None: as many.
+    `reserved`: of the plain pairs among the newest rows, for a promise. All clients are honest; see
+    lifelong_attacks.py for others."""
 
     feedback: float = 0.3
     feedback_cloud: float | None = None
@@ -68,6 +69,7 @@ class Use:
     at_the_cloud: float = 0.5
     block: int = 1000
     clients: int = 40
+    reserved: float = RESERVED
 
     @property
     def feedbacks(self) -> tuple[float, float]:
@@ -144,8 +146,8 @@ class Stream:
 
 def play(table: Table, order: Order, learn: Learn, use: Use) -> Played:
     """A challenger after each block, which serves from then on if it is promoted. As by `hem
-    retrain` the rows that the champion has not learned judge it, and a half of the plain pairs
-    among the newest ones are reserved for its promise: it never learns from them. The threshold is
+    retrain` the rows that the champion has not learned judge it, and a part of the plain pairs
+    among the newest ones is reserved for its promise: it never learns from them. The threshold is
     not theirs: a share of the queries stays at the edge."""
     stream = Stream(table, order, use, np.random.default_rng(order.seed))
     champion, _ = learn(order.base, table.labels(order.base))
@@ -157,7 +159,8 @@ def play(table: Table, order: Order, learn: Learn, use: Use) -> Played:
         stream.serve(block, champion[block] > threshold, first)
         recent = block
         seen, rows = stream.seen()
-        used, plan = np.arange(len(order.base), len(seen)), Round(seed=order.seed)
+        used = np.arange(len(order.base), len(seen))
+        plan = Round(seed=order.seed, reserved=use.reserved)
         used = used[~np.isin(rows[used], known)]
         parts = windows(seen, used, plan.since, plan.newest, plan.reserved)
         seen = prepared(seen, used, plan, parts.reserved)
