@@ -128,7 +128,8 @@ def learned(folder: Path) -> Path:
     store = Store(folder / "pairs.db")
     checked(versions, store, lost=40)
     store.close()
-    retrained = {"at": "2026-11-29T03:00:00+00:00", "promoted": True, "rows": {"base": 900}}
+    retrained = {"at": "2026-11-29T03:00:00+00:00", "promoted": True, "result": "promoted"}
+    retrained["rows"] = {"base": 900}
     tell(versions.folder, RETRAINED, retrained)
     return versions.folder
 
