@@ -23,6 +23,7 @@ from inferencegraph.build.pods import (
     temporary_mount,
 )
 from inferencegraph.build.sites import Mount, SecretValue
+from transformers_hem.versions.locks import LockedError
 
 FIRST, RETRAIN, CHECK, VERSIONS = "first-version", "retrain", "check", "versions"
 VERSIONS_MOUNT: Final = "/mnt/versions"
@@ -38,7 +39,6 @@ _USER: Final = 1000  # of our images, whom the volume's files belong to
 WRITES_VOLUMES: Final = {"fsGroup": _USER, "fsGroupChangePolicy": "OnRootMismatch"}
 CLAIM: Final = "persistentVolumeClaim"
 _FIRST_SECONDS: Final = 1800  # after which it is given up, an image that can't be fetched included
-BUSY: Final = 3  # exit code of `hem retrain` where somebody else's retraining is at work
 _SHOWN: Final = 8  # digits of the hash in a Job's name
 _FORGOTTEN_SECONDS: Final = 600  # after which a Job that has ended is deleted, and may be made anew
 
@@ -142,7 +142,7 @@ class _Jobs:
     ) -> dict[str, Any]:
         """`seconds`: after which a run is given up. Until then one that meets another is tried
         again, after longer and longer pauses; whatever else fails needs somebody to look."""
-        codes = {"containerName": part, "operator": "In", "values": [BUSY]}
+        codes = {"containerName": part, "operator": "In", "values": [LockedError.exit_code]}
         return {
             "apiVersion": "batch/v1",
             "kind": "CronJob",

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.benchmarks.bench_graph import Caller
+from tests.benchmarks.trivial_gateway import trivial_gateway
 from tests.conftest import ROOT, ServerProcess, StartServer, free_port
 from tests.transformers_hem.gateway.scripted_side import Body, never, scripted_side
 from tests.transformers_hem.gateway.test_cancellation import MOMENTS, leaves
@@ -46,20 +47,7 @@ def upstream() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def gateway(start_server: StartServer, upstream: int) -> ServerProcess:
-    url = f"http://127.0.0.1:{upstream}/v1"
-    variables = {
-        "HEM_ALGORITHM": "LinearRouter",
-        "HEM_ROUTER": "embedded:linear",
-        "HEM_THRESHOLD": "1",  # the edge's route
-        "HEM_HOST": "127.0.0.1",
-        **{f"HEM_{side}_URL": url for side in ("EDGE", "CLOUD")},
-        **{f"HEM_{side}_MODEL": "m" for side in ("EDGE", "CLOUD")},
-    }
-    return start_server(
-        *("transformers_hem", "--model_name", "qa-hem", "--enable_latency_logging", "false"),
-        env=variables,
-        ready="/v2/models/qa-hem/ready",
-    )
+    return trivial_gateway(start_server, upstream)
 
 
 def chat(**fields: Any) -> dict[str, Any]:

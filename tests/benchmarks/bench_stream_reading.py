@@ -19,6 +19,7 @@ import pytest
 
 from predictors.contract import Query, Sampling
 from predictors.engines.openai_api import OpenAIAPIEngine, OpenAIAPISettings
+from tests.benchmarks.trivial_gateway import trivial_gateway
 from tests.conftest import ROOT, ServerProcess, StartServer, free_port
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(900)]
@@ -56,20 +57,7 @@ def listens(port: int) -> None:
 
 @pytest.fixture(scope="module")
 def gateway(start_server: StartServer, upstream: int) -> ServerProcess:
-    url = f"http://127.0.0.1:{upstream}/v1"
-    variables = {
-        "HEM_ALGORITHM": "LinearRouter",
-        "HEM_ROUTER": "embedded:linear",
-        "HEM_THRESHOLD": "1",  # the edge's route
-        "HEM_HOST": "127.0.0.1",
-        **{f"HEM_{side}_URL": url for side in ("EDGE", "CLOUD")},
-        **{f"HEM_{side}_MODEL": "m" for side in ("EDGE", "CLOUD")},
-    }
-    return start_server(
-        *("transformers_hem", "--model_name", "qa-hem", "--enable_latency_logging", "false"),
-        env=variables,
-        ready="/v2/models/qa-hem/ready",
-    )
+    return trivial_gateway(start_server, upstream)
 
 
 def plain(session: aiohttp.ClientSession, url: str, model: str = "m") -> Read:
