@@ -115,10 +115,9 @@ class Rounds:
                 before, plan = seen, Round(since=since, seed=order.seed)
                 seen = prepared(seen, used, plan, parts.reserved)
                 kept = _kept(before, seen.weights, lied)
-            challenger, out_of_fold = taught(learn, seen.subset(parts.train), rows[parts.train])
-            scores = challenger[rows]
-            scores[parts.train] = out_of_fold
-            verdict = judge(seen, parts, champion[rows], scores, threshold, order.seed)
+            challenger, scores, models = taught(learn, seen, rows, parts.train)
+            by = champion[rows], scores, threshold, order.seed, models
+            verdict = judge(seen, parts, *by)
             if verdict.promote:
                 champion, since = challenger, float(seen.times.max())
         ends = (table.apgr(each, order.upcoming) for each in (champion, challenger))

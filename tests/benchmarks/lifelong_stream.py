@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from transformers_hem.evaluation.quality import gap_recovered
 from transformers_hem.labels.labels import Labels
-from transformers_hem.lifelong.challenge import Round, judge, prepared
+from transformers_hem.lifelong.challenge import WHOLE, Round, judge, prepared
 from transformers_hem.lifelong.labelling import labels_of
 from transformers_hem.lifelong.observations import Observation, Observations, Propensity
 from transformers_hem.lifelong.windows import RESERVED, windows
+from transformers_hem.routers.fitting import OutOfFold
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -40,7 +41,7 @@ class Table:
 
 
 # Rows, and their labels, to scores of all rows of the table; and of the rows, out of fold.
-Learn = Callable[[Rows, Labels], tuple[Floats, Floats]]
+Learn = Callable[[Rows, Labels], tuple[Floats, OutOfFold]]
 
 
 @dataclass(frozen=True)
@@ -164,10 +165,9 @@ def play(table: Table, order: Order, learn: Learn, use: Use) -> Played:
         used = used[~np.isin(rows[used], known)]
         parts = windows(seen, used, plan.since, plan.newest, plan.reserved)
         seen = prepared(seen, used, plan, parts.reserved)
-        challenger, out_of_fold = taught(learn, seen.subset(parts.train), rows[parts.train])
-        scores = challenger[rows]
-        scores[parts.train] = out_of_fold
-        verdict = judge(seen, parts, champion[rows], scores, threshold, order.seed)
+        challenger, scores, models = taught(learn, seen, rows, parts.train)
+        by = champion[rows], scores, threshold, order.seed, models
+        verdict = judge(seen, parts, *by)
         if verdict.promote:
             champion, known = challenger, rows[parts.train]
             played.promotions += 1
@@ -178,12 +178,18 @@ def play(table: Table, order: Order, learn: Learn, use: Use) -> Played:
     return played
 
 
-def taught(learn: Learn, seen: Observations, rows: Rows) -> tuple[Floats, Floats]:
-    """Scores of all rows of the table, and of those learned from, out of fold."""
-    labelled = labels_of(seen)
+def taught(
+    learn: Learn, seen: Observations, rows: Rows, train: Rows
+) -> tuple[Floats, Floats, Rows]:
+    """A challenger's scores of all rows of the table; of the `rows` that were seen, out of fold
+    where it learned from them; and whose these are."""
+    labelled = labels_of(seen.subset(train))
     first = np.unique(labelled.rows, return_index=True)[1]
-    challenger, out_of_fold = learn(rows[first], labelled.labels)
-    return challenger, out_of_fold[labelled.rows]
+    challenger, out_of_fold = learn(rows[train][first], labelled.labels)
+    scores, models = challenger[rows], np.full(len(rows), WHOLE)
+    scores[train] = out_of_fold.scores[labelled.rows]
+    models[train] = out_of_fold.models[labelled.rows]
+    return challenger, scores, models
 
 
 def informed(table: Table, order: Order, learn: Learn, rows: Rows, weighted: bool = False) -> float:

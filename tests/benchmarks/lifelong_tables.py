@@ -14,7 +14,7 @@ from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.directory import locate
 from transformers_hem.routers.encoder.router import ENCODER
 from transformers_hem.routers.encoder.training import run_all
-from transformers_hem.routers.fitting import folds
+from transformers_hem.routers.fitting import OutOfFold, folds
 from transformers_hem.routers.kernel.learner import KernelTraining, Space, settled
 from transformers_hem.routers.linear.features import FeatureConfig, HashedQuery, extract
 from transformers_hem.routers.linear.learner import fit_linear
@@ -105,7 +105,7 @@ def linear(table: Table) -> Learn:
     """As `hem train --algorithm LinearRouter` learns."""
     texts = Texts.of(table.queries, CONFIG.buckets)
 
-    def learn(rows: Rows, labels: Labels) -> tuple[Floats, Floats]:
+    def learn(rows: Rows, labels: Labels) -> tuple[Floats, OutOfFold]:
         model, out_of_fold = fit_linear(labels, seed=0)
         weights = model.weights[columns_of(model.features)]
         sums = matrix(model.features, texts) @ weights + model.config.intercepts
@@ -126,12 +126,12 @@ def kernel(features: Floats) -> Learn:
     queries in the same space, in which no label has a part. That is a third of the time."""
     chosen = KernelTraining.model_construct()
 
-    def learn(rows: Rows, labels: Labels) -> tuple[Floats, Floats]:
+    def learn(rows: Rows, labels: Labels) -> tuple[Floats, OutOfFold]:
         space = Space.of(features[rows], chosen, seed=0)
         mapped = space.mapped(features[rows])
         whole = space.kernel(mapped, labels, chosen.c)
         if labels.weights is None:  # nobody judges the start router, nor the informed one
-            return whole.difficulty(features), np.zeros(len(rows))
+            return whole.difficulty(features), OutOfFold.of(np.zeros(len(rows)), [])
         parts, sums = folds(labels.hard, 0), np.zeros((len(rows), 2))
         for train, test in parts:
             part = space.kernel(mapped[train], labels.subset(train), chosen.c)

@@ -39,6 +39,7 @@ from transformers_hem.routers.targets import TooLittle
 from transformers_hem.routers.training import LEARNERS
 
 LEAST_FEEDBACK: Final = 100  # rows that came back, to learn from
+WHOLE: Final = -1  # in place of a fold's number: what learned from all of `train`
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,12 @@ def judge(
     challenger: Floats,
     threshold: float,
     seed: int = 0,
+    models: Indices | None = None,
 ) -> Verdict:
     """`champion` and `challenger` [N] have the scores of the rows that judge; `threshold` is the
-    champion's. A row has as much say here as it has in training, by its weight, and none where its
-    client isn't believed at all; times the queries that it stands for, see `representing.py`."""
+    champion's; `models` [N]: which of the challenger's folds scored a row, see `contest.py`. A row
+    has as much say here as it has in training, by its weight, and none where its client isn't
+    believed at all; times the queries that it stands for, see `representing.py`."""
     rows = parts.judging[seen.weights[parts.judging] > 0]
     judging = seen.subset(rows)
     outcomes = judging.outcomes
@@ -101,8 +104,9 @@ def judge(
         known = replace(judging, propensities=chances)
         outcomes = doubly_robust(known, told_by_the_other(known, _guess(seen, parts)[rows]))
     pairs = int((judging.paired & judging.trusted).sum())
-    scores = champion[rows], challenger[rows]
-    return contest(Judged(*scores, threshold, outcomes, pairs, represented(seen, rows)), seed)
+    scores, counted = (champion[rows], challenger[rows]), represented(seen, rows)
+    by = None if models is None else models[rows]
+    return contest(Judged(*scores, threshold, outcomes, pairs, counted, by), seed)
 
 
 def _guess(seen: Observations, parts: Windows) -> Floats:
@@ -143,12 +147,12 @@ def challenge(
     learner = _learner(algorithm, parameters or {})
     parts = windows(seen, used, plan.since, plan.newest, plan.reserved)
     seen = prepared(seen, used, plan, parts.reserved)
-    metrics, challenger = _trained(learner, seen, parts.train, out, plan.seed)
+    metrics, challenger, models = _trained(learner, seen, parts.train, out, plan.seed)
     router = Scorer(open_router(str(out)))
     challenger[parts.reserved] = router.raw([seen.queries[i] for i in parts.reserved])
     champions = np.full(len(seen), np.nan)
     champions[parts.judging] = scored(champion, [seen.queries[i] for i in parts.judging])
-    verdict = judge(seen, parts, champions, challenger, threshold, plan.seed)
+    verdict = judge(seen, parts, champions, challenger, threshold, plan.seed, models)
     return Challenge(router, verdict, metrics, seen, parts)
 
 
@@ -160,8 +164,9 @@ def _learner(algorithm: str, parameters: Mapping[str, str]) -> Learner:
 
 def _trained(
     learner: Learner, seen: Observations, train: Indices, out: Path, seed: int
-) -> tuple[Metrics, Floats]:
-    """Metrics, and raw scores out of fold [N], NaN of other rows than those to `train` on. Raises
+) -> tuple[Metrics, Floats, Indices]:
+    """Metrics; raw scores out of fold [N], NaN of other rows than those to `train` on; and which
+    model gave each, WHOLE of other rows: the challenger itself scores them. Raises
     ConfigurationError."""
     labelled = labels_of(seen.subset(train))
     learner.reading = seen.reading
@@ -171,9 +176,10 @@ def _trained(
             f"{type(learner).__name__} scores no rows out of fold, which a challenger is judged "
             "by; LinearRouter and KernelRouter do"
         )
-    found = np.full(len(seen), np.nan)
-    found[train] = learner.out_of_fold[labelled.rows]
-    return metrics, found
+    found, models = np.full(len(seen), np.nan), np.full(len(seen), WHOLE)
+    found[train] = learner.out_of_fold.scores[labelled.rows]
+    models[train] = learner.out_of_fold.models[labelled.rows]
+    return metrics, found, models
 
 
 def _require_texts(seen: Observations, algorithm: str) -> None:

@@ -9,6 +9,12 @@ A row counts by its weight, as in training: in what quality is the mean of, and 
 queries that go to the cloud. So a row of a client that is half believed says half as much of how
 queries do, and of which queries there are. The bootstrap draws rows, and each keeps its weight:
 where few rows have most of the weight, intervals are as wide as those few allow.
+
+Rows that different folds of a challenger scored are not compared with each other: each fold's
+scores lie somewhat elsewhere, and against what its own rows show, as it has learned from all
+others. Curves of them all, taken as one ranking, tell too little of a router (as the area under a
+ROC curve does then: Parker, Guenther and Bedo 2007; Airola et al. 2011). So each fold's rows are
+ranked by themselves, by the champion, too.
 """
 
 from dataclasses import dataclass
@@ -16,7 +22,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from transformers_hem.arrays import Floats
+from transformers_hem.arrays import Floats, Indices
 
 RESAMPLES: Final = 1000
 ERROR: Final = 0.1  # on one side; the confidence is that of `hem calibrate`, 0.9
@@ -51,7 +57,8 @@ class Verdict:
 class Judged:
     """N held-out rows. `champion` and `challenger` [N]: their scores; `threshold`: the one that the
     champion serves; `outcomes` [N, 2] of edge and cloud; `pairs`: how many were seen on both;
-    `weights` [N], above 0: how much each row counts, None: all alike."""
+    `weights` [N], above 0: how much each row counts, None: all alike; `models` [N]: which of the
+    challenger's folds scored a row, None: one model all."""
 
     champion: Floats
     challenger: Floats
@@ -59,6 +66,7 @@ class Judged:
     outcomes: Floats
     pairs: int
     weights: Floats | None = None
+    models: Indices | None = None
 
     @property
     def counted(self) -> Floats:
@@ -69,6 +77,19 @@ class Judged:
         """As many rows that count alike say as much (Kish 1965): never more than there are."""
         total = self.counted.sum()
         return float(total**2 / (self.counted**2).sum()) if total else 0.0
+
+    def ranked(self, scores: Floats) -> Floats:
+        """Each row's place, in (0, 1), among the rows that the same model scored."""
+        if self.models is None:
+            return scores
+        places = np.zeros(len(scores))
+        for model in np.unique(self.models):
+            rows = self.models == model
+            values, at = np.unique(scores[rows], return_inverse=True)
+            counted = np.bincount(at, self.counted[rows], len(values))
+            middle = np.cumsum(counted) - counted / 2
+            places[rows] = middle[at] / counted.sum()
+        return places
 
 
 def contest(judged: Judged, seed: int = 0, resamples: int = RESAMPLES) -> Verdict:
@@ -84,7 +105,8 @@ def contest(judged: Judged, seed: int = 0, resamples: int = RESAMPLES) -> Verdic
     draws = np.random.default_rng(seed).multinomial(rows, np.full(rows, 1 / rows), resamples)
     counts = np.concatenate([np.ones((1, rows)), draws]) * weights
     champion, challenger = (
-        _Curves.of(scores, edge, cloud, counts) for scores in (judged.champion, judged.challenger)
+        _Curves.of(judged.ranked(scores), edge, cloud, counts)
+        for scores in (judged.champion, judged.challenger)
     )
     served = np.where(judged.champion > judged.threshold, cloud, edge)
     wanted = counts @ served / counts.sum(axis=1)

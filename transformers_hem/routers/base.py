@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from transformers_hem.algorithms.base import Algorithm, AlgorithmParameters, Batch, Scores
-from transformers_hem.arrays import Floats
 from transformers_hem.calibration.config import CalibratedConfig
 from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.directory import new_directory, write_config
 from transformers_hem.routers.fingerprints import write_fingerprints
+from transformers_hem.routers.fitting import OutOfFold
 from transformers_hem.routers.targets import require_learnable
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ class TrainedRouter(Algorithm):
 class Learner(ABC):
     """`Parameters` are what `hem train --set` takes, checked as an algorithm's are.
 
-    `out_of_fold`: of the last training, the raw difficulty of each row by models that never saw it,
-    float [N]; None where a learner makes no such models. `reading`: what a LinearRouter reads of
+    `out_of_fold`: of the last training, the raw difficulty of each row by models that never saw it;
+    None where a learner makes no such models. `reading`: what a LinearRouter reads of
     texts, from whoever has read some of the queries before; other learners need none of it.
     """
 
     Parameters: ClassVar[type[AlgorithmParameters]] = AlgorithmParameters
-    out_of_fold: Floats | None = None
+    out_of_fold: OutOfFold | None = None
     reading: "Reading | None" = None
 
     def __init__(self, parameters: AlgorithmParameters) -> None:  # noqa: B027 - many have none

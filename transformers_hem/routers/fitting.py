@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,24 @@ WORTH_A_COPY = 0.75  # where less of the rows count than that, those alone are c
 
 # Coefficients, float [columns], and intercept.
 Linear = tuple[Floats, float]
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfFold:
+    """`scores` float [N]: the raw difficulty of rows, each by a model that never saw it; `models`
+    int [N]: by which one. Scores of two models may lie apart, so rows are best compared with those
+    of the same model."""
+
+    scores: Floats
+    models: Indices
+
+    @classmethod
+    def of(cls, scores: Floats, parts: Sequence[tuple[Indices, Indices]]) -> "OutOfFold":
+        """Of the models that learned from the first rows of each of `folds`."""
+        models = np.zeros(len(scores), np.int64)
+        for number, (_, test) in enumerate(parts):
+            models[test] = number
+        return cls(scores, models)
 
 
 def folds(hard: Flags, seed: int) -> list[tuple[Indices, Indices]]:

@@ -158,6 +158,52 @@ def test_few_rows_with_nearly_all_the_weight_are_few() -> None:
     assert not verdict.promote and "300 held-out rows that count as 60" in verdict.reason
 
 
+def test_a_fold_whose_scores_lie_elsewhere_orders_queries_as_well() -> None:
+    rng = np.random.default_rng(10)
+    hardness, outcomes = sides(500, rng)
+    scores = [hardness + rng.normal(0, spread, 500) for spread in (1.0, 0.3)]
+    folds = rng.integers(5, size=500)
+    whole = contest(replace(judged(*scores, outcomes), models=folds))
+    moved = judged(scores[0], scores[1] / (1 + folds) + folds, outcomes)
+    assert contest(replace(moved, models=folds)) == whole
+    alone, apart = contest(judged(*scores, outcomes)), contest(moved)
+    assert whole.apgr is not None and alone.apgr is not None and apart.apgr is not None
+    assert whole.apgr.mean == pytest.approx(alone.apgr.mean, abs=0.02)
+    assert apart.apgr.mean < alone.apgr.mean - 0.1
+
+
+def test_a_challenger_that_learns_nothing_is_no_worse_than_a_coin() -> None:
+    """It says of each row what the other folds show on average, which is less where its own fold
+    shows more."""
+    found = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        _, outcomes = sides(200, rng)
+        gain, folds = outcomes[:, 1] - outcomes[:, 0], np.arange(200) % 5
+        learned = np.array([gain[folds != fold].mean() for fold in range(5)])[folds]
+        judging = judged(rng.random(200), 0.5 + learned / 2, outcomes)
+        both = judging, replace(judging, models=folds)
+        found.append([v.apgr.mean for j in both if (v := contest(j, resamples=10)).apgr])
+    pooled, apart = np.mean(found, axis=0)
+    assert pooled < -0.05
+    assert apart == pytest.approx(0, abs=0.03)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_equally_good_challengers_of_folds_are_seldom_promoted(weighted: bool) -> None:
+    promoted = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        hardness, outcomes = sides(200, rng)
+        folds = rng.integers(-1, 5, size=200)  # the challenger itself scored one in six
+        scores = [hardness + rng.normal(0, 0.5, 200) for _ in range(2)]
+        judging = replace(judged(scores[0], scores[1] + folds, outcomes), models=folds)
+        if weighted:
+            judging = replace(judging, weights=rng.choice([0.5, 1.0], 200))
+        promoted += contest(judging, resamples=200).promote
+    assert promoted <= 30  # 20 are expected; 31 or more have a chance of 1%
+
+
 def test_where_the_cloud_is_no_better_there_is_nothing_to_win() -> None:
     hardness, outcomes = sides(300, np.random.default_rng(4))
     verdict = contest(judged(1 - hardness, hardness, outcomes[:, ::-1]))

@@ -54,7 +54,7 @@ def test_a_guess_teaches_a_kernel_router_nothing_either(labels: Labels) -> None:
 def test_metrics_are_of_rows_of_which_both_sides_were_seen(labels: Labels) -> None:
     model, out_of_fold = fit_linear(labels, seed=0)
     assert model.config.metrics["cloud_quality"] == round(float(labels.cloud[:120].mean()), 4)
-    assert model.config.rows == 160 and len(out_of_fold) == 160
+    assert model.config.rows == 160 and len(out_of_fold.scores) == 160
 
 
 def test_one_pair_is_one_wherever_it_stands(labels: Labels) -> None:

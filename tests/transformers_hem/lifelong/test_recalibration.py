@@ -3,7 +3,7 @@ import pytest
 
 from transformers_hem.lifelong.observations import Observation, Observations, Propensity
 from transformers_hem.lifelong.recalibration import plain_sample
-from transformers_hem.lifelong.windows import windows
+from transformers_hem.lifelong.windows import RESERVED, windows
 
 
 def test_a_plain_sample_makes_up_for_what_was_likelier_to_be_paired() -> None:
@@ -30,7 +30,7 @@ def test_what_was_likelier_to_be_paired_is_learned_from_where_no_promise_can_sta
     seen = Observations.of(rows)
     parts = windows(seen, np.arange(1000), -np.inf)
     reserved = seen.subset(parts.reserved)
-    assert len(plain_sample(reserved)) == len(reserved) == pytest.approx(200, abs=40)
+    assert len(plain_sample(reserved)) == len(reserved) == pytest.approx(RESERVED * 400, abs=40)
     assert len(parts.train) == 1000 - len(reserved)
 
 

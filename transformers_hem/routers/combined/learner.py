@@ -25,8 +25,8 @@ class CombinedLearner(Learner):
     def learn(self, labels: Labels, directory: Path, seed: int) -> CombinedConfig:
         signals = _signals(labels)
         of = of_the_first(labels.prefix_tokens)
-        query, difficulty = fit_linear(labels, seed)
-        columns = features(difficulty, signals)
+        query, by_query = fit_linear(labels, seed)
+        columns = features(by_query.scores, signals)
         centre, spread = columns.mean(axis=0), columns.std(axis=0)
         scale = np.where(spread > 0, spread, 1.0)
         rows = (columns - centre) / scale

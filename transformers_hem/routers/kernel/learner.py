@@ -21,7 +21,7 @@ from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.assessment import assess
 from transformers_hem.routers.encoder.router import ENCODER
 from transformers_hem.routers.encoder.training import EncoderLearner, EncoderTraining, run_as_it_is
-from transformers_hem.routers.fitting import folds, logistic
+from transformers_hem.routers.fitting import OutOfFold, folds, logistic
 from transformers_hem.routers.kernel.scaling import Scaling, scaled_apart
 from transformers_hem.routers.kernel.score import (
     KERNEL_FILE,
@@ -64,12 +64,12 @@ class KernelLearner(EncoderLearner[KernelTraining]):
         kernel.save(directory / KERNEL_FILE)
         if chosen.format == "int8":
             exact = layer_features_of(chosen, labels, directory.parent / "float32", "onnx")
-            unrounded = learn(exact, labels, chosen, seed)[1][paired]
+            unrounded = learn(exact, labels, chosen, seed)[1].scores[paired]
         learner = f"kernel logistic on layers of {chosen.source}, C={chosen.c:g}"
         return KernelConfig(
             **self.encoder_fields(directory, labels),
             **assess(
-                out_of_fold[paired],
+                out_of_fold.scores[paired],
                 labels,
                 seed,
                 learner,
@@ -81,7 +81,7 @@ class KernelLearner(EncoderLearner[KernelTraining]):
 
 def learn(
     features: Values, labels: Labels, chosen: KernelTraining, seed: int
-) -> tuple[Kernel, Floats]:
+) -> tuple[Kernel, OutOfFold]:
     """The kernel of layer features [N, F] of the labels' queries; and the raw difficulty of each
     row by kernels of the same kind that never saw it, nor its features."""
     parts, sums = folds(labels.hard, seed), np.zeros((len(features), 2))
@@ -93,13 +93,14 @@ def learn(
 
 def settled(
     kernel: Kernel, sums: Floats, labels: Labels, parts: Sequence[tuple[Indices, Indices]]
-) -> tuple[Kernel, Floats]:
+) -> tuple[Kernel, OutOfFold]:
     """As `learn`, of sums [N, 2] out of fold. Rows with weights, as those of a retraining, are
     scaled, see `scaling.py`; those of `hem train` have none."""
     if labels.weights is None:
         right = expit(sums)
-        return kernel, expected_difference(right[:, 0], right[:, 1])
-    return kernel.scaled(Scaling.of(sums, labels)), scaled_apart(sums, labels, parts)
+        return kernel, OutOfFold.of(expected_difference(right[:, 0], right[:, 1]), parts)
+    apart = scaled_apart(sums, labels, parts)
+    return kernel.scaled(Scaling.of(sums, labels)), OutOfFold.of(apart, parts)
 
 
 def fit(features: Values, labels: Labels, chosen: KernelTraining, seed: int) -> Kernel:

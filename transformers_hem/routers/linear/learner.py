@@ -13,12 +13,19 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import Ridge
 
-from transformers_hem.arrays import Floats
+from transformers_hem.arrays import Floats, Indices
 from transformers_hem.evaluation.quality import curve
 from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.assessment import assess
 from transformers_hem.routers.base import Learner
-from transformers_hem.routers.fitting import Linear, both_logistic, folds, logistic, one_blas_thread
+from transformers_hem.routers.fitting import (
+    Linear,
+    OutOfFold,
+    both_logistic,
+    folds,
+    logistic,
+    one_blas_thread,
+)
 from transformers_hem.routers.linear.features import FeatureConfig
 from transformers_hem.routers.linear.score import SUMS, LinearConfig, LinearModel, Link, link
 from transformers_hem.routers.linear.texts import Reading, Texts, columns_of, fit, matrix
@@ -62,11 +69,14 @@ class LinearLearner(Learner):
         return model.write(directory)
 
 
-def fit_linear(labels: Labels, seed: int, texts: Texts | None = None) -> tuple[LinearModel, Floats]:
+def fit_linear(
+    labels: Labels, seed: int, texts: Texts | None = None
+) -> tuple[LinearModel, OutOfFold]:
     """The router, and its candidate's raw difficulty of each row from the other folds. `texts`: of
     the labels' queries, where they were read already."""
     texts = texts or Reading().of(labels.queries)
-    scores = _out_of_fold(texts, labels, seed)
+    parted = folds(labels.hard, seed)
+    scores = _out_of_fold(texts, labels, parted)
     paired = labels.paired
     tested = labels.subset(paired)
     areas = {c: curve(s[paired], tested.edge, tested.cloud).mean() for c, s in scores.items()}
@@ -84,13 +94,16 @@ def fit_linear(labels: Labels, seed: int, texts: Texts | None = None) -> tuple[L
             scores[best][paired], labels, seed, f"{best.link} {best.strength:g}", tested=tested
         ),
     )
-    return LinearModel(learned, replace(features, idf=idf), weights), scores[best]
+    model = LinearModel(learned, replace(features, idf=idf), weights)
+    return model, OutOfFold.of(scores[best], parted)
 
 
-def _out_of_fold(texts: Texts, labels: Labels, seed: int) -> dict[Candidate, Floats]:
+def _out_of_fold(
+    texts: Texts, labels: Labels, parted: Sequence[tuple[Indices, Indices]]
+) -> dict[Candidate, Floats]:
     """Scores of every candidate on rows that it was not fitted to, features included."""
     scores = {candidate: np.zeros(len(labels.queries)) for candidate in _candidates(labels)}
-    for train, test in folds(labels.hard, seed):
+    for train, test in parted:
         part, known = labels.subset(train), texts.subset(train)
         features = fit(CONFIG, known)
         rows, held_out = matrix(features, known), matrix(features, texts.subset(test))

@@ -90,7 +90,8 @@ def test_scores_of_the_rows_are_by_kernels_that_never_saw_them(
     kernel, out_of_fold = learn(features, labels, CHOSEN, seed=0)
     gains = labels.cloud - labels.edge
     seen, unseen = (
-        float(np.corrcoef(each, gains)[0, 1]) for each in (kernel.difficulty(features), out_of_fold)
+        float(np.corrcoef(each, gains)[0, 1])
+        for each in (kernel.difficulty(features), out_of_fold.scores)
     )
     assert 0.3 < unseen < seen - 0.05
 
