@@ -11,7 +11,7 @@ from transformers_hem.lifelong.observations import Observations
 from transformers_hem.lifelong.recalibration import plain_sample
 
 NEWEST: Final = 2000  # rows that judge at most
-RESERVED: Final = 0.25  # of the queries of pairs among them, for a threshold with a promise
+RESERVED: Final = 0.5  # of the queries of pairs among them, for a threshold with a promise
 
 
 @dataclass(frozen=True, slots=True)
