@@ -64,7 +64,7 @@ export function verdict({ promise, version, fixed, strategy }) {
       lines: [told, `Too few shadow pairs have come back since this version is in force. ${when}`] };
   }
   const found = held(ours, promise.limit);
-  return { ...found, lines: [...found.lines, `By ${count(ours.rows)} shadow pairs. ${when}`] };
+  return { ...found, lines: [told, ...found.lines, `By ${count(ours.rows)} shadow pairs. ${when}`] };
 }
 
 // Of a check that has not refuted the promise: what its interval says.
