@@ -119,6 +119,9 @@ async def test_what_named_its_side_is_folded_away_until_somebody_looks(
     await page.run("document.getElementById('fold').focus()")
     await page.press("Enter")
     assert await page.run(seen)
+    top = "document.querySelector('#copies tr').getBoundingClientRect().bottom"
+    box = "document.querySelector('#recent .wide').getBoundingClientRect().bottom"
+    assert await page.run(f"{top} <= {box}")  # where one looks, however many rows are above
     assert "this side was asked for" in await text_of(page, "#copies tr")
 
 

@@ -149,7 +149,8 @@ async def test_a_promise_feedback_and_a_rollback_are_seen(
         # A tie, and a bad version, which a check rolls back.
         tie = {"at": "2026-11-29T03:00:00+00:00", "promoted": False, "why": "a tie"}
         tell(versions.folder, RETRAINED, {**tie, "rows": {"base": 900, "shadow": 40}})
-        await page.until(says("not promoted: a tie. Rows: 900 base, 40 shadow."), LARGEST)
+        rows = "not promoted: a tie. Rows: 900 base rows, 40 shadow pairs."
+        await page.until(says(rows), LARGEST)
         versions.promote(promising(0.7, 0.25, tmp_path / "three"), ADDED, "planted", 2)
         await page.until("document.getElementById('version').textContent == '3'", LARGEST)
         found = await asyncio.to_thread(checked, versions, pairs, 400)

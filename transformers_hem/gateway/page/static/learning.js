@@ -4,6 +4,7 @@ import { byId, el, replaced, svg } from "./dom.js";
 import { count, moment, threeDigits } from "./words.js";
 
 const NAMES = { re_ask: "re-asks", retry: "retries", same_answer: "same answers", left_out: "left out", kept: "kept by a guard", busy: "edge busy" };
+const ROWS = { base: "base rows", shadow: "shadow pairs", explicit: "users' feedback" };
 // Marks beside a verdict; colour alone tells nothing.
 const MARKS = { kept: "✓", broken: "✕", unknown: "?", none: "–" };
 
@@ -120,9 +121,9 @@ function versions({ version, fixed, strategy }, router) {
         el("span", { class: "faint" }, el("time", { datetime: at }, moment(at)), why ? `: ${why}` : "")))));
   }
   if (retrained) {
-    const rows = Object.entries(retrained.rows ?? {}).map(([kind, rows]) => `${count(rows)} ${kind}`).join(", ");
+    const rows = Object.entries(retrained.rows ?? {}).map(([kind, rows]) => `${count(rows)} ${ROWS[kind] ?? kind}`).join(", ");
     parts.push(el("p", { id: "retrained", class: "small" },
-      `Last retraining, ${moment(retrained.at)}: ${retrained.promoted ? `version ${retrained.version} promoted` : "not promoted"}: ${retrained.why}.`
+      `Last retraining, ${moment(retrained.at)}, ${retrained.promoted ? `version ${retrained.version} promoted` : "not promoted"}: ${retrained.why}.`
       + (rows ? ` Rows: ${rows}.` : "")));
   }
   return parts;

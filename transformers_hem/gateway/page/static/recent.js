@@ -28,6 +28,7 @@ function fold(rows, copies) {
   button.onclick = () => {
     copies.hidden = !copies.hidden;
     fold(rows, copies);
+    if (!copies.hidden) rows.closest(".wide").scrollTop = rows.offsetHeight; // they stand below all others
   };
 }
 
