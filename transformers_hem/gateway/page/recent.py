@@ -4,7 +4,8 @@ import math
 import statistics
 from collections import deque
 from collections.abc import Callable, Iterable
-from itertools import count
+from itertools import chain, count
+from operator import itemgetter
 from typing import Any, Final
 
 from predictors.contract import CLOUD, EDGE
@@ -14,7 +15,7 @@ from transformers_hem.algorithms.base import Route
 from transformers_hem.gateway.finished import Finished
 from transformers_hem.gateway.page.drafts import Drafts
 
-KEPT: Final = 200  # requests that are listed
+KEPT: Final = 200  # requests that are listed, and as many copies
 TIMED: Final = 200  # chats of each side whose times are summed up
 SIDES: Final[tuple[Route, ...]] = (EDGE, CLOUD)
 
@@ -31,7 +32,10 @@ class Recent:
         self._asked = clouds_model
         self._numbers = count(1)
         self.last = 0
-        self._kept: deque[tuple[int, Finished]] = deque(maxlen=KEPT)
+        # Copies apart, so that a program's thousands don't push out what users asked.
+        self._kept: dict[bool, deque[tuple[int, Finished]]] = {
+            copy: deque(maxlen=KEPT) for copy in (False, True)
+        }
         self._timed: dict[Route, deque[Finished]] = {r: deque(maxlen=TIMED) for r in SIDES}
         self._served = ""  # the name in the cloud's last answer
         self.failed = 0
@@ -41,7 +45,7 @@ class Recent:
 
     def add(self, finished: Finished) -> None:
         self.last = next(self._numbers)
-        self._kept.append((self.last, finished))
+        self._kept[_is_copy(finished)].append((self.last, finished))
         if finished.status >= 400:
             self.failed += 1
         elif finished.by is not None:
@@ -53,9 +57,12 @@ class Recent:
                 self.saved = (self.saved or 0.0) + saved
 
     def after(self, number: int, most: int) -> list[dict[str, Any]]:
-        """Newest first."""
-        newer = [_row(n, each) for n, each in reversed(self._kept) if n > number]
-        return newer[:most]
+        """Newest first; at most so many of users, and as many copies."""
+        newer = (
+            [(n, each) for n, each in reversed(kept) if n > number][:most]
+            for kept in self._kept.values()
+        )
+        return [_row(n, each) for n, each in sorted(chain(*newer), key=itemgetter(0), reverse=True)]
 
     def times(self) -> dict[str, Any]:
         """Of each side that has answered chats: seconds to the first token and to the end."""
@@ -85,6 +92,13 @@ class Recent:
         return priced[1].cost(finished.usage) - (finished.cost or 0.0)
 
 
+def _is_copy(finished: Finished) -> bool:
+    """A V2 request that named its side, such as `hem batch` sends for what both sides say. The
+    page's own choice of a side is a chat."""
+    decision = finished.decision
+    return finished.way == "v2" and decision is not None and decision.reason == "prefer"
+
+
 def _row(number: int, finished: Finished) -> dict[str, Any]:
     decision, usage = finished.decision, finished.usage or Usage()
     about = decision and {
@@ -98,6 +112,7 @@ def _row(number: int, finished: Finished) -> dict[str, Any]:
         "n": number,
         "at": finished.at,
         "way": finished.way,
+        "copy": _is_copy(finished),
         **(about or {"route": None, "reason": None}),
         "status": finished.status,
         "by": finished.by,

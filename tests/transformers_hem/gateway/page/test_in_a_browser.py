@@ -102,6 +102,29 @@ async def test_a_v2_request_of_the_graph_is_among_the_recent(
     assert "by the graph" in await text_of(page, "#rows tr")
 
 
+async def test_what_named_its_side_is_folded_away_until_somebody_looks(
+    page: Tab, url: str, hem: RunningHem
+) -> None:
+    await live(page, url)
+    before = await page.run(ROWS)
+    copies = "document.querySelectorAll('#copies tr').length"
+    known = await page.run(copies)
+    asked = await asyncio.to_thread(hem.ask, "What is 2 + 2?", hem_prefer="edge")
+    assert asked.status_code == 200
+    await page.until(f"{copies} == {known + 1}")
+    assert await page.run(ROWS) == before
+    seen = "document.getElementById('copies').checkVisibility()"
+    assert not await page.run(seen)
+    assert (await text_of(page, "#fold")).startswith(f"Show {known + 1} that named a side")
+    await page.run("document.getElementById('fold').focus()")
+    await page.press("Enter")
+    assert await page.run(seen)
+    top = "document.querySelector('#copies tr').getBoundingClientRect().bottom"
+    box = "document.querySelector('#recent .wide').getBoundingClientRect().bottom"
+    assert await page.run(f"{top} <= {box}")  # where one looks, however many rows are above
+    assert "this side was asked for" in await text_of(page, "#copies tr")
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("dark", [False, True])
 async def test_it_fits_the_screen_and_is_legible(
@@ -255,6 +278,7 @@ async def test_where_keys_are_needed_it_asks_for_one_and_keeps_it_in_the_tab(
         await page.until(ANSWERED)
         assert await page.run("Object.values(sessionStorage)") == ["sk-good"]
         assert await page.run("localStorage.length + document.cookie.length") == 0
+        assert await page.run("document.querySelector('.rating')") is None  # nothing is kept here
         assert "sk-good" not in await page.run("document.documentElement.outerHTML")
         refused = [fault for fault in page.faults if "401" not in fault]
         assert refused == []

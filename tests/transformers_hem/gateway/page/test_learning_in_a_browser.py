@@ -68,6 +68,27 @@ async def it_is_legible(page: Tab) -> None:
         assert await page.run(CONTRAST) == []
 
 
+async def rates(page: Tab) -> None:
+    """Says that the last answer was good, then that it was bad, by keys; and a refusal is told."""
+    told = "document.querySelector('.rating [role=status]').textContent"
+    pressed = "[...document.querySelectorAll('.rating button')].map((b) => b.ariaPressed).join()"
+    for number, shown in ((0, "true,false"), (1, "false,true")):
+        await page.run(f"document.querySelectorAll('.rating button')[{number}].focus()")
+        await page.press("Enter")
+        await page.until(f"{told} == 'Kept. Thank you.' && {pressed} == '{shown}'")
+    # A refusal, as of an id that can't be one.
+    body = "JSON.stringify({request_id: '', thumbs: 'up'})"
+    await page.run(
+        "window.real = fetch; window.fetch = (path, options) =>"
+        f" real(path, options?.body ? {{...options, body: {body}}} : options)"
+    )
+    await page.run("document.querySelectorAll('.rating button')[0].click()")
+    await page.until(f"{told}.startsWith('Not kept: ') && {told}.includes('request_id')")
+    assert await page.run(pressed) == "false,true"
+    await page.run("window.fetch = real")
+    page.faults[:] = [fault for fault in page.faults if "/feedback" not in fault]
+
+
 async def test_a_promise_feedback_and_a_rollback_are_seen(
     page: Tab, versions: Versions, pairs: Store, start_server: StartServer, tmp_path: Path
 ) -> None:
@@ -102,13 +123,14 @@ async def test_a_promise_feedback_and_a_rollback_are_seen(
             "fetch('state.json').then((a) => a.json())"
             ".then((s) => s.learning.feedback.shadow.scored == 1)"
         )
+        await rates(page)
         said = [{"request_id": "of-nobody", "thumbs": "up"}]
         async with httpx.AsyncClient(base_url=server.url) as client:
             assert (await client.post("/feedback", json=said)).status_code == 200
             assert (await client.post("/feedback", json=[{}])).status_code == 400
-        await page.until(says("1 of unknown requests, 1 refused"))
+        await page.until(says("1 of unknown requests, 2 refused"))
         tiles = await page.run("document.getElementById('feedback').innerText")
-        assert "Users' feedback\n1\n" in tiles and "Shadow pairs\n1\n" in tiles
+        assert "Users' feedback\n3\n" in tiles and "Shadow pairs\n1\n" in tiles
         assert "Decisions kept\n1\n" in tiles
 
         # A version that promises something, and keeps it.
@@ -121,12 +143,14 @@ async def test_a_promise_feedback_and_a_rollback_are_seen(
         assert "Quality loss, live\n0.100\n" in losses and "Promised, at most\n0.25\n" in losses
         label = "document.querySelector('#losses svg').getAttribute('aria-label')"
         assert "live quality loss 0.100, between 0." in await page.run(label)
+        assert (await page.run("document.body.innerText")).count("Promised: ") == 1
         await it_is_legible(page)
 
         # A tie, and a bad version, which a check rolls back.
         tie = {"at": "2026-11-29T03:00:00+00:00", "promoted": False, "why": "a tie"}
         tell(versions.folder, RETRAINED, {**tie, "rows": {"base": 900, "shadow": 40}})
-        await page.until(says("not promoted: a tie. Rows: 900 base, 40 shadow."), LARGEST)
+        rows = "not promoted: a tie. Rows: 900 base rows, 40 shadow pairs."
+        await page.until(says(rows), LARGEST)
         versions.promote(promising(0.7, 0.25, tmp_path / "three"), ADDED, "planted", 2)
         await page.until("document.getElementById('version').textContent == '3'", LARGEST)
         found = await asyncio.to_thread(checked, versions, pairs, 400)

@@ -8,7 +8,7 @@ import pytest
 from predictors.contract.usage import Usage
 from predictors.prices import Price, Prices
 from tests.conftest import ROOT
-from transformers_hem.gateway.finished import Finished
+from transformers_hem.gateway.finished import Finished, finished_decision
 from transformers_hem.gateway.page import counters
 from transformers_hem.gateway.page.recent import KEPT, Recent
 from transformers_hem.serving.decision import Decision
@@ -95,3 +95,18 @@ def test_drafts_are_summed_up_over_answers_whose_drafts_were_checked() -> None:
 def test_each_metric_that_the_page_shows_is_described() -> None:
     described = (ROOT / Path("docs/metrics.md")).read_text()
     assert [name for name in counters.SHOWN if f"`{name}`" not in described] == []
+
+
+def test_copies_of_a_program_push_out_nothing_that_users_asked() -> None:
+    recent = Recent(lambda: None)
+    named = Decision("edge", None, "LinearRouter", 0.4, "prefer")
+    recent.add(chat())
+    recent.add(finished_decision(EDGE, 0.01))
+    recent.add(Finished("chat", named, 1.0, at=0.0))  # the page's own choice of a side
+    for _ in range(KEPT + 50):
+        recent.add(finished_decision(named, 0.01))
+    told = recent.after(0, most=50)
+    assert [row["n"] for row in told if not row["copy"]] == [3, 2, 1]
+    copies = [row["n"] for row in told if row["copy"]]
+    assert copies == list(range(recent.last, recent.last - 50, -1))
+    assert told[0]["n"] == recent.last

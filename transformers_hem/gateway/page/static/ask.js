@@ -2,6 +2,7 @@
 
 import { call, messageOf } from "./api.js";
 import { badge, byId, el, say, scale } from "./dom.js";
+import { rating } from "./rating.js";
 import { events } from "./stream.js";
 import { count, duration, money, whyInFull } from "./words.js";
 
@@ -37,10 +38,10 @@ export function openAsk(site, ended) {
   });
 }
 
-async function ask(text, { models, prices }) {
+async function ask(text, { models, prices, learning }) {
   const side = new FormData(byId("form")).get("side");
   const model = models.find((name) => side && name.endsWith(`-${side}`)) ?? models[0];
-  const turn = new Turn(text, prices);
+  const turn = new Turn(text, prices, Boolean(learning.feedback));
   const message = { role: "user", content: text };
   const control = new AbortController();
   busy(control);
@@ -72,8 +73,11 @@ function busy(control) {
 }
 
 class Turn {
-  constructor(question, prices) {
+  // `rates`: whether this server keeps feedback.
+  constructor(question, prices, rates) {
     this.prices = prices;
+    this.rates = rates;
+    this.id = null;
     this.began = performance.now();
     this.first = null;
     this.hem = null;
@@ -96,6 +100,7 @@ class Turn {
 
   // The headers come before the first token.
   decided(headers) {
+    this.id = headers.get("x-request-id");
     const route = headers.get("x-hem-route");
     if (!route) return;
     const score = headers.get("x-hem-score");
@@ -128,6 +133,7 @@ class Turn {
     if (!this.text) this.answer.append(el("em", { class: "faint" }, "an empty answer"));
     if (this.hem) this.describe(this.hem);
     this.tell();
+    if (this.rates && this.id) this.article.append(rating(this.id));
     say(byId("spoken"), `Answer of the ${this.hem?.route ?? "gateway"}: ${this.text}`);
     this.show();
   }

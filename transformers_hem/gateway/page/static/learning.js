@@ -4,6 +4,7 @@ import { byId, el, replaced, svg } from "./dom.js";
 import { count, moment, threeDigits } from "./words.js";
 
 const NAMES = { re_ask: "re-asks", retry: "retries", same_answer: "same answers", left_out: "left out", kept: "kept by a guard", busy: "edge busy" };
+const ROWS = { base: "base rows", shadow: "shadow pairs", explicit: "users' feedback" };
 // Marks beside a verdict; colour alone tells nothing.
 const MARKS = { kept: "✓", broken: "✕", unknown: "?", none: "–" };
 
@@ -64,7 +65,7 @@ export function verdict({ promise, version, fixed, strategy }) {
       lines: [told, `Too few shadow pairs have come back since this version is in force. ${when}`] };
   }
   const found = held(ours, promise.limit);
-  return { ...found, lines: [...found.lines, `By ${count(ours.rows)} shadow pairs. ${when}`] };
+  return { ...found, lines: [told, ...found.lines, `By ${count(ours.rows)} shadow pairs. ${when}`] };
 }
 
 // Of a check that has not refuted the promise: what its interval says.
@@ -120,9 +121,9 @@ function versions({ version, fixed, strategy }, router) {
         el("span", { class: "faint" }, el("time", { datetime: at }, moment(at)), why ? `: ${why}` : "")))));
   }
   if (retrained) {
-    const rows = Object.entries(retrained.rows ?? {}).map(([kind, rows]) => `${count(rows)} ${kind}`).join(", ");
+    const rows = Object.entries(retrained.rows ?? {}).map(([kind, rows]) => `${count(rows)} ${ROWS[kind] ?? kind}`).join(", ");
     parts.push(el("p", { id: "retrained", class: "small" },
-      `Last retraining, ${moment(retrained.at)}: ${retrained.promoted ? `version ${retrained.version} promoted` : "not promoted"}: ${retrained.why}.`
+      `Last retraining, ${moment(retrained.at)}, ${retrained.promoted ? `version ${retrained.version} promoted` : "not promoted"}: ${retrained.why}.`
       + (rows ? ` Rows: ${rows}.` : "")));
   }
   return parts;

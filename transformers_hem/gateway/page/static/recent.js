@@ -3,17 +3,33 @@
 import { badge, byId, el, say, scale } from "./dom.js";
 import { amount, count, duration, why } from "./words.js";
 
-const MOST = 50; // rows
+const MOST = 50; // rows of users, and as many copies
 const time = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 
 export function showRecent(state, restarted) {
-  const rows = byId("rows");
-  if (restarted) rows.replaceChildren();
+  const rows = byId("rows"), copies = byId("copies");
+  if (restarted) for (const each of [rows, copies]) each.replaceChildren();
   byId("cost-column").hidden = !state.prices;
   if (state.prices) say(byId("cost-column"), `Cost, ${state.prices.currency}`);
-  rows.prepend(...state.recent.map((each) => row(each, state.prices)));
-  while (rows.children.length > MOST) rows.lastElementChild.remove();
-  byId("none").hidden = rows.children.length > 0;
+  for (const [body, isCopy] of [[rows, false], [copies, true]]) {
+    body.prepend(...state.recent.filter((each) => each.copy === isCopy).map((each) => row(each, state.prices)));
+    while (body.children.length > MOST) body.lastElementChild.remove();
+  }
+  fold(rows, copies);
+}
+
+// What programs ask of a named side, as `hem batch` does for its copies, is folded away.
+function fold(rows, copies) {
+  const button = byId("fold"), number = copies.children.length, last = number === MOST ? "the last " : "";
+  byId("none").hidden = rows.children.length > 0 || (number > 0 && !copies.hidden);
+  button.hidden = !number;
+  button.setAttribute("aria-expanded", String(!copies.hidden));
+  say(button, `${copies.hidden ? "Show" : "Hide"} ${last}${count(number)} that named a side, such as copies of hem batch`);
+  button.onclick = () => {
+    copies.hidden = !copies.hidden;
+    fold(rows, copies);
+    if (!copies.hidden) rows.closest(".wide").scrollTop = rows.offsetHeight; // they stand below all others
+  };
 }
 
 function row(each, prices) {

@@ -46,7 +46,6 @@ function build(about) {
     parts.push(el("p", {}, `What other thresholds than ${threeDigits(about.threshold)} would give is not known: `
       + `${about.router ?? about.algorithm} has no curve of a calibration.`));
   }
-  if (about.promise) parts.push(el("p", {}, el("strong", {}, "Promised: "), about.promise, "."));
   if (about.run) {
     parts.push(el("p", { class: "faint" }, LACKING[about.curve?.of ?? "nothing"]), el("pre", {}, about.run));
   }
