@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 import typer
 
 from inferencegraph.commands.options import AsJson, Command
-from predictors.errors import ConfigurationError, UpstreamError
+from predictors.errors import Cause, ConfigurationError, UpstreamError
 
 if TYPE_CHECKING:
     from transformers_hem.feedback.client import FeedbackClient
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 AT_ONCE: Final = 500  # of a file, in one request
+# What a queue is for: perhaps it arrived, and its key makes that harmless.
+_LATER: Final = (Cause.UNREACHABLE, Cause.TIMEOUT, Cause.SERVER_ERROR, Cause.THROTTLED)
 GATEWAY: Final = "http://127.0.0.1:8180"  # of `hem up`
 
 Url = Annotated[str, typer.Option(help="The HEM server, or its gateway.")]
@@ -134,7 +136,7 @@ def send(
     try:
         _called(url, key_file, work)
     except UpstreamError as error:
-        if queue is None or error.status != 503:
+        if queue is None or error.cause not in _LATER:
             raise
         _queue(rows[len(told) :], queue)
         print(f"{error}; kept in {queue}: send it by --data {queue}", file=sys.stderr)
@@ -319,10 +321,12 @@ def _queue(rows: Iterable[dict[str, Any]], path: Path) -> None:
     from predictors.jsonl import append_line
 
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
         raise ConfigurationError(f"{path} can't be written: {error.strerror}") from None
     try:
+        if (size := os.fstat(handle).st_size) and os.pread(handle, 1, size - 1) != b"\n":
+            os.write(handle, b"\n")  # half a line of another program must not take ours with it
         for row in rows:
             append_line(handle, row, path)
         os.fsync(handle)

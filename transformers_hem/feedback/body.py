@@ -4,7 +4,7 @@ import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import orjson
@@ -17,6 +17,7 @@ from transformers_hem.serving.clients import client_of
 MOST: Final = 1000  # of one request
 SCALE: Final = (1.0, 5.0)  # of ratings that name none
 _ANSWER: Final = 65_536
+_STEP: Final = 1e-6  # seconds: of one request the last counts, in whatever store it is
 _YEAR_9999: Final = 253_402_300_800.0
 _VERDICTS: Final = ("thumbs", "rating", "correct", "answer", "preferred")
 _WORDS: Final = r"^[^\x00-\x1f\x7f]+$"
@@ -141,7 +142,7 @@ def _feedback(said: Said, number: int, arrival: Arrival) -> Feedback:
         key=uuid.uuid4().hex if given is None else key_of(client, given),
         origin=arrival.origin,
         request_id=said.request_id,
-        at=arrival.now,
+        at=arrival.now + number * _STEP,
         client=client,
         said_at=_time(said.at, number),
         thumb_up=None if said.thumbs is None else said.thumbs == "up",
@@ -165,11 +166,17 @@ def _client(said: Said, number: int, arrival: Arrival) -> str:
     return said.client_hash or client_of({}, name=said.client or "")
 
 
+def _utc(text: str) -> float:
+    """A time without a zone is UTC, wherever the server runs."""
+    found = datetime.fromisoformat(text)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
 def _time(at: float | str | None, number: int) -> float | None:
     if at is None:
         return None
     try:
-        seconds = datetime.fromisoformat(at).timestamp() if isinstance(at, str) else at
+        seconds = _utc(at) if isinstance(at, str) else at
     except (ValueError, OverflowError, OSError):
         seconds = math.nan
     if not 0 <= seconds < _YEAR_9999:

@@ -1,13 +1,13 @@
 """Writes records, each once, in a transaction that holds those of many callers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlalchemy import Connection
 
 from transformers_hem.feedback.faults import Conflict
-from transformers_hem.feedback.records import Decided, Feedback
+from transformers_hem.feedback.records import Decided, Feedback, key_of
 from transformers_hem.feedback.statements import (
     decisions_there,
     keep_decisions,
@@ -92,6 +92,7 @@ def _said(connection: Connection, units: Sequence[Unit]) -> tuple[dict[str, str]
     if not feedback:
         return digests, before
     keys = [each.key for each in feedback]
+    keys += [_key_beside(each) for unit in units if unit.pushed for each in unit.feedback]
     requests = list({each.request_id for each in feedback if each.source == "user"})
     for key, digest, request, client, source in said_before(connection, keys, requests):
         digests[key] = digest
@@ -107,9 +108,13 @@ def _sorted(
     mine: dict[str, str] = {}
     found: list[tuple[Feedback, State]] = []
     new: list[tuple[Feedback, str]] = []
+    said: _Before = {}
     for each in unit.feedback:
         digest = each.digest
         there = mine.get(each.key) or digests.get(each.key)
+        if unit.pushed and there not in (None, digest):
+            each = replace(each, key=_key_beside(each))
+            there = mine.get(each.key) or digests.get(each.key)
         if there not in (None, digest):
             raise Conflict(
                 f"the key of the feedback for request {each.request_id!r:.140} is another "
@@ -120,17 +125,27 @@ def _sorted(
             continue
         mine[each.key] = digest
         new.append((each, digest))
-        others = before.get((each.request_id, each.client, each.source), set()) - {digest}
+        by = (each.request_id, each.client, each.source)
+        others = (before.get(by, set()) | said.get(by, set())) - {digest}
+        said.setdefault(by, set()).add(digest)
         found.append((each, "replaces" if others and each.source == "user" else "new"))
     digests.update(mine)
     fresh += new
-    for each, digest in new:
-        before.setdefault((each.request_id, each.client, each.source), set()).add(digest)
+    for of, some in said.items():
+        before.setdefault(of, set()).update(some)
     return found
 
 
+def _key_beside(each: Feedback) -> str:
+    """Of what another server has taken under a key that says something else here, as where clients
+    of two edges name the same one. Both are kept: it was acknowledged there, and all that this edge
+    sends later would wait behind it for ever."""
+    return key_of(each.origin, f"{each.key}{each.digest}")
+
+
 def _keep_decisions(connection: Connection, units: Sequence[Unit]) -> frozenset[str]:
-    """Keys of those that are new. A server's own never come again."""
+    """Keys of those that are new. A server's own come again only where nobody could know whether
+    they were written, as where the connection ended with the commit: they stay as they are."""
     pushed = [each.key for unit in units if unit.pushed for each in unit.decisions]
     there = decisions_there(connection, pushed) if pushed else frozenset()
     rows: Mapping[str, Decided] = {

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -27,21 +27,34 @@ logger = logging.getLogger("kserve.hem")
 SECONDS: Final = 5.0  # from one look to the next
 MOST_SECONDS: Final = 300.0  # where the central one can't be reached
 _FACT: Final = "pushed"
+MOST_BYTES: Final = 2**20  # of one body: servers refuse larger ones, by 8 MiB unless told otherwise
+_Numbered = list[tuple[int, Any]]
 Reached = tuple[int, int]  # numbers of the last decision, and of the last feedback, that are there
 
 
 def batches(connection: Connection, reached: Reached) -> Iterator[tuple[bytes, Reached]]:
     """Bodies, and how far each leads."""
     while True:
-        decisions = records_after(connection, "decisions", reached[0], MOST // 2)
-        feedback = records_after(connection, "feedback", reached[1], MOST // 2)
+        body, decisions, feedback = _batch(connection, reached)
         if not decisions and not feedback:
             return
         reached = (
             decisions[-1][0] if decisions else reached[0],
             feedback[-1][0] if feedback else reached[1],
         )
-        yield pushed_body([d for _, d in decisions], [f for _, f in feedback]), reached
+        yield body, reached
+
+
+def _batch(connection: Connection, reached: Reached) -> tuple[bytes, _Numbered, _Numbered]:
+    """As many as one body may have, by number and by bytes."""
+    most = MOST // 2
+    while True:
+        decisions = records_after(connection, "decisions", reached[0], most)
+        feedback = records_after(connection, "feedback", reached[1], most)
+        body = pushed_body([d for _, d in decisions], [f for _, f in feedback])
+        if len(body) <= MOST_BYTES or most == 1:
+            return body, decisions, feedback
+        most //= 2
 
 
 async def push_all(place: Place, client: FeedbackClient, reached: Reached = (0, 0)) -> Reached:

@@ -199,6 +199,8 @@ def _forgetting(query: Mapping[str, str], header: str) -> Forgetting:
         raise InvalidRequest(f"{others[0]!r} is not known; known: {', '.join(sorted(known))}")
     if not query:
         raise InvalidRequest("say what is to be forgotten: request_id, user, client or before")
+    if empty := sorted(name for name, value in query.items() if not value.strip()):
+        raise InvalidRequest(f"{empty[0]} is empty: name what is to be forgotten")
     client = query.get("client")
     if (user := query.get("user")) is not None:
         client = client_of({}, name=user)
@@ -206,5 +208,7 @@ def _forgetting(query: Mapping[str, str], header: str) -> Forgetting:
     try:
         seconds = None if before is None else float(before)
     except ValueError:
-        raise InvalidRequest(f"before must be seconds since 1970, not {before!r:.40}") from None
+        seconds = math.nan
+    if seconds is not None and not math.isfinite(seconds):
+        raise InvalidRequest(f"before must be seconds since 1970, not {before!r:.40}")
     return Forgetting(query.get("request_id"), client, seconds)

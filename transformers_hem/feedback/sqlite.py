@@ -2,73 +2,50 @@
 
 What is committed survives the process that is killed; with sync "full" also a power cut. Beside the
 file lies NAME.lock: the process that writes holds it, and notes there how many records it has
-committed. So a copy of an older day that was put in the file's place is noticed, at the start as
-well as while the server runs.
+committed, and as what it left the file. So a copy of an older day that was put in the file's place
+is noticed, at the start as well as while the server runs.
+
+What is newest is in the log, NAME-wal, alone. A log that is removed while the server runs is
+written into the file, as this process still has it. One that was left beside another copy of the
+file is put aside: SQLite would write it into that copy, and so destroy it.
 """
 
 import ctypes
-import fcntl
 import logging
-import os
 import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from predictors.errors import ConfigurationError
 from transformers_hem.feedback.database import Database, Sync
 from transformers_hem.feedback.faults import Unusable
+from transformers_hem.feedback.lock import Left, Lock, content, log_of, stamp_of, which
 from transformers_hem.feedback.migrations import is_current, migrate
 from transformers_hem.feedback.tables import FACTS
+from transformers_hem.feedback.whole import (
+    APPLICATION,
+    BUSY_SECONDS,
+    refuse_others,
+    require_whole,
+    uri_of,
+)
 
 logger = logging.getLogger("kserve.hem")
 
-APPLICATION: Final = 0x48454D46  # "HEMF", in the header of each file of ours
-BUSY_SECONDS: Final = 2.0
 # Of the log, 8 MB, before it goes into the file, when the disk is flushed and all callers wait: as
 # long as for SQLite's 1000, half as often. For 8000 they wait three times as long.
 LOG_PAGES: Final = 2000
 STORE: Final = "store"  # of facts: what tells this store from others
-_MODE: Final = 0o640
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 # How many rows there ever were: SQLite counts them for AUTOINCREMENT, and deletes take none off.
 _COUNT: Final = "SELECT CAST(TOTAL(seq) AS INTEGER) FROM sqlite_sequence"
-Stamp = tuple[int, int, int, int]
-
-
-class Lock:
-    """Held as long as the process lives, whatever becomes of the file. Its content: the store, and
-    how many records it had."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises Unusable where another process has it, OSError."""
-        where = path.with_name(f"{path.name}.lock")
-        self._file = os.open(where, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._file)
-            raise Unusable(
-                f"the store {path} is written by another process, and one replica alone may do "
-                "that: for several set HEM_FEEDBACK_STORE to PostgreSQL's URL"
-            ) from None
-
-    def read(self) -> tuple[str, int]:
-        store, _, count = os.pread(self._file, 100, 0).decode("ascii", "replace").partition(" ")
-        return store, int(count) if count.strip().isdigit() else 0
-
-    def note(self, store: str, count: int) -> None:
-        os.pwrite(self._file, f"{store} {count:020d}\n".encode(), 0)
-
-    def close(self) -> None:
-        os.close(self._file)
 
 
 class SQLite(Database):
@@ -78,9 +55,10 @@ class SQLite(Database):
         self._path = path
         self._lock = Lock(path)
         try:
-            new = _stamp(path) is None
+            new = stamp_of(path) is None
             if new and not create:
                 raise self._another()
+            require_whole(path, self._lock.read())
             self._engine = engine_of(path, "rwc" if create else "rw", sync)
             self._connection = self._engine.connect()
             try:
@@ -91,18 +69,28 @@ class SQLite(Database):
         except BaseException:
             self._lock.close()
             raise
-        self._seen = _stamp(path)
+        self._seen = stamp_of(path)
+        self._log = which(stamp_of(log_of(path)))
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        if _stamp(self._path) != self._seen:
+        if stamp_of(self._path) != self._seen:
             raise self._another()
+        if which(stamp_of(log_of(self._path))) != self._log:
+            raise Unusable(
+                f"the log {log_of(self._path)} was removed or replaced: what it had is written "
+                "into the store now. Nothing was kept of this; send it again"
+            )
         with self._connection.begin():
             yield self._connection
             count = self._count()
-        self._seen = _stamp(self._path)
+        self._left(count)
+
+    def _left(self, count: int) -> None:
+        """Noted behind a commit: what was committed is kept, whatever fails here."""
         with suppress(OSError):  # of a full disk: it is behind, which says nothing wrong
-            self._lock.note(self._store, count)
+            self._seen = stamp_of(self._path)
+            self._lock.note(Left(self._store, count, content(self._seen)))
 
     def _count(self) -> int:
         return int(self._connection.exec_driver_sql(_COUNT).scalar_one())
@@ -116,13 +104,16 @@ class SQLite(Database):
         driver: Any = self._connection.connection.dbapi_connection
         with suppress(sqlite3.Error):  # who reads just now keeps the log: the next one does it
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._seen = _stamp(self._path)
+        self._seen = stamp_of(self._path)
 
     def close(self) -> None:
         if self._connection.closed:
             return
-        if _stamp(self._path) == self._seen:
-            self._connection.close()
+        if stamp_of(self._path) == self._seen:
+            self._connection.close()  # and writes the log into the file
+            with suppress(OSError):
+                left = replace(self._lock.read(), file=content(stamp_of(self._path)))
+                self._lock.note(left)
         else:
             _abandon(self._connection)
             self._connection.detach()
@@ -145,7 +136,8 @@ class SQLite(Database):
 
     def _compare(self, new: bool, count: int) -> None:
         """With what was committed before, by whoever wrote it."""
-        store, before = self._lock.read()
+        left = self._lock.read()
+        store, before = left.store, left.count
         if store and (store != self._store or before > count):
             now = "was not there, and begins anew" if new else "is an older copy, or another one"
             logger.error(
@@ -156,10 +148,10 @@ class SQLite(Database):
                 count if store == self._store else 0,
                 before,
             )
-        self._lock.note(self._store, count)
+        self._lock.note(Left(self._store, count, content(stamp_of(self._path))))
 
     def _another(self) -> Unusable:
-        if _stamp(self._path) is None:
+        if stamp_of(self._path) is None:
             return Unusable(
                 f"the store {self._path} is gone: put it back, or start the server anew to begin "
                 "another one"
@@ -172,7 +164,7 @@ class SQLite(Database):
 
 def engine_of(path: Path, mode: str, sync: Sync = "normal") -> Engine:
     """`mode` as SQLite's URIs have it: ro, rw, rwc."""
-    where = f"file:{quote(str(path))}?mode={mode}"
+    where = uri_of(path, mode)
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(where, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
@@ -182,7 +174,7 @@ def engine_of(path: Path, mode: str, sync: Sync = "normal") -> Engine:
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # transactions begin where SQLAlchemy says so
-        _refuse_others(connection, path)
+        refuse_others(connection, path)
         if mode == "ro":
             return
         (log,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
@@ -199,24 +191,8 @@ def engine_of(path: Path, mode: str, sync: Sync = "normal") -> Engine:
     return engine
 
 
-def _refuse_others(connection: sqlite3.Connection, path: Path) -> None:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-    if tables and application != APPLICATION:
-        raise ConfigurationError(f"{path} is another program's database: give another path")
-
-
 def _abandon(connection: Connection) -> None:
     """Of a file that is at its path no more. It is never closed, not even when the process ends:
     SQLite would write the log at that path into what is there now."""
     driver = connection.connection.dbapi_connection
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(driver))
-
-
-def _stamp(path: Path) -> Stamp | None:
-    """Which file is at a path, and as who left it; None where there is none."""
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return found.st_ino, found.st_dev, found.st_mtime_ns, found.st_size

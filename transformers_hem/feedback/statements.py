@@ -82,7 +82,7 @@ def _made(dialect: str) -> Statements:
     among = "IN (SELECT value FROM json_each(?))" if sqlite else "= ANY(%s)"
     said = f"SELECT {', '.join(_SAID)} FROM {FEEDBACK.name} WHERE"
     return Statements(
-        _insert(DECISIONS, names_of(Decided), mark),
+        f"{_insert(DECISIONS, names_of(Decided), mark)} ON CONFLICT (key) DO NOTHING",
         _insert(FEEDBACK, [*names_of(Feedback), _DIGEST], mark),
         f"{said} key {among} UNION ALL {said} request_id {among}",
         f"SELECT key FROM {DECISIONS.name} WHERE key {among}",

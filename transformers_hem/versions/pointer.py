@@ -62,7 +62,10 @@ def read_pointer(folder: Path) -> Pointer:
         raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
     except ValidationError as error:
         where, message, _ = first_fault(error)
-        raise ConfigurationError(f"{path} is damaged: {where or 'it'}: {message}") from error
+        raise ConfigurationError(
+            f"{path} is damaged: {where or 'it'}: {message}; to write it anew name a version: "
+            f"hem retrain --router {folder} --rollback VERSION"
+        ) from error
 
 
 def in_force(folder: Path) -> tuple[int, Path]:

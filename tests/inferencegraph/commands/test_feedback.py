@@ -47,6 +47,17 @@ def test_a_file_is_sent_and_what_was_queued_counts_once(url: str, tmp_path: Path
     assert run("send", "--data", str(queue), "--url", url).startswith("2 there already\n")
 
 
+def test_a_queue_that_ends_in_half_a_line_keeps_what_comes_next(url: str, tmp_path: Path) -> None:
+    queue = tmp_path / "queue.jsonl"
+    queue.write_text('{"request_id": "torn", "thu')
+    nobody = f"http://127.0.0.1:{free_port()}"
+    run("send", "whole", "--thumbs", "up", "--queue", str(queue), "--url", nobody)
+    with pytest.raises(ConfigurationError, match="line 1: not JSON"):
+        run("send", "--data", str(queue), "--url", url)
+    queue.write_text(queue.read_text().partition("\n")[2])  # as somebody mends it
+    assert run("send", "--data", str(queue), "--url", url).startswith("1 kept\n")
+
+
 def test_what_many_users_said_is_sent_in_their_names(url: str, tmp_path: Path) -> None:
     of_ada = {"request_id": "u1", "thumbs": "up", "client": "ada"}
     said = [of_ada, {"request_id": "u1", "rating": 1}]

@@ -2,6 +2,7 @@
 
 import random
 import threading
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -120,6 +121,21 @@ def test_pushed_records_are_the_same_in_any_order_and_however_often(opens: Opens
     assert {e.feedback for e in read(database)} == set(newest.values())
 
 
+def test_what_edges_have_under_one_key_is_kept_beside_each_other(opens: Opens) -> None:
+    """Clients of two edges have both named it "1", say; each edge has acknowledged what it got."""
+    database = opens()
+    edges = [
+        Unit((), (said("r1", key="k", origin="a", thumb_up=True), said("r2")), pushed=True),
+        Unit((), (said("r1", key="k", origin="b", thumb_up=False), said("r3")), pushed=True),
+    ]
+    for unit in (*edges, *reversed(edges)):
+        (done,) = kept(database, unit)
+        assert isinstance(done, Done)
+    assert counted(database)["feedback"]["rows"] == 4
+    (refused,) = kept(database, Unit((), (said("r1", key="k", correct=True),)))
+    assert isinstance(refused, Conflict)
+
+
 def test_an_id_that_two_clients_use_leads_each_to_its_own_request(opens: Opens) -> None:
     database = opens()
     mine, theirs = decided("r1", at=1.0), decided("r1", at=2.0, client="c2", route="cloud")
@@ -139,10 +155,10 @@ def test_an_id_that_two_clients_use_leads_each_to_its_own_request(opens: Opens) 
 
 def test_what_fails_in_the_middle_leaves_nothing(opens: Opens) -> None:
     database = opens()
-    decision = decided("r1")
+    kept(database, Unit((decided("r1"), decided("r2")), (said("r1"),)))
+    nowhere: Any = None
     with pytest.raises(IntegrityError):
-        kept(database, Unit((decision, decided("r2")), (said("r1"),)), Unit((decision,)))
-        kept(database, Unit((decided("r3"), decision)))
+        kept(database, Unit((decided("r3"), decided("r4", route=nowhere))))
     assert counted(database)["decisions"]["rows"] == 2
 
 

@@ -63,6 +63,18 @@ async def test_all_is_pushed_once_however_often(central: tuple[Any, str], tmp_pa
     assert (after[0] - before[0], after[1] - before[1], after[2]) == (1200, 1200, 0)
 
 
+async def test_long_texts_are_pushed_in_bodies_that_a_server_takes(
+    central: tuple[Any, str], tmp_path: Path
+) -> None:
+    _, url = central
+    async with edge(tmp_path / "edge.db", 0) as (place, writer), FeedbackClient(url) as client:
+        for part in range(2):
+            many = [said(f"long{part}-{n}", answer="x" * 60_000) for n in range(100)]
+            await writer.keep(Unit((), many))
+        assert await push_all(place, client) == (0, 200)
+        assert await push_all(place, client) == (0, 0)
+
+
 async def test_a_server_sends_on_what_comes_and_goes_on_where_it_was(
     central: tuple[Any, str], tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,40 @@ async def test_another_word_of_the_same_client_replaces_the_first(place: Place) 
         await client.post("/feedback", json={"request_id": "r1", "correct": True})
         reply = await client.post("/feedback", json={"request_id": "r1", "correct": False})
         assert reply.json()["feedback"][0]["state"] == "replaces"
+
+
+async def test_of_what_one_request_says_of_an_answer_the_last_counts(place: Place) -> None:
+    said_so = ["up", "down", "up", "down", "up", "down"]
+    async with collecting(store_of(place)) as (client, _):
+        await pushes(client, decided("r1"))
+        body = [{"request_id": "r1", "thumbs": thumbs} for thumbs in said_so]
+        told = (await client.post("/feedback", json=body)).json()["feedback"]
+        assert [each["state"] for each in told] == ["new", *["replaces"] * 5]
+        (row,) = lines(await client.get("/feedback/export"))
+        assert row["edge_score"] == 0.0
+
+
+async def test_a_time_without_a_zone_is_utc(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        async with collecting(store_of(place)) as (client, _):
+            now = datetime.now(UTC).replace(tzinfo=None).isoformat()
+            body = {"request_id": "r1", "thumbs": "up", "at": now}
+            (told,) = (await client.post("/feedback", json=body)).json()["feedback"]
+            assert "clock_ahead" not in told
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("query", ["before=nan", "before=inf", "before=", "user=", "client=%20"])
+async def test_forgetting_that_names_nothing_forgets_nothing(place: Place, query: str) -> None:
+    async with collecting(store_of(place)) as (client, _):
+        await client.post("/feedback", json={"request_id": "r1", "thumbs": "up"})
+        reply = await client.delete(f"/feedback?{query}")
+        assert reply.status_code == 400 and query.partition("=")[0] in reply.json()["error"]
+        assert (await client.get("/feedback")).json()["feedback"]["rows"] == 1
 
 
 async def test_the_key_of_a_whole_request_makes_its_repetition_harmless(place: Place) -> None:

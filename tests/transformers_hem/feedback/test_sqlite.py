@@ -54,8 +54,9 @@ async def kept_in_time(writer: Writer, unit: Unit) -> None:
 
 
 async def test_a_second_process_is_refused_with_the_reason_until_the_first_ends(path: Path) -> None:
-    first, second = writer_of(path), writer_of(path)
+    first = writer_of(path)
     await first.keep(pair("r1"))
+    second = writer_of(path)
     with pytest.raises(Unusable, match=r"another process.*PostgreSQL"):
         await second.keep(pair("r2"))
     await asyncio.to_thread(first.close)

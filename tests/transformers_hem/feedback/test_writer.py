@@ -2,10 +2,16 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from tests.transformers_hem.feedback.records import decided, said
+from transformers_hem.feedback.database import Database
+from transformers_hem.feedback.faults import Unusable
 from transformers_hem.feedback.keeping import Unit
 from transformers_hem.feedback.opening import open_database
 from transformers_hem.feedback.place import Place
@@ -62,3 +68,40 @@ async def test_what_two_servers_get_at_once_is_kept_once(place: Place) -> None:
     assert (await writers[0].work(counted))["feedback"]["rows"] == 100
     for writer in writers:
         await asyncio.to_thread(writer.close)
+
+
+class EndsWithItsCommit(Database):
+    """A store whose connection ends before the first commit is told of."""
+
+    def __init__(self, database: Database) -> None:
+        self._database, self._ended = database, False
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        with self._database.transaction() as connection:
+            yield connection
+        if not self._ended:
+            self._ended = True
+            raise OperationalError("COMMIT", None, ConnectionError("it was closed"))
+
+    def is_broken(self, error: DBAPIError) -> bool:
+        return False
+
+    def close(self) -> None:
+        self._database.close()
+
+
+async def test_what_was_written_though_nobody_was_told_keeps_nothing_from_being_written(
+    place: Place,
+) -> None:
+    writer = Writer(lambda create: EndsWithItsCommit(open_database(place)))
+    writer.start()
+    decision, feedback = decided("r1"), said("r1")
+    writer.note(lambda: Unit((decision,)))
+    with pytest.raises(Unusable, match="it was closed"):
+        await writer.keep(Unit((), (feedback,)))
+    (again,) = (await writer.keep(Unit((), (feedback,)))).kept
+    assert (again.state, again.known) == ("duplicate", True)
+    found = await writer.work(counted)
+    assert (found["decisions"]["rows"], found["feedback"]["rows"]) == (1, 1)
+    await asyncio.to_thread(writer.close)

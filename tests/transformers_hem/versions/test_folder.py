@@ -181,7 +181,7 @@ def test_a_version_can_not_be_calibrated_in_its_place(versions: Versions) -> Non
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(b'{"current": 7, "highest": 7}', "points to version 7"), (b'{"curr', "is damaged")],
+    [(b'{"current": 7, "highest": 7}', "points to version 7"), (b'{"curr', "--rollback VERSION")],
 )
 def test_a_pointer_to_nothing_is_told_with_the_way_out(
     versions: Versions, content: bytes, why: str
