@@ -11,14 +11,19 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from predictors.errors import InvalidRequest, PayloadTooLarge, first_fault, known
-from transformers_hem.feedback.records import REQUEST_ID_LENGTH, Feedback, Preferred, key_of
+from transformers_hem.feedback.records import (
+    REQUEST_ID_LENGTH,
+    YEAR_9999,
+    Feedback,
+    Preferred,
+    key_of,
+)
 from transformers_hem.serving.clients import client_of
 
 MOST: Final = 1000  # of one request
 SCALE: Final = (1.0, 5.0)  # of ratings that name none
 _ANSWER: Final = 65_536
 _STEP: Final = 1e-6  # seconds: of one request the last counts, in whatever store it is
-_YEAR_9999: Final = 253_402_300_800.0
 _VERDICTS: Final = ("thumbs", "rating", "correct", "answer", "preferred")
 _WORDS: Final = r"^[^\x00-\x1f\x7f]+$"
 _HASH: Final = r"^[0-9a-f]{16}$"  # of a client, as exports have it
@@ -179,7 +184,7 @@ def _time(at: float | str | None, number: int) -> float | None:
         seconds = _utc(at) if isinstance(at, str) else at
     except (ValueError, OverflowError, OSError):
         seconds = math.nan
-    if not 0 <= seconds < _YEAR_9999:
+    if not 0 <= seconds < YEAR_9999:
         raise InvalidRequest(
             f"feedback[{number}].at: must be a time, as 2026-11-29T12:00:00Z or seconds since "
             f"1970, not {at!r:.40}"

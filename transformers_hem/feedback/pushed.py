@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from predictors.contract import is_number
 from predictors.errors import InvalidRequest, PayloadTooLarge, first_fault
 from transformers_hem.feedback.keeping import Unit
-from transformers_hem.feedback.records import Decided, Feedback, as_row
+from transformers_hem.feedback.records import YEAR_9999, Decided, Feedback, as_row
 from transformers_hem.feedback.tables import DECISIONS, FEEDBACK
 
 R = TypeVar("R", Decided, Feedback)
@@ -27,6 +27,9 @@ _FIELDS: Final = {
 _DECISIONS: Final = TypeAdapter(list[Decided])
 _FEEDBACK: Final = TypeAdapter(list[Feedback])
 _TEXTS: Final = ("query", "answer")
+_NAMED: Final = ("key", "origin", "request_id")
+_SHARES: Final = ("shadow_share", "score", "rating", "edge_score", "cloud_score")
+_TIMES: Final = ("at", "said_at")
 
 
 def pushed_body(decisions: Sequence[Decided], feedback: Sequence[Feedback]) -> bytes:
@@ -69,9 +72,7 @@ def _records(
         _check_lengths(name, number, row)
         if row.get("features") is not None:
             row["features"] = _bytes(row["features"], f"{name}[{number}].features")
-        propensity = row.get("propensity", 1)
-        if not (is_number(propensity) and 0 < propensity <= 1):
-            raise InvalidRequest(f"{name}[{number}].propensity: must be above 0, and at most 1")
+        _check_values(f"{name}[{number}]", row)
         for text in () if keeps_text else _TEXTS:
             if text in row:
                 row[text] = None
@@ -81,6 +82,24 @@ def _records(
         where, message, _ = first_fault(error)
         index, _, field = where.partition(".")
         raise InvalidRequest(f"{name}[{index}].{field}: {message}") from None
+
+
+def _check_values(where: str, row: Mapping[str, Any]) -> None:
+    """What no server of ours can have kept would end a retraining, or a report, much later."""
+    for field in _NAMED:
+        if row.get(field) == "":
+            raise InvalidRequest(f"{where}.{field}: is empty")
+    propensity = row.get("propensity", 1)
+    if not (is_number(propensity) and 0 < propensity <= 1):
+        raise InvalidRequest(f"{where}.propensity: must be above 0, and at most 1")
+    for field in _SHARES:
+        value = row.get(field)
+        if value is not None and not (is_number(value) and 0 <= value <= 1):
+            raise InvalidRequest(f"{where}.{field}: must be from 0 to 1")
+    for field in _TIMES:
+        value = row.get(field)
+        if value is not None and not (is_number(value) and 0 <= value < YEAR_9999):
+            raise InvalidRequest(f"{where}.{field}: must be seconds since 1970")
 
 
 def _check_lengths(name: str, number: int, row: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ KEY_BYTES: Final = 16
 NAME_LENGTH: Final = 128  # of algorithms, models, and so on
 CHAT: Final = "chat"  # ways
 V2: Final = "v2"
+YEAR_9999: Final = 253_402_300_800.0  # a time is before it
 
 
 @dataclass(frozen=True, slots=True)

@@ -335,8 +335,17 @@ async def test_records_of_another_server_are_checked(place: Place) -> None:
             ("decisions", "unheard", 1),
             ("decisions", "propensity", 0),
             ("decisions", "propensity", "often"),
+            ("decisions", "shadow_share", 2),
+            ("decisions", "score", -0.1),
+            ("decisions", "at", 1e308),
+            ("decisions", "at", -1),
+            ("decisions", "key", ""),
             ("feedback", "rating", "high"),
+            ("feedback", "rating", 7),
+            ("feedback", "edge_score", -3),
+            ("feedback", "said_at", 1e308),
             ("feedback", "request_id", None),
+            ("feedback", "request_id", ""),
         ):
             bad = orjson.loads(orjson.dumps(good))
             bad[name][0][field] = value
