@@ -2,13 +2,13 @@
 
 import json
 import os
+import re
 import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 AT_ONCE: Final = 500  # of a file, in one request
+AT_ONCE_BYTES: Final = 2**20  # servers refuse larger ones, by 8 MiB unless told otherwise
 # What a queue is for: perhaps it arrived, and its key makes that harmless.
 _LATER: Final = (Cause.UNREACHABLE, Cause.TIMEOUT, Cause.SERVER_ERROR, Cause.THROTTLED)
 GATEWAY: Final = "http://127.0.0.1:8180"  # of `hem up`
@@ -121,7 +122,7 @@ def send(
     said = {name: value for name, value in one.items() if value is not None}
     if (data is None) == (not said):
         raise ConfigurationError("give a request's id and what you say of it, or --data FILE")
-    rows = [said] if data is None else list(_rows(data))
+    lines, rows = ([0], [said]) if data is None else _rows(data)
     if client is not None:
         rows = [row if "client_hash" in row else {"client": client, **row} for row in rows]
     if queue is not None:
@@ -136,6 +137,8 @@ def send(
     try:
         _called(url, key_file, work)
     except UpstreamError as error:
+        if data is not None and error.answered == HTTPStatus.BAD_REQUEST:
+            raise ConfigurationError(_refused(str(error), data, lines, len(told))) from None
         if queue is None or error.cause not in _LATER:
             raise
         _queue(rows[len(told) :], queue)
@@ -305,10 +308,21 @@ async def _sent(client: "FeedbackClient", rows: Sequence[Mapping[str, Any]]) -> 
     return list(told["feedback"])
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+def _rows(path: Path) -> tuple[list[int], list[dict[str, Any]]]:
+    """And the lines they stand on. Raises ConfigurationError."""
     from predictors.jsonl import read_rows
 
-    return (row for _, row in read_rows(path))
+    numbered = list(read_rows(path))
+    return [line for line, _ in numbered], [row for _, row in numbered]
+
+
+def _refused(why: str, path: Path, lines: Sequence[int], kept: int) -> str:
+    """The server counts from where a request began; who reads this looks into the file."""
+    found = re.search(r"feedback\[(\d+)\]", why)
+    number = kept + int(found[1]) if found else kept
+    line = lines[min(number, len(lines) - 1)]
+    before = f"; the {kept} before line {lines[kept]} are kept" if kept else "; nothing was kept"
+    return f"{path}, line {line}: {why}{before}"
 
 
 def _named(row: dict[str, Any]) -> dict[str, Any]:
@@ -335,8 +349,17 @@ def _queue(rows: Iterable[dict[str, Any]], path: Path) -> None:
 
 
 def _batched(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    left = iter(rows)
-    while some := list(islice(left, AT_ONCE)):
+    """As many as one request may have, by number and by bytes."""
+    some: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        bytes_ = len(json.dumps(row))
+        if some and (len(some) == AT_ONCE or size + bytes_ > AT_ONCE_BYTES):
+            yield some
+            some, size = [], 0
+        some.append(row)
+        size += bytes_
+    if some:
         yield some
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -94,6 +95,30 @@ def test_who_sends_more_than_is_taken_waits_and_goes_on(tmp_path: Path) -> None:
         assert sizes == [500, 1, 1]
         run(*words, "--queue", str(queue))  # which is refused for another reason
     assert sizes[3:] == [500] and len(queue.read_text().splitlines()) == 501
+
+
+@pytest.mark.parametrize("fault", [{"rating": 9}, {"at": "soon"}, {"thumbs": "sideways"}])
+def test_the_line_of_a_file_is_named_and_what_stood_before_its_request_is_kept(
+    url: str, tmp_path: Path, fault: dict[str, Any]
+) -> None:
+    rows = [{"request_id": f"f{i}", "thumbs": "up", "key": f"f{i}{fault}"} for i in range(600)]
+    rows[555] |= fault
+    file = tmp_path / "said.jsonl"
+    file.write_text("\n" + "".join(f"{json.dumps(row)}\n" for row in rows))
+    with pytest.raises(ConfigurationError) as raised:
+        run("send", "--data", str(file), "--url", url)
+    assert f"{file}, line 557: " in str(raised.value) and "the 500 before line 502" in str(raised)
+    del rows[555]
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert "500 there already" in run("send", "--data", str(file), "--url", url)
+
+
+def test_long_answers_are_sent_in_requests_that_servers_take(url: str, tmp_path: Path) -> None:
+    """All of them in one request would be 12 MB."""
+    file = tmp_path / "said.jsonl"
+    rows = [{"request_id": f"l{i}", "answer": "long " * 12_000} for i in range(200)]
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert run("send", "--data", str(file), "--url", url).startswith("200 kept\n")
 
 
 def test_bad_input_is_named(url: str, tmp_path: Path) -> None:
