@@ -14,6 +14,7 @@ from transformers_hem.feedback.recorder import Recorder
 from transformers_hem.feedback.room import Retention
 from transformers_hem.feedback.routes import FeedbackRoutes
 from transformers_hem.feedback.shadow import Shadow
+from transformers_hem.feedback.steady import SteadyClock
 from transformers_hem.feedback.writer import Writer
 from transformers_hem.labels.scorers.options import make_scorer
 from transformers_hem.reload.in_force import Current
@@ -25,7 +26,7 @@ class Collecting:
         """Begins to open the store, in a thread: a server answers without it. Raises
         ConfigurationError for a scorer that there is not."""
         keeps_text = settings.feedback_text == "on"
-        retention = Retention(settings.feedback_days, settings.feedback_rows)
+        retention = Retention(settings.feedback_days, settings.feedback_rows, SteadyClock().now)
 
         def open_it(create: bool) -> Database:
             return open_database(place, settings.feedback_sync, create=create)

@@ -1,6 +1,7 @@
 """Makes room in a store: what is too old or too much goes, and what somebody asks to forget."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,16 +18,17 @@ _TABLES: Final = (FEEDBACK, DECISIONS)
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long, and how many: of decisions and of feedback each."""
+    """How long, and how many: of decisions and of feedback each. `now`: by which clock."""
 
     days: float
     rows: int
+    now: Callable[[], float] = time.time
 
     def tidy(self, database: Database) -> bool:
         """Whether there may be more to do. Raises what `transaction` raises."""
-        again = False
+        again, oldest = False, self.now() - self.days * DAY
         for table in _TABLES:
-            old = self._delete(database, table, table.c.at < time.time() - self.days * DAY, "age")
+            old = self._delete(database, table, table.c.at < oldest, "age")
             with database.transaction() as connection:
                 last = connection.execute(
                     select(table.c.id).order_by(table.c.id.desc()).offset(self.rows).limit(1)
