@@ -11,10 +11,10 @@ from transformers_hem.calibration.config import CalibratedConfig
 from transformers_hem.labels.labels import Labels
 from transformers_hem.routers.directory import new_directory, write_config
 from transformers_hem.routers.fingerprints import write_fingerprints
-from transformers_hem.routers.fitting import OutOfFold
 from transformers_hem.routers.targets import require_learnable
 
 if TYPE_CHECKING:
+    from transformers_hem.routers.fitting import OutOfFold
     from transformers_hem.routers.linear.texts import Reading
 
 Metrics = dict[str, float | int | str]
@@ -57,7 +57,7 @@ class Learner(ABC):
     """
 
     Parameters: ClassVar[type[AlgorithmParameters]] = AlgorithmParameters
-    out_of_fold: OutOfFold | None = None
+    out_of_fold: "OutOfFold | None" = None
     reading: "Reading | None" = None
 
     def __init__(self, parameters: AlgorithmParameters) -> None:  # noqa: B027 - many have none
