@@ -93,6 +93,6 @@ async def test_32_concurrent_requests_are_decided_in_order_while_health_answers(
     decided = re.findall(r"id='turn-(\d+)'", server.log.read_text())
     places = [abs(place - int(number)) for place, number in enumerate(decided)]
     assert len(places) == 32
-    # Requests that arrive together may be read from their sockets in another order, on a busy machine
-    # one of them late. Drawn at random they would be 10.7 places off, the last one first 16.
+    # Requests that arrive together may be read from their sockets in another order, one of them
+    # late on a busy machine. Drawn at random they would be 10.7 places off, the last one first 16.
     assert sum(places) / 32 <= 4
