@@ -95,7 +95,7 @@ def send(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Where the server can't be reached: keep it there, for --data later.",
+            help="Where the server can't be reached, or fails: keep it there, for --data later.",
             show_default=False,
         ),
     ] = None,

@@ -1,7 +1,9 @@
 """`hem feedback` against a server."""
 
 import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -46,6 +48,25 @@ def test_a_file_is_sent_and_what_was_queued_counts_once(url: str, tmp_path: Path
         run("send", f"q{number}", "--rating", "4", "--queue", str(queue), "--url", nobody)
     assert run("send", "--data", str(queue), "--url", url).startswith("2 kept\n")
     assert run("send", "--data", str(queue), "--url", url).startswith("2 there already\n")
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_what_a_server_that_fails_did_not_keep_is_queued(status: int, tmp_path: Path) -> None:
+    class Failing(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(status)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+    server = HTTPServer(("127.0.0.1", 0), Failing)
+    Thread(target=server.serve_forever, daemon=True).start()
+    queue, url = tmp_path / "queue.jsonl", f"http://127.0.0.1:{server.server_port}"
+    try:
+        run("send", "q1", "--rating", "4", "--queue", str(queue), "--url", url)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert json.loads(queue.read_text())["request_id"] == "q1"
 
 
 def test_a_queue_that_ends_in_half_a_line_keeps_what_comes_next(url: str, tmp_path: Path) -> None:
