@@ -12,6 +12,7 @@ from inferencegraph.cli import main
 from tests.conftest import StartServer
 from transformers_hem.gateway.page.curve import about_threshold
 from transformers_hem.routers.training import train
+from transformers_hem.serving.promised import promised_by
 from transformers_hem.serving.settings import HEMSettings, build_decider
 
 
@@ -75,18 +76,20 @@ def test_hem_serves_the_threshold_that_was_calibrated(
 def test_the_page_shows_what_was_promised_until_another_threshold_is_set(
     trained: Path, router: Path, tmp_path: Path
 ) -> None:
-    def shown(**settings: float) -> dict[str, Any]:
-        return about_threshold(build_decider(HEMSettings(router=str(router), **settings)))
+    def shown(**settings: float) -> tuple[dict[str, Any], str | None]:
+        decider = build_decider(HEMSettings(router=str(router), **settings))
+        promised = promised_by(decider)
+        return about_threshold(decider), promised.promise if promised else None
 
-    before = shown()
-    assert before["promise"] is None and before["curve"]["of"] == "training"
+    before, promise = shown()
+    assert promise is None and before["curve"]["of"] == "training"
     assert before["run"] == (
         f"hem calibrate --router {router} --data LABELS.jsonl --edge-ratio 0.6"
     )
     data = trained / "held-out.jsonl"
     assert calibrate(router, data, "--max-quality-loss", "0.1") == 0
-    after = shown()
-    assert "a quality loss against cloud-only of at most 0.1" in after["promise"]
+    after, promise = shown()
+    assert promise is not None and "a quality loss against cloud-only of at most 0.1" in promise
     assert (after["curve"]["of"], after["curve"]["rows"], after["run"]) == (
         "calibration",
         600,
@@ -94,11 +97,11 @@ def test_the_page_shows_what_was_promised_until_another_threshold_is_set(
     )
     assert after["curve"]["quality"][0] == 1.0
     assert after["threshold"] in after["curve"]["thresholds"]
-    by_hand = shown(threshold=0.25)
-    assert by_hand["threshold"] == 0.25 and by_hand["promise"] is None and by_hand["run"]
+    by_hand, promise = shown(threshold=0.25)
+    assert by_hand["threshold"] == 0.25 and promise is None and by_hand["run"]
     unlabelled = write(tmp_path / "queries.jsonl", [{"query": row["query"]} for row in table(2)])
     assert calibrate(router, unlabelled, "--edge-ratio", "0.5") == 0
-    assert shown()["curve"]["quality"] is None
+    assert shown()[0]["curve"]["quality"] is None
 
 
 def test_a_running_hem_says_the_calibrated_threshold(
