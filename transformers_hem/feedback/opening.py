@@ -8,10 +8,10 @@ from transformers_hem.feedback.place import Place
 
 
 def open_database(place: Place, sync: Sync = "normal", *, create: bool = True) -> Database:
-    """`create`: a file that is not there. Raises Unusable, ConfigurationError where it is no store
-    of ours, OSError, SQLAlchemyError."""
+    """`create`: a file, or tables, where there are none. Raises Unusable, ConfigurationError where
+    it is no store of ours, OSError, SQLAlchemyError."""
     if place.path is None:
-        return postgresql.PostgreSQL(place.url)
+        return postgresql.PostgreSQL(place.url, create=create)
     return sqlite.SQLite(place.path, sync, create=create)
 
 

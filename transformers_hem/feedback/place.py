@@ -1,6 +1,7 @@
 """Where a store is, by what HEM_FEEDBACK_STORE says."""
 
 import importlib.util
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,7 +12,15 @@ from predictors.upstream.redaction import shown_url
 
 INSTALL: Final = "pip install 'kserve-hem[feedback]'"
 POSTGRESQL: Final = ("postgresql", "postgres", "postgresql+psycopg")
+URL: Final = "postgresql://USER:PASSWORD@HOST/DATABASE"
 _NEEDS: Final = ("sqlalchemy", "alembic")
+# What is no file's name: a URL without its slashes, or words as other clients of PostgreSQL take
+# them. As a file it would be made, and shown, with the password in its name.
+_MEANT: Final = re.compile(r"postgres\w*(\+\w+)?:(?!//)|(?=.*\b(dbname|password)\s*=)\w+\s*=", re.I)
+_PARTS: Final = (
+    "its port must be a number, and of user and password write / as %2F, : as %3A, @ as %40, "
+    "# as %23, ? as %3F, [ as %5B"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +38,15 @@ class Place:
 
 def read_place(text: str, named: str = "HEM_FEEDBACK_STORE") -> Place:
     """Raises ConfigurationError, which begins with `named`."""
+    text = text.strip()  # a Secret that was made of a file has the end of its line, too
+    if not text:
+        raise ConfigurationError(f"{named} is empty: name a file, for SQLite, or postgresql://...")
+    if _MEANT.match(text):
+        raise ConfigurationError(f"{named} must be {URL}, or a file, for SQLite")
     scheme, separator, rest = text.partition("://")
     if not separator or scheme == "sqlite":
         path = Path(rest.removeprefix("/") if separator else text).absolute()
-        if path.is_dir():
+        if _is_folder(path, named):
             raise ConfigurationError(f"{named} {text!r} is a folder: name a file in it")
         return Place(path, f"sqlite:///{path}", str(path))
     if scheme not in POSTGRESQL:
@@ -41,14 +55,24 @@ def read_place(text: str, named: str = "HEM_FEEDBACK_STORE") -> Place:
         )
     try:
         parts = urlsplit(text)
+        if parts.netloc.count("@") > 1:  # some would take a part of the password for the host
+            raise ValueError
         named_database = parts.path.strip("/") and (parts.port or True)
-    except ValueError as error:
-        raise ConfigurationError(f"{named}: {error}") from None
+    except ValueError:  # whose words may have a part of the password
+        raise ConfigurationError(f"{named} {shown_url(text)!r} is no URL: {_PARTS}") from None
     if not named_database:
         raise ConfigurationError(
-            f"{named} {shown_url(text)!r} names no database: postgresql://USER@HOST/DATABASE"
+            f"{named} {shown_url(text)!r} names no database, as {URL}; {_PARTS}"
         )
     return Place(None, f"postgresql+psycopg://{rest}", shown_url(text))
+
+
+def _is_folder(path: Path, named: str) -> bool:
+    """Raises ConfigurationError where nobody may look there."""
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise ConfigurationError(f"{named} {path} can't be read: {error.strerror}") from None
 
 
 def require_installed(place: Place) -> None:

@@ -1,19 +1,21 @@
 """Reads what was kept: decisions with what was said of them, and rows to train on."""
 
 import base64
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any, Final, Literal, TypeVar
 
-from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy import Connection, Engine, Row, case, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from predictors.contract import EDGE
-from predictors.errors import first_line
+from predictors.errors import ConfigurationError, first_line
 from transformers_hem.algorithms.base import Route
 from transformers_hem.feedback.faults import Unusable
+from transformers_hem.feedback.migrations import is_current
 from transformers_hem.feedback.opening import reading_engine
 from transformers_hem.feedback.place import Place
 from transformers_hem.feedback.records import Decided, Feedback
@@ -94,13 +96,50 @@ def reading(place: Place) -> Iterator[Connection]:
     also for what goes wrong inside."""
     engine = reading_engine(place)
     try:
-        with engine.connect() as connection:
+        with _connected(engine) as connection:
+            _require_current(connection, place)
             yield connection
     except SQLAlchemyError as error:
-        why = first_line(getattr(error, "orig", None) or error)
-        raise Unusable(f"the store {place.shown}: {why}") from None
+        raise Unusable(f"the store {place.shown}: {_why(error, place)}") from None
     finally:
         engine.dispose()
+
+
+def _why(raised: SQLAlchemyError, place: Place) -> str:
+    fault = getattr(raised, "orig", None) or raised
+    why = first_line(fault)
+    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+    if place.path is None or code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        return why
+    try:
+        place.path.open("rb").close()
+    except OSError as error:
+        return f"{why}: {error.strerror}"
+    return (
+        f"{why}: also to read it SQLite writes {place.path.name}-shm beside it, which it can't in "
+        "this folder as this user; read a copy that lies elsewhere"
+    )
+
+
+def _connected(engine: Engine) -> Connection:
+    """Raises Unusable, SQLAlchemyError."""
+    try:
+        return engine.connect()
+    except ConfigurationError as error:
+        raise Unusable(str(error)) from None
+
+
+def _require_current(connection: Connection, place: Place) -> None:
+    """Raises Unusable."""
+    try:
+        current = is_current(connection)
+    except ConfigurationError as error:
+        raise Unusable(f"the store {place.shown}: {error}") from None
+    if not current:
+        raise Unusable(
+            f"{place.shown} has no tables of this version of HEM: a server makes them when it is "
+            "started with this store"
+        )
 
 
 def quality_of(said: Feedback) -> float | None:

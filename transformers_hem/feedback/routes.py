@@ -11,9 +11,9 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 from fastapi import FastAPI, Request
@@ -35,14 +35,19 @@ from transformers_hem.gateway.callers import ANONYMOUS
 from transformers_hem.gateway.keys import Keys
 from transformers_hem.serving.clients import client_of
 
+T = TypeVar("T")
+
 PATH: Final = "/feedback"
 RECORDS: Final = f"{PATH}/records"
 EXPORT: Final = f"{PATH}/export"
 IDEMPOTENCY: Final = "idempotency-key"
-SECONDS: Final = 10.0  # for one answer
+SECONDS: Final = 10.0  # until who sends feedback is told that it may not be kept
+ADMIN_SECONDS: Final = 25.0  # until an admin is told so; `hem feedback` waits for 30
 _MOST_KEY: Final = 128
 _KIND: Final = attrgetter("feedback.source", "state")
 _AHEAD_SECONDS: Final = 5.0  # a client's clock that is further ahead is told so
+_KEEPING: Final = "it is not known whether this is kept; send it again, with the same keys"
+_FORGETTING: Final = "it is not known whether all of it is forgotten; send it again later"
 _REASONS: Final = {
     **{400: "invalid", 413: "invalid", 401: "denied", 403: "denied"},
     **{409: "conflict", 429: "rate_limited"},
@@ -114,7 +119,7 @@ class FeedbackRoutes:
     async def tell(self, request: Request) -> Response:
         try:
             self._keys().check_admin(request.headers)
-            found = await self._writer.work(counted)
+            found = await _in_time(self._writer.work(counted), ADMIN_SECONDS, "ask again later")
         except HEMError as error:
             return refused(error)
         return _answered({"store": self._place.shown, "text": self._keeps_text, **found})
@@ -141,7 +146,8 @@ class FeedbackRoutes:
             self._keys().check_admin(request.headers)
             what = _forgetting(request.query_params, self._client_header)
             while True:
-                counts = await self._writer.work(what.forget)
+                work = self._writer.work(what.forget)
+                counts = await _in_time(work, ADMIN_SECONDS, _FORGETTING)
                 sums = {name: sums.get(name, 0) + counts.get(name, 0) for name in counts | sums}
                 if not any(counts.values()):
                     return _answered({"deleted": sums})
@@ -150,19 +156,21 @@ class FeedbackRoutes:
 
     async def _kept(self, unit: Unit) -> Done:
         """Raises HEMError."""
-        try:
-            async with asyncio.timeout(SECONDS):
-                done = await self._writer.keep(unit)
-        except TimeoutError:
-            raise Unusable(
-                f"the store did not answer within {SECONDS:g} s, so it is not known whether this "
-                "is kept: send it again, with the same keys"
-            ) from None
+        done = await _in_time(self._writer.keep(unit), SECONDS, _KEEPING)
         for (source, state), count in Counter(map(_KIND, done.kept)).items():
             metrics.FEEDBACK.labels(source, state).inc(count)
         unknown = sum(not kept.known and kept.state != "duplicate" for kept in done.kept)
         metrics.UNKNOWN.inc(unknown)
         return done
+
+
+async def _in_time(work: Awaitable[T], seconds: float, otherwise: str) -> T:
+    """Raises Unusable where the store takes longer, and what `work` raises."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError:
+        raise Unusable(f"the store did not answer within {seconds:g} s: {otherwise}") from None
 
 
 def refused(error: HEMError) -> Response:

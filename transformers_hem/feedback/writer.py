@@ -80,6 +80,7 @@ class Writer:
         self._database: Database | None = None
         self._opened = False
         self._why = "the store is not open yet"
+        self._full = ""  # why no room is made
         self._try_at = 0.0
         self._tidy_at = time.monotonic() + TIDY_SECONDS / 10
         self._next_at = 0.0
@@ -140,13 +141,15 @@ class Writer:
             for job in jobs:
                 if job.work is not None:
                     self._do(job, job.work)
-            self._make_room()
+            if going:
+                self._make_room()
         self._let_go()
 
     def _next(self) -> tuple[list[_Job], bool]:
         """Those that wait, and none where notes have waited long enough. False behind the last."""
         jobs: list[_Job] = []
-        until = time.monotonic() + (AGAIN_SECONDS if self._late else TIDY_SECONDS)
+        again = self._late or self._database is None
+        until = time.monotonic() + (AGAIN_SECONDS if again else TIDY_SECONDS)
         size = 0
         while size < MOST_AT_ONCE:
             try:
@@ -231,6 +234,9 @@ class Writer:
         return result
 
     def _do(self, job: _Job, work: Callable[[Database], Any]) -> None:
+        """Nobody waits for it any more where the store has not answered for long."""
+        if job.answer.done():
+            return
         result: Any
         try:
             database = self._ready()
@@ -241,17 +247,25 @@ class Writer:
         except HEMError as error:
             result = self._unusable(error) if isinstance(error, Unusable) else error
         except Exception as error:
-            result = self._unusable(error)
+            result = self._failed(error)
         _answer([job], [result])
 
     def _make_room(self) -> None:
+        """Now and then, and opens a store that is well again, also where nobody asks anything."""
+        with suppress(HEMError):
+            self._ready()
         if self._tidy is None or time.monotonic() < self._tidy_at or self._database is None:
             return
         again = False
         try:
             again = self._tidy(self._database)
         except Exception as error:
-            self._unusable(error)
+            why = str(self._failed(error))
+            if why != self._full:
+                logger.error("feedback: what is too old is not deleted: %s", why)
+            self._full = why
+        else:
+            self._full = ""
         self._tidy_at = time.monotonic() + (AGAIN_SECONDS if again else TIDY_SECONDS)
 
     def _make_notes(self) -> None:
@@ -289,12 +303,18 @@ class Writer:
         self._why = ""
         metrics.UP.set(1)
 
+    def _failed(self, error: Exception) -> Unusable:
+        """Of what is no writing of records: these may be kept all the same, as where a right is
+        missing."""
+        if isinstance(error, DBAPIError) and self._lives(error):
+            return Unusable(_why(error))
+        return self._unusable(error)
+
     def _unusable(self, error: Exception) -> Unusable:
         """One line of the log for many, and the store is opened anew where it has to be."""
         if not isinstance(error, (SQLAlchemyError, OSError, HEMError)):
             logger.error("feedback: %s", type(error).__name__, exc_info=error)
-        told = error if not isinstance(error, DBAPIError) or error.orig is None else error.orig
-        why = str(error) if isinstance(error, HEMError) else f"the store: {first_line(told)}"
+        why = _why(error)
         if not (isinstance(error, DBAPIError) and self._lives(error)):
             self._let_go()
             self._try_at = time.monotonic() + AGAIN_SECONDS
@@ -312,6 +332,11 @@ class Writer:
         if database is not None:
             with suppress(SQLAlchemyError, OSError):
                 database.close()
+
+
+def _why(error: Exception) -> str:
+    told = error if not isinstance(error, DBAPIError) or error.orig is None else error.orig
+    return str(error) if isinstance(error, HEMError) else f"the store: {first_line(told)}"
 
 
 def _answer(jobs: Sequence[_Job], results: Sequence[Any]) -> None:

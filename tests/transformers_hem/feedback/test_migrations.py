@@ -9,6 +9,9 @@ from sqlalchemy import text
 from predictors.errors import ConfigurationError
 from tests.transformers_hem.feedback.conftest import Opens
 from transformers_hem.feedback import migrations
+from transformers_hem.feedback.faults import Unusable
+from transformers_hem.feedback.place import Place
+from transformers_hem.feedback.reading import reading
 from transformers_hem.feedback.tables import METADATA
 
 
@@ -24,10 +27,22 @@ def test_the_last_migration_is_the_one_that_is_looked_for() -> None:
     assert ScriptDirectory(folder).get_current_head() == migrations.HEAD
 
 
-def test_a_store_of_a_newer_version_is_refused_with_both_versions(opens: Opens) -> None:
+def test_a_store_of_a_newer_version_is_refused_with_both_versions(
+    opens: Opens, place: Place
+) -> None:
     database = opens()
     with database.transaction() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
-    with pytest.raises(ConfigurationError, match=r"version 9999.*knows " + migrations.HEAD):
+    told = r"version 9999.*knows " + migrations.HEAD
+    with pytest.raises(ConfigurationError, match=told):
         opens()
+    with pytest.raises(Unusable, match=told), reading(place):
+        pass
+
+
+def test_who_reads_a_store_that_no_server_has_made_is_told_so(place: Place) -> None:
+    if place.path is not None:
+        place.path.touch()
+    with pytest.raises(Unusable, match="has no tables of this version"), reading(place):
+        pass

@@ -7,15 +7,20 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from predictors.errors import ConfigurationError
+from predictors.errors import ConfigurationError, HEMError
 from tests.soak.full_disk import full_disk
 from tests.transformers_hem.feedback.records import decided, said
+from tests.waiting import eventually
 from transformers_hem.feedback.faults import Unusable
 from transformers_hem.feedback.keeping import Unit
+from transformers_hem.feedback.lock import Lock
 from transformers_hem.feedback.opening import open_database
 from transformers_hem.feedback.place import read_place
 from transformers_hem.feedback.reading import examples, reading
@@ -63,6 +68,25 @@ async def test_a_second_process_is_refused_with_the_reason_until_the_first_ends(
     await kept_in_time(second, pair("r2"))
     await asyncio.to_thread(second.close)
     assert requests_in(path) == {"r1", "r2"}
+
+
+async def test_a_server_that_nobody_asks_takes_the_file_as_soon_as_it_is_free(path: Path) -> None:
+    first = writer_of(path)
+    await first.keep(pair("r1"))
+    second = writer_of(path)
+    with pytest.raises(Unusable, match="another process"):
+        await second.keep(pair("r2"))
+    await asyncio.to_thread(first.close)
+
+    def is_taken() -> bool:
+        try:
+            Lock(path).close()
+        except Unusable:
+            return True
+        return False
+
+    await asyncio.to_thread(eventually, is_taken)
+    await asyncio.to_thread(second.close)
 
 
 async def test_a_locked_file_refuses_and_is_written_again_afterwards(path: Path) -> None:
@@ -178,6 +202,36 @@ def test_a_damaged_file_is_refused_with_the_reason(path: Path) -> None:
         await asyncio.to_thread(writer.close)
 
     asyncio.run(keeps())
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """In it files are opened as by a user who owns none."""
+    if (before := os.geteuid()) == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+def test_who_may_not_write_beside_a_file_is_told_how_it_can_be_read() -> None:
+    def told() -> str:
+        with nobody(), pytest.raises(HEMError) as refused, reading(read_place(str(path))):
+            pass
+        return str(refused.value)
+
+    with tempfile.TemporaryDirectory() as folder:  # that others may look into
+        path = Path(folder) / "feedback.db"
+        open_database(read_place(str(path))).close()
+        path.chmod(0o444)
+        Path(folder).chmod(0o555)
+        assert "SQLite writes feedback.db-shm beside it" in told()
+        path.chmod(0)
+        assert told().endswith("unable to open database file: Permission denied")
+        Path(folder).chmod(0)
+        assert told().endswith("can't be read: Permission denied")
+        Path(folder).chmod(0o755)
 
 
 def test_the_settings_of_a_server_without_feedback_import_no_sqlalchemy() -> None:

@@ -16,10 +16,15 @@ TABLE: Final = "alembic_version"
 _MUTEX: Final = threading.Lock()  # what Alembic works on is global
 
 
+def are_made(connection: Connection) -> bool:
+    """Whether there are tables of ours, of whichever version."""
+    return inspect(connection).has_table(TABLE)
+
+
 def is_current(connection: Connection) -> bool:
     """Alembic is imported only where it has something to do. Raises ConfigurationError for a store
     of a newer version."""
-    if not inspect(connection).has_table(TABLE):
+    if not are_made(connection):
         return False
     found = connection.execute(text(f"SELECT version_num FROM {TABLE}")).scalar()
     if found is not None and str(found) > HEAD:
