@@ -34,6 +34,7 @@ from transformers_hem.feedback.whole import (
     BUSY_SECONDS,
     refuse_others,
     require_whole,
+    require_writable,
     uri_of,
 )
 
@@ -53,6 +54,7 @@ class SQLite(Database):
         """`create`: where it is not there. Raises Unusable, ConfigurationError, OSError,
         SQLAlchemyError."""
         self._path = path
+        require_writable(path)
         self._lock = Lock(path)
         try:
             new = stamp_of(path) is None

@@ -1,6 +1,7 @@
 """Whether a store's file can be opened at all: it is ours, and it fits its log."""
 
 import logging
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ logger = logging.getLogger("kserve.hem")
 
 APPLICATION: Final = 0x48454D46  # "HEMF", in the header of each file of ours
 BUSY_SECONDS: Final = 2.0
+_EFFECTIVE: Final = os.access in os.supports_effective_ids
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -43,6 +45,15 @@ def require_whole(path: Path, left: Left) -> None:
         f"the store {path} is damaged ({why}): put a copy back in its place, without its -wal and "
         "-shm, or give another path"
     )
+
+
+def require_writable(path: Path) -> None:
+    """SQLite itself opens what it can't write, for reading alone. Raises Unusable."""
+    for each in (path.parent, path):
+        if each.exists() and not os.access(each, os.W_OK, effective_ids=_EFFECTIVE):
+            raise Unusable(
+                f"the store {path}: {each} may not be written by this user, or is read-only"
+            )
 
 
 def _damage(path: Path) -> str:

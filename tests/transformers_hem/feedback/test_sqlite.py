@@ -234,6 +234,22 @@ def test_who_may_not_write_beside_a_file_is_told_how_it_can_be_read() -> None:
         Path(folder).chmod(0o755)
 
 
+def test_a_file_or_a_folder_that_may_not_be_written_is_refused_with_the_reason() -> None:
+    def told() -> str:
+        with nobody(), pytest.raises(Unusable) as refused:
+            open_database(read_place(str(path)))
+        return str(refused.value)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "feedback.db"
+        Path(folder).chmod(0o555)
+        assert told().endswith(f"{folder} may not be written by this user, or is read-only")
+        Path(folder).chmod(0o777)
+        open_database(read_place(str(path))).close()
+        path.chmod(0o444)
+        assert told().endswith(f"{path} may not be written by this user, or is read-only")
+
+
 def test_the_settings_of_a_server_without_feedback_import_no_sqlalchemy() -> None:
     code = (
         "import sys, transformers_hem.serving.settings, transformers_hem.feedback.build, "
