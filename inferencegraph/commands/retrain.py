@@ -55,7 +55,7 @@ def retrain(
     from transformers_hem.versions.folder import Versions
 
     _require_one(add, first, rollback, version, check, versions)
-    folder = Versions.at(router)
+    folder = Versions.at(router, make=not (versions or check))
     if add is not None:
         retraining.add(folder, add, first, keep, as_json)
     elif rollback:

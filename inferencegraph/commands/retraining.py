@@ -1,6 +1,7 @@
 """What `hem retrain` does, and how it tells it."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,10 @@ def retrain(wanted: Wanted, report: Path | None, as_json: bool) -> None:
     console = Console(stderr=True)
     with logged(console), console.status("") as status:
         outcome = run(wanted, lambda doing: status.update(doing))
-    written = write_report(wanted.folder, outcome, report)
+    try:
+        written = write_report(wanted.folder, outcome, report)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{_sentences(outcome)[-1]}; but {error}") from error
     told = {**outcome.as_json(), "report": str(written)}
     _tell(told, [*_sentences(outcome), f"report: {written}"], as_json)
     if outcome.result == "failed":
@@ -106,6 +110,10 @@ def check(versions: Versions, store: str, dry_run: bool, as_json: bool) -> int:
 
     found = look(versions, store, dry_run)
     _tell(found.as_json(), [found.sentence()], as_json)
+    if found.untold and found.kept:
+        raise ConfigurationError(found.untold)
+    if found.untold:
+        print(found.untold, file=sys.stderr)
     return 0 if found.kept else 1
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from inferencegraph.retraining.page import page
+from predictors.errors import ConfigurationError
 from transformers_hem.retraining.outcome import Outcome
 from transformers_hem.versions.disk import writable, write_whole
 from transformers_hem.versions.folder import Versions
@@ -20,8 +21,12 @@ def write_report(folder: Path, outcome: Outcome, copy: Path | None) -> Path:
     """The page's path. Raises ConfigurationError."""
     content = page(outcome, Versions(folder)).encode()
     place = _new(folder / REPORTS, outcome.at)
-    write_whole(place / PAGE, content)
-    write_whole(place / FACTS, json.dumps(outcome.as_json(), indent=2).encode() + b"\n")
+    try:
+        write_whole(place / PAGE, content)
+        write_whole(place / FACTS, json.dumps(outcome.as_json(), indent=2).encode() + b"\n")
+    except ConfigurationError:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
     if copy is not None:
         write_whole(copy, content)
     _delete_oldest(folder / REPORTS)

@@ -12,9 +12,11 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from predictors.errors import ConfigurationError, first_line
 from transformers_hem.feedback.database import Database
 from transformers_hem.feedback.faults import Unusable
 from transformers_hem.feedback.migrations import are_made, is_current, migrate
+from transformers_hem.feedback.place import INSTALL
 
 # A name for the advisory lock of those who make tables: "HEMF".
 LOCK: Final = 0x48454D46
@@ -78,8 +80,15 @@ class PostgreSQL(Database):
 
 
 def engine_of(url: str, silent: float = READ_SECONDS, options: str = "") -> Engine:
-    """`options` are PostgreSQL's; those that the URL names come behind them, and count."""
-    engine = create_engine(url, poolclass=NullPool)
+    """`options` are PostgreSQL's; those that the URL names come behind them, and count. Raises
+    ConfigurationError where psycopg can't be loaded."""
+    try:
+        engine = create_engine(url, poolclass=NullPool)
+    except ImportError as error:  # also where the library that it is made for is not there
+        raise ConfigurationError(
+            f"psycopg can't be loaded, which a store in PostgreSQL needs: {first_line(error)}; "
+            f"try: {INSTALL}"
+        ) from None
 
     @event.listens_for(engine, "do_connect")
     def _connect(dialect: Any, record: Any, given: list[Any], named: dict[str, Any]) -> Any:

@@ -94,7 +94,7 @@ class Example:
 def reading(place: Place) -> Iterator[Connection]:
     """Of a store that another process may write meanwhile. Raises Unusable where it can't be read,
     also for what goes wrong inside."""
-    engine = reading_engine(place)
+    engine = _engine(place)
     try:
         with _connected(engine) as connection:
             _require_current(connection, place)
@@ -103,6 +103,14 @@ def reading(place: Place) -> Iterator[Connection]:
         raise Unusable(f"the store {place.shown}: {_why(error, place)}") from None
     finally:
         engine.dispose()
+
+
+def _engine(place: Place) -> Engine:
+    """Raises Unusable."""
+    try:
+        return reading_engine(place)
+    except (ConfigurationError, SQLAlchemyError) as error:
+        raise Unusable(f"the store {place.shown}: {first_line(error)}") from None
 
 
 def _why(raised: SQLAlchemyError, place: Place) -> str:

@@ -8,6 +8,7 @@ DELETE /feedback          forgets, by request_id, client and before, for an admi
 """
 
 import asyncio
+import logging
 import math
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ from typing import Any, Final, TypeVar
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Send
 
 from predictors.errors import HEMError, InvalidRequest, TooManyRequests
 from predictors.serving.direct import add_posts
@@ -34,6 +36,8 @@ from transformers_hem.feedback.writer import Writer
 from transformers_hem.gateway.callers import ANONYMOUS
 from transformers_hem.gateway.keys import Keys
 from transformers_hem.serving.clients import client_of
+
+logger = logging.getLogger("kserve.hem")
 
 T = TypeVar("T")
 
@@ -138,7 +142,7 @@ class FeedbackRoutes:
             while line := await asyncio.to_thread(next, lines, b""):
                 yield line
 
-        return StreamingResponse(content(), media_type="application/x-ndjson")
+        return Lines(content(), media_type="application/x-ndjson")
 
     async def forget(self, request: Request) -> Response:
         sums: dict[str, int] = {}
@@ -162,6 +166,17 @@ class FeedbackRoutes:
         unknown = sum(not kept.known and kept.state != "duplicate" for kept in done.kept)
         metrics.UNKNOWN.inc(unknown)
         return done
+
+
+class Lines(StreamingResponse):
+    """Some that come one after the other. Where the store fails in the middle the answer has no
+    end, so that nobody takes it for a whole one, and the log has a line."""
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except HEMError as error:
+            logger.error("feedback: an export ends too early: %s", error)
 
 
 async def _in_time(work: Awaitable[T], seconds: float, otherwise: str) -> T:

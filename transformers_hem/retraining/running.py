@@ -83,7 +83,7 @@ def retrain(wanted: Wanted, told: Told = lambda doing: None) -> Outcome:
     versions = Versions.at(wanted.folder)
     with (
         held(wanted.folder, RETRAIN, "a retraining"),
-        tempfile.TemporaryDirectory(prefix="hem-retrain-") as scratch,
+        _scratch() as scratch,
     ):
         return _Retraining(wanted, versions, Path(scratch) / "challenger", Clock(told)).run()
 
@@ -125,7 +125,7 @@ class _Retraining:
             peak_mebibytes=took.ru_maxrss // 1024,
         )
         if not wanted.dry_run:
-            tell(wanted.folder, RETRAINED, outcome.as_json())
+            _tell(wanted.folder, outcome)
         return outcome
 
     def _set(self) -> tuple[Gathered, Rows]:
@@ -259,6 +259,24 @@ class _Retraining:
         found = drift(champion.name, spread, np.where(np.isinf(scores), np.nan, scores))
         index = None if np.isnan(found.index) else round(found.index, 4)
         return {"index": index, "alarm": round(found.alarm, 4), "drifted": found.drifted}
+
+
+def _scratch() -> "tempfile.TemporaryDirectory[str]":
+    """Raises ConfigurationError."""
+    try:
+        return tempfile.TemporaryDirectory(prefix="hem-retrain-")
+    except OSError as error:
+        why = error.strerror or error
+        raise ConfigurationError(f"no temporary folder can be made: {why}; set TMPDIR") from error
+
+
+def _tell(folder: Path, outcome: Outcome) -> None:
+    """Raises ConfigurationError, which says what became of it all the same."""
+    try:
+        tell(folder, RETRAINED, outcome.as_json())
+    except ConfigurationError as error:
+        done = f"version {outcome.version} is in force" if outcome.promoted else "nothing changed"
+        raise ConfigurationError(f"{done}: {outcome.why}; but {error}") from error
 
 
 def _champion(versions: Versions) -> Champion | None:

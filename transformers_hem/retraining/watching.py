@@ -26,13 +26,14 @@ from transformers_hem.versions.told import CHECKED, tell
 @dataclass(frozen=True, slots=True)
 class Check:
     """Of version `version`. `rolled_back_to`: the one that is in force instead; `stuck`: why there
-    is none."""
+    is none. `untold`: why servers don't learn of it."""
 
     version: int
     promised: float | None
     live: Live | None
     rolled_back_to: int | None = None
     stuck: str = ""
+    untold: str = ""
 
     @property
     def kept(self) -> bool:
@@ -79,7 +80,10 @@ def check(versions: Versions, store: str, dry_run: bool) -> Check:
     found = _found(versions, store)
     if not found.kept:
         found = _go_back(versions, found, dry_run)
-    tell(versions.folder, CHECKED, found.as_json())
+    try:
+        tell(versions.folder, CHECKED, found.as_json())
+    except ConfigurationError as error:  # what was found is told all the same, to who asks
+        return replace(found, untold=str(error))
     return found
 
 

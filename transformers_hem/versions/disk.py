@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,12 +19,28 @@ PASSABLE: Final = 0o755
 
 
 @contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """An OSError becomes a ConfigurationError about `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read: {_why(error)}") from error
+
+
+@contextmanager
 def writable(path: Path) -> Iterator[None]:
     """An OSError becomes a ConfigurationError about `path`."""
     try:
         yield
     except OSError as error:
-        raise ConfigurationError(f"{path} can't be written: {error.strerror or error}") from error
+        raise ConfigurationError(f"{path} can't be written: {_why(error)}") from error
+
+
+def _why(error: OSError) -> str:
+    """Of many files that shutil has tried to copy, the first."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        return str(error.args[0][0][-1])
+    return error.strerror or str(error)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -62,12 +78,14 @@ def whole_folder(out: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Deletes what processes that died have left; only who holds the folder's lock may."""
+    """Deletes what processes that died have left, as far as that can be; only who holds the
+    folder's lock may."""
     for left in folder.glob(f"{ASIDE}*"):
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
         else:
-            left.unlink(missing_ok=True)
+            with suppress(OSError):
+                left.unlink()
 
 
 def delete_folder(folder: Path) -> None:

@@ -1,7 +1,9 @@
 """Adds versions, switches between them, and deletes the oldest."""
 
+import logging
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,8 @@ from transformers_hem.versions.locks import SWITCH, SWITCH_SECONDS, held
 from transformers_hem.versions.pointer import How, Pointer, Switch, is_versions, read_pointer
 from transformers_hem.versions.record import Origin, Version, hashes, read_version, require_whole
 
+logger = logging.getLogger("kserve.hem")
+
 KEEP: Final = 10
 PROBE: Final = {"query": "What is the capital of France?"}
 
@@ -28,16 +32,20 @@ class Overtaken(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Of one folder, which is made where it is not there yet."""
+    """Of one folder; one that is not there has none."""
 
     folder: Path
 
     @classmethod
-    def at(cls, folder: Path) -> "Versions":
-        """Raises ConfigurationError where the folder holds something else."""
-        with disk.writable(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        if (folder / CONFIG_FILE).exists():
+    def at(cls, folder: Path, *, make: bool = True) -> "Versions":
+        """`make`: where it is not there. Raises ConfigurationError where the folder holds something
+        else."""
+        if make:
+            with disk.writable(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+        with disk.readable(folder):
+            is_router = (folder / CONFIG_FILE).exists()
+        if is_router:
             raise ConfigurationError(
                 f"{folder} is a router, and not a folder of versions; name a new folder, and put "
                 f"the router there: hem retrain --router FOLDER --add {folder}"
@@ -56,7 +64,11 @@ class Versions:
         return found.current if found else None
 
     def numbers(self) -> list[int]:
-        names = (path.name for path in self.folder.iterdir() if path.is_dir())
+        """Raises ConfigurationError."""
+        with disk.readable(self.folder):
+            if not self.folder.exists():
+                return []
+            names = [path.name for path in self.folder.iterdir() if path.is_dir()]
         return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
     def directory(self, number: int) -> Path:
@@ -91,7 +103,11 @@ class Versions:
                     "was switched"
                 )
             version = self._add(router, origin)
-            self._point(self.pointer, version.number, how, why)
+            try:
+                self._point(self.pointer, version.number, how, why)
+            except ConfigurationError:
+                self._take_back(version.number)
+                raise
             self._delete_oldest(keep)
         return version
 
@@ -143,8 +159,15 @@ class Versions:
                 origin=origin,
                 files=hashes(aside),
             )
-            (aside / record.FILE).write_text(version.model_dump_json(indent=2) + "\n")
+            with disk.writable(out):
+                (aside / record.FILE).write_text(version.model_dump_json(indent=2) + "\n")
         return version
+
+    def _take_back(self, number: int) -> None:
+        """One that could not be put in force: each try would leave another."""
+        with suppress(ConfigurationError):
+            if self.current != number:
+                disk.delete_folder(self.folder / str(number))
 
     def _next(self) -> int:
         """None is given twice: a report names versions that may be deleted."""
@@ -162,13 +185,18 @@ class Versions:
         disk.write_whole(self.folder / pointer.FILE, content)
 
     def _delete_oldest(self, keep: int) -> None:
-        """Never the one in force, nor the one to go back to."""
+        """Never the one in force, nor the one to go back to. The switch before stands, whether or
+        not they can be deleted."""
         now = read_pointer(self.folder)
         numbers = self.numbers()
         kept = {now.current, now.before(frozenset(numbers)), *numbers[-keep:]}
         for number in numbers:
-            if number not in kept:
+            if number in kept:
+                continue
+            try:
                 disk.delete_folder(self.folder / str(number))
+            except ConfigurationError as error:
+                logger.warning("versions: an old one stays: %s", error)
 
 
 def require_loads(directory: Path) -> str | None:

@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -43,8 +43,9 @@ def held(folder: Path, name: str, doing: str, seconds: float = 0.0) -> Iterator[
         _take(handle, path, time.monotonic() + seconds)
         told = {"doing": doing, "host": socket.gethostname(), "process": os.getpid()}
         told["since"] = datetime.now(UTC).isoformat(timespec="seconds")
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, orjson.dumps(told), 0)
+        with suppress(OSError):  # of a full disk: it is for people, and the lock is the kernel's
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, orjson.dumps(told), 0)
         yield
     finally:
         os.close(handle)  # and frees it

@@ -45,7 +45,11 @@ class Pointer(Section):
 
 
 def is_versions(folder: Path) -> bool:
-    return (folder / FILE).is_file()
+    """Raises ConfigurationError where it can't be looked into."""
+    try:
+        return (folder / FILE).is_file()
+    except OSError as error:
+        raise ConfigurationError(f"{folder} can't be read: {error.strerror}") from error
 
 
 def read_pointer(folder: Path) -> Pointer:

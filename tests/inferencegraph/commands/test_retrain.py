@@ -13,7 +13,7 @@ from tests.transformers_hem.versions.routers import promising, router_with
 from transformers_hem.retraining.wanted import LIMITS
 from transformers_hem.routers.training import train
 from transformers_hem.versions.locks import RETRAIN as LOCK, held
-from transformers_hem.versions.told import RETRAINED, told
+from transformers_hem.versions.told import CHECKED, RETRAINED, told
 
 
 class Hem:
@@ -125,6 +125,20 @@ def test_a_better_router_that_can_not_be_put_in_force_is_an_error(hem: Hem, tmp_
     assert told(hem.folder, RETRAINED)["result"] == "failed"
 
 
+def test_what_became_of_a_retraining_is_told_where_nothing_can_be_written(
+    hem: Hem, tmp_path: Path
+) -> None:
+    base = str(write_rows(tmp_path / "base.jsonl", queries(120, 2)))
+    hem("--add", "embedded:linear")
+    (hem.folder / RETRAINED).mkdir()
+    assert hem("--data", base)[0] == 2
+    assert "nothing changed: " in hem.error and "; but " in hem.error
+    (hem.folder / RETRAINED).rmdir()
+    (hem.folder / "reports").touch()
+    assert hem("--data", base)[0] == 2
+    assert "not promoted, version 1 stays: " in hem.error and "reports can't be wr" in hem.error
+
+
 def test_help_and_report_state_the_subsample(hem: Hem, tmp_path: Path) -> None:
     shown = " ".join(hem("--help")[1].replace("│", " ").split())
     assert f"and {LIMITS['KernelRouter']} for a KernelRouter" in shown
@@ -141,9 +155,13 @@ def test_a_check_without_enough_pairs_leaves_all_as_it_is(hem: Hem, tmp_path: Pa
     hem("--add", "embedded:linear")
     store = Store(tmp_path / "feedback.db")
     code, printed = hem("--check", "--store", store.path)
-    store.close()
     assert code == 0
     assert printed == "version 1 promises no quality loss: there is nothing to check\n"
+    (hem.folder / CHECKED).unlink()
+    (hem.folder / CHECKED).mkdir()  # nothing can be written in its place
+    assert hem("--check", "--store", store.path) == (2, printed)
+    assert "checked.json can't be written" in hem.error
+    store.close()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 
 from tests.transformers_hem.feedback.collecting import collecting
 from tests.transformers_hem.feedback.records import decided, said
+from transformers_hem.feedback.faults import Unusable
 from transformers_hem.feedback.place import Place
 from transformers_hem.feedback.pushed import pushed_body
+from transformers_hem.feedback.routes import Lines
 from transformers_hem.serving.clients import client_of
 
 TOKENS = """
@@ -371,3 +374,22 @@ async def test_a_postgresql_that_is_down_is_503_until_it_is_back(
         while (reply := await client.post("/feedback", json=one)).status_code != 200:
             assert reply.status_code == 503 and time.monotonic() < deadline
         assert (await client.get("/feedback")).json()["feedback"]["rows"] == 2
+
+
+async def test_an_export_that_breaks_has_no_end(caplog: pytest.LogCaptureFixture) -> None:
+    async def rows() -> AsyncIterator[bytes]:
+        yield b"{}\n"
+        raise Unusable("the store has gone")
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request"}
+
+    scope = {"type": "http", "asgi": {"spec_version": "2.4"}}
+    await Lines(rows())(scope, receive, send)
+    assert [message.get("more_body") for message in sent] == [None, True]
+    assert "an export ends too early: the store has gone" in caplog.text

@@ -8,13 +8,12 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from predictors.errors import ConfigurationError, HEMError
+from tests.nobody import nobody
 from tests.soak.full_disk import full_disk
 from tests.transformers_hem.feedback.records import decided, said
 from tests.waiting import eventually
@@ -202,17 +201,6 @@ def test_a_damaged_file_is_refused_with_the_reason(path: Path) -> None:
         await asyncio.to_thread(writer.close)
 
     asyncio.run(keeps())
-
-
-@contextmanager
-def nobody() -> Iterator[None]:
-    """In it files are opened as by a user who owns none."""
-    if (before := os.geteuid()) == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
 
 
 def test_who_may_not_write_beside_a_file_is_told_how_it_can_be_read() -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from predictors.errors import ConfigurationError
 from tests.conftest import ROOT
+from tests.nobody import nobody
+from tests.soak.full_disk import full_disk
 from tests.transformers_hem.versions.routers import ADDED, router_with
 from transformers_hem.calibration.calibrate import require_writable
 from transformers_hem.reload.reloading import Reloading
@@ -195,3 +197,55 @@ def test_a_pointer_to_nothing_is_told_with_the_way_out(
     versions.roll_back(1, "by hand")
     assert reloading.look() is None and reloading.look() is not None
     assert reloading.current.now.decider.router_version == 1
+
+
+def test_a_folder_that_nobody_may_look_into_is_told(versions: Versions) -> None:
+    versions.folder.chmod(0)
+    told = f"{versions.folder} can't be read: Permission denied"
+    with nobody():
+        for look in (lambda: Versions.at(versions.folder, make=False), versions.numbers):
+            with pytest.raises(ConfigurationError, match=told):
+                look()
+        with pytest.raises(ConfigurationError, match=told):
+            locate(str(versions.folder))
+    versions.folder.chmod(0o755)
+
+
+def test_a_full_disk_leaves_the_version_in_force_and_no_part_of_another(tmp_path: Path) -> None:
+    router = router_with(0.1, tmp_path / "one")
+    with full_disk(tmp_path / "disk") as disk:
+        if disk.why_not:
+            pytest.skip(disk.why_not)
+        versions = Versions.at(disk.folder / "versions")
+        versions.promote(router, ADDED, "", None)
+        disk.fill()
+        with pytest.raises(ConfigurationError, match=r"2 can't be written: .* No space left"):
+            versions.promote(router, ADDED, "", 1)
+        assert versions.current == 1 and versions.numbers() == [1]
+        disk.free()
+        assert versions.promote(router, ADDED, "", 1).number == 2
+        assert versions.numbers() == [1, 2]
+
+
+def test_a_version_that_can_not_be_put_in_force_is_not_left_there(tmp_path: Path) -> None:
+    versions = Versions.at(tmp_path / "versions")
+    (versions.folder / "current.json").mkdir()  # as for a disk that was full just then
+    with pytest.raises(ConfigurationError, match=r"current\.json can't be written"):
+        versions.promote(router_with(0.1, tmp_path / "one"), ADDED, "", None)
+    assert versions.numbers() == []
+
+
+def test_a_switch_stands_where_the_oldest_can_not_be_deleted(
+    versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deletes(folder: Path) -> None:
+        raise ConfigurationError(f"{folder} can't be written: Permission denied")
+
+    monkeypatch.setattr("transformers_hem.versions.disk.delete_folder", deletes)
+    versions.promote(router_with(0.3, tmp_path / "three"), ADDED, "", 2, keep=1)
+    assert versions.current == 3 and versions.numbers() == [1, 2, 3]
+
+
+def test_who_lists_versions_makes_no_folder(tmp_path: Path) -> None:
+    assert Versions.at(tmp_path / "typo", make=False).numbers() == []
+    assert not (tmp_path / "typo").exists()

@@ -11,7 +11,7 @@ from transformers_hem.gateway.page.curve import about_threshold
 from transformers_hem.serving.settings import HEMSettings, build_decider
 from transformers_hem.serving.versions import SERVED
 from transformers_hem.versions.folder import Versions
-from transformers_hem.versions.told import RETRAINED, tell
+from transformers_hem.versions.told import CHECKED, RETRAINED, tell
 
 
 @pytest.fixture
@@ -77,6 +77,20 @@ def test_live_quality_is_that_of_the_version_in_force(folder: Path, tmp_path: Pa
     assert REGISTRY.get_sample_value("hem_promise_checked_version") == 3
     assert REGISTRY.get_sample_value("hem_live_quality_loss") is None
     assert REGISTRY.get_sample_value("hem_promised_quality_loss") == 0.25
+
+
+def test_a_broken_promise_is_acted_on_also_where_it_can_not_be_told(
+    folder: Path, tmp_path: Path
+) -> None:
+    versions, store = Versions.at(folder), Store(tmp_path / "feedback.db")
+    versions.promote(promising(0.2, 0.25, tmp_path / "router"), ADDED, "", 1, how="added")
+    (folder / CHECKED).unlink(missing_ok=True)
+    (folder / CHECKED).mkdir()  # nothing can be written in its place
+    kept = checked(versions, store, lost=40)
+    assert kept.kept and "checked.json can't be written" in kept.untold
+    broken = checked(versions, store, lost=400)
+    assert (broken.rolled_back_to, versions.current) == (1, 1) and broken.untold
+    store.close()
 
 
 def test_the_page_says_how_versions_are_retrained(folder: Path) -> None:
