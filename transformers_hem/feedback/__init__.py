@@ -10,7 +10,7 @@ tables      the tables, as SQLAlchemy sees them; migrations/ makes them
 place       where a store is: a file of SQLite's, or PostgreSQL's URL
 database    what an open store is
 sqlite      a store in a file: one process that writes it, copies of it that somebody put back
-postgresql  a store that several servers write to
+postgresql  a store that several servers write to; answering gives up one that says nothing
 opening     opens either
 statements  what the writer asks of a store again and again
 keeping     writes records, each once

@@ -17,9 +17,8 @@ _NEEDS: Final = ("sqlalchemy", "alembic")
 # What is no file's name: a URL without its slashes, or words as other clients of PostgreSQL take
 # them. As a file it would be made, and shown, with the password in its name.
 _MEANT: Final = re.compile(r"postgres\w*(\+\w+)?:(?!//)|(?=.*\b(dbname|password)\s*=)\w+\s*=", re.I)
-_PARTS: Final = (
-    "its port must be a number, and of user and password write / as %2F, : as %3A, @ as %40, "
-    "# as %23, ? as %3F, [ as %5B"
+_ESCAPED: Final = (
+    "of user and password write / as %2F, : as %3A, @ as %40, # as %23, ? as %3F, [ as %5B"
 )
 
 
@@ -59,10 +58,12 @@ def read_place(text: str, named: str = "HEM_FEEDBACK_STORE") -> Place:
             raise ValueError
         named_database = parts.path.strip("/") and (parts.port or True)
     except ValueError:  # whose words may have a part of the password
-        raise ConfigurationError(f"{named} {shown_url(text)!r} is no URL: {_PARTS}") from None
+        raise ConfigurationError(
+            f"{named} {shown_url(text)!r} is no URL: its port must be a number, and {_ESCAPED}"
+        ) from None
     if not named_database:
         raise ConfigurationError(
-            f"{named} {shown_url(text)!r} names no database, as {URL}; {_PARTS}"
+            f"{named} {shown_url(text)!r} names no database, as {URL}; {_ESCAPED}"
         )
     return Place(None, f"postgresql+psycopg://{rest}", shown_url(text))
 

@@ -1,4 +1,4 @@
-"""Feedback that was acknowledged survives kill -9 at any moment, and reaches a central store once."""
+"""Feedback that was acknowledged survives kill -9 at any moment, and is sent on once."""
 
 import asyncio
 import itertools
