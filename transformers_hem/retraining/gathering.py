@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from transformers_hem.feedback.reading import Example
 
 NO_TEXT: Final = "no text of the query was kept"
-NO_SIDE: Final = "it has no score, as signals (a retry, a re-ask) have none"
+NO_SIDE: Final = "no score, as signals (a retry, a re-ask) have none"
 NO_CHANCE: Final = "a shadow pair whose chance was not written down"
 NOT_OWN: Final = "said by another client than the one who asked"
 NO_DECISION: Final = (
