@@ -79,7 +79,9 @@ Confidence = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Of what is drawn.")]
 Keep = Annotated[int, typer.Option(min=1, help="Versions to keep.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Train and compare, and switch nothing.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Train and compare, or --check, and switch nothing.")
+]
 Report = Annotated[
     Path | None,
     typer.Option(

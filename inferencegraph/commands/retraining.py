@@ -81,7 +81,8 @@ def add(versions: Versions, router: str, first: bool, keep: int, as_json: bool) 
         return
     why = f"{router}, added by hand"
     version = versions.promote(router, Origin(how="added"), why, before, how="added", keep=keep)
-    _tell(_facts(version), [f"version {version.number} is in force: {why}"], as_json)
+    promise = f"it promises {version.promise or 'nothing, so that no check can watch it'}"
+    _tell(_facts(version), [f"version {version.number} is in force: {why}", promise], as_json)
 
 
 def roll_back(versions: Versions, to: int | None, as_json: bool) -> None:

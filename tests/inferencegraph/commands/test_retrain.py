@@ -47,7 +47,10 @@ def test_versions_are_added_listed_and_rolled_back(hem: Hem, tmp_path: Path) -> 
     assert (
         hem("--add", router, "--first")[1] == "version 1 is in force already; nothing was added\n"
     )
-    assert hem("--add", router)[1] == f"version 2 is in force: {router}, added by hand\n"
+    assert hem("--add", router)[1] == (
+        f"version 2 is in force: {router}, added by hand\n"
+        "it promises nothing, so that no check can watch it\n"
+    )
     listed = hem.facts("--versions")
     assert listed["current"] == 2
     assert [each["number"] for each in listed["versions"]] == [1, 2]

@@ -129,7 +129,7 @@ async def test_what_named_its_side_is_folded_away_until_somebody_looks(
     assert "this side was asked for" in await text_of(page, "#copies tr")
 
 
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("width", [360, 768, 1280])
 @pytest.mark.parametrize("dark", [False, True])
 async def test_it_fits_the_screen_and_is_legible(
     page: Tab, url: str, width: int, dark: bool
