@@ -197,6 +197,19 @@ async def test_both_clocks_are_kept_and_one_that_is_ahead_is_told(place: Place) 
         assert row["at"] == pytest.approx(time.time(), abs=30)  # the server's
 
 
+async def test_an_export_of_what_can_not_be_asked_is_400_and_named(tmp_path: Path) -> None:
+    async with collecting(str(tmp_path / "feedback.db")) as (client, _):
+        for query, words in (
+            ({"both": "2"}, "both must be 1 or 0, not '2'"),
+            ({"since": "x"}, "since must be seconds since 1970"),
+            ({"x": "1"}, "'x' is not known; known: both, since, until"),
+        ):
+            reply = await client.get("/feedback/export", params=query)
+            assert reply.status_code == 400 and words in reply.json()["error"]
+        await client.post("/feedback", json={"request_id": "r1", "thumbs": "up"})
+        assert (await client.get("/feedback/export", params={"both": "0"})).status_code == 200
+
+
 async def test_who_may_not_call_keeps_reads_and_forgets_nothing(tmp_path: Path, keys: Path) -> None:
     one = {"request_id": "r1", "thumbs": "up"}
     async with collecting(str(tmp_path / "feedback.db"), keys=keys) as (client, _):
