@@ -70,7 +70,7 @@ class Command(TyperCommand):
         for name, value in ctx.params.items():
             if isinstance(value, float) and math.isnan(value):
                 option = f"'--{name.replace('_', '-')}'"
-                raise typer.BadParameter("nan is not a number", param_hint=option)
+                raise typer.BadParameter("nan is not a number", ctx=ctx, param_hint=option)
         return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

@@ -1,5 +1,7 @@
 """`hem retrain`."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,6 +13,7 @@ from predictors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from transformers_hem.calibration.targets import Target
+    from transformers_hem.versions.folder import Versions
 
 
 def retrain(
@@ -54,8 +57,31 @@ def retrain(
     from transformers_hem.retraining.wanted import Wanted
     from transformers_hem.versions.folder import Versions
 
-    _require_one(add, first, rollback, version, check, versions)
-    folder = Versions.at(router, make=not (versions or check))
+    instead = _instead(
+        {
+            "--add": add is not None,
+            "--rollback": rollback,
+            "--check": check,
+            "--versions": versions,
+        }
+    )
+    _require_goes_with(instead, first, version, dry_run)
+    _require_training(
+        instead,
+        {
+            "--data": data,
+            "--own": own,
+            "--algorithm": algorithm,
+            "--encoder": encoder,
+            "--set": setting,
+            "--limit": limit,
+            "--max-quality-loss": max_quality_loss,
+            "--edge-ratio": edge_ratio,
+            "--confidence": confidence,
+            "--report": report,
+        },
+    )
+    folder = Versions.at(router) if instead in (None, "--add") else _existing(router)
     if add is not None:
         retraining.add(folder, add, first, keep, as_json)
     elif rollback:
@@ -82,21 +108,52 @@ def retrain(
         retraining.retrain(wanted, report, as_json)
 
 
-def _require_one(
-    add: str | None,
-    first: bool,
-    rollback: bool,
-    version: int | None,
-    check: bool,
-    versions: bool,
-) -> None:
-    """Raises ConfigurationError for options that contradict each other."""
-    if sum([add is not None, rollback, check, versions]) > 1:
+def _instead(options: Mapping[str, bool]) -> str | None:
+    """What is asked for in place of a retraining. Raises ConfigurationError."""
+    given = [name for name, is_given in options.items() if is_given]
+    if len(given) > 1:
         raise ConfigurationError("give one of --add, --rollback, --check and --versions")
-    if version is not None and not rollback:
+    return given[0] if given else None
+
+
+def _require_goes_with(
+    instead: str | None, first: bool, version: int | None, dry_run: bool
+) -> None:
+    """Raises ConfigurationError."""
+    if version is not None and instead != "--rollback":
         raise ConfigurationError(f"{version} is a version to go back to: give --rollback, too")
-    if first and add is None:
+    if first and instead != "--add":
         raise ConfigurationError("--first goes with --add")
+    if dry_run and instead not in (None, "--check"):
+        raise ConfigurationError(
+            f"--dry-run goes with a retraining or --check, and not with {instead}: nothing was done"
+        )
+
+
+def _require_training(instead: str | None, options: Mapping[str, object]) -> None:
+    """Raises ConfigurationError for options of a retraining where there is none."""
+    given = [name for name, value in options.items() if value not in (None, False, [])]
+    if instead is not None and given:
+        raise ConfigurationError(
+            f"{given[0]} goes with a retraining, and not with {instead}: nothing was done"
+        )
+
+
+def _existing(router: Path) -> "Versions":
+    """Raises ConfigurationError: only a first version makes the folder."""
+    from transformers_hem.versions import disk
+    from transformers_hem.versions.folder import Versions
+
+    with disk.readable(router):
+        is_folder, is_there = router.is_dir(), router.exists()
+    if is_there and not is_folder:
+        raise ConfigurationError(f"{router} is a file, and not a folder of versions")
+    if not is_there:
+        raise ConfigurationError(
+            f"{router}: there is no such folder; `hem retrain --router {router} --add ROUTER` "
+            "makes it, and puts a first version there"
+        )
+    return Versions.at(router, make=False)
 
 
 def _target(max_quality_loss: float | None, edge_ratio: float | None) -> "Target | None":

@@ -77,9 +77,11 @@ Confidence = Annotated[
     float | None,
     typer.Option(min=0.5, max=0.9999, help="That the promise holds.", show_default=False),
 ]
-Seed = Annotated[int, typer.Option()]
+Seed = Annotated[int, typer.Option(help="Of what is drawn.")]
 Keep = Annotated[int, typer.Option(min=1, help="Versions to keep.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Train and compare, and switch nothing.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Train and compare, or --check, and switch nothing.")
+]
 Report = Annotated[
     Path | None,
     typer.Option(

@@ -3,13 +3,14 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
 from inferencegraph.commands.train import logged
 from inferencegraph.retraining.store import write_report
-from inferencegraph.retraining.table import versions_table
+from inferencegraph.retraining.table import versions_lines
 from predictors.errors import ConfigurationError
 from transformers_hem.retraining.running import retrain as run
 from transformers_hem.retraining.wanted import Wanted
@@ -19,9 +20,13 @@ from transformers_hem.versions.record import Origin, Version
 if TYPE_CHECKING:
     from transformers_hem.retraining.outcome import Outcome
 
+PIPED: Final = 10_000  # columns where no terminal is: a line for each version, for grep
+
 
 def retrain(wanted: Wanted, report: Path | None, as_json: bool) -> None:
     """Raises ConfigurationError, also for a better router that can't be put in force."""
+    if report is not None:
+        _require_place(report)
     console = Console(stderr=True)
     with logged(console), console.status("") as status:
         outcome = run(wanted, lambda doing: status.update(doing))
@@ -35,6 +40,14 @@ def retrain(wanted: Wanted, report: Path | None, as_json: bool) -> None:
         raise ConfigurationError(outcome.why)
 
 
+def _require_place(report: Path) -> None:
+    """Raises ConfigurationError, before the work, where the report could not be written."""
+    if report.is_dir():
+        raise ConfigurationError(f"--report {report} is a folder: name a file in it")
+    if not report.absolute().parent.is_dir():
+        raise ConfigurationError(f"--report {report}: there is no folder {report.parent}")
+
+
 def _sentences(outcome: "Outcome") -> list[str]:
     lines = [
         f"{outcome.algorithm} learned from {outcome.learned} rows, judged by the newest "
@@ -45,7 +58,8 @@ def _sentences(outcome: "Outcome") -> list[str]:
     lines += [outcome.subsample] if outcome.subsample else []
     lines += [f"left out {count}: {why}" for why, count in outcome.left_out.items()]
     if outcome.promise:
-        lines.append(f"it promises {outcome.promise}")
+        promises = "promises" if outcome.promoted else "would promise"
+        lines.append(f"it {promises} {outcome.promise}")
     if outcome.promoted:
         lines.append(f"version {outcome.version} is in force: {outcome.why}")
     elif outcome.result == "tried":
@@ -71,7 +85,8 @@ def add(versions: Versions, router: str, first: bool, keep: int, as_json: bool) 
         return
     why = f"{router}, added by hand"
     version = versions.promote(router, Origin(how="added"), why, before, how="added", keep=keep)
-    _tell(_facts(version), [f"version {version.number} is in force: {why}"], as_json)
+    promise = f"it promises {version.promise or 'nothing, so that no check can watch it'}"
+    _tell(_facts(version), [f"version {version.number} is in force: {why}", promise], as_json)
 
 
 def roll_back(versions: Versions, to: int | None, as_json: bool) -> None:
@@ -97,7 +112,8 @@ def list_versions(versions: Versions, as_json: bool) -> None:
         _tell(facts, [f"{versions.folder} has no version yet"], as_json)
     else:
         found = pointer.switches if pointer else ()
-        Console(highlight=False).print(versions_table(rows, current, found))
+        width = get_terminal_size(fallback=(PIPED, 0)).columns
+        print("\n".join(versions_lines(rows, current, found, width)))
 
 
 def _facts(version: Version) -> dict[str, Any]:

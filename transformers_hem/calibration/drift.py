@@ -24,11 +24,12 @@ class ScoreDrift:
     """Population stability index of the last scores against the router's own spread.
 
     Safe to use from several threads. A score costs about a microsecond; the index is computed when
-    it is asked for, and once in a hundred scores to warn.
+    it is asked for, and once in a hundred scores to warn, where it `warns`.
     """
 
-    def __init__(self, algorithm: str, expected: ScoreSpread) -> None:
+    def __init__(self, algorithm: str, expected: ScoreSpread, *, warns: bool = True) -> None:
         self._algorithm = algorithm
+        self._warns = warns
         self._expected = expected
         self._edges = list(expected.edges)
         self._counts = [0] * len(expected.shares)
@@ -50,7 +51,7 @@ class ScoreDrift:
             due = self._until_check <= 0
             if due:
                 self._until_check = CHECK_EVERY
-        if due:
+        if due and self._warns:
             self._check()
 
     def index(self) -> float:

@@ -67,7 +67,7 @@ class Said(BaseModel):
                 raise ValueError("has a scale, and no rating")
             return self
         low, high = self.scale or SCALE
-        if not low < high:
+        if not low < high or not math.isfinite(high - low):
             raise ValueError(f"scale must be [low, high], not [{low:g}, {high:g}]")
         if not low <= self.rating <= high:
             raise ValueError(
@@ -81,6 +81,21 @@ class Said(BaseModel):
         return None if self.rating is None else (self.rating - low) / (high - low)
 
 
+# By pydantic's types of errors, in words for who sends JSON.
+_MESSAGES: Final = {
+    "string_type": "must be a text",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "must have no control characters",
+    "model_type": "must be an object",
+}
+_FIELDS_TAKE: Final = {
+    "scale": "must be two numbers, [low, high]",
+    "at": "must be a time, as 2026-11-29T12:00:00Z or seconds since 1970",
+    "client_hash": "must be 16 hexadecimal digits, as exports have them",
+}
+_SHOWN: Final = 60  # characters of a wrong value
 _LIST: Final = TypeAdapter(list[Said])
 _FIELDS: Final = tuple(Said.model_fields)
 
@@ -134,9 +149,18 @@ def _fault(error: ValidationError) -> str:
     field = field.partition(".")[0]
     if error.errors()[0]["type"] == "extra_forbidden":
         return f"feedback[{number}]: {field!r} is not known; {known(field, _FIELDS)}"
-    shown = "" if isinstance(value, Mapping) else f", not {str(value)!r:.60}"
     at = f"feedback[{number}]{'.' if field else ''}{field}"
-    return f"{at}: {message}{shown if field and message != 'is required' else ''}"
+    message = _FIELDS_TAKE.get(field) or _MESSAGES.get(error.errors()[0]["type"], message)
+    message = message.replace("Input should", "must").replace("String should", "must")
+    if not field or message == "is required":
+        return f"{at}: {message}"
+    return f"{at}: {message}, not {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    """As JSON has it; the beginning of what is long."""
+    text = orjson.dumps(value).decode()
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _feedback(said: Said, number: int, arrival: Arrival) -> Feedback:
@@ -185,8 +209,5 @@ def _time(at: float | str | None, number: int) -> float | None:
     except (ValueError, OverflowError, OSError):
         seconds = math.nan
     if not 0 <= seconds < YEAR_9999:
-        raise InvalidRequest(
-            f"feedback[{number}].at: must be a time, as 2026-11-29T12:00:00Z or seconds since "
-            f"1970, not {at!r:.40}"
-        )
+        raise InvalidRequest(f"feedback[{number}].at: {_FIELDS_TAKE['at']}, not {_shown(at)}")
     return seconds

@@ -15,6 +15,7 @@ from predictors.upstream.settings import http_url
 SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 5.0
 _EXPORT_SECONDS: Final = 3600.0
+_OTHERS: Final = (404, 405, 422)  # of a server that keeps none, and of a graph's router
 _NOT_ALLOWED: Final = 405  # a path that is there, for other methods
 _MOST_BYTES: Final = 2**40  # of an export, which is never whole in memory
 
@@ -88,6 +89,19 @@ class FeedbackClient:
         self, method: str, path: str, seconds: float = SECONDS, **given: Any
     ) -> dict[str, Any]:
         request = self._client.build_request(method, f"{self._url}{path}", **given)
-        return await attempt(
-            self._client, request, as_json(dict), seconds=seconds, redaction=self._redaction
-        )
+        try:
+            return await attempt(
+                self._client, request, as_json(dict), seconds=seconds, redaction=self._redaction
+            )
+        except UpstreamError as error:
+            if error.answered not in _OTHERS:
+                raise
+            raise UpstreamError(
+                f"{error}; feedback is kept by a HEM server with HEM_FEEDBACK_STORE, which its "
+                "gateway's URL names, too, and a graph's doesn't",
+                error.cause,
+                status=error.status,
+                retryable=error.retryable,
+                down=error.down,
+                answered=error.answered,
+            ) from None

@@ -12,6 +12,7 @@ from transformers_hem.feedback.place import Place
 from transformers_hem.feedback.reading import Example, examples, reading
 
 _LINES: Final = 200  # of one chunk
+_FLAGS: Final = {"1": True, "true": True, "0": False, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,10 @@ class Asked:
         if others := sorted(query.keys() - {"since", "until", "both"}):
             raise InvalidRequest(f"{others[0]!r} is not known; known: both, since, until")
         times = {name: _seconds(name, query[name]) for name in ("since", "until") if name in query}
-        return cls(**times, both=query.get("both", "") in ("1", "true"))
+        both = query.get("both", "0")
+        if both not in _FLAGS:
+            raise InvalidRequest(f"both must be 1 or 0, not {both!r:.40}")
+        return cls(**times, both=_FLAGS[both])
 
     def wants(self, example: Example) -> bool:
         edge, cloud = example.scores

@@ -24,6 +24,6 @@ class Drift:
 
 def drift(algorithm: str, expected: ScoreSpread, scores: Floats) -> Drift:
     """`scores` [N], in the order in which they came; the last WINDOW of them count."""
-    watched = ScoreDrift(algorithm, expected)
+    watched = ScoreDrift(algorithm, expected, warns=False)  # who retrains acts on it, and says so
     watched.add(scores[-WINDOW:])
     return Drift(watched.index(), watched.alarm())

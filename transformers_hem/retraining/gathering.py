@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from transformers_hem.feedback.reading import Example
 
 NO_TEXT: Final = "no text of the query was kept"
-NO_SIDE: Final = "neither side's quality is known"
+NO_SIDE: Final = "no score, as signals (a retry, a re-ask) have none"
 NO_CHANCE: Final = "a shadow pair whose chance was not written down"
 NOT_OWN: Final = "said by another client than the one who asked"
 NO_DECISION: Final = (
@@ -142,7 +142,10 @@ def open_store(store: str) -> "Iterator[Connection]":
     place = read_place(store, "--store")
     require_installed(place)
     if place.path is not None and not place.path.is_file():
-        raise ConfigurationError(f"--store {place.shown} is not there")
+        raise ConfigurationError(
+            f"--store {place.shown} is not there; a HEM server makes it where HEM_FEEDBACK_STORE "
+            "names it"
+        )
     from transformers_hem.feedback.faults import Unusable
     from transformers_hem.feedback.reading import reading
 

@@ -51,7 +51,7 @@ class Check:
             f"{self.promised:g} at most"
         )
         if self.kept:
-            return f"{told}: it may still be chance" if self.live.loss > self.promised else told
+            return f"{told}{_doubt(self.live, self.promised)}"
         if self.rolled_back_to is not None:
             return f"{told}: version {self.rolled_back_to} is in force again"
         return f"{told}: its promise is broken, and it stays in force: {self.stuck}"
@@ -71,6 +71,13 @@ class Check:
             "rolled_back_to": self.rolled_back_to,
             "sentence": self.sentence(),
         }
+
+
+def _doubt(live: Live, promised: float) -> str:
+    """Of a promise that is not refuted: an alarm asks for more than the interval does."""
+    if live.low > promised:
+        return ": hardly chance any more, and not proven yet; more shadow pairs will tell"
+    return ": it may still be chance" if live.loss > promised else ""
 
 
 def check(versions: Versions, store: str, dry_run: bool) -> Check:

@@ -67,7 +67,7 @@ TRAFFIC: Final = (
             ),
         ),
         "percentunit",
-        "Of the requests that were decided.",
+        "Of the requests that were decided, also of those that named their side (reason prefer).",
         kind="stat",
         width=4,
     ),

@@ -89,8 +89,11 @@ def read_key(path: str | Path, option: str) -> str:
     """The key in a file. Raises ConfigurationError."""
     try:
         key = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{option} {str(path)!r}: {error}") from None
+    except OSError as error:
+        why = error.strerror or error
+        raise ConfigurationError(f"{option} {str(path)!r}: {why}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{option} {str(path)!r} is not UTF-8 text") from None
     if not key.strip():
         raise ConfigurationError(f"{option} {str(path)!r} is empty")
     return check_key(key, option)

@@ -239,7 +239,7 @@ def test_rows_that_can_not_be_asked_name_file_and_line(
         (["--requests", "0"], "'--requests'"),
         (["--stream"], "--stream: http://127.0.0.1:8080 is not an OpenAI URL"),
         (["--data", "/no/rows.jsonl"], "/no/rows.jsonl can't be read"),
-        (["--key-file", "/no/key"], "--key-file '/no/key'"),
+        (["--key-file", "/no/key"], "--key-file '/no/key': No such file"),
         (["--hops", "--rate", "5"], "--rate and --hops"),
         (["--hops", "--url", "http://127.0.0.1:1"], "--hops: no process of this machine listens"),
         (["--url", "http://x"] * 27, "--url: 27 are too many"),

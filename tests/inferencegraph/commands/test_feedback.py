@@ -142,6 +142,22 @@ def test_long_answers_are_sent_in_requests_that_servers_take(url: str, tmp_path:
     assert run("send", "--data", str(file), "--url", url).startswith("200 kept\n")
 
 
+@pytest.mark.parametrize("status", [404, 422])
+def test_another_server_than_one_that_keeps_feedback_is_told_so(status: int) -> None:
+    """As the URL of a graph, which `hem ask` takes."""
+
+    class Graph(Handler):
+        def do_POST(self) -> None:
+            self.read_json()
+            self.say(status, {"error": "invalid request"})
+
+    with (
+        LoopbackServer(Graph) as server,
+        pytest.raises(UpstreamError, match="its gateway's URL names, too, and a graph's doesn't"),
+    ):
+        run("send", "r1", "--thumbs", "up", "--url", server.origin)
+
+
 def test_bad_input_is_named(url: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="give a request's id"):
         run("send", "--url", url)

@@ -47,7 +47,10 @@ def test_versions_are_added_listed_and_rolled_back(hem: Hem, tmp_path: Path) -> 
     assert (
         hem("--add", router, "--first")[1] == "version 1 is in force already; nothing was added\n"
     )
-    assert hem("--add", router)[1] == f"version 2 is in force: {router}, added by hand\n"
+    assert hem("--add", router)[1] == (
+        f"version 2 is in force: {router}, added by hand\n"
+        "it promises nothing, so that no check can watch it\n"
+    )
     listed = hem.facts("--versions")
     assert listed["current"] == 2
     assert [each["number"] for each in listed["versions"]] == [1, 2]
@@ -56,23 +59,36 @@ def test_versions_are_added_listed_and_rolled_back(hem: Hem, tmp_path: Path) -> 
     assert hem("--rollback", "2")[1] == "version 2 is in force again, instead of 1\n"
 
 
-def test_versions_are_a_table_that_fits_a_terminal(
-    hem: Hem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_versions_are_legible_in_a_terminal_of_any_width(
+    hem: Hem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
     hem("--add", promising(0.4, 0.25, tmp_path / "router"))
     hem("--add", router_with(0.3, tmp_path / "mine"))
     hem("--rollback")
-    monkeypatch.setenv("COLUMNS", "80")
-    shown = hem("--versions")[1]
-    assert max(map(len, shown.splitlines())) <= 80
-    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    monkeypatch.setenv("COLUMNS", str(width))
+    shown = hem("--versions")[1].splitlines()
+    assert max(map(len, shown)) <= width
+    assert all(line == line.rstrip() for line in shown)
     day = f"{datetime.now(UTC):%Y-%m-%d}"
-    (current,) = [line for line in lines if line.startswith("*") and "force" not in line]
-    assert current.startswith(f"* 1 {day}") and "* is in force" in lines
-    assert [line for line in lines if line.startswith(f"2 {day}") and line.endswith("none")]
-    assert lines[-1].startswith(day) and lines[-1].endswith("back to 1 by hand")
-    monkeypatch.setenv("COLUMNS", "120")
-    assert len(hem("--versions")[1].splitlines()) < len(shown.splitlines())
+    assert shown[0] == "versions (* is in force; times are UTC)"
+    assert shown[1].startswith(f"* 1  {day} ") and " LinearRouter, added" in shown[1]
+    two, switches = (shown.index(line) for line in shown if line.startswith(("  2  ", "switches")))
+    assert "promises nothing" in " ".join(shown[two:switches])
+    promise = " ".join(shown[1:two]).partition("added ")[2]
+    assert " ".join(promise.split()).startswith("60.0% of the queries at the edge, a quality loss")
+    assert len(shown[1:two]) <= 4  # a sentence, and no strip
+    assert shown[-1].startswith(day) and shown[-1].endswith("back to 1  by hand")
+
+
+def test_piped_versions_are_a_line_each(
+    hem: Hem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hem("--add", promising(0.4, 0.25, tmp_path / "router"))
+    monkeypatch.delenv("COLUMNS", raising=False)
+    _, version, _, _, switch = hem("--versions")[1].splitlines()
+    assert "LinearRouter, added  60.0% of the queries at the edge, " in version
+    assert switch.endswith("router, added by hand")
 
 
 def test_a_retraining_tells_and_writes_what_it_did(hem: Hem, tmp_path: Path) -> None:
@@ -83,6 +99,7 @@ def test_a_retraining_tells_and_writes_what_it_did(hem: Hem, tmp_path: Path) -> 
     code, printed = hem("--data", base, "--dry-run", "--report", str(tmp_path / "report.html"))
     assert code == 0
     assert "nothing was switched, as --dry-run says: the challenger orders" in printed
+    assert "it would promise " in printed
     page = (tmp_path / "report.html").read_text()
     assert "A try: nothing was switched" in page and "<svg" in page
     facts = hem.facts("--data", base)
@@ -111,6 +128,23 @@ def test_a_retraining_beside_another_one_says_to_try_again(hem: Hem, tmp_path: P
         code, printed = hem("--data", base)
     assert (code, printed) == (3, "")
     assert "is busy: a retraining, by process" in hem.error
+
+
+def test_a_report_that_can_not_be_written_is_refused_before_the_work(
+    hem: Hem, tmp_path: Path
+) -> None:
+    base = str(write_rows(tmp_path / "base.jsonl", queries(1200, 2)))
+    for report, why in ((tmp_path, "is a folder"), (tmp_path / "no" / "r.html", "no folder")):
+        code, printed = hem("--data", base, "--report", str(report))
+        assert (code, printed) == (2, "") and f"--report {report}" in hem.error
+        assert why in hem.error
+    assert not hem.folder.exists() or not list(hem.folder.iterdir())
+
+
+def test_a_check_needs_a_store_and_what_is_wrong_makes_no_folder(hem: Hem) -> None:
+    assert hem("--versions")[0] == 2 and not hem.folder.exists()
+    hem("--add", "embedded:linear")
+    assert hem("--check") == (2, "") and "a check needs --store" in hem.error
 
 
 def test_a_better_router_that_can_not_be_put_in_force_is_an_error(hem: Hem, tmp_path: Path) -> None:
@@ -171,8 +205,15 @@ def test_a_check_without_enough_pairs_leaves_all_as_it_is(hem: Hem, tmp_path: Pa
         (["3"], "3 is a version to go back to: give --rollback, too"),
         (["--first"], "--first goes with --add"),
         ([], "there is nothing to learn from: name a store of feedback with --store"),
-        (["--rollback"], "has no version of a router yet"),
-        (["--check"], "a check needs --store"),
+        (["--rollback"], "there is no such folder; `hem retrain --router "),
+        (["--check", "--store", "feedback.db"], "there is no such folder"),
+        (["--versions"], "there is no such folder"),
+        (["--router", __file__, "--versions"], "is a file, and not a folder of versions"),
+        (["--max-quality-loss", "nan"], "nan is not a number; see hem retrain --help"),
+        (["--add", "embedded:linear", "--dry-run"], "--dry-run goes with a retraining or --check"),
+        (["--rollback", "--dry-run"], "and not with --rollback: nothing was done"),
+        (["--add", "embedded:linear", "--max-quality-loss", "0.1"], "--max-quality-loss goes with"),
+        (["--check", "--report", "report.html"], "--report goes with a retraining, and not with"),
         (["--add", "embedded:nothing"], "unknown router 'embedded:nothing'"),
         (["--add", "nowhere"], "no router in nowhere: config.json: No such file or directory"),
         (["--data", "rows.jsonl", "--edge-ratio", "0.5", "--max-quality-loss", "0.1"], "give one"),

@@ -146,15 +146,29 @@ BAD: list[tuple[Any, str]] = [
     ("up", "send {"),
     ({"thumbs": "up"}, "feedback[0].request_id: is required"),
     ({"request_id": "r"}, "says nothing: give one of thumbs, rating"),
-    ({"request_id": "", "thumbs": "up"}, "feedback[0].request_id"),
-    ({"request_id": "a\nb", "thumbs": "up"}, "feedback[0].request_id"),
-    ({"request_id": "r" * 129, "thumbs": "up"}, "feedback[0].request_id"),
-    ([{"request_id": "r", "thumbs": "up"}, {"request_id": "r", "thumbs": "UP"}], "[1].thumbs"),
+    ({"request_id": "", "thumbs": "up"}, "feedback[0].request_id: must not be empty"),
+    ({"request_id": "a\nb", "thumbs": "up"}, "feedback[0].request_id: must have no control"),
+    ({"request_id": "r" * 129, "thumbs": "up"}, "must have at most 128 characters, not "),
+    ({"request_id": None, "thumbs": "up"}, "feedback[0].request_id: must be a text, not null"),
+    (
+        [{"request_id": "r", "thumbs": "up"}, {"request_id": "r", "thumbs": "UP"}],
+        "[1].thumbs: must",
+    ),
+    ([3], "feedback[0]: must be an object"),
     ({"request_id": "r", "thumb": "up"}, "'thumb' is not known; known"),
     ({"request_id": "r", "rating": 7}, "rating 7 is not on the scale [1, 5]"),
     ({"request_id": "r", "rating": 1, "scale": [1, 1]}, "scale must be [low, high]"),
+    ({"request_id": "r", "rating": 0, "scale": [-1e308, 1e308]}, "scale must be [low, high]"),
+    (
+        {"request_id": "r", "rating": 1, "scale": [1]},
+        "scale: must be two numbers, [low, high], not",
+    ),
     ({"request_id": "r", "scale": [0, 1], "thumbs": "up"}, "a scale, and no rating"),
-    ({"request_id": "r", "correct": "yes"}, "feedback[0].correct"),
+    (
+        {"request_id": "r", "correct": "yes"},
+        'feedback[0].correct: must be true or false, not "yes"',
+    ),
+    ({"request_id": "r", "thumbs": "up", "at": {}}, "feedback[0].at: must be a time, as 2026"),
     ({"request_id": "r", "correct": True, "answer": "2"}, "contradicts itself"),
     ({"request_id": "r", "thumbs": "up", "at": "yesterday"}, "feedback[0].at"),
     ({"request_id": "r", "thumbs": "up", "at": -5}, "feedback[0].at"),
@@ -184,6 +198,19 @@ async def test_both_clocks_are_kept_and_one_that_is_ahead_is_told(place: Place) 
         assert "clock_ahead" not in (await client.post("/feedback", json=behind)).text
         (row,) = lines(await client.get("/feedback/export"))
         assert row["at"] == pytest.approx(time.time(), abs=30)  # the server's
+
+
+async def test_an_export_of_what_can_not_be_asked_is_400_and_named(tmp_path: Path) -> None:
+    async with collecting(str(tmp_path / "feedback.db")) as (client, _):
+        for query, words in (
+            ({"both": "2"}, "both must be 1 or 0, not '2'"),
+            ({"since": "x"}, "since must be seconds since 1970"),
+            ({"x": "1"}, "'x' is not known; known: both, since, until"),
+        ):
+            reply = await client.get("/feedback/export", params=query)
+            assert reply.status_code == 400 and words in reply.json()["error"]
+        await client.post("/feedback", json={"request_id": "r1", "thumbs": "up"})
+        assert (await client.get("/feedback/export", params={"both": "0"})).status_code == 200
 
 
 async def test_who_may_not_call_keeps_reads_and_forgets_nothing(tmp_path: Path, keys: Path) -> None:

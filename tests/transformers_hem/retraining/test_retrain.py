@@ -338,9 +338,16 @@ def test_a_promise_that_holds_is_left_alone(
     assert versions.current == 2
 
 
-@pytest.mark.parametrize(("loss", "told"), [(0.056, ": it may still be chance"), (0.02, "")])
-def test_a_loss_that_may_be_chance_is_told_so(loss: float, told: str) -> None:
-    live = Live(38, 90, 0.5, loss, low=-0.045, high=0.15, broken=False)
+@pytest.mark.parametrize(
+    ("loss", "low", "told"),
+    [
+        (0.056, -0.045, ": it may still be chance"),
+        (0.02, -0.045, ""),
+        (0.12, 0.07, ": hardly chance any more, and not proven yet; more shadow pairs will tell"),
+    ],
+)
+def test_a_loss_that_may_be_chance_is_told_so(loss: float, low: float, told: str) -> None:
+    live = Live(38, 90, 0.5, loss, low=low, high=0.15, broken=False)
     shown = Check(2, 0.05, live).sentence()
     assert shown.endswith(f"38 shadow pairs), and promises 0.05 at most{told}")
 

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from itertools import chain, count
 from operator import itemgetter
@@ -36,6 +36,7 @@ class Recent:
         self._kept: dict[bool, deque[tuple[int, Finished]]] = {
             copy: deque(maxlen=KEPT) for copy in (False, True)
         }
+        self.copies: Counter[Route] = Counter()  # all of them, since the start
         self._timed: dict[Route, deque[Finished]] = {r: deque(maxlen=TIMED) for r in SIDES}
         self._served = ""  # the name in the cloud's last answer
         self.failed = 0
@@ -45,7 +46,10 @@ class Recent:
 
     def add(self, finished: Finished) -> None:
         self.last = next(self._numbers)
-        self._kept[_is_copy(finished)].append((self.last, finished))
+        copy = _is_copy(finished)
+        self._kept[copy].append((self.last, finished))
+        if copy and finished.decision is not None:
+            self.copies[finished.decision.route] += 1
         if finished.status >= 400:
             self.failed += 1
         elif finished.by is not None:

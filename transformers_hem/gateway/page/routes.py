@@ -89,6 +89,7 @@ class Page:
                 },
                 "sides": {side: self._doubt(side) for side in self._site.targets},
                 **figures(),
+                "copies": recent.copies,
                 "failed": recent.failed,
                 "times": recent.times(),
                 "saved": recent.saved,

@@ -109,10 +109,14 @@ async def test_what_named_its_side_is_folded_away_until_somebody_looks(
     before = await page.run(ROWS)
     copies = "document.querySelectorAll('#copies tr').length"
     known = await page.run(copies)
+    share = (await text_of(page, "#tiles .note")).partition(";")[0]
     asked = await asyncio.to_thread(hem.ask, "What is 2 + 2?", hem_prefer="edge")
     assert asked.status_code == 200
     await page.until(f"{copies} == {known + 1}")
     assert await page.run(ROWS) == before
+    # No query more: the share at the edge is that of what the router decided.
+    assert await text_of(page, "#tiles .note") == f"{share}; {known + 1} copies left out"
+    assert "asked for" not in await text_of(page, "#reasons")
     seen = "document.getElementById('copies').checkVisibility()"
     assert not await page.run(seen)
     assert (await text_of(page, "#fold")).startswith(f"Show {known + 1} that named a side")
@@ -125,7 +129,7 @@ async def test_what_named_its_side_is_folded_away_until_somebody_looks(
     assert "this side was asked for" in await text_of(page, "#copies tr")
 
 
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("width", [360, 768, 1280])
 @pytest.mark.parametrize("dark", [False, True])
 async def test_it_fits_the_screen_and_is_legible(
     page: Tab, url: str, width: int, dark: bool

@@ -110,3 +110,4 @@ def test_copies_of_a_program_push_out_nothing_that_users_asked() -> None:
     copies = [row["n"] for row in told if row["copy"]]
     assert copies == list(range(recent.last, recent.last - 50, -1))
     assert told[0]["n"] == recent.last
+    assert recent.copies == {"edge": KEPT + 50}

@@ -72,14 +72,16 @@ export function showSides(state) {
 export function showFigures(state) {
   const routes = { edge: 0, cloud: 0 }, reasons = new Map();
   for (const each of state.decisions) {
-    routes[each.route] += each.count;
     const key = `${each.route} ${each.reason}`;
     reasons.set(key, { ...each, count: each.count + (reasons.get(key)?.count ?? 0) });
   }
-  const all = routes.edge + routes.cloud;
+  leaveOutCopies(reasons, state.copies);
+  for (const each of reasons.values()) routes[each.route] += each.count;
+  const all = routes.edge + routes.cloud, copies = (state.copies.edge ?? 0) + (state.copies.cloud ?? 0);
   say(byId("since"), `${age(state.seconds)} ago`);
   replaced(byId("tiles"), [
-    tile("At the edge", all ? percent(routes.edge / all) : "–", `${count(routes.edge)} of ${count(all)} decisions`),
+    tile("At the edge", all ? percent(routes.edge / all) : "–",
+      `${count(routes.edge)} of ${count(all)} decisions${copies ? `; ${count(copies)} copies left out` : ""}`),
     times("First token", state, (side) => side.first),
     times("Whole answer", state, (side) => side.whole),
     tile("Failed", count(state.failed), `requests; ${count(state.calls.failed ?? 0)} calls of models`),
@@ -94,6 +96,16 @@ export function showFigures(state) {
     el("li", {}, badge(each.route), el("span", { class: "name" }, reasonName(each.reason)),
       bar(each.route, each.count / most), el("span", { class: "number" }, count(each.count))));
   replaced(byId("reasons"), rows.length ? rows : [el("li", { class: "faint" }, "Nothing has been decided yet.")]);
+}
+
+// A query counts once, however often a program such as `hem batch` asks it again of a named side.
+function leaveOutCopies(reasons, copies) {
+  for (const [route, copied] of Object.entries(copies)) {
+    const key = `${route} prefer`, named = reasons.get(key);
+    if (!named) continue;
+    if (named.count > copied) reasons.set(key, { ...named, count: named.count - copied });
+    else reasons.delete(key);
+  }
 }
 
 // Where the edge's model drafts for the cloud's.
