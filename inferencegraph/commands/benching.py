@@ -31,6 +31,10 @@ from predictors.errors import HEMError
 FAILED: Final = 1
 INTERRUPTED: Final = 130
 
+Measure = Callable[[Rows | None, asyncio.Event], Coroutine[Any, Any, None]]
+# Of summaries and a width: what is shown to people, and the facts that only this kind of run has.
+Told = Callable[[Sequence[Summary], int], tuple[RenderableType, dict[str, Any]]]
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -85,32 +89,9 @@ def run_hops(job: Job, requests: int, seed: int) -> None:
     _run(job, run, measure, told)
 
 
-def _run(
-    job: Job,
-    run: Run,
-    measure: Callable[[Rows | None, asyncio.Event], Coroutine[Any, Any, None]],
-    told: Callable[[Sequence[Summary], int], tuple[RenderableType, dict[str, Any]]],
-) -> None:
+def _run(job: Job, run: Run, measure: Measure, told: Told) -> None:
     rows = Rows(job.out) if job.out else None
-
-    async def shown(stop: asyncio.Event, progress: Progress) -> None:
-        showing = asyncio.create_task(_show(run, progress))
-        try:
-            await measure(rows, stop)
-        finally:
-            showing.cancel()
-
-    try:
-        with Progress() as progress:
-            run_until_second_signal(lambda stop: shown(stop, progress))
-    except HEMError:
-        if rows:
-            rows.discard()
-        raise
-    if not run.asked:
-        if rows:
-            rows.discard()
-        raise typer.Abort
+    _execute(run, rows, measure)
     # A pipe has no width of its own.
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     made = summaries(run)
@@ -129,6 +110,28 @@ def _run(
         raise typer.Exit(INTERRUPTED)
     if (rows and rows.fault) or not any(summary.answered for summary in made):
         raise typer.Exit(FAILED)
+
+
+def _execute(run: Run, rows: Rows | None, measure: Measure) -> None:
+    """With its progress. Raises HEMError, or typer.Abort where nothing was asked: then no rows are
+    kept."""
+
+    async def shown(stop: asyncio.Event, progress: Progress) -> None:
+        showing = asyncio.create_task(_show(run, progress))
+        try:
+            await measure(rows, stop)
+        finally:
+            showing.cancel()
+
+    try:
+        with Progress() as progress:
+            run_until_second_signal(lambda stop: shown(stop, progress))
+        if not run.asked:
+            raise typer.Abort
+    except (HEMError, typer.Abort):
+        if rows:
+            rows.discard()
+        raise
 
 
 async def _show(run: Run, progress: Progress) -> None:
