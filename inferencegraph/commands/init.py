@@ -2,131 +2,107 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
+from inferencegraph.commands import init_options as given
 from predictors.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from inferencegraph.spec.writing import Wanted
+
 _NAME: Final = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_MODEL: Final = "a hub id, a path, a storage URI, or embedded:edge"
 
 
 def init(
-    out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="FILE", help="Where to write it; - is stdout.")
-    ] = Path("spec.yaml"),
-    name: Annotated[
-        str | None, typer.Option(help="Of the site; its objects begin with it.", show_default=False)
-    ] = None,
-    edge: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help=f"At the edge: {_MODEL}.", show_default=False),
-    ] = None,
-    cloud: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL_OR_URL",
-            help="In the cloud: a model, or the URL of an OpenAI-compatible API.",
-            show_default=False,
-        ),
-    ] = None,
-    cloud_model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The model at that URL.", show_default=False)
-    ] = None,
-    node: Annotated[
-        list[str] | None,
-        typer.Option(help="An edge node, which gets a site; repeatable.", show_default=False),
-    ] = None,
-    edge_engine: Annotated[str | None, typer.Option(metavar="ENGINE", show_default=False)] = None,
-    cloud_engine: Annotated[str | None, typer.Option(metavar="ENGINE", show_default=False)] = None,
-    algorithm: Annotated[
-        str | None,
-        typer.Option(help="{transformers_hem.algorithms:ALGORITHMS}", show_default=False),
-    ] = None,
-    strategy: Annotated[
-        str | None,
-        typer.Option(
-            help="How both models answer together: {transformers_hem.strategies:STRATEGIES}.",
-            show_default=False,
-        ),
-    ] = None,
-    router: Annotated[
-        str | None, typer.Option(metavar="ROUTER", help="A trained one.", show_default=False)
-    ] = None,
-    threshold: Annotated[float | None, typer.Option(min=0, max=1, show_default=False)] = None,
-    source: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            metavar="FILE",
-            help="Sedna's JointInferenceService with its Models, or Ianvs's test algorithm, which "
-            "the spec says instead; what becomes of each field is printed.",
-            show_default=False,
-        ),
-    ] = None,
-    edge_only: Annotated[bool, typer.Option("--edge-only", help="No cloud.")] = False,
-    cloud_only: Annotated[bool, typer.Option("--cloud-only", help="No edge.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    out: given.Out = Path("spec.yaml"),
+    name: given.Name = None,
+    edge: given.Edge = None,
+    cloud: given.Cloud = None,
+    cloud_model: given.CloudModel = None,
+    node: given.Node = None,
+    edge_engine: given.EdgeEngine = None,
+    cloud_engine: given.CloudEngine = None,
+    algorithm: given.Algorithm = None,
+    strategy: given.Strategy = None,
+    router: given.Router = None,
+    threshold: given.Threshold = None,
+    source: given.Source = None,
+    edge_only: given.EdgeOnly = False,
+    cloud_only: given.CloudOnly = False,
+    force: given.Force = False,
 ) -> None:
     """Writes a one-click spec, from these options or from a few questions.
 
     Example: `hem init --edge embedded:edge --cloud embedded:cloud && hem up -f spec.yaml`
     """
-    from inferencegraph.spec.sources import CLOUD_DEFAULT, CLOUD_DEFAULT_URL, EDGE_DEFAULT
-    from inferencegraph.spec.writing import Wanted, source_of, spec_text
+    from inferencegraph.spec.sources import CLOUD_DEFAULT_URL, EDGE_DEFAULT
+    from inferencegraph.spec.writing import Wanted, spec_text
 
+    _refuse_contradictions(edge_only, cloud_only, strategy, cloud, source)
+    _refuse_existing(out, force)
+    chosen = (name, edge, cloud, cloud_model, algorithm, strategy, router)
+    told = any(value is not None for value in chosen) or bool(node)
+    if source is not None:
+        others = (edge_engine, cloud_engine, threshold, edge_only or None, cloud_only or None)
+        if told or any(value is not None for value in others):
+            raise ConfigurationError("--from takes all from its file; give only -o and --force")
+        _write(_converted(source, out), out)
+        return
+    wanted = Wanted(
+        name or "my-site",
+        None if cloud_only else edge or EDGE_DEFAULT,
+        None if edge_only else cloud or CLOUD_DEFAULT_URL,
+        cloud_model,
+        _stripped(node or ()),
+        edge_engine,
+        cloud_engine,
+        algorithm,
+        router,
+        threshold,
+        strategy,
+    )
+    if not told and sys.stdin.isatty() and sys.stdout.isatty():
+        wanted = _answered(wanted)
+    _is_name(wanted.name)
+    _write(spec_text(wanted, _named(out)), out)
+
+
+def _refuse_contradictions(
+    edge_only: bool, cloud_only: bool, strategy: str | None, cloud: str | None, source: Path | None
+) -> None:
     if edge_only and cloud_only:
         raise ConfigurationError("--edge-only and --cloud-only leave nothing; give one")
     if strategy == "speculative" and cloud is None and source is None:
         raise ConfigurationError(
             "--strategy speculative needs --cloud: a model, or the URL of a vLLM server"
         )
-    _refuse_existing(out, force)
-    chosen = (name, edge, cloud, cloud_model, algorithm, strategy, router)
-    told = any(v is not None for v in chosen) or node
-    if source is not None:
-        others = (edge_engine, cloud_engine, threshold, edge_only or None, cloud_only or None)
-        if told or any(v is not None for v in others):
-            raise ConfigurationError("--from takes all from its file; give only -o and --force")
-        _write(_converted(source, out), out)
-        return
-    asks = sys.stdin.isatty() and sys.stdout.isatty() and not told
-    if asks:
-        name = _asked("Name of the site", "my-site", _is_name)
-        if not cloud_only:
-            edge = _asked(f"Edge model ({_MODEL})", EDGE_DEFAULT, lambda w: source_of(w, "it"))
-        if not edge_only:
-            cloud = _asked(
-                "Cloud: a model, or the URL of an OpenAI-compatible API",
-                CLOUD_DEFAULT_URL,
-                lambda w: source_of(w, "it"),
-            )
-            if cloud.startswith(("http://", "https://")):
-                cloud_model = _asked("Model there", CLOUD_DEFAULT)
-        if not cloud_only:
-            node = _asked("Edge nodes, with commas (empty: any edge node)", "").split(",")
-    name = name or "my-site"
-    _is_name(name)
-    text = spec_text(
-        Wanted(
-            name,
-            None if cloud_only else edge or EDGE_DEFAULT,
-            None if edge_only else cloud or CLOUD_DEFAULT_URL,
-            cloud_model,
-            [each.strip() for each in node or [] if each.strip()],
-            edge_engine,
-            cloud_engine,
-            algorithm,
-            router,
-            threshold,
-            strategy,
-        ),
-        _named(out),
-    )
-    _write(text, out)
+
+
+def _answered(wanted: "Wanted") -> "Wanted":
+    """What is said on the terminal instead of the defaults, of the sides that are wanted."""
+    from inferencegraph.spec.sources import CLOUD_DEFAULT
+
+    name = _asked("Name of the site", wanted.name, _is_name)
+    edge, cloud, cloud_model, nodes = wanted.edge, wanted.cloud, wanted.cloud_model, wanted.nodes
+    if edge is not None:
+        edge = _asked(f"Edge model ({given.MODEL})", edge, _is_source)
+    if cloud is not None:
+        question = "Cloud: a model, or the URL of an OpenAI-compatible API"
+        cloud = _asked(question, cloud, _is_source)
+        if cloud.startswith(("http://", "https://")):
+            cloud_model = _asked("Model there", CLOUD_DEFAULT)
+    if edge is not None:
+        nodes = _stripped(_asked("Edge nodes, with commas (empty: any edge node)", "").split(","))
+    return replace(wanted, name=name, edge=edge, cloud=cloud, cloud_model=cloud_model, nodes=nodes)
+
+
+def _stripped(names: Iterable[str]) -> list[str]:
+    return [name.strip() for name in names if name.strip()]
 
 
 def _converted(source: Path, out: Path) -> str:
@@ -190,6 +166,12 @@ def _refuse_existing(out: Path, force: bool) -> None:
 def _is_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise ConfigurationError(f"name {name!r}: use a-z, 0-9 and -, with a letter first")
+
+
+def _is_source(word: str) -> None:
+    from inferencegraph.spec.writing import source_of
+
+    source_of(word, "it")
 
 
 def _asked(question: str, default: str, check: Callable[[str], object] = len) -> str:
