@@ -3,12 +3,14 @@
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
+from inferencegraph.commands import import_options as given
 from inferencegraph.commands.options import AsJson
 
 if TYPE_CHECKING:
@@ -19,66 +21,20 @@ _MEGABYTE = 1_000_000
 
 
 def import_(
-    format: Annotated[
-        str,
-        typer.Argument(
-            help="One of {inferencegraph.evaluate.importing:FORMATS}.", show_default=False
-        ),
-    ],
-    files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILE...", help="Files or folders; gzip too.", show_default=False),
-    ],
-    out: Annotated[
-        Path, typer.Option(help="Gets the rows, JSONL; .gz packs them.", show_default=False)
-    ],
-    edge: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="The model of the source that is the edge's. Of logs, rows of other models than "
-            "--edge and --cloud are left out; without both the answers are the cloud's.",
-            show_default=False,
-        ),
-    ] = None,
-    cloud: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="The same for the cloud.", show_default=False),
-    ] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Of the format, name=value, as shots=5 of mmlu; repeatable.", show_default=False
-        ),
-    ] = None,
-    system: Annotated[
-        Literal["keep", "drop"], typer.Option(help="System prompts in `messages`.")
-    ] = "keep",
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, help="Only so many rows, drawn by --seed.", show_default=False),
-    ] = None,
-    seed: Annotated[int, typer.Option()] = 0,
-    dedupe: Annotated[
-        bool, typer.Option("--dedupe", help="Leave out queries that came before.")
-    ] = False,
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="End at the first record that can't be a row; write none."),
-    ] = False,
-    redact: Annotated[
-        Literal["drop", "hash", "placeholder"] | None,
-        typer.Option(
-            help="Private items, as PrivacyGuard finds them, become nothing, a hash that is the "
-            "same in all rows, or a placeholder like <EMAIL_1>.",
-            show_default=False,
-        ),
-    ] = None,
-    redact_parameters: Annotated[
-        str,
-        typer.Option(help="Of PrivacyGuard, as in HEM_GUARDS: a JSON object.", show_default=False),
-    ] = "",
-    force: Annotated[bool, typer.Option("--force", help="Overwrite --out.")] = False,
+    format: given.Format,
+    files: given.Files,
+    out: given.Out,
+    edge: given.Edge = None,
+    cloud: given.Cloud = None,
+    option: given.Option = None,
+    system: given.System = "keep",
+    limit: given.Limit = None,
+    seed: given.Seed = 0,
+    dedupe: given.Dedupe = False,
+    strict: given.Strict = False,
+    redact: given.Redact = None,
+    redact_parameters: given.RedactParameters = "",
+    force: given.Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Makes rows for `hem label`, `hem train`, `hem calibrate` and `hem evaluate` of logs and data
@@ -111,21 +67,24 @@ def import_(
         redact,
         redact_parameters,
     )
-    # As Ctrl-C: what is half written is removed.
+    with _stopped_by_sigterm(), Progress() as progress:
+        report = import_rows(job, _megabytes(progress, sizes(files)))
+    told = {"out": str(out), **report.facts()}
+    print(json.dumps(told) if as_json else _text(report, out))
+    for line in report.lines():
+        print(f"hem: {line}", file=sys.stderr)
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """As by Ctrl-C: what is half written is removed. Raises typer.Abort after either."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with Progress() as progress:
-            report = import_rows(job, _megabytes(progress, sizes(files)))
+        yield
     except KeyboardInterrupt:
         raise typer.Abort from None
     finally:
         signal.signal(signal.SIGTERM, before)
-    if as_json:
-        print(json.dumps({"out": str(out), **report.facts()}))
-    else:
-        print(_text(report, out))
-    for line in report.lines():
-        print(f"hem: {line}", file=sys.stderr)
 
 
 def _megabytes(progress: "Progress", total: int) -> Callable[[int], None]:
