@@ -2,81 +2,34 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
-import typer
-
+from inferencegraph.commands import calibrate_options as given
 from inferencegraph.commands.options import AsJson
 from predictors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from transformers_hem.algorithms.base import Algorithm
+    from transformers_hem.calibration.config import Calibration
+    from transformers_hem.calibration.sample import Sample
     from transformers_hem.calibration.targets import Target
-
-LARGEST = 1e15  # of money: more is a mistake, and in the end its squares overflow
 
 
 def calibrate(
-    data: Annotated[
-        Path,
-        typer.Option(
-            help="JSONL rows that the router was not trained on: {query} and labels as for "
-            "`hem train`; for algorithms that mine the answer edge_mean_logprob and the like, "
-            "probabilities, boxes, or edge_answer and samples; for those that decide on its first "
-            "tokens edge_prefixes.",
-            show_default=False,
-        ),
-    ],
-    router: Annotated[
-        str | None,
-        typer.Option(help="A directory that `hem train` wrote; gets the threshold."),
-    ] = None,
-    algorithm: Annotated[
-        str | None, typer.Option(help="Instead of --router: e.g. ConfidenceRouter.")
-    ] = None,
-    parameters: Annotated[
-        str,
-        typer.Option(help="Of --algorithm, as HEM_PARAMETERS, e.g. '{\"prefix_tokens\": 16}'."),
-    ] = "",
-    edge_ratio: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Share of queries to keep at the edge.")
-    ] = None,
-    max_quality_loss: Annotated[
-        float | None,
-        typer.Option(min=0, help="At most this much below cloud-only, e.g. 0.02 of accuracy."),
-    ] = None,
-    score_range: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            metavar="LOW HIGH",
-            help="With --max-quality-loss: the lowest and highest score there can be.  "
-            "[default: 0 1]",
-            show_default=False,
-        ),
-    ] = None,
-    budget: Annotated[
-        float | None,
-        typer.Option(min=0, max=LARGEST, help="To spend per 1,000 queries at most."),
-    ] = None,
-    confidence: Annotated[
-        float, typer.Option(min=0.5, max=0.9999, help="That the promise holds.")
-    ] = 0.9,
-    cloud_cost: Annotated[
-        float, typer.Option(min=0, max=LARGEST, help="With --budget: of the cloud.")
-    ] = 1.0,
-    edge_cost: Annotated[
-        float, typer.Option(min=0, max=LARGEST, help="With --budget: of the edge.")
-    ] = 0.0,
-    per: Annotated[
-        Literal["query", "token"],
-        typer.Option(help="What both costs are for; token: by the rows' token counts."),
-    ] = "query",
-    out: Annotated[
-        Path | None, typer.Option(help="Write a calibrated copy of the router here instead.")
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Draw quality against share of cloud calls: a .png or .svg.")
-    ] = None,
+    data: given.Data,
+    router: given.Router = None,
+    algorithm: given.Algorithm = None,
+    parameters: given.Parameters = "",
+    edge_ratio: given.EdgeRatio = None,
+    max_quality_loss: given.MaxQualityLoss = None,
+    score_range: given.ScoreRange = None,
+    budget: given.Budget = None,
+    confidence: given.Confidence = 0.9,
+    cloud_cost: given.CloudCost = 1.0,
+    edge_cost: given.EdgeCost = 0.0,
+    per: given.Per = "query",
+    out: given.Out = None,
+    plot: given.Plot = None,
     as_json: AsJson = False,
 ) -> None:
     """Chooses the threshold and says what it promises, on how many rows; refuses where they are
@@ -84,38 +37,20 @@ def calibrate(
 
     Example: `hem calibrate --router my-router --data held-out.jsonl --max-quality-loss 0.02`
     """
-    from transformers_hem.calibration.calibrate import (
-        calibrate as choose,
-        require_writable,
-        write_calibration,
-    )
-    from transformers_hem.calibration.config import ScoreSpread
-    from transformers_hem.calibration.curve import routing_curve
+    from transformers_hem.calibration.calibrate import calibrate as choose
     from transformers_hem.calibration.sample import read_sample
-    from transformers_hem.evaluation.curve_plot import plot_sample, require_plot
+    from transformers_hem.evaluation.curve_plot import plot_sample
 
     target = _target(edge_ratio, max_quality_loss, score_range, budget, cloud_cost, edge_cost, per)
-    if router is not None:
-        require_writable(router, out)
-    elif out is not None:
-        raise ConfigurationError("--out is for a copy of --router; an --algorithm has no directory")
-    if plot is not None:
-        require_plot(plot)
+    _require_writable(router, out, plot)
     mining = _open(router, algorithm, parameters)
     sample = read_sample(data, mining)
     calibration = choose(mining, sample, target, confidence)
     if plot is not None:
         plot_sample(sample, calibration.threshold, Path(router or algorithm or "").name, plot)
     if router is not None:
-        spread = ScoreSpread.of(sample.scores[sample.scores <= 1])
-        curve = routing_curve(sample.scores, sample.labels, "calibration", calibration.threshold)
-        out = write_calibration(router, calibration, spread, out, curve)
-    if as_json:
-        print(calibration.model_dump_json())
-        return
-    print(f"threshold {calibration.threshold:g}: {calibration.promise}")
-    given = f"HEM_PARAMETERS={shlex.quote(parameters)} " if parameters else ""
-    print(f"written to {out}" if out else f"set {given}HEM_THRESHOLD={calibration.threshold:g}")
+        out = _written(router, calibration, sample, out)
+    print(calibration.model_dump_json() if as_json else _text(calibration, out, parameters))
 
 
 def _target(
@@ -125,7 +60,7 @@ def _target(
     budget: float | None,
     cloud_cost: float,
     edge_cost: float,
-    per: Literal["query", "token"],
+    per: given.CostOf,
 ) -> "Target":
     from transformers_hem.calibration.targets import (
         Budget,
@@ -142,6 +77,19 @@ def _target(
     return Budget(budget or 0.0, cloud_cost, edge_cost, per)
 
 
+def _require_writable(router: str | None, out: Path | None, plot: Path | None) -> None:
+    """Before all that takes long. Raises ConfigurationError."""
+    from transformers_hem.calibration.calibrate import require_writable
+    from transformers_hem.evaluation.curve_plot import require_plot
+
+    if router is not None:
+        require_writable(router, out)
+    elif out is not None:
+        raise ConfigurationError("--out is for a copy of --router; an --algorithm has no directory")
+    if plot is not None:
+        require_plot(plot)
+
+
 def _open(router: str | None, name: str | None, parameters: str) -> "Algorithm":
     from transformers_hem.routers.scoring import open_router
     from transformers_hem.serving.settings import HEMSettings, build_decider
@@ -152,3 +100,23 @@ def _open(router: str | None, name: str | None, parameters: str) -> "Algorithm":
         return open_router(router)
     settings = HEMSettings.model_construct(algorithm=name, parameters=parameters)
     return build_decider(settings).algorithm
+
+
+def _written(router: str, calibration: "Calibration", sample: "Sample", out: Path | None) -> Path:
+    """The directory with the threshold: the router's own, or its copy."""
+    from transformers_hem.calibration.calibrate import write_calibration
+    from transformers_hem.calibration.config import ScoreSpread
+    from transformers_hem.calibration.curve import routing_curve
+
+    spread = ScoreSpread.of(sample.scores[sample.scores <= 1])
+    curve = routing_curve(sample.scores, sample.labels, "calibration", calibration.threshold)
+    return write_calibration(router, calibration, spread, out, curve)
+
+
+def _text(calibration: "Calibration", out: Path | None, parameters: str) -> str:
+    """The promise, and where the threshold is or how it is set."""
+    told = f"threshold {calibration.threshold:g}: {calibration.promise}"
+    if out:
+        return f"{told}\nwritten to {out}"
+    before = f"HEM_PARAMETERS={shlex.quote(parameters)} " if parameters else ""
+    return f"{told}\nset {before}HEM_THRESHOLD={calibration.threshold:g}"
