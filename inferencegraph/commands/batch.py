@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from inferencegraph.commands.options import (
     chosen,
 )
 from predictors.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from inferencegraph.evaluate.batch import Counts, Outputs
 
 FAILED = 1
 
@@ -98,13 +101,7 @@ def batch(
     counts = run_until_signal(lambda: _run(questions, outputs, url, concurrency, parameters))
     if counts is None:
         raise typer.Abort
-    folders = {name: str(getattr(outputs, name)) for name in Outputs.__slots__}
-    if as_json:
-        facts = {name: getattr(counts, name) for name in counts.__slots__}
-        print(json.dumps({**facts, **folders}))
-    else:
-        print(f"{counts.asked} answers in {outputs.all}, {counts.failed} of them failed")
-        print(f"{counts.hard} hard ones: {outputs.hard_by_edge}, {outputs.hard_by_cloud}")
+    _print(counts, outputs, as_json)
     if counts.failed:
         raise typer.Exit(FAILED)
 
@@ -117,9 +114,19 @@ def _folder(given: Path | None, out: Path | None, name: str, option: str) -> Pat
     return out / name
 
 
+def _print(counts: "Counts", outputs: "Outputs", as_json: bool) -> None:
+    if as_json:
+        facts = {name: getattr(counts, name) for name in counts.__slots__}
+        folders = {name: str(getattr(outputs, name)) for name in outputs.__slots__}
+        print(json.dumps({**facts, **folders}))
+        return
+    print(f"{counts.asked} answers in {outputs.all}, {counts.failed} of them failed")
+    print(f"{counts.hard} hard ones: {outputs.hard_by_edge}, {outputs.hard_by_cloud}")
+
+
 async def _run(
-    questions: Path, outputs: Any, url: str, concurrency: int, parameters: dict[str, Any]
-) -> Any:
+    questions: Path, outputs: "Outputs", url: str, concurrency: int, parameters: dict[str, Any]
+) -> "Counts":
     from inferencegraph.commands.running import Progress
     from inferencegraph.evaluate.asking import Pace, asker
     from inferencegraph.evaluate.batch import ask_batch, read_inputs

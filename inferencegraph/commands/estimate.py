@@ -59,6 +59,7 @@ def estimate(
         read_key,
         read_pricing,
         read_seed,
+        require_prices,
         run_job,
         tell_left_out,
     )
@@ -84,9 +85,7 @@ def estimate(
     judge = make_scorer(scorer, option or ())
     log = read_log(data, judge, scorer, agreement)
     tell_left_out(log)
-    if pricing.prices is not None:
-        for row in log.rows:
-            pricing.of_row(row)
+    require_prices(pricing, log)
     parameters = chosen(
         max_tokens=max_tokens,
         temperature=temperature,

@@ -61,6 +61,13 @@ def read_pricing(
     return Pricing(currency if cloud else "", cloud=amounts[0], edge=amounts[1])
 
 
+def require_prices(pricing: Pricing, log: Log) -> None:
+    """Raises ConfigurationError for a row whose model has no price."""
+    if pricing.prices is not None:
+        for row in log.rows:
+            pricing.of_row(row)
+
+
 def tell_left_out(log: Log) -> None:
     for each in log.left_out[:_SHOWN_ROWS]:
         print(f"hem: {each.where}: left out: {each.reason}", file=sys.stderr)
@@ -69,18 +76,14 @@ def tell_left_out(log: Log) -> None:
 
 
 def run_job(job: Job, as_json: bool) -> None:
+    def said(words: str) -> None:
+        print(f"hem: {words}", file=sys.stderr)
+
     with Progress() as progress:
+        begin, one_more = progress.begin, progress.one_more
         try:
             found, _ = run_until_second_signal(
-                lambda stop: find(
-                    job,
-                    Watcher(
-                        progress.begin,
-                        progress.one_more,
-                        lambda words: print(f"hem: {words}", file=sys.stderr),
-                        stop,
-                    ),
-                )
+                lambda stop: find(job, Watcher(begin, one_more, said, stop))
             )
         except Stopped:
             raise typer.Abort from None

@@ -3,12 +3,15 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from inferencegraph.commands.options import DEFAULT_PORT, HealthTimeout
 from predictors.errors import HEMError
+
+if TYPE_CHECKING:
+    from inferencegraph.local.stack import Stack
 
 
 def up(
@@ -67,7 +70,6 @@ def up(
     Example: `hem up -f manifests/answer-generation/inference-then-mining --port 9000`
     """
     from inferencegraph.commands.running import run_until_signal
-    from inferencegraph.local.example_request import chats, suggestions
     from inferencegraph.local.observer import JsonObserver, TextObserver
     from inferencegraph.local.stack import running
     from predictors.tracing.settings import start_tracing
@@ -87,15 +89,7 @@ def up(
             restart=not no_restart,
             health_timeout=health_timeout,
         ) as stack:
-            if as_json:
-                where = {"urls": stack.urls, "gateways": stack.gateways, "pages": stack.pages}
-                print(json.dumps({"event": "all_ready", **where}), flush=True)
-            else:
-                print(*(f"hem: ready {url}" for url in stack.urls), sep="\n", flush=True)
-                for line in await suggestions(stack.plan, stack.urls[0]):
-                    print(f"  {line}")
-                print(*chats(stack.plan), sep="\n")
-                print("  Ctrl-C stops everything.", flush=True)
+            await _tell_ready(stack, as_json)
             await stack.watch()
         raise HEMError("no service is left; stopped")
 
@@ -105,3 +99,17 @@ def up(
     finally:
         stop_tracing()
     print("hem: stopped", file=sys.stderr)
+
+
+async def _tell_ready(stack: "Stack", as_json: bool) -> None:
+    from inferencegraph.local.example_request import chats, suggestions
+
+    if as_json:
+        where = {"urls": stack.urls, "gateways": stack.gateways, "pages": stack.pages}
+        print(json.dumps({"event": "all_ready", **where}), flush=True)
+        return
+    print(*(f"hem: ready {url}" for url in stack.urls), sep="\n", flush=True)
+    for line in await suggestions(stack.plan, stack.urls[0]):
+        print(f"  {line}")
+    print(*chats(stack.plan), sep="\n")
+    print("  Ctrl-C stops everything.", flush=True)
