@@ -61,7 +61,7 @@ def apply(
 
     Example: `hem apply -f spec.yaml --wait`
     """
-    from inferencegraph.cluster.applying import carry_out, plan
+    from inferencegraph.cluster.applying import plan
     from inferencegraph.cluster.connection import connect
     from inferencegraph.cluster.sources import read_sources
 
@@ -80,21 +80,8 @@ def apply(
     _announce(made)
     if diff and not as_json:
         _show_differences(made)
-    done: list[dict[str, str]] = []
-
-    def tell(verb: str, name: str) -> None:
-        done.append({"object": name, "change": verb})
-        if not as_json:
-            print(f"{name} {verb}{' (dry run)' if dry_run else ''}", flush=True)
-
-    if dry_run:
-        for verb, name in _would(made):
-            tell(verb, name)
-    else:
-        carry_out(cluster, made, force=force_conflicts, tell=tell)
-    ready = None
-    if wait and not dry_run:
-        ready = _waited(cluster, made, timeout)
+    done = _done(cluster, made, force=force_conflicts, dry_run=dry_run, quiet=as_json)
+    ready = _waited(cluster, made, timeout) if wait and not dry_run else None
     if as_json:
         about: dict[str, Any] = {"owners": made.owners, "dryRun": dry_run, "changes": done}
         if diff:
@@ -123,6 +110,27 @@ def _show_differences(made: "Plan") -> None:
     for step in made.steps:
         if text := step.difference:
             print(text)
+
+
+def _done(
+    cluster: "Cluster", made: "Plan", *, force: bool, dry_run: bool, quiet: bool
+) -> list[dict[str, str]]:
+    """What became of each object, or would; told as it happens."""
+    from inferencegraph.cluster.applying import carry_out
+
+    done: list[dict[str, str]] = []
+
+    def tell(verb: str, name: str) -> None:
+        done.append({"object": name, "change": verb})
+        if not quiet:
+            print(f"{name} {verb}{' (dry run)' if dry_run else ''}", flush=True)
+
+    if dry_run:
+        for verb, name in _would(made):
+            tell(verb, name)
+    else:
+        carry_out(cluster, made, force=force, tell=tell)
+    return done
 
 
 def _would(made: "Plan") -> list[tuple[str, str]]:

@@ -2,13 +2,18 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from inferencegraph.commands.options import AsJson, Context, Kubeconfig, Namespace, Timeout, Wait
 from predictors.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from inferencegraph.cluster.api import Cluster
+    from inferencegraph.cluster.deleting import Owned
 
 STILL_THERE = 1
 
@@ -44,7 +49,6 @@ def delete(
     """
     from inferencegraph.cluster import deleting
     from inferencegraph.cluster.connection import connect
-    from inferencegraph.cluster.steps import name_of
     from inferencegraph.cluster.waiting import wait_until_gone
 
     if (name is None) == (not files):
@@ -54,27 +58,14 @@ def delete(
     found = [each for space in spaces for each in deleting.to_delete(cluster, owners, space)]
     if not found and name:
         raise deleting.nothing_of(cluster, name, cluster.namespace)
-    gone: list[str] = []
-
-    def tell(what: str) -> None:
-        gone.append(what)
-        if not as_json:
-            print(f"{what} deleted{' (dry run)' if dry_run else ''}", flush=True)
-
     if not found and not as_json:
         print("nothing to delete")
-    if dry_run:
-        for _, content in found:
-            tell(name_of(content))
-    else:
-        deleting.delete(cluster, found, wait=wait, tell=tell)
+    gone = _deleted(cluster, found, wait=wait, dry_run=dry_run, quiet=as_json)
     left = wait_until_gone(cluster, found, timeout) if wait and not dry_run else []
     if as_json:
         print(json.dumps({"owners": owners, "dryRun": dry_run, "deleted": gone}))
     for content in left:
-        held = content["metadata"].get("finalizers") or []
-        by = f", held by its finalizers {', '.join(held)}" if held else ""
-        print(f"hem: still there after {timeout:g} s: {name_of(content)}{by}", file=sys.stderr)
+        print(f"hem: still there after {timeout:g} s: {_held(content)}", file=sys.stderr)
     if left:
         raise typer.Exit(STILL_THERE)
 
@@ -89,3 +80,34 @@ def _of(files: list[Path], default: str) -> tuple[list[str], list[str]]:
         str((each.content.get("metadata") or {}).get("namespace") or default) for each in documents
     }
     return sorted(spaces), the_owners(documents, None)
+
+
+def _deleted(
+    cluster: "Cluster", found: "Sequence[Owned]", *, wait: bool, dry_run: bool, quiet: bool
+) -> list[str]:
+    """Names of what is gone, or would be; told as it happens."""
+    from inferencegraph.cluster.deleting import delete as carry_out
+    from inferencegraph.cluster.steps import name_of
+
+    gone: list[str] = []
+
+    def tell(what: str) -> None:
+        gone.append(what)
+        if not quiet:
+            print(f"{what} deleted{' (dry run)' if dry_run else ''}", flush=True)
+
+    if dry_run:
+        for _, content in found:
+            tell(name_of(content))
+    else:
+        carry_out(cluster, found, wait=wait, tell=tell)
+    return gone
+
+
+def _held(content: dict[str, Any]) -> str:
+    """Its name, and what keeps it."""
+    from inferencegraph.cluster.steps import name_of
+
+    finalizers = content["metadata"].get("finalizers") or []
+    by = f", held by its finalizers {', '.join(finalizers)}" if finalizers else ""
+    return f"{name_of(content)}{by}"

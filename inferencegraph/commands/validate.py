@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inferencegraph.commands.options import AsJson, Context, Kubeconfig, Manifests, Namespace
+from predictors.errors import ConfigurationError, HEMError
 
 if TYPE_CHECKING:
+    from inferencegraph.check.definitions.definition import Definition
     from inferencegraph.check.problem import Problem
+    from inferencegraph.cluster.api import Cluster
+    from inferencegraph.read.documents import Document
 
 
 def validate(
@@ -55,7 +59,6 @@ def validate(
     from inferencegraph.check.validate import validate as check
     from inferencegraph.read.kustomize import load_documents
     from inferencegraph.spec.reading import expanded
-    from predictors.errors import ConfigurationError, HEMError
 
     if not server and (namespace or context or kubeconfig):
         raise ConfigurationError("--namespace, --context and --kubeconfig say which --server")
@@ -63,24 +66,14 @@ def validate(
     read = expanded([document for file in files for document in load_documents(file)])
     cluster, failure = None, None
     if server:
-        from inferencegraph.cluster.connection import connect
-        from inferencegraph.cluster.definitions import definitions_in
-
-        try:
-            cluster = connect(context, namespace, kubeconfig)
-            definitions = [*definitions_in(cluster, read.documents), *definitions]
-        except HEMError as error:  # what is known without it is told all the same
-            cluster, failure = None, error
+        cluster, served, failure = _connected(context, namespace, kubeconfig, read.documents)
+        definitions = [*served, *definitions]
     known = Definitions(definitions, judged=cluster is not None)
     contents = [item.content for item in read.documents]
     problems = read.problems + check(contents, read.documents, definitions=known)
-    if cluster:
-        from inferencegraph.cluster.judging import judged, not_told_yet
-
-        try:
-            problems += not_told_yet(judged(cluster, read.documents, namespace), problems)
-        except HEMError as error:
-            failure = error
+    if cluster is not None:
+        judged, failure = _judged(cluster, read.documents, namespace, problems)
+        problems += judged
     if sarif is not None:
         _write_sarif(problems, sarif)
     _print(problems, len(contents), as_json)
@@ -88,6 +81,39 @@ def validate(
         raise failure
     if any(problem.severity == "error" for problem in problems):
         raise typer.Exit(1)
+
+
+def _connected(
+    context: str | None,
+    namespace: str | None,
+    kubeconfig: Path | None,
+    documents: "Sequence[Document]",
+) -> "tuple[Cluster | None, list[Definition], HEMError | None]":
+    """The cluster with its definitions, or why it can't be asked: what is known without it is told
+    all the same."""
+    from inferencegraph.cluster.connection import connect
+    from inferencegraph.cluster.definitions import definitions_in
+
+    try:
+        cluster = connect(context, namespace, kubeconfig)
+        return cluster, definitions_in(cluster, documents), None
+    except HEMError as error:
+        return None, [], error
+
+
+def _judged(
+    cluster: "Cluster",
+    documents: "Sequence[Document]",
+    namespace: str | None,
+    told: "Sequence[Problem]",
+) -> "tuple[list[Problem], HEMError | None]":
+    """What the API server says beside what is told already, or why it can't be asked."""
+    from inferencegraph.cluster.judging import judged, not_told_yet
+
+    try:
+        return not_told_yet(judged(cluster, documents, namespace), told), None
+    except HEMError as error:
+        return [], error
 
 
 def _print(problems: "Sequence[Problem]", objects: int, as_json: bool) -> None:
@@ -106,7 +132,6 @@ def _print(problems: "Sequence[Problem]", objects: int, as_json: bool) -> None:
 
 def _write_sarif(problems: "Sequence[Problem]", path: Path) -> None:
     from inferencegraph.check.sarif import to_sarif
-    from predictors.errors import ConfigurationError
 
     try:
         path.write_text(json.dumps(to_sarif(problems), indent=2), encoding="utf-8")
