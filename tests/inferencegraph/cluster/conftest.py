@@ -10,6 +10,7 @@ import yaml
 
 from inferencegraph.cli import main
 from tests.inferencegraph.cluster.api_server import TOKEN, ApiServer
+from tests.inferencegraph.cluster.controller import reconcile
 
 SPEC = {
     "apiVersion": "kserve-hem.io/v1alpha1",
@@ -25,7 +26,15 @@ SPEC = {
     },
 }
 
+PLAIN = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "settings"},
+    "data": {"a": "1"},
+}
+
 Hem = Callable[..., int]
+Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
@@ -77,10 +86,23 @@ def spec(tmp_path: Path) -> Path:
     return written(tmp_path / "spec.yaml", SPEC)
 
 
+@pytest.fixture
+def running(server: ApiServer, hem: Hem, spec: Path, capsys: Capture) -> ApiServer:
+    """The API server of a cluster on which all of `spec` runs."""
+    hem("apply", "-f", spec)
+    reconcile(server)
+    capsys.readouterr()
+    return server
+
+
 def written(path: Path, *contents: dict[str, Any]) -> Path:
     path.write_text(yaml.safe_dump_all(contents, sort_keys=False))
     return path
 
 
-def printed(capsys: pytest.CaptureFixture[str]) -> Any:
+def plain(name: str, **more: Any) -> dict[str, Any]:
+    return {**PLAIN, "metadata": {"name": name}, **more}
+
+
+def printed(capsys: Capture) -> Any:
     return json.loads(capsys.readouterr().out)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.inferencegraph.cluster.api_server import ApiServer, Fault, Request, forbidden
+from tests.inferencegraph.cluster.api_refusals import forbidden
+from tests.inferencegraph.cluster.api_server import ApiServer, Fault
+from tests.inferencegraph.cluster.api_store import Request
 from tests.inferencegraph.cluster.conftest import Hem, printed, written
 
 Capture = pytest.CaptureFixture[str]

@@ -11,7 +11,8 @@ import yaml
 from inferencegraph.read.documents import MANIFESTS
 from inferencegraph.spec.schema import crd
 from tests.conftest import free_port
-from tests.inferencegraph.cluster.api_server import ApiServer, Fault, forbidden, status
+from tests.inferencegraph.cluster.api_refusals import forbidden, status
+from tests.inferencegraph.cluster.api_server import ApiServer, Fault
 from tests.inferencegraph.cluster.conftest import Hem, kubeconfig_of, printed, written
 
 Capture = pytest.CaptureFixture[str]
