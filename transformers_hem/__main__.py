@@ -11,9 +11,8 @@ from transformers_hem.serving.settings import (
     HEMSettings,
     environment_name,
     read_environment,
-    warn_of_a_prefix,
-    warn_of_a_shipped_router,
 )
+from transformers_hem.serving.warnings import warn_of_a_prefix, warn_of_a_shipped_router
 from transformers_hem.strategies import STRATEGIES
 
 EXAMPLE = """examples:

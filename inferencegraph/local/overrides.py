@@ -34,7 +34,7 @@ from predictors.logs import LOG_FORMAT
 from predictors.upstream.redaction import shown_url, shown_value
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.routers.directory import algorithm_of, locate, version_of
-from transformers_hem.serving.settings import MODES, SELF_DESIGN
+from transformers_hem.serving.modes import MODES, SELF_DESIGN
 
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*")
 _OPTION: Final = re.compile(r"[a-z][a-z0-9_-]*")

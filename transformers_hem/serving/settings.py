@@ -1,7 +1,5 @@
 """Settings of the HEM transformer, from the environment, and the Decider that they make."""
 
-import logging
-import math
 import ssl
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
@@ -13,16 +11,13 @@ from predictors.errors import ConfigurationError, first_fault
 from predictors.serving.settings import ServerSettings
 from predictors.upstream.client import tls_context
 from predictors.upstream.settings import Limits
-from transformers_hem import embedded
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.algorithms.base import (
     SCORED_CHARACTERS,
     Algorithm,
     AlgorithmParameters,
-    Stage,
 )
 from transformers_hem.algorithms.parameters import (
-    THRESHOLD,
     parse,
     read_parameters,
     take_threshold,
@@ -33,24 +28,16 @@ from transformers_hem.gateway.sticky import StickyBy
 from transformers_hem.guards import GUARDS
 from transformers_hem.guards.base import Guard
 from transformers_hem.guards.settings import read_guards
-from transformers_hem.labels.prefixes import the_first
 from transformers_hem.reload.making import Making
 from transformers_hem.routers.directory import version_of
 from transformers_hem.serving.decision import BatchPolicy, Decider, Unscored
-from transformers_hem.serving.designs import build_strategy, refuse_algorithm
+from transformers_hem.serving.designs import build_strategy
+from transformers_hem.serving.misfits import has_no_algorithm, refuse_misfits, refuse_prefix
+from transformers_hem.serving.modes import MODES, SELF_DESIGN, MiningMode
+from transformers_hem.serving.thresholds import DEFAULT_THRESHOLD, choose_threshold
 from transformers_hem.strategies.base import Strategy
 
-logger = logging.getLogger("kserve.hem")
-
-MiningMode = Literal["mining-then-inference", "inference-then-mining", "self-design"]
-
-MODES: dict[Stage, MiningMode] = {
-    "query": "mining-then-inference",
-    "answer": "inference-then-mining",
-}
-SELF_DESIGN: MiningMode = "self-design"  # of any stage, with a strategy
 DEFAULT_ALGORITHM = "LinearRouter"
-DEFAULT_THRESHOLD = 0.5
 
 
 class HEMSettings(FeedbackSettings, ServerSettings, BaseSettings):
@@ -279,37 +266,20 @@ def build_decider(settings: HEMSettings, making: Making | None = None) -> Decide
     """Loads the algorithm and the guards, or takes those that `making` has. Raises
     ConfigurationError where settings or files don't fit them."""
     making = making or Making()
-    named, values = read_parameters(settings.parameters)
-    if named and settings.algorithm and named != settings.algorithm:
-        raise ConfigurationError(
-            f"HEM_ALGORITHM is {settings.algorithm!r}, but HEM_PARAMETERS names {named!r}"
-        )
+    named, values = _read_parameters(settings)
     designs = settings.mining_mode == SELF_DESIGN
     strategy = build_strategy(designs, settings.strategy, settings.strategy_parameters)
-    strategy_name = settings.strategy or ""
     router = values.get("router", settings.router or "")
     version = version_of(router) if isinstance(router, str) else None
     blocks = read_guards(settings.guards)
     name = settings.algorithm or named or (version.algorithm if version else None)
-    if strategy is not None and _has_no_algorithm(name, settings):
-        return Decider(
-            strategy_name,
-            Unscored(AlgorithmParameters()),
-            DEFAULT_THRESHOLD,
-            settings.batch_policy,
-            _guards(blocks, making, settings),
-            strategy=strategy,
-            strategy_name=strategy_name,
-        )
+    if strategy is not None and has_no_algorithm(name, settings):
+        return _without_algorithm(settings, strategy, _guards(blocks, making, settings))
     name = name or DEFAULT_ALGORITHM
     if name in GUARDS.names():  # Ianvs calls it an algorithm: the edge answers unless it objects
         name, values, blocks = "EdgeOnly", {}, {name: values, **blocks}
-    kind = (
-        ALGORITHMS.load_own(name, f"HEM_ALGORITHM {name!r}")
-        if ":" in name
-        else ALGORITHMS.load(name)
-    )
-    _refuse_misfits(settings, name, kind, strategy)
+    kind = _kind(name)
+    refuse_misfits(settings, name, kind, strategy)
     if settings.router is not None:
         values.setdefault("router", settings.router)
     if version:
@@ -317,22 +287,51 @@ def build_decider(settings: HEMSettings, making: Making | None = None) -> Decide
     taken = take_threshold(kind, values)
     parameters = parse(name, kind, values)
     algorithm = making.algorithm(kind, parameters, [version.pointer] if version else [])
-    if strategy is not None and (tokens := algorithm.prefix_tokens) is not None:
-        raise ConfigurationError(
-            f"{name} decides on {the_first(tokens)} of an answer, and the strategy {strategy_name} "
-            "looks at whole ones: take a router that does, too"
-        )
+    if strategy is not None:
+        refuse_prefix(name, algorithm, settings.strategy or "")
     return Decider(
         name,
         algorithm,
-        _choose_threshold(algorithm, set(values), taken, settings.threshold),
+        choose_threshold(algorithm, set(values), taken, settings.threshold),
         settings.batch_policy,
         _guards(blocks, making, settings),
         settings.scored_characters,
         router=router if version else getattr(parameters, "router", None),
         strategy=strategy,
-        strategy_name=strategy_name,
+        strategy_name=settings.strategy or "",
         router_version=version.number if version else None,
+    )
+
+
+def _read_parameters(settings: HEMSettings) -> tuple[str | None, dict[str, str]]:
+    """The name that HEM_PARAMETERS has, and its values."""
+    named, values = read_parameters(settings.parameters)
+    if named and settings.algorithm and named != settings.algorithm:
+        raise ConfigurationError(
+            f"HEM_ALGORITHM is {settings.algorithm!r}, but HEM_PARAMETERS names {named!r}"
+        )
+    return named, values
+
+
+def _kind(name: str) -> type[Algorithm]:
+    if ":" in name:
+        return ALGORITHMS.load_own(name, f"HEM_ALGORITHM {name!r}")
+    return ALGORITHMS.load(name)
+
+
+def _without_algorithm(
+    settings: HEMSettings, strategy: Strategy, guards: Mapping[str, Guard]
+) -> Decider:
+    """A strategy alone, which decides by itself."""
+    name = settings.strategy or ""
+    return Decider(
+        name,
+        Unscored(AlgorithmParameters()),
+        DEFAULT_THRESHOLD,
+        settings.batch_policy,
+        guards,
+        strategy=strategy,
+        strategy_name=name,
     )
 
 
@@ -340,86 +339,3 @@ def _guards(
     blocks: Mapping[str, dict[str, str]], making: Making, settings: HEMSettings
 ) -> dict[str, Guard]:
     return {guard: making.guard(guard, own, dict(settings)) for guard, own in blocks.items()}
-
-
-def _has_no_algorithm(name: str | None, settings: HEMSettings) -> bool:
-    """Whether a strategy stands alone; a guard is Ianvs's word for one. Raises ConfigurationError
-    for what only an algorithm reads."""
-    if name is not None or settings.router is not None:
-        return False
-    alone = {"HEM_THRESHOLD": settings.threshold, "HEM_PARAMETERS": settings.parameters.strip()}
-    for variable, value in alone.items():
-        if value or value == 0:
-            raise ConfigurationError(
-                f"{variable} is set, but no HEM_ALGORITHM that reads it; the strategy's own are "
-                "HEM_STRATEGY_PARAMETERS"
-            )
-    return True
-
-
-def _refuse_misfits(
-    settings: HEMSettings, name: str, kind: type[Algorithm], strategy: Strategy | None
-) -> None:
-    if settings.router is not None and "router" not in kind.Parameters.model_fields:
-        raise ConfigurationError(f"HEM_ROUTER is set, but {name} takes no router")
-    if strategy is not None:
-        return refuse_algorithm(name, kind.stage, settings.strategy or "", strategy)
-    if settings.mining_mode not in (None, MODES[kind.stage]):
-        raise ConfigurationError(
-            f"MINING_MODE {settings.mining_mode} contradicts HEM_ALGORITHM {name}, which mines "
-            f"the {kind.stage}: unset it, or set {MODES[kind.stage]}"
-        )
-
-
-def warn_of_a_shipped_router(decider: Decider) -> None:
-    """It knows the pair of models that it was trained on, and no other."""
-    router, config = decider.router, decider.algorithm.calibrated
-    if router and config and not config.calibration and embedded.is_shipped(router):
-        logger.warning(
-            "router %s ships with the project, and is not calibrated on rows of yours. For other "
-            "models than those that it was trained on it may be no better than a coin. Train one: "
-            "hem train --data LABELS.jsonl --algorithm LinearRouter --out my-router; or calibrate "
-            "this one: hem calibrate --router %s --data LABELS.jsonl --edge-ratio 0.6 --out "
-            "my-router",
-            router,
-            router,
-        )
-
-
-def warn_of_a_prefix(decider: Decider) -> None:
-    """V2 knows no beginnings of answers."""
-    if (tokens := decider.algorithm.prefix_tokens) is not None:
-        logger.warning(
-            "%s decides on %s of an answer, as the gateway does with it; the V2 "
-            "graph mines whole answers, for which its promise was not made",
-            decider.router or decider.name,
-            the_first(tokens),
-        )
-
-
-def _choose_threshold(
-    algorithm: Algorithm,
-    parameters: set[str],
-    taken: float | None,
-    environment: float | None,
-) -> float:
-    """HEM_THRESHOLD, the parameters' threshold, or the algorithm's own.
-
-    `parameters` are the names of the algorithm's own parameters that are set; `taken` is what
-    `take_threshold` took. Raises ConfigurationError where two of them contradict each other.
-    """
-    default = algorithm.default_threshold
-    own = sorted(parameters & algorithm.threshold_parameters)
-    sources = [(f"parameter {name!r}", default) for name in own]
-    sources += [(f"parameter {THRESHOLD!r}", taken), ("HEM_THRESHOLD", environment)]
-    chosen = [(source, value) for source, value in sources if value is not None]
-    if not chosen:
-        return DEFAULT_THRESHOLD if default is None else default
-    (first, threshold), *others = chosen
-    for other, value in others:
-        if not math.isclose(threshold, value, abs_tol=1e-9):
-            raise ConfigurationError(
-                f"{first} puts the threshold at {threshold:g}, but {other} at {value:g}; "
-                "set one of them"
-            )
-    return threshold

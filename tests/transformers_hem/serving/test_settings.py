@@ -13,9 +13,8 @@ from transformers_hem.serving.decision import Decider
 from transformers_hem.serving.settings import (
     build_decider,
     read_environment,
-    warn_of_a_prefix,
-    warn_of_a_shipped_router,
 )
+from transformers_hem.serving.warnings import warn_of_a_prefix, warn_of_a_shipped_router
 
 
 def decider(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Decider:
