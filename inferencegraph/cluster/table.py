@@ -23,14 +23,31 @@ def status_table(found: Sequence[Service]) -> RenderableType:
 
 
 def _service(service: Service) -> list[RenderableType]:
-    finding = service.finding
-    head = Text.assemble(
+    sites = _shown(service)
+    lines: list[RenderableType] = [_head(service), _indented(_parts(service, sites))]
+    if len(sites) < len(service.sites):
+        lines.append(Text(f"  and {len(service.sites) - len(sites)} more sites: --json has all"))
+    for site in sites:
+        url, facts = service.urls.get(site), _about(service, site)
+        if url or facts:
+            lines.append(_indented(Text(f"{site}: {url}" if url else f"{site}:")))
+        lines += [_indented(Text(fact), 4) for fact in facts]
+    lines += [_indented(reason) for reason in _reasons(service)]
+    lines += [_indented(Text(f"note: {note}", "dim")) for note in service.telemetry.notes]
+    return lines
+
+
+def _head(service: Service) -> Text:
+    condition = service.finding.condition
+    return Text.assemble(
         (service.name, "bold"),
         f" in {service.namespace}: ",
-        (finding.condition, _COLOURS[finding.condition]),
+        (condition, _COLOURS[condition]),
         f", since {service.started}, seen {stamp(service.at)}",
     )
-    sites = _shown(service)
+
+
+def _parts(service: Service, sites: Sequence[str]) -> Table:
     answered, told = service.telemetry.answered, f"{service.telemetry.at:%H:%M:%S}"
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("site", "side", "condition"):
@@ -51,23 +68,16 @@ def _service(service: Service) -> list[RenderableType]:
                 _short(part.started, service.at),
                 told if part.name in answered else "-",
             )
-    lines: list[RenderableType] = [head, _indented(table)]
-    if len(sites) < len(service.sites):
-        lines.append(Text(f"  and {len(service.sites) - len(sites)} more sites: --json has all"))
-    for site in sites:
-        url, facts = service.urls.get(site), _about(service, site)
-        if url or facts:
-            lines.append(_indented(Text(f"{site}: {url}" if url else f"{site}:")))
-        lines += [_indented(Text(fact), 4) for fact in facts]
+    return table
+
+
+def _reasons(service: Service) -> list[Text]:
+    """Why parts don't run, each reason once."""
     why: dict[Finding, list[str]] = {}
     for part in service.parts:
         if part.finding.condition != "Running":
             why.setdefault(part.finding, []).append(part.name)
-    lines += [
-        _indented(Text(_why(each, names), _COLOURS[each.condition])) for each, names in why.items()
-    ]
-    lines += [_indented(Text(f"note: {note}", "dim")) for note in service.telemetry.notes]
-    return lines
+    return [Text(_why(each, names), _COLOURS[each.condition]) for each, names in why.items()]
 
 
 def _indented(shown: RenderableType, by: int = 2) -> Padding:
