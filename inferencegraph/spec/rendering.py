@@ -1,13 +1,13 @@
 """From a spec to its objects."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from inferencegraph.build.image_choice import unusable_image
 from inferencegraph.build.llm_service import KIND as LLM_SERVICE
 from inferencegraph.build.overlay import Part, over_graph, over_llm_service, overlaid
-from inferencegraph.build.pods import COMPONENT_LABEL
+from inferencegraph.build.pods import COMPONENT_LABEL, Images
 from inferencegraph.build.setup import Claim, Objects, Setup, objects
 from inferencegraph.build.sites import DEFAULT_IMAGES, CloudAPI, Mining, Model, Site
 from inferencegraph.check.problem import Finding, error, warning
@@ -33,7 +33,8 @@ from inferencegraph.spec.resolve import (
 )
 from inferencegraph.spec.resolve.design import LOOKUP, VLLM_CHECKS
 from inferencegraph.spec.resolve.images import ConfigMaps
-from inferencegraph.spec.service import LLMJointInferenceService, Spec
+from inferencegraph.spec.resolve.models import Served
+from inferencegraph.spec.service import CloudWorker, EdgeWorker, LLMJointInferenceService, Spec
 from inferencegraph.spec.sources import ModelSource
 from inferencegraph.spec.templates import template_findings, with_template
 from predictors.contract import CLOUD, EDGE
@@ -139,27 +140,75 @@ def resolved(
 ) -> Setup:
     """The values of a spec. `models`, `config_maps`: Model objects and ConfigMaps beside it, by
     name; `folder`: where the spec's file is. Raises SpecFaults with all that is wrong in it."""
-    spec, metadata, models = document.spec, document.metadata, models or {}
-    name = metadata.name
+    spec, name, models = document.spec, document.metadata.name, models or {}
     if wrong := [each for each in _of_templates(spec) if each.severity == "error"]:
         raise SpecFaults(wrong)
     faults = Collector()
     small = faults.get(lambda: with_template(located(spec.edge_worker, folder), EDGE_FIELD))
     large = faults.get(lambda: with_template(located(spec.cloud_worker, folder), CLOUD_FIELD))
-    edge = cloud = mining = None
-    claims: list[Claim | None] = []
     images = faults.get(lambda: images_of(spec, config_maps))
-    own = images or DEFAULT_IMAGES
     timeouts = faults.get(lambda: timeouts_of(spec))
     sites = (faults.get(lambda: sites_of(name, small)) or []) if small else []
+    sides = _sides(faults, document, models, small, large, images or DEFAULT_IMAGES, folder)
+    mining = sides.mining
+    learning = Learning(mining)
+    if mining is not None or not faults.findings:
+        found = faults.get(lambda: learning_of(spec, name, sites, mining, sides.edge))
+        learning = found or learning
+    forwards = large is not None and (small is not None or isinstance(sides.cloud, CloudAPI | None))
+    places = faults.get(lambda: places_of(spec, forwards))
+    edge, cloud = with_one_file(sides.edge, sides.cloud, name)
+    claims = _different(faults, [*sides.claims, learning.claim])
+    if faults.findings or images is None or timeouts is None or places is None:
+        raise SpecFaults(faults.findings)
+    sources = _sources(small, large, models)
+    return Setup(
+        name,
+        tuple(Site(each.name, each.node, images, timeouts, name, places) for each in sites),
+        edge if isinstance(edge, Model) else None,
+        learning.mining,
+        cloud,
+        images,
+        claims,
+        spec.images.pull_secret,
+        timeouts,
+        places,
+        operations_asked(spec, name, [site.name for site in sites], learning, sources, cloud),
+        learning.retraining,
+    )
+
+
+class _Sides(NamedTuple):
+    """None where there is no such worker, or a fault of it is told already."""
+
+    edge: Served | None
+    cloud: Served | None
+    mining: Mining | None
+    claims: Sequence[Claim | None]
+
+
+def _sides(
+    faults: Collector,
+    document: LLMJointInferenceService,
+    models: Mapping[str, ModelSource],
+    small: EdgeWorker | None,
+    large: CloudWorker | None,
+    images: Images,
+    folder: Path,
+) -> _Sides:
+    spec, metadata = document.spec, document.metadata
+    edge = cloud = mining = None
+    claims: list[Claim | None] = []
     if small is not None:
         joint = large is not None and is_joint(small, folder)
         edge = faults.get(
-            lambda: model_of(small, spec, EDGE, EDGE_FIELD, models, metadata, own, joint)
+            lambda: model_of(small, spec, EDGE, EDGE_FIELD, models, metadata, images, joint)
         )
         claims.append(faults.get(lambda: claim_of(small, EDGE_FIELD)))
     if large is not None:
-        cloud = faults.get(lambda: model_of(large, spec, CLOUD, CLOUD_FIELD, models, metadata, own))
+        cloud = faults.get(
+            lambda: model_of(large, spec, CLOUD, CLOUD_FIELD, models, metadata, images)
+        )
         claims.append(faults.get(lambda: claim_of(large, CLOUD_FIELD)))
     if small is not None and large is not None:
         text = not (isinstance(edge, Model) and edge.engine == "classifier")
@@ -171,39 +220,27 @@ def resolved(
             edge, cloud = faults.get(lambda: joined(edge, cloud, small, large)) or (None, None)
     elif small is not None and small.hard_example_mining is not None:
         faults.get(_mines_for_nobody)
-    learning = Learning(mining)
-    if mining is not None or not faults.findings:
-        found = faults.get(lambda: learning_of(spec, name, sites, mining, edge))
-        learning = found or learning
-    claims.append(learning.claim)
-    forwards = large is not None and (small is not None or isinstance(cloud, CloudAPI | None))
-    places = faults.get(lambda: places_of(spec, forwards))
-    edge, cloud = with_one_file(edge, cloud, name)
+    return _Sides(edge, cloud, mining, claims)
+
+
+def _different(faults: Collector, claims: Sequence[Claim | None]) -> tuple[Claim, ...]:
+    """Each that is made, once."""
     made = {claim.name: claim for claim in claims if claim is not None}
     if any(claim and claim != made[claim.name] for claim in claims):
         faults.get(_two_claims)
-    if faults.findings or images is None or timeouts is None or places is None:
-        raise SpecFaults(faults.findings)
+    return tuple(made.values())
+
+
+def _sources(
+    small: EdgeWorker | None, large: CloudWorker | None, models: Mapping[str, ModelSource]
+) -> dict[str, ModelSource]:
+    """Where the model of each side comes from."""
     workers = {EDGE: (small, EDGE_FIELD), CLOUD: (large, CLOUD_FIELD)}
-    sources = {
+    return {
         side: model_source(worker, side, field, models)
         for side, (worker, field) in workers.items()
         if worker is not None
     }
-    return Setup(
-        name,
-        tuple(Site(each.name, each.node, images, timeouts, name, places) for each in sites),
-        edge if isinstance(edge, Model) else None,
-        learning.mining,
-        cloud,
-        images,
-        tuple(made.values()),
-        spec.images.pull_secret,
-        timeouts,
-        places,
-        operations_asked(spec, name, [site.name for site in sites], learning, sources, cloud),
-        learning.retraining,
-    )
 
 
 def _two_claims() -> None:

@@ -5,7 +5,7 @@ from inferencegraph.build.pods import Images
 from inferencegraph.build.sites import DEFAULT_START_SECONDS, Running
 from inferencegraph.spec.faults import SpecFault
 from inferencegraph.spec.resolve.options import arguments_of, config_block, file_of
-from inferencegraph.spec.resolve.parallel import sizes_left_out, spread_of
+from inferencegraph.spec.resolve.parallel import Spread, sizes_left_out, spread_of
 from inferencegraph.spec.resolve.resources import (
     CLOUD_RESOURCES,
     resources_of,
@@ -51,19 +51,8 @@ def llm_service_of(
     """Raises SpecFault for what KServe's own templates can't be told."""
     part = worker.llm_inference_service
     assert part is not None
-    uri = f"hf://{source.hub}" if source.hub else source.storage_uri
-    if uri is None or not uri.startswith(SCHEMES):
-        raise SpecFault(
-            f"{field}.model",
-            f"an LLMInferenceService takes a hub id, or a storageUri with {', '.join(SCHEMES)}",
-        )
-    own = worker.inference_config.engine if worker.inference_config else None
-    if own not in _ENGINES:
-        raise SpecFault(
-            f"{field}.inferenceConfig.engine",
-            f"{own!r}: an LLMInferenceService is served by vLLM; write vllm-server, or leave "
-            "llmInferenceService out",
-        )
+    uri = _uri(source, field)
+    _refuse_engine(worker, field)
     running = running_of(worker, CLOUD)
     _refuse_hpa(running, field)
     if part.gateway and not part.router:
@@ -73,12 +62,7 @@ def llm_service_of(
     block = config_block(worker, spec, _ENGINE, field)
     resources = resources_of(worker.resource, CLOUD_RESOURCES, field)
     spread = spread_of(block, _ENGINE, worker.resource, resources, field)
-    if spread.nodes > 1:
-        raise SpecFault(
-            f"{field}.inferenceConfig.vllmConfig.pipelineParallelSize",
-            f"KServe has no template for an LLMInferenceService over {spread.nodes} nodes; leave "
-            "llmInferenceService out, and an InferenceService is made",
-        )
+    _refuse_nodes(spread, field)
     block = sizes_left_out(spread.block, "tensor_parallel_size")
     served = source.name or source.hub or f"{metadata.name}-cloud"
     return LLMService(
@@ -96,6 +80,35 @@ def llm_service_of(
         namespace=metadata.namespace,
         image=images.engines.get("vllm"),
     )
+
+
+def _uri(source: ModelSource, field: str) -> str:
+    uri = f"hf://{source.hub}" if source.hub else source.storage_uri
+    if uri is None or not uri.startswith(SCHEMES):
+        raise SpecFault(
+            f"{field}.model",
+            f"an LLMInferenceService takes a hub id, or a storageUri with {', '.join(SCHEMES)}",
+        )
+    return uri
+
+
+def _refuse_engine(worker: CloudWorker, field: str) -> None:
+    own = worker.inference_config.engine if worker.inference_config else None
+    if own not in _ENGINES:
+        raise SpecFault(
+            f"{field}.inferenceConfig.engine",
+            f"{own!r}: an LLMInferenceService is served by vLLM; write vllm-server, or leave "
+            "llmInferenceService out",
+        )
+
+
+def _refuse_nodes(spread: Spread, field: str) -> None:
+    if spread.nodes > 1:
+        raise SpecFault(
+            f"{field}.inferenceConfig.vllmConfig.pipelineParallelSize",
+            f"KServe has no template for an LLMInferenceService over {spread.nodes} nodes; leave "
+            "llmInferenceService out, and an InferenceService is made",
+        )
 
 
 def _refuse_hpa(running: Running, field: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from inferencegraph.build.pods import Resources
 from inferencegraph.build.sites import (
     ENCODER_RESOURCES,
     GATEWAY_KEYS,
@@ -58,12 +59,8 @@ def mining_of(
     _refuse_beside(algorithm, designed, field)
     joint = designed is not None and designed.design.at_edge
     offers = spec.gateway.enabled and not discriminative
-    resources = ENCODER_RESOURCES if algorithm.by_torch else HEM_RESOURCES
-    if part.resource is not None:
-        default = Amounts(cpu=resources.cpu, memory=resources.memory)
-        resources = resources_of(part.resource, default, field)
+    resources = _resources(part, algorithm.by_torch, field)
     mode = part.mining_mode or _MODES[algorithm.stage or ""]
-    known = {**spec.gateway.settings, **({} if joint else {"cloud_url": _UPLINK})} if offers else {}
     with at(field):
         return Mining(
             mode,
@@ -73,11 +70,7 @@ def mining_of(
             parameters=algorithm.values,
             gateway=offers,
             resources=resources,
-            settings={
-                **_guards(part, field, known),
-                **({"HEM_BATCH_POLICY": part.batch_policy} if part.batch_policy else {}),
-                **(spec.gateway.environment() if offers else {}),
-            },
+            settings=_settings(part, spec, field, offers=offers, uplink=not joint),
             sidecar=part.placement == "sidecar",
             keys_secret=spec.gateway.keys_secret or GATEWAY_KEYS,
             own=algorithm.own or (designed.own if designed else None),
@@ -86,6 +79,26 @@ def mining_of(
             mounts=tuple(Mount(v.mount_path, v.source(), v.read_only) for v in part.volumes),
             design=designed.design if designed else None,
         )
+
+
+def _resources(part: HardExampleMining, by_torch: bool, field: str) -> Resources:
+    usual = ENCODER_RESOURCES if by_torch else HEM_RESOURCES
+    if part.resource is None:
+        return usual
+    return resources_of(part.resource, Amounts(cpu=usual.cpu, memory=usual.memory), field)
+
+
+def _settings(
+    part: HardExampleMining, spec: Spec, field: str, *, offers: bool, uplink: bool
+) -> dict[str, str]:
+    """HEM_* variables. offers: the gateway is on; uplink: there is one."""
+    gateway = spec.gateway.settings if offers else {}
+    known = {**gateway, "cloud_url": _UPLINK} if offers and uplink else gateway
+    return {
+        **_guards(part, field, known),
+        **({"HEM_BATCH_POLICY": part.batch_policy} if part.batch_policy else {}),
+        **(spec.gateway.environment() if offers else {}),
+    }
 
 
 @dataclass(frozen=True, slots=True)
