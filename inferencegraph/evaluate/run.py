@@ -84,32 +84,16 @@ async def run(benchmark: Benchmark, out: Path, watcher: Watcher | None = None) -
     known = {system.name: provenance(system, data) for system in systems}
     scoring = Scoring(benchmark, data, items)
     (out / ROWS).mkdir(parents=True, exist_ok=True)
-    asked: dict[str, Run] = {}
+    asked: Mapping[str, Run] = {}
     where = ""
     if benchmark.asks:
         await scoring.start()
-        try:
-            async with _pair(benchmark, watcher) as (ask, where, traffic):
-                for system in _to_ask(systems):
-                    asked[system.name] = await _ask(
-                        benchmark, system, items, ask, traffic, scoring, out, watcher
-                    )
-        except BaseException:
-            remove_empty(out)
-            raise
-        asked = _without_stand_ins(asked)
-        runs_edge, runs_cloud = asked[EDGE_ONLY].outcomes, asked[CLOUD_ONLY].outcomes
-        edge, cloud = await scoring.of_sides(runs_edge, runs_cloud)
-        asked[EDGE_ONLY] = replace(asked[EDGE_ONLY], outcomes=edge)
-        asked[CLOUD_ONLY] = replace(asked[CLOUD_ONLY], outcomes=cloud)
-        for name, each in asked.items():
-            if name not in MEASURED:
-                outcomes = await scoring.of_system(each.outcomes, edge, cloud)
-                asked[name] = replace(each, outcomes=outcomes)
+        asked, where = await _asked(benchmark, _to_ask(systems), items, scoring, out, watcher)
+        asked = await _scored(_without_stand_ins(asked), scoring)
         await scoring.close()
+        edge, cloud = asked[EDGE_ONLY].outcomes, asked[CLOUD_ONLY].outcomes
     else:
-        edge = [item.recorded[EDGE] for item in items]
-        cloud = [item.recorded[CLOUD] for item in items]
+        edge, cloud = ([item.recorded[side] for item in items] for side in (EDGE, CLOUD))
     runs = []
     for system in systems:
         run = asked.get(system.name)
@@ -120,6 +104,43 @@ async def run(benchmark: Benchmark, out: Path, watcher: Watcher | None = None) -
             write_records(_file(out, system), settings, items, outcomes)
         runs.append(run)
     return Finished(benchmark, data, items, runs, edge, cloud, where, time.monotonic() - began)
+
+
+async def _asked(
+    benchmark: Benchmark,
+    systems: Sequence[System],
+    items: Sequence[Item],
+    scoring: Scoring,
+    out: Path,
+    watcher: Watcher,
+) -> tuple[dict[str, Run], str]:
+    """What each answered, and where they were asked."""
+    asked: dict[str, Run] = {}
+    try:
+        async with _pair(benchmark, watcher) as (ask, where, traffic):
+            for system in systems:
+                asked[system.name] = await _ask(
+                    benchmark, system, items, ask, traffic, scoring, out, watcher
+                )
+    except BaseException:
+        remove_empty(out)
+        raise
+    return asked, where
+
+
+async def _scored(asked: Mapping[str, Run], scoring: Scoring) -> dict[str, Run]:
+    """Both sides first: what is routed is judged by what they answered."""
+    edge, cloud = await scoring.of_sides(asked[EDGE_ONLY].outcomes, asked[CLOUD_ONLY].outcomes)
+    scored = {
+        **asked,
+        EDGE_ONLY: replace(asked[EDGE_ONLY], outcomes=edge),
+        CLOUD_ONLY: replace(asked[CLOUD_ONLY], outcomes=cloud),
+    }
+    for name, each in asked.items():
+        if name not in MEASURED:
+            outcomes = await scoring.of_system(each.outcomes, edge, cloud)
+            scored[name] = replace(each, outcomes=outcomes)
+    return scored
 
 
 def _default(benchmark: Benchmark) -> list[SystemEntry]:
