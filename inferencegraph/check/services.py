@@ -1,7 +1,7 @@
 """InferenceServices, and the ServingRuntimes that they name: what KServe refuses, and what it
 accepts and then runs wrongly."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from inferencegraph.check.containers import (
@@ -172,10 +172,22 @@ def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Fin
         count = workers.get(size)
         if isinstance(count, int) and count < 1:
             yield error(f"spec.predictor.workerSpec.{size}", f"must be 1 or more, not {count}")
-    allowed = accelerators_counted(annotations)
+    yield from _check_counted(model, inside, accelerators_counted(annotations))
+    runtime = others.runtimes.get(str(model.get("runtime")))
+    if runtime is not None and "workerSpec" not in mapping(runtime.get("spec")):
+        yield error(
+            "spec.predictor.model.runtime",
+            f"{model['runtime']!r} has no workerSpec, so it can't run over several nodes",
+        )
+
+
+def _check_counted(
+    model: Mapping[str, Any], workers: Sequence[Mapping[str, Any]], allowed: Container[str]
+) -> Iterator[Finding]:
+    """Accelerators that KServe's webhook would not see."""
     parts = {"spec.predictor.model": model} | {
         f"spec.predictor.workerSpec.containers[{index}]": container
-        for index, container in enumerate(inside)
+        for index, container in enumerate(workers)
     }
     for field, part in parts.items():
         for name in accelerators(part):
@@ -185,12 +197,6 @@ def check_multi_node(service: Mapping[str, Any], others: Others) -> Iterator[Fin
                     f"KServe does not count {name} by itself; add the annotation "
                     f"{MORE_ACCELERATORS}: '[\"{name}\"]'",
                 )
-    runtime = others.runtimes.get(str(model.get("runtime")))
-    if runtime is not None and "workerSpec" not in mapping(runtime.get("spec")):
-        yield error(
-            "spec.predictor.model.runtime",
-            f"{model['runtime']!r} has no workerSpec, so it can't run over several nodes",
-        )
 
 
 def check_runtime(runtime: Mapping[str, Any], others: Others) -> Iterator[Finding]:
