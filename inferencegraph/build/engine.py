@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from inferencegraph.build.mining import MODEL_MOUNT
 from inferencegraph.build.pods import HTTP_PORT, Resources
-from inferencegraph.build.sites import MODEL_MOUNT
 
 GPU: Final = Resources("4", "16Gi", gpus=1)
 CPU: Final = Resources("4", "8Gi")

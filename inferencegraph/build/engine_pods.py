@@ -16,6 +16,7 @@ from inferencegraph.build.engine_file import ENGINE_FILE, OURS, unless_filed, wi
 from inferencegraph.build.engine_servers import SERVERS, EngineServer, Server
 from inferencegraph.build.engine_table import ENGINES
 from inferencegraph.build.image_choice import computing, engine_image
+from inferencegraph.build.mining import MODEL_MOUNT
 from inferencegraph.build.pods import (
     SHARED_MEMORY_MOUNT,
     SLEEP_FIRST,
@@ -29,7 +30,6 @@ from inferencegraph.build.pods import (
 )
 from inferencegraph.build.sites import (
     LIGHT_START_SECONDS,
-    MODEL_MOUNT,
     UPLINK_RESOURCES,
     Model,
     sampling_environment,

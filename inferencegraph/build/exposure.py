@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from inferencegraph.build.mining import Mining, hem_workload
 from inferencegraph.build.pods import labels
-from inferencegraph.build.sites import Mining, Site, hem_workload
+from inferencegraph.build.sites import Site
 from predictors.contract.openai.errors import PREFIXES
 
 HTTP_ROUTE: Final = "httpRoute"

@@ -6,8 +6,9 @@ from typing import Any
 
 from inferencegraph.build.engine_servers import SERVERS
 from inferencegraph.build.image_choice import engine_image
+from inferencegraph.build.mining import Mining
 from inferencegraph.build.pods import Images, labels
-from inferencegraph.build.sites import CloudAPI, Mining, Model
+from inferencegraph.build.sites import CloudAPI, Model
 
 
 def image_map(

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from inferencegraph.build.mining import Mount, SecretValue
 from inferencegraph.build.pods import (
     HOST_LABEL,
     PULL_SECRET,
@@ -22,7 +23,6 @@ from inferencegraph.build.pods import (
     temporary,
     temporary_mount,
 )
-from inferencegraph.build.sites import Mount, SecretValue
 from transformers_hem.versions.locks import LockedError
 
 FIRST, RETRAIN, CHECK, VERSIONS = "first-version", "retrain", "check", "versions"

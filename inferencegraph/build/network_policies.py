@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from inferencegraph.build.learning import FIRST, job_of
+from inferencegraph.build.mining import QUERY_STAGE, Mining, hem_workload
 from inferencegraph.build.monitoring import metrics_ports
 from inferencegraph.build.pods import (
     COMPONENT_LABEL,
@@ -21,7 +22,7 @@ from inferencegraph.build.pods import (
     OWNER_LABEL,
     labels,
 )
-from inferencegraph.build.sites import QUERY_STAGE, Mining, Site, hem_workload
+from inferencegraph.build.sites import Site
 from predictors.contract import CLOUD, EDGE
 
 UPLINK: Final = "uplink"

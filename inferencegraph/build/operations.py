@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from inferencegraph.build.exposure import Exposure, way_in
+from inferencegraph.build.mining import Mining
 from inferencegraph.build.monitoring import Monitoring, pod_monitor
 from inferencegraph.build.network_policies import Isolation, policies
 from inferencegraph.build.service_accounts import Account
-from inferencegraph.build.sites import Mining, Site
+from inferencegraph.build.sites import Site
 
 Objects = list[dict[str, Any]]
 

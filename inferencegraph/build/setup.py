@@ -5,9 +5,11 @@ what the spec asks for besides."""
 from dataclasses import dataclass
 from typing import Any, Final
 
+from inferencegraph.build.hem_pods import algorithm_map
 from inferencegraph.build.image_map import image_map
 from inferencegraph.build.learning import Retraining, job_of, jobs
 from inferencegraph.build.llm_service import KIND as LLM_SERVICE, LLMService, llm_service
+from inferencegraph.build.mining import Mining
 from inferencegraph.build.multi_node import MultiNode, multi_node
 from inferencegraph.build.operations import (
     NOTHING_MORE,
@@ -18,7 +20,6 @@ from inferencegraph.build.operations import (
 from inferencegraph.build.pods import Images, labels
 from inferencegraph.build.service_accounts import service_account
 from inferencegraph.build.services import (
-    algorithm_map,
     api_service,
     cloud_service,
     edge_service,
@@ -31,7 +32,6 @@ from inferencegraph.build.sites import (
     DEFAULT_TIMEOUTS,
     CloudAddress,
     CloudAPI,
-    Mining,
     Model,
     Places,
     Site,

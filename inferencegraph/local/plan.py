@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from inferencegraph.build.sites import MODEL_MOUNT
+from inferencegraph.build.mining import MODEL_MOUNT
 from inferencegraph.check.containers import argument
 from inferencegraph.local.containers import (
     LocalCommand,

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import orjson
 
-from inferencegraph.build.sites import DEFAULT_TIMEOUTS, MINING_MODES, QUERY_STAGE
+from inferencegraph.build.mining import MINING_MODES, QUERY_STAGE
+from inferencegraph.build.sites import DEFAULT_TIMEOUTS
 from inferencegraph.simulate.scenario import BALANCING, RANDOM, Cloud, Model, Scenario, Site
 from inferencegraph.simulate.times import parse_times
 from predictors.errors import ConfigurationError

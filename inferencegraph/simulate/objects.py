@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
+from inferencegraph.build.mining import QUERY_STAGE
 from inferencegraph.build.pods import EdgeNode
 from inferencegraph.build.setup import objects
-from inferencegraph.build.sites import QUERY_STAGE
 from inferencegraph.check.reconciled.site import reconciled
 from inferencegraph.spec.examples import FOLDER, setup
 

@@ -6,7 +6,7 @@ from random import Random
 
 from simpy import Environment
 
-from inferencegraph.build.sites import QUERY_STAGE
+from inferencegraph.build.mining import QUERY_STAGE
 from inferencegraph.simulate.scenario import Model, Scenario, Site
 from inferencegraph.simulate.station import Station, Way
 from inferencegraph.simulate.uplink import Replicas, Uplink

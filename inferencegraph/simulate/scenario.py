@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from inferencegraph.build.sites import DEFAULT_TIMEOUTS, MINING_MODES, QUERY_STAGE
+from inferencegraph.build.mining import MINING_MODES, QUERY_STAGE
+from inferencegraph.build.sites import DEFAULT_TIMEOUTS
 from inferencegraph.simulate.times import Constant, Times
 from predictors.errors import ConfigurationError, known
 from predictors.upstream.settings import Limits

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from inferencegraph.build.sites import MINING_MODES, OF_A_STRATEGY, QUERY_STAGE, SELF_DESIGN
+from inferencegraph.build.mining import MINING_MODES, OF_A_STRATEGY, QUERY_STAGE, SELF_DESIGN
 from inferencegraph.check.containers import mapping, sequence
 from inferencegraph.spec.models import KEY_ADVICE, own_word
 from inferencegraph.spec.report import Report, Source

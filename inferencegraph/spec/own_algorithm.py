@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, cast, get_args
 
-from inferencegraph.build.sites import OwnAlgorithm
+from inferencegraph.build.mining import OwnAlgorithm
 from inferencegraph.spec.faults import SpecFault
 from predictors.errors import known
 from transformers_hem.algorithms.base import Algorithm, Stage

@@ -6,10 +6,11 @@ from typing import Any, Final, NamedTuple
 
 from inferencegraph.build.image_choice import unusable_image
 from inferencegraph.build.llm_service import KIND as LLM_SERVICE
+from inferencegraph.build.mining import Mining
 from inferencegraph.build.overlay import Part, over_graph, over_llm_service, overlaid
 from inferencegraph.build.pods import COMPONENT_LABEL, Images
 from inferencegraph.build.setup import Claim, Objects, Setup, objects
-from inferencegraph.build.sites import DEFAULT_IMAGES, CloudAPI, Mining, Model, Site
+from inferencegraph.build.sites import DEFAULT_IMAGES, CloudAPI, Model, Site
 from inferencegraph.check.problem import Finding, error, warning
 from inferencegraph.spec.faults import Collector, SpecFault, SpecFaults
 from inferencegraph.spec.resolve import (

@@ -8,7 +8,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
-from inferencegraph.build.sites import (
+from inferencegraph.build.mining import (
     ANSWER_STAGE,
     MINING_MODES,
     OF_A_STRATEGY,

@@ -22,13 +22,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
+from inferencegraph.build.mining import QUERY_STAGE, Mining
 from inferencegraph.build.pods import Resources
 from inferencegraph.build.services import cloud_service, site_manifests
 from inferencegraph.build.sites import (
     DEFAULT_IMAGES,
-    QUERY_STAGE,
     CloudAddress,
-    Mining,
     Model as SiteModel,
     Site as RealSite,
     predictor_url,

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from packaging.utils import canonicalize_name
 
-from inferencegraph.build.sites import MINING_MODES
+from inferencegraph.build.mining import MINING_MODES
 from inferencegraph.spec import examples
 
 ROOT = Path(__file__).resolve().parents[2]

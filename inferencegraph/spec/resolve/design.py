@@ -7,8 +7,9 @@ from typing import Final, TypeAlias, cast
 
 from inferencegraph.build.engine_file import unless_filed
 from inferencegraph.build.llm_service import LLMService
+from inferencegraph.build.mining import Design, OwnAlgorithm
 from inferencegraph.build.multi_node import MultiNode
-from inferencegraph.build.sites import CloudAPI, Design, Model, OwnAlgorithm
+from inferencegraph.build.sites import CloudAPI, Model
 from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.mining import HardExampleMining
 from inferencegraph.spec.own_algorithm import own_algorithm

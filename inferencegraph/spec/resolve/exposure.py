@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from inferencegraph.build.exposure import Exposure
-from inferencegraph.build.sites import Mining
+from inferencegraph.build.mining import Mining
 from inferencegraph.check.pods.syntax import SUBDOMAIN
 from inferencegraph.spec.faults import SpecFault
 from inferencegraph.spec.service import Spec

@@ -5,8 +5,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from inferencegraph.build.llm_service import LLMService
+from inferencegraph.build.mining import Mining
 from inferencegraph.build.network_policies import Destination, Isolation
-from inferencegraph.build.sites import CloudAPI, Mining
+from inferencegraph.build.sites import CloudAPI
 from inferencegraph.spec.faults import at
 from inferencegraph.spec.operations import NetworkPolicies
 from inferencegraph.spec.resolve.models import Served

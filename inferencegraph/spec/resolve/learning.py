@@ -13,15 +13,9 @@ from inferencegraph.build.learning import (
     FeedbackStore,
     Retraining,
 )
+from inferencegraph.build.mining import QUERY_STAGE, Mining, Mount, SecretValue, hem_workload
 from inferencegraph.build.setup import Claim
-from inferencegraph.build.sites import (
-    QUERY_STAGE,
-    Mining,
-    Model,
-    Mount,
-    SecretValue,
-    hem_workload,
-)
+from inferencegraph.build.sites import Model
 from inferencegraph.check.containers import mapping, sequence
 from inferencegraph.check.feedback import is_bound
 from inferencegraph.check.problem import Finding, warning

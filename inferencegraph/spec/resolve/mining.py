@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from inferencegraph.build.pods import Resources
-from inferencegraph.build.sites import (
+from inferencegraph.build.mining import (
     ENCODER_RESOURCES,
     GATEWAY_KEYS,
     HEM_RESOURCES,
@@ -17,6 +16,7 @@ from inferencegraph.build.sites import (
     Mount,
     OwnAlgorithm,
 )
+from inferencegraph.build.pods import Resources
 from inferencegraph.spec.faults import SpecFault, at
 from inferencegraph.spec.mining import HardExampleMining
 from inferencegraph.spec.own_algorithm import own_algorithm

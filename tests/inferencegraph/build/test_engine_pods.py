@@ -12,8 +12,9 @@ import yaml
 from inferencegraph.build.annotated import annotated
 from inferencegraph.build.engine_pods import model_pod
 from inferencegraph.build.engine_servers import OWN_IMAGES, SERVERS
+from inferencegraph.build.mining import MINING_MODES
 from inferencegraph.build.pods import Images, Resources
-from inferencegraph.build.sites import MINING_MODES, Model
+from inferencegraph.build.sites import Model
 from inferencegraph.check.validate import validate
 from inferencegraph.local.containers import LOCAL_COMMANDS
 from inferencegraph.local.plan import plan

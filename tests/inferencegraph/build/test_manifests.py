@@ -11,7 +11,7 @@ import yaml
 
 from inferencegraph.build.accelerators import ACCELERATORS
 from inferencegraph.build.engine_images import IMAGES
-from inferencegraph.build.sites import MINING_MODES
+from inferencegraph.build.mining import MINING_MODES
 from inferencegraph.check.fields import fields_of
 from inferencegraph.check.kserve_types import (
     EXTENDS,

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from inferencegraph.build.mining import ANSWER_STAGE, QUERY_STAGE, Mining
 from inferencegraph.build.pods import (
     EdgeNode,
     Images,
@@ -16,16 +17,7 @@ from inferencegraph.build.services import (
     site_manifests,
     uplink_service,
 )
-from inferencegraph.build.sites import (
-    ANSWER_STAGE,
-    QUERY_STAGE,
-    CloudAddress,
-    Mining,
-    Model,
-    Site,
-    Timeouts,
-    predictor_url,
-)
+from inferencegraph.build.sites import CloudAddress, Model, Site, Timeouts, predictor_url
 from predictors.contract import Sampling
 from predictors.errors import ConfigurationError
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inferencegraph.build.sites import ANSWER_STAGE
+from inferencegraph.build.mining import ANSWER_STAGE
 from inferencegraph.check.validate import refuse, validate
 from inferencegraph.spec.examples import example
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import given, settings, strategies as st
 
-from inferencegraph.build.sites import MINING_MODES
+from inferencegraph.build.mining import MINING_MODES
 from inferencegraph.check.kserve_types import GROUP, UNCHECKED, VERSIONS
 from inferencegraph.check.problem import Finding, Others, warning
 from inferencegraph.check.validate import CHECKS, refuse, validate

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from inferencegraph.build.sites import MINING_MODES
+from inferencegraph.build.mining import MINING_MODES
 from inferencegraph.simulate.report import report
 from inferencegraph.simulate.running import Query, Run, simulate
 from inferencegraph.simulate.scenario import LEAST_BUSY, RANDOM, Cloud, Model, Scenario, Site

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inferencegraph.build.sites import ANSWER_STAGE
+from inferencegraph.build.mining import ANSWER_STAGE
 from inferencegraph.simulate.report import report
 from inferencegraph.simulate.running import Run
 from inferencegraph.simulate.scenario import Model

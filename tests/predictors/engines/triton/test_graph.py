@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inferencegraph.build.sites import ANSWER_STAGE, QUERY_STAGE
+from inferencegraph.build.mining import ANSWER_STAGE, QUERY_STAGE
 from predictors.contract import CLOUD, EDGE
 from predictors.servers.triton.repository import write_repository
 from tests.inferencegraph.running_hem import RunningHem
