@@ -11,16 +11,15 @@ from predictors.errors import ConfigurationError, HEMError, UpstreamError
 from predictors.upstream.arrival import EVENTS
 from predictors.upstream.attempt import attempt, bound_body, reading, unread, watch_body
 from predictors.upstream.client import (
-    CONNECTION_ERRORS,
     URL,
     Client,
     Headers as HTTPHeaders,
     InvalidURL,
     Request,
     Response,
-    connection_failure,
     shown,
 )
+from predictors.upstream.connection_failures import CONNECTION_ERRORS, connection_failure
 from predictors.upstream.redaction import shown_url
 from predictors.upstream.settings import Limits
 from predictors.upstream.spans import answered, attempt_span, carry

@@ -1,6 +1,8 @@
 """The one room from which another server is called, whoever calls and whatever it speaks.
 
-client      the one builder of HTTP clients, and what a failed connection means
+client      the one builder of HTTP clients
+connector   their connections: how long one may take, and who is told of what comes on it
+connection_failures  what a connection that could not be made, or broke, means
 arrival     what has come of an answer; light, so that attempt can tell it
 attempt     one request: a bounded answer, read; what a refusal means and what its body says
 redaction   keys are struck out of what a server answers
@@ -22,7 +24,7 @@ v2          a V2 model by such calls, text and tensors; v2_rest and v2_grpc carr
 openai/     the bodies and event streams of OpenAI-compatible servers
 
 Why a call failed is a Cause, and predictors.errors.CAUSES says what follows, for every transport:
-add a cause there, and nowhere a second table. client, arrival, attempt, redaction, proxies,
-json_body, ask and limits are light: they must not import pydantic, numpy, tenacity or
-prometheus_client. Nothing here imports an engine.
+add a cause there, and nowhere a second table. client, connector, connection_failures, arrival,
+attempt, redaction, proxies, json_body, ask and limits are light: they must not import pydantic,
+numpy, tenacity or prometheus_client. Nothing here imports an engine.
 """

@@ -19,7 +19,8 @@ import orjson
 from predictors.errors import Cause, HEMError, InvalidRequest, Overloaded, UpstreamError
 from predictors.memory import FREE_BYTES, hold
 from predictors.upstream.arrival import ARRIVAL, WatchedBody
-from predictors.upstream.client import CONNECTION_ERRORS, connection_failure, shown
+from predictors.upstream.client import shown
+from predictors.upstream.connection_failures import CONNECTION_ERRORS, connection_failure
 from predictors.upstream.json_body import parse_json
 from predictors.upstream.redaction import NOTHING_SECRET, Redaction, repeated
 

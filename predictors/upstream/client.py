@@ -1,33 +1,23 @@
-"""The one place where HTTP clients are built, and where a failed connection gets its cause.
+"""The one place where HTTP clients are built.
 
 httpx over aiohttp's transport: httpx's own loses nine tenths of its rate at 32 concurrent calls.
 """
 
-import asyncio
-import fcntl
-import functools
 import logging
-import os
-import socket
 import ssl
-import sys
-import termios
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import aiohttp
 import httpx
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
 from httpx import URL, Headers, InvalidURL, Request, Response
 from httpx_aiohttp import AiohttpTransport
 
 from predictors.errors import Cause, ConfigurationError, UpstreamError
 from predictors.passed_on import FORWARDED, PASSED_ON, forwarded_headers
 from predictors.thin_streams import thin_socket
-from predictors.upstream.arrival import ARRIVAL, RECEIVED, Arrival
+from predictors.upstream.connector import PatientConnector
 from predictors.upstream.proxies import as_proxy, environment, environment_proxy
-from predictors.upstream.redaction import NOTHING_SECRET, Redaction
 
 # The types of httpx that other rooms name; they do not import it themselves.
 Client: TypeAlias = httpx.AsyncClient
@@ -213,157 +203,3 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         for transport in (self._direct, *self._by_proxy.values()):
             await transport.aclose()
-
-
-ConnectionFailed: TypeAlias = httpx.HTTPError | aiohttp.ClientError | OSError
-CONNECTION_ERRORS: Final = (httpx.HTTPError, aiohttp.ClientError, OSError)  # TimeoutError is one
-
-
-def connection_failure(
-    error: ConnectionFailed, url: str, redaction: Redaction = NOTHING_SECRET
-) -> UpstreamError:
-    """What a call that got no whole answer means to our own caller, naming the URL.
-
-    The transport calls a refused and a dropped connection `ConnectTimeout`, and lets some of
-    aiohttp's errors through; aiohttp's own error tells them apart.
-    """
-    cause = error.__cause__ if isinstance(error, httpx.HTTPError) else error
-    failure = _failure(error, cause, url, redaction)
-    failure.unsent = isinstance(cause, _UNSENT)
-    return failure
-
-
-_UNSENT: Final = (
-    aiohttp.ClientConnectorCertificateError,
-    aiohttp.ClientConnectorError,
-    aiohttp.ConnectionTimeoutError,
-)
-
-
-def _failure(
-    error: ConnectionFailed, cause: BaseException | None, url: str, redaction: Redaction
-) -> UpstreamError:
-    if isinstance(cause, aiohttp.ClientConnectorCertificateError):
-        reason = getattr(cause.certificate_error, "verify_message", cause.certificate_error)
-        return UpstreamError(
-            f"the certificate of {url} does not verify: {reason}", Cause.CERTIFICATE
-        )
-    if isinstance(cause, aiohttp.ClientConnectorError):
-        proxy = "the proxy to " * isinstance(cause, aiohttp.ClientProxyConnectionError)
-        return UpstreamError(
-            f"{proxy}{url} can't be reached: {_reason(cause.os_error)}",
-            Cause.UNREACHABLE,
-            retryable=not isinstance(cause, aiohttp.ClientSSLError),
-        )
-    if isinstance(cause, aiohttp.ConnectionTimeoutError):
-        return UpstreamError(
-            f"{url} can't be reached: no connection in time", Cause.TIMEOUT, retryable=True
-        )
-    if isinstance(cause, TimeoutError) or isinstance(error, TimeoutError):
-        return UpstreamError(f"{url} did not answer in time", Cause.TIMEOUT)
-    if isinstance(cause, aiohttp.ClientConnectionError):
-        return UpstreamError(f"{url} closed the connection before it answered", Cause.UNREACHABLE)
-    reason = redaction.reason(str(error)) or type(error).__name__
-    if isinstance(cause, aiohttp.ClientHttpProxyError):  # as text it holds the proxy's URL
-        return UpstreamError(f"the proxy to {url} refused the call: {cause.status} {cause.message}")
-    if isinstance(cause, aiohttp.ClientResponseError):
-        return UpstreamError(f"{url} did not answer with HTTP: {reason}")
-    return UpstreamError(
-        f"{url} broke off its answer: {reason}", Cause.UNREACHABLE, status=502, retryable=False
-    )
-
-
-def _reason(error: OSError) -> str:
-    """asyncio says which address it called; the rest of us want to know what happened."""
-    if (
-        error.errno is not None
-        and error.errno > 0
-        and not isinstance(error, socket.gaierror | ssl.SSLError)
-    ):
-        return os.strerror(error.errno)
-    return error.strerror or str(error)
-
-
-class ToldHandler(ResponseHandler):
-    """A connection that tells the watch of the call that it serves what comes, from the first byte
-    on: a head may drip, too. What comes is also counted."""
-
-    arrival: Arrival | None = None
-    received: Callable[[int], None] | None = None
-
-    def data_received(self, data: bytes) -> None:
-        if data:  # else aiohttp goes on with what it has, behind each read
-            if self.received is not None:
-                self.received(len(data))
-            if self.arrival is not None and not self.arrival.headed:
-                self.arrival.head(data)
-        super().data_received(data)
-        # aiohttp tells who waits for a head; who reads a body would wait for ever.
-        error = self.exception()
-        if isinstance(error, aiohttp.http_exceptions.HttpProcessingError) and self._payload:
-            self._payload.set_exception(aiohttp.ClientPayloadError(f"not HTTP: {error.message}"))
-
-
-def unsent(transport: asyncio.Transport | None) -> int:
-    """Bytes that wait here, and in the kernel, for the other side to take them."""
-    if transport is None or transport.is_closing():
-        return 0
-    try:
-        descriptor = transport.get_extra_info("socket").fileno()
-        queued = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
-    except (OSError, ValueError):
-        return 0
-    return transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)
-
-
-# To connect takes a handful of turns of the loop; it has at least these many.
-TURNS: Final = 20
-
-
-class PatientConnector(aiohttp.TCPConnector):
-    """A connector whose `sock_connect` timeout passes only while the event loop turns.
-
-    A burst of requests can keep the loop busy for seconds. Its timers then end, all at once,
-    connections that the kernel has long made, and a circuit breaker opens to a server that is
-    well. Its connections tell the watch of a call what comes.
-    """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._factory = functools.partial(ToldHandler, loop=self._loop)  # type: ignore[assignment]
-
-    async def connect(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: list[Any],
-        timeout: aiohttp.ClientTimeout,
-    ) -> Connection:
-        connection = await super().connect(req, traces, timeout)
-        if isinstance(connection.protocol, ToldHandler):
-            arrival = connection.protocol.arrival = ARRIVAL.get()
-            connection.protocol.received = RECEIVED.get()
-            if arrival is not None:
-                arrival.unsent = functools.partial(unsent, connection.transport)
-        return connection
-
-    async def _create_connection(
-        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
-    ) -> ResponseHandler:
-        seconds = timeout.sock_connect
-        if seconds is None:
-            return await super()._create_connection(req, traces, timeout)
-        opening = asyncio.ensure_future(
-            super()._create_connection(req, traces, aiohttp.ClientTimeout())
-        )
-        try:
-            for _ in range(TURNS):
-                done, _ = await asyncio.wait([opening], timeout=seconds / TURNS)
-                if done:
-                    return opening.result()
-            raise aiohttp.ConnectionTimeoutError(f"no connection to {req.url} in {seconds:g} s")
-        finally:
-            if not opening.done():
-                opening.cancel()
-                await asyncio.wait([opening])
-                if not opening.cancelled() and opening.exception() is None:
-                    opening.result().close()

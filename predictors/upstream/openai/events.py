@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import httpx
 
-from predictors.upstream.client import CONNECTION_ERRORS
+from predictors.upstream.connection_failures import CONNECTION_ERRORS
 
 # HTML's standard: lines end with LF, CRLF or CR, and an empty line ends an event.
 _END: Final = re.compile(rb"\r\n\r\n|\n\n|\n\r\n|\r\r")

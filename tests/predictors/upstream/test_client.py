@@ -8,12 +8,8 @@ import httpx
 import pytest
 
 from predictors.errors import Cause, UpstreamError
-from predictors.upstream.client import (
-    FORWARDED,
-    build_client,
-    connection_failure,
-    forwarded_headers,
-)
+from predictors.upstream.client import FORWARDED, build_client, forwarded_headers
+from predictors.upstream.connection_failures import connection_failure
 from tests.conftest import free_port
 from tests.listening import listening
 from tests.predictors.upstream.deaf_port import deaf_port
