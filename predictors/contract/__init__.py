@@ -8,7 +8,7 @@ telemetry that of an answer in a row of a file
 usage     the tokens of a call, as a bill counts them
 tensors   V2 tensors as numpy arrays
 binary    checks of requests with binary tensors
-codec     to and from kserve's request and response objects
+codec     to and from kserve's request and response objects; tensor_codec for models of tensors
 
 Names, query, answer and telemetry work on plain values: clients use them without kserve and numpy,
 and import them from here. The others are imported from their own files.

@@ -12,14 +12,13 @@ from predictors.contract import TEXT_INPUT, Sampling
 from predictors.contract.codec import (
     TEXT_OUTPUTS,
     decode_request,
-    decode_tensors,
     encode_answers,
-    encode_tensors,
     grpc_error,
     has_text,
     request_parameters,
 )
 from predictors.contract.query import parse_prefer
+from predictors.contract.tensor_codec import decode_tensors, encode_tensors
 from predictors.contract.tensors import BYTES, TensorType
 from predictors.engines.base import Engine, TensorEngine, TextEngine
 from predictors.errors import EngineError, HEMError, InvalidRequest, NotReady
