@@ -8,7 +8,7 @@ from predictors.engines import ENGINES
 from predictors.serving.command import command_line, run
 from predictors.serving.engine_file import read_engine_file
 from predictors.serving.settings import PredictorSettings
-from predictors.settings import add_options, read_settings, warn_of_secrets
+from predictors.settings import EngineSettings, add_options, read_settings, warn_of_secrets
 
 EXAMPLE = """example:
   python -m predictors --model_name edge --engine huggingface --model_dir embedded:edge
@@ -38,21 +38,7 @@ def main() -> None:
     from predictors.serving.model import PredictorModel
     from predictors.serving.server import serve
 
-    parser = argparse.ArgumentParser(
-        prog="python -m predictors",
-        usage="%(prog)s --model_name NAME --engine ENGINE [options]",
-        description="A KServe predictor: V2 over REST and gRPC in front of an engine. "
-        f"Engines: {', '.join(ENGINES.names())}.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[kserve_parser],
-        conflict_handler="resolve",
-        allow_abbrev=False,
-    )
-    add_options(parser, PredictorSettings)
-    add_options(parser, CacheSettings)
-    add_options(parser, engine_class.Settings)
-    arguments = vars(parser.parse_args())
+    arguments = vars(_parser(kserve_parser, engine_class.Settings).parse_args())
     warn_of_secrets(arguments, engine_class.Settings)
     sampling = settings.sampling()
     engine = engine_class(read_settings(engine_class.Settings, arguments, file))
@@ -66,6 +52,25 @@ def main() -> None:
         first_event_seconds=settings.first_event_seconds,
     )
     serve(model, settings)
+
+
+def _parser(
+    kserves: argparse.ArgumentParser, engine_settings: type[EngineSettings]
+) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m predictors",
+        usage="%(prog)s --model_name NAME --engine ENGINE [options]",
+        description="A KServe predictor: V2 over REST and gRPC in front of an engine. "
+        f"Engines: {', '.join(ENGINES.names())}.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[kserves],
+        conflict_handler="resolve",
+        allow_abbrev=False,
+    )
+    for settings in (PredictorSettings, CacheSettings, engine_settings):
+        add_options(parser, settings)
+    return parser
 
 
 if __name__ == "__main__":

@@ -41,18 +41,7 @@ def main() -> None:
     from transformers_hem.serving.answer_stage import InferenceThenMining
     from transformers_hem.serving.build import build_model
 
-    parser = argparse.ArgumentParser(
-        prog="python -m transformers_hem",
-        usage="%(prog)s --model_name NAME [--predictor_host HOST:PORT] [options]",
-        description="The hard-example mining (HEM) transformer. "
-        f"Algorithms: {', '.join(ALGORITHMS.names())}. "
-        f"Strategies: {', '.join(STRATEGIES.names())}.",
-        epilog=f"{_environment()}\n\n{EXAMPLE}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[model_server.parser],
-        conflict_handler="resolve",
-    )
-    options = parser.parse_args()
+    options = _parser(model_server.parser).parse_args()
     model = build_model(options, decider, settings.verifies())
     model.client_header = settings.client_header
     model.follow(reloading)
@@ -66,6 +55,20 @@ def main() -> None:
         settings,
         cancel_on_disconnect=isinstance(model, InferenceThenMining),
         origins=read_origins(settings.cors_origins),
+    )
+
+
+def _parser(kserves: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog="python -m transformers_hem",
+        usage="%(prog)s --model_name NAME [--predictor_host HOST:PORT] [options]",
+        description="The hard-example mining (HEM) transformer. "
+        f"Algorithms: {', '.join(ALGORITHMS.names())}. "
+        f"Strategies: {', '.join(STRATEGIES.names())}.",
+        epilog=f"{_environment()}\n\n{EXAMPLE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[kserves],
+        conflict_handler="resolve",
     )
 
 
