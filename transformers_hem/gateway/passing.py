@@ -101,6 +101,10 @@ class Passing:
             if rewritten is None:
                 return
             data, event = rewritten, event_of(rewritten)
+        self._take_in(event, data)
+
+    def _take_in(self, event: bytes, data: dict[str, Any]) -> None:
+        """Into its place among those that go out. Raises ValueError."""
         choices = _choices(data)
         if not self.says:
             for choice in choices:
