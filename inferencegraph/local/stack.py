@@ -5,7 +5,7 @@ import gc
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -268,23 +268,19 @@ async def running(
     Everything that can be wrong with the manifests or the ports is found before a model starts.
     """
     read = read_objects(paths or [EXAMPLE])
-    for problem in read.problems:
-        if problem.severity == "warning":
-            observer.note(str(problem))
+    _note(observer, [str(each) for each in read.problems if each.severity == "warning"])
     documents = [document.content for document in read.documents]
     services = services_of(documents, paths)
     refuse(documents, read.documents)
     table = with_own_images(images)
     left_out = list(jobs_left_out(documents))
-    for note in [*own_commands(services, table), *left_out, *jobs_hint(left_out)]:
-        observer.note(note)
+    _note(observer, [*own_commands(services, table), *left_out, *jobs_hint(left_out)])
     if settings or router is not None or any(map(OURS.fullmatch, os.environ)):
         # Imported only where it is needed: it brings the settings of all servers.
         from inferencegraph.local.overrides import overridden
 
         documents, notes = overridden(documents, table, settings, router, os.environ)
-        for note in notes:
-            observer.note(note)
+        _note(observer, notes)
     graphs = chosen_graphs(documents, graph)
     with ExitStack() as held:
         sockets = hold_ports(port, len(graphs) or (len(services) if port else 0), held)
@@ -295,11 +291,13 @@ async def running(
         if not graphs:  # the services bind them themselves
             for bound in sockets:
                 bound.close()
+        bound_here = sockets if graphs else []
         async with Stack(
-            made,
-            sockets if graphs else [],
-            observer,
-            restart=restart,
-            health_timeout=health_timeout,
+            made, bound_here, observer, restart=restart, health_timeout=health_timeout
         ) as stack:
             yield stack
+
+
+def _note(observer: Observer, notes: Iterable[str]) -> None:
+    for note in notes:
+        observer.note(note)
