@@ -17,7 +17,7 @@ from predictors.contract.usage import Usage
 from tests.conftest import ROOT
 from tests.transformers_hem.guards.test_guards import NEEDED
 from transformers_hem.algorithms.base import Batch, Leaving
-from transformers_hem.gateway.account import Attempt
+from transformers_hem.gateway.attempt import Attempt
 from transformers_hem.gateway.events import event_of
 from transformers_hem.gateway.passing import Passing
 from transformers_hem.gateway.restoring import Restorer

@@ -8,7 +8,8 @@ designing what a strategy of self-design asks the cloud
 relay     one answer passed on as it comes, with the decision in it
 passing   its events on their way
 served    who answers, why, and what it cost, as headers and JSON
-account   what each call used and cost
+attempt   one call of a model: who was asked, what it used, how it ended
+account   what all calls for a request used and cost
 events    server-sent events as bytes
 keys      who may call
 finished  what is told of a request that has ended, without its texts

@@ -7,7 +7,7 @@ from typing import Any
 
 from predictors.contract import CLOUD
 from transformers_hem.algorithms.base import Route
-from transformers_hem.gateway.account import Attempt
+from transformers_hem.gateway.attempt import Attempt
 from transformers_hem.gateway.chat import Chat
 from transformers_hem.gateway.hedging import Hedging
 from transformers_hem.gateway.hold import Hold

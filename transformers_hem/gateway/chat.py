@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from predictors.contract import CLOUD
 from predictors.contract.openai.errors import InvalidField
 from transformers_hem.algorithms.base import Batch, Leaving, Route
-from transformers_hem.gateway.account import Account, Attempt
+from transformers_hem.gateway.account import Account
+from transformers_hem.gateway.attempt import Attempt
 from transformers_hem.gateway.first_answer import FirstAnswer
 from transformers_hem.gateway.options import OnBreak
 from transformers_hem.serving.decision import Decision

@@ -16,7 +16,7 @@ from predictors.upstream.openai.bodies import API, CHAT, COMPLETIONS
 from predictors.upstream.openai.signals import ALTERNATIVES
 from predictors.upstream.redaction import logged
 from transformers_hem.algorithms.base import Batch, ExtraAnswers, Scores
-from transformers_hem.gateway.account import Attempt
+from transformers_hem.gateway.attempt import Attempt
 from transformers_hem.gateway.site import Target
 
 logger = logging.getLogger("kserve.hem")

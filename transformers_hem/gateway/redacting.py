@@ -10,7 +10,7 @@ from prometheus_client import Counter
 
 from predictors.errors import HEMError
 from transformers_hem.algorithms.base import Leaving
-from transformers_hem.gateway.account import Attempt
+from transformers_hem.gateway.attempt import Attempt
 from transformers_hem.gateway.chat import Chat
 from transformers_hem.guards.base import Redacted
 from transformers_hem.serving.decision import Decider

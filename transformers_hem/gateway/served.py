@@ -6,7 +6,7 @@ from typing import Any, Final
 from predictors.contract.names import HEM_ROUTE, Scalar
 from predictors.upstream.ledger.decision import HEM_GUARDS
 from transformers_hem.algorithms.base import Route
-from transformers_hem.gateway.account import Attempt
+from transformers_hem.gateway.attempt import Attempt
 from transformers_hem.gateway.chat import Chat
 
 HEM: Final = "hem"  # the field of the last chunk, and of a whole answer
