@@ -15,6 +15,7 @@ applying      server-side apply of all or nothing, as far as that is possible; p
 difference    what would change in an object, as text
 deleting      everything with one owner's label, in reverse order
 observing     the objects that a status is read from: listed once, or watched
+pods          why a pod does not run
 components    the condition of each part of a site: Pending, Running or Failed, and why
 telemetry     what the pods' metrics say, read through the API server's proxy
 promise       the share at the edge and the cost, with intervals, and whether a promise may hold

@@ -9,7 +9,7 @@ observedGeneration is their Deployment's.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from inferencegraph.build.pods import OWNER_LABEL
 from inferencegraph.check.containers import mapping, sequence
@@ -20,31 +20,18 @@ from inferencegraph.cluster.observing import (
     SERVICE_LABEL,
     Snapshot,
 )
-
-Condition = Literal["Pending", "Running", "Failed"]
-INSTANCE: Final = "app.kubernetes.io/instance"
-COMPONENT: Final = "app.kubernetes.io/component"
-
-# A container that waits for one of these does not start by itself; the kubelet goes on trying.
-STUCK: Final = (
-    "CrashLoopBackOff",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "ErrImageNeverPull",
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "RunContainerError",
+from inferencegraph.cluster.pods import (
+    Condition,
+    Finding,
+    conditions_of,
+    is_ready,
+    name_in,
+    of_pod,
+    pod_failure,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A condition with its reason, one word, and a message, which may be empty."""
-
-    condition: Condition
-    reason: str
-    message: str = ""
+INSTANCE: Final = "app.kubernetes.io/instance"
+COMPONENT: Final = "app.kubernetes.io/component"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,40 +69,13 @@ def parts(snapshot: Snapshot, owner: str) -> list[Part]:
     return sorted(found, key=lambda part: (part.site, order.get(part.side, len(order)), part.name))
 
 
-def pod_failure(pod: Mapping[str, Any]) -> Finding | None:
-    """Why a pod does not run, where it is stuck; None where it runs or may still start, or goes."""
-    if mapping(pod.get("metadata")).get("deletionTimestamp"):
-        return None
-    status = mapping(pod.get("status"))
-    if status.get("phase") == "Failed":
-        return Finding("Failed", str(status.get("reason") or "PodFailed"), _of_pod(pod, status))
-    for field in ("initContainerStatuses", "containerStatuses"):
-        for container in map(mapping, sequence(status.get(field))):
-            state = mapping(container.get("state"))
-            waiting, ended = mapping(state.get("waiting")), mapping(state.get("terminated"))
-            before = mapping(mapping(container.get("lastState")).get("terminated"))
-            if waiting.get("reason") in STUCK:
-                reason = str(waiting["reason"])
-                if reason == "CrashLoopBackOff" and before.get("reason") == "OOMKilled":
-                    reason = "OOMKilled"
-                return Finding("Failed", reason, _of_container(pod, container, waiting, before))
-            if ended and ended.get("exitCode"):
-                reason = str(ended.get("reason") or "Error")
-                return Finding("Failed", reason, _of_container(pod, container, ended, ended))
-    return None
-
-
-def is_ready(pod: Mapping[str, Any]) -> bool:
-    return mapping(_conditions(pod).get("Ready")).get("status") == "True"
-
-
 class _Made:
     """What KServe has made, found by what it was made of."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.deployments = _by_label(snapshot.deployments)
         self.pods = _by_label(snapshot.pods)
-        self.ready_services = {_name(each) for each in snapshot.services if _says_ready(each)}
+        self.ready_services = {name_in(each) for each in snapshot.services if _says_ready(each)}
         self.events: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for event in snapshot.events:
             self.events[str(mapping(event.get("involvedObject")).get("uid"))].append(event)
@@ -136,7 +96,7 @@ def _by_label(contents: Sequence[dict[str, Any]]) -> dict[tuple[str, str], list[
 
 def _part(content: Mapping[str, Any], label: str, made: _Made) -> Part:
     metadata = mapping(content.get("metadata"))
-    name, labels = _name(content), mapping(metadata.get("labels"))
+    name, labels = name_in(content), mapping(metadata.get("labels"))
     pods = tuple(made.pods.get((label, name), ()))
     deployments = made.deployments.get((label, name), [])
     stuck = [each for each in pods if pod_failure(each)]
@@ -154,7 +114,7 @@ def _part(content: Mapping[str, Any], label: str, made: _Made) -> Part:
         len(stuck),
         str(status["url"]) if status.get("url") else None,
         str(metadata.get("creationTimestamp") or ""),
-        mapping(_conditions(content).get("Ready")).get("lastTransitionTime"),
+        mapping(conditions_of(content).get("Ready")).get("lastTransitionTime"),
         pods,
     )
 
@@ -194,7 +154,7 @@ def _finding(
 
 
 def _deployment_failures(deployment: Mapping[str, Any]) -> Iterator[Finding]:
-    conditions = _conditions(deployment)
+    conditions = conditions_of(deployment)
     replicas, progress = (
         mapping(conditions.get(name)) for name in ("ReplicaFailure", "Progressing")
     )
@@ -206,7 +166,7 @@ def _deployment_failures(deployment: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _own_failures(content: Mapping[str, Any]) -> Iterator[Finding]:
     """What KServe says of a service that it can't make, or whose model does not load."""
-    for condition in _conditions(content).values():
+    for condition in conditions_of(content).values():
         reason = str(condition.get("reason") or "")
         if condition.get("status") == "False" and _is_failure(reason):
             yield _of_condition("Failed", condition, reason)
@@ -227,7 +187,7 @@ def _unavailable(deployment: Mapping[str, Any]) -> Finding | None:
     seen = status.get("observedGeneration")
     if seen and int(seen) < int(metadata.get("generation") or 0):
         return Finding("Pending", "RollingOut", f"Deployment {metadata.get('name')} has changed")
-    conditions = _conditions(deployment)
+    conditions = conditions_of(deployment)
     wanted = int(mapping(deployment.get("spec")).get("replicas") or 0)
     updated = status.get("updatedReplicas")
     if updated is not None and int(updated) < wanted:
@@ -240,15 +200,15 @@ def _unavailable(deployment: Mapping[str, Any]) -> Finding | None:
 
 
 def _stopped(content: Mapping[str, Any]) -> Iterator[Finding]:
-    if mapping(_conditions(content).get("Stopped")).get("status") == "True":
+    if mapping(conditions_of(content).get("Stopped")).get("status") == "True":
         yield Finding("Pending", "Stopped", "by the annotation serving.kserve.io/stop")
 
 
 def _unschedulable(pods: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     for pod in pods:
-        scheduled = mapping(_conditions(pod).get("PodScheduled"))
+        scheduled = mapping(conditions_of(pod).get("PodScheduled"))
         if scheduled.get("status") == "False":
-            yield Finding("Pending", "FailedScheduling", _of_pod(pod, scheduled))
+            yield Finding("Pending", "FailedScheduling", of_pod(pod, scheduled))
 
 
 def _events_of(contents: Sequence[Mapping[str, Any]], made: _Made) -> list[Finding]:
@@ -283,7 +243,7 @@ def _waits_for(content: Mapping[str, Any], ready_services: set[str]) -> Iterator
 
 
 def _own_waits(content: Mapping[str, Any]) -> Iterator[Finding]:
-    for condition in _conditions(content).values():
+    for condition in conditions_of(content).values():
         if condition.get("type") != "Stopped" and condition.get("status") != "True":
             yield _of_condition("Pending", condition, f"{condition.get('type')}Unknown")
 
@@ -301,12 +261,7 @@ def _not_reconciled(
 
 
 def _says_ready(content: Mapping[str, Any]) -> bool:
-    return mapping(_conditions(content).get("Ready")).get("status") == "True"
-
-
-def _conditions(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    conditions = sequence(mapping(content.get("status")).get("conditions"))
-    return {str(mapping(each).get("type")): mapping(each) for each in conditions}
+    return mapping(conditions_of(content).get("Ready")).get("status") == "True"
 
 
 def _of_condition(kind: Condition, condition: Mapping[str, Any], default: str) -> Finding:
@@ -314,28 +269,5 @@ def _of_condition(kind: Condition, condition: Mapping[str, Any], default: str) -
     return Finding(kind, str(condition.get("reason") or default), message)
 
 
-def _of_pod(pod: Mapping[str, Any], said: Mapping[str, Any]) -> str:
-    return f"pod {_name(pod)}: {' '.join(str(said.get('message') or 'no message').split())}"
-
-
-def _of_container(
-    pod: Mapping[str, Any],
-    container: Mapping[str, Any],
-    said: Mapping[str, Any],
-    ended: Mapping[str, Any],
-) -> str:
-    message = str(said.get("message") or "")
-    if ended.get("exitCode") is not None:
-        message = f"ended with {ended['exitCode']}; {message}"
-    restarts = container.get("restartCount") or 0
-    again = f", {restarts} restarts" if restarts else ""
-    words = " ".join(message.split()).rstrip("; ")
-    return f"pod {_name(pod)}, container {container.get('name')}{again}: {words}".rstrip(": ")
-
-
 def _phase(pod: Mapping[str, Any]) -> Any:
     return mapping(pod.get("status")).get("phase")
-
-
-def _name(content: Mapping[str, Any]) -> str:
-    return str(mapping(content.get("metadata")).get("name"))

@@ -12,9 +12,10 @@ from typing import Any, Final
 from inferencegraph.build.pods import OWNER_LABEL
 from inferencegraph.check.containers import mapping, sequence
 from inferencegraph.cluster.api import Cluster
-from inferencegraph.cluster.components import Condition, Finding, Part, parts
+from inferencegraph.cluster.components import Part, parts
 from inferencegraph.cluster.failures import ClusterError, NotFound
 from inferencegraph.cluster.observing import SPECS, Snapshot
+from inferencegraph.cluster.pods import Condition, Finding
 from inferencegraph.cluster.promise import ALLOWED, Promise, promise
 from inferencegraph.cluster.telemetry import Figures, Reader, Telemetry
 from inferencegraph.spec.mining import Promise as SpecPromise

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from inferencegraph.cluster.components import Finding
+from inferencegraph.cluster.pods import Finding
 from inferencegraph.cluster.promise import NONE, UNKNOWN, VOID, Interval, Promise
 from inferencegraph.cluster.status import Service, judged_share, stamp
 from inferencegraph.cluster.telemetry import Figures

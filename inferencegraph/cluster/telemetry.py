@@ -17,8 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from inferencegraph.build.pods import HTTP_PORT
 from inferencegraph.check.containers import mapping
 from inferencegraph.cluster.api import Cluster
-from inferencegraph.cluster.components import Part, is_ready
+from inferencegraph.cluster.components import Part
 from inferencegraph.cluster.failures import ClusterError
+from inferencegraph.cluster.pods import is_ready
 from inferencegraph.cluster.quality import Quality
 from inferencegraph.cluster.speculation import ANSWERS, Speculation
 from predictors.errors import first_line
