@@ -44,7 +44,8 @@ class ApiServer(Store):
         self.port = 0
         self.changed = threading.Event()  # set by each change
         self.watched = threading.Event()  # set where somebody watches
-        self._watches: set[asyncio.BaseTransport] = set()
+        self._watches: set[asyncio.WriteTransport] = set()
+        self._connections: set[asyncio.WriteTransport] = set()
         self._changed: asyncio.Condition
         self._loop = asyncio.new_event_loop()
         self._runner: web.AppRunner
@@ -117,10 +118,15 @@ class ApiServer(Store):
         for each in watches:
             each.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
-        await asyncio.sleep(0)  # for transports that were aborted
         await self._runner.cleanup()
+        # What is behind TLS waits for the other side's farewell, and what is not sent for a reader.
+        for connection in self._connections:
+            connection.abort()
+        await asyncio.sleep(0)  # in which they are closed
 
     async def _handle(self, raw: web.Request) -> web.StreamResponse:
+        assert raw.transport is not None
+        self._connections.add(raw.transport)
         text = await raw.read()
         body = json.loads(text) if text else None
         accept = raw.headers.get("Accept", "")
