@@ -139,9 +139,13 @@ class Upstream:
         standing = self._breaker.standing = Standing(self.name)
         self._watching = asyncio.create_task(watch(look, standing))
 
-    def close(self) -> None:
-        if self._watching:
+    async def close(self) -> None:
+        """Ends what is asked besides calls, before its client is closed: a connection that is made
+        behind that would be nobody's."""
+        if self._watching is not None and not self._watching.done():
             self._watching.cancel()
+            await asyncio.wait([self._watching])
+        await self._watch.close()
 
     async def _take_place(self) -> None:
         if not self._places.locked():

@@ -92,9 +92,9 @@ class PatientConnector(aiohttp.TCPConnector):
                 if done:
                     return opening.result()
             raise aiohttp.ConnectionTimeoutError(f"no connection to {req.url} in {seconds:g} s")
-        finally:
-            if not opening.done():
-                opening.cancel()
-                await asyncio.wait([opening])
-                if not opening.cancelled() and opening.exception() is None:
-                    opening.result().close()
+        except BaseException:  # it may have been made in the very turn that cancels this
+            opening.cancel()
+            await asyncio.wait([opening])
+            if not opening.cancelled() and opening.exception() is None:
+                opening.result().close()
+            raise

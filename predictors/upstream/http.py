@@ -223,7 +223,7 @@ class HTTPUpstream:
         self._upstream.watch(look)
 
     async def close(self) -> None:
-        self._upstream.close()
+        await self._upstream.close()
         await self._client.aclose()
         self._egress.close()
 

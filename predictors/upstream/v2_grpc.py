@@ -177,7 +177,7 @@ class GRPCClient(V2Client):
         return grpc_failure(error, self._url, self._redaction, self._refused)
 
     async def close(self) -> None:
-        self._upstream.close()
+        await self._upstream.close()
         await self._channel.close()
         self._egress.close()
 

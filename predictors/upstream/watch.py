@@ -97,6 +97,13 @@ class Watch:
             ARRIVAL.reset(token)
             self._arrivals.discard(arrival)
 
+    async def close(self) -> None:
+        """The server is not asked for its health any more."""
+        self._alive = None
+        if self._health is not None:
+            self._health.cancel()
+            await asyncio.wait([self._health])
+
     def _clock(self) -> float:
         return self._now
 

@@ -303,3 +303,25 @@ async def test_a_server_that_freezes_while_its_health_is_asked_is_given_up_soon(
         assert loop.time() - began < two_questions
         await asyncio.gather(*calls, return_exceptions=True)
         await up.close()
+
+
+async def test_no_question_about_the_health_outlives_its_client() -> None:
+    asked = asyncio.Event()
+    servers: set[asyncio.Task[Any] | None] = set()
+
+    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        servers.add(asyncio.current_task())
+        if (await reader.readuntil(b"\r\n\r\n")).startswith(b"GET"):
+            asked.set()
+        await reader.read()
+
+    async with listening(connection) as address:
+        up = engine("rest", f"http://{address}")
+        await up.start()
+        before = asyncio.all_tasks()
+        call = asyncio.create_task(up.generate([Query("x")]))
+        await asyncio.wait_for(asked.wait(), LONG)
+        call.cancel()
+        await asyncio.wait([call])
+        await up.close()
+        assert asyncio.all_tasks() <= before | servers
