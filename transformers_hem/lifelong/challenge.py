@@ -45,12 +45,14 @@ WHOLE: Final = -1  # in place of a fold's number: what learned from all of `trai
 @dataclass(frozen=True, slots=True)
 class Round:
     """`since`: when what the champion learned from ended, in seconds; `newest`: how many rows judge
-    at most; `reserved`: of the pairs among them, for a promise (0 where none is made); `half_life`:
-    seconds after which feedback counts half, None: it doesn't age."""
+    at most; `reserved`: of the pairs among them, for a promise (0 where none is made, or where it
+    stands on no pairs); `held`: fingerprints of queries that are held out; `half_life`: seconds
+    after which feedback counts half, None: it doesn't age."""
 
     since: float = -np.inf
     newest: int = NEWEST
     reserved: float = RESERVED
+    held: frozenset[bytes] = frozenset()
     half_life: float | None = None
     seed: int = 0
 
@@ -145,7 +147,7 @@ def challenge(
         )
     _require_texts(seen, algorithm)
     learner = _learner(algorithm, parameters or {})
-    parts = windows(seen, used, plan.since, plan.newest, plan.reserved)
+    parts = windows(seen, used, plan.since, plan.newest, plan.reserved, plan.held)
     seen = prepared(seen, used, plan, parts.reserved)
     metrics, challenger, models = _trained(learner, seen, parts.train, out, plan.seed)
     router = Scorer(open_router(str(out)))
