@@ -98,11 +98,7 @@ def test_the_threshold_stands_on_queries_that_nobody_has_said_anything_of(
     assert rows - held <= learned
     facts = versions.read(2).origin.training
     assert (facts["calibrated_by"], facts["held_out"]) == ("queries", found.held_out)
-
-
-def test_few_held_out_pairs_draw_no_quality(versions: Versions, store: Store) -> None:
-    used(store)
-    found = retrain(Wanted(versions.folder, store=store.path, target=AIM))
+    # The few pairs among it draw no quality.
     calibrated = open_router(str(versions.directory(2))).calibrated
     assert found.curves == {} and calibrated is not None and calibrated.curve is not None
     assert calibrated.curve.quality is None and calibrated.curve.rows == found.reserved
