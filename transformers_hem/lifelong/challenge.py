@@ -68,6 +68,11 @@ class Challenge:
     seen: Observations
     windows: Windows
 
+    @property
+    def reserved(self) -> Observations:
+        """Pairs that the challenger never saw."""
+        return self.seen.subset(self.windows.reserved)
+
 
 def prepared(seen: Observations, used: Indices, plan: Round, reserved: Indices) -> Observations:
     """The rows with the weights that they count by: capped, believed and aged. `used`: the rows

@@ -11,7 +11,7 @@ from transformers_hem.calibration.config import Calibration
 from transformers_hem.calibration.no_promise import NoPromise
 from transformers_hem.calibration.sample import Sample
 from transformers_hem.calibration.targets import Target
-from transformers_hem.lifelong.challenge import Challenge, Round
+from transformers_hem.lifelong.challenge import Round
 from transformers_hem.lifelong.drawing import LARGEST
 from transformers_hem.lifelong.observations import Observations
 from transformers_hem.lifelong.scorer import Scorer
@@ -58,18 +58,12 @@ class Basis:
             return Round(seed=seed)
         return Round(seed=seed, reserved=0.0, held=self.drawn.held)
 
-    def rows(self, found: Challenge) -> int:
-        return len(found.windows.reserved if self.drawn is None else self.drawn.queries)
+    def rows(self, pairs: Observations) -> int:
+        """That it is chosen on; `pairs` are those that were reserved."""
+        return len(pairs if self.drawn is None else self.drawn.queries)
 
-    def newest(self, found: Challenge, known: frozenset[bytes]) -> list[str]:
-        """A plain sample of the newest queries; `known` are the champion's."""
-        if self.drawn is not None:
-            return self.drawn.unknown_to(known).queries
-        return [found.seen.queries[i] for i in found.windows.plain]
-
-    def measurable(self, found: Challenge) -> Observations:
-        """Pairs that the challenger never saw, by which its quality can be drawn."""
-        pairs = found.seen.subset(found.windows.reserved)
+    def measurable(self, pairs: Observations) -> Observations:
+        """Those by which the quality of a challenger can be drawn, which never saw them."""
         if self.drawn is None or len(pairs) >= LEAST_MEASURED:
             return pairs
         return pairs.subset(np.arange(0))
@@ -78,22 +72,21 @@ class Basis:
         self,
         directory: str,
         router: Scorer,
-        found: Challenge,
+        pairs: Observations,
         known: frozenset[bytes] = frozenset(),
     ) -> Calibration:
         """Chooses the threshold of `router`, and writes it into its `directory`. `known`: what the
         router has learned from, but for what is held out anyway. Raises NoPromise."""
         try:
-            sample = self._sample(router, found, known)
-            measured = sample if sample.labels is not None else self._measured(router, found)
+            sample = self._sample(router, pairs, known)
+            measured = sample if sample.labels is not None else self._measured(router, pairs)
             return recalibrate(directory, router, sample, measured, self.target, self.confidence)
         except NoPromise as error:
             raise NoPromise(f"{error}{self._way_out}") from None
 
-    def _sample(self, router: Scorer, found: Challenge, known: frozenset[bytes]) -> Sample:
+    def _sample(self, router: Scorer, pairs: Observations, known: frozenset[bytes]) -> Sample:
         if self.drawn is not None:
             return of_queries(router, self.drawn.unknown_to(known))
-        pairs = found.seen.subset(found.windows.reserved)
         if self._needed is None:
             return of_pairs(router, sampled(self.store, pairs))
         # Where decisions are too few for it, so are pairs.
@@ -102,10 +95,10 @@ class Basis:
             raise NoPromise("there is nothing that an edge share could be promised of")
         return of_pairs(router, labelled)
 
-    def _measured(self, router: Scorer, found: Challenge) -> Sample | None:
-        """Held-out pairs that are a plain sample, too; None where they are none, or few."""
+    def _measured(self, router: Scorer, pairs: Observations) -> Sample | None:
+        """Those that are a plain sample, too; None where they are none, or few."""
         try:
-            sample = of_pairs(router, sampled(self.store, self.measurable(found)))
+            sample = of_pairs(router, sampled(self.store, self.measurable(pairs)))
         except NoPromise:
             return None
         return sample if len(sample.scores) >= LEAST_MEASURED else None

@@ -18,6 +18,7 @@ from transformers_hem.calibration.config import CalibratedConfig
 from transformers_hem.calibration.no_promise import NoPromise
 from transformers_hem.lifelong.challenge import Challenge, challenge
 from transformers_hem.lifelong.drifting import drift
+from transformers_hem.lifelong.observations import Observations
 from transformers_hem.lifelong.scorer import Scorer
 from transformers_hem.retraining.basis import Basis
 from transformers_hem.retraining.challenger import coin, open_for_queries, scores_of
@@ -38,6 +39,7 @@ from transformers_hem.versions.told import RETRAINED, tell
 Told = Callable[[str], None]
 DEFAULT_THRESHOLD: Final = 0.5  # where a router brings none, as a server has it
 YET: Final = "too little yet"  # more comes back by itself
+NO_PAIRS: Final = Observations.of([])
 HIDDEN: Final = "LinearRouter"  # which learns from the features that a store keeps, without texts
 
 
@@ -113,6 +115,7 @@ class _Retraining:
                 found = self._challenge(rows, basis)
         except TooLittle as error:
             outcome = replace(self._begun(gathered), result="too little", why=f"{YET}: {error}")
+            outcome = self._champion_anew(self._untrained(outcome, basis), NO_PAIRS, basis)
         else:
             outcome = self._decided(self._found(gathered, found, basis), found, basis)
         took = resource.getrusage(resource.RUSAGE_SELF)
@@ -149,20 +152,32 @@ class _Retraining:
             limit=self._limit,
         )
 
+    def _untrained(self, outcome: Outcome, basis: Basis) -> Outcome:
+        """Where the threshold stands on queries alone, drift is seen without any feedback."""
+        if basis.drawn is None:
+            return outcome
+        return replace(self._standing_on(outcome, NO_PAIRS, basis), drift=self._drift(basis, []))
+
+    def _standing_on(self, outcome: Outcome, pairs: Observations, basis: Basis) -> Outcome:
+        return replace(
+            outcome,
+            reserved=basis.rows(pairs),
+            calibrated_by=basis.kind,
+            decided=basis.drawn.decided if basis.drawn else 0,
+        )
+
     def _found(self, gathered: Gathered, found: Challenge, basis: Basis) -> Outcome:
         windows, verdict = found.windows, found.verdict
+        begun = self._standing_on(self._begun(gathered), found.reserved, basis)
         return replace(
-            self._begun(gathered),
+            begun,
             result="no better" if verdict.enough else "too little",
             why=sentence(verdict) if verdict.enough else f"{YET}: {sentence(verdict)}",
             learned=len(windows.train),
             held_out=len(found.seen) - len(windows.train),
             judged_by=len(windows.judging),
-            reserved=basis.rows(found),
-            calibrated_by=basis.kind,
-            decided=basis.drawn.decided if basis.drawn else 0,
             compared=facts_of(verdict),
-            drift=self._drift(basis.newest(found, self._known)),
+            drift=self._drift(basis, [found.seen.queries[i] for i in windows.plain]),
             training=dict(found.metrics),
         )
 
@@ -184,13 +199,13 @@ class _Retraining:
     def _decided(self, outcome: Outcome, found: Challenge, basis: Basis) -> Outcome:
         """A challenger that is better, or a champion whose queries have drifted, is put in force
         where its promise is supported."""
-        clock, directory = self._clock, str(self._out)
+        clock, directory, pairs = self._clock, str(self._out), found.reserved
         with clock.step("calibration", f"calibrating on {outcome.calibrated_on}"):
             routers = {"champion": self._champion.scorer} if self._champion else {}
             routers["challenger"] = found.challenger
-            outcome = replace(outcome, curves=curves_of(routers, basis.measurable(found)))
+            outcome = replace(outcome, curves=curves_of(routers, basis.measurable(pairs)))
             try:
-                chosen = basis.calibrate(directory, found.challenger, found)
+                chosen = basis.calibrate(directory, found.challenger, pairs)
                 outcome = replace(outcome, promise=chosen.promise)
             except NoPromise as error:
                 if found.verdict.promote:
@@ -199,9 +214,9 @@ class _Retraining:
         if found.verdict.promote:
             origin = Origin(how="retrained", training=_trained(outcome), compared=outcome.compared)
             return self._promoted(outcome, directory, origin)
-        return self._champion_anew(outcome, found, basis)
+        return self._champion_anew(outcome, pairs, basis)
 
-    def _champion_anew(self, outcome: Outcome, found: Challenge, basis: Basis) -> Outcome:
+    def _champion_anew(self, outcome: Outcome, pairs: Observations, basis: Basis) -> Outcome:
         """Where today's queries are others than those that the champion's threshold was chosen on,
         it stays, with a threshold that is chosen anew: its promise is void."""
         champion = self._champion
@@ -212,7 +227,7 @@ class _Retraining:
         shutil.copytree(champion.directory, copied, ignore=others, copy_function=shutil.copyfile)
         why = f"{outcome.why}; queries have drifted, so that the old"
         try:
-            chosen = basis.calibrate(str(copied), champion.scorer, found, self._known)
+            chosen = basis.calibrate(str(copied), champion.scorer, pairs, self._known)
         except NoPromise as error:
             why = f"{why} promise is void, and there is no new one: {error}"
             return replace(outcome, why=why, promise=None)
@@ -241,9 +256,11 @@ class _Retraining:
         result: Result = "recalibrated" if outcome.recalibrated else "promoted"
         return replace(outcome, promoted=True, version=version.number, result=result)
 
-    def _drift(self, queries: list[str]) -> dict[str, Any]:
+    def _drift(self, basis: Basis, plain: list[str]) -> dict[str, Any]:
         """Of the newest queries' scores by the champion; empty where it has no calibration. Queries
-        have to be a plain sample of the traffic, as those were that it was calibrated on."""
+        have to be a plain sample of the traffic, as those were that it was calibrated on: `plain`
+        ones are of pairs."""
+        queries = basis.drawn.unknown_to(self._known).queries if basis.drawn else plain
         champion = self._champion
         spread = champion.calibrated.scores if champion and champion.calibrated else None
         if champion is None or spread is None:

@@ -141,8 +141,8 @@ def test_too_few_labelled_rows_alone_name_the_store(versions: Versions, tmp_path
 def test_a_version_whose_queries_have_drifted_gets_a_threshold_for_todays(
     versions: Versions, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody has said anything of today's queries, and no pair is among them."""
-    used(store)
+    """Nobody has said anything of today's queries, and there is too little to learn from."""
+    used(store, silent=3000)
     wanted = Wanted(versions.folder, store=store.path, target=AIM)
     assert retrain(wanted).version == 2
     now = time.time() + 100_000  # a day later
@@ -156,6 +156,7 @@ def test_a_version_whose_queries_have_drifted_gets_a_threshold_for_todays(
     before = share_at_edge(versions, 2, today(61))
     found = retrain(replace(wanted, target=None))
     assert found.drift["drifted"] and found.result == "recalibrated", found.why
+    assert found.why.startswith("too little yet: ") and found.learned == 0
     assert found.decided == len(asked)
     assert before < 0.4 and is_kept(found, share_at_edge(versions, 3, today(61)))
     assert np.isclose(read_limit(versions, 3), AIM.limit)
