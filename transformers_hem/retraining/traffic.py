@@ -4,9 +4,9 @@ them: an edge share is promised of all of them.
 A decision counts where an algorithm has judged the query, whichever side answered, whatever it
 answered, and whatever became of the decision afterwards: a budget that was used up, or an edge that
 failed, meets one end of the scores alone, and without these queries the rest would be no plain
-sample. Where a guard, a caller or the conversation before had decided already nobody judged it, nor
-would a new router. Nothing can be scored of a request with several queries, or with something
-private, of which a store keeps no query. So it is in the watch on drift in a server.
+sample. Where a guard, a caller or the conversation before had decided already, nobody judged it,
+and no new router would. A server watches its drift by the same queries. Of a request with several
+queries, or with something private, a store keeps nothing that could be scored.
 """
 
 import math

@@ -146,3 +146,6 @@ def test_a_query_is_held_out_with_and_without_its_text() -> None:
     seen = Observations.of([said("Query  1", 0), said(hashed, 1), said("query 2", 2)])
     held = frozenset({fingerprint("query 1")})
     assert windows(seen, np.arange(3), -np.inf, share=0.0, held=held).train.tolist() == [2]
+    # Whoever sends records may name them as they like.
+    named = HashedQuery("a name", extract("query 3", 2**18))
+    assert fingerprint(named) == fingerprint("a name")

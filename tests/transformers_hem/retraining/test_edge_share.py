@@ -105,6 +105,22 @@ def test_the_threshold_stands_on_queries_that_nobody_has_said_anything_of(
     assert calibrated.scores is not None and calibrated.scores.rows == found.reserved
 
 
+def test_many_held_out_pairs_draw_quality_and_promise_nothing(
+    versions: Versions, store: Store
+) -> None:
+    """They are half of the decisions here, as these are few."""
+    for number, route in enumerate(("edge", "cloud")):
+        store.shadows(queries(350, 11 + number), time.time() - 1000, route=route)
+    found = retrain(Wanted(versions.folder, store=store.path, target=AIM))
+    assert found.promoted, found.why
+    assert found.held_out == found.reserved == pytest.approx(350, abs=50)
+    assert set(found.curves) == {"champion", "challenger"}
+    calibrated = open_router(str(versions.directory(2))).calibrated
+    assert calibrated is not None and calibrated.curve is not None
+    assert calibrated.curve.quality is not None
+    assert f"from {found.reserved} rows" in str(found.promise)
+
+
 def test_labelled_rows_stand_in_for_decisions_that_are_too_few(
     versions: Versions, store: Store, tmp_path: Path
 ) -> None:
