@@ -1,7 +1,7 @@
 """One round of learning: what came back becomes a challenger, and the challenger is judged.
 
 Each row that judges is new to the champion, and is scored by a challenger that has not learned from
-it: the reserved ones by the challenger itself, the others out of fold, by challengers of the same
+it: what was held out by the challenger itself, the others out of fold, by challengers of the same
 kind that learned from four fifths of the rows. To hold all of them out instead would leave either
 few rows to judge by or a challenger that knows nothing of the newest traffic.
 
@@ -156,7 +156,8 @@ def challenge(
     seen = prepared(seen, used, plan, parts.reserved)
     metrics, challenger, models = _trained(learner, seen, parts.train, out, plan.seed)
     router = Scorer(open_router(str(out)))
-    challenger[parts.reserved] = router.raw([seen.queries[i] for i in parts.reserved])
+    unseen = np.setdiff1d(parts.judging, parts.train)
+    challenger[unseen] = router.raw([seen.queries[i] for i in unseen])
     champions = np.full(len(seen), np.nan)
     champions[parts.judging] = scored(champion, [seen.queries[i] for i in parts.judging])
     verdict = judge(seen, parts, champions, challenger, threshold, plan.seed, models)

@@ -50,13 +50,14 @@ def windows(
     judging = order[seen.times[order] > since][-newest:]
     paired = seen.paired & seen.trusted
     plain = judging[plain_sample(seen.subset(judging))]
-    kept = {q for i in plain if _drawn(q := seen.queries[i]) < share}
+    of_pairs = {q for i in plain if _drawn(q := seen.queries[i]) < share}
+    kept = of_pairs.copy()
     if held:
         kept |= {query for query in set(seen.queries) if fingerprint(query) in held}
     reserved = [i for i in judging if paired[i] and seen.queries[i] in kept]
     everything = np.concatenate([np.setdiff1d(np.arange(len(seen)), used), order])
     train = [i for i in everything if seen.queries[i] not in kept]
-    known = np.array([seen.queries[i] in kept and not paired[i] for i in judging], dtype=bool)
+    known = np.array([seen.queries[i] in of_pairs and not paired[i] for i in judging], dtype=bool)
     return Windows(_rows(train), _rows(reserved), judging[~known], plain)
 
 

@@ -135,10 +135,7 @@ def test_what_is_held_out_is_not_learned_from_and_nothing_else_is_held_out() -> 
     assert not {fingerprint(query) for query in learned} & held
     assert len(parts.train) == len(seen) - 2 * 20 - 1
     assert {seen.queries[i] for i in parts.reserved} == {f"query {i}" for i in range(0, 20, 3)}
-    # Of what was held out pairs judge, scored by the challenger itself.
-    held_out = np.setdiff1d(np.arange(len(seen)), parts.train)
-    assert set(parts.judging) & set(held_out) == set(parts.reserved)
-    assert len(parts.judging) == 300 - 2 * 20 + len(parts.reserved)
+    assert len(parts.judging) == 300  # what was held out, too: the challenger itself scores it
 
 
 def test_a_query_is_held_out_with_and_without_its_text() -> None:
