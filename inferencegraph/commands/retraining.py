@@ -51,7 +51,7 @@ def _require_place(report: Path) -> None:
 def _sentences(outcome: "Outcome") -> list[str]:
     lines = [
         f"{outcome.algorithm} learned from {outcome.learned} rows, judged by the newest "
-        f"{outcome.judged_by}, calibrated on {outcome.reserved} pairs ({_rows(outcome.rows)})"
+        f"{outcome.judged_by}, calibrated on {outcome.calibrated_on} ({_rows(outcome.rows)})"
         if outcome.learned
         else f"nothing was trained; rows: {_rows(outcome.rows) or 'none'}"
     ]

@@ -11,6 +11,7 @@ With LIFELONG_PLOT=docs/images/lifelong.png it draws the picture of docs/lifelon
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ EMBEDDED_USE, ATTACKED_USE = Use(block=334), Use(block=1334)
 DAILY = Use(block=1000, shadow=1 / 3, shadow_edge=1.0)
 # Where nothing is promised: challengers learn from all that came back.
 NO_PROMISE = Use(block=1000, shadow=1 / 3, shadow_edge=1.0, reserved=0.0)
+# Where an edge share is promised: queries are drawn for it, whatever is said of them.
+EDGE_SHARE = Use(block=1000, shadow=1 / 3, shadow_edge=1.0, queries=True)
 # With one share for both: as many calls of the cloud.
 ONE_SHARE = Use(block=1000, shadow=1 / 3)
 # Users speak of either side, of the cloud's answers half as often; pairs are as by DAILY.
@@ -154,6 +157,10 @@ def test_shared_tables_where_nothing_is_promised(tables: tuple[Table, Floats]) -
     assert on_shared_tables("nothing reserved", tables, public_order, NO_PROMISE) > 0
 
 
+def test_shared_tables_where_an_edge_share_is_promised(tables: tuple[Table, Floats]) -> None:
+    assert on_shared_tables("an edge share", tables, public_order, EDGE_SHARE) > 0
+
+
 def test_shared_tables_with_one_share_of_pairs(tables: tuple[Table, Floats]) -> None:
     assert on_shared_tables("one share of pairs", tables, public_order, ONE_SHARE) > 0
 
@@ -175,6 +182,13 @@ def test_embedded_generator() -> None:
         lambda order: features,
     )  # fmt: skip
     assert share >= 0.8
+
+
+def test_embedded_generator_where_an_edge_share_is_promised() -> None:
+    table = embedded()
+    features, use = word_features(table), replace(EMBEDDED_USE, queries=True)
+    orders = [embedded_order(table, seed) for seed in ORDERS]
+    assert simulated("edge share", table, orders, linear(table), use, lambda order: features)[0] > 0
 
 
 def test_malicious_feedback_and_what_is_learned() -> None:

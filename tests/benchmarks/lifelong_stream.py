@@ -5,17 +5,21 @@ served side did; a share of those is a shadow pair, of which both sides are know
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from transformers_hem.calibration.targets import EdgeRatio
 from transformers_hem.evaluation.quality import gap_recovered
 from transformers_hem.labels.labels import Labels
 from transformers_hem.lifelong.challenge import WHOLE, Round, judge, prepared
+from transformers_hem.lifelong.drawing import draw, name_of
 from transformers_hem.lifelong.labelling import labels_of
 from transformers_hem.lifelong.observations import Observation, Observations, Propensity
 from transformers_hem.lifelong.windows import RESERVED, windows
+from transformers_hem.retraining.traffic import LEAST
+from transformers_hem.routers.fingerprints import fingerprint
 from transformers_hem.routers.fitting import OutOfFold
 
 Floats = NDArray[np.float64]
@@ -60,8 +64,9 @@ class Order:
 class Use:
     """What comes back: `feedback` of the queries say how a side did, and `shadow` of those are
     pairs; `feedback_cloud` and `shadow_edge` of those that the cloud answered, None: as many.
-    `reserved`: of the plain pairs among the newest rows, for a promise. All clients are honest; see
-    lifelong_attacks.py for others."""
+    `reserved`: of the plain pairs among the newest rows, for a promise; `queries`: an edge share is
+    promised, so that queries are drawn for it instead, of all that were served. All clients are
+    honest; see lifelong_attacks.py for others."""
 
     feedback: float = 0.3
     feedback_cloud: float | None = None
@@ -71,6 +76,7 @@ class Use:
     block: int = 1000
     clients: int = 40
     reserved: float = RESERVED
+    queries: bool = False
 
     @property
     def feedbacks(self) -> tuple[float, float]:
@@ -162,8 +168,11 @@ def play(table: Table, order: Order, learn: Learn, use: Use) -> Played:
         seen, rows = stream.seen()
         used = np.arange(len(order.base), len(seen))
         plan = Round(seed=order.seed, reserved=use.reserved)
+        if use.queries:
+            served = order.stream[: first + len(block)]
+            plan = replace(plan, reserved=0.0, held=drawn(table, served))
         used = used[~np.isin(rows[used], known)]
-        parts = windows(seen, used, plan.since, plan.newest, plan.reserved)
+        parts = windows(seen, used, plan.since, plan.newest, plan.reserved, plan.held)
         seen = prepared(seen, used, plan, parts.reserved)
         challenger, scores, models = taught(learn, seen, rows, parts.train)
         by = champion[rows], scores, threshold, order.seed, models
@@ -176,6 +185,15 @@ def play(table: Table, order: Order, learn: Learn, use: Use) -> Played:
         played.feedbacks.append(len(stream.said))
     played.came_back = np.array(stream.rows)
     return played
+
+
+def drawn(table: Table, served: Rows) -> frozenset[bytes]:
+    """Of the newest queries, for a share of 0.6 at the edge."""
+    queries = [table.queries[i] for i in served[-LEAST:]]
+    names = np.array([name_of(query) for query in queries], dtype=np.uint64)
+    found = draw(names, EdgeRatio(0.6).scores_needed(0.9) or 0)
+    rows = zip(found.rows, found.often, strict=True)
+    return frozenset(fingerprint(queries[row]) for row, often in rows if not often)
 
 
 def taught(

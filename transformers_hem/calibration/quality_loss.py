@@ -132,8 +132,9 @@ def refutes_by_counts(lost: int, won: int, rows: int, limit: float, error: float
     return bool(spent + bernstein <= error or spent + tail(total, rows, differ, limit) <= error)
 
 
-def upper_share(count: int, rows: int, error: float) -> float:
-    """Clopper and Pearson's upper bound on a share of which `count` in `rows` were seen."""
+def upper_share(count: float, rows: float, error: float) -> float:
+    """Clopper and Pearson's upper bound on a share of which `count` in `rows` were seen. Rows that
+    say less than others may count as a part of one."""
     return float(betaincinv(count + 1, rows - count, 1 - error)) if count < rows else 1.0
 
 

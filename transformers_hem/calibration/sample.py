@@ -20,6 +20,7 @@ class Sample:
     """N rows. `scores` [N] is infinite where a row has no score: such a query is never easy.
 
     `labels` is None where the rows carry none. `sha256` is of the file's uncompressed content.
+    `effective`: as many independent rows say as much, as some are of one query; None: all are.
     """
 
     path: Path
@@ -27,6 +28,7 @@ class Sample:
     scores: Floats
     labels: Labels | None
     sha256: str
+    effective: float | None = None
 
     def tokens(self, side: str) -> Floats:
         """Prompt and completion tokens that a row took on that side. Raises ConfigurationError."""

@@ -35,6 +35,11 @@ class Target(ABC):
         number of rows. Raises NoPromise where the sample can't support it, and ConfigurationError
         for what it can never support."""
 
+    def scores_needed(self, confidence: float) -> int | None:
+        """About how many queries' scores the promise takes, where they are all that it takes. None:
+        it takes more, such as outcomes or costs."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeRatio(Target):
@@ -44,18 +49,27 @@ class EdgeRatio(Target):
     limit: float
 
     def promise(self, sample: Sample, stage: Stage, confidence: float) -> tuple[float, str]:
-        threshold, low, high = threshold_near(sample.scores, self.limit, confidence)
+        threshold, low, high = threshold_near(
+            sample.scores, self.limit, confidence, sample.effective
+        )
         return threshold, f"{low:.1%} to {high:.1%} with confidence {confidence:g}"
 
+    def scores_needed(self, confidence: float) -> int | None:
+        return _rows_needed(self.limit, confidence)
 
-def threshold_near(scores: Floats, ratio: float, confidence: float) -> tuple[float, float, float]:
+
+def threshold_near(
+    scores: Floats, ratio: float, confidence: float, effective: float | None = None
+) -> tuple[float, float, float]:
     """The threshold, and the lowest and highest share of live queries that it may leave at the
     edge, with that confidence: Clopper and Pearson's interval (1934).
 
-    `scores`: float [N], infinite where there is no score. Raises NoPromise where the interval
-    is wider than the tolerance on a side, or where equal scores leave no threshold near the ratio.
+    `scores`: float [N], infinite where there is no score. `effective`: as many independent rows say
+    as much. Raises NoPromise where the interval is wider than the tolerance on a side, or where
+    equal scores leave no threshold near the ratio.
     """
     count = len(scores)
+    alike = 1.0 if effective is None else effective / count
     ordered = np.sort(scores)
     cuts = np.flatnonzero(cuttable(ordered))
     at_edge = int(cuts[np.argmin(np.abs(cuts - ratio * count))])
@@ -65,16 +79,22 @@ def threshold_near(scores: Floats, ratio: float, confidence: float) -> tuple[flo
             f"no threshold is near an edge share of {ratio:g}: too many of the {count} rows have "
             f"equal scores, or none; the nearest share is {share:.3g}"
         )
-    low = 1 - upper_share(count - at_edge, count, error)
-    high = upper_share(at_edge, count, error)
+    low = 1 - upper_share((count - at_edge) * alike, count * alike, error)
+    high = upper_share(at_edge * alike, count * alike, error)
     if max(high - share, share - low) > TOLERANCE:
-        needed = norm.ppf(1 - error) ** 2 * max(share * (1 - share), 0.02) / TOLERANCE**2
+        told = f"{count} rows" if alike == 1 else f"{count} rows that count as {count * alike:.0f}"
+        needed = max(_rows_needed(share, confidence), int(count * alike) + 1)
         raise NoPromise(
-            f"{count} rows can't promise an edge share of {ratio:g} to within {TOLERANCE:g} with "
-            f"confidence {confidence:g}; about {max(int(np.ceil(1.1 * needed)), count + 1)} "
-            "would be needed"
+            f"{told} can't promise an edge share of {ratio:g} to within {TOLERANCE:g} with "
+            f"confidence {confidence:g}; about {needed} would be needed"
         )
     return threshold_after(ordered, at_edge), low, high
+
+
+def _rows_needed(share: float, confidence: float) -> int:
+    """About, for an interval within the tolerance."""
+    width = norm.ppf((1 + confidence) / 2) / TOLERANCE
+    return int(np.ceil(1.1 * width**2 * max(share * (1 - share), 0.02)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ is proven better. Pure functions of rows; who stores rows and who switches route
 - labelling.py      observations as the labels that learners take
 - scorer.py         a router's scores of queries, each asked of it once
 - windows.py        which rows are learned from, reserved for a promise, and judge
+- drawing.py        which decided queries a threshold stands on, where no outcome is needed
 - representing.py   how many queries a row that came back stands for
 - contest.py        champion against challenger: APGR, and cost at equal quality
 - recalibration.py  which pairs a threshold and its promise stand on
@@ -16,6 +17,6 @@ is proven better. Pure functions of rows; who stores rows and who switches route
 - watch.py          whether a promise that is served is broken, valid at every look
 - challenge.py      one round of it
 
-A change in contest.py, representing.py, recalibration.py or watch.py needs a proof, and the tests
-that count errors.
+A change in contest.py, representing.py, recalibration.py, drawing.py or watch.py needs a proof, and
+the tests that count errors.
 """

@@ -1,7 +1,7 @@
 """One round of learning: what came back becomes a challenger, and the challenger is judged.
 
 Each row that judges is new to the champion, and is scored by a challenger that has not learned from
-it: the reserved ones by the challenger itself, the others out of fold, by challengers of the same
+it: what was held out by the challenger itself, the others out of fold, by challengers of the same
 kind that learned from four fifths of the rows. To hold all of them out instead would leave either
 few rows to judge by or a challenger that knows nothing of the newest traffic.
 
@@ -45,12 +45,14 @@ WHOLE: Final = -1  # in place of a fold's number: what learned from all of `trai
 @dataclass(frozen=True, slots=True)
 class Round:
     """`since`: when what the champion learned from ended, in seconds; `newest`: how many rows judge
-    at most; `reserved`: of the pairs among them, for a promise (0 where none is made); `half_life`:
-    seconds after which feedback counts half, None: it doesn't age."""
+    at most; `reserved`: of the pairs among them, for a promise (0 where none is made, or where it
+    stands on no pairs); `held`: fingerprints of queries that are held out; `half_life`: seconds
+    after which feedback counts half, None: it doesn't age."""
 
     since: float = -np.inf
     newest: int = NEWEST
     reserved: float = RESERVED
+    held: frozenset[bytes] = frozenset()
     half_life: float | None = None
     seed: int = 0
 
@@ -65,6 +67,11 @@ class Challenge:
     metrics: Metrics
     seen: Observations
     windows: Windows
+
+    @property
+    def reserved(self) -> Observations:
+        """Pairs that the challenger never saw."""
+        return self.seen.subset(self.windows.reserved)
 
 
 def prepared(seen: Observations, used: Indices, plan: Round, reserved: Indices) -> Observations:
@@ -145,11 +152,12 @@ def challenge(
         )
     _require_texts(seen, algorithm)
     learner = _learner(algorithm, parameters or {})
-    parts = windows(seen, used, plan.since, plan.newest, plan.reserved)
+    parts = windows(seen, used, plan.since, plan.newest, plan.reserved, plan.held)
     seen = prepared(seen, used, plan, parts.reserved)
     metrics, challenger, models = _trained(learner, seen, parts.train, out, plan.seed)
     router = Scorer(open_router(str(out)))
-    challenger[parts.reserved] = router.raw([seen.queries[i] for i in parts.reserved])
+    unseen = np.setdiff1d(parts.judging, parts.train)
+    challenger[unseen] = router.raw([seen.queries[i] for i in unseen])
     champions = np.full(len(seen), np.nan)
     champions[parts.judging] = scored(champion, [seen.queries[i] for i in parts.judging])
     verdict = judge(seen, parts, champions, challenger, threshold, plan.seed, models)

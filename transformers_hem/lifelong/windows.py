@@ -9,6 +9,7 @@ import numpy as np
 from transformers_hem.arrays import Floats, Indices
 from transformers_hem.lifelong.observations import Observations
 from transformers_hem.lifelong.recalibration import plain_sample
+from transformers_hem.routers.fingerprints import fingerprint
 
 NEWEST: Final = 2000  # rows that judge at most
 RESERVED: Final = 0.5  # of the queries of pairs among them, for a threshold with a promise
@@ -18,9 +19,9 @@ RESERVED: Final = 0.5  # of the queries of pairs among them, for a threshold wit
 class Windows:
     """Rows of `Observations`, in the order of time.
 
-    `train`: to learn from. `reserved`: pairs that the challenger never sees, to calibrate it.
-    `judging`: the newest rows that the champion never saw, the reserved ones among them. `plain`:
-    those of them that are a plain sample of the traffic, see `recalibration.py`.
+    `train`: to learn from. `reserved`: pairs that the challenger never sees. `judging`: the newest
+    rows that the champion never saw, the reserved ones among them. `plain`: those of them that are
+    a plain sample of the traffic, see `recalibration.py`.
     """
 
     train: Indices
@@ -35,22 +36,28 @@ def windows(
     since: float,
     newest: int = NEWEST,
     share: float = RESERVED,
+    held: frozenset[bytes] = frozenset(),
 ) -> Windows:
     """`used`: the rows that came back from use; all others, base rows, are learned from. `since`:
     what came until then the champion has learned from, so that it doesn't judge.
 
     A `share` of the pairs is reserved, by a hash of the query: equal queries are on one side. They
     are pairs of a plain sample, as a threshold can stand on no others: the rest is learned from.
+    Where a threshold stands on queries alone the share is 0, and `held` are the fingerprints of
+    what is kept from the challenger, whatever came back of it.
     """
     order = used[np.argsort(seen.times[used], kind="stable")]
     judging = order[seen.times[order] > since][-newest:]
     paired = seen.paired & seen.trusted
     plain = judging[plain_sample(seen.subset(judging))]
-    kept = {q for i in plain if _drawn(q := seen.queries[i]) < share}
+    of_pairs = {q for i in plain if _drawn(q := seen.queries[i]) < share}
+    kept = of_pairs.copy()
+    if held:
+        kept |= {query for query in set(seen.queries) if fingerprint(query) in held}
     reserved = [i for i in judging if paired[i] and seen.queries[i] in kept]
     everything = np.concatenate([np.setdiff1d(np.arange(len(seen)), used), order])
     train = [i for i in everything if seen.queries[i] not in kept]
-    known = np.array([seen.queries[i] in kept and not paired[i] for i in judging], dtype=bool)
+    known = np.array([seen.queries[i] in of_pairs and not paired[i] for i in judging], dtype=bool)
     return Windows(_rows(train), _rows(reserved), judging[~known], plain)
 
 

@@ -5,6 +5,8 @@ wanted      what is asked
 gathering   rows of base data and of a store of feedback, as observations
 judges      which rows may judge: those that came back, and that the champion has not learned
 sampling    whether its pairs are a plain sample of the traffic
+traffic     a plain sample of all that is decided, where a promise takes no outcomes
+basis       what a new threshold stands on: reserved pairs, or that sample
 challenger  chooses a challenger's threshold by a promise
 compared    what was found of champion and challenger, for the record and the report
 outcome     what became of it, as JSON

@@ -20,9 +20,11 @@ from transformers_hem.lifelong.labelling import fingerprint_of
 from transformers_hem.lifelong.observations import Observations
 from transformers_hem.lifelong.recalibration import plain_sample
 from transformers_hem.lifelong.scorer import Scorer
+from transformers_hem.retraining.traffic import Traffic
 from transformers_hem.routers.scoring import open_router
 
-WINDOW = Path("the reserved pairs")  # in errors about them
+# In errors about them.
+PAIRS, QUERIES = Path("the reserved pairs"), Path("the queries that were drawn")
 COIN = "Random"
 
 
@@ -51,20 +53,27 @@ def scores_of(router: Scorer, queries: list[str]) -> Floats:
 
 
 def recalibrate(
-    directory: str, router: Scorer, reserved: Observations, target: Target, confidence: float
+    directory: str,
+    router: Scorer,
+    sample: Sample,
+    measured: Sample | None,
+    target: Target,
+    confidence: float,
 ) -> Calibration:
-    """Writes the threshold of `router` into its `directory`; it has not learned from the reserved
-    rows. Raises NoPromise where they can't support the promise."""
-    sample = _sample(router, reserved.subset(plain_sample(reserved)))
+    """Writes the threshold of `router` into its `directory`; it has not learned from the sample.
+    Other thresholds are told by what is `measured`, with their quality; None: by the sample. Raises
+    NoPromise where the sample can't support the promise."""
     calibration = calibrate(router.router, sample, target, confidence)
-    scores = sample.scores
-    curve = routing_curve(scores, sample.labels, "calibration", calibration.threshold)
-    write_calibration(directory, calibration, ScoreSpread.of(scores[scores <= 1]), None, curve)
+    shown = measured or sample
+    curve = routing_curve(shown.scores, shown.labels, "calibration", calibration.threshold)
+    spread = ScoreSpread.of(sample.scores[sample.scores <= 1])
+    write_calibration(directory, calibration, spread, None, curve)
     return calibration
 
 
-def _sample(router: Scorer, pairs: Observations) -> Sample:
-    """Raises NoPromise where there are none."""
+def of_pairs(router: Scorer, reserved: Observations) -> Sample:
+    """Of those that are a plain sample. Raises NoPromise where there are none."""
+    pairs = reserved.subset(plain_sample(reserved))
     if not len(pairs):
         raise NoPromise(
             "of none of the newest rows both sides were seen by whom one trusts, without which "
@@ -74,5 +83,25 @@ def _sample(router: Scorer, pairs: Observations) -> Sample:
     edge, cloud = pairs.outcomes.T
     sha256 = fingerprint_of(pairs.queries, pairs.outcomes)
     labels = Labels(pairs.queries, edge, cloud, 1.0, sha256)
-    rows = [{"query": query} for query in pairs.queries]
-    return Sample(WINDOW, rows, scores_of(router, pairs.queries), labels, sha256)
+    return _sample(PAIRS, router, pairs.queries, labels, sha256)
+
+
+def of_queries(router: Scorer, drawn: Traffic) -> Sample:
+    """Raises NoPromise where there are none."""
+    queries = drawn.queries
+    if not queries:
+        raise NoPromise("the version in force has learned from all queries that were drawn")
+    sha256 = fingerprint_of(queries, np.empty((len(queries), 0)))
+    return _sample(QUERIES, router, queries, None, sha256, drawn.effective)
+
+
+def _sample(
+    name: Path,
+    router: Scorer,
+    queries: list[str],
+    labels: Labels | None,
+    sha256: str,
+    effective: float | None = None,
+) -> Sample:
+    rows = [{"query": query} for query in queries]
+    return Sample(name, rows, scores_of(router, queries), labels, sha256, effective)

@@ -19,11 +19,12 @@ Result = Literal[
 class Outcome:
     """`version` is the new one, None where none was made; `champion` the one that was in force
     before, None for the first. `why` is a sentence. `limit`: so many of the `rows` were taken at
-    most, the newest and a draw of the others; None: all. `learned` rows trained it, `judged_by`
-    rows compared it, `reserved` pairs calibrated it. `drift` is of the newest queries, from those
-    that the champion was calibrated on; `recalibrated`: it is the champion, with another threshold,
-    that was promoted. `curves` are of those pairs, for pictures: by name, points (share of cloud
-    calls, quality)."""
+    most, the newest and a draw of the others; None: all. `learned` rows trained it, `held_out` rows
+    did not, `judged_by` rows compared it. `reserved` pairs of the held-out rows calibrated it, or,
+    by `calibrated_by`, so many queries that were drawn of the newest `decided` ones. `drift` is of
+    the newest queries, from those that the champion was calibrated on; `recalibrated`: it is the
+    champion, with another threshold, that was promoted. `curves` are of held-out pairs, for
+    pictures: by name, points (share of cloud calls, quality)."""
 
     promoted: bool
     why: str
@@ -38,8 +39,11 @@ class Outcome:
     left_out: dict[str, int] = field(default_factory=dict)
     limit: int | None = None
     learned: int = 0
+    held_out: int = 0
     judged_by: int = 0
     reserved: int = 0
+    calibrated_by: Literal["pairs", "queries"] = "pairs"
+    decided: int = 0
     compared: dict[str, Any] = field(default_factory=dict)
     drift: dict[str, Any] = field(default_factory=dict)
     recalibrated: bool = False
@@ -59,6 +63,13 @@ class Outcome:
             f"a subsample: {self.limit} of {available} rows, the newest half and a draw of the "
             "others (--limit)"
         )
+
+    @property
+    def calibrated_on(self) -> str:
+        """In words."""
+        if self.calibrated_by == "pairs":
+            return f"{self.reserved:,} pairs"
+        return f"{self.reserved:,} of the newest {self.decided:,} queries"
 
     def as_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__ if name != "curves"}

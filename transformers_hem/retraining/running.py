@@ -16,21 +16,16 @@ from predictors.errors import ConfigurationError
 from transformers_hem.algorithms import ALGORITHMS
 from transformers_hem.calibration.config import CalibratedConfig
 from transformers_hem.calibration.no_promise import NoPromise
-from transformers_hem.lifelong.challenge import Challenge, Round, challenge
+from transformers_hem.lifelong.challenge import Challenge, challenge
 from transformers_hem.lifelong.drifting import drift
 from transformers_hem.lifelong.observations import Observations
 from transformers_hem.lifelong.scorer import Scorer
-from transformers_hem.retraining.challenger import (
-    coin,
-    open_for_queries,
-    recalibrate,
-    scores_of,
-)
+from transformers_hem.retraining.basis import Basis
+from transformers_hem.retraining.challenger import coin, open_for_queries, scores_of
 from transformers_hem.retraining.compared import curves_of, facts_of, sentence
 from transformers_hem.retraining.gathering import Gathered, gather
 from transformers_hem.retraining.judges import Rows, judges
 from transformers_hem.retraining.outcome import Outcome, Result
-from transformers_hem.retraining.sampling import sampled
 from transformers_hem.retraining.wanted import Wanted, limit_of, target_of
 from transformers_hem.routers.directory import algorithm_of
 from transformers_hem.routers.fingerprints import read_fingerprints
@@ -44,6 +39,7 @@ from transformers_hem.versions.told import RETRAINED, tell
 Told = Callable[[str], None]
 DEFAULT_THRESHOLD: Final = 0.5  # where a router brings none, as a server has it
 YET: Final = "too little yet"  # more comes back by itself
+NO_PAIRS: Final = Observations.of([])
 HIDDEN: Final = "LinearRouter"  # which learns from the features that a store keeps, without texts
 
 
@@ -100,6 +96,9 @@ class _Retraining:
                 f"{self._name} mines answers, of whose signals feedback says nothing; name one "
                 "that mines queries"
             )
+        self._hidden = self._name == HIDDEN
+        known = read_fingerprints(champion.directory) if champion else None
+        self._known = known or frozenset()  # to the champion
         self._limit = limit_of(wanted, self._name)
         calibrated = champion.calibrated if champion else None
         self._target, self._confidence = target_of(
@@ -110,13 +109,15 @@ class _Retraining:
         wanted, clock = self._wanted, self._clock
         with clock.step("set", "reading rows"):
             gathered, rows = self._set()
+            basis = self._basis()
         try:
             with clock.step("training", f"training {self._name} on {len(rows.seen)} rows"):
-                found = self._challenge(rows)
+                found = self._challenge(rows, basis)
         except TooLittle as error:
             outcome = replace(self._begun(gathered), result="too little", why=f"{YET}: {error}")
+            outcome = self._champion_anew(self._untrained(outcome, basis), NO_PAIRS, basis)
         else:
-            outcome = self._decided(self._found(gathered, found), found)
+            outcome = self._decided(self._found(gathered, found, basis), found, basis)
         took = resource.getrusage(resource.RUSAGE_SELF)
         outcome = replace(
             outcome,
@@ -129,12 +130,13 @@ class _Retraining:
         return outcome
 
     def _set(self) -> tuple[Gathered, Rows]:
-        wanted, champion = self._wanted, self._champion
-        hidden = self._name == HIDDEN
-        gathered = gather(wanted.base, wanted.store, hidden=hidden, own=wanted.own)
-        known = read_fingerprints(champion.directory) if champion else None
+        wanted = self._wanted
+        gathered = gather(wanted.base, wanted.store, hidden=self._hidden, own=wanted.own)
         seen, base = gathered.seen, gathered.base
-        return gathered, judges(seen, base, known or frozenset(), self._limit, wanted.seed)
+        return gathered, judges(seen, base, self._known, self._limit, wanted.seed)
+
+    def _basis(self) -> Basis:
+        return Basis.of(self._target, self._confidence, self._wanted.store, hidden=self._hidden)
 
     def _begun(self, gathered: Gathered) -> Outcome:
         champion = self._champion
@@ -150,21 +152,36 @@ class _Retraining:
             limit=self._limit,
         )
 
-    def _found(self, gathered: Gathered, found: Challenge) -> Outcome:
-        windows, verdict = found.windows, found.verdict
+    def _untrained(self, outcome: Outcome, basis: Basis) -> Outcome:
+        """Where the threshold stands on queries alone, drift is seen without any feedback."""
+        if basis.drawn is None:
+            return outcome
+        return replace(self._standing_on(outcome, NO_PAIRS, basis), drift=self._drift(basis, []))
+
+    def _standing_on(self, outcome: Outcome, pairs: Observations, basis: Basis) -> Outcome:
         return replace(
-            self._begun(gathered),
+            outcome,
+            reserved=basis.rows(pairs),
+            calibrated_by=basis.kind,
+            decided=basis.drawn.decided if basis.drawn else 0,
+        )
+
+    def _found(self, gathered: Gathered, found: Challenge, basis: Basis) -> Outcome:
+        windows, verdict = found.windows, found.verdict
+        begun = self._standing_on(self._begun(gathered), found.reserved, basis)
+        return replace(
+            begun,
             result="no better" if verdict.enough else "too little",
             why=sentence(verdict) if verdict.enough else f"{YET}: {sentence(verdict)}",
             learned=len(windows.train),
+            held_out=len(found.seen) - len(windows.train),
             judged_by=len(windows.judging),
-            reserved=len(windows.reserved),
             compared=facts_of(verdict),
-            drift=self._drift([found.seen.queries[i] for i in windows.plain]),
+            drift=self._drift(basis, [found.seen.queries[i] for i in windows.plain]),
             training=dict(found.metrics),
         )
 
-    def _challenge(self, rows: Rows) -> Challenge:
+    def _challenge(self, rows: Rows, basis: Basis) -> Challenge:
         wanted = self._wanted
         scorer = self._champion.scorer if self._champion else Scorer(coin())
         threshold = scorer.router.default_threshold
@@ -175,31 +192,31 @@ class _Retraining:
             DEFAULT_THRESHOLD if threshold is None else threshold,
             self._name,
             self._out,
-            Round(seed=wanted.seed),
+            basis.plan(wanted.seed),
             wanted.parameters,
         )
 
-    def _decided(self, outcome: Outcome, found: Challenge) -> Outcome:
+    def _decided(self, outcome: Outcome, found: Challenge, basis: Basis) -> Outcome:
         """A challenger that is better, or a champion whose queries have drifted, is put in force
-        where the reserved pairs support its promise."""
-        clock, challenger = self._clock, str(self._out)
-        reserved = found.seen.subset(found.windows.reserved)
-        with clock.step("calibration", f"calibrating on {len(reserved)} pairs"):
+        where its promise is supported."""
+        clock, directory, pairs = self._clock, str(self._out), found.reserved
+        with clock.step("calibration", f"calibrating on {outcome.calibrated_on}"):
             routers = {"champion": self._champion.scorer} if self._champion else {}
             routers["challenger"] = found.challenger
-            outcome = replace(outcome, curves=curves_of(routers, reserved))
+            outcome = replace(outcome, curves=curves_of(routers, basis.measurable(pairs)))
             try:
-                outcome = self._promising(outcome, challenger, found.challenger, reserved)
+                chosen = basis.calibrate(directory, found.challenger, pairs)
+                outcome = replace(outcome, promise=chosen.promise)
             except NoPromise as error:
                 if found.verdict.promote:
                     why = f"{outcome.why}, and can't promise enough: {error}"
                     return replace(outcome, result="no promise", why=why)
         if found.verdict.promote:
             origin = Origin(how="retrained", training=_trained(outcome), compared=outcome.compared)
-            return self._promoted(outcome, challenger, origin)
-        return self._champion_anew(outcome, reserved)
+            return self._promoted(outcome, directory, origin)
+        return self._champion_anew(outcome, pairs, basis)
 
-    def _champion_anew(self, outcome: Outcome, reserved: Observations) -> Outcome:
+    def _champion_anew(self, outcome: Outcome, pairs: Observations, basis: Basis) -> Outcome:
         """Where today's queries are others than those that the champion's threshold was chosen on,
         it stays, with a threshold that is chosen anew: its promise is void."""
         champion = self._champion
@@ -210,23 +227,14 @@ class _Retraining:
         shutil.copytree(champion.directory, copied, ignore=others, copy_function=shutil.copyfile)
         why = f"{outcome.why}; queries have drifted, so that the old"
         try:
-            outcome = self._promising(outcome, str(copied), champion.scorer, reserved)
+            chosen = basis.calibrate(str(copied), champion.scorer, pairs, self._known)
         except NoPromise as error:
             why = f"{why} promise is void, and there is no new one: {error}"
             return replace(outcome, why=why, promise=None)
         why = f"{why} threshold is chosen anew"
-        outcome = replace(outcome, why=why, recalibrated=True)
+        outcome = replace(outcome, why=why, promise=chosen.promise, recalibrated=True)
         before = read_version(Path(champion.directory)).origin
         return self._promoted(outcome, str(copied), before)
-
-    def _promising(
-        self, outcome: Outcome, directory: str, router: Scorer, reserved: Observations
-    ) -> Outcome:
-        """With the threshold that it writes into `directory`. Raises NoPromise where the reserved
-        pairs can't support one."""
-        pairs = sampled(self._wanted.store, reserved)
-        chosen = recalibrate(directory, router, pairs, self._target, self._confidence)
-        return replace(outcome, promise=chosen.promise)
 
     def _promoted(self, outcome: Outcome, router: str, origin: Origin) -> Outcome:
         """Or why it can't be: somebody has put another version in force, it can't be loaded, or
@@ -248,9 +256,11 @@ class _Retraining:
         result: Result = "recalibrated" if outcome.recalibrated else "promoted"
         return replace(outcome, promoted=True, version=version.number, result=result)
 
-    def _drift(self, queries: list[str]) -> dict[str, Any]:
+    def _drift(self, basis: Basis, plain: list[str]) -> dict[str, Any]:
         """Of the newest queries' scores by the champion; empty where it has no calibration. Queries
-        have to be a plain sample of the traffic, as those were that it was calibrated on."""
+        have to be a plain sample of the traffic, as those were that it was calibrated on: `plain`
+        ones are of pairs."""
+        queries = basis.drawn.unknown_to(self._known).queries if basis.drawn else plain
         champion = self._champion
         spread = champion.calibrated.scores if champion and champion.calibrated else None
         if champion is None or spread is None:
@@ -290,5 +300,5 @@ def _champion(versions: Versions) -> Champion | None:
 
 def _trained(outcome: Outcome) -> dict[str, Any]:
     """As the version's record keeps it."""
-    names = ("rows", "learned", "judged_by", "reserved", "algorithm")
+    names = ("rows", "learned", "held_out", "judged_by", "reserved", "calibrated_by", "algorithm")
     return {**outcome.training, **{name: getattr(outcome, name) for name in names}}

@@ -5,6 +5,7 @@ was among them; the queries themselves can't be read from it.
 """
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,11 +17,14 @@ from transformers_hem.routers.linear.features import HashedQuery
 
 FILE: Final = "training_rows.bin"
 BYTES: Final = 8
+_NAME: Final = re.compile(f"[0-9a-f]{{{2 * BYTES}}}")
 
 
 def fingerprint(query: str) -> bytes:
-    """Equal for texts that differ in case, in white space or in Unicode's spelling alone."""
-    if isinstance(query, HashedQuery):
+    """Equal for texts that differ in case, in white space or in Unicode's spelling alone. A query
+    whose text was not kept has it as its name; whoever sends records may have named it otherwise.
+    """
+    if isinstance(query, HashedQuery) and _NAME.fullmatch(query):
         return bytes.fromhex(query)
     plain = " ".join(unicodedata.normalize("NFKC", query).casefold().split())
     return hashlib.blake2b(plain.encode(errors="surrogatepass"), digest_size=BYTES).digest()

@@ -1,6 +1,7 @@
 """`hem retrain`, as a user runs it."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,29 @@ def test_a_retraining_tells_and_writes_what_it_did(hem: Hem, tmp_path: Path) -> 
     assert Path(facts["report"]).parent.parent == hem.folder / "reports"
     assert "Version 2 is in force" in Path(facts["report"]).read_text()
     assert facts["peak_mebibytes"] > 10 and facts["seconds"]["training"] > 0
+
+
+def test_an_edge_share_is_promised_of_all_that_is_decided(hem: Hem, tmp_path: Path) -> None:
+    start = write_rows(tmp_path / "few.jsonl", queries(80, 1, hard=EASY[:2] + HARD[:2]))
+    train(start, "LinearRouter", tmp_path / "start")
+    hem("--add", str(tmp_path / "start"))
+    store = Store(tmp_path / "feedback.db")
+    for seed, route in enumerate(("edge", "cloud")):
+        store.shadows(queries(150, seed), 1000.0, route=route, text=False)
+    store.decides((query for query, *_ in queries(1700, 7)), 2000.0, text=False)
+    code, printed = hem("--store", store.path, "--edge-ratio", "0.6")
+    store.close()
+    assert code == 0, hem.error
+    first, promise, switched, _ = printed.splitlines()
+    learned, drawn = map(int, re.findall(r"(?:from|on) (\d+)", first))
+    assert f"calibrated on {drawn} of the newest 2,000 queries (300 shadow)" in first
+    assert promise.startswith("it promises ") and promise.endswith(f"from {drawn} rows")
+    assert switched.startswith("version 2 is in force") and 230 < learned < 280
+    (report,) = (hem.folder / "reports").glob("*/report.html")
+    page = report.read_text()
+    assert "of the newest 2,000 queries that were decided" in page
+    assert "No picture of quality: the threshold stands on queries alone" in page
+    assert f'held out of training</td><td class="number">{300 - learned}' in page
 
 
 def test_too_little_is_a_success_which_says_so(hem: Hem, tmp_path: Path) -> None:

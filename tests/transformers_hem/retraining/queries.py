@@ -7,7 +7,7 @@ import random
 import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import delete
@@ -55,10 +55,11 @@ def write_rows(path: Path, rows: Iterable[Query]) -> Path:
 
 
 class Store:
-    """SQLite's file with decisions and shadow pairs."""
+    """A store with decisions, shadow pairs, and what users said. `place`: SQLite's file, or a
+    database of PostgreSQL."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = str(path)
+    def __init__(self, place: Path | str) -> None:
+        self.path = str(place)
         self._database = open_database(read_place(self.path), create=True)
 
     def shadows(
@@ -75,37 +76,14 @@ class Store:
         """One second after the other, all answered by that side."""
         decisions, feedback = [], []
         for number, (query, edge, cloud) in enumerate(rows):
-            request = uuid.uuid4().hex
-            decisions.append(
-                Decided(
-                    key=request,
-                    origin="here",
-                    request_id=request,
-                    at=at + number,
-                    way="chat",
-                    client="somebody",
-                    rows=1,
-                    route=route,
-                    served=route,
-                    model="m",
-                    status=200,
-                    degraded="",
-                    score=0.1,
-                    threshold=0.5,
-                    reason="algorithm",
-                    algorithm="LinearRouter",
-                    router="versions",
-                    version=version,
-                    shadow_share=share,
-                    query_hash=fingerprint(query).hex(),
-                    query=query if text else None,
-                    features=None if text else packed(query),
-                )
+            decision = decided_of(
+                query, at + number, text, route=route, version=version, shadow_share=share
             )
+            decisions.append(decision)
             said = Feedback(
                 key=uuid.uuid4().hex,
                 origin="here",
-                request_id=request,
+                request_id=decision.request_id,
                 at=at + number,
                 client=client,
                 source="shadow" if source == "shadow" else "user",
@@ -115,8 +93,12 @@ class Store:
                 correct=None if source == "shadow" else bool(edge if route == "edge" else cloud),
             )
             feedback.append(said)
-        with self._database.transaction() as connection:
-            keep(connection, [Unit(decisions, feedback)])
+        self._keep(decisions, feedback)
+
+    def decides(self, texts: Iterable[str], at: float, text: bool = True, **fields: Any) -> None:
+        """The same, where nobody says anything."""
+        rows = enumerate(texts)
+        self._keep([decided_of(query, at + number, text, **fields) for number, query in rows], [])
 
     def forget_decisions(self, before: float) -> None:
         """As retention does; what was said of them stays."""
@@ -125,3 +107,23 @@ class Store:
 
     def close(self) -> None:
         self._database.close()
+
+    def _keep(self, decisions: list[Decided], feedback: list[Feedback]) -> None:
+        with self._database.transaction() as connection:
+            keep(connection, [Unit(tuple(decisions), tuple(feedback))])
+
+
+def decided_of(asked: str, at: float, text: bool = True, **fields: Any) -> Decided:
+    """`text`: it is kept, and not what a LinearRouter sees of it."""
+    request, route = uuid.uuid4().hex, fields.get("route", "edge")
+    usual: dict[str, Any] = {
+        **{"key": request, "request_id": request, "origin": "here", "at": at},
+        **{"way": "chat", "client": "somebody", "rows": 1, "route": route, "served": route},
+        **{"model": "m", "status": 200, "degraded": "", "score": 0.1, "threshold": 0.5},
+        **{"reason": "algorithm", "algorithm": "LinearRouter", "router": "versions"},
+        "version": "",
+        "query_hash": fingerprint(asked).hex(),
+        "query": asked if text else None,
+        "features": None if text else packed(asked),
+    }
+    return Decided(**{**usual, **fields})

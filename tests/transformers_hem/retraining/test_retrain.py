@@ -27,7 +27,7 @@ from transformers_hem.lifelong.observations import Observation, Observations
 from transformers_hem.lifelong.scorer import Scorer
 from transformers_hem.lifelong.windows import RESERVED
 from transformers_hem.reload.files import digest
-from transformers_hem.retraining.challenger import recalibrate
+from transformers_hem.retraining.challenger import of_pairs, recalibrate
 from transformers_hem.retraining.live import Live
 from transformers_hem.retraining.running import retrain
 from transformers_hem.retraining.wanted import LIMITS, Wanted, limit_of
@@ -90,7 +90,8 @@ def test_what_is_asked_often_counts_as_often_in_a_promise(start: Path, tmp_path:
     asked = [("tell me of the weather", 1.0)] * 300 + [("tell me of the theorem", 0.0)] * 100
     rows = Observations.of([Observation(query, edge, 1.0, "base") for query, edge in asked])
     scorer = Scorer(open_router(str(router)))
-    assert recalibrate(str(router), scorer, rows, MaxQualityLossAnyTime(0.9), 0.9).rows == 400
+    sample, target = of_pairs(scorer, rows), MaxQualityLossAnyTime(0.9)
+    assert recalibrate(str(router), scorer, sample, sample, target, 0.9).rows == 400
 
 
 def test_who_is_no_better_stays_out(versions: Versions, wanted: Wanted, tmp_path: Path) -> None:
