@@ -30,6 +30,7 @@ def retrain(
     max_quality_loss: options.MaxQualityLoss = None,
     edge_ratio: options.EdgeRatio = None,
     confidence: options.Confidence = None,
+    significance: options.Significance = None,
     seed: options.Seed = 0,
     keep: options.Keep = 10,
     dry_run: options.DryRun = False,
@@ -54,6 +55,7 @@ def retrain(
     Example: `hem retrain --router versions --rollback`
     """
     from inferencegraph.commands import retraining
+    from transformers_hem.lifelong.contest import SIGNIFICANCE
     from transformers_hem.retraining.wanted import Wanted
     from transformers_hem.versions.folder import Versions
 
@@ -78,6 +80,7 @@ def retrain(
             "--max-quality-loss": max_quality_loss,
             "--edge-ratio": edge_ratio,
             "--confidence": confidence,
+            "--significance": significance,
             "--report": report,
         },
     )
@@ -101,6 +104,7 @@ def retrain(
             target=_target(max_quality_loss, edge_ratio),
             confidence=confidence,
             limit=limit,
+            significance=SIGNIFICANCE if significance is None else significance,
             seed=seed,
             keep=keep,
             dry_run=dry_run,
@@ -132,7 +136,7 @@ def _require_goes_with(
 
 def _require_training(instead: str | None, options: Mapping[str, object]) -> None:
     """Raises ConfigurationError for options of a retraining where there is none."""
-    given = [name for name, value in options.items() if value not in (None, False, [])]
+    given = [n for n, value in options.items() if not (value is None or value is False or value == [])]
     if instead is not None and given:
         raise ConfigurationError(
             f"{given[0]} goes with a retraining, and not with {instead}: nothing was done"

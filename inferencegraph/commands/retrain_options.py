@@ -83,6 +83,16 @@ Confidence = Annotated[
     float | None,
     typer.Option(min=0.5, max=0.9999, help="That the promise holds.", show_default=False),
 ]
+Significance = Annotated[
+    float | None,
+    typer.Option(
+        min=0.01,
+        max=0.5,
+        help="How likely a challenger that is only as good may come into force by chance: 0.2 asks "
+        "for less proof than the default, 0.1, and learns sooner.",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of what is drawn.")]
 Keep = Annotated[int, typer.Option(min=1, help="Versions to keep.")]
 DryRun = Annotated[

@@ -95,6 +95,8 @@ def _compared(facts: dict[str, Any]) -> list[tuple[str, str]]:
                 "{cost_gain:+.1%} ({cost_low:+.1%} to {cost_high:+.1%})",
             )
         )
+    if facts.get("significance") is not None:
+        found.append(("error at each end of these intervals", "{significance:.0%}"))
     return [(name, shown.format_map(facts)) for name, shown in found] if facts else []
 
 

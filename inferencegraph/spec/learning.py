@@ -106,5 +106,8 @@ class Retrain(Part):
     volumes: Annotated[tuple[Volume, ...], FromList] = ()
     own: bool = False
     limit: int | None = Field(default=None, ge=1, description="learn from so many rows")
+    significance: float | None = Field(
+        default=None, ge=0.01, le=0.5, description="of the proof that a version is better"
+    )
     keep: int | None = Field(default=None, ge=1, description="versions to keep")
     resource: Resource | None = None

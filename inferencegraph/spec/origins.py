@@ -65,6 +65,7 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
         ("- --data=", "retrain.data"),
         ("- --own", "retrain.own"),
         ("- --limit=", "retrain.limit"),
+        ("- --significance=", "retrain.significance"),
         ("- --keep=", "retrain.keep"),
         ("- name: HEM_FEEDBACK_STORE", "feedback.store"),
         ("resources:", "retrain.resource"),

@@ -18,7 +18,7 @@ import numpy as np
 from predictors.errors import ConfigurationError
 from transformers_hem.algorithms.parameters import parse
 from transformers_hem.arrays import Floats, Indices
-from transformers_hem.lifelong.contest import Judged, Verdict, contest
+from transformers_hem.lifelong.contest import RESAMPLES, SIGNIFICANCE, Judged, Verdict, contest
 from transformers_hem.lifelong.labelling import labels_of
 from transformers_hem.lifelong.observations import Observations
 from transformers_hem.lifelong.outcomes import (
@@ -47,7 +47,7 @@ class Round:
     """`since`: when what the champion learned from ended, in seconds; `newest`: how many rows judge
     at most; `reserved`: of the pairs among them, for a promise (0 where none is made, or where it
     stands on no pairs); `held`: fingerprints of queries that are held out; `half_life`: seconds
-    after which feedback counts half, None: it doesn't age."""
+    after which feedback counts half, None: it doesn't age; `significance`: see `contest`."""
 
     since: float = -np.inf
     newest: int = NEWEST
@@ -55,6 +55,7 @@ class Round:
     held: frozenset[bytes] = frozenset()
     half_life: float | None = None
     seed: int = 0
+    significance: float = SIGNIFICANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def judge(
     threshold: float,
     seed: int = 0,
     models: Indices | None = None,
+    significance: float = SIGNIFICANCE,
 ) -> Verdict:
     """`champion` and `challenger` [N] have the scores of the rows that judge; `threshold` is the
     champion's; `models` [N]: which of the challenger's folds scored a row, see `contest.py`. A row
@@ -113,7 +115,8 @@ def judge(
     pairs = int((judging.paired & judging.trusted).sum())
     scores, counted = (champion[rows], challenger[rows]), represented(seen, rows)
     by = None if models is None else models[rows]
-    return contest(Judged(*scores, threshold, outcomes, pairs, counted, by), seed)
+    judged = Judged(*scores, threshold, outcomes, pairs, counted, by)
+    return contest(judged, seed, RESAMPLES, significance)
 
 
 def _guess(seen: Observations, parts: Windows) -> Floats:
@@ -160,7 +163,8 @@ def challenge(
     challenger[unseen] = router.raw([seen.queries[i] for i in unseen])
     champions = np.full(len(seen), np.nan)
     champions[parts.judging] = scored(champion, [seen.queries[i] for i in parts.judging])
-    verdict = judge(seen, parts, champions, challenger, threshold, plan.seed, models)
+    by = (champions, challenger, threshold, plan.seed, models, plan.significance)
+    verdict = judge(seen, parts, *by)
     return Challenge(router, verdict, metrics, seen, parts)
 
 

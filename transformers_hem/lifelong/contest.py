@@ -25,13 +25,13 @@ import numpy as np
 from transformers_hem.arrays import Floats, Indices
 
 RESAMPLES: Final = 1000
-ERROR: Final = 0.1  # on one side; the confidence is that of `hem calibrate`, 0.9
+SIGNIFICANCE: Final = 0.1  # on one side; the confidence is that of `hem calibrate`, 0.9
 LEAST_ROWS: Final = 100
 LEAST_PAIRS: Final = 20  # rows of which both sides were seen; without them all is guessed
 
 
 class Difference(NamedTuple):
-    """Challenger minus champion, and the ends of its interval, with an error of ERROR each."""
+    """Challenger minus champion, and the ends of its interval, with an error of `significance` each."""
 
     mean: float
     low: float
@@ -92,8 +92,14 @@ class Judged:
         return places
 
 
-def contest(judged: Judged, seed: int = 0, resamples: int = RESAMPLES) -> Verdict:
-    """The challenger is promoted where it is proven better, and not where the two are tied."""
+def contest(
+    judged: Judged,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    significance: float = SIGNIFICANCE,
+) -> Verdict:
+    """The challenger is promoted where it is proven better, and not where the two are tied.
+    `significance`: how likely one that is as good may be promoted by chance."""
     rows, pairs = len(judged.champion), judged.pairs
     if few := _too_few(judged):
         return Verdict(False, few, rows, pairs, enough=False)
@@ -110,8 +116,8 @@ def contest(judged: Judged, seed: int = 0, resamples: int = RESAMPLES) -> Verdic
     )
     served = np.where(judged.champion > judged.threshold, cloud, edge)
     wanted = counts @ served / counts.sum(axis=1)
-    apgr = _difference((challenger.area - champion.area) / gap)
-    cost = _difference(challenger.cheapest(wanted) - champion.cheapest(wanted))
+    apgr = _difference((challenger.area - champion.area) / gap, significance)
+    cost = _difference(challenger.cheapest(wanted) - champion.cheapest(wanted), significance)
     return Verdict(*_decision(apgr, cost), rows, pairs, apgr, cost)
 
 
@@ -137,9 +143,9 @@ def _decision(apgr: Difference, cost: Difference) -> tuple[bool, str]:
     return True, "the challenger orders queries better"
 
 
-def _difference(values: Floats) -> Difference:
+def _difference(values: Floats, error: float) -> Difference:
     """Of the rows themselves, first, and of their resamples."""
-    low, high = np.quantile(values[1:], [ERROR, 1 - ERROR])
+    low, high = np.quantile(values[1:], [error, 1 - error])
     return Difference(float(values[0]), float(low), float(high))
 
 

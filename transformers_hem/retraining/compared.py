@@ -14,10 +14,14 @@ POINTS: Final = 60
 Points = list[tuple[float, float]]
 
 
-def facts_of(verdict: Verdict) -> dict[str, Any]:
+def facts_of(verdict: Verdict, significance: float) -> dict[str, Any]:
     """Differences are challenger minus champion, of APGR and of the share of queries that go to the
-    cloud for the same quality."""
-    facts: dict[str, Any] = {"rows": verdict.rows, "pairs": verdict.pairs}
+    cloud for the same quality; `significance` is the error at each end of their intervals."""
+    facts: dict[str, Any] = {
+        "rows": verdict.rows,
+        "pairs": verdict.pairs,
+        "significance": significance,
+    }
     for name, found in (("apgr", verdict.apgr), ("cost", verdict.cost)):
         if found is not None:
             facts |= _difference(name, found)

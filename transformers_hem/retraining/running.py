@@ -176,7 +176,7 @@ class _Retraining:
             learned=len(windows.train),
             held_out=len(found.seen) - len(windows.train),
             judged_by=len(windows.judging),
-            compared=facts_of(verdict),
+            compared=facts_of(verdict, self._wanted.significance),
             drift=self._drift(basis, [found.seen.queries[i] for i in windows.plain]),
             training=dict(found.metrics),
         )
@@ -192,7 +192,7 @@ class _Retraining:
             DEFAULT_THRESHOLD if threshold is None else threshold,
             self._name,
             self._out,
-            basis.plan(wanted.seed),
+            replace(basis.plan(wanted.seed), significance=wanted.significance),
             wanted.parameters,
         )
 

@@ -9,6 +9,7 @@ from predictors.errors import ConfigurationError
 from transformers_hem.calibration.any_time import MaxQualityLossAnyTime
 from transformers_hem.calibration.config import Calibration
 from transformers_hem.calibration.targets import EdgeRatio, Target
+from transformers_hem.lifelong.contest import SIGNIFICANCE
 from transformers_hem.versions.folder import KEEP
 
 QUALITY_LOSS: Final = 0.05
@@ -25,6 +26,7 @@ class Wanted:
 
     `algorithm`, `target` and `confidence` are by default those of the version in force. `limit`: at
     most so many rows are learned from, the newest and a draw of the others; None: as `LIMITS` says.
+    `significance`: how likely a challenger may be promoted that is only as good.
     """
 
     folder: Path
@@ -36,6 +38,7 @@ class Wanted:
     target: Target | None = None
     confidence: float | None = None
     limit: int | None = None
+    significance: float = SIGNIFICANCE
     seed: int = 0
     keep: int = KEEP
     dry_run: bool = False

@@ -148,7 +148,7 @@ def retraining_of(
         store,
         part.schedule,
         _check(part),
-        (*_promised(part.promise), *_data(part), *(("--own",) if part.own else ()), *_limit(part)),
+        (*_promised(part.promise), *_data(part), *_learning(part)),
         () if part.keep is None else (f"--keep={part.keep}",),
         tuple(Mount(v.mount_path, v.source(), v.read_only) for v in part.volumes),
         resources_of(part.resource, default, RETRAIN),
@@ -205,8 +205,11 @@ def _data(part: Retrain) -> tuple[str, ...]:
     return tuple(f"--data={file}" for file in part.data)
 
 
-def _limit(part: Retrain) -> tuple[str, ...]:
-    return () if part.limit is None else (f"--limit={part.limit}",)
+def _learning(part: Retrain) -> tuple[str, ...]:
+    own = ("--own",) if part.own else ()
+    limit = () if part.limit is None else (f"--limit={part.limit}",)
+    proof = () if part.significance is None else (f"--significance={part.significance:g}",)
+    return (*own, *limit, *proof)
 
 
 def claim_of_versions(part: Retrain, retraining: Retraining) -> Claim:

@@ -103,6 +103,7 @@ def test_options_of_the_spec_are_those_of_the_command() -> None:
         "promise": {"maxQualityLoss": 0.02, "confidence": 0.95},
         "own": True,
         "limit": 20000,
+        "significance": 0.2,
         "keep": 5,
         "resource": {"limits": {"cpu": 4, "memory": "8Gi"}},
     }
@@ -110,7 +111,8 @@ def test_options_of_the_spec_are_those_of_the_command() -> None:
     assert set(made) == {"first-version", "retrain"}
     assert made["retrain"]["schedule"] == "@weekly"
     options = "--max-quality-loss=0.02 --confidence=0.95 --data=/mnt/labels/labels.jsonl"
-    assert command(made["retrain"]) == f"hem retrain {options} --own --limit=20000 --keep=5"
+    own = "--own --limit=20000 --significance=0.2 --keep=5"
+    assert command(made["retrain"]) == f"hem retrain {options} {own}"
     assert command(made["first-version"]).endswith("--first --keep=5")
     (container,) = made["retrain"]["containers"]
     assert container["resources"]["limits"] == {"cpu": "4", "memory": "8Gi"}

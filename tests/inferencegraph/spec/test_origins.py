@@ -230,6 +230,7 @@ EXPECTED = {
         "retrain.data",
         "retrain.own",
         "retrain.limit",
+        "retrain.significance",
         "retrain.keep",
         "retrain.resource",
     },

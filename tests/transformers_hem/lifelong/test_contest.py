@@ -54,6 +54,21 @@ def test_equally_good_challengers_are_seldom_promoted() -> None:
     assert promoted <= 30  # 20 are expected; 31 or more have a chance of 1%
 
 
+def test_less_proof_promotes_sooner_and_errs_as_often_as_it_says() -> None:
+    """Of equally good challengers three in ten, and more of those that are somewhat better."""
+    equal, better, better_by_default = 0, 0, 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        hardness, outcomes = sides(150, rng)
+        champion, same, good = (hardness + rng.normal(0, s, 150) for s in (0.5, 0.5, 0.3))
+        equal += contest(judged(champion, same, outcomes), 0, 200, significance=0.3).promote
+        against = judged(champion, good, outcomes)
+        better += contest(against, 0, 200, significance=0.3).promote
+        better_by_default += contest(against, 0, 200).promote
+    assert equal <= 75  # 60 are expected; 76 or more have a chance of 1%
+    assert better >= better_by_default + 20
+
+
 def test_equally_good_challengers_are_seldom_promoted_on_one_side_of_most_rows_either() -> None:
     """One row in four is a pair, of the others only the edge was seen."""
     promoted = 0
