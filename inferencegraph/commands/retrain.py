@@ -71,11 +71,11 @@ def retrain(
     _require_training(
         instead,
         {
-            "--data": data,
-            "--own": own,
+            "--data": data or None,
+            "--own": own or None,
             "--algorithm": algorithm,
             "--encoder": encoder,
-            "--set": setting,
+            "--set": setting or None,
             "--limit": limit,
             "--max-quality-loss": max_quality_loss,
             "--edge-ratio": edge_ratio,
@@ -136,7 +136,7 @@ def _require_goes_with(
 
 def _require_training(instead: str | None, options: Mapping[str, object]) -> None:
     """Raises ConfigurationError for options of a retraining where there is none."""
-    given = [n for n, value in options.items() if not (value is None or value is False or value == [])]
+    given = [name for name, value in options.items() if value is not None]
     if instead is not None and given:
         raise ConfigurationError(
             f"{given[0]} goes with a retraining, and not with {instead}: nothing was done"

@@ -31,7 +31,7 @@ LEAST_PAIRS: Final = 20  # rows of which both sides were seen; without them all 
 
 
 class Difference(NamedTuple):
-    """Challenger minus champion, and the ends of its interval, with an error of `significance` each."""
+    """Challenger minus champion, and the ends of its interval, each with the same error."""
 
     mean: float
     low: float

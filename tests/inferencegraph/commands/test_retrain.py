@@ -238,6 +238,8 @@ def test_a_check_without_enough_pairs_leaves_all_as_it_is(hem: Hem, tmp_path: Pa
         (["--rollback", "--dry-run"], "and not with --rollback: nothing was done"),
         (["--add", "embedded:linear", "--max-quality-loss", "0.1"], "--max-quality-loss goes with"),
         (["--check", "--report", "report.html"], "--report goes with a retraining, and not with"),
+        (["--check", "--max-quality-loss", "0"], "--max-quality-loss goes with a retraining, and"),
+        (["--versions", "--significance", "0.2"], "--significance goes with a retraining, and"),
         (["--add", "embedded:nothing"], "unknown router 'embedded:nothing'"),
         (["--add", "nowhere"], "no router in nowhere: config.json: No such file or directory"),
         (["--data", "rows.jsonl", "--edge-ratio", "0.5", "--max-quality-loss", "0.1"], "give one"),

@@ -133,6 +133,7 @@ WRITTEN: dict[str, Object] = {
             "data": ["/mnt/labels/labels.jsonl"],
             "own": True,
             "limit": 9000,
+            "significance": 0.2,
             "keep": 5,
             "resource": AMOUNTS,
         },
