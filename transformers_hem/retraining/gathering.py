@@ -41,7 +41,7 @@ class Gathered:
 
 
 def gather(base: Sequence[Path], store: str, *, hidden: bool, own: bool = False) -> Gathered:
-    """`hidden`: the learner takes queries of which only a LinearRouter's features were kept. `own`:
+    """`hidden`: queries count of which only a LinearRouter's features were kept. `own`:
     not what another client says than the one who asked. Raises ConfigurationError, also where all
     that the store has lacks the text that the learner needs."""
     counts: Counter[str] = Counter()
@@ -52,7 +52,8 @@ def gather(base: Sequence[Path], store: str, *, hidden: bool, own: bool = False)
         told = ", ".join(f"{count}: {why}" for why, count in left_out.items())
         raise ConfigurationError(
             f"there is nothing to learn from in the store ({told}): let texts be kept "
-            f"(HEM_FEEDBACK_TEXT=on), or train a LinearRouter"
+            "(HEM_FEEDBACK_TEXT=on). Without them only a LinearRouter can be trained, and only "
+            "where the version in force is one, too"
         )
     return Gathered(seen, counts["base"], dict(counts), dict(left_out))
 

@@ -96,7 +96,8 @@ class _Retraining:
                 f"{self._name} mines answers, of whose signals feedback says nothing; name one "
                 "that mines queries"
             )
-        self._hidden = self._name == HIDDEN
+        # Both score the queries.
+        self._hidden = {self._name, champion.name if champion else HIDDEN} == {HIDDEN}
         known = read_fingerprints(champion.directory) if champion else None
         self._known = known or frozenset()  # to the champion
         self._limit = limit_of(wanted, self._name)

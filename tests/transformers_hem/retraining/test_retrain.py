@@ -301,6 +301,25 @@ def test_an_encoder_needs_texts(versions: Versions, wanted: Wanted, store: Store
         retrain(replace(wanted, base=(), store=store.path, algorithm="KNNRouter"))
 
 
+def test_a_champion_that_reads_texts_is_compared_by_texts_alone(
+    versions: Versions, wanted: Wanted, store: Store, tmp_path: Path
+) -> None:
+    """Where none are kept a LinearRouter could learn, but such a champion scores no hashes."""
+    write_bert(tmp_path / "bert")
+    few = write_rows(tmp_path / "few.jsonl", queries(60, 1))
+    parameters = {"encoder": str(tmp_path / "bert"), "max_tokens": "32"}
+    train(few, "KernelRouter", tmp_path / "kernel", parameters=parameters)
+    versions.promote(str(tmp_path / "kernel"), ADDED, "", 1, how="added")
+    linear = replace(wanted, base=(), store=store.path, algorithm="LinearRouter", dry_run=True)
+    store.shadows(queries(250, 6), time.time() - 2000, text=False)
+    with pytest.raises(ConfigurationError, match="where the version in force is one, too"):
+        retrain(linear)
+    store.shadows(queries(250, 7), time.time() - 1000, text=True)
+    found = retrain(linear)
+    assert found.judged_by == 250 and found.rows == {"shadow": 250}
+    assert found.left_out == {"no text of the query was kept": 250}
+
+
 def test_base_rows_do_not_hide_that_texts_are_not_kept(
     versions: Versions, wanted: Wanted, store: Store
 ) -> None:
