@@ -158,14 +158,8 @@ async def ask_all(
     pace: Pace,
     on_answer: Callable[[Item, Outcome], None],
 ) -> None:
-    """`on_answer` gets each outcome as it comes; a question that fails becomes one with an error.
-
-    Raises the HEMError of the first question, which goes ahead alone: where that one fails, so
-    would all.
-    """
-    if not items:
-        return
-    await asker.ask(items[0], side)
+    """Each once. `on_answer` gets each outcome as it comes; a question that fails becomes one with
+    an error."""
 
     async def one(item: Item) -> None:
         began = time.perf_counter()

@@ -143,13 +143,17 @@ async def _ask(
     records: Records,
     on_answer: Callable[[], None],
 ) -> None:
+    """Raises the HEMError of the first question, which goes ahead alone: where that one fails, so
+    would all."""
     waiting = [item for item in items if item.question.id not in records.outcomes]
 
     def keep(item: Item, outcome: Outcome) -> None:
         records.add(item, outcome)
         on_answer()
 
-    await ask_all(asker, waiting, side, pace, keep)
+    if waiting:
+        keep(waiting[0], await asker.ask(waiting[0], side))
+    await ask_all(asker, waiting[1:], side, pace, keep)
 
 
 def _require_free(inputs: Sequence[Input], outputs: Outputs) -> None:

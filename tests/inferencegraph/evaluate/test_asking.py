@@ -175,12 +175,31 @@ def test_an_interrupted_run_goes_on_and_asks_nothing_twice(
     path.write_text("".join(lines[:4]) + '{"id": 5, "rou')  # killed in the middle of a line
     handler.asked.clear()
     again = found(asked, tmp_path / "out")
-    # the three that were missing, and the first of them once more: it goes ahead alone
+    # the three that were missing, and the first of them before, to warm up
     assert len(handler.asked) == 4
     assert again["runs"]["routed"]["quality"] == whole["runs"]["routed"]["quality"]
     handler.asked.clear()
     found(asked, tmp_path / "out")
     assert handler.asked == []
+
+
+def test_what_a_cold_model_takes_is_in_no_outcome_and_no_sum(
+    scripted: tuple[str, type[Scripted]], questions: Path, tmp_path: Path
+) -> None:
+    _, handler = scripted
+
+    class Cold(handler):  # type: ignore[valid-type, misc]
+        def do_POST(self) -> None:
+            if not self.asked:
+                time.sleep(3)
+            super().do_POST()
+
+    with LoopbackServer(Cold) as server:
+        found(benchmark(server.origin, questions), tmp_path / "out")
+    lines = (tmp_path / "out" / ROWS / "EdgeOnly.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines[1:]]
+    assert max(row["seconds"] for row in rows if "id" in row) < 3
+    assert [row["turn"]["wall_seconds"] < 3 for row in rows if "turn" in row] == [True]
 
 
 def test_a_folder_of_another_run_is_refused(

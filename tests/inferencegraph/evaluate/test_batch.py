@@ -38,6 +38,27 @@ def test_a_folders_files_become_files_of_the_same_names(
     assert again.returncode == 2 and "exists, and nothing is overwritten" in again.stderr
 
 
+def test_each_question_is_asked_once_and_a_hard_one_once_more_at_the_edge(
+    scripted: tuple[str, type[Scripted]], tmp_path: Path
+) -> None:
+    url, handler = scripted
+    path = tmp_path / "input.txt"
+    path.write_text("a long one\nab\nanother long one\n")
+    result = hem("batch", str(path), "--url", url, "--out", str(tmp_path / "out"))
+    assert result.returncode == 0, result.stderr
+    asked = sorted(
+        (body["inputs"][0]["data"][0], body.get("parameters", {}).get("hem_prefer", "as routed"))
+        for body in handler.asked
+    )
+    assert asked == [
+        ("a long one", "as routed"),
+        ("a long one", "edge"),
+        ("ab", "as routed"),
+        ("another long one", "as routed"),
+        ("another long one", "edge"),
+    ]
+
+
 def test_lines_become_rows_and_sednas_variables_are_read(
     scripted: tuple[str, type[Scripted]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
