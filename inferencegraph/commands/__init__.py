@@ -5,6 +5,7 @@ so that `hem --help` loads none of it. A new command is a file here and a line i
 
 options   options that several commands have; names of tables in a command's help
 running   progress, and what Ctrl-C does
+counts    numbers of things, as sentences have them
 
 A command with many options has them in a file of its own, as bench_options. What it does once they
 are read, where that is much, is in a file named for the work: benching, estimating, labelling,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from inferencegraph.commands.counts import counted
 from inferencegraph.commands.options import (
     DEFAULT_URL,
     AsJson,
@@ -120,8 +121,8 @@ def _print(counts: "Counts", outputs: "Outputs", as_json: bool) -> None:
         folders = {name: str(getattr(outputs, name)) for name in outputs.__slots__}
         print(json.dumps({**facts, **folders}))
         return
-    print(f"{counts.asked} answers in {outputs.all}, {counts.failed} of them failed")
-    print(f"{counts.hard} hard ones: {outputs.hard_by_edge}, {outputs.hard_by_cloud}")
+    print(f"{counted(counts.asked, 'answer')} in {outputs.all}, {counts.failed} failed")
+    print(f"{counted(counts.hard, 'hard one')}: {outputs.hard_by_edge}, {outputs.hard_by_cloud}")
 
 
 async def _run(

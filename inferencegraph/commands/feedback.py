@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from inferencegraph.commands import feedback_options as given
+from inferencegraph.commands.counts import counted
 from inferencegraph.commands.feedback_server import called
 from inferencegraph.commands.options import AsJson, Command
 from predictors.errors import ConfigurationError
@@ -106,7 +107,7 @@ def export(
             file.write(chunk)
 
         _export(store, url, key_file, seconds, both, write)
-    print(f"{out}: {count} rows")
+    print(f"{out}: {counted(count, 'row')}")
 
 
 @feedback.command(cls=Command)
@@ -151,7 +152,7 @@ def push(
     if as_json:
         print(json.dumps({"decisions": decisions, "feedback": said}))
         return
-    print(f"new there: {decisions} decisions, {said} feedbacks")
+    print(f"new there: {_numbers(decisions, said)}")
 
 
 @feedback.command(cls=Command)
@@ -217,17 +218,20 @@ def _seconds(text: str, option: str) -> float:
     return read_time(text, option).timestamp()
 
 
-def _span(counted: dict[str, Any]) -> str:
+def _span(found: dict[str, Any]) -> str:
     """When the oldest and the newest came."""
-    if counted["first"] is None:
+    if found["first"] is None:
         return ""
     first, last = (
-        datetime.fromtimestamp(counted[end], UTC).strftime("%Y-%m-%d %H:%M")
+        datetime.fromtimestamp(found[end], UTC).strftime("%Y-%m-%d %H:%M")
         for end in ("first", "last")
     )
     return f", {first} to {last} UTC"
 
 
 def _deleted(deleted: dict[str, int]) -> str:
-    decisions, said = deleted.get("decisions", 0), deleted.get("feedback", 0)
-    return f"deleted: {decisions} decisions, {said} feedbacks"
+    return f"deleted: {_numbers(deleted.get('decisions', 0), deleted.get('feedback', 0))}"
+
+
+def _numbers(decisions: int, said: int) -> str:
+    return f"{counted(decisions, 'decision')}, {counted(said, 'feedback')}"

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import typer
 
+from inferencegraph.commands.counts import counted
 from inferencegraph.commands.running import Progress, run_until_second_signal
 from transformers_hem.labels.job import Job, Result, Watcher, label
 
@@ -27,8 +28,9 @@ def run_job(job: Job, as_json: bool) -> None:
     _warn_of_unread(job, result)
     _tell_failures(job, result)
     if result.summary.missing:
-        missing = f"{result.summary.missing} questions have no labels; the same command goes on"
-        print(f"hem: error: {missing}", file=sys.stderr)
+        have = "has" if result.summary.missing == 1 else "have"
+        missing = f"{counted(result.summary.missing, 'question')} {have} no labels"
+        print(f"hem: error: {missing}; the same command goes on", file=sys.stderr)
         raise typer.Exit(INTERRUPTED if stopped else UNLABELLED)
 
 
@@ -63,9 +65,9 @@ def _facts(job: Job, result: Result) -> dict[str, Any]:
 def _text(job: Job, result: Result) -> str:
     summary = result.summary
     if summary.edge is None or summary.cloud is None or summary.hard_share is None:
-        return f"no labels; {result.asked} answers asked for"
+        return f"no labels; {counted(result.asked, 'answer')} asked for"
     return (
-        f"{summary.rows} labels in {job.out}, {result.asked} answers asked for\n"
+        f"{counted(summary.rows, 'label')} in {job.out}, {counted(result.asked, 'answer')} asked for\n"
         f"  {job.scorer}: edge {summary.edge:.4g}, cloud {summary.cloud:.4g}, "
         f"hard {summary.hard_share:.1%}\n"
         f"  not read, and so counted as wrong: edge {summary.edge_unread}, "

@@ -150,9 +150,11 @@ def _text(told: Sequence[Mapping[str, Any]]) -> str:
         ", ".join(f"{states[state]} {text}" for state, text in _STATES.items() if states[state])
     ]
     if unknown := sum(not each["known"] for each in told):
-        lines.append(
-            f"{unknown} of requests that are not known there (yet): it waits for their decisions"
+        one = "1 of a request that is not known there (yet): it waits for its decision"
+        many = (
+            f"{unknown} of requests that are not known there (yet): they wait for their decisions"
         )
+        lines.append(one if unknown == 1 else many)
     if ahead := [each["clock_ahead"] for each in told if "clock_ahead" in each]:
         lines.append(f"Your clock is up to {max(ahead):g} s ahead of the server's.")
     return "\n".join(lines)

@@ -31,7 +31,9 @@ def run(*words: str) -> str:
 
 
 def test_one_answer_is_rated_and_the_other_word_replaces_it(url: str) -> None:
-    assert run("send", "r1", "--thumbs", "up", "--url", url).startswith("1 kept\n")
+    assert run("send", "r1", "--thumbs", "up", "--url", url) == (
+        "1 kept\n1 of a request that is not known there (yet): it waits for its decision\n"
+    )
     told = json.loads(run("send", "r1", "--wrong", "--answer", "2", "--url", url, "--json"))
     assert told == [{"request_id": "r1", "state": "replaces", "known": False}]
     status = run("status", "--url", url)
@@ -46,7 +48,9 @@ def test_a_file_is_sent_and_what_was_queued_counts_once(url: str, tmp_path: Path
     nobody = f"http://127.0.0.1:{free_port()}"
     for number in (1, 2):
         run("send", f"q{number}", "--rating", "4", "--queue", str(queue), "--url", nobody)
-    assert run("send", "--data", str(queue), "--url", url).startswith("2 kept\n")
+    assert run("send", "--data", str(queue), "--url", url) == (
+        "2 kept\n2 of requests that are not known there (yet): they wait for their decisions\n"
+    )
     assert run("send", "--data", str(queue), "--url", url).startswith("2 there already\n")
 
 
@@ -89,7 +93,7 @@ def test_what_many_users_said_is_sent_in_their_names(url: str, tmp_path: Path) -
     assert {each["state"] for each in json.loads(told)} == {"new"}
     for user in ("ada", "bob"):
         deleted = run("delete", "--user", user, "--url", url)
-        assert deleted == "deleted: 0 decisions, 1 feedbacks\n"
+        assert deleted == "deleted: 0 decisions, 1 feedback\n"
 
 
 def test_who_sends_more_than_is_taken_waits_and_goes_on(tmp_path: Path) -> None:

@@ -86,6 +86,8 @@ def test_lines_become_rows_and_sednas_variables_are_read(
     assert "503" in rows["every"][2]["error"]
     assert [row["text"] for row in rows["edge"]] == ["A LONGER ONE"]
     assert [row["route"] for row in rows["cloud"]] == ["cloud"]
+    said = f"3 answers in {tmp_path / 'every'}, 1 failed\n1 hard one: "
+    assert result.stdout.startswith(said), result.stdout
 
 
 def test_rows_of_json_are_questions(tmp_path: Path) -> None:

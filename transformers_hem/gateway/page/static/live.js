@@ -81,10 +81,10 @@ export function showFigures(state) {
   say(byId("since"), `${age(state.seconds)} ago`);
   replaced(byId("tiles"), [
     tile("At the edge", all ? percent(routes.edge / all) : "–",
-      `${count(routes.edge)} of ${count(all)} decisions${copies ? `; ${count(copies)} copies left out` : ""}`),
+      `${count(routes.edge)} of ${count(all)} decisions${copies ? `; ${count(copies)} ${copies === 1 ? "copy" : "copies"} left out` : ""}`),
     times("First token", state, (side) => side.first),
     times("Whole answer", state, (side) => side.whole),
-    tile("Failed", count(state.failed), `requests; ${count(state.calls.failed ?? 0)} calls of models`),
+    tile("Failed", count(state.failed), `requests; calls of models: ${count(state.calls.failed ?? 0)}`),
     ...moneyTiles(state),
     tile("Tokens", count((state.tokens.edge ?? 0) + (state.tokens.cloud ?? 0)),
       `${count(state.tokens.edge ?? 0)} edge, ${count(state.tokens.cloud ?? 0)} cloud`),
