@@ -60,7 +60,7 @@ def test(
 
     from transformers_hem.algorithms.parameters import read_parameters
 
-    _, values = read_parameters(parameters)
+    _, values = read_parameters(parameters, "--parameters")
     measurement = _measured(data, values)
     if as_json:
         print(json.dumps(measurement.as_json()))

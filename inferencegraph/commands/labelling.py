@@ -67,7 +67,8 @@ def _text(job: Job, result: Result) -> str:
     if summary.edge is None or summary.cloud is None or summary.hard_share is None:
         return f"no labels; {counted(result.asked, 'answer')} asked for"
     return (
-        f"{counted(summary.rows, 'label')} in {job.out}, {counted(result.asked, 'answer')} asked for\n"
+        f"{counted(summary.rows, 'label')} in {job.out}, "
+        f"{counted(result.asked, 'answer')} asked for\n"
         f"  {job.scorer}: edge {summary.edge:.4g}, cloud {summary.cloud:.4g}, "
         f"hard {summary.hard_share:.1%}\n"
         f"  not read, and so counted as wrong: edge {summary.edge_unread}, "

@@ -239,7 +239,7 @@ async def _ask(
     with Records(_file(out, system), settings) as records:
         waiting = [item for item in items if item.question.id not in records.outcomes]
         watcher.begin(system.name, len(items), len(items) - len(waiting))
-        if waiting:  # where it fails, so would all; it also warms up, and is in no outcome and no sum
+        if waiting:  # where it fails, so would all; to warm up, so in no outcome and no sum
             await ask.ask(waiting[0], _SIDES[system.kind])
         began, meter = time.monotonic(), Meter()
         before = await traffic.read() if traffic else None

@@ -45,12 +45,12 @@ def read_block(value: object, source: str) -> tuple[str | None, dict[str, str]]:
     ):
         name, value = _named(value, source)
     if isinstance(value, list):
-        value = _from_list(value)
+        value = _from_list(value, source)
     if not isinstance(value, dict):
         raise ConfigurationError(
             f"{source} must be a JSON object or a list of name and value, not {_shown(value)}"
         )
-    return name, {key: _as_string(key, item) for key, item in value.items()}
+    return name, {key: _as_string(key, item, source) for key, item in value.items()}
 
 
 def _named(block: dict[str, Any], source: str) -> tuple[str | None, Any]:
@@ -63,17 +63,17 @@ def _named(block: dict[str, Any], source: str) -> tuple[str | None, Any]:
     return name, lists[0] if lists else []
 
 
-def _from_list(entries: list[Any]) -> dict[str, Any]:
+def _from_list(entries: list[Any], source: str) -> dict[str, Any]:
     parameters: dict[str, Any] = {}
     for entry in entries:
-        name, value = _entry(entry)
+        name, value = _entry(entry, source)
         if name in parameters:
-            raise ConfigurationError(f"parameter {name!r} is set twice")
+            raise ConfigurationError(f"{source}: parameter {name!r} is set twice")
         parameters[name] = value
     return parameters
 
 
-def _entry(entry: object) -> tuple[str, Any]:
+def _entry(entry: object, source: str) -> tuple[str, Any]:
     match entry:
         case {"key": str(name), **rest} | {"name": str(name), **rest} if set(rest) <= {"value"}:
             return name, rest.get("value", "")
@@ -83,17 +83,19 @@ def _entry(entry: object) -> tuple[str, Any]:
                 case {"values": [value], **others} if not others:
                     return str(key), value
     raise ConfigurationError(
-        "a parameter is {'key' or 'name': ..., 'value': ...}, or {name: {'values': [one value]}}, "
-        f"not {_shown(entry)}"
+        f"{source}: a parameter is {{'key' or 'name': ..., 'value': ...}}, or "
+        f"{{name: {{'values': [one value]}}}}, not {_shown(entry)}"
     )
 
 
-def _as_string(name: str, value: object) -> str:
+def _as_string(name: str, value: object, source: str) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float):
         return str(value)
-    raise ConfigurationError(f"parameter {name!r} must be a string or a number, not {value!r}")
+    raise ConfigurationError(
+        f"{source}: parameter {name!r} must be a string or a number, not {_shown(value)}"
+    )
 
 
 def _shown(value: object) -> str:

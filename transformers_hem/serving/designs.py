@@ -15,9 +15,9 @@ def build_strategy(designs: bool, name: str | None, parameters: str) -> Strategy
     """None of another mode than self-design, where there must be no name either."""
     if not designs:
         if name or parameters:
+            given = f"HEM_STRATEGY {name!r}" if name else f"{PARAMETERS} {parameters!r}"
             raise ConfigurationError(
-                f"HEM_STRATEGY {name or parameters!r} is of MINING_MODE self-design; set that, or "
-                "unset this"
+                f"{given} is of MINING_MODE self-design; set that, or unset this"
             )
         return None
     if not name:

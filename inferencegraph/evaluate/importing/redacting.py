@@ -46,7 +46,7 @@ class RowRedactor:
     `parameters`, which are those of PrivacyGuard, and a bad key in the environment."""
 
     def __init__(self, redact: Redact, parameters: str = "") -> None:
-        _, values = read_parameters(parameters)
+        _, values = read_parameters(parameters, "--redact-parameters")
         guard = GUARDS.load("PrivacyGuard")  # says which extra is missing
         from transformers_hem.guards.privacy.base import PrivacyParameters
         from transformers_hem.guards.privacy.detectors import Detectors

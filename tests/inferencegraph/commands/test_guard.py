@@ -69,6 +69,8 @@ def test_parameters_are_those_of_the_guard(tmp_path: Path) -> None:
     told = hem("guard", "test", "--data", rows(tmp_path, *ROWS), "--parameters", '{"kind": "x"}')
     assert told.returncode == 2
     assert "PrivacyGuard has no parameter 'kind'" in told.stderr
+    told = hem("guard", "test", "--data", rows(tmp_path, *ROWS), "--parameters", "kinds=card")
+    assert told.returncode == 2 and "error: --parameters is not JSON" in told.stderr
 
 
 def test_alone_it_shows_what_there_is() -> None:

@@ -163,8 +163,8 @@ def test_parameters_come_as_json_or_as_the_crds_list(text: str) -> None:
     ],
 )
 def test_malformed_parameters_are_refused(text: str, fault: str) -> None:
-    with pytest.raises(ConfigurationError, match=fault):
-        read_parameters(text)
+    with pytest.raises(ConfigurationError, match=f"^--parameters.*{fault}"):
+        read_parameters(text, "--parameters")
 
 
 def test_a_bad_parameter_is_named_with_its_value_and_the_known_ones() -> None:

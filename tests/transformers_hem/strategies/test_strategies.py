@@ -162,6 +162,10 @@ def test_one_that_asks_no_text_is_an_error_that_names_it(name: str) -> None:
             "ConfidenceRouter decides on the first 16 tokens of an answer, and the strategy refine",
         ),
         ({"strategy": "refine", "MINING_MODE": None}, "HEM_STRATEGY 'refine' is of MINING_MODE"),
+        (
+            {"strategy_parameters": "{}", "MINING_MODE": None},
+            "HEM_STRATEGY_PARAMETERS '{}' is of MINING_MODE",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(

@@ -108,6 +108,8 @@ def test_the_guards_parameters_choose_what_is_found(tmp_path: Path) -> None:
     assert rows[0]["query"] == f"Write to {EMAIL}, card <CARD_1>."
     with pytest.raises(ConfigurationError, match="unknown kind of private item 'cards'"):
         imported(tmp_path, "placeholder", redact_parameters='{"kinds": "cards"}')
+    with pytest.raises(ConfigurationError, match=r"^--redact-parameters is not JSON"):
+        imported(tmp_path, "placeholder", redact_parameters="kinds=card")
 
 
 def test_rows_without_texts_pass(tmp_path: Path) -> None:

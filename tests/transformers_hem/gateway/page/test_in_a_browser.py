@@ -115,7 +115,8 @@ async def test_what_named_its_side_is_folded_away_until_somebody_looks(
     await page.until(f"{copies} == {known + 1}")
     assert await page.run(ROWS) == before
     # No query more: the share at the edge is that of what the router decided.
-    assert await text_of(page, "#tiles .note") == f"{share}; {known + 1} {'copies' if known else 'copy'} left out"
+    left_out = f"{known + 1} copies left out" if known else "1 copy left out"
+    assert await text_of(page, "#tiles .note") == f"{share}; {left_out}"
     assert "asked for" not in await text_of(page, "#reasons")
     seen = "document.getElementById('copies').checkVisibility()"
     assert not await page.run(seen)
