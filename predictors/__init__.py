@@ -5,12 +5,12 @@ serving/    the server, and the predictor's kserve model
 engines/    what answers: the seam, and one folder per engine
 cache/      answers that were computed before
 upstream/   the one room for calling another server
+tracing/    traces, where they are asked for
 servers/    model servers that ship in images of ours
 embedded/, digits/   shipped models
 
-`__main__` is `python -m predictors`; errors, logs, registry, settings, contents, jsonl, strict_yaml
-and prices serve all floors, and `protocol` is the old name of `contract`. This floor imports
-nothing of the floors above.
+`__main__` is `python -m predictors`; the other files serve all floors, and `protocol` is the old
+name of `contract`. This floor imports nothing of the floors above.
 """
 
 import logging

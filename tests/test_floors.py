@@ -5,6 +5,7 @@ is a circle. Only what is imported for type checkers alone (`if TYPE_CHECKING`) 
 """
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -101,3 +102,13 @@ def test_the_hem_command_imports_nothing_heavy() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.name == "__init__.py"], ids=name_of
+)
+def test_a_room_names_only_files_that_it_has(path: Path) -> None:
+    """Its docstring has them in a column: the name, two blanks or more, and what it is."""
+    room = ast.get_docstring(ast.parse(path.read_text())) or ""
+    files = {each.stem for each in path.parent.iterdir()}
+    assert set(re.findall(r"^([a-z_0-9]+)/? {2,}\S", room, re.MULTILINE)) <= files

@@ -1,4 +1,4 @@
-"""From values to manifests: pods, services, graphs, and the files that ship.
+"""From values to manifests: pods, services, graphs, and the runtimes that ship.
 
 sites         what a site is made from, as values
 graph         the two InferenceGraphs, and the only place that writes their conditions
@@ -12,5 +12,4 @@ engine_table  how each inference engine's own server is started
 engine_containers  such a server as a container
 accelerators  GPUs of other vendors: resources, images, options
 runtimes      writes manifests/runtimes
-examples      writes the other manifests that ship
 """

@@ -5,7 +5,10 @@ asking       puts every question to a graph, so many at a time
 outcome      a question, and what became of it
 metrics      the table of metrics
 load/        load on servers: `hem bench`
-comparison   the same questions routed, all edge and all cloud; the table for people
+run          a whole benchmark: asked, scored, replayed
+leaderboard  the table for people, and rank.csv
+report/      the page of one, with its charts
+importing/   rows of logs and data sets of others: `hem import`
 estimating/  from a log to a decision: `hem estimate`
 
 A new metric is a function and a line in METRICS.

@@ -12,7 +12,8 @@ faults     what is wrong in a document: the field's path, the line, the way out
 kinds      which objects are specs, and what is read with them
 reading    finds specs among documents
 expanding  turns each into objects, with the Models beside it
-resolving  from a spec to the values that inferencegraph.build takes
+resolve/   from parts of a spec to the values that inferencegraph.build takes
+rendering  from a whole one to its objects
 templates  what of a worker's pod template is a field of the spec, and what is not carried over
 origins    which field a rendered line comes from
 own_algorithm  a user's own algorithm or strategy, judged without being run
