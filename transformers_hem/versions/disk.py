@@ -3,6 +3,7 @@
 What is new is written under a hidden name in the same folder, forced to the disk, and renamed.
 """
 
+import logging
 import os
 import shutil
 import tempfile
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from predictors.errors import ConfigurationError
+
+logger = logging.getLogger("kserve.hem")
 
 ASIDE: Final = ".new-"
 READABLE: Final = 0o444  # by servers that run as another user; and by nobody to be written
@@ -44,7 +47,8 @@ def _why(error: OSError) -> str:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """In place of what is there. Raises ConfigurationError, and then leaves that."""
+    """In place of what is there. Raises ConfigurationError, and then leaves that. Once it is in its
+    place it is told as written, also where the disk can't be made to keep the name."""
     with writable(path):
         handle, name = tempfile.mkstemp(prefix=ASIDE, dir=path.parent)
         aside = Path(name)
@@ -58,7 +62,10 @@ def write_whole(path: Path, content: bytes) -> None:
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
+    try:
         fsync(path.parent)
+    except OSError as error:
+        logger.warning("%s is new, and may be the old one after a power cut: %s", path, _why(error))
 
 
 @contextmanager

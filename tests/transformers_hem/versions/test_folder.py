@@ -1,5 +1,6 @@
 """Versions of a router: whole, never changed, one of them in force."""
 
+import errno
 import os
 import shutil
 import stat
@@ -21,6 +22,7 @@ from transformers_hem.reload.shown import shown
 from transformers_hem.routers.directory import locate
 from transformers_hem.routers.scoring import open_router
 from transformers_hem.serving.settings import HEMSettings
+from transformers_hem.versions import disk
 from transformers_hem.versions.folder import Versions
 from transformers_hem.versions.locks import RETRAIN, SWITCH, LockedError, held
 from transformers_hem.versions.record import require_whole
@@ -244,6 +246,25 @@ def test_a_switch_stands_where_the_oldest_can_not_be_deleted(
     monkeypatch.setattr("transformers_hem.versions.disk.delete_folder", deletes)
     versions.promote(router_with(0.3, tmp_path / "three"), ADDED, "", 2, keep=1)
     assert versions.current == 3 and versions.numbers() == [1, 2, 3]
+
+
+def test_a_switch_that_the_disk_may_forget_is_told_as_one(
+    versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers have taken it up by then."""
+    forced = disk.fsync
+
+    def fails(path: Path) -> None:
+        if path == versions.folder and versions.current == switched_to:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        forced(path)
+
+    monkeypatch.setattr(disk, "fsync", fails)
+    switched_to = 3
+    found = versions.promote(router_with(0.3, tmp_path / "three"), ADDED, "better", 2)
+    assert found.number == versions.current == 3
+    switched_to = 1
+    assert versions.roll_back(1, "worse").number == versions.current == 1
 
 
 def test_who_lists_versions_makes_no_folder(tmp_path: Path) -> None:
