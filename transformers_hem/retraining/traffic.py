@@ -13,6 +13,7 @@ import math
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from time import time as now
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 SECONDS: Final = 86_400.0  # the newest day, as a site's retrainings are a day apart,
-LEAST: Final = 5_000  # and at least so many decisions, of which a tenth is enough
+LEAST: Final = 5_000  # and at least so many decisions, of which a tenth is enough for most promises
 _JUDGED: Final = ("algorithm", "no_signal")  # reasons; whatever has a score was judged as well
 _AT_ONCE: Final = 500
 
@@ -79,16 +80,21 @@ class Traffic:
 def read_traffic(store: str, needed: int, *, hidden: bool) -> Traffic:
     """`hidden`: the learner takes queries of which only a LinearRouter's features were kept. Raises
     ConfigurationError where the store can't be read."""
-    numbers, names = array("q"), array("Q")
+    least = LEAST
     with open_store(store) as connection:
-        for number, query_hash in _decided(connection, hidden):
-            numbers.append(number)
-            names.append(name_of(query_hash))
-        every = np.array(names, dtype=np.uint64)
-        drawn = draw(every, needed)
-        nothing = Traffic(len(every), needed, [], every[:0], drawn.often[:0], drawn.alike)
-        if not nothing.enough:
-            return nothing
+        while True:
+            numbers, names = array("q"), array("Q")
+            for number, query_hash in _decided(connection, hidden, least):
+                numbers.append(number)
+                names.append(name_of(query_hash))
+            every = np.array(names, dtype=np.uint64)
+            drawn = draw(every, needed)
+            nothing = Traffic(len(every), needed, [], every[:0], drawn.often[:0], drawn.alike)
+            if nothing.enough:
+                break
+            if len(every) < least:  # all that there are
+                return nothing
+            least = max(2 * len(every), nothing.would_do)
         found = dict(_queries(connection, [numbers[row] for row in drawn.rows], hidden))
     # Some may have been deleted meanwhile, by their age.
     there = np.array([numbers[row] in found for row in drawn.rows], dtype=bool)
@@ -97,9 +103,9 @@ def read_traffic(store: str, needed: int, *, hidden: bool) -> Traffic:
     return replace(nothing, queries=queries, names=every[rows], often=drawn.often[there])
 
 
-def _decided(connection: "Connection", hidden: bool) -> Iterator[tuple[int, str]]:
-    """Of the newest decisions their numbers and their queries' hashes, in the order in which they
-    came."""
+def _decided(connection: "Connection", hidden: bool, least: int) -> Iterator[tuple[int, str]]:
+    """Of the newest decisions, `least` ones at least, their numbers and their queries' hashes, in
+    the order in which they came."""
     from sqlalchemy import func, select
 
     from transformers_hem.feedback.tables import DECISIONS
@@ -109,7 +115,8 @@ def _decided(connection: "Connection", hidden: bool) -> Iterator[tuple[int, str]
     last = connection.execute(select(func.max(columns.at)).where(*judged)).scalar()
     if last is None:
         return
-    by_number = select(columns.at).where(*judged).order_by(columns.at.desc()).offset(LEAST - 1)
+    last = min(last, now())  # a clock that was ahead for a moment would leave no day before it
+    by_number = select(columns.at).where(*judged).order_by(columns.at.desc()).offset(least - 1)
     first = connection.execute(by_number.limit(1)).scalar()
     asked = (
         select(columns.id, columns.query_hash)

@@ -167,6 +167,7 @@ def test_a_version_whose_queries_have_drifted_gets_a_threshold_for_todays(
         return [row for row in queries(2500, seed) if any(word in row[0] for word in HARD)]
 
     monkeypatch.setattr(traffic, "LEAST", 1000)
+    monkeypatch.setattr(traffic, "now", lambda: now)
     asked = today(51)
     store.decides((query for query, *_ in asked), now)
     before = share_at_edge(versions, 2, today(61))

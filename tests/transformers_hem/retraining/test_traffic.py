@@ -1,6 +1,7 @@
 """Which of a store's decisions an edge share is promised of; in SQLite and in PostgreSQL."""
 
 import math
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -87,10 +88,26 @@ def test_the_newest_day_counts_and_more_where_it_has_few(
     assert drawn(store).decided == max(150, least)
 
 
-def test_a_clock_that_was_wrong_for_a_moment_hides_nothing(store: Store) -> None:
-    store.decides(texts(200, 6), 1000.0)
-    store.decides(texts(1, 7), 1000.0 + 9999 * DAY)
+def test_a_clock_that_was_wrong_for_a_moment_hides_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traffic, "LEAST", 150)
+    store.decides(texts(200, 6), time.time() - 1000)
+    store.decides(texts(1, 7), time.time() + 9999 * DAY)
     assert drawn(store).decided == 201
+
+
+def test_more_than_a_day_counts_where_many_are_equal(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long one waits, a day has no more."""
+    monkeypatch.setattr(traffic, "LEAST", 150)
+    for day in range(12):
+        tried_again = [query for query in texts(50, day) for _ in range(3)]
+        store.decides(tried_again, 1000.0 + day * DAY)
+    found = drawn(store)
+    assert found.enough and 2 * NEEDED * 3 <= found.decided < 1800
+    assert found.effective >= NEEDED
 
 
 def test_too_few_decisions_are_none(store: Store) -> None:
