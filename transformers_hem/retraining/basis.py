@@ -50,6 +50,11 @@ class Basis:
         return self.traffic if self.traffic is not None and self.traffic.enough else None
 
     @property
+    def labelled(self) -> bool:
+        """It stands on labelled rows, as decisions are too few for what takes scores alone."""
+        return self._needed is not None and self.drawn is None
+
+    @property
     def kind(self) -> Kind:
         return "pairs" if self.drawn is None else "queries"
 
@@ -87,7 +92,7 @@ class Basis:
     def _sample(self, router: Scorer, pairs: Observations, known: frozenset[bytes]) -> Sample:
         if self.drawn is not None:
             return of_queries(router, self.drawn.unknown_to(known))
-        if self._needed is None:
+        if not self.labelled:
             return of_pairs(router, sampled(self.store, pairs))
         # Where decisions are too few for it, so are pairs.
         labelled = pairs.subset(np.flatnonzero(~pairs.of_traffic))

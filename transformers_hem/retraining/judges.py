@@ -28,13 +28,16 @@ def judges(
     known: frozenset[bytes],
     limit: int | None = None,
     seed: int = 0,
+    *,
+    stand_in: bool = False,
 ) -> Rows:
     """The first `base` rows are base data. `known` are fingerprints of the champion's queries.
-    `limit`: at most so many rows, the newest and a draw of the others."""
+    `limit`: at most so many rows, the newest and a draw of the others. `stand_in`: base rows judge
+    in any case, as a promise stands on some of them."""
     chosen = _drawn(seen, limit, seed)
     rows = seen if len(chosen) == len(seen) else seen.subset(chosen)
     used = np.flatnonzero(chosen >= base)
-    if int((rows.paired & rows.trusted)[used].sum()) < LEAST:
+    if stand_in or int((rows.paired & rows.trusted)[used].sum()) < LEAST:
         used = np.arange(len(rows))
     new = [i for i in used if fingerprint(rows.queries[i]) not in known]
     return Rows(rows, np.array(new, dtype=np.int64))

@@ -109,8 +109,8 @@ class _Retraining:
     def run(self) -> Outcome:
         wanted, clock = self._wanted, self._clock
         with clock.step("set", "reading rows"):
-            gathered, rows = self._set()
             basis = self._basis()
+            gathered, rows = self._set(basis)
         try:
             with clock.step("training", f"training {self._name} on {len(rows.seen)} rows"):
                 found = self._challenge(rows, basis)
@@ -130,11 +130,12 @@ class _Retraining:
             _tell(wanted.folder, outcome)
         return outcome
 
-    def _set(self) -> tuple[Gathered, Rows]:
-        wanted = self._wanted
+    def _set(self, basis: Basis) -> tuple[Gathered, Rows]:
+        wanted, stand_in = self._wanted, basis.labelled
         gathered = gather(wanted.base, wanted.store, hidden=self._hidden, own=wanted.own)
         seen, base = gathered.seen, gathered.base
-        return gathered, judges(seen, base, self._known, self._limit, wanted.seed)
+        found = judges(seen, base, self._known, self._limit, wanted.seed, stand_in=stand_in)
+        return gathered, found
 
     def _basis(self) -> Basis:
         return Basis.of(self._target, self._confidence, self._wanted.store, hidden=self._hidden)

@@ -121,10 +121,12 @@ def test_many_held_out_pairs_draw_quality_and_promise_nothing(
     assert f"from {found.reserved} rows" in str(found.promise)
 
 
+@pytest.mark.parametrize("pairs", [120, 300])
 def test_labelled_rows_stand_in_for_decisions_that_are_too_few(
-    versions: Versions, store: Store, tmp_path: Path
+    versions: Versions, store: Store, tmp_path: Path, pairs: int
 ) -> None:
-    store.shadows(queries(120, 11), time.time() - 1000)
+    """Also where pairs would be enough to judge by."""
+    store.shadows(queries(pairs, 11), time.time() - 1000)
     base = write_rows(tmp_path / "base.jsonl", queries(1200, 2))
     found = retrain(Wanted(versions.folder, (base,), store.path, target=AIM))
     assert found.promoted, found.why
