@@ -75,14 +75,19 @@ class Challenge:
         return self.seen.subset(self.windows.reserved)
 
 
-def prepared(seen: Observations, used: Indices, plan: Round, reserved: Indices) -> Observations:
+def prepared(seen: Observations, used: Indices, plan: Round, held: Indices) -> Observations:
     """The rows with the weights that they count by: capped, believed and aged. `used`: the rows
-    that came back from use. Whom one believes is learned from, so the `reserved` have no say."""
+    that came back from use. Whom one believes is learned from, so the `held` rows have no say in
+    what others count: pairs and base rows need no trust, and what clients said of a held-out query
+    counts as far as all that they said is believed."""
     seen = replace(seen, weights=capped(seen))
-    hidden = seen.weights.copy()
-    hidden[reserved] = 0
-    weights = trusted(replace(seen, weights=hidden), plan.seed).copy()
-    weights[reserved] = seen.weights[reserved]
+    is_held = np.isin(np.arange(len(seen)), held)
+    hidden = replace(seen, weights=np.where(is_held & seen.trusted, 0.0, seen.weights))
+    weights = trusted(hidden, plan.seed).copy()
+    if (said := is_held & ~seen.trusted).any():
+        heard = np.flatnonzero(~said)
+        weights[heard] = trusted(hidden.subset(heard), plan.seed)
+    weights = np.where(is_held & seen.trusted, seen.weights, weights)
     seen = replace(seen, weights=weights)
     if plan.half_life is None or not len(used):
         return seen
@@ -156,7 +161,7 @@ def challenge(
     _require_texts(seen, algorithm)
     learner = _learner(algorithm, parameters or {})
     parts = windows(seen, used, plan.since, plan.newest, plan.reserved, plan.held)
-    seen = prepared(seen, used, plan, parts.reserved)
+    seen = prepared(seen, used, plan, np.setdiff1d(np.arange(len(seen)), parts.train))
     metrics, challenger, models = _trained(learner, seen, parts.train, out, plan.seed)
     router = Scorer(open_router(str(out)))
     unseen = np.setdiff1d(parts.judging, parts.train)

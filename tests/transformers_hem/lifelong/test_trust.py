@@ -181,15 +181,20 @@ def test_belief_falls_with_the_square_and_then_to_nothing() -> None:
     assert found == pytest.approx([1, 1, 1, (2.5 / 3) ** 2, 0])
 
 
-def test_reserved_pairs_have_no_say_in_whom_one_believes() -> None:
+def test_what_is_held_out_has_no_say_in_whom_one_believes() -> None:
     """Or a challenger would know of the rows that choose its threshold."""
     seen = said("opposite")
-    reserved, used = np.arange(100), np.arange(200, len(seen))
+    used, pairs = np.arange(200, len(seen)), np.arange(100)
+    held = np.concatenate([pairs, used[::3]])
+    others = np.setdiff1d(np.arange(len(seen)), held)
     turned = seen.outcomes.copy()
-    turned[reserved] = 1 - turned[reserved]
-    weights = [
-        prepared(each, used, Round(), reserved).weights.tolist()
+    turned[held] = 1 - turned[held]
+    weights, turned_weights = (
+        prepared(each, used, Round(), held).weights
         for each in (seen, replace(seen, outcomes=turned))
-    ]
-    assert weights[0] == weights[1]
-    assert weights[0][:100] == [1.0] * 100
+    )
+    assert weights[others].tolist() == turned_weights[others].tolist()
+    assert weights[pairs].tolist() == [1.0] * len(pairs)
+    # What liars say of these queries judges nobody either.
+    honest = seen.clients[used[::3]] < HONEST
+    assert weights[used[::3]][honest].mean() > 0.9 and weights[used[::3]][~honest].max() < 0.1
