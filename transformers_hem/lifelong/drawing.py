@@ -24,7 +24,7 @@ PART: Final = 0.1  # of the decisions, where so many are enough for a promise
 LARGEST: Final = 0.5  # of them, where they are few
 SPARE: Final = 1.25  # times what a promise takes, as chance may draw fewer
 PARTS: Final = 4  # of the decisions, in their order:
-AGAIN: Final = 3  # what is in so many of them is asked again and again
+AGAIN: Final = 3  # what is in so many of them, and in so many hours, is asked again and again
 
 Names = NDArray[np.uint64]  # of queries, equal where they are
 
@@ -52,10 +52,12 @@ def share_of(decisions: int, needed: float) -> float:
     return min(wanted / max(decisions, 1), LARGEST)
 
 
-def draw(names: Names, needed: int) -> Draw:
+def draw(names: Names, needed: int, hours: Indices | None = None) -> Draw:
     """Of the decisions' queries [N], in the order in which they came: the same ones whenever it is
-    asked."""
+    asked. `hours` [N]: when, counted from any time; None: one can't say, and all may be of any."""
     asked, recurs = _asked(names)
+    if hours is not None:
+        recurs[recurs] = _in_hours(names[recurs], hours[recurs]) >= AGAIN
     share, alike = share_of(len(names), needed), 1.0
     if len(names):
         alike = float(np.where(recurs & (asked * share > 1), 1, asked).mean())
@@ -74,6 +76,14 @@ def _asked(names: Names) -> tuple[Indices, Flags]:
     there = np.zeros((len(counts), PARTS), dtype=bool)
     there[place, np.arange(len(names)) * PARTS // max(len(names), 1)] = True
     return counts[place], (there.sum(axis=1) >= AGAIN)[place]
+
+
+def _in_hours(names: Names, hours: Indices) -> Indices:
+    """[n]: in how many different hours each one's query was asked: somebody who sends the same few
+    queries for a while may fill all four parts."""
+    _, place = np.unique(names, return_inverse=True)
+    pairs = np.unique(np.stack([place, hours]), axis=1)
+    return np.asarray(np.bincount(pairs[0])[place])
 
 
 def effective_rows(names: Names, often: Flags) -> float:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 SECONDS: Final = 86_400.0  # the newest day, as a site's retrainings are a day apart,
+HOUR: Final = 3600.0
 LEAST: Final = 5_000  # and at least so many decisions, of which a tenth is enough for most promises
 _JUDGED: Final = ("algorithm", "no_signal")  # reasons; whatever has a score was judged as well
 _AT_ONCE: Final = 500
@@ -83,12 +84,13 @@ def read_traffic(store: str, needed: int, *, hidden: bool) -> Traffic:
     least = LEAST
     with open_store(store) as connection:
         while True:
-            numbers, names = array("q"), array("Q")
-            for number, query_hash in _decided(connection, hidden, least):
+            numbers, names, hours = array("q"), array("Q"), array("q")
+            for number, at, query_hash in _decided(connection, hidden, least):
                 numbers.append(number)
                 names.append(name_of(query_hash))
+                hours.append(int(at // HOUR))
             every = np.array(names, dtype=np.uint64)
-            drawn = draw(every, needed)
+            drawn = draw(every, needed, np.array(hours, dtype=np.int64))
             nothing = Traffic(len(every), needed, [], every[:0], drawn.often[:0], drawn.alike)
             if nothing.enough:
                 break
@@ -103,8 +105,10 @@ def read_traffic(store: str, needed: int, *, hidden: bool) -> Traffic:
     return replace(nothing, queries=queries, names=every[rows], often=drawn.often[there])
 
 
-def _decided(connection: "Connection", hidden: bool, least: int) -> Iterator[tuple[int, str]]:
-    """Of the newest decisions, `least` ones at least, their numbers and their queries' hashes, in
+def _decided(
+    connection: "Connection", hidden: bool, least: int
+) -> Iterator[tuple[int, float, str]]:
+    """Of the newest decisions, `least` ones at least, their numbers, times and queries' hashes, in
     the order in which they came."""
     from sqlalchemy import func, select
 
@@ -119,13 +123,13 @@ def _decided(connection: "Connection", hidden: bool, least: int) -> Iterator[tup
     by_number = select(columns.at).where(*judged).order_by(columns.at.desc()).offset(least - 1)
     first = connection.execute(by_number.limit(1)).scalar()
     asked = (
-        select(columns.id, columns.query_hash)
+        select(columns.id, columns.at, columns.query_hash)
         .where(*judged, columns.at >= (0.0 if first is None else min(first, last - SECONDS)))
         .order_by(columns.at, columns.id)
         .execution_options(yield_per=LEAST)
     )
-    for number, query_hash in connection.execute(asked):
-        yield int(number), str(query_hash)
+    for number, at, query_hash in connection.execute(asked):
+        yield int(number), float(at), str(query_hash)
 
 
 def _judged(hidden: bool) -> list[Any]:

@@ -120,13 +120,21 @@ def test_too_few_decisions_are_none(store: Store) -> None:
 
 def test_what_is_asked_very_often_is_in_it_and_is_learned_from(store: Store) -> None:
     often = "good morning"
-    for start in (1000.0, 2000.0, 3000.0, 4000.0):
+    for start in (1000.0, 5000.0, 9000.0, 13_000.0):
         store.decides([often] * 25, start)
         store.decides(texts(50, int(start)), start)
     found = drawn(store)
     assert found.queries.count(often) == pytest.approx(100 * 1.25 * NEEDED / 300, abs=15)
     assert fingerprint(often) not in found.held
     assert found.effective == pytest.approx(len(found.queries))
+
+
+def test_the_same_few_queries_for_an_hour_are_not_asked_again_and_again(store: Store) -> None:
+    """As a test of the load sends them. They say no more of what is asked than a few do."""
+    store.decides(texts(40, 1) * 20, 3600.0)
+    found = drawn(store)
+    assert not found.enough and found.decided == 800
+    assert found.would_do == 2 * NEEDED * 20
 
 
 def test_equal_queries_at_one_time_take_more_decisions(store: Store) -> None:
@@ -140,7 +148,7 @@ def test_equal_queries_at_one_time_take_more_decisions(store: Store) -> None:
 def test_what_a_router_has_learned_is_left_out_for_it_but_for_what_is_asked_often(
     store: Store,
 ) -> None:
-    for start in (1000.0, 2000.0, 3000.0, 4000.0):
+    for start in (1000.0, 5000.0, 9000.0, 13_000.0):
         store.decides(["good morning"] * 25, start)
         store.decides(texts(50, int(start)), start)
     found = drawn(store)
