@@ -161,6 +161,8 @@ def challenge(
     _require_texts(seen, algorithm)
     learner = _learner(algorithm, parameters or {})
     parts = windows(seen, used, plan.since, plan.newest, plan.reserved, plan.held)
+    if not len(parts.train):
+        raise TooLittle("all queries that something came back of are held out for the promise")
     seen = prepared(seen, used, plan, np.setdiff1d(np.arange(len(seen)), parts.train))
     metrics, challenger, models = _trained(learner, seen, parts.train, out, plan.seed)
     router = Scorer(open_router(str(out)))

@@ -191,6 +191,14 @@ def test_what_users_said_of_one_side_alone_is_too_little(versions: Versions, sto
     assert "HEM_FEEDBACK_SHADOW" in found.why
 
 
+@pytest.mark.parametrize("query", ["a", "b"])
+def test_feedback_of_one_query_is_too_little(versions: Versions, store: Store, query: str) -> None:
+    """Whether that one is held out or not."""
+    store.shadows([(query, 1, 1)] * 300, time.time() - 1000)
+    found = retrain(Wanted(versions.folder, store=store.path))
+    assert found.result == "too little" and found.learned == 0
+
+
 def test_rows_that_are_too_few_to_judge_by_are_too_little(versions: Versions, store: Store) -> None:
     now = time.time()
     store.shadows(queries(150, 6), now - 1000, source="user")
