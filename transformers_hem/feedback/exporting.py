@@ -1,7 +1,7 @@
 """Rows to train on, as lines."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -42,7 +42,7 @@ class Asked:
         return edge is not None or cloud is not None or bool(example.feedback.signal)
 
 
-def exported(place: Place, asked: Asked) -> Iterator[bytes]:
+def exported(place: Place, asked: Asked) -> Generator[bytes, None, None]:
     """Some lines at a time. Raises HEMError as it goes."""
     with reading(place) as connection:
         lines: list[bytes] = []

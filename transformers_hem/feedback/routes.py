@@ -10,6 +10,7 @@ DELETE /feedback          forgets, by request_id, client and before, for an admi
 import asyncio
 import logging
 import math
+import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -136,11 +137,23 @@ class FeedbackRoutes:
             first = await asyncio.to_thread(next, lines, b"")  # fails here, and not in the middle
         except HEMError as error:
             return refused(error)
+        one_at_a_time = threading.Lock()
+
+        def step() -> bytes:
+            with one_at_a_time:
+                return next(lines, b"")
+
+        def end() -> None:
+            with one_at_a_time:
+                lines.close()
 
         async def content() -> Any:
-            yield first
-            while line := await asyncio.to_thread(next, lines, b""):
-                yield line
+            try:
+                yield first
+                while line := await asyncio.to_thread(step):
+                    yield line
+            finally:  # also where who asked is gone: else a connection waits for the collector
+                await asyncio.to_thread(end)
 
         return Lines(content(), media_type="application/x-ndjson")
 

@@ -1,16 +1,20 @@
 """What may befall a PostgreSQL: it stops, its tables or a right are gone, a password is another."""
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
+from starlette.types import Message
 
 from tests.postgresql import PostgreSQL
 from tests.transformers_hem.feedback.collecting import collecting
@@ -26,6 +30,10 @@ from transformers_hem.feedback.room import counted
 from transformers_hem.feedback.writer import Writer
 
 SILENT = 0.5
+EXPORT: Final[dict[str, Any]] = {
+    **{"type": "http", "method": "GET", "path": "/feedback/export", "query_string": b""},
+    "headers": [],
+}
 
 pytestmark = pytest.mark.parametrize("place", ["postgresql"], indirect=True)
 
@@ -62,6 +70,16 @@ def run(place: Place, *statements: str) -> None:
         for each in statements:
             connection.execute(text(each))
     engine.dispose()
+
+
+def connections(place: Place) -> int:
+    """But for the one that asks."""
+    engine = of_postgresql.engine_of(place.url)
+    with engine.connect() as connection:
+        asked = "SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = current_database()"
+        found = int(connection.execute(text(asked)).scalar_one())
+    engine.dispose()
+    return found
 
 
 async def test_a_server_that_says_nothing_is_given_up_and_written_when_it_goes_on(
@@ -101,6 +119,43 @@ async def test_an_admin_is_told_that_the_store_does_not_answer(
         assert "within 0.3 s: ask again later" in told.json()["error"]
         assert "not known whether all of it is forgotten" in forgotten.json()["error"]
         assert (await client.get("/feedback")).status_code == 200
+
+
+async def test_an_export_that_nobody_waits_for_lets_go_of_its_connection(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not when the garbage is collected: until then PostgreSQL keeps old rows for it."""
+    monkeypatch.setattr("transformers_hem.feedback.exporting._LINES", 1)
+    leaves = asyncio.Event()
+    sent = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if len(sent) == 3:
+            leaves.set()
+
+    async def receive() -> Message:
+        await leaves.wait()
+        return {"type": "http.disconnect"}
+
+    async with collecting(store_of(place)) as (client, feedback):
+        assert (await client.get("/feedback")).status_code == 200
+        writer = writer_of(place)
+        for number in range(400):
+            await writer.keep(pair(f"r{number}"))
+        await asyncio.to_thread(writer.close)
+        app = FastAPI()
+        feedback.add_to(app)
+        before = connections(place)
+        gc.disable()
+        try:
+            await app(EXPORT, receive, send)
+            async with asyncio.timeout(5):
+                while connections(place) > before:
+                    await asyncio.sleep(0.05)
+        finally:
+            gc.enable()
+    assert len(sent) < 400
 
 
 async def test_tables_that_are_gone_are_not_made_anew_and_may_come_back(place: Place) -> None:
