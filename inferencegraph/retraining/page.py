@@ -96,7 +96,7 @@ def _compared(facts: dict[str, Any]) -> list[tuple[str, str]]:
             )
         )
     if facts.get("significance") is not None:
-        found.append(("error at each end of these intervals", "{significance:.0%}"))
+        found.append(("error at each end of these intervals", "{significance:g}"))
     return [(name, shown.format_map(facts)) for name, shown in found] if facts else []
 
 

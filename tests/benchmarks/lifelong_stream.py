@@ -173,7 +173,7 @@ def play(table: Table, order: Order, learn: Learn, use: Use) -> Played:
             plan = replace(plan, reserved=0.0, held=drawn(table, served))
         used = used[~np.isin(rows[used], known)]
         parts = windows(seen, used, plan.since, plan.newest, plan.reserved, plan.held)
-        seen = prepared(seen, used, plan, parts.reserved)
+        seen = prepared(seen, used, plan, np.setdiff1d(np.arange(len(seen)), parts.train))
         challenger, scores, models = taught(learn, seen, rows, parts.train)
         by = champion[rows], scores, threshold, order.seed, models
         verdict = judge(seen, parts, *by)

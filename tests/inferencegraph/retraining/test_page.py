@@ -26,7 +26,7 @@ TIE = Outcome(
     judged_by=528,
     reserved=264,
     compared={
-        **{"rows": 528, "pairs": 310},
+        **{"rows": 528, "pairs": 310, "significance": 0.015},
         **{"apgr_gain": 0.012, "apgr_low": -0.004, "apgr_high": 0.028},
         **{"cost_gain": -0.031, "cost_low": -0.07, "cost_high": 0.01},
     },
@@ -57,7 +57,7 @@ def test_a_tie_says_first_that_the_old_one_stays_and_why(versions: Versions) -> 
     assert "<h1>Not promoted: version 2 stays</h1>" in said
     assert "Nothing is promised of it." in said
     assert SCRIPT not in said and "a tie: the challenger isn&#39;t shown" in said
-    assert "+0.0120 (-0.0040 to +0.0280)" in said
+    assert "+0.0120 (-0.0040 to +0.0280)" in said and ">0.015<" in said
     assert "-3.1% (-7.0% to +1.0%)" in said
     assert 'users&#39; feedback</td><td class="number">600' in said
     assert "0.041, an alarm above 0.200: they are as they were" in said
