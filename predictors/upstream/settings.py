@@ -144,7 +144,6 @@ def http_url_with_parameters(url: str) -> str:
 
 
 HTTPURL = Annotated[str, AfterValidator(http_url)]
-URLWithParameters = Annotated[str, AfterValidator(http_url_with_parameters)]
 
 
 class Connection(BaseModel):
