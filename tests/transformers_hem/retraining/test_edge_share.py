@@ -2,14 +2,13 @@
 
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.transformers_hem.retraining.queries import EASY, HARD, Query, Store, queries, write_rows
+from tests.transformers_hem.retraining.queries import HARD, Query, Store, queries, write_rows
 from transformers_hem.calibration.targets import TOLERANCE, EdgeRatio
 from transformers_hem.lifelong.scorer import Scorer
 from transformers_hem.retraining import traffic
@@ -19,35 +18,10 @@ from transformers_hem.retraining.traffic import read_traffic
 from transformers_hem.retraining.wanted import Wanted
 from transformers_hem.routers.fingerprints import fingerprint, read_fingerprints
 from transformers_hem.routers.scoring import open_router
-from transformers_hem.routers.training import train
 from transformers_hem.versions.folder import Versions
-from transformers_hem.versions.record import Origin
 
 AIM = EdgeRatio(0.6)
 PAIRS, SAID, SILENT = 160, 500, 1500
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A router that knows of a few queries, with other topics hard than now."""
-    folder = tmp_path_factory.mktemp("start")
-    rows = write_rows(folder / "few.jsonl", queries(80, 1, hard=EASY[:2] + HARD[:2]))
-    train(rows, "LinearRouter", folder / "router")
-    return folder / "router"
-
-
-@pytest.fixture
-def versions(tmp_path: Path, start: Path) -> Versions:
-    found = Versions.at(tmp_path / "versions")
-    found.promote(str(start), Origin(how="added"), "", None, how="added")
-    return found
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "feedback.db")
-    yield made
-    made.close()
 
 
 def used(store: Store, text: bool = True, silent: int = SILENT) -> None:

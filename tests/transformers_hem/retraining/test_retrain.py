@@ -3,7 +3,6 @@
 import random
 import shutil
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 from predictors.errors import ConfigurationError
 from tests.transformers_hem.retraining.queries import (
     EASY,
-    HARD,
     Query,
     Store,
     queries,
@@ -40,29 +38,6 @@ from transformers_hem.versions.record import Origin
 from transformers_hem.versions.told import CHECKED, RETRAINED, told
 
 ADDED = Origin(how="added")
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A router that knows of a few queries, with other topics hard than now."""
-    folder = tmp_path_factory.mktemp("start")
-    rows = write_rows(folder / "few.jsonl", queries(80, 1, hard=EASY[:2] + HARD[:2]))
-    train(rows, "LinearRouter", folder / "router")
-    return folder / "router"
-
-
-@pytest.fixture
-def versions(tmp_path: Path, start: Path) -> Versions:
-    found = Versions.at(tmp_path / "versions")
-    found.promote(str(start), ADDED, "", None, how="added")
-    return found
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "feedback.db")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """A promise needs pairs that are a plain sample of the traffic."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -15,13 +12,6 @@ from transformers_hem.lifelong.observations import Observation, Observations
 from transformers_hem.retraining.gathering import NOT_OWN, gather, of_example, read_store
 from transformers_hem.retraining.live import live_loss
 from transformers_hem.retraining.sampling import sampled
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(tmp_path / "feedback.db")
-    yield made
-    made.close()
 
 
 def pairs(store: Store) -> Observations:
